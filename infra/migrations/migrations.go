@@ -1,0 +1,69 @@
+// Package migrations holds the schema, forward only: a release first expands
+// it, a later one contracts it, so the code before and after both run on it.
+package migrations
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed *.sql
+var files embed.FS
+
+// Version identifies the set of migrations: the SHA-256 over their names and
+// texts in order. The deployment runs MigrateFunction when it changes.
+func Version() string {
+	names, err := fs.Glob(files, "*.sql") // sorted
+	if err != nil {
+		panic(err) // the pattern is constant
+	}
+	sum := sha256.New()
+	for _, name := range names {
+		text, _ := files.ReadFile(name)
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(text), text)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// Apply makes the roles and brings the database up to date, idempotently. The
+// login behind url owns the database and may create roles, but need not be
+// superuser (Aurora's master is none). With a rolePassword the application's
+// roles log in by it; without one they are given rds_iam.
+func Apply(ctx context.Context, config *pgx.ConnConfig, rolePassword string) error {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("migrations: connect: %w", err)
+	}
+	defer conn.Close(ctx)
+	// Two deployments, or two test databases of one cluster, wait for each other.
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(7046029254386353131)`); err != nil {
+		return fmt.Errorf("migrations: lock: %w", err)
+	}
+	if err := makeRoles(ctx, conn, rolePassword); err != nil {
+		return err
+	}
+	return migrate(ctx, config)
+}
+
+func migrate(ctx context.Context, config *pgx.ConnConfig) error {
+	config = config.Copy()
+	config.RuntimeParams["role"] = "portico_owner"
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files)
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	return nil
+}

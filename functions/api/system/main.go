@@ -1,0 +1,10 @@
+// Command system serves GET /healthz, /openapi.json and /docs, and answers every
+// route that does not exist; see shared/api/system.go.
+package main
+
+import (
+	"portico/shared/api"
+	"portico/shared/lambdahost"
+)
+
+func main() { lambdahost.API(api.System()...) }

@@ -1,0 +1,6 @@
+// Command dispatcher delivers webhooks when SQS nudges it; see shared/jobs/dispatch.go.
+package main
+
+import "portico/shared/lambdahost"
+
+func main() { lambdahost.Dispatcher() }

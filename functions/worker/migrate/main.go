@@ -1,0 +1,6 @@
+// Command migrate applies infra/migrations at deployment; see shared/jobs/migrate.go.
+package main
+
+import "portico/shared/lambdahost"
+
+func main() { lambdahost.Migrate() }

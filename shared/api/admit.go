@@ -1,0 +1,64 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/apikey"
+	"portico/shared/auth"
+	"portico/shared/fault"
+)
+
+var errNoKey = fault.New(fault.Unauthenticated, "api_key_missing",
+	"Send your API key as `Authorization: Bearer ptc_…`.")
+
+var errBadIdempotencyKey = fault.InvalidField("header."+idempotencyHeader,
+	fmt.Sprintf("must have 1 to %d printable ASCII characters", maxIdempotencyKey))
+
+// admit lets a request through to its operation when its caller may call it.
+// The cheap checks come first: junk is refused without asking a store.
+func (e *Edge) admit(op Op) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		call := callOf(ctx.Context())
+		call.op = &op
+		if op.Permission == auth.Public {
+			next(ctx)
+			return
+		}
+		var err error
+		if call.caller, err = e.authenticate(ctx); err == nil {
+			err = allowed(call, op)
+		}
+		if err != nil {
+			e.writeProblem(ctx, err)
+			return
+		}
+		next(ctx)
+	}
+}
+
+// authenticate is the one place that resolves a caller.
+func (e *Edge) authenticate(ctx huma.Context) (auth.Caller, error) {
+	scheme, plain, _ := strings.Cut(ctx.Header("Authorization"), " ")
+	if plain == "" || !strings.EqualFold(scheme, "Bearer") {
+		return auth.Caller{}, errNoKey
+	}
+	hash, err := apikey.Parse(strings.TrimSpace(plain))
+	if err != nil {
+		return auth.Caller{}, err
+	}
+	return e.Keys.Caller(ctx.Context(), hash)
+}
+
+func allowed(c *call, op Op) error {
+	if !c.caller.May(op.Permission) {
+		return fault.New(fault.Denied, "permission_missing",
+			fmt.Sprintf("This API key lacks the permission %s. Use a key that has it.", op.Permission))
+	}
+	if len(c.key) > maxIdempotencyKey || strings.ContainsFunc(c.key, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return errBadIdempotencyKey
+	}
+	return nil
+}

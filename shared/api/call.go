@@ -1,0 +1,62 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"hash"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"portico/shared/auth"
+	"portico/shared/observe"
+)
+
+// call is one request in work: what the framework learns of it on the way and
+// writes into its log line at the end.
+type call struct {
+	op      *Op
+	caller  auth.Caller
+	key     string // Idempotency-Key
+	digest  hash.Hash
+	cause   error // of a reply that is no success
+	notes   []slog.Attr
+	metrics []observe.Metric
+	headers http.Header
+}
+
+type callKey struct{}
+
+// callOf returns the request in work; outside one, an empty call.
+func callOf(ctx context.Context) *call {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c
+	}
+	return &call{headers: http.Header{}}
+}
+
+// withCall returns the request with a call in its context. A request with an
+// Idempotency-Key has its path and body hashed as they are read.
+func withCall(w http.ResponseWriter, r *http.Request) (*call, *http.Request) {
+	c := &call{headers: w.Header(), key: r.Header.Get(idempotencyHeader)}
+	if c.key != "" {
+		c.digest = sha256.New()
+		_, _ = io.WriteString(c.digest, r.URL.Path+"\n")
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(r.Body, c.digest), r.Body}
+	}
+	return c, r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+}
+
+// hash identifies the request: path and body.
+func (c *call) hash() []byte { return c.digest.Sum(nil) }
+
+func (c *call) setHeader(name, value string) { c.headers.Set(name, value) }
+
+// measure adds a metric to the request's log line.
+func (c *call) measure(m observe.Metric) { c.metrics = append(c.metrics, m) }
+
+// note adds to the request's log line.
+func (c *call) note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }

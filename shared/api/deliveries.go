@@ -1,0 +1,130 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+const (
+	deliveriesTag      = "Deliveries"
+	deliveriesFunction = "deliveries"
+)
+
+// ListDeliveries is GET /v1/deliveries.
+var ListDeliveries = Read[listDeliveriesInput, listDeliveriesOutput]{
+	Op: Op{
+		ID: "listDeliveries", Method: http.MethodGet, Path: "/v1/deliveries", Function: deliveriesFunction,
+		Permission: auth.DeliveriesRead, Cost: 1, Tag: deliveriesTag, Summary: "List deliveries",
+		Description: "Newest events first, optionally of one endpoint, one event or one status.",
+	},
+	Handle: (*Edge).listDeliveries,
+}
+
+// GetDelivery is GET /v1/deliveries/{id}.
+var GetDelivery = Read[deliveryPath, deliveryOutput]{
+	Op: Op{
+		ID: "getDelivery", Method: http.MethodGet, Path: "/v1/deliveries/{id}", Function: deliveriesFunction,
+		Permission: auth.DeliveriesRead, Cost: 1, Tag: deliveriesTag, Summary: "Get a delivery with its attempts",
+	},
+	Handle: (*Edge).getDelivery,
+}
+
+type deliveryPath struct {
+	ID id.Delivery `path:"id" doc:"The delivery's id." example:"dlv_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type listDeliveriesInput struct {
+	Page
+	EndpointID id.WebhookEndpoint `query:"endpoint_id" doc:"Only deliveries to this webhook endpoint."`
+	EventID    id.Event           `query:"event_id" doc:"Only deliveries of this event."`
+	Status     string             `query:"status" enum:"pending,delivered,failed,held" doc:"Only deliveries that stand there."`
+}
+
+type deliveryBody struct {
+	ID          id.Delivery        `json:"id"`
+	EventID     id.Event           `json:"event_id"`
+	EndpointID  id.WebhookEndpoint `json:"endpoint_id"`
+	Status      string             `json:"status" enum:"pending,delivered,failed,held" doc:"failed is final: every try failed, or the endpoint was deleted."`
+	Attempts    int16              `json:"attempt_count" doc:"How many tries were made."`
+	NextRetryAt *time.Time         `json:"next_retry_at" doc:"When the next try is due; null once nothing more is tried. During a try, when it would be repeated if its result were lost."`
+	CompletedAt *time.Time         `json:"completed_at"`
+}
+
+type attemptBody struct {
+	Number       int16     `json:"number"`
+	StartedAt    time.Time `json:"started_at"`
+	LatencyMS    float64   `json:"latency_ms" doc:"Until the response was read or given up, in milliseconds."`
+	StatusCode   *int16    `json:"status_code" doc:"What the receiver answered; null without a response."`
+	Error        *string   `json:"error" doc:"Why the try failed; null if it succeeded."`
+	ResponseBody string    `json:"response_body" doc:"The first 1,024 bytes of the response."`
+}
+
+type deliveryOutput struct {
+	Body struct {
+		deliveryBody
+		Attempts []attemptBody `json:"attempts" nullable:"false" doc:"Every try, in order."`
+	}
+}
+
+type listDeliveriesOutput struct{ Body List[deliveryBody] }
+
+func showDelivery(d webhook.Delivery) deliveryBody {
+	return deliveryBody{
+		ID: d.ID, EventID: d.EventID, EndpointID: d.EndpointID, Status: string(d.Status), Attempts: d.Attempts,
+		NextRetryAt: utc(d.NextRetryAt), CompletedAt: utc(d.CompletedAt),
+	}
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+func showAttempt(a webhook.Attempt) attemptBody {
+	return attemptBody{
+		Number: a.Number, StartedAt: a.StartedAt.UTC(), LatencyMS: float64(a.Latency.Microseconds()) / 1000,
+		StatusCode: a.StatusCode, Error: a.Error, ResponseBody: strings.ToValidUTF8(string(a.ResponseBody), "\uFFFD"),
+	}
+}
+
+func (e *Edge) listDeliveries(ctx context.Context, tx pg.Tx, org id.Org, in *listDeliveriesInput) (*listDeliveriesOutput, error) {
+	filter := webhook.DeliveryFilter{EndpointID: in.EndpointID, EventID: in.EventID, Status: webhook.Status(in.Status)}
+	err := e.position("deliveries", org, in.After, (*[16]byte)(&filter.AfterEvent.UUID), (*[16]byte)(&filter.AfterEndpoint.UUID))
+	if err != nil {
+		return nil, err
+	}
+	deliveries, err := webhook.ListDeliveries(ctx, tx, org, filter, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &listDeliveriesOutput{Body: listOf(deliveries, in.Limit, showDelivery, func(last webhook.Delivery) *string {
+		return e.cursor("deliveries", org, last.EventID.UUID, last.EndpointID.UUID)
+	})}, nil
+}
+
+func (e *Edge) getDelivery(ctx context.Context, tx pg.Tx, org id.Org, in *deliveryPath) (*deliveryOutput, error) {
+	delivery, err := webhook.GetDelivery(ctx, tx, org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	attempts, err := webhook.ListAttempts(ctx, tx, org, delivery)
+	if err != nil {
+		return nil, err
+	}
+	out := &deliveryOutput{}
+	out.Body.deliveryBody, out.Body.Attempts = showDelivery(delivery), []attemptBody{}
+	for _, a := range attempts {
+		out.Body.Attempts = append(out.Body.Attempts, showAttempt(a))
+	}
+	return out, nil
+}

@@ -1,0 +1,115 @@
+// Package api is the HTTP edge: one file per resource with its operations,
+// requests and replies, and the framework that every operation runs in. The
+// framework authenticates, checks the permission, opens the organization's
+// transaction, makes a repeated mutation harmless, turns errors into problems
+// and writes one log line; a handler does none of it and cannot forget any.
+package api
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"portico/shared/apikey"
+	"portico/shared/auth"
+	"portico/shared/clock"
+	"portico/shared/egress"
+	"portico/shared/observe"
+	"portico/shared/pg"
+	"portico/shared/secret"
+	"portico/shared/webhook"
+)
+
+// Edge holds what handlers need. A function leaves nil what none of its
+// operations uses: Needs says which that is.
+type Edge struct {
+	DB     *pg.DB
+	Keys   *apikey.Projection
+	Box    *secret.Box
+	Waker  *webhook.Waker
+	Egress egress.Policy
+	Clock  *clock.Clock
+	Log    *observe.Log
+
+	huma huma.API
+	mux  *http.ServeMux
+}
+
+// Needs says what a set of operations needs of its host.
+type Needs struct {
+	Store bool // DB, Keys and Box
+	Wake  bool // Waker
+}
+
+// NeedsOf returns what the operations need.
+func NeedsOf(operations []Operation) Needs {
+	var n Needs
+	for _, o := range operations {
+		op := o.Meta()
+		n.Store = n.Store || op.Permission != auth.Public
+		n.Wake = n.Wake || op.Wakes
+	}
+	return n
+}
+
+const (
+	title   = "Portico API"
+	version = "1.0.0"
+	about   = `Publish events; Portico signs and delivers them to webhook endpoints, retries and logs every attempt.
+
+Authenticate with ` + "`Authorization: Bearer ptc_…`" + `. Errors are RFC 9457 problems; their ` + "`code`" + ` is stable. Lists are newest first: pass ` + "`next`" + ` as ` + "`after`" + ` for the following page.`
+)
+
+// Handler returns the handler that serves the operations, or an error that
+// names every operation that is not wholly declared.
+func (e *Edge) Handler(operations ...Operation) (http.Handler, error) {
+	if err := checkAll(operations); err != nil {
+		return nil, err
+	}
+	e.mux = http.NewServeMux()
+	e.huma = humago.New(e.mux, huma.Config{
+		OpenAPI:       describe(),
+		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
+		DefaultFormat: "application/json",
+	})
+	for _, o := range operations {
+		o.register(e)
+	}
+	e.mux.HandleFunc("/", e.notFound)
+	return e.observe(e.mux), nil
+}
+
+func describe() *huma.OpenAPI {
+	return &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info:    &huma.Info{Title: title, Version: version, Description: about},
+		Components: &huma.Components{
+			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"api_key": {Type: "http", Scheme: "bearer", Description: "An API key: `ptc_` and 36 characters."},
+			},
+		},
+	}
+}
+
+// declare turns a declaration into huma's.
+func (e *Edge) declare(op Op) huma.Operation {
+	h := huma.Operation{
+		OperationID: op.ID, Method: op.Method, Path: op.Path, Summary: op.Summary, Description: op.Description,
+		DefaultStatus: op.Status, MaxBodyBytes: op.MaxBody, Tags: []string{op.Tag},
+		RejectUnknownQueryParameters: true,
+		Middlewares:                  huma.Middlewares{e.admit(op)},
+		Errors:                       []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests},
+	}
+	if h.MaxBodyBytes == 0 {
+		h.MaxBodyBytes = 64 << 10
+	}
+	if op.Permission == auth.Public {
+		h.Errors = nil
+		return h
+	}
+	h.Security = []map[string][]string{{"api_key": {}}}
+	h.Description += "\n\nPermission: `" + string(op.Permission) + "`."
+	return h
+}

@@ -1,0 +1,203 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/event"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/observe"
+	"portico/shared/pg"
+)
+
+const eventsTag = "Events"
+
+// PublishEvent is POST /v1/events.
+var PublishEvent = Write[publishInput, publishOutput]{
+	Op: Op{
+		ID: "publishEvent", Method: http.MethodPost, Path: "/v1/events", Function: "publish",
+		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", Wakes: true, Status: http.StatusAccepted,
+		// The data itself, and room for the rest.
+		MaxBody: event.MaxData + 4<<10,
+		Tag:     eventsTag, Summary: "Publish an event",
+		Description: "202 means stored: the event and its deliveries are committed and will be sent to every endpoint that subscribes to its type. `data` is any JSON value of up to 256 KiB and is delivered byte for byte.",
+	},
+	Handle: (*Edge).publishEvent,
+}
+
+// PublishEventBatch is POST /v1/events/batch.
+var PublishEventBatch = Write[publishBatchInput, publishBatchOutput]{
+	Op: Op{
+		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
+		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", Wakes: true, Status: http.StatusAccepted,
+		MaxBody: 1 << 20,
+		Tag:     eventsTag, Summary: "Publish up to 100 events",
+		Description: "All or none are stored. The body has at most 1 MiB. The reply lists the events in the order sent, without their data.",
+	},
+	Handle: (*Edge).publishEventBatch,
+}
+
+// ListEvents is GET /v1/events.
+var ListEvents = Read[Page, listEventsOutput]{
+	Op: Op{
+		ID: "listEvents", Method: http.MethodGet, Path: "/v1/events", Function: "events",
+		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "List events",
+		Description: "Without their data: get one event for that.",
+	},
+	Handle: (*Edge).listEvents,
+}
+
+// GetEvent is GET /v1/events/{id}.
+var GetEvent = Read[eventPath, eventOutput]{
+	Op: Op{
+		ID: "getEvent", Method: http.MethodGet, Path: "/v1/events/{id}", Function: "events",
+		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "Get an event with its data",
+	},
+	Handle: (*Edge).getEvent,
+}
+
+type eventPath struct {
+	ID id.Event `path:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type draftBody struct {
+	Type        string          `json:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*$" patternDescription:"words of letters, digits and _ joined by dots" doc:"What happened." example:"invoice.paid"`
+	Data        json.RawMessage `json:"data" doc:"What to tell: any JSON value, at most 256 KiB." example:"{\"id\":\"in_1\",\"total\":1.10}"`
+	OrderingKey *string         `json:"ordering_key,omitempty" minLength:"1" maxLength:"255" doc:"Events of one key are numbered in the order of their commits." example:"customer_42"`
+}
+
+type publishInput struct{ Body draftBody }
+
+type publishBatchInput struct {
+	Body struct {
+		Events []draftBody `json:"events" minItems:"1" maxItems:"100" nullable:"false"`
+	}
+}
+
+type eventSummary struct {
+	ID          id.Event  `json:"id"`
+	Type        string    `json:"type"`
+	OrderingKey *string   `json:"ordering_key"`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
+type eventBody struct {
+	eventSummary
+	Data json.RawMessage `json:"data" doc:"As it was sent, without insignificant white space. Deliveries keep every byte."`
+}
+
+type eventOutput struct{ Body eventBody }
+
+type publishOutput struct {
+	Location string `header:"Location"`
+	Body     eventBody
+}
+
+type publishBatchOutput struct {
+	Body struct {
+		Data []eventSummary `json:"data" nullable:"false"`
+	}
+}
+
+type listEventsOutput struct{ Body List[eventSummary] }
+
+func showEvent(e event.Event) eventSummary {
+	return eventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, CreatedAt: e.CreatedAt.UTC()}
+}
+
+// draftOf checks what the schema cannot say. at is where in the body d stands.
+func draftOf(d draftBody, at string) (event.Draft, error) {
+	if len(d.Data) > event.MaxData {
+		return event.Draft{}, &fault.Error{
+			Kind: fault.TooLarge, Code: "body_too_large", Detail: "The data of an event may have at most 256 KiB.",
+			Fields: []fault.Field{{Location: at + "data", Message: fmt.Sprintf("has %d bytes, at most %d are accepted", len(d.Data), event.MaxData)}},
+		}
+	}
+	if d.OrderingKey != nil && !storable(*d.OrderingKey) {
+		return event.Draft{}, fault.InvalidField(at+"ordering_key", "must not hold the character U+0000")
+	}
+	return event.Draft{Type: d.Type, Data: d.Data, OrderingKey: d.OrderingKey}, nil
+}
+
+// storable reports whether Postgres can keep s as text.
+func storable(s string) bool { return !strings.ContainsRune(s, 0) }
+
+// firstError returns the first of several that is not nil.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Edge) publishEvent(ctx context.Context, tx pg.Tx, org id.Org, in *publishInput) (*publishOutput, error) {
+	draft, err := draftOf(in.Body, "body.")
+	if err != nil {
+		return nil, err
+	}
+	events, err := e.publish(ctx, tx, org, []event.Draft{draft})
+	if err != nil {
+		return nil, err
+	}
+	return &publishOutput{
+		Location: "/v1/events/" + events[0].ID.String(),
+		Body:     eventBody{eventSummary: showEvent(events[0]), Data: draft.Data},
+	}, nil
+}
+
+func (e *Edge) publishEventBatch(ctx context.Context, tx pg.Tx, org id.Org, in *publishBatchInput) (*publishBatchOutput, error) {
+	drafts := make([]event.Draft, len(in.Body.Events))
+	for i, d := range in.Body.Events {
+		var err error
+		if drafts[i], err = draftOf(d, fmt.Sprintf("body.events[%d].", i)); err != nil {
+			return nil, err
+		}
+	}
+	events, err := e.publish(ctx, tx, org, drafts)
+	if err != nil {
+		return nil, err
+	}
+	out := &publishBatchOutput{}
+	for _, ev := range events {
+		out.Body.Data = append(out.Body.Data, showEvent(ev))
+	}
+	return out, nil
+}
+
+func (e *Edge) publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []event.Draft) ([]event.Event, error) {
+	events, err := event.Publish(ctx, tx, org, drafts, e.Clock.Now())
+	if err == nil {
+		callOf(ctx).measure(observe.One("Enqueued", observe.Count, float64(len(events))))
+	}
+	return events, err
+}
+
+func (e *Edge) listEvents(ctx context.Context, tx pg.Tx, org id.Org, in *Page) (*listEventsOutput, error) {
+	var after id.Event
+	if err := e.position("events", org, in.After, (*[16]byte)(&after.UUID)); err != nil {
+		return nil, err
+	}
+	events, err := event.List(ctx, tx, org, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &listEventsOutput{Body: listOf(events, in.Limit, showEvent, func(last event.Event) *string {
+		return e.cursor("events", org, last.ID.UUID)
+	})}, nil
+}
+
+func (e *Edge) getEvent(ctx context.Context, tx pg.Tx, org id.Org, in *eventPath) (*eventOutput, error) {
+	ev, err := event.Get(ctx, tx, org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &eventOutput{Body: eventBody{eventSummary: showEvent(ev), Data: ev.Data()}}, nil
+}

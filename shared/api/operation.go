@@ -1,0 +1,124 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Op declares an operation: what it is called and what the framework enforces
+// before its handler runs. An incomplete declaration does not start.
+type Op struct {
+	ID          string // unique, camelCase: the OpenAPI operationId
+	Method      string
+	Path        string // /v1/<plural-nouns>
+	Function    string // the folder below functions/api that serves it
+	Permission  auth.Permission
+	Cost        int    // what one call takes from the caller's rate limit
+	Audit       string // `<noun>.<verb>` of the audit entry; mutations only
+	Tag         string
+	Summary     string
+	Description string
+	Status      int   // of success; 0: 200
+	MaxBody     int64 // bytes; 0: 64 KiB
+	// Wakes marks a mutation that makes deliveries due.
+	Wakes bool
+}
+
+// Operation is an entry of the registry: a Read or a Write.
+type Operation interface {
+	Meta() Op
+	register(*Edge)
+}
+
+// Read is an operation without effect. Its handler runs in a transaction bound
+// to the caller's organization.
+type Read[I, O any] struct {
+	Op
+	Handle func(*Edge, context.Context, pg.Tx, id.Org, *I) (*O, error)
+}
+
+// Write is a mutation. Idempotency-Key, transaction, audit and wake are the
+// framework's; the handler only does the work, in the transaction it is given.
+type Write[I, O any] struct {
+	Op
+	Handle func(*Edge, context.Context, pg.Tx, id.Org, *I) (*O, error)
+}
+
+// Static is an operation that needs neither caller nor store.
+type Static[I, O any] struct {
+	Op
+	Handle func(*Edge, context.Context, *I) (*O, error)
+}
+
+// Meta returns the declaration.
+func (o Op) Meta() Op { return o }
+
+func (r Read[I, O]) register(e *Edge) {
+	huma.Register(e.huma, e.declare(r.Op), func(ctx context.Context, in *I) (out *O, err error) {
+		org := callOf(ctx).caller.Org
+		err = e.DB.InOrg(ctx, org, func(tx pg.Tx) error {
+			out, err = r.Handle(e, ctx, tx, org, in)
+			return err
+		})
+		return out, problemOf(ctx, err)
+	})
+}
+
+func (w Write[I, O]) register(e *Edge) {
+	op := e.declare(w.Op)
+	op.Parameters = append(op.Parameters, idempotencyParameter)
+	huma.Register(e.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := write(ctx, e, w, in)
+		return out, problemOf(ctx, err)
+	})
+}
+
+func (s Static[I, O]) register(e *Edge) {
+	huma.Register(e.huma, e.declare(s.Op), func(ctx context.Context, in *I) (*O, error) {
+		out, err := s.Handle(e, ctx, in)
+		return out, problemOf(ctx, err)
+	})
+}
+
+// check returns what is missing from a declaration.
+func (o Op) check() error {
+	mutates := o.Method != http.MethodGet
+	switch {
+	case o.ID == "" || o.Method == "" || o.Path == "" || o.Function == "" || o.Summary == "":
+		return fmt.Errorf("operation %q (%s %s): ID, method, path, function and summary are required", o.ID, o.Method, o.Path)
+	case o.Permission == "":
+		return fmt.Errorf("operation %s has no permission: name one of package auth, or auth.Public", o.ID)
+	case o.Permission != auth.Public && auth.Description[o.Permission] == "":
+		return fmt.Errorf("operation %s: permission %s is not described in package auth", o.ID, o.Permission)
+	case o.Permission != auth.Public && o.Cost < 1:
+		return fmt.Errorf("operation %s has no limit cost", o.ID)
+	case mutates && o.Audit == "":
+		return fmt.Errorf("operation %s changes something and has no audit action", o.ID)
+	case !mutates && (o.Audit != "" || o.Wakes):
+		return fmt.Errorf("operation %s is a GET and may change nothing", o.ID)
+	}
+	return nil
+}
+
+// checkAll returns every fault of a set of operations at once.
+func checkAll(operations []Operation) error {
+	var faults []error
+	seen := map[string]bool{}
+	for _, o := range operations {
+		op := o.Meta()
+		faults = append(faults, op.check())
+		if seen[op.ID] || seen[op.Method+" "+op.Path] {
+			faults = append(faults, fmt.Errorf("operation %s (%s %s) is declared twice", op.ID, op.Method, op.Path))
+		}
+		seen[op.ID], seen[op.Method+" "+op.Path] = true, true
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"encoding/base64"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+)
+
+// Page asks for a part of a list.
+type Page struct {
+	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many to return."`
+	After string `query:"after" maxLength:"200" doc:"The next of the page before."`
+}
+
+// List is a part of a list, newest first.
+type List[T any] struct {
+	Data []T     `json:"data" nullable:"false"`
+	Next *string `json:"next" doc:"Pass it as after for the following page; null on the last."`
+}
+
+// cursor makes an opaque `next` of the last item's ids. It is sealed, and works
+// only for the list and the organization it was made for.
+func (e *Edge) cursor(list string, org id.Org, ids ...[16]byte) *string {
+	var plain []byte
+	for _, i := range ids {
+		plain = append(plain, i[:]...)
+	}
+	s := base64.RawURLEncoding.EncodeToString(e.Box.Seal(plain, "cursor/"+list+"/"+org.String()))
+	return &s
+}
+
+// position reads a cursor back into ids; without one they stay zero.
+func (e *Edge) position(list string, org id.Org, cursor string, ids ...*[16]byte) error {
+	if cursor == "" {
+		return nil
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err == nil {
+		sealed, err = e.Box.Open(sealed, "cursor/"+list+"/"+org.String())
+	}
+	if err != nil || len(sealed) != 16*len(ids) {
+		return fault.InvalidField("query.after", "is not the next of a page of this list").Because(err)
+	}
+	for i, id := range ids {
+		copy(id[:], sealed[16*i:])
+	}
+	return nil
+}
+
+// listOf cuts items, read with one more than the limit, to a page.
+func listOf[T, J any](items []T, limit int, show func(T) J, next func(last T) *string) List[J] {
+	list := List[J]{Data: []J{}}
+	for i, item := range items {
+		if i == limit {
+			list.Next = next(items[i-1])
+			break
+		}
+		list.Data = append(list.Data, show(item))
+	}
+	return list
+}

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/fault"
+	"portico/shared/observe"
+	"portico/shared/pg"
+)
+
+// Problem is the body of every error (RFC 9457).
+type Problem struct {
+	Type      string        `json:"type" doc:"Where the code is explained." example:"/docs#invalid_request"`
+	Title     string        `json:"title" doc:"The HTTP status in words."`
+	Status    int           `json:"status" doc:"The HTTP status."`
+	Code      string        `json:"code" doc:"What went wrong, stable: programs may rely on it." example:"invalid_request"`
+	Detail    string        `json:"detail" doc:"What went wrong and what to do, for a person."`
+	RequestID string        `json:"request_id" doc:"Names this request in the log; also in X-Request-Id."`
+	Errors    []fault.Field `json:"errors,omitempty" doc:"The fields that are wrong, if any."`
+
+	retryAfter int // seconds; 0: no header
+}
+
+// Error makes a Problem an error for huma.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus tells huma the HTTP status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType tells huma the media type.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// GetHeaders tells huma the headers of an error.
+func (p *Problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	return h
+}
+
+var errUnavailable = &fault.Error{
+	Kind: fault.Unavailable, Code: "unavailable", RetryAfter: 1e9,
+	Detail: "Portico cannot do this at the moment. Send the request again with the same Idempotency-Key.",
+}
+
+var statusOf = map[fault.Kind]int{
+	fault.Malformed:       http.StatusBadRequest,
+	fault.Unauthenticated: http.StatusUnauthorized,
+	fault.Denied:          http.StatusForbidden,
+	fault.NotFound:        http.StatusNotFound,
+	fault.Conflict:        http.StatusConflict,
+	fault.TooLarge:        http.StatusRequestEntityTooLarge,
+	fault.Invalid:         http.StatusUnprocessableEntity,
+	fault.TooMany:         http.StatusTooManyRequests,
+	fault.Unavailable:     http.StatusServiceUnavailable,
+}
+
+// problemOf turns a handler's error into the problem that the caller may see,
+// and keeps the cause for the log. Nil stays nil.
+func problemOf(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	return newProblem(ctx, err)
+}
+
+func newProblem(ctx context.Context, err error) *Problem {
+	callOf(ctx).cause = err
+	f := fault.Of(err)
+	switch {
+	case f == nil && (pg.IsTransient(err) || errors.Is(err, context.DeadlineExceeded)):
+		f = errUnavailable
+	case f == nil:
+		f = &fault.Error{Code: "internal", Detail: "Something went wrong on our side. Tell support the request id."}
+	}
+	status, known := statusOf[f.Kind]
+	if !known {
+		status = http.StatusInternalServerError
+	}
+	p := problem(ctx, status, f.Code, f.Detail)
+	p.Errors = f.Fields
+	p.retryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
+	return p
+}
+
+func problem(ctx context.Context, status int, code, detail string) *Problem {
+	return &Problem{
+		Type: "/docs#" + code, Title: http.StatusText(status), Status: status,
+		Code: code, Detail: detail, RequestID: observe.RequestID(ctx),
+	}
+}
+
+// writeProblem answers a request that does not reach its operation.
+func (e *Edge) writeProblem(ctx huma.Context, err error) {
+	p := newProblem(ctx.Context(), err)
+	for name, values := range p.GetHeaders() {
+		ctx.SetHeader(name, values[0])
+	}
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	_ = encodeJSON(ctx.BodyWriter(), p) // the client is gone
+}
+
+// notFound answers every path that no operation has.
+func (e *Edge) notFound(w http.ResponseWriter, r *http.Request) {
+	p := problem(r.Context(), http.StatusNotFound, "no_such_route",
+		"There is nothing at this method and path. See /docs for what there is.")
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client is gone
+}
+
+// huma reports what it finds wrong with a request through these variables.
+func init() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return invalid(context.Background(), status, message, errs)
+	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		return invalid(ctx.Context(), status, message, errs)
+	}
+	// {"DATA": 1} does not set data: only what the schema names is accepted.
+	huma.ValidateStrictCasing = true
+}
+
+// codes of what huma itself refuses; the sentence is ours.
+var refusals = map[int]struct{ code, detail string }{
+	http.StatusBadRequest:            {"malformed_request", "The request cannot be read."},
+	http.StatusRequestTimeout:        {"body_timeout", "The body did not arrive in time. Send the request again."},
+	http.StatusRequestEntityTooLarge: {"body_too_large", "The body is larger than this operation accepts."},
+	http.StatusUnsupportedMediaType:  {"unsupported_media_type", "Send the body as JSON with Content-Type: application/json."},
+	http.StatusUnprocessableEntity:   {"invalid_request", "The request has fields that cannot be accepted."},
+}
+
+// invalid builds the problem of a request that huma refuses. The values it
+// would echo are left out: they may be secret.
+func invalid(ctx context.Context, status int, message string, errs []error) *Problem {
+	refusal, ok := refusals[status]
+	if !ok {
+		return newProblem(ctx, errors.Join(append(errs, errors.New(message))...))
+	}
+	p := problem(ctx, status, refusal.code, refusal.detail)
+	if len(errs) == 0 {
+		p.Errors = []fault.Field{{Location: "body", Message: message}}
+	}
+	for _, err := range errs {
+		field := fault.Field{Location: "body", Message: err.Error()}
+		if detailer, ok := err.(huma.ErrorDetailer); ok {
+			d := detailer.ErrorDetail()
+			field = fault.Field{Location: strings.TrimSuffix(d.Location, "."), Message: d.Message}
+		}
+		p.Errors = append(p.Errors, field)
+	}
+	callOf(ctx).cause = errors.Join(errs...)
+	return p
+}

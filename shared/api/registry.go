@@ -1,0 +1,12 @@
+package api
+
+// All returns every operation. Functions name the ones they serve, so that the
+// linker drops the rest; this list is for the documentation, the template's
+// routes and the tests.
+func All() []Operation {
+	return append([]Operation{
+		CreateWebhookEndpoint, ListWebhookEndpoints, GetWebhookEndpoint, UpdateWebhookEndpoint, DeleteWebhookEndpoint,
+		PublishEvent, PublishEventBatch, ListEvents, GetEvent,
+		ListDeliveries, GetDelivery,
+	}, System()...)
+}

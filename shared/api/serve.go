@@ -1,0 +1,92 @@
+package api
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"time"
+
+	"portico/shared/observe"
+)
+
+// observe surrounds everything: it names the request, survives a panic and
+// writes the request's one log line.
+func (e *Edge) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		call, r := withCall(w, r)
+		answer := &answer{ResponseWriter: w}
+		answer.Header().Set("X-Request-Id", observe.RequestID(r.Context()))
+		defer func() {
+			if p := recover(); p != nil {
+				call.cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				if answer.status == 0 {
+					e.internalError(answer, r)
+				}
+			}
+			e.logRequest(r, call, answer.status, time.Since(start))
+		}()
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			e.notFound(answer, r) // the mux would redirect
+			return
+		}
+		next.ServeHTTP(answer, r)
+	})
+}
+
+func (e *Edge) internalError(w http.ResponseWriter, r *http.Request) {
+	cause := callOf(r.Context()).cause
+	p := newProblem(r.Context(), cause)
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = encodeJSON(w, p) // the client is gone
+}
+
+// answer remembers the status of a response.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.ResponseWriter.Write(b)
+}
+
+func (e *Edge) logRequest(r *http.Request, c *call, status int, took time.Duration) {
+	attrs := []slog.Attr{
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status),
+	}
+	if c.op != nil {
+		attrs = append(attrs, slog.String("operation", c.op.ID))
+		if c.op.Audit != "" {
+			attrs = append(attrs, slog.String("audit", c.op.Audit))
+		}
+	}
+	if !c.caller.Org.IsZero() {
+		attrs = append(attrs, slog.String("organization", c.caller.Org.String()), slog.String("api_key", c.caller.APIKey.String()))
+	}
+	if c.cause != nil {
+		attrs = append(attrs, slog.String("cause", c.cause.Error()))
+	}
+	level, serverErrors := slog.LevelInfo, 0.0
+	if status >= 500 {
+		level, serverErrors = slog.LevelError, 1
+	}
+	e.Log.Line(r.Context(), level, "request", append([]observe.Metric{
+		observe.One("Requests", observe.Count, 1),
+		observe.One("RequestLatency", observe.Milliseconds, float64(took.Microseconds())/1000),
+		observe.One("ServerErrors", observe.Count, serverErrors),
+	}, c.metrics...), append(attrs, c.notes...)...)
+}

@@ -1,0 +1,89 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/auth"
+)
+
+// System returns the operations about the API itself. It is a function and no
+// variables, because what documents all operations is one of them.
+func System() []Operation {
+	op := func(id, path, summary, description string) Op {
+		return Op{
+			ID: id, Method: http.MethodGet, Path: path, Function: "system", Permission: auth.Public,
+			Tag: "System", Summary: summary, Description: description,
+		}
+	}
+	return []Operation{
+		Static[struct{}, healthOutput]{op("getHealth", "/healthz", "Tell whether the API answers",
+			"Touches no store, so that asking often does not keep the database awake."), (*Edge).getHealth},
+		Static[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", ""), (*Edge).getOpenAPI},
+		Static[struct{}, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", ""), (*Edge).getDocs},
+	}
+}
+
+type healthOutput struct {
+	Body struct {
+		Status string `json:"status" enum:"ok"`
+	}
+}
+
+type rawOutput struct {
+	ContentType  string `header:"Content-Type"`
+	CacheControl string `header:"Cache-Control"`
+	Policy       string `header:"Content-Security-Policy"`
+	Body         []byte
+}
+
+func (e *Edge) getHealth(context.Context, *struct{}) (*healthOutput, error) {
+	out := &healthOutput{}
+	out.Body.Status = "ok"
+	return out, nil
+}
+
+// describeAll is the whole API's: a function serves some operations and
+// documents all.
+func describeAll() (*huma.OpenAPI, error) {
+	whole := &Edge{}
+	if _, err := whole.Handler(All()...); err != nil {
+		return nil, err
+	}
+	return whole.huma.OpenAPI(), nil
+}
+
+func (e *Edge) getOpenAPI(context.Context, *struct{}) (*rawOutput, error) {
+	api, err := describeAll()
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.MarshalIndent(api, "", "  ")
+	return &rawOutput{ContentType: "application/json", CacheControl: "public, max-age=300", Body: body}, err
+}
+
+//go:embed docs.html
+var docsPage string
+
+var docsTemplate = template.Must(template.New("docs").Funcs(docsFuncs).Parse(docsPage))
+
+func (e *Edge) getDocs(context.Context, *struct{}) (*rawOutput, error) {
+	api, err := describeAll()
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	if err := docsTemplate.Execute(&page, docsOf(api)); err != nil {
+		return nil, err
+	}
+	return &rawOutput{
+		ContentType: "text/html; charset=utf-8", CacheControl: "public, max-age=300",
+		Policy: "default-src 'none'; style-src 'unsafe-inline'", Body: page.Bytes(),
+	}, nil
+}

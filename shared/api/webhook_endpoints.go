@@ -1,0 +1,197 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+const (
+	endpointsTag      = "Webhook endpoints"
+	endpointsFunction = "webhook-endpoints"
+)
+
+// CreateWebhookEndpoint is POST /v1/webhook-endpoints.
+var CreateWebhookEndpoint = Write[createEndpointInput, createdEndpointOutput]{
+	Op: Op{
+		ID: "createWebhookEndpoint", Method: http.MethodPost, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.create", Status: http.StatusCreated,
+		Tag: endpointsTag, Summary: "Create a webhook endpoint",
+		Description: "Every event whose type it subscribes to is delivered to its URL from now on. The reply shows the signing secret, this once.",
+	},
+	Handle: (*Edge).createWebhookEndpoint,
+}
+
+// ListWebhookEndpoints is GET /v1/webhook-endpoints.
+var ListWebhookEndpoints = Read[Page, listEndpointsOutput]{
+	Op: Op{
+		ID: "listWebhookEndpoints", Method: http.MethodGet, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List webhook endpoints",
+	},
+	Handle: (*Edge).listWebhookEndpoints,
+}
+
+// GetWebhookEndpoint is GET /v1/webhook-endpoints/{id}.
+var GetWebhookEndpoint = Read[endpointPath, endpointOutput]{
+	Op: Op{
+		ID: "getWebhookEndpoint", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get a webhook endpoint",
+	},
+	Handle: (*Edge).getWebhookEndpoint,
+}
+
+// UpdateWebhookEndpoint is PATCH /v1/webhook-endpoints/{id}.
+var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
+	Op: Op{
+		ID: "updateWebhookEndpoint", Method: http.MethodPatch, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.update",
+		Tag: endpointsTag, Summary: "Change a webhook endpoint",
+		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending.",
+	},
+	Handle: (*Edge).updateWebhookEndpoint,
+}
+
+// DeleteWebhookEndpoint is DELETE /v1/webhook-endpoints/{id}.
+var DeleteWebhookEndpoint = Write[endpointPath, struct{}]{
+	Op: Op{
+		ID: "deleteWebhookEndpoint", Method: http.MethodDelete, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.delete", Status: http.StatusNoContent,
+		Tag: endpointsTag, Summary: "Delete a webhook endpoint",
+		Description: "Deliveries that are still pending fail without another try. What was delivered stays readable.",
+	},
+	Handle: (*Edge).deleteWebhookEndpoint,
+}
+
+type endpointPath struct {
+	ID id.WebhookEndpoint `path:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type endpointBody struct {
+	ID          id.WebhookEndpoint `json:"id"`
+	URL         string             `json:"url"`
+	EventTypes  []string           `json:"event_types" nullable:"false"`
+	Description string             `json:"description"`
+	Status      string             `json:"status" enum:"enabled,disabled"`
+	CreatedAt   time.Time          `json:"created_at"`
+	UpdatedAt   time.Time          `json:"updated_at"`
+}
+
+type endpointOutput struct{ Body endpointBody }
+
+type listEndpointsOutput struct{ Body List[endpointBody] }
+
+type createEndpointInput struct {
+	Body struct {
+		URL         string   `json:"url" maxLength:"2048" doc:"Where to POST events: absolute and https." example:"https://example.com/webhooks"`
+		EventTypes  []string `json:"event_types" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver." example:"[\"invoice.*\"]"`
+		Description string   `json:"description,omitempty" maxLength:"500" doc:"For people."`
+	}
+}
+
+type createdEndpoint struct {
+	endpointBody
+	Secret string `json:"secret" doc:"Verifies Webhook-Signature. Shown this once." example:"whsec_…"`
+}
+
+type createdEndpointOutput struct {
+	Location string `header:"Location"`
+	Body     createdEndpoint
+}
+
+type updateEndpointInput struct {
+	endpointPath
+	Body struct {
+		URL         *string  `json:"url,omitempty" maxLength:"2048" doc:"Where to POST events: absolute and https."`
+		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver."`
+		Description *string  `json:"description,omitempty" maxLength:"500" doc:"For people."`
+	}
+}
+
+func showEndpoint(e webhook.Endpoint) endpointBody {
+	return endpointBody{
+		ID: e.ID, URL: e.URL, EventTypes: e.EventTypes, Description: e.Description, Status: e.Status,
+		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(),
+	}
+}
+
+// checkText refuses what Postgres cannot keep.
+func checkText(field string, text *string) error {
+	if text != nil && !storable(*text) {
+		return fault.InvalidField("body."+field, "must not hold the character U+0000")
+	}
+	return nil
+}
+
+func (e *Edge) checkURL(url *string) error {
+	if url == nil {
+		return nil
+	}
+	if err := e.Egress.CheckURL(*url); err != nil {
+		return fault.InvalidField("body.url", err.Error())
+	}
+	return nil
+}
+
+func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *createEndpointInput) (*createdEndpointOutput, error) {
+	if err := firstError(e.checkURL(&in.Body.URL), checkText("description", &in.Body.Description)); err != nil {
+		return nil, err
+	}
+	now := e.Clock.Now()
+	endpoint := webhook.Endpoint{
+		ID: id.New[id.WebhookEndpoint](now), URL: in.Body.URL, EventTypes: in.Body.EventTypes,
+		Description: in.Body.Description, Status: webhook.Enabled, CreatedAt: now, UpdatedAt: now,
+	}
+	secret := webhook.NewSecret()
+	if err := webhook.InsertEndpoint(ctx, tx, org, endpoint, secret, e.Box); err != nil {
+		return nil, err
+	}
+	return &createdEndpointOutput{
+		Location: "/v1/webhook-endpoints/" + endpoint.ID.String(),
+		Body:     createdEndpoint{endpointBody: showEndpoint(endpoint), Secret: secret},
+	}, nil
+}
+
+func (e *Edge) listWebhookEndpoints(ctx context.Context, tx pg.Tx, org id.Org, in *Page) (*listEndpointsOutput, error) {
+	var after id.WebhookEndpoint
+	if err := e.position("webhook_endpoints", org, in.After, (*[16]byte)(&after.UUID)); err != nil {
+		return nil, err
+	}
+	endpoints, err := webhook.ListEndpoints(ctx, tx, org, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &listEndpointsOutput{Body: listOf(endpoints, in.Limit, showEndpoint, func(last webhook.Endpoint) *string {
+		return e.cursor("webhook_endpoints", org, last.ID.UUID)
+	})}, nil
+}
+
+func (e *Edge) getWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *endpointPath) (*endpointOutput, error) {
+	endpoint, err := webhook.GetEndpoint(ctx, tx, org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &endpointOutput{Body: showEndpoint(endpoint)}, nil
+}
+
+func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *updateEndpointInput) (*endpointOutput, error) {
+	if err := firstError(e.checkURL(in.Body.URL), checkText("description", in.Body.Description)); err != nil {
+		return nil, err
+	}
+	endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, in.ID, webhook.EndpointChange{
+		URL: in.Body.URL, EventTypes: in.Body.EventTypes, Description: in.Body.Description,
+	}, e.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &endpointOutput{Body: showEndpoint(endpoint)}, nil
+}
+
+func (e *Edge) deleteWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *endpointPath) (*struct{}, error) {
+	return nil, webhook.DeleteEndpoint(ctx, tx, org, in.ID, e.Clock.Now())
+}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/idempotency"
+	"portico/shared/pg"
+)
+
+var idempotencyParameter = &huma.Param{
+	Name: idempotencyHeader, In: "header",
+	Description: "Any string of up to 255 characters, unique to what you want done. Sent again within 24 hours with the same body it gets the same reply and does nothing.",
+	Schema:      &huma.Schema{Type: huma.TypeString, MinLength: ptr(1), MaxLength: ptr(maxIdempotencyKey)},
+}
+
+const (
+	idempotencyHeader = "Idempotency-Key"
+	maxIdempotencyKey = 255
+	replayedHeader    = "Idempotent-Replayed"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// write runs a mutation: the claim of its Idempotency-Key, its work and the
+// stored reply commit together. What it makes due is announced before the
+// commit and woken after it.
+func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, error) {
+	call := callOf(ctx)
+	if w.Wakes {
+		if err := e.Waker.Due.Lower(ctx, e.Clock.Now()); err != nil {
+			return nil, errUnavailable.Because(err)
+		}
+	}
+	var out *O
+	replayed := false
+	err := e.DB.InOrg(ctx, call.caller.Org, func(tx pg.Tx) (err error) {
+		if call.key == "" {
+			out, err = w.Handle(e, ctx, tx, call.caller.Org, in)
+			return err
+		}
+		out, replayed, err = once(ctx, e, tx, w, in)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if replayed {
+		call.setHeader(replayedHeader, "true")
+	} else if w.Wakes {
+		e.wake(ctx)
+	}
+	return out, nil
+}
+
+// once does the work unless its key has a reply already.
+func once[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I) (out *O, replayed bool, err error) {
+	call := callOf(ctx)
+	scope := idempotency.Scope{
+		Org: call.caller.Org, Caller: call.caller.APIKey.String(), Operation: w.ID, Key: call.key,
+	}
+	reply, err := idempotency.Claim(ctx, tx, scope, call.hash(), e.Box)
+	if err != nil {
+		return nil, false, err
+	}
+	if reply != nil {
+		out = new(O)
+		if err := json.Unmarshal(reply, out); err != nil {
+			return nil, false, fmt.Errorf("stored reply of %s: %w", w.ID, err)
+		}
+		return out, true, nil
+	}
+	if out, err = w.Handle(e, ctx, tx, call.caller.Org, in); err != nil {
+		return nil, false, err
+	}
+	var encoded bytes.Buffer
+	if err := encodeJSON(&encoded, out); err != nil {
+		return nil, false, err
+	}
+	return out, false, idempotency.Store(ctx, tx, scope, encoded.Bytes(), e.Box)
+}
+
+// wake is best effort: what is committed is delivered at the latest by the
+// sweep, so a nudge that fails does not fail the request.
+func (e *Edge) wake(ctx context.Context) {
+	nudged, err := e.Waker.Wake(ctx, e.DB.Shared())
+	if err != nil {
+		callOf(ctx).note(slog.String("wake_failed", err.Error()))
+	}
+	if nudged {
+		callOf(ctx).note(slog.Bool("nudged", true))
+	}
+}

@@ -1,0 +1,82 @@
+// Package apikey holds the keys with which customers' programs call the API.
+// Postgres keeps the truth; DynamoDB keeps the projection that requests read.
+package apikey
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"hash/crc32"
+	"strings"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+)
+
+// A key is `ptc_`, 30 random characters (178 bits) and 6 of checksum, all
+// base62. The prefix lets secret scanners find a leaked one; the checksum lets
+// junk be refused before anything is asked of a store.
+const (
+	prefix      = "ptc_"
+	randomChars = 30
+	sumChars    = 6
+	base62      = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// APIKey is a key without its plain text, which exists only in the reply that
+// created it.
+type APIKey struct {
+	ID          id.APIKey
+	Name        string
+	Permissions []auth.Permission
+	CreatedAt   time.Time
+	ExpiresAt   *time.Time
+}
+
+// Hash is the SHA-256 of a key's plain text: all that a store holds of it.
+type Hash [sha256.Size]byte
+
+// ErrUnknown answers every key that does not work: junk, unknown, expired and
+// revoked look alike from outside; the log has the cause.
+var ErrUnknown = fault.New(fault.Unauthenticated, "api_key_invalid",
+	"The API key is not valid. Send `Authorization: Bearer ptc_…` with a key of your organization.")
+
+// Generate returns a fresh plain text.
+func Generate() string {
+	body := make([]byte, 0, randomChars)
+	var buf [64]byte
+	for len(body) < randomChars {
+		if _, err := rand.Read(buf[:]); err != nil {
+			panic("apikey: no randomness: " + err.Error()) // crypto/rand never fails on Linux
+		}
+		for _, b := range buf {
+			// 248 is the largest multiple of 62 in a byte: no character is favoured.
+			if b < 248 && len(body) < randomChars {
+				body = append(body, base62[b%62])
+			}
+		}
+	}
+	return prefix + string(body) + checksum(string(body))
+}
+
+// checksum is the CRC-32 (IEEE) of body in base62, padded to six characters.
+func checksum(body string) string {
+	sum := crc32.ChecksumIEEE([]byte(body))
+	out := make([]byte, sumChars)
+	for i := sumChars - 1; i >= 0; i-- {
+		out[i] = base62[sum%62]
+		sum /= 62
+	}
+	return string(out)
+}
+
+// Parse returns the hash of a well-formed plain text, or ErrUnknown. It does no I/O.
+func Parse(plain string) (Hash, error) {
+	body, ok := strings.CutPrefix(plain, prefix)
+	if !ok || len(body) != randomChars+sumChars || checksum(body[:randomChars]) != body[randomChars:] {
+		return Hash{}, ErrUnknown.Because(fmt.Errorf("malformed or wrong checksum, %d characters", len(plain)))
+	}
+	return sha256.Sum256([]byte(plain)), nil
+}

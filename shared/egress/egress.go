@@ -1,0 +1,120 @@
+// Package egress decides which addresses Portico's requests to customers' URLs
+// may reach. The address that is checked is the address that is dialled, on
+// every connection, so a name that changes its answer gains nothing.
+package egress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ErrForbidden is in the chain of every refused dial.
+var ErrForbidden = errors.New("address is not public")
+
+// Policy forbids every address that is not public, but for the prefixes it
+// allows. The zero Policy allows none.
+type Policy struct{ allow []netip.Prefix }
+
+// ParsePolicy reads comma-separated CIDRs that are allowed although they are
+// not public; the local stack allows loopback, AWS stages nothing.
+func ParsePolicy(cidrs string) (Policy, error) {
+	var p Policy
+	for _, s := range strings.FieldsFunc(cidrs, func(r rune) bool { return r == ',' || r == ' ' }) {
+		prefix, err := netip.ParsePrefix(s)
+		if err != nil {
+			return p, fmt.Errorf("EGRESS_ALLOW: %q is not a CIDR such as 127.0.0.0/8", s)
+		}
+		p.allow = append(p.allow, prefix.Masked())
+	}
+	return p, nil
+}
+
+// forbidden lists what is not public: the special-purpose registries of IANA
+// (RFC 6890 and its updates) and every form that wraps an IPv4 address in an
+// IPv6 one, because a gateway may unwrap it.
+var forbidden = prefixes(
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+	"192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+	"192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+	"::/96",                      // unspecified, loopback, IPv4-compatible
+	"64:ff9b::/96",               // NAT64
+	"64:ff9b:1::/48",             // local NAT64
+	"100::/64", "100:0:0:1::/64", // discard, dummy
+	"2001::/23",                  // Teredo, ORCHID, benchmarking and the rest of the protocol block
+	"2001:db8::/32", "3fff::/20", // documentation
+	"2002::/16", // 6to4
+	"2620:4f:8000::/48",
+	"5f00::/16", // segment routing
+	"fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+)
+
+func prefixes(list ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(list))
+	for i, s := range list {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
+// Check returns an error that wraps ErrForbidden unless addr may be dialled.
+func (p Policy) Check(addr netip.Addr) error {
+	if !addr.IsValid() {
+		return fmt.Errorf("%w: not an address", ErrForbidden)
+	}
+	plain := addr.WithZone("").Unmap()
+	for _, prefix := range p.allow {
+		if prefix.Contains(plain) {
+			return nil
+		}
+	}
+	if addr.Zone() != "" {
+		return fmt.Errorf("%w: %s has a zone", ErrForbidden, addr)
+	}
+	for _, prefix := range forbidden {
+		if prefix.Contains(plain) {
+			return fmt.Errorf("%w: %s lies in %s", ErrForbidden, plain, prefix)
+		}
+	}
+	return nil
+}
+
+// Transport returns an HTTP transport for customers' URLs. It dials only what
+// the policy allows, ignores proxies from the environment (a proxy would
+// resolve and dial unchecked), asks for no compression (so a bomb stays
+// small) and keeps connections for the next delivery.
+func (p Policy) Transport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, ControlContext: p.control}
+	return &http.Transport{
+		DialContext:           dialer.DialContext,
+		Proxy:                 nil,
+		DisableCompression:    true,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          512,
+		MaxIdleConnsPerHost:   128,
+		IdleConnTimeout:       60 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		// A response's header fields, as bounded as its body.
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
+
+// control runs between name resolution and connect, on the very address.
+func (p Policy) control(_ context.Context, _, address string, _ syscall.RawConn) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%w: %s", ErrForbidden, address)
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return fmt.Errorf("%w: %s", ErrForbidden, address)
+	}
+	return p.Check(addr)
+}

@@ -1,0 +1,87 @@
+package egress
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// maxURL bounds what is stored and sent; browsers and proxies agree on about this much.
+const maxURL = 2048
+
+// CheckURL returns a sentence for the customer unless raw can be an endpoint's
+// URL: absolute, https, with a host and nothing that makes two parsers disagree
+// about it. Names are not resolved here: what they answer counts when dialling.
+func (p Policy) CheckURL(raw string) error {
+	if len(raw) > maxURL {
+		return errors.New("must have at most 2048 characters")
+	}
+	u, err := url.Parse(raw)
+	if err != nil || strings.ContainsAny(raw, " \t\r\n\\") {
+		return errors.New("is not a URL: send an absolute one such as https://example.com/webhooks")
+	}
+	if u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
+		return errors.New("must be absolute, such as https://example.com/webhooks")
+	}
+	if u.User != nil {
+		return errors.New("must not hold a user name or password")
+	}
+	if u.Fragment != "" || strings.Contains(raw, "#") {
+		return errors.New("must not have a fragment (#…)")
+	}
+	if u.Port() == "0" || strings.HasSuffix(u.Host, ":") {
+		return errors.New("has no usable port")
+	}
+	addr, literal, err := p.checkHost(u.Hostname())
+	if err != nil {
+		return err
+	}
+	switch {
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && (literal && p.allows(addr) || u.Hostname() == "localhost" && len(p.allow) > 0):
+		return nil // local stack only: nothing leaves the machine
+	}
+	return errors.New("must start with https://")
+}
+
+// checkHost refuses literals that may not be dialled and hosts that are
+// numbers in disguise (0x7f.1, 0177.1, 2130706433), which some resolvers read
+// as addresses.
+func (p Policy) checkHost(host string) (addr netip.Addr, literal bool, err error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		if p.Check(addr) != nil {
+			return addr, true, errors.New("must not point to a private or reserved address")
+		}
+		return addr, true, nil
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	if last == "" || isNumber(last) || strings.ContainsAny(name, "%:[]") {
+		return addr, false, errors.New("has a host that is neither a name nor a plain IP address")
+	}
+	local := name == "localhost" || strings.HasSuffix(name, ".localhost") || strings.HasSuffix(name, ".internal") || strings.HasSuffix(name, ".local")
+	if local && len(p.allow) == 0 {
+		return addr, false, errors.New("must not point to a private or reserved address")
+	}
+	return addr, false, nil
+}
+
+// isNumber reports whether a host's last label makes the whole an IPv4 address
+// in the URL standard (WHATWG, «ends in a number»).
+func isNumber(label string) bool {
+	if hex, ok := strings.CutPrefix(label, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return strings.Trim(label, "0123456789") == ""
+}
+
+func (p Policy) allows(addr netip.Addr) bool {
+	for _, prefix := range p.allow {
+		if prefix.Contains(addr.WithZone("").Unmap()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,122 @@
+package event
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// Publish writes events and one delivery for each endpoint that wants them, in
+// the caller's transaction: what is committed will be delivered. The events of
+// a batch keep their order: each is a microsecond younger than the one before.
+func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time.Time) ([]Event, error) {
+	subscriptions, err := webhook.Subscriptions(ctx, tx, org)
+	if err != nil {
+		return nil, err
+	}
+	seqs, err := takeSeqs(ctx, tx, org, drafts)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]Event, len(drafts))
+	var deliveries []webhook.NewDelivery
+	for i, d := range drafts {
+		at := now.Add(time.Duration(i) * time.Microsecond)
+		eventID := id.New[id.Event](at)
+		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, CreatedAt: at, Payload: payload(eventID, d, at)}
+		for _, s := range subscriptions {
+			if webhook.Wants(s.EventTypes, d.Type) {
+				deliveries = append(deliveries, webhook.NewDelivery{
+					EventID: eventID, EndpointID: s.ID, OrderingKey: d.OrderingKey, Seq: seqs[i],
+				})
+			}
+		}
+	}
+	var batch pgx.Batch
+	insert(&batch, org, events, seqs)
+	if len(deliveries) > 0 {
+		webhook.Enqueue(&batch, org, deliveries)
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, fmt.Errorf("event.Publish: %w", err)
+	}
+	return events, nil
+}
+
+func insert(batch *pgx.Batch, org id.Org, events []Event, seqs []*int64) {
+	n := len(events)
+	ids, types, payloads := make([]id.Event, n), make([]string, n), make([][]byte, n)
+	keys, times := make([]*string, n), make([]time.Time, n)
+	for i, e := range events {
+		ids[i], types[i], payloads[i], keys[i], times[i] = e.ID, e.Type, e.Payload, e.OrderingKey, e.CreatedAt
+	}
+	batch.Queue(`
+		INSERT INTO event (org_id, id, type, payload, ordering_key, seq, created_at)
+		SELECT $1, e.* FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::timestamptz[]) AS e`,
+		org, ids, types, payloads, keys, seqs, times)
+}
+
+// takeSeqs returns the place of each draft behind its ordering key, nil without
+// one. The keys' rows stay locked until the commit, so a higher seq commits
+// later; they are locked in sorted order, so two batches cannot deadlock.
+func takeSeqs(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft) ([]*int64, error) {
+	seqs := make([]*int64, len(drafts))
+	count := map[string]int64{}
+	for _, d := range drafts {
+		if d.OrderingKey != nil {
+			count[*d.OrderingKey]++
+		}
+	}
+	if len(count) == 0 {
+		return seqs, nil
+	}
+	keys, counts := make([]string, 0, len(count)), make([]int64, 0, len(count))
+	for key := range count {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		counts = append(counts, count[key])
+	}
+	first, err := lockKeys(ctx, tx, org, keys, counts)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range drafts {
+		if d.OrderingKey != nil {
+			seq := first[*d.OrderingKey]
+			first[*d.OrderingKey]++
+			seqs[i] = &seq
+		}
+	}
+	return seqs, nil
+}
+
+// lockKeys takes counts[i] numbers for keys[i] and returns the first of each.
+func lockKeys(ctx context.Context, tx pg.Tx, org id.Org, keys []string, counts []int64) (map[string]int64, error) {
+	rows, err := tx.Query(ctx, `
+		INSERT INTO ordering_key AS o (org_id, key, last_seq)
+		SELECT $1, k.key, k.n FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS k (key, n, place) ORDER BY k.place
+		ON CONFLICT (org_id, key) DO UPDATE SET last_seq = o.last_seq + excluded.last_seq
+		RETURNING key, last_seq`, org, keys, counts)
+	if err != nil {
+		return nil, fmt.Errorf("event.lockKeys: %w", err)
+	}
+	last := map[string]int64{}
+	var key string
+	var seq int64
+	if _, err = pgx.ForEachRow(rows, []any{&key, &seq}, func() error { last[key] = seq; return nil }); err != nil {
+		return nil, fmt.Errorf("event.lockKeys: %w", err)
+	}
+	for i, key := range keys {
+		last[key] -= counts[i] - 1
+	}
+	return last, nil
+}

@@ -1,0 +1,89 @@
+// Package fault holds the errors that have a meaning outside the code that
+// found them. The API edge turns a fault into an RFC 9457 problem; a worker
+// reads the same kind to decide between retry and dead letter. An error that
+// is no fault is a defect: the edge answers 500 and says nothing of it.
+package fault
+
+import (
+	"errors"
+	"time"
+)
+
+// Kind says what a fault means to the caller. The set is closed.
+type Kind int
+
+// The kinds. Only Unavailable and TooMany are worth a retry.
+const (
+	Malformed       Kind = iota + 1 // the request cannot be read: 400
+	Unauthenticated                 // no valid credential: 401
+	Denied                          // known caller, missing permission: 403
+	NotFound                        // absent, or another organization's: 404
+	Conflict                        // contradicts the present state: 409
+	TooLarge                        // over a documented size: 413
+	Invalid                         // read, but a field is wrong: 422
+	TooMany                         // over a limit: 429
+	Unavailable                     // a store is away for the moment: 503
+)
+
+// Error is a fault. Code is stable and documented, Detail is a sentence for a
+// person that says what to do; both are safe to show. The cause is private.
+type Error struct {
+	Kind   Kind
+	Code   string
+	Detail string
+	Fields []Field
+	// RetryAfter is shown as Retry-After when positive; rounded up to seconds.
+	RetryAfter time.Duration
+	cause      error
+}
+
+// Field is one wrong field: where it is (`body.url`) and what is wrong.
+type Field struct {
+	Location string `json:"location" doc:"Where the wrong value is: a dotted path that starts with body, path, query or header." example:"body.url"`
+	Message  string `json:"message" doc:"What is wrong with it and what is expected."`
+}
+
+// New returns a fault.
+func New(kind Kind, code, detail string) *Error {
+	return &Error{Kind: kind, Code: code, Detail: detail}
+}
+
+// InvalidField returns the fault of one wrong field.
+func InvalidField(location, message string) *Error {
+	return &Error{
+		Kind: Invalid, Code: "invalid_request", Detail: "The request has a field that cannot be accepted.",
+		Fields: []Field{{Location: location, Message: message}},
+	}
+}
+
+// Because returns a copy of the fault with its private cause.
+func (e *Error) Because(cause error) *Error {
+	c := *e
+	c.cause = cause
+	return &c
+}
+
+func (e *Error) Error() string {
+	if e.cause != nil {
+		return e.Code + ": " + e.cause.Error()
+	}
+	return e.Code + ": " + e.Detail
+}
+
+// Unwrap returns the private cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is makes errors.Is find a fault by its code, with or without a cause.
+func (e *Error) Is(target error) bool {
+	var t *Error
+	return errors.As(target, &t) && t.Code == e.Code
+}
+
+// Of returns the fault in err's chain, or nil.
+func Of(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+// Package id holds the identifiers of every noun: a UUIDv7 in Postgres, and
+// outside it a TypeID (https://github.com/jetify-com/typeid, spec v0.3): the
+// noun's prefix, an underscore and 26 characters of lower-case base32.
+package id
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// Noun gives an ID its type and its prefix.
+type Noun interface{ Prefix() string }
+
+// ID identifies one thing of noun N. The zero ID identifies nothing.
+type ID[N Noun] struct{ uuid.UUID }
+
+// The nouns.
+type (
+	orgNoun      struct{}
+	apiKeyNoun   struct{}
+	endpointNoun struct{}
+	secretNoun   struct{}
+	eventNoun    struct{}
+	deliveryNoun struct{}
+)
+
+func (orgNoun) Prefix() string      { return "org" }
+func (apiKeyNoun) Prefix() string   { return "key" }
+func (endpointNoun) Prefix() string { return "we" }
+func (secretNoun) Prefix() string   { return "whs" }
+func (eventNoun) Prefix() string    { return "evt" }
+func (deliveryNoun) Prefix() string { return "dlv" }
+
+// The identifiers.
+type (
+	Org             = ID[orgNoun]
+	APIKey          = ID[apiKeyNoun]
+	WebhookEndpoint = ID[endpointNoun]
+	WebhookSecret   = ID[secretNoun]
+	Event           = ID[eventNoun]
+	Delivery        = ID[deliveryNoun]
+)
+
+// New returns a fresh UUIDv7 for t, with the fraction of the millisecond in
+// rand_a (RFC 9562, section 6.2, method 3): ids of different microseconds sort
+// by time. 62 bits are random.
+func New[I ~struct{ uuid.UUID }](t time.Time) I {
+	var u uuid.UUID
+	if _, err := rand.Read(u[8:]); err != nil {
+		panic("id: no randomness: " + err.Error()) // crypto/rand never fails on Linux
+	}
+	putMillis(&u, t.UnixMilli())
+	fraction := t.Nanosecond() % 1_000_000 * 4096 / 1_000_000
+	u[6] = byte(fraction>>8) | 0x70
+	u[7] = byte(fraction)
+	u[8] = u[8]&0x3f | 0x80
+	return I{u}
+}
+
+func putMillis(u *uuid.UUID, ms int64) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(ms)<<16)
+	copy(u[:6], b[:6])
+}
+
+// Bounds returns the smallest and the largest UUID that share i's millisecond.
+func (i ID[N]) Bounds() (lo, hi uuid.UUID) {
+	copy(lo[:6], i.UUID[:6])
+	hi = uuid.Max
+	copy(hi[:6], i.UUID[:6])
+	return lo, hi
+}
+
+// Time returns the millisecond in which i was made.
+func (i ID[N]) Time() time.Time {
+	var b [8]byte
+	copy(b[2:], i.UUID[:6])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:]))).UTC()
+}
+
+// IsZero reports whether i identifies nothing.
+func (i ID[N]) IsZero() bool { return i.UUID == uuid.Nil }
+
+// alphabet is Crockford's base32 in lower case, as the TypeID spec demands.
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+func (i ID[N]) String() string {
+	var noun N
+	prefix := noun.Prefix()
+	out := make([]byte, len(prefix)+27)
+	copy(out, prefix)
+	out[len(prefix)] = '_'
+	// 128 bits in 26 characters of 5 bits: two zero bits lead.
+	hi, lo := binary.BigEndian.Uint64(i.UUID[:8]), binary.BigEndian.Uint64(i.UUID[8:])
+	for k := len(out) - 1; k > len(prefix); k-- {
+		out[k] = alphabet[lo&31]
+		lo = lo>>5 | hi<<59
+		hi >>= 5
+	}
+	return string(out)
+}
+
+var errForm = errors.New("malformed id")
+
+// Parse reads an id in the form String gives; nothing else is accepted.
+func Parse[I any, P interface {
+	*I
+	UnmarshalText([]byte) error
+}](s string) (I, error) {
+	var i I
+	err := P(&i).UnmarshalText([]byte(s))
+	return i, err
+}
+
+// MarshalText writes the TypeID.
+func (i ID[N]) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText reads the TypeID; the error says which form is expected.
+func (i *ID[N]) UnmarshalText(text []byte) error {
+	var noun N
+	rest, ok := strings.CutPrefix(string(text), noun.Prefix()+"_")
+	if !ok || len(rest) != 26 || rest[0] > '7' {
+		return fmt.Errorf("%w: expected %s_ and 26 characters", errForm, noun.Prefix())
+	}
+	var hi, lo uint64
+	for _, c := range []byte(rest) {
+		v := strings.IndexByte(alphabet, c)
+		if v < 0 {
+			return fmt.Errorf("%w: expected %s_ and 26 characters of 0-9 and a-z without i, l, o, u", errForm, noun.Prefix())
+		}
+		hi = hi<<5 | lo>>59
+		lo = lo<<5 | uint64(v)
+	}
+	binary.BigEndian.PutUint64(i.UUID[:8], hi)
+	binary.BigEndian.PutUint64(i.UUID[8:], lo)
+	return nil
+}
+
+// Scan hides uuid.UUID's own: pgx reads the binary form below.
+func (i *ID[N]) Scan(src any) error { return i.UUID.Scan(src) }
+
+// ScanUUID implements pgtype.UUIDScanner; NULL is the zero id.
+func (i *ID[N]) ScanUUID(v pgtype.UUID) error {
+	i.UUID = v.Bytes
+	return nil
+}
+
+// UUIDValue implements pgtype.UUIDValuer; the zero id is NULL.
+func (i ID[N]) UUIDValue() (pgtype.UUID, error) {
+	return pgtype.UUID{Bytes: i.UUID, Valid: !i.IsZero()}, nil
+}

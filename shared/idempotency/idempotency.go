@@ -1,0 +1,125 @@
+// Package idempotency makes a mutation that is sent twice happen once. The
+// claim and the reply are written in the transaction of the work, so a failed
+// try leaves nothing and a repeated one gets the first reply.
+package idempotency
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/secret"
+)
+
+// Keep is how long a reply is replayed; afterwards the key is free again.
+const Keep = 24 * time.Hour
+
+// wait is how long a repetition waits for a first try that is still at work.
+const wait = "2s"
+
+var (
+	// ErrReused answers a key that was used with another request.
+	ErrReused = fault.New(fault.Conflict, "idempotency_key_reused",
+		"This Idempotency-Key was used with another request in the last 24 hours. Send a new key.")
+	// ErrInUse answers a key whose first request has not ended yet.
+	ErrInUse = fault.New(fault.Conflict, "idempotency_key_in_use",
+		"A request with this Idempotency-Key is still being worked on. Send it again in a few seconds.")
+)
+
+// Scope is where a key counts: the same key of another caller or operation is
+// another key.
+type Scope struct {
+	Org       id.Org
+	Caller    string
+	Operation string
+	Key       string
+}
+
+func (s Scope) sealing() string {
+	return "idempotency_key/" + s.Org.String() + "/" + s.Caller + "/" + s.Operation + "/" + s.Key
+}
+
+// Claim takes the key for a request of this hash. It returns the stored reply
+// when the request was already answered, and nil when the work is to be done
+// and its reply given to Store before the commit.
+func Claim(ctx context.Context, tx pg.Tx, s Scope, hash []byte, box *secret.Box) (reply []byte, err error) {
+	claimed, err := claim(ctx, tx, s, hash)
+	if err != nil || claimed {
+		return nil, err
+	}
+	var storedHash, sealed []byte
+	err = tx.QueryRow(ctx, `
+		SELECT body_hash, reply FROM idempotency_key
+		WHERE org_id = $1 AND caller = $2 AND operation = $3 AND key = $4`,
+		s.Org, s.Caller, s.Operation, s.Key).Scan(&storedHash, &sealed)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, ErrInUse // expired and removed between the two statements
+	case err != nil:
+		return nil, fmt.Errorf("idempotency.Claim: %w", err)
+	case !bytes.Equal(storedHash, hash):
+		return nil, ErrReused
+	}
+	if reply, err = box.Open(sealed, s.sealing()); err != nil {
+		return nil, fmt.Errorf("idempotency.Claim: stored reply: %w", err)
+	}
+	return reply, nil
+}
+
+// claim inserts the key's row, or takes over an expired one. It waits a bounded
+// time for another transaction that is inserting the same key.
+func claim(ctx context.Context, tx pg.Tx, s Scope, hash []byte) (bool, error) {
+	var batch pgx.Batch
+	batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, wait)
+	batch.Queue(`
+		INSERT INTO idempotency_key AS k (org_id, caller, operation, key, body_hash) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (org_id, caller, operation, key) DO UPDATE
+			SET body_hash = excluded.body_hash, reply = NULL, created_at = excluded.created_at
+			WHERE k.created_at <= portico_now() - $6::interval`, s.Org, s.Caller, s.Operation, s.Key, hash, Keep)
+	batch.Queue(`SELECT set_config('lock_timeout', '0', true)`)
+	results := tx.SendBatch(ctx, &batch)
+	defer results.Close()
+	_, err := results.Exec()
+	if err != nil {
+		return false, fmt.Errorf("idempotency.claim: %w", err)
+	}
+	tag, err := results.Exec()
+	if pg.IsLockTimeout(err) {
+		return false, ErrInUse.Because(err)
+	}
+	if err != nil {
+		return false, fmt.Errorf("idempotency.claim: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// Store keeps the reply of a claimed key, sealed: some replies hold a secret.
+func Store(ctx context.Context, tx pg.Tx, s Scope, reply []byte, box *secret.Box) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE idempotency_key SET reply = $5
+		WHERE org_id = $1 AND caller = $2 AND operation = $3 AND key = $4`,
+		s.Org, s.Caller, s.Operation, s.Key, box.Seal(reply, s.sealing()))
+	if err != nil {
+		return fmt.Errorf("idempotency.Store: %w", err)
+	}
+	return nil
+}
+
+// Sweep removes expired keys, at most limit of them, and returns how many.
+func Sweep(ctx context.Context, db *pg.Worker, limit int) (int64, error) {
+	tag, err := db.Exec(ctx, `
+		DELETE FROM idempotency_key WHERE (org_id, caller, operation, key) IN (
+			SELECT org_id, caller, operation, key FROM idempotency_key
+			WHERE created_at <= portico_now() - $1::interval ORDER BY created_at LIMIT $2)`, Keep, limit)
+	if err != nil {
+		return 0, fmt.Errorf("idempotency.Sweep: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}

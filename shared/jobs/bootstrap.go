@@ -1,0 +1,65 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"portico/shared/apikey"
+	"portico/shared/auth"
+	"portico/shared/clock"
+	"portico/shared/id"
+	"portico/shared/org"
+	"portico/shared/pg"
+)
+
+// NewOrganization asks for an organization with its first API key.
+type NewOrganization struct {
+	Organization string `json:"organization"`
+	KeyName      string `json:"key_name"` // "": `first`
+}
+
+// Bootstrapped is the reply; the key's plain text exists nowhere else.
+type Bootstrapped struct {
+	OrganizationID string `json:"organization_id"`
+	APIKeyID       string `json:"api_key_id"`
+	APIKey         string `json:"api_key"`
+}
+
+// Bootstrap creates an organization and a key with every permission. The key
+// works once it is projected; a failure after the commit leaves an
+// organization without a working key, and the command is simply repeated.
+func Bootstrap(ctx context.Context, db *pg.DB, keys *apikey.Projection, clock *clock.Clock, payload json.RawMessage) (Bootstrapped, error) {
+	var in NewOrganization
+	if err := json.Unmarshal(payload, &in); err != nil {
+		return Bootstrapped{}, fmt.Errorf("the payload is not JSON such as {\"organization\":\"Acme\"}: %w", err)
+	}
+	if in.Organization == "" || len(in.Organization) > 200 {
+		return Bootstrapped{}, errors.New(`the payload needs "organization": its name, 1 to 200 characters`)
+	}
+	if in.KeyName == "" {
+		in.KeyName = "first"
+	}
+	now := clock.Now()
+	o := org.Organization{ID: id.New[id.Org](now), Name: in.Organization, CreatedAt: now}
+	key := apikey.APIKey{ID: id.New[id.APIKey](now), Name: in.KeyName, Permissions: auth.All(), CreatedAt: now}
+	plain := apikey.Generate()
+	hash, err := apikey.Parse(plain)
+	if err != nil {
+		return Bootstrapped{}, err
+	}
+	err = db.InOrg(ctx, o.ID, func(tx pg.Tx) error {
+		if err := org.Insert(ctx, tx, o); err != nil {
+			return err
+		}
+		return apikey.Insert(ctx, tx, o.ID, key, hash)
+	})
+	if err != nil {
+		return Bootstrapped{}, err
+	}
+	if err := keys.Project(ctx, o.ID, key, hash); err != nil {
+		return Bootstrapped{}, err
+	}
+	return Bootstrapped{OrganizationID: o.ID.String(), APIKeyID: key.ID.String(), APIKey: plain}, nil
+}

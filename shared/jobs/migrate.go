@@ -1,0 +1,41 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/infra/migrations"
+)
+
+// Login is how Migrate reaches the database: as its owner's login.
+type Login struct {
+	URL string
+	// Credentials returns {"username","password"} for a URL without them, as
+	// Secrets Manager keeps them for Aurora; nil: the URL has them.
+	Credentials func(context.Context) (string, error)
+	// RolePassword is given to the application's roles; "": they use IAM.
+	RolePassword string
+}
+
+// Migrate brings the database up to date and returns the version reached.
+func Migrate(ctx context.Context, l Login) (string, error) {
+	config, err := pgx.ParseConfig(l.URL)
+	if err != nil {
+		return "", fmt.Errorf("DATABASE_URL cannot be read: %w", err)
+	}
+	if l.Credentials != nil {
+		text, err := l.Credentials(ctx)
+		if err != nil {
+			return "", fmt.Errorf("DATABASE_SECRET: %w", err)
+		}
+		var login struct{ Username, Password string }
+		if err := json.Unmarshal([]byte(text), &login); err != nil {
+			return "", fmt.Errorf("DATABASE_SECRET is not {\"username\",\"password\"}: %w", err)
+		}
+		config.User, config.Password = login.Username, login.Password
+	}
+	return migrations.Version(), migrations.Apply(ctx, config, l.RolePassword)
+}

@@ -1,0 +1,112 @@
+package lambdahost
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/caarlos0/env/v11"
+
+	"portico/shared/clock"
+	"portico/shared/observe"
+	"portico/shared/queue"
+	"portico/shared/secret"
+	"portico/shared/webhook"
+)
+
+// The environment, a struct per concern. template.yaml sets it.
+type (
+	stageEnv struct {
+		Stage string `env:"STAGE,required,notEmpty"`
+		// ClockOffset is added to the clock; only tests and the local stack set it.
+		ClockOffset time.Duration `env:"PORTICO_CLOCK_OFFSET"`
+	}
+	databaseEnv struct {
+		URL string `env:"DATABASE_URL,required,notEmpty"`
+	}
+	keysEnv struct {
+		Table string `env:"API_KEY_TABLE,required,notEmpty"`
+	}
+	sealingEnv struct {
+		Secret string `env:"SEALING_SECRET,required,notEmpty"`
+	}
+	wakeEnv struct {
+		Table string `env:"DUE_TABLE,required,notEmpty"`
+		Queue string `env:"DISPATCH_QUEUE_URL,required,notEmpty"`
+	}
+	egressEnv struct {
+		// Allow lists CIDRs that may be dialled although private.
+		Allow string `env:"EGRESS_ALLOW"`
+	}
+	dispatcherEnv struct {
+		Concurrency int           `env:"DISPATCHER_CONCURRENCY" envDefault:"128"`
+		Idle        time.Duration `env:"DISPATCHER_IDLE" envDefault:"5s"`
+	}
+	migrateEnv struct {
+		URL          string `env:"DATABASE_URL,required,notEmpty"`
+		Secret       string `env:"DATABASE_SECRET"`
+		RolePassword string `env:"DATABASE_ROLE_PASSWORD"`
+	}
+)
+
+// awsTimeout bounds one call to AWS, so that a request ends before the
+// function does.
+const awsTimeout = 5 * time.Second
+
+// host is what every function has.
+type host struct {
+	stage string
+	clock *clock.Clock
+	log   *observe.Log
+	aws   aws.Config
+}
+
+func newHost(ctx context.Context) (*host, error) {
+	var e stageEnv
+	if err := read(&e); err != nil {
+		return nil, err
+	}
+	client := awshttp.NewBuildableClient().WithTimeout(awsTimeout)
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client))
+	if err != nil {
+		return nil, fmt.Errorf("AWS configuration: %w", err)
+	}
+	return &host{stage: e.Stage, clock: clock.New(e.ClockOffset), log: observe.NewLog(os.Stdout, e.Stage), aws: cfg}, nil
+}
+
+// read fills structs from the environment; the error names all that is missing.
+func read(into ...any) error {
+	var missing error
+	for _, v := range into {
+		if err := env.Parse(v); err != nil {
+			if missing != nil {
+				err = fmt.Errorf("%w; %w", missing, err)
+			}
+			missing = err
+		}
+	}
+	return missing
+}
+
+// box fetches the sealing keys.
+func (h *host) box(ctx context.Context, e sealingEnv) (*secret.Box, error) {
+	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+	if err != nil {
+		return nil, fmt.Errorf("SEALING_SECRET: %w", err)
+	}
+	return secret.Parse([]byte(aws.ToString(out.SecretString)))
+}
+
+func (h *host) waker(e wakeEnv) *webhook.Waker {
+	return &webhook.Waker{
+		Due:   webhook.NewDue(dynamodb.NewFromConfig(h.aws), e.Table, h.clock),
+		Nudge: queue.NewSender(sqs.NewFromConfig(h.aws), e.Queue),
+	}
+}

@@ -1,0 +1,115 @@
+// Package lambdahost gives operations and jobs their surroundings in Lambda. It
+// is the only package that knows Lambda; a function's main calls one of its
+// functions and nothing else.
+package lambdahost
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"portico/shared/api"
+	"portico/shared/apikey"
+	"portico/shared/egress"
+	"portico/shared/observe"
+	"portico/shared/pg"
+)
+
+// API serves operations behind API Gateway.
+func API(operations ...api.Operation) {
+	ctx := context.Background()
+	h, err := newHost(ctx)
+	exitOn(err)
+	edge, err := h.edge(ctx, api.NeedsOf(operations))
+	exitOn(err)
+	handler, err := edge.Handler(operations...)
+	exitOn(err)
+	lambda.Start(func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+		id := event.RequestContext.RequestID // also in the gateway's access log
+		if id == "" {
+			id = requestID(ctx)
+		}
+		w := newResponse()
+		handler.ServeHTTP(w, request(observe.WithRequestID(ctx, id), event))
+		return w.event(), nil
+	})
+}
+
+// edge opens what the operations need, and nothing else.
+func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
+	edge := &api.Edge{Clock: h.clock, Log: h.log}
+	if !needs.Store {
+		return edge, nil
+	}
+	var (
+		database databaseEnv
+		keys     keysEnv
+		sealing  sealingEnv
+		outward  egressEnv
+		wake     wakeEnv
+	)
+	err := read(&database, &keys, &sealing, &outward)
+	if needs.Wake {
+		err = read(&database, &keys, &sealing, &outward, &wake)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if edge.DB, err = pg.Open(ctx, database.URL); err != nil {
+		return nil, err
+	}
+	if edge.Box, err = h.box(ctx, sealing); err != nil {
+		return nil, err
+	}
+	if edge.Egress, err = egress.ParsePolicy(outward.Allow); err != nil {
+		return nil, err
+	}
+	edge.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, h.clock)
+	if needs.Wake {
+		edge.Waker = h.waker(wake)
+	}
+	return edge, nil
+}
+
+// consume serves an SQS event source with partial batch failures: a message
+// whose job fails comes back, the others do not.
+func consume(job func(ctx context.Context, body string) error, log *observe.Log) {
+	lambda.Start(func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+		var failed events.SQSEventResponse
+		for _, message := range event.Records {
+			if err := job(observe.WithRequestID(ctx, requestID(ctx)), message.Body); err != nil {
+				log.Error("a job failed", "message_id", message.MessageId, "request_id", requestID(ctx), "cause", err.Error())
+				failed.BatchItemFailures = append(failed.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+			}
+		}
+		return failed, nil
+	})
+}
+
+// invoke serves a schedule or a direct invocation.
+func invoke(job func(ctx context.Context, payload json.RawMessage) (any, error)) {
+	lambda.Start(func(ctx context.Context, payload json.RawMessage) (any, error) {
+		return job(observe.WithRequestID(ctx, requestID(ctx)), payload)
+	})
+}
+
+func requestID(ctx context.Context) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		return lc.AwsRequestID
+	}
+	return ""
+}
+
+// exitOn ends a function that cannot start; Lambda shows the line in its log.
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, `{"level":"ERROR","message":"the function cannot start","cause":%q}`+"\n", err.Error())
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,121 @@
+package lambdahost
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"portico/shared/apikey"
+	"portico/shared/egress"
+	"portico/shared/jobs"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// Dispatcher runs the dispatcher for each nudge.
+func Dispatcher() {
+	ctx := context.Background()
+	h, err := newHost(ctx)
+	exitOn(err)
+	var (
+		database databaseEnv
+		sealing  sealingEnv
+		wake     wakeEnv
+		outward  egressEnv
+		own      dispatcherEnv
+	)
+	exitOn(read(&database, &sealing, &wake, &outward, &own))
+	policy, err := egress.ParsePolicy(outward.Allow)
+	exitOn(err)
+	db, err := pg.OpenWorker(ctx, database.URL, 4) // claim, record, renew, one spare
+	exitOn(err)
+	box, err := h.box(ctx, sealing)
+	exitOn(err)
+	waker := h.waker(wake)
+	d := &webhook.Dispatcher{
+		DB: db, Box: box, Due: waker.Due, Nudge: waker.Nudge, Clock: h.clock, Log: h.log,
+		Sender:      webhook.NewSender(policy, h.clock),
+		Concurrency: own.Concurrency, Idle: own.Idle, Schedule: webhook.DefaultSchedule,
+	}
+	consume(jobs.Dispatch(d), h.log)
+}
+
+// Sweeper runs the sweep of every minute.
+func Sweeper() {
+	ctx := context.Background()
+	h, err := newHost(ctx)
+	exitOn(err)
+	var (
+		database databaseEnv
+		wake     wakeEnv
+	)
+	exitOn(read(&database, &wake))
+	db, err := pg.OpenWorker(ctx, database.URL, 1)
+	exitOn(err)
+	s := &webhook.Sweeper{DB: db, Waker: h.waker(wake), Clock: h.clock, Log: h.log}
+	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) { return nil, s.Sweep(ctx) })
+}
+
+// Maintenance runs the daily upkeep of the database.
+func Maintenance() {
+	ctx := context.Background()
+	h, err := newHost(ctx)
+	exitOn(err)
+	var database databaseEnv
+	exitOn(read(&database))
+	db, err := pg.OpenWorker(ctx, database.URL, 1)
+	exitOn(err)
+	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
+		done, err := jobs.Maintain(ctx, db)
+		h.log.Info("maintained", "done", done)
+		return done, err
+	})
+}
+
+// Bootstrap creates an organization and its first API key on direct invocation.
+func Bootstrap() {
+	ctx := context.Background()
+	h, err := newHost(ctx)
+	exitOn(err)
+	var (
+		database databaseEnv
+		keys     keysEnv
+	)
+	exitOn(read(&database, &keys))
+	db, err := pg.Open(ctx, database.URL)
+	exitOn(err)
+	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, h.clock)
+	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
+		return jobs.Bootstrap(ctx, db, projection, h.clock, payload)
+	})
+}
+
+// Migrate brings the database up to date when CloudFormation asks for it.
+func Migrate() {
+	ctx := context.Background()
+	h, err := newHost(ctx)
+	exitOn(err)
+	var e migrateEnv
+	exitOn(read(&e))
+	login := jobs.Login{URL: e.URL, RolePassword: e.RolePassword}
+	if e.Secret != "" {
+		login.Credentials = func(ctx context.Context) (string, error) {
+			out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+			if err != nil {
+				return "", err
+			}
+			return *out.SecretString, nil
+		}
+	}
+	lambda.Start(cfn.LambdaWrap(func(ctx context.Context, event cfn.Event) (string, map[string]any, error) {
+		if event.RequestType == cfn.RequestDelete {
+			return event.PhysicalResourceID, nil, nil // the data outlives the stack
+		}
+		version, err := jobs.Migrate(ctx, login)
+		return "migrations", map[string]any{"Version": version}, err
+	}))
+}

@@ -1,0 +1,59 @@
+package pg
+
+import (
+	"errors"
+	"io"
+	"net"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// SQLSTATE codes and classes, from the PostgreSQL manual, appendix A.
+const (
+	uniqueViolation = "23505"
+	lockTimeout     = "55P03"
+)
+
+// transientStates pass by themselves: the server starts, stops or is full, or
+// another transaction was preferred.
+var transientStates = []string{
+	"57P01", "57P02", "57P03", "57P05", // shutdown, crash, starting up, idle session closed
+	"53300", "53400", // too many connections, configuration limit
+	"40001", "40P01", // serialization failure, deadlock
+	"55P03", "57014", // lock timeout, statement timeout
+	"25P03", // idle in transaction timeout
+}
+
+// IsTransient reports whether err comes from Postgres being away or busy, so
+// that the same call may succeed later.
+func IsTransient(err error) bool {
+	var state *pgconn.PgError
+	if errors.As(err, &state) {
+		return slices.Contains(transientStates, state.Code) || state.Code[:2] == "08"
+	}
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) || lostSession(err)
+}
+
+// lostSession reports whether err is the end of a session rather than an answer.
+func lostSession(err error) bool {
+	var state *pgconn.PgError
+	if errors.As(err, &state) {
+		return slices.Contains(transientStates[:4], state.Code)
+	}
+	var network net.Error
+	return pgconn.SafeToRetry(err) || errors.As(err, &network) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// IsUniqueViolation reports whether err says that a row with that key exists.
+func IsUniqueViolation(err error) bool { return hasState(err, uniqueViolation) }
+
+// IsLockTimeout reports whether a lock was not had within lock_timeout.
+func IsLockTimeout(err error) bool { return hasState(err, lockTimeout) }
+
+func hasState(err error, code string) bool {
+	var state *pgconn.PgError
+	return errors.As(err, &state) && state.Code == code
+}

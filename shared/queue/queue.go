@@ -1,0 +1,28 @@
+// Package queue sends messages to SQS.
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+// Sender sends to one queue.
+type Sender struct {
+	client *sqs.Client
+	url    string
+}
+
+// NewSender returns a sender to the queue at url.
+func NewSender(client *sqs.Client, url string) *Sender {
+	return &Sender{client: client, url: url}
+}
+
+// Send sends one message. It may arrive more than once and in any order.
+func (s *Sender) Send(ctx context.Context, body string) error {
+	if _, err := s.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &s.url, MessageBody: &body}); err != nil {
+		return fmt.Errorf("queue.Send: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package testkit
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/uuid"
+
+	"portico/shared/secret"
+)
+
+// AWS returns a configuration for a server at endpoint, with credentials that
+// open nothing.
+func AWS(endpoint string) aws.Config {
+	return aws.Config{
+		Region: "us-east-1", BaseEndpoint: &endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}
+}
+
+// DynamoDBEndpoint returns where the tests' DynamoDB listens.
+func DynamoDBEndpoint(t testing.TB) string {
+	t.Helper()
+	endpoint := os.Getenv("PORTICO_TEST_DYNAMODB_URL")
+	if endpoint == "" {
+		t.Fatal("PORTICO_TEST_DYNAMODB_URL is not set: run the tests with `make test`, which starts Postgres and DynamoDB")
+	}
+	return endpoint
+}
+
+// Table returns a client and the name of a new table with a string hash key.
+func Table(t testing.TB, endpoint, hashKey string) (*dynamodb.Client, string) {
+	t.Helper()
+	ctx := context.Background()
+	client := dynamodb.NewFromConfig(AWS(endpoint))
+	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	_, err := client.CreateTable(ctx, &dynamodb.CreateTableInput{
+		TableName: &name, BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &hashKey, AttributeType: types.ScalarAttributeTypeS}},
+		KeySchema:            []types.KeySchemaElement{{AttributeName: &hashKey, KeyType: types.KeyTypeHash}},
+	})
+	if err != nil {
+		t.Fatalf("CreateTable at %s: %v", endpoint, err)
+	}
+	if err := dynamodb.NewTableExistsWaiter(client, func(o *dynamodb.TableExistsWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 10e6, 50e6
+	}).Wait(ctx, &dynamodb.DescribeTableInput{TableName: &name}, 10e9); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = client.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &name}) })
+	return client, name
+}
+
+// Box returns a box with a key that is only for tests.
+func Box(t testing.TB) *secret.Box {
+	t.Helper()
+	box, err := secret.Parse([]byte(`{"current":"1","1":"` + strings.Repeat("test only ", 5) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return box
+}

@@ -1,0 +1,149 @@
+// Package testkit gives tests real stores: a Postgres database of their own,
+// as the application's roles, and DynamoDB tables of their own. `make test`
+// starts the servers; without them a test fails and says so.
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"portico/infra/migrations"
+	"portico/shared/clock"
+	"portico/shared/pg"
+)
+
+// Database is a freshly migrated database that ends with the test.
+type Database struct {
+	App    *pg.DB
+	Worker *pg.Worker
+	Clock  *clock.Clock
+	// Admin is a superuser's session: it sets the clock and looks at what the
+	// roles may not see.
+	Admin *pgx.Conn
+	url   func(role string) string
+}
+
+// rolePassword is that of the application's roles in the throw-away server.
+const rolePassword = "portico"
+
+// DB returns a database of the test's own, cloned from a migrated template.
+func DB(t testing.TB) *Database {
+	t.Helper()
+	ctx := context.Background()
+	config := adminConfig(t)
+	template := makeTemplate(t, ctx, config)
+	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	admin := connect(t, ctx, config, config.Database)
+	exec(t, ctx, admin, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s OWNER portico_master`, name, template))
+	d := &Database{
+		Clock: &clock.Clock{}, Admin: connect(t, ctx, config, name),
+		url: func(role string) string {
+			return fmt.Sprintf("postgres://%s:%s@%s:%d/%s", role, rolePassword, config.Host, config.Port, name)
+		},
+	}
+	var err error
+	if d.App, err = pg.Open(ctx, d.URL("portico_app")); err != nil {
+		t.Fatal(err)
+	}
+	if d.Worker, err = pg.OpenWorker(ctx, d.URL("portico_worker"), 4); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.App.Close()
+		d.Worker.Close()
+		d.Admin.Close(ctx)
+		exec(t, ctx, admin, `DROP DATABASE `+name+` WITH (FORCE)`)
+		admin.Close(ctx)
+	})
+	return d
+}
+
+// URL returns how a role logs in to the database.
+func (d *Database) URL(role string) string { return d.url(role) }
+
+// Advance moves the database's clock and d.Clock ahead together.
+func (d *Database) Advance(t testing.TB, by time.Duration) {
+	t.Helper()
+	exec(t, context.Background(), d.Admin, `UPDATE clock SET clock_offset = clock_offset + $1`, by)
+	d.Clock.Advance(by)
+}
+
+// Value returns the single value of a query, seen by a superuser.
+func Value[T any](t testing.TB, d *Database, sql string, args ...any) T {
+	t.Helper()
+	var v T
+	if err := d.Admin.QueryRow(context.Background(), sql, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+func adminConfig(t testing.TB) *pgx.ConnConfig {
+	t.Helper()
+	url := os.Getenv("PORTICO_TEST_DATABASE_URL")
+	if url == "" {
+		t.Fatal("PORTICO_TEST_DATABASE_URL is not set: run the tests with `make test`, which starts Postgres and DynamoDB")
+	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatalf("PORTICO_TEST_DATABASE_URL: %v", err)
+	}
+	return config
+}
+
+// makeTemplate returns the name of a migrated database. Test processes run at
+// the same time: the first makes it, the others wait. Its name holds the
+// migrations' version, so a changed migration makes another.
+func makeTemplate(t testing.TB, ctx context.Context, config *pgx.ConnConfig) string {
+	t.Helper()
+	name := "tmpl_" + migrations.Version()[:16]
+	conn := connect(t, ctx, config, config.Database)
+	defer conn.Close(ctx) // gives up the lock
+	exec(t, ctx, conn, `SELECT pg_advisory_lock(5171990)`)
+	var exists bool
+	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&exists); err != nil {
+		t.Fatal(err)
+	}
+	if exists {
+		return name
+	}
+	exec(t, ctx, conn, `DO $$ BEGIN
+		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portico_master') THEN
+			CREATE ROLE portico_master LOGIN CREATEROLE PASSWORD '`+rolePassword+`';
+		END IF;
+	END $$`)
+	exec(t, ctx, conn, `DROP DATABASE IF EXISTS `+name+`_making`)
+	exec(t, ctx, conn, `CREATE DATABASE `+name+`_making OWNER portico_master`)
+	master := config.Copy()
+	master.User, master.Password, master.Database = "portico_master", rolePassword, name+"_making"
+	if err := migrations.Apply(ctx, master, rolePassword); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, ctx, conn, `ALTER DATABASE `+name+`_making RENAME TO `+name)
+	return name
+}
+
+func connect(t testing.TB, ctx context.Context, config *pgx.ConnConfig, database string) *pgx.Conn {
+	t.Helper()
+	config = config.Copy()
+	config.Database = database
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		t.Fatalf("the test's Postgres cannot be reached: %v", err)
+	}
+	return conn
+}
+
+func exec(t testing.TB, ctx context.Context, conn *pgx.Conn, sql string, args ...any) {
+	t.Helper()
+	if _, err := conn.Exec(ctx, sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}

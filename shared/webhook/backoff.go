@@ -1,0 +1,28 @@
+package webhook
+
+import "time"
+
+// Schedule is how long to wait after each failed try. One try more than it has
+// entries, and the delivery has failed.
+type Schedule []time.Duration
+
+// DefaultSchedule makes 8 tries. The last one comes 26 h 36 min after the
+// first, so a receiver that is down for a day loses nothing.
+var DefaultSchedule = Schedule{
+	time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 8 * time.Hour, 10 * time.Hour,
+}
+
+// jitter is the largest part of a wait that is added to it by chance, so that
+// what failed together does not come back together. It only adds: a try is
+// never earlier than the schedule promises.
+const jitter = 0.1
+
+// Next returns how long to wait after `tries` failed tries, or false when that
+// was the last one. random is uniform in [0, 1).
+func (s Schedule) Next(tries int, random float64) (time.Duration, bool) {
+	if tries < 1 || tries > len(s) {
+		return 0, false
+	}
+	wait := s[tries-1]
+	return wait + time.Duration(random*jitter*float64(wait)), true
+}

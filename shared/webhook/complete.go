@@ -1,0 +1,116 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Result is what became of a claim.
+type Result struct {
+	Claim
+	Status    Status        // Delivered, Failed, or Pending for another try
+	Wait      time.Duration // until the next try, when Pending
+	StartedAt time.Time
+	Latency   time.Duration
+	// StatusCode is 0 without a response. Error is "" on success.
+	StatusCode int
+	Error      string
+	Body       []byte // the first bytes of the response
+	// Tried is false when nothing was sent: no attempt is logged or counted.
+	Tried bool
+}
+
+// completion is a column per field, as unnest takes them.
+type completion struct {
+	orgs      []id.Org
+	events    []id.Event
+	endpoints []id.WebhookEndpoint
+	leases    []uuid.UUID
+	statuses  []Status
+	waits     []time.Duration
+	tried     []bool
+	started   []time.Time
+	latencies []int32
+	codes     []*int16
+	errors    []*string
+	bodies    [][]byte
+}
+
+// complete records results in one statement: state, next try and attempt log
+// together or not at all. It returns how many were discarded because their
+// lease is no longer the delivery's.
+func complete(ctx context.Context, db *pg.Worker, results []Result) (lost int, err error) {
+	// Two dispatchers lock rows in the same order, so they cannot deadlock.
+	slices.SortFunc(results, func(a, b Result) int {
+		if c := bytes.Compare(a.EventID.UUID[:], b.EventID.UUID[:]); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.EndpointID.UUID[:], b.EndpointID.UUID[:])
+	})
+	c := columns(results)
+	rows, err := db.Query(ctx, `
+		WITH result AS MATERIALIZED (
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::interval[], $7::boolean[],
+				$8::timestamptz[], $9::integer[], $10::smallint[], $11::text[], $12::bytea[])
+			AS r (org_id, event_id, endpoint_id, lease, status, wait, tried, started_at, latency, status_code, error, response_body)
+		), done AS (
+			UPDATE webhook_delivery d SET
+				status = r.status, lease = NULL, attempts = d.attempts + r.tried::int,
+				next_retry_at = CASE WHEN r.status = 'pending' THEN portico_now() + r.wait END,
+				completed_at = CASE WHEN r.status <> 'pending' THEN portico_now() END
+			FROM result r
+			WHERE d.org_id = r.org_id AND d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id AND d.lease = r.lease
+			RETURNING d.org_id, d.event_id, d.endpoint_id, d.attempts, r.tried, r.started_at, r.latency,
+				r.status_code, r.error, r.response_body
+		), logged AS (
+			INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, status_code, error, response_body)
+			SELECT org_id, event_id, endpoint_id, attempts, started_at, latency, status_code, error, response_body
+			FROM done WHERE tried
+		)
+		SELECT count(*) FROM done`,
+		c.orgs, c.events, c.endpoints, c.leases, c.statuses, c.waits, c.tried, c.started, c.latencies, c.codes, c.errors, c.bodies)
+	if err != nil {
+		return 0, fmt.Errorf("webhook.complete: %w", err)
+	}
+	written, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	if err != nil {
+		return 0, fmt.Errorf("webhook.complete: %w", err)
+	}
+	return len(results) - written, nil
+}
+
+func columns(results []Result) completion {
+	var c completion
+	for _, r := range results {
+		c.orgs, c.events = append(c.orgs, r.Org), append(c.events, r.EventID)
+		c.endpoints, c.leases = append(c.endpoints, r.EndpointID), append(c.leases, r.Lease)
+		c.statuses, c.waits = append(c.statuses, r.Status), append(c.waits, r.Wait)
+		c.tried, c.started = append(c.tried, r.Tried), append(c.started, r.StartedAt)
+		c.latencies = append(c.latencies, int32(min(r.Latency.Microseconds(), 1<<31-1)))
+		c.codes, c.errors = append(c.codes, nonZero(int16(r.StatusCode))), append(c.errors, nonZero(r.Error))
+		body := r.Body
+		if body == nil {
+			body = []byte{} // a nil slice would be NULL
+		}
+		c.bodies = append(c.bodies, body)
+	}
+	return c
+}
+
+// nonZero returns nil, which Postgres reads as NULL, for a zero value.
+func nonZero[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,45 @@
+package webhook
+
+import (
+	"time"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+)
+
+// Status is where a delivery stands.
+type Status string
+
+// The states of a delivery. Failed is final: it is the dead letter.
+const (
+	Pending   Status = "pending"
+	Delivered Status = "delivered"
+	Failed    Status = "failed"
+	Held      Status = "held"
+)
+
+// Delivery is one event on its way to one endpoint.
+type Delivery struct {
+	ID          id.Delivery
+	EventID     id.Event
+	EndpointID  id.WebhookEndpoint
+	Status      Status
+	Attempts    int16
+	NextRetryAt *time.Time
+	CompletedAt *time.Time
+}
+
+// Attempt is one try of a delivery.
+type Attempt struct {
+	Number       int16
+	StartedAt    time.Time
+	Latency      time.Duration
+	StatusCode   *int16
+	Error        *string
+	ResponseBody []byte
+}
+
+// ErrDeliveryNotFound answers for a delivery that is missing or another
+// organization's.
+var ErrDeliveryNotFound = fault.New(fault.NotFound, "delivery_not_found",
+	"There is no delivery with this id. List yours with GET /v1/deliveries.")

@@ -1,0 +1,129 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+const deliveryColumns = `id, event_id, endpoint_id, status, attempts, next_retry_at, completed_at`
+
+// NewDelivery is a delivery to be enqueued with its event.
+type NewDelivery struct {
+	EventID     id.Event
+	EndpointID  id.WebhookEndpoint
+	OrderingKey *string
+	Seq         *int64
+}
+
+// Enqueue adds the statement that writes deliveries, due at once, to the
+// publish transaction's batch. The caller has lowered the due time.
+func Enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery) {
+	n := len(deliveries)
+	ids, events, endpoints := make([]id.Delivery, n), make([]id.Event, n), make([]id.WebhookEndpoint, n)
+	keys, seqs := make([]*string, n), make([]*int64, n)
+	for i, d := range deliveries {
+		// The event's millisecond: GetDelivery finds it by that.
+		ids[i] = id.New[id.Delivery](d.EventID.Time())
+		events[i], endpoints[i], keys[i], seqs[i] = d.EventID, d.EndpointID, d.OrderingKey, d.Seq
+	}
+	batch.Queue(`
+		INSERT INTO webhook_delivery (org_id, id, event_id, endpoint_id, ordering_key, seq, next_retry_at)
+		SELECT $1, d.*, portico_now()
+		FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[]) AS d`,
+		org, ids, events, endpoints, keys, seqs)
+}
+
+// GetDelivery returns the organization's delivery or ErrDeliveryNotFound. The
+// id holds its event's millisecond, which bounds the search to a few rows of
+// one partition.
+func GetDelivery(ctx context.Context, tx pg.Tx, org id.Org, delivery id.Delivery) (Delivery, error) {
+	lo, hi := delivery.Bounds()
+	rows, err := tx.Query(ctx, `
+		SELECT `+deliveryColumns+` FROM webhook_delivery
+		WHERE org_id = $1 AND event_id BETWEEN $2 AND $3 AND id = $4`, org, lo, hi, delivery)
+	if err != nil {
+		return Delivery{}, fmt.Errorf("webhook.GetDelivery: %w", err)
+	}
+	d, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Delivery])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Delivery{}, ErrDeliveryNotFound
+	}
+	if err != nil {
+		return Delivery{}, fmt.Errorf("webhook.GetDelivery: %w", err)
+	}
+	return d, nil
+}
+
+// DeliveryFilter narrows a list; a zero field does not.
+type DeliveryFilter struct {
+	EndpointID id.WebhookEndpoint
+	EventID    id.Event
+	Status     Status
+	// AfterEvent and AfterEndpoint are the last delivery of the page before.
+	AfterEvent    id.Event
+	AfterEndpoint id.WebhookEndpoint
+}
+
+// ListDeliveries returns up to limit deliveries, newest events first.
+func ListDeliveries(ctx context.Context, tx pg.Tx, org id.Org, f DeliveryFilter, limit int) ([]Delivery, error) {
+	where, args := `org_id = $1`, []any{org}
+	add := func(condition string, values ...any) {
+		places := make([]any, len(values))
+		for i, v := range values {
+			args = append(args, v)
+			places[i] = len(args)
+		}
+		where += ` AND ` + fmt.Sprintf(condition, places...)
+	}
+	if !f.EndpointID.IsZero() {
+		add(`endpoint_id = $%d`, f.EndpointID)
+	}
+	if !f.EventID.IsZero() {
+		add(`event_id = $%d`, f.EventID)
+	}
+	if f.Status != "" {
+		add(`status = $%d`, f.Status)
+	}
+	if !f.AfterEvent.IsZero() {
+		add(`(event_id, endpoint_id) < ($%d, $%d)`, f.AfterEvent, f.AfterEndpoint)
+	}
+	args = append(args, limit)
+	rows, err := tx.Query(ctx, `SELECT `+deliveryColumns+` FROM webhook_delivery WHERE `+where+
+		fmt.Sprintf(` ORDER BY event_id DESC, endpoint_id DESC LIMIT $%d`, len(args)), args...)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListDeliveries: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Delivery])
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListDeliveries: %w", err)
+	}
+	return list, nil
+}
+
+// ListAttempts returns every try of a delivery, in order.
+func ListAttempts(ctx context.Context, tx pg.Tx, org id.Org, d Delivery) ([]Attempt, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT number, started_at, latency, status_code, error, response_body FROM webhook_attempt
+		WHERE org_id = $1 AND event_id = $2 AND endpoint_id = $3 ORDER BY number`, org, d.EventID, d.EndpointID)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListAttempts: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Attempt, error) {
+		var a Attempt
+		var micros int32
+		err := row.Scan(&a.Number, &a.StartedAt, &micros, &a.StatusCode, &a.Error, &a.ResponseBody)
+		a.Latency = time.Duration(micros) * time.Microsecond
+		return a, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListAttempts: %w", err)
+	}
+	return list, nil
+}

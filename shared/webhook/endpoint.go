@@ -1,0 +1,84 @@
+// Package webhook delivers events to customers' endpoints: it decides who gets
+// what, keeps the queue, signs, sends, retries and logs.
+package webhook
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+)
+
+// Endpoint is a customer's URL that receives events.
+type Endpoint struct {
+	ID          id.WebhookEndpoint
+	URL         string
+	EventTypes  []string
+	Description string
+	Status      string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// Endpoint states.
+const (
+	Enabled  = "enabled"
+	Disabled = "disabled"
+)
+
+// MaxEndpoints bounds an organization's endpoints, and with it the fan-out of
+// one event.
+const MaxEndpoints = 1000
+
+// ErrEndpointNotFound answers for an endpoint that is missing, deleted or
+// another organization's.
+var ErrEndpointNotFound = fault.New(fault.NotFound, "webhook_endpoint_not_found",
+	"There is no webhook endpoint with this id. List yours with GET /v1/webhook-endpoints.")
+
+// ErrTooManyEndpoints answers the creation of one endpoint more than MaxEndpoints.
+var ErrTooManyEndpoints = fault.New(fault.Conflict, "too_many_webhook_endpoints",
+	fmt.Sprintf("An organization has at most %d webhook endpoints. Delete one that is no longer needed.", MaxEndpoints))
+
+// TypePattern is the form of an event type: words of letters, digits and _,
+// joined by dots (Standard Webhooks, «event types»).
+const TypePattern = `^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$`
+
+// SubscriptionPattern is the form of an entry of event_types.
+const SubscriptionPattern = `^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$`
+
+var typeForm = regexp.MustCompile(TypePattern)
+
+// ValidType reports whether s can be an event type.
+func ValidType(s string) bool { return len(s) <= 128 && typeForm.MatchString(s) }
+
+// Wants reports whether an endpoint subscribed to these types receives
+// eventType: by its exact name, by `*`, or by a prefix such as `invoice.*`.
+func Wants(eventTypes []string, eventType string) bool {
+	return slices.ContainsFunc(eventTypes, func(t string) bool {
+		if prefix, ok := strings.CutSuffix(t, "*"); ok {
+			return strings.HasPrefix(eventType, prefix)
+		}
+		return t == eventType
+	})
+}
+
+// NewSecret returns a fresh signing secret in the form that customers see:
+// whsec_ and the base64 of 32 random bytes.
+func NewSecret() string {
+	var b [32]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic("webhook: no randomness: " + err.Error()) // crypto/rand never fails on Linux
+	}
+	return "whsec_" + base64.StdEncoding.EncodeToString(b[:])
+}
+
+// secretContext binds a sealed secret to its row.
+func secretContext(org id.Org, secret id.WebhookSecret) string {
+	return "webhook_secret/" + org.String() + "/" + secret.String()
+}

@@ -1,0 +1,132 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/secret"
+)
+
+const endpointColumns = `id, url, event_types, description, status, created_at, updated_at`
+
+// InsertEndpoint writes a new endpoint with its signing secret, sealed.
+func InsertEndpoint(ctx context.Context, tx pg.Tx, org id.Org, e Endpoint, plain string, box *secret.Box) error {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO webhook_endpoint (org_id, id, url, event_types, description, status, created_at, updated_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $7
+		WHERE (SELECT count(*) FROM webhook_endpoint WHERE org_id = $1 AND deleted_at IS NULL) < $8`,
+		org, e.ID, e.URL, e.EventTypes, e.Description, e.Status, e.CreatedAt, MaxEndpoints)
+	if err != nil {
+		return fmt.Errorf("webhook.InsertEndpoint: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrTooManyEndpoints
+	}
+	row := id.New[id.WebhookSecret](e.CreatedAt)
+	_, err = tx.Exec(ctx, `
+		INSERT INTO webhook_secret (org_id, id, endpoint_id, sealed, created_at) VALUES ($1, $2, $3, $4, $5)`,
+		org, row, e.ID, box.Seal([]byte(plain), secretContext(org, row)), e.CreatedAt)
+	if err != nil {
+		return fmt.Errorf("webhook.InsertEndpoint: secret: %w", err)
+	}
+	return nil
+}
+
+// GetEndpoint returns the organization's endpoint or ErrEndpointNotFound.
+func GetEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint) (Endpoint, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+endpointColumns+` FROM webhook_endpoint
+		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL`, org, endpoint)
+	return oneEndpoint("GetEndpoint", rows, err)
+}
+
+// ListEndpoints returns up to limit endpoints older than after, newest first.
+// A zero after starts with the newest.
+func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, after id.WebhookEndpoint, limit int) ([]Endpoint, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+endpointColumns+` FROM webhook_endpoint
+		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND deleted_at IS NULL
+		ORDER BY id DESC LIMIT $3`, org, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListEndpoints: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Endpoint])
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListEndpoints: %w", err)
+	}
+	return list, nil
+}
+
+// EndpointChange names the fields to change; nil leaves one as it is.
+type EndpointChange struct {
+	URL         *string
+	EventTypes  []string
+	Description *string
+}
+
+// UpdateEndpoint changes the organization's endpoint and returns it.
+func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time) (Endpoint, error) {
+	rows, err := tx.Query(ctx, `
+		UPDATE webhook_endpoint SET
+			url = coalesce($3, url), event_types = coalesce($4, event_types),
+			description = coalesce($5, description), updated_at = $6
+		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL
+		RETURNING `+endpointColumns, org, endpoint, c.URL, c.EventTypes, c.Description, now)
+	return oneEndpoint("UpdateEndpoint", rows, err)
+}
+
+// DeleteEndpoint takes the endpoint out of use. Its deliveries stay readable;
+// the dispatcher gives up those still pending.
+func DeleteEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, now time.Time) error {
+	tag, err := tx.Exec(ctx, `
+		UPDATE webhook_endpoint SET deleted_at = $3, updated_at = $3
+		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL`, org, endpoint, now)
+	if err != nil {
+		return fmt.Errorf("webhook.DeleteEndpoint: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrEndpointNotFound
+	}
+	return nil
+}
+
+func oneEndpoint(caller string, rows pgx.Rows, err error) (Endpoint, error) {
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("webhook.%s: %w", caller, err)
+	}
+	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Endpoint])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Endpoint{}, ErrEndpointNotFound
+	}
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("webhook.%s: %w", caller, err)
+	}
+	return e, nil
+}
+
+// Subscription is what a publish needs to know of an endpoint.
+type Subscription struct {
+	ID         id.WebhookEndpoint
+	EventTypes []string
+}
+
+// Subscriptions returns the organization's endpoints that take events.
+func Subscriptions(ctx context.Context, tx pg.Tx, org id.Org) ([]Subscription, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT id, event_types FROM webhook_endpoint
+		WHERE org_id = $1 AND deleted_at IS NULL AND status = 'enabled'`, org)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Subscription])
+	if err != nil {
+		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
+	}
+	return list, nil
+}

@@ -1,0 +1,103 @@
+package webhook
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"portico/shared/observe"
+)
+
+// record writes results as they come, all that are ready in one statement: the
+// busier the dispatcher, the larger the batch.
+func (r *run) record(ctx context.Context) {
+	for first := range r.results {
+		batch := []Result{first}
+		for len(batch) < batchSize {
+			more, ok := r.ready()
+			if !ok {
+				break
+			}
+			batch = append(batch, more)
+		}
+		r.recordBatch(ctx, batch)
+	}
+}
+
+func (r *run) ready() (Result, bool) {
+	select {
+	case result, ok := <-r.results:
+		return result, ok
+	default:
+		return Result{}, false
+	}
+}
+
+// recordBatch tries until the leases have run out: by then another dispatcher
+// may own the deliveries, and the fence would discard the results.
+func (r *run) recordBatch(ctx context.Context, batch []Result) {
+	wait := 50 * time.Millisecond
+	for giveUp := time.Now().Add(leaseFor); ; wait = min(2*wait, time.Second) {
+		lost, err := r.tryRecord(ctx, batch)
+		if err == nil {
+			r.report(ctx, batch, lost)
+			return
+		}
+		r.warn(ctx, "results could not be recorded", err)
+		if ctx.Err() != nil || time.Now().After(giveUp) {
+			return
+		}
+		pause(ctx, wait)
+	}
+}
+
+func (r *run) tryRecord(ctx context.Context, batch []Result) (lost int, err error) {
+	now := r.Clock.Now()
+	var earliest time.Time
+	for _, result := range batch {
+		if at := now.Add(result.Wait); result.Status == Pending && (earliest.IsZero() || at.Before(earliest)) {
+			earliest = at
+		}
+	}
+	if !earliest.IsZero() {
+		if err := r.Due.Lower(ctx, earliest); err != nil {
+			return 0, err
+		}
+	}
+	return complete(ctx, r.DB, batch)
+}
+
+// report writes the batch's line with its metrics.
+func (r *run) report(ctx context.Context, batch []Result, lost int) {
+	now := r.Clock.Now()
+	var delivered, failed, exhausted float64
+	var age time.Duration
+	var whole, tries []float64
+	for _, result := range batch {
+		if at := result.StartedAt.Sub(result.Due); result.Tried {
+			age = max(age, at)
+			tries = append(tries, milliseconds(result.Latency))
+		}
+		switch {
+		case result.Status == Delivered:
+			delivered++
+			whole = append(whole, milliseconds(now.Sub(result.EventID.Time())))
+		case result.Status == Failed:
+			exhausted++
+			fallthrough
+		case result.Tried:
+			failed++
+		}
+	}
+	r.Log.Line(ctx, slog.LevelInfo, "deliveries recorded", []observe.Metric{
+		observe.One("Delivered", observe.Count, delivered),
+		observe.One("Failed", observe.Count, failed),
+		observe.One("Exhausted", observe.Count, exhausted),
+		observe.One("LeaseLost", observe.Count, float64(lost)),
+		observe.One("OldestDueAge", observe.Seconds, age.Seconds()),
+		{Name: "DeliveryLatency", Unit: observe.Milliseconds, Values: whole},
+		{Name: "AttemptLatency", Unit: observe.Milliseconds, Values: tries},
+	})
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

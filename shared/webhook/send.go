@@ -1,0 +1,128 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"portico/shared/clock"
+	"portico/shared/egress"
+)
+
+const (
+	// RequestTimeout is the one deadline over connect, headers and body.
+	RequestTimeout = 10 * time.Second
+	// excerpt is how much of a response is kept in the attempt log.
+	excerpt = 1 << 10
+	// maxResponse is how much of a response is read: enough to keep the
+	// connection for the next delivery, too little to be a burden.
+	maxResponse = 64 << 10
+	// UserAgent is what receivers see.
+	UserAgent = "Portico-Webhooks/1.0"
+)
+
+// Sender POSTs signed payloads. It is safe for concurrent use.
+type Sender struct {
+	transport http.RoundTripper
+	clock     *clock.Clock
+}
+
+// NewSender returns a sender that dials what the policy allows.
+func NewSender(policy egress.Policy, clock *clock.Clock) *Sender {
+	return &Sender{transport: policy.Transport(), clock: clock}
+}
+
+// response is what a receiver answered, as far as it was read.
+type response struct {
+	code int
+	body []byte
+}
+
+// Send makes one try of a claim and says what became of it: Delivered, or
+// Pending with an error to be put on a schedule by the caller. It blocks no
+// longer than RequestTimeout.
+func (s *Sender) Send(ctx context.Context, c Claim) Result {
+	r := Result{Claim: c, Status: Pending, Tried: true, StartedAt: s.clock.Now()}
+	start := time.Now()
+	answer, err := s.post(ctx, c, r.StartedAt)
+	r.Latency = time.Since(start)
+	r.StatusCode, r.Body = answer.code, answer.body
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		r.Tried = false // we were told to stop: not the receiver's fault
+	case err != nil:
+		r.Error = describe(err)
+	case answer.code >= 300 && answer.code < 400:
+		r.Error = "redirects are not followed: give the final URL"
+	case answer.code < 200 || answer.code > 299:
+		r.Error = fmt.Sprintf("answered %d, expected 2xx", answer.code)
+	default:
+		r.Status = Delivered
+	}
+	return r
+}
+
+func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, error) {
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
+	defer cancel()
+	target, err := url.Parse(c.Endpoint.URL)
+	if err != nil {
+		return response{}, err
+	}
+	req := (&http.Request{
+		Method: http.MethodPost, URL: target, Host: target.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{
+			"Content-Type":      {"application/json"},
+			"User-Agent":        {UserAgent},
+			"Webhook-Id":        {c.EventID.String()},
+			"Webhook-Signature": {Sign(c.Payload, now, c.Endpoint.Secrets...)},
+		},
+		ContentLength: int64(len(c.Payload)),
+		Body:          io.NopCloser(bytes.NewReader(c.Payload)),
+		// Lets the transport try again on another connection when the kept one
+		// turned out to be closed before anything was sent.
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.Payload)), nil },
+	}).WithContext(ctx)
+	// RoundTrip follows no redirects and keeps no cookies.
+	res, err := s.transport.RoundTrip(req)
+	if err != nil {
+		return response{}, err
+	}
+	defer res.Body.Close()
+	answer := response{code: res.StatusCode}
+	answer.body, err = read(res.Body)
+	return answer, err
+}
+
+// read returns the first bytes of a response. One that ends within maxResponse
+// leaves its connection usable; of a longer one the rest is not awaited, and
+// closing it closes the connection.
+func read(body io.Reader) ([]byte, error) {
+	head, err := io.ReadAll(io.LimitReader(body, excerpt))
+	if err != nil || len(head) < excerpt {
+		return head, err
+	}
+	_, err = io.CopyN(io.Discard, body, maxResponse-excerpt)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return head, err
+}
+
+// describe turns a transport error into a sentence for the customer, without
+// our own addresses.
+func describe(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("no complete response within %s", RequestTimeout)
+	case errors.Is(err, egress.ErrForbidden):
+		return "the URL leads to a private or reserved address"
+	}
+	return reason(err)
+}

@@ -1,0 +1,30 @@
+package webhook
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+)
+
+// Sign returns the value of Webhook-Signature for a body sent at a time:
+// t=<unix seconds>,v1=<hex> with one v1 per secret, so that a receiver accepts
+// the body during a rotation with either. v1 is the HMAC-SHA256 of
+// "<t>.<body>" keyed by the secret string as it was shown, `whsec_` included:
+// the format of Stripe's signatures, which Stripe's libraries verify.
+func Sign(body []byte, at time.Time, secrets ...string) string {
+	t := strconv.FormatInt(at.Unix(), 10)
+	out := make([]byte, 0, 2+len(t)+len(secrets)*(4+2*sha256.Size))
+	out = append(append(out, "t="...), t...)
+	for _, s := range secrets {
+		mac := hmac.New(sha256.New, []byte(s))
+		mac.Write([]byte(t))
+		mac.Write([]byte{'.'})
+		mac.Write(body)
+		var sum [sha256.Size]byte
+		out = append(out, ",v1="...)
+		out = hex.AppendEncode(out, mac.Sum(sum[:0]))
+	}
+	return string(out)
+}

@@ -1,0 +1,62 @@
+package webhook
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"portico/shared/clock"
+	"portico/shared/observe"
+	"portico/shared/pg"
+)
+
+// overdue is how late a delivery may be before a second dispatcher is woken
+// beside one that claims to be awake.
+const overdue = time.Second
+
+// Sweeper looks once a minute whether something is due that nobody was nudged
+// for: a retry whose time has come, a lease whose dispatcher died, a nudge
+// that was lost.
+type Sweeper struct {
+	DB    *pg.Worker
+	Waker *Waker
+	Clock *clock.Clock
+	Log   *observe.Log
+}
+
+// Sweep costs one DynamoDB read, and nothing else while nothing is due.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	item, err := s.Waker.Due.Read(ctx)
+	if err != nil {
+		return err
+	}
+	var age time.Duration
+	nudged := false
+	if item.Missing() || (!item.At.IsZero() && !item.At.After(s.Clock.Now())) {
+		if age, nudged, err = s.look(ctx, item); err != nil {
+			return err
+		}
+	}
+	s.Log.Line(ctx, slog.LevelInfo, "swept",
+		[]observe.Metric{observe.One("OldestDueAge", observe.Seconds, age.Seconds())}, slog.Bool("nudged", nudged))
+	return nil
+}
+
+// look asks Postgres, wakes a dispatcher if something is due, and lets the item
+// say when to look again.
+func (s *Sweeper) look(ctx context.Context, item DueItem) (age time.Duration, nudged bool, err error) {
+	n, err := nextDue(ctx, s.DB)
+	if err != nil {
+		return 0, false, err
+	}
+	switch {
+	case n.age > overdue:
+		// Whoever holds the row is dead or has more than it can send.
+		return n.age, true, s.Waker.Nudge.Send(ctx, nudgeBody)
+	case n.due:
+		nudged, err = s.Waker.Wake(ctx, s.DB)
+		return n.age, nudged, err
+	}
+	_, err = s.Waker.Due.Raise(ctx, item, n.at)
+	return 0, false, err
+}

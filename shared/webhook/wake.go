@@ -1,0 +1,96 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"portico/shared/pg"
+	"portico/shared/queue"
+)
+
+// How dispatchers wake without polling. A dispatcher that is awake holds a row
+// with a short lease that it renews. To sleep it deletes the row, and then
+// looks once more. A publisher commits, and then reads the rows; it nudges when
+// none is awake. Whatever the order of the four steps, either the publisher
+// sees no row or the dispatcher's last look sees the delivery. A dispatcher
+// that was killed leaves a row for at most awakeFor; what is published
+// meanwhile waits for the next sweep.
+const (
+	awakeFor   = 5 * time.Second
+	renewEvery = 1500 * time.Millisecond
+)
+
+// Waker tells a sleeping dispatcher that something is due.
+type Waker struct {
+	Due   *Due
+	Nudge *queue.Sender
+}
+
+// nudgeBody is what a nudge says; nobody reads it, people see it in the queue.
+const nudgeBody = `{"nudge":"webhook deliveries are due"}`
+
+// Wake nudges unless a dispatcher is awake. Call it after the commit, with a
+// statement of its own. It reports whether it nudged.
+func (w *Waker) Wake(ctx context.Context, q pg.Querier) (bool, error) {
+	awake, err := isAwake(ctx, q)
+	if err != nil || awake {
+		return false, err
+	}
+	return true, w.Nudge.Send(ctx, nudgeBody)
+}
+
+func isAwake(ctx context.Context, q pg.Querier) (bool, error) {
+	var awake bool
+	err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM dispatcher WHERE awake_until > portico_now())`).Scan(&awake)
+	if err != nil {
+		return false, fmt.Errorf("webhook.isAwake: %w", err)
+	}
+	return awake, nil
+}
+
+func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
+	_, err := db.Exec(ctx, `
+		INSERT INTO dispatcher (id, awake_until) VALUES ($1, portico_now() + $2)
+		ON CONFLICT (id) DO UPDATE SET awake_until = excluded.awake_until`, dispatcher, awakeFor)
+	if err != nil {
+		return fmt.Errorf("webhook.stayAwake: %w", err)
+	}
+	return nil
+}
+
+// fallAsleep gives up the row and then looks: it reports whether something is
+// due that no publisher may have nudged for.
+func fallAsleep(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (due bool, err error) {
+	if _, err := db.Exec(ctx, `DELETE FROM dispatcher WHERE id = $1 OR awake_until < portico_now() - interval '1 hour'`, dispatcher); err != nil {
+		return false, fmt.Errorf("webhook.fallAsleep: %w", err)
+	}
+	next, err := nextDue(ctx, db)
+	if err != nil {
+		return false, err
+	}
+	return next.due, nil
+}
+
+// next is when the earliest pending delivery is due.
+type next struct {
+	at  time.Time     // zero: none is pending
+	due bool          // by the database's clock
+	age time.Duration // since it was due; negative: until it is
+}
+
+func nextDue(ctx context.Context, db *pg.Worker) (next, error) {
+	var at *time.Time
+	var now time.Time
+	err := db.QueryRow(ctx, `
+		SELECT (SELECT next_retry_at FROM webhook_delivery WHERE status = 'pending' ORDER BY next_retry_at LIMIT 1), portico_now()`).Scan(&at, &now)
+	if err != nil {
+		return next{}, fmt.Errorf("webhook.nextDue: %w", err)
+	}
+	if at == nil {
+		return next{}, nil
+	}
+	return next{at: *at, due: !at.After(now), age: now.Sub(*at)}, nil
+}

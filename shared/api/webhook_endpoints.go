@@ -38,7 +38,7 @@ var ListWebhookEndpoints = Read[Page, listEndpointsOutput]{
 }
 
 // GetWebhookEndpoint is GET /v1/webhook-endpoints/{id}.
-var GetWebhookEndpoint = Read[endpointPath, endpointOutput]{
+var GetWebhookEndpoint = Read[EndpointPath, endpointOutput]{
 	Op: Op{
 		ID: "getWebhookEndpoint", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get a webhook endpoint",
@@ -58,7 +58,7 @@ var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
 }
 
 // DeleteWebhookEndpoint is DELETE /v1/webhook-endpoints/{id}.
-var DeleteWebhookEndpoint = Write[endpointPath, struct{}]{
+var DeleteWebhookEndpoint = Write[EndpointPath, struct{}]{
 	Op: Op{
 		ID: "deleteWebhookEndpoint", Method: http.MethodDelete, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.delete", Status: http.StatusNoContent,
@@ -68,7 +68,9 @@ var DeleteWebhookEndpoint = Write[endpointPath, struct{}]{
 	Handle: (*Edge).deleteWebhookEndpoint,
 }
 
-type endpointPath struct {
+// EndpointPath names an endpoint. It is exported because huma fills no other
+// kind of embedded struct.
+type EndpointPath struct {
 	ID id.WebhookEndpoint `path:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
 
@@ -105,7 +107,7 @@ type createdEndpointOutput struct {
 }
 
 type updateEndpointInput struct {
-	endpointPath
+	EndpointPath
 	Body struct {
 		URL         *string  `json:"url,omitempty" maxLength:"2048" doc:"Where to POST events: absolute and https."`
 		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver."`
@@ -171,7 +173,7 @@ func (e *Edge) listWebhookEndpoints(ctx context.Context, tx pg.Tx, org id.Org, i
 	})}, nil
 }
 
-func (e *Edge) getWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *endpointPath) (*endpointOutput, error) {
+func (e *Edge) getWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *EndpointPath) (*endpointOutput, error) {
 	endpoint, err := webhook.GetEndpoint(ctx, tx, org, in.ID)
 	if err != nil {
 		return nil, err
@@ -192,6 +194,6 @@ func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	return &endpointOutput{Body: showEndpoint(endpoint)}, nil
 }
 
-func (e *Edge) deleteWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *endpointPath) (*struct{}, error) {
+func (e *Edge) deleteWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *EndpointPath) (*struct{}, error) {
 	return nil, webhook.DeleteEndpoint(ctx, tx, org, in.ID, e.Clock.Now())
 }

@@ -143,6 +143,8 @@ func (p *Projection) Project(ctx context.Context, org id.Org, k APIKey, hash Has
 	if k.ExpiresAt != nil {
 		set += ", expires_at = :expires"
 		values[":expires"] = &types.AttributeValueMemberN{Value: strconv.FormatInt(k.ExpiresAt.Unix(), 10)}
+	} else {
+		set += " REMOVE expires_at"
 	}
 	_, err := p.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &p.table, Key: keyOf(hash), UpdateExpression: &set,

@@ -37,22 +37,19 @@ func ParsePolicy(cidrs string) (Policy, error) {
 }
 
 // forbidden lists what is not public: the special-purpose registries of IANA
-// (RFC 6890 and its updates) and every form that wraps an IPv4 address in an
-// IPv6 one, because a gateway may unwrap it.
+// (RFC 6890 and its updates), all of IPv6 that is not global unicast, and every
+// form that wraps an IPv4 address in an IPv6 one, because a gateway may unwrap it.
 var forbidden = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
 	"192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
 	"192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-	"::/96",                      // unspecified, loopback, IPv4-compatible
-	"64:ff9b::/96",               // NAT64
-	"64:ff9b:1::/48",             // local NAT64
-	"100::/64", "100:0:0:1::/64", // discard, dummy
+	"::/3",                       // below 2000::/3: loopback, IPv4-compatible, IPv4-translated, NAT64, discard
+	"4000::/2",                   // above it: segment routing and what is not given out
+	"8000::/1",                   // unique local, link-local, site-local, multicast
 	"2001::/23",                  // Teredo, ORCHID, benchmarking and the rest of the protocol block
 	"2001:db8::/32", "3fff::/20", // documentation
 	"2002::/16", // 6to4
 	"2620:4f:8000::/48",
-	"5f00::/16", // segment routing
-	"fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
 )
 
 func prefixes(list ...string) []netip.Prefix {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -30,7 +32,7 @@ func (p Policy) CheckURL(raw string) error {
 	if u.Fragment != "" || strings.Contains(raw, "#") {
 		return errors.New("must not have a fragment (#…)")
 	}
-	if u.Port() == "0" || strings.HasSuffix(u.Host, ":") {
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); strings.HasSuffix(u.Host, ":") || u.Port() != "" && (err != nil || port == 0) {
 		return errors.New("has no usable port")
 	}
 	addr, literal, err := p.checkHost(u.Hostname())
@@ -57,9 +59,9 @@ func (p Policy) checkHost(host string) (addr netip.Addr, literal bool, err error
 		return addr, true, nil
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
-	last := name[strings.LastIndexByte(name, '.')+1:]
-	if last == "" || isNumber(last) || strings.ContainsAny(name, "%:[]") {
-		return addr, false, errors.New("has a host that is neither a name nor a plain IP address")
+	labels := strings.Split(name, ".")
+	if slices.Contains(labels, "") || isNumber(labels[len(labels)-1]) || strings.Trim(name, nameChars) != "" {
+		return addr, false, errors.New("has a host that is neither a plain IP address nor a name (send international names in their xn-- form)")
 	}
 	local := name == "localhost" || strings.HasSuffix(name, ".localhost") || strings.HasSuffix(name, ".internal") || strings.HasSuffix(name, ".local")
 	if local && len(p.allow) == 0 {
@@ -67,6 +69,10 @@ func (p Policy) checkHost(host string) (addr netip.Addr, literal bool, err error
 	}
 	return addr, false, nil
 }
+
+// nameChars are those of host names, and the underscore that some use. Anything
+// else is mapped to ASCII, and not by everybody in the same way.
+const nameChars = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 
 // isNumber reports whether a host's last label makes the whole an IPv4 address
 // in the URL standard (WHATWG, «ends in a number»).

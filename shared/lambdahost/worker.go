@@ -38,7 +38,7 @@ func Dispatcher() {
 	waker := h.waker(wake)
 	d := &webhook.Dispatcher{
 		DB: db, Box: box, Due: waker.Due, Nudge: waker.Nudge, Clock: h.clock, Log: h.log,
-		Sender:      webhook.NewSender(policy, h.clock),
+		Sender:      webhook.NewSender(policy, h.clock, webhook.RequestTimeout),
 		Concurrency: own.Concurrency, Idle: own.Idle, Schedule: webhook.DefaultSchedule,
 	}
 	consume(jobs.Dispatch(d), h.log)

@@ -43,7 +43,7 @@ func Parse(text []byte) (*Box, error) {
 			continue
 		}
 		version, err := strconv.ParseUint(name, 10, 8)
-		if err != nil || version == 0 || len(material) < minMaterial {
+		if err != nil || strconv.FormatUint(version, 10) != name || version == 0 || len(material) < minMaterial {
 			return nil, fmt.Errorf("secret: the sealing secret has a bad key version %q: want 1 to 255 and at least %d characters", name, minMaterial)
 		}
 		key := sha256.Sum256([]byte("portico sealing key\n" + material))

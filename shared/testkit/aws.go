@@ -66,3 +66,15 @@ func Box(t testing.TB) *secret.Box {
 	}
 	return box
 }
+
+// DynamoDBEndpoints returns every server that a store test runs against, by
+// name: dynalite, and moto as a second opinion where PORTICO_TEST_MOTO_URL says
+// where it listens.
+func DynamoDBEndpoints(t testing.TB) map[string]string {
+	t.Helper()
+	endpoints := map[string]string{"dynalite": DynamoDBEndpoint(t)}
+	if moto := os.Getenv("PORTICO_TEST_MOTO_URL"); moto != "" {
+		endpoints["moto"] = moto
+	}
+	return endpoints
+}

@@ -108,8 +108,11 @@ func (r *run) keepAwake(ctx context.Context) {
 // handOver deletes the row, looks once more and nudges a successor if anything
 // is due: this dispatcher is done.
 func (r *run) handOver(ctx context.Context) error {
-	due, err := fallAsleep(ctx, r.DB, r.id)
-	if err != nil || !due {
+	if err := giveUpRow(ctx, r.DB, r.id); err != nil {
+		return err
+	}
+	next, err := nextDue(ctx, r.DB)
+	if err != nil || !next.due {
 		return err
 	}
 	return r.Nudge.Send(ctx, nudgeBody)

@@ -30,11 +30,13 @@ const (
 type Sender struct {
 	transport http.RoundTripper
 	clock     *clock.Clock
+	timeout   time.Duration
 }
 
-// NewSender returns a sender that dials what the policy allows.
-func NewSender(policy egress.Policy, clock *clock.Clock) *Sender {
-	return &Sender{transport: policy.Transport(), clock: clock}
+// NewSender returns a sender that dials what the policy allows and gives each
+// try at most timeout.
+func NewSender(policy egress.Policy, clock *clock.Clock, timeout time.Duration) *Sender {
+	return &Sender{transport: policy.Transport(), clock: clock, timeout: timeout}
 }
 
 // response is what a receiver answered, as far as it was read.
@@ -55,6 +57,8 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		r.Tried = false // we were told to stop: not the receiver's fault
+	case errors.Is(err, context.DeadlineExceeded):
+		r.Error = fmt.Sprintf("no complete response within %s", s.timeout)
 	case err != nil:
 		r.Error = describe(err)
 	case answer.code >= 300 && answer.code < 400:
@@ -68,7 +72,7 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 }
 
 func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, error) {
-	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	target, err := url.Parse(c.Endpoint.URL)
 	if err != nil {
@@ -118,10 +122,7 @@ func read(body io.Reader) ([]byte, error) {
 // describe turns a transport error into a sentence for the customer, without
 // our own addresses.
 func describe(err error) string {
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("no complete response within %s", RequestTimeout)
-	case errors.Is(err, egress.ErrForbidden):
+	if errors.Is(err, egress.ErrForbidden) {
 		return "the URL leads to a private or reserved address"
 	}
 	return reason(err)

@@ -61,17 +61,15 @@ func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
 	return nil
 }
 
-// fallAsleep gives up the row and then looks: it reports whether something is
-// due that no publisher may have nudged for.
-func fallAsleep(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (due bool, err error) {
-	if _, err := db.Exec(ctx, `DELETE FROM dispatcher WHERE id = $1 OR awake_until < portico_now() - interval '1 hour'`, dispatcher); err != nil {
-		return false, fmt.Errorf("webhook.fallAsleep: %w", err)
-	}
-	next, err := nextDue(ctx, db)
+// giveUpRow is the first step to sleep; the look that nextDue gives is the
+// second. Rows that dead dispatchers left go with it.
+func giveUpRow(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
+	_, err := db.Exec(ctx, `
+		DELETE FROM dispatcher WHERE id = $1 OR awake_until < portico_now() - interval '1 hour'`, dispatcher)
 	if err != nil {
-		return false, err
+		return fmt.Errorf("webhook.giveUpRow: %w", err)
 	}
-	return next.due, nil
+	return nil
 }
 
 // next is when the earliest pending delivery is due.

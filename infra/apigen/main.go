@@ -1,0 +1,30 @@
+// Apigen prints infra/api.yaml: the OpenAPI definition of the HTTP API, one route per operation of the registry.
+//
+//	go run ./infra/apigen > infra/api.yaml
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"portico/shared/api"
+)
+
+func main() {
+	document, err := render(registered())
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "cannot generate infra/api.yaml: %v\n", err)
+		os.Exit(1)
+	}
+	os.Stdout.Write(document)
+}
+
+// registered lists what the code serves.
+func registered() []op {
+	var ops []op
+	for _, operation := range api.All() {
+		o := operation.Meta()
+		ops = append(ops, op{ID: o.ID, Method: o.Method, Path: o.Path, Function: o.Function})
+	}
+	return ops
+}

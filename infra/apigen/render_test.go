@@ -1,0 +1,50 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestRenderGolden: routes come in order whatever the order of the registry, path parameters are declared, a folder's
+// name becomes the function's logical id, and $default comes last.
+func TestRenderGolden(t *testing.T) {
+	got, err := render([]op{
+		{"publishEvent", "POST", "/v1/events", "publish"},
+		{"getWebhookEndpoint", "GET", "/v1/webhook-endpoints/{id}", "webhook-endpoints"},
+		{"listEvents", "GET", "/v1/events", "events"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/api.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("render (-want +got):\n%s", diff)
+	}
+}
+
+func TestRenderRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		ops  []op
+		want string
+	}{
+		"two operations on one route": {
+			[]op{{"a", "GET", "/v1/x", "x"}, {"b", "GET", "/v1/x", "y"}},
+			"a and b both claim GET /v1/x",
+		},
+		"a path without a slash":          {[]op{{"a", "GET", "v1/x", "x"}}, "begins with /"},
+		"an operation without a function": {[]op{{"a", "GET", "/v1/x", ""}}, "lacks"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := render(c.ops)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error = %v, want one that says %q", err, c.want)
+			}
+		})
+	}
+}

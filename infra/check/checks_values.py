@@ -1,0 +1,151 @@
+"""Checks of values that AWS would refuse, or accept and misbehave. Each takes the model and parameter overrides."""
+import json
+import re
+
+from cfnlint.data import AdditionalSpecs
+from importlib import resources
+
+RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)")
+AT = re.compile(r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)")
+CRON_FIELD = re.compile(r"(\*|\?|L|LW|\d{1,4}W?|\d{1,2}L|[A-Z]{3}|\d#\d)([-/,](\d{1,4}|[A-Z]{3}))*")
+
+
+def walk(node):
+    """Yields every dictionary below node, itself included."""
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from walk(child)
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def parameters(model, overrides):
+    declared = model.main.get("Parameters", {})
+    for name, value in overrides.items():
+        if name not in declared:
+            yield f"samconfig.toml sets the parameter {name}, which template.yaml does not declare"
+            continue
+        allowed = [str(v) for v in declared[name].get("AllowedValues", [value])]
+        low, high = declared[name].get("MinValue"), declared[name].get("MaxValue")
+        outside = (low is not None and float(value) < low) or (high is not None and float(value) > high)
+        if value not in allowed or outside or not re.search(declared[name].get("AllowedPattern", ""), value):
+            yield f"samconfig.toml sets {name}={value}, which template.yaml does not allow"
+
+
+def billing_mode(model, overrides):
+    for stack, name, table in model.resources("AWS::DynamoDB::Table"):
+        mode = model.value(table["Properties"].get("BillingMode", "PROVISIONED"), stack, overrides)
+        if mode not in ("PROVISIONED", "PAY_PER_REQUEST"):
+            yield f"{stack}: {name} has BillingMode {mode}: use PAY_PER_REQUEST or PROVISIONED"
+
+
+def capacity(model, overrides):
+    for stack, name, cluster in model.resources("AWS::RDS::DBCluster"):
+        scaling = cluster["Properties"].get("ServerlessV2ScalingConfiguration", {})
+        low, high = (float(model.value(scaling[k], stack, overrides)) for k in ("MinCapacity", "MaxCapacity"))
+        if low * 2 % 1 or high * 2 % 1 or not 0 <= low <= high <= 256 or high < 1:
+            yield f"{stack}: {name} scales from {low} to {high}: both must be multiples of 0.5, the maximum from 1 to 256"
+
+
+def schedules(model, overrides):
+    for stack, name, schedule in model.resources("AWS::Scheduler::Schedule", "AWS::Events::Rule"):
+        text = model.value(schedule["Properties"].get("ScheduleExpression", ""), stack, overrides)
+        if not valid_schedule(text):
+            yield f"{stack}: {name} has the schedule {text!r}: write rate(1 minute), rate(5 minutes), cron(17 3 * * ? *) or at(…)"
+        if "AWS::StackName" not in json.dumps(schedule["Properties"].get("Name", "")):
+            yield f"{stack}: {name} needs a Name with ${{AWS::StackName}}, or two stages in one account collide"
+
+
+def valid_schedule(text):
+    if RATE.fullmatch(text) or AT.fullmatch(text):
+        return True
+    cron = re.fullmatch(r"cron\((.+)\)", text)
+    fields = cron.group(1).split(" ") if cron else []
+    return len(fields) == 6 and all(CRON_FIELD.fullmatch(f) for f in fields) and (fields[2] == "?") != (fields[4] == "?")
+
+
+def queues(model, overrides):
+    """Lambda refuses a mapping whose queue would redeliver while the function may still run."""
+    for _, name, mapping in model.resources("AWS::Lambda::EventSourceMapping"):
+        properties = mapping["Properties"]
+        if int(properties.get("BatchSize", 10)) > 10 and not properties.get("MaximumBatchingWindowInSeconds"):
+            yield f"{name}: a BatchSize above 10 needs MaximumBatchingWindowInSeconds"
+        stack, queue = queue_behind(model, properties["EventSourceArn"])
+        function = function_behind(model, properties["FunctionName"])
+        if queue is None or function is None:
+            yield f"{name}: cannot tell which queue or function it connects; use Ref and GetAtt of a queue in the stack"
+            continue
+        visibility = int(model.value(queue["Properties"].get("VisibilityTimeout", 30), stack, overrides))
+        timeout = int(model.value(function["Properties"].get("Timeout", 3), "template.yaml", overrides))
+        if visibility < timeout:
+            yield f"{name}: the queue's VisibilityTimeout of {visibility} s is below the function's Timeout of {timeout} s"
+
+
+def queue_behind(model, arn):
+    """Follows GetAtt Data.Outputs.X → GetAtt Queue.Arn. Answers (stack, queue), or (None, None)."""
+    try:
+        name, attribute = arn["Fn::GetAtt"]
+        stack = "template.yaml"
+        if attribute.startswith("Outputs."):
+            stack = model.main["Resources"][name]["Properties"]["TemplateURL"]
+            target = model.stacks[stack]["Outputs"][attribute.removeprefix("Outputs.")]["Value"]["Fn::GetAtt"]
+            name = (target.split(".") if isinstance(target, str) else target)[0]
+        return stack, model.stacks[stack]["Resources"][name]
+    except (KeyError, TypeError):
+        return None, None
+
+
+def function_behind(model, reference):
+    """Follows Ref alias → function. None when it does not go through an alias: that would bypass deployments."""
+    alias = model.main["Resources"].get(reference.get("Ref") if isinstance(reference, dict) else None, {})
+    if alias.get("Type") != "AWS::Lambda::Alias":
+        return None
+    return model.main["Resources"][alias["Properties"]["FunctionName"]["Ref"]]
+
+
+def iam(model, overrides):
+    known = json.loads(resources.files(AdditionalSpecs).joinpath("Policies.json").read_text())
+    for stack, name, resource in model.resources():
+        for statement in walk(resource):
+            if "Effect" not in statement or "Action" not in statement:
+                continue
+            for action in as_list(statement["Action"]):
+                service, _, verb = action.lower().partition(":")
+                pattern = re.compile(re.escape(verb).replace(r"\*", ".*"))
+                if not any(pattern.fullmatch(a) for a in known.get(service, {}).get("Actions", {})):
+                    yield f"{stack}: {name} allows {action}, which is no IAM action"
+                if "*" in action and resource["Type"] != "AWS::KMS::Key":
+                    yield f"{stack}: {name} allows {action}: name the actions"
+            if "*" in as_list(statement.get("Resource", [])) and resource["Type"] != "AWS::KMS::Key":
+                yield f"{stack}: {name} allows {statement['Action']} on every resource: name the resource"
+
+
+def managed_policies(model, overrides):
+    """SAM attaches AWS's own policies by itself; most of them cover every resource of the account."""
+    narrow = ("AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole", "AWSCodeDeployRoleForLambda")
+    for stack, name, role in model.resources("AWS::IAM::Role"):
+        for arn in role["Properties"].get("ManagedPolicyArns", []):
+            text = arn.get("Fn::Sub", "") if isinstance(arn, dict) else arn
+            if ":aws:policy/" in text and not text.endswith(narrow):
+                yield f"{stack}: {name} has {text.rsplit('/', 1)[1]}, which covers the whole account: give the function a Role of its own"
+
+
+def dashboards(model, overrides):
+    for stack, name, dashboard in model.resources("AWS::CloudWatch::Dashboard"):
+        body = dashboard["Properties"]["DashboardBody"]
+        text = body["Fn::Sub"] if isinstance(body, dict) else body
+        try:
+            widgets = json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]
+        except (ValueError, KeyError, TypeError) as error:
+            yield f"{stack}: {name} is no dashboard: {error!r}"
+            continue
+        for i, widget in enumerate(widgets):
+            metrics = widget.get("properties", {}).get("metrics", [])
+            if widget.get("type") not in ("metric", "text", "alarm", "log", "explorer") or not all(isinstance(m, list) for m in metrics):
+                yield f"{stack}: widget {i} of {name} has an unknown type or a metric that is no list"
+
+
+ALL = (parameters, billing_mode, capacity, schedules, queues, iam, managed_policies, dashboards)

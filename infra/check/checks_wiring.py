@@ -1,0 +1,197 @@
+"""Checks of how the parts fit: functions, folders, routes, logs, migration, deletion. Each takes the model."""
+import json
+import re
+
+from cfnlint.data import AdditionalSpecs
+from importlib import resources
+
+from checks_values import function_behind, walk
+
+MAX_RESOURCES = 400  # CloudFormation stops at 500
+MAX_ROUTES = 250     # API Gateway stops at 300
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"}
+DEPLOYMENTS = {"AllAtOnce"} | {f"Canary10Percent{m}Minutes" for m in (5, 10, 15, 30)} | \
+    {f"Linear10PercentEvery{m}" for m in ("1Minute", "2Minutes", "3Minutes", "10Minutes")}
+KEEP = {
+    "AWS::RDS::DBCluster": "Snapshot", "AWS::DynamoDB::Table": "Retain", "AWS::SecretsManager::Secret": "Retain",
+    "AWS::KMS::Key": "Retain", "AWS::S3::Bucket": "Retain",
+}
+
+
+def functions(model):
+    """Yields (logical id, kebab name, function as written): WebhookEndpointsFunction → webhook-endpoints."""
+    for logical_id, resource in model.source["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            yield logical_id, re.sub(r"([a-z])([A-Z])", r"\1-\2", logical_id.removesuffix("Function")).lower(), resource
+
+
+def names(model):
+    """infra/build/Makefile, the log groups and the alarms all derive a function's name from its logical id."""
+    for logical_id, name, function in functions(model):
+        properties = function["Properties"]
+        if properties.get("FunctionName") != {"Fn::Sub": "${AWS::StackName}-" + name}:
+            yield f"{logical_id}: FunctionName must be !Sub ${{AWS::StackName}}-{name}"
+        code = properties.get("CodeUri", "")
+        if not re.fullmatch(rf"functions/\w+/{name}/?", code):
+            yield f"{logical_id}: CodeUri must be functions/<api|worker|schedule|web>/{name}, is {code or 'missing'}"
+        elif not (model.root / code / "main.go").is_file():
+            yield f"{logical_id}: {code}/main.go does not exist"
+        metadata = function.get("Metadata", {})
+        if metadata.get("BuildMethod") != "makefile" or not (model.root / metadata.get("ContextPath", "") / "Makefile").is_file():
+            yield f"{logical_id}: Metadata must be {{BuildMethod: makefile, ContextPath: infra/build, WorkingDirectory: .}}"
+
+
+def code_folders(model):
+    deployed = {function["Properties"].get("CodeUri", "").rstrip("/") for _, _, function in functions(model)}
+    for main in sorted(model.root.glob("functions/*/*/main.go")):
+        folder = main.parent.relative_to(model.root).as_posix()
+        if folder not in deployed:
+            yield f"{folder} is built by no function of template.yaml"
+
+
+def event_files(model):
+    expected = {f"{name}.json" for _, name, _ in functions(model)}
+    present = {path.name for path in (model.root / "events").glob("*.json")}
+    for name in sorted(expected - present):
+        yield f"events/{name} is missing: add an event for sam local invoke"
+    for name in sorted(present):
+        try:
+            json.loads((model.root / "events" / name).read_text())
+        except ValueError as error:
+            yield f"events/{name} is not JSON: {error}"
+
+
+def deployment_preference(model):
+    preferences = [("Globals", model.source.get("Globals", {}).get("Function", {}).get("DeploymentPreference", {}))]
+    preferences += [(i, f["Properties"].get("DeploymentPreference", {})) for i, _, f in functions(model)]
+    for name, preference in preferences:
+        kind = preference.get("Type", "AllAtOnce")
+        for choice in kind["Fn::If"][1:] if isinstance(kind, dict) else [kind]:
+            if choice not in DEPLOYMENTS:
+                yield f"{name}: DeploymentPreference has the unknown Type {choice}"
+        if not isinstance(preference.get("Enabled", True), bool):
+            yield f"{name}: SAM ignores a condition in DeploymentPreference.Enabled; put it in Type"
+
+
+def routes(model):
+    for _, api_id, api in model.resources("AWS::ApiGatewayV2::Api"):
+        found, served = {}, set()
+        for path, item in api["Properties"]["Body"]["paths"].items():
+            for method, operation in item.items():
+                if method not in METHODS:
+                    continue
+                key = "$default" if operation.get("isDefaultRoute") else f"{method.upper()} {path}"
+                integration = operation.get("x-amazon-apigateway-integration", {})
+                target = re.search(r"functions/\$\{(\w+)\}/invocations$", str(integration.get("uri", {}).get("Fn::Sub", "")))
+                found[key] = target.group(1) if target else None
+                if function_behind(model, {"Ref": found[key]}) is None:
+                    yield f"{key}: its function in infra/api.yaml is none of template.yaml's, or is not called by its alias"
+                if integration.get("payloadFormatVersion") != "2.0":
+                    yield f"{key}: payloadFormatVersion must be 2.0"
+                served.add(found[key])
+        if "$default" not in found:
+            yield "infra/api.yaml has no $default route, so unknown paths get API Gateway's 404 and not ours"
+        if len(found) > MAX_ROUTES:
+            yield f"{len(found)} routes; the budget is {MAX_ROUTES}"
+        yield from permissions(model, served)
+        for _, name, stage in model.resources("AWS::ApiGatewayV2::Stage"):
+            for key in stage["Properties"].get("RouteSettings", {}):
+                if key not in found:
+                    yield f"{name}: RouteSettings name {key}, which is no route; the deployment would fail"
+
+
+def permissions(model, served):
+    allowed = {p["Properties"]["FunctionName"].get("Ref") for _, _, p in model.resources("AWS::Lambda::Permission")
+               if p["Properties"]["Principal"] == "apigateway.amazonaws.com"}
+    for alias in sorted(a for a in served - allowed if a):
+        yield f"{alias} has routes but no AWS::Lambda::Permission for API Gateway"
+    for alias in sorted(str(a) for a in allowed - served):
+        yield f"API Gateway may invoke {alias}, which has no route"
+
+
+def authorizers(model):
+    for stack, name, resource in model.resources("AWS::ApiGatewayV2::Authorizer", "AWS::ApiGatewayV2::Api"):
+        for node in walk(resource["Properties"]):
+            for key in ("AuthorizerPayloadFormatVersion", "authorizerPayloadFormatVersion"):
+                if node.get(key, "2.0") not in ("1.0", "2.0"):
+                    yield f"{stack}: {name} has {key} {node[key]}: it is 1.0 or 2.0"
+
+
+def migration(model):
+    """Code must never meet a schema older than it expects."""
+    migrations = {name for _, name, _ in model.resources("Custom::Migration")}
+    for _, name, resource in model.resources("Custom::Migration"):
+        alias = resource["Properties"].get("ServiceToken", {}).get("Ref", "")
+        version = resource["Properties"].get("Version", {})
+        if not re.fullmatch(re.sub(r"Aliaslive$", "Version", alias) + r"\w+", str(version.get("Ref")) if isinstance(version, dict) else ""):
+            yield f"{name}: ServiceToken must be the alias and Version the version of one function, or it does not run on changes"
+    for logical_id, _, function in functions(model):
+        uses = function["Properties"].get("Environment", {}).get("Variables", {})
+        depends = function.get("DependsOn", [])
+        if "DATABASE_URL" in uses and "DATABASE_SECRET" not in uses and \
+                not migrations & set([depends] if isinstance(depends, str) else depends):
+            yield f"{logical_id} uses Postgres, so it needs DependsOn: Migration"
+
+
+def logs_and_alarms(model):
+    """A log group or an alarm with a misspelt function name never complains by itself."""
+    known = {name for _, name, _ in functions(model)}
+    groups = {}
+    for stack, name, group in model.resources("AWS::Logs::LogGroup"):
+        groups[str(group["Properties"].get("LogGroupName", {}).get("Fn::Sub"))] = group
+        if "RetentionInDays" not in group["Properties"]:
+            yield f"{stack}: {name} keeps logs for ever: set RetentionInDays"
+    for name in sorted(known):
+        if "/aws/lambda/${Prefix}-" + name not in groups:
+            yield f"infra/observability.yaml has no log group for {name}"
+    for stack, template in model.stacks.items():
+        for used in sorted(measured_functions(template) - known):
+            yield f"{stack}: a metric of the function {used}, which does not exist"
+
+
+def measured_functions(template):
+    """The <name> of every ${Prefix}-<name> in an alarm's dimension or a dashboard's metric."""
+    texts = [node["Value"].get("Fn::Sub", "") for node in walk(template)
+             if node.get("Name") in ("FunctionName", "Resource") and isinstance(node.get("Value"), dict)]
+    texts += re.findall(r'"FunctionName", *"([^"]+)"', " ".join(
+        str(node["DashboardBody"]) for node in walk(template) if "DashboardBody" in node))
+    return {match.group(1) for text in texts if (match := re.match(r"\$\{Prefix\}-([\w-]+)", text))}
+
+
+def deletion(model):
+    stateful = json.loads(resources.files(AdditionalSpecs).joinpath("StatefulResources.json").read_text())["ResourceTypes"]
+    for stack, name, resource in model.resources():
+        kind = resource["Type"]
+        if kind not in stateful and kind not in KEEP or kind == "AWS::CloudFormation::Stack":
+            continue
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+            wanted = KEEP.get(kind)
+            if resource.get(policy) not in ((wanted,) if wanted else ("Delete", "Retain", "Snapshot")):
+                yield f"{stack}: {name} needs {policy}: {wanted or 'Retain, Snapshot or Delete'}"
+
+
+def tables(model):
+    for stack, name, table in model.resources("AWS::DynamoDB::Table"):
+        properties = table["Properties"]
+        if not properties.get("TimeToLiveSpecification", {}).get("Enabled"):
+            yield f"{stack}: {name} has no TTL"
+        if not properties.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
+            yield f"{stack}: {name} has no point-in-time recovery"
+
+
+def unused_parameters(model):
+    for stack, template in {**model.stacks, "template.yaml": model.source}.items():
+        body = json.dumps({k: v for k, v in template.items() if k != "Parameters"})
+        for name in template.get("Parameters", {}):
+            if f'{{"Ref": "{name}"}}' not in body and f"${{{name}}}" not in body:
+                yield f"{stack}: the parameter {name} is not used"
+
+
+def budget(model):
+    for stack, template in model.stacks.items():
+        if len(template["Resources"]) > MAX_RESOURCES:
+            yield f"{stack} has {len(template['Resources'])} resources; the budget is {MAX_RESOURCES}"
+
+
+ALL = (names, code_folders, event_files, deployment_preference, routes, authorizers, migration, logs_and_alarms,
+       deletion, tables, unused_parameters, budget)

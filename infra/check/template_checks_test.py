@@ -1,0 +1,112 @@
+"""Seeds each mistake that cfn-lint lets pass into a copy of the stack, and expects a complaint about it."""
+import unittest
+
+import model as models
+import template_checks
+
+DATA, WATCH = "infra/data.yaml", "infra/observability.yaml"
+ORIGINAL = models.load()
+ENVIRONMENTS = template_checks.environments(ORIGINAL.root)
+BEFORE = set(template_checks.problems(ORIGINAL, {"defaults": {}}))
+
+
+class Seed:
+    """Short ways to reach what the mistakes change."""
+
+    def __init__(self):
+        self.model = ORIGINAL.clone()
+
+    def properties(self, logical_id, stack="template.yaml"):
+        return self.model.stacks[stack]["Resources"][logical_id]["Properties"]
+
+    def source(self, logical_id):
+        return self.model.source["Resources"][logical_id]
+
+    def body(self):
+        return self.properties("HttpApi")["Body"]
+
+
+def publish(seed):
+    return seed.body()["paths"]["/v1/events"]["post"]
+
+
+def statement(seed, policy):
+    return seed.properties(policy, DATA)["PolicyDocument"]["Statement"][0]
+
+
+# What each mistake is, how it is made, and what must be said about it.
+MISTAKES = [
+    ("unknown billing mode", lambda s: s.properties("DueTable", DATA).update(BillingMode="ON_DEMAND"), "BillingMode ON_DEMAND"),
+    ("capacity that is no multiple of 0.5", lambda s: s.model.main["Parameters"]["DatabaseMaxCapacity"].update(Default=4.3), "multiples of 0.5"),
+    ("rate(1 minutes)", lambda s: s.properties("SweeperFunctionEveryMinute").update(ScheduleExpression="rate(1 minutes)"), "the schedule 'rate(1 minutes)'"),
+    ("rate(5 minute)", lambda s: s.properties("SweeperFunctionEveryMinute").update(ScheduleExpression="rate(5 minute)"), "the schedule 'rate(5 minute)'"),
+    ("a nonsense schedule", lambda s: s.properties("SweeperFunctionEveryMinute").update(ScheduleExpression="every minute"), "the schedule 'every minute'"),
+    ("cron with five fields", lambda s: s.properties("MaintenanceFunctionDaily").update(ScheduleExpression="cron(17 3 * * *)"), "the schedule 'cron(17 3"),
+    ("cron with two days", lambda s: s.properties("MaintenanceFunctionDaily").update(ScheduleExpression="cron(17 3 * * * *)"), "the schedule 'cron(17 3"),
+    ("a schedule without a name", lambda s: s.properties("SweeperFunctionEveryMinute").update(Name="SweeperFunctionEveryMinute"), "two stages in one account collide"),
+    ("visibility below the timeout", lambda s: s.properties("DispatchQueue", DATA).update(VisibilityTimeout=60), "below the function's Timeout of 300 s"),
+    ("no visibility timeout", lambda s: s.properties("DispatchQueue", DATA).pop("VisibilityTimeout"), "VisibilityTimeout of 30 s is below"),
+    ("a large batch without a window", lambda s: s.properties("DispatcherFunctionNudges").update(BatchSize=100), "needs MaximumBatchingWindowInSeconds"),
+    ("a mapping that bypasses the alias", lambda s: s.properties("DispatcherFunctionNudges").update(FunctionName={"Ref": "DispatcherFunction"}), "cannot tell which queue or function"),
+    ("an unknown IAM action", lambda s: statement(s, "SendNudges").update(Action="sqs:SendMesage"), "sqs:SendMesage, which is no IAM action"),
+    ("an IAM action with a wildcard", lambda s: statement(s, "SendNudges").update(Action="sqs:*"), "name the actions"),
+    ("an IAM action on everything", lambda s: statement(s, "SendNudges").update(Resource="*"), "name the resource"),
+    ("a policy of AWS that covers the account", lambda s: s.properties("DispatcherRole")["ManagedPolicyArns"].append("arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"), "covers the whole account"),
+    ("a dashboard that is no JSON", lambda s: s.properties("Dashboard", WATCH).update(DashboardBody={"Fn::Sub": '{"widgets":[}'}), "is no dashboard"),
+    ("a dashboard without widgets", lambda s: s.properties("Dashboard", WATCH).update(DashboardBody='{"Widgets":[]}'), "is no dashboard"),
+    ("an unused parameter", lambda s: s.model.source["Parameters"].update(Forgotten={"Type": "String"}), "the parameter Forgotten is not used"),
+    ("an unused parameter of a nested stack", lambda s: s.model.stacks[DATA]["Parameters"].update(Forgotten={"Type": "String"}), "the parameter Forgotten is not used"),
+    ("no deletion policy", lambda s: s.model.stacks[DATA]["Resources"]["Database"].pop("DeletionPolicy"), "Database needs DeletionPolicy: Snapshot"),
+    ("a table that is deleted with the stack", lambda s: s.model.stacks[DATA]["Resources"]["ApiKeyTable"].update(DeletionPolicy="Delete"), "ApiKeyTable needs DeletionPolicy: Retain"),
+    ("an unknown build method", lambda s: s.source("PublishFunction")["Metadata"].update(BuildMethod="makefil"), "PublishFunction: Metadata must be"),
+    ("no code", lambda s: s.source("PublishFunction")["Properties"].pop("CodeUri"), "is missing"),
+    ("a code folder that does not exist", lambda s: s.source("PublishFunction")["Properties"].update(CodeUri="functions/nowhere/publish"), "functions/nowhere/publish/main.go does not exist"),
+    ("an unknown authorizer format", lambda s: s.body().update(components={"securitySchemes": {"key": {"x-amazon-apigateway-authorizer": {"authorizerPayloadFormatVersion": "3.0"}}}}), "authorizerPayloadFormatVersion 3.0"),
+    ("an unknown deployment type", lambda s: s.model.source["Globals"]["Function"]["DeploymentPreference"].update(Type={"Fn::If": ["IsProd", "Canary10Percent6Minutes", "AllAtOnce"]}), "the unknown Type Canary10Percent6Minutes"),
+    ("a condition that SAM ignores", lambda s: s.source("SystemFunction")["Properties"]["DeploymentPreference"].update(Enabled={"Fn::If": ["IsProd", True, False]}), "SAM ignores a condition"),
+    ("a route to an unknown function", lambda s: publish(s)["x-amazon-apigateway-integration"].update(uri={"Fn::Sub": "functions/${NoFunctionAliaslive}/invocations"}), "POST /v1/events: its function"),
+    ("a route that bypasses the alias", lambda s: publish(s)["x-amazon-apigateway-integration"].update(uri={"Fn::Sub": "functions/${PublishFunction}/invocations"}), "not called by its alias"),
+    ("payload format 1.0", lambda s: publish(s)["x-amazon-apigateway-integration"].update(payloadFormatVersion="1.0"), "payloadFormatVersion must be 2.0"),
+    ("no default route", lambda s: s.body()["paths"].pop("/$default"), "no $default route"),
+    ("a missing permission", lambda s: s.model.main["Resources"].pop("PublishPermission"), "no AWS::Lambda::Permission"),
+    ("a permission without a route", lambda s: s.properties("PublishPermission").update(FunctionName={"Ref": "SweeperFunctionAliaslive"}), "SweeperFunctionAliaslive, which has no route"),
+    ("a throttle of no route", lambda s: s.properties("HttpApiStage")["RouteSettings"].update({"GET /v1/nothing": {}}), "GET /v1/nothing, which is no route"),
+    ("too many routes", lambda s: s.body()["paths"].update({f"/v1/x{i}": {"get": publish(s)} for i in range(250)}), "the budget is 250"),
+    ("too many resources", lambda s: s.model.main["Resources"].update({f"Topic{i}": {"Type": "AWS::SNS::Topic", "Properties": {}} for i in range(400)}), "the budget is 400"),
+    ("a function that does not wait for the migration", lambda s: s.source("SweeperFunction").pop("DependsOn"), "SweeperFunction uses Postgres"),
+    ("a migration that never runs again", lambda s: s.properties("Migration").update(Version="1"), "does not run on changes"),
+    ("a function without an event", lambda s: s.model.source["Resources"].update(NewFunction={"Type": "AWS::Serverless::Function", "Properties": {}}), "events/new.json is missing"),
+    ("a function without a log group", lambda s: s.model.stacks[WATCH]["Resources"].pop("PublishLogs"), "no log group for publish"),
+    ("logs kept for ever", lambda s: s.properties("PublishLogs", WATCH).pop("RetentionInDays"), "PublishLogs keeps logs for ever"),
+    ("an alarm on a misspelt function", lambda s: s.properties("PublishErrors", WATCH)["Dimensions"][0].update(Value={"Fn::Sub": "${Prefix}-publsh"}), "a metric of the function publsh"),
+    ("a table without TTL", lambda s: s.properties("DueTable", DATA).pop("TimeToLiveSpecification"), "DueTable has no TTL"),
+    ("a table without recovery", lambda s: s.properties("DueTable", DATA).pop("PointInTimeRecoverySpecification"), "no point-in-time recovery"),
+]
+
+
+class TemplateChecks(unittest.TestCase):
+    def test_each_mistake_is_named(self):
+        for name, make, expected in MISTAKES:
+            with self.subTest(name):
+                seed = Seed()
+                make(seed)
+                new = set(template_checks.problems(seed.model, {"defaults": {}})) - BEFORE
+                self.assertTrue(any(expected in problem for problem in new), f"wanted {expected!r} in {new}")
+
+    def test_a_mistake_of_one_environment_is_named(self):
+        for override, expected in (
+            ({"DatabaseMinCapacity": "0.3"}, "prod: infra/data.yaml: Database scales from 0.3"),
+            ({"DispatcherTimout": "300"}, "the parameter DispatcherTimout, which template.yaml does not declare"),
+            ({"NatGateways": "3"}, "NatGateways=3, which template.yaml does not allow"),
+            ({"DispatcherTimeout": "5"}, "DispatcherTimeout=5, which template.yaml does not allow"),
+        ):
+            with self.subTest(str(override)):
+                new = set(template_checks.problems(ORIGINAL, {"prod": override}))
+                self.assertTrue(any(expected in problem for problem in new), f"wanted {expected!r} in {new}")
+
+    def test_samconfig_has_the_stages(self):
+        self.assertLessEqual({"default", "dev", "staging", "prod"}, set(ENVIRONMENTS))
+
+
+if __name__ == "__main__":
+    unittest.main()

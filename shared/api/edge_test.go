@@ -1,0 +1,200 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"portico/shared/api"
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/observe"
+	"portico/shared/pg"
+)
+
+type none struct{}
+
+// An operation that is not wholly declared does not start, and the error says
+// what is missing.
+func TestUndeclaredOperationsDoNotStart(t *testing.T) {
+	t.Parallel()
+	whole := api.Op{
+		ID: "makeThing", Method: "POST", Path: "/v1/things", Function: "things", Summary: "Make a thing",
+		Permission: auth.EventsWrite, Cost: 1, Audit: "thing.make",
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*api.Op)
+		want   string
+	}{
+		{"whole", func(*api.Op) {}, ""},
+		{"without permission", func(o *api.Op) { o.Permission = "" }, "no permission"},
+		{"with an unknown permission", func(o *api.Op) { o.Permission = "things:make" }, "not described"},
+		{"without limit cost", func(o *api.Op) { o.Cost = 0 }, "no limit cost"},
+		{"a mutation without audit action", func(o *api.Op) { o.Audit = "" }, "no audit action"},
+		{"a GET that changes something", func(o *api.Op) { o.Method = "GET" }, "may change nothing"},
+		{"without function", func(o *api.Op) { o.Function = "" }, "function"},
+		{"without summary", func(o *api.Op) { o.Summary = "" }, "summary"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			op := whole
+			tt.change(&op)
+			edge := &api.Edge{Log: observe.NewLog(&lines{}, "test")}
+			_, err := edge.Handler(api.Write[none, none]{Op: op, Handle: func(*api.Edge, context.Context, pg.Tx, id.Org, *none) (*none, error) { return nil, nil }})
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+	edge := &api.Edge{}
+	if _, err := edge.Handler(append(api.All(), api.ListEvents)...); err == nil || !strings.Contains(err.Error(), "declared twice") {
+		t.Errorf("an operation declared twice starts: %v", err)
+	}
+}
+
+// A defect or a panic is a 500 that says nothing but the request id; the cause
+// is in the log. A store that is away is a 503 that asks to come back.
+func TestServerErrors(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	edge := *h.edge
+	broken := func(path string, fail func() error) api.Operation {
+		return api.Read[none, none]{
+			Op: api.Op{ID: "get" + path, Method: "GET", Path: "/v1/" + path, Function: "x", Summary: "x", Permission: auth.EventsRead, Cost: 1},
+			Handle: func(*api.Edge, context.Context, pg.Tx, id.Org, *none) (*none, error) {
+				return nil, fail()
+			},
+		}
+	}
+	var err error
+	if h.handler, err = edge.Handler(
+		broken("defect", func() error { return errors.New("the password is hunter2") }),
+		broken("panic", func() error { panic("the password is hunter2") }),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/v1/defect", "/v1/panic"} {
+		r := acme.do("GET", path, "")
+		want(t, r, `500 "code":"internal" "request_id":"req-1" !hunter2`)
+		if r.header.Get("X-Request-Id") != "req-1" || r.header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("headers %v", r.header)
+		}
+	}
+	if n := strings.Count(h.lines.String(), "hunter2"); n < 2 {
+		t.Errorf("%d causes in the log, want 2", n)
+	}
+	if h.handler, err = edge.Handler(api.ListEvents); err != nil {
+		t.Fatal(err)
+	}
+	edge.DB, err = pg.Open(context.Background(), "postgres://portico_app:x@127.0.0.1:1/none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := acme.do("GET", "/v1/events", "")
+	want(t, r, `503 "code":"unavailable" !127.0.0.1`)
+	if r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}
+
+// What no operation answers is a 404 problem; a path that the router would
+// clean is no exception.
+func TestNoSuchRoute(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for _, path := range []string{"/", "/v2/events", "/v1/events/", "/v1//events", "/v1/../etc/passwd", "/v1/events/batch/x"} {
+		r := caller{harness: h}.do("GET", path, "")
+		want(t, r, "404 no_such_route")
+	}
+	want(t, caller{harness: h}.do("DELETE", "/v1/events", ""), "404 no_such_route")
+}
+
+// The API describes itself, in OpenAPI 3.1 and as a page that loads nothing
+// from elsewhere and explains every code.
+func TestSystem(t *testing.T) {
+	t.Parallel()
+	edge := &api.Edge{Log: observe.NewLog(&lines{}, "test")}
+	handler, err := edge.Handler(api.System()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+		}
+		return w
+	}
+	if body := get("/healthz").Body.String(); strings.TrimSpace(body) != `{"status":"ok"}` {
+		t.Errorf("healthz: %s", body)
+	}
+	var spec struct {
+		OpenAPI string
+		Paths   map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+			Security    []map[string][]string
+		}
+	}
+	if err := json.Unmarshal(get("/openapi.json").Body.Bytes(), &spec); err != nil || spec.OpenAPI != "3.1.0" {
+		t.Fatalf("openapi %q: %v", spec.OpenAPI, err)
+	}
+	page := get("/docs").Body.String()
+	for _, o := range api.All() {
+		op := o.Meta()
+		described := spec.Paths[op.Path][strings.ToLower(op.Method)]
+		if described.OperationID != op.ID || (len(described.Security) == 0) != (op.Permission == auth.Public) {
+			t.Errorf("%s is described as %+v", op.ID, described)
+		}
+		if !strings.Contains(page, `id="`+op.ID+`"`) {
+			t.Errorf("the page does not show %s", op.ID)
+		}
+	}
+	if outside := regexp.MustCompile(`(?i)(src=|href="http|url\(|@import|<script)`).FindString(page); outside != "" {
+		t.Errorf("the page loads from elsewhere: %s", outside)
+	}
+}
+
+// Nothing malformed gives a 5xx: random methods' paths, queries, headers and
+// bodies, and valid requests with one part replaced by junk.
+func TestMalformedNeverFails(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	endpoint, _ := acme.newEndpoint(`["*"]`)
+	paths := []string{"/v1/webhook-endpoints", "/v1/webhook-endpoints/" + endpoint, "/v1/events", "/v1/events/batch", "/v1/deliveries", "/v1/deliveries/dlv_01890000000000000000000000"}
+	junk := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
+		`null`, `{}`, `[]`, `""`, `0`, `1e400`, `-0`, `{"type":{"a":1},"data":1}`, `{"events":{}}`, `{"events":[null]}`, `{"events":[[]]}`,
+		`{"url":"https://\u0000/","event_types":["*"]}`, `{"url":"https://[::ffff:1","event_types":["*"]}`, `{"url":"%","event_types":["*"]}`,
+		`{"url":[],"event_types":"*"}`, `{"description":null}`, `{"event_types":[null]}`, "\ufeff{}", "{\"type\":\"a\",\"data\":\"\xed\xa0\x80\"}",
+	}))
+	rapid.Check(t, func(rt *rapid.T) {
+		method := rapid.SampledFrom([]string{"GET", "POST", "PATCH", "DELETE"}).Draw(rt, "method")
+		path := rapid.SampledFrom(paths).Draw(rt, "path")
+		name := rapid.SampledFrom([]string{"limit", "after", "status", "event_id", "endpoint_id", "x"}).Draw(rt, "parameter")
+		r := httptest.NewRequest(method, path, strings.NewReader(junk.Draw(rt, "body")))
+		r.URL.RawQuery = rapid.OneOf(rapid.Just(""), rapid.Map(rapid.String(), func(s string) string { return name + "=" + s })).Draw(rt, "query")
+		r.Header.Set("Authorization", "Bearer "+acme.key)
+		r.Header.Set("Content-Type", rapid.SampledFrom([]string{"application/json", "", "text/plain", "application/json; charset=latin1", ";"}).Draw(rt, "type"))
+		r.Header.Set("Idempotency-Key", rapid.OneOf(rapid.Just(""), rapid.String()).Draw(rt, "key"))
+		if method == "DELETE" && strings.HasSuffix(path, endpoint) {
+			return // would only end the fun
+		}
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			rt.Fatalf("%d %s\n%s", w.Code, w.Body, h.lines)
+		}
+		if w.Code >= 400 && !json.Valid(w.Body.Bytes()) {
+			rt.Fatalf("%d without a problem: %s", w.Code, w.Body)
+		}
+	})
+}

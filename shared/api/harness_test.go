@@ -1,0 +1,184 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	local "portico/infra/local/aws"
+	"portico/shared/api"
+	"portico/shared/apikey"
+	"portico/shared/auth"
+	"portico/shared/egress"
+	"portico/shared/id"
+	"portico/shared/jobs"
+	"portico/shared/observe"
+	"portico/shared/pg"
+	"portico/shared/queue"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// harness is the whole API on real stores.
+type harness struct {
+	*testkit.Database
+	t       *testing.T
+	edge    *api.Edge
+	handler http.Handler
+	keys    *apikey.Projection
+	nudges  *local.Queue
+	lines   *lines
+}
+
+func newHarness(t *testing.T) *harness {
+	t.Helper()
+	h := &harness{Database: testkit.DB(t), t: t, lines: &lines{}}
+	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
+	_, dueTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	h.keys = apikey.NewProjection(client, keyTable, h.Clock)
+
+	server := httptest.NewServer(nil)
+	t.Cleanup(server.Close)
+	services, err := local.NewServer(local.Options{Endpoint: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = services
+	h.nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
+	policy, err := egress.ParsePolicy("127.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.edge = &api.Edge{
+		DB: h.App, Keys: h.keys, Box: testkit.Box(t), Egress: policy, Clock: h.Clock, Log: observe.NewLog(h.lines, "test"),
+		Waker: &webhook.Waker{
+			Due:   webhook.NewDue(client, dueTable, h.Clock),
+			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),
+		},
+	}
+	if h.handler, err = h.edge.Handler(api.All()...); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// caller calls the API with one key.
+type caller struct {
+	*harness
+	key string
+	org id.Org
+}
+
+// org creates an organization and returns a caller with every permission.
+func (h *harness) org(name string) caller {
+	h.t.Helper()
+	made, err := jobs.Bootstrap(context.Background(), h.App, h.keys, h.Clock, json.RawMessage(`{"organization":"`+name+`"}`))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	org, err := id.Parse[id.Org](made.OrganizationID)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return caller{harness: h, key: made.APIKey, org: org}
+}
+
+// with returns a caller of the same organization with these permissions only.
+func (c caller) with(permissions ...auth.Permission) caller {
+	c.t.Helper()
+	ctx := context.Background()
+	plain := apikey.Generate()
+	hash, err := apikey.Parse(plain)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	now := c.Clock.Now()
+	key := apikey.APIKey{ID: id.New[id.APIKey](now), Name: "narrow", Permissions: permissions, CreatedAt: now}
+	if err := c.App.InOrg(ctx, c.org, func(tx pg.Tx) error { return apikey.Insert(ctx, tx, c.org, key, hash) }); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.keys.Project(ctx, c.org, key, hash); err != nil {
+		c.t.Fatal(err)
+	}
+	c.key = plain
+	return c
+}
+
+// reply is an answer of the API.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request; headers are name, value, name, value …
+func (c caller) do(method, path, body string, headers ...string) reply {
+	c.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r = r.WithContext(observe.WithRequestID(r.Context(), "req-1"))
+	if c.key != "" {
+		r.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	c.handler.ServeHTTP(w, r)
+	return reply{status: w.Code, header: w.Header(), body: w.Body.String()}
+}
+
+// get returns a member of a JSON reply by its dotted path, as compact JSON.
+func (r reply) get(t *testing.T, path string) string {
+	t.Helper()
+	raw := json.RawMessage(r.body)
+	for _, name := range strings.Split(path, ".") {
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &object); err != nil {
+			t.Fatalf("%s of %s: %v", path, r.body, err)
+		}
+		raw = object[name]
+	}
+	return strings.Trim(string(raw), `"`)
+}
+
+func (c caller) newEndpoint(types string) (id, secret string) {
+	c.t.Helper()
+	r := c.do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/hook","event_types":`+types+`}`)
+	if r.status != http.StatusCreated {
+		c.t.Fatalf("create endpoint: %d %s", r.status, r.body)
+	}
+	return r.get(c.t, "id"), r.get(c.t, "secret")
+}
+
+func (c caller) publish(body string, headers ...string) reply {
+	c.t.Helper()
+	return c.do("POST", "/v1/events", body, headers...)
+}
+
+// lines keeps log lines.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}

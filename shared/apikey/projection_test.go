@@ -1,0 +1,241 @@
+package apikey_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+
+	"portico/shared/apikey"
+	"portico/shared/auth"
+	"portico/shared/clock"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/testkit"
+)
+
+// fixture is a projection in a table of its own, behind a proxy that counts
+// reads, with one key of one organization.
+type fixture struct {
+	*testing.T
+	projection *apikey.Projection
+	client     *dynamodb.Client
+	table      string
+	clock      *clock.Clock
+	reads      *atomic.Int64
+	org        id.Org
+	key        apikey.APIKey
+	hash       apikey.Hash
+}
+
+// eachStore runs a test against every DynamoDB there is.
+func eachStore(t *testing.T, test func(*fixture)) {
+	for name, endpoint := range testkit.DynamoDBEndpoints(t) {
+		t.Run(name, func(t *testing.T) { test(newFixture(t, endpoint)) })
+	}
+}
+
+func newFixture(t *testing.T, endpoint string) *fixture {
+	t.Helper()
+	f := &fixture{T: t, clock: &clock.Clock{}, reads: &atomic.Int64{}}
+	f.client, f.table = testkit.Table(t, endpoint, "hash")
+	counted := dynamodb.NewFromConfig(testkit.AWS(countReads(t, endpoint, f.reads)))
+	f.projection = apikey.NewProjection(counted, f.table, f.clock)
+	now := f.clock.Now()
+	f.org = id.New[id.Org](now)
+	f.key = apikey.APIKey{
+		ID: id.New[id.APIKey](now), Name: "first", CreatedAt: now,
+		Permissions: []auth.Permission{auth.EventsRead, auth.EventsWrite},
+	}
+	f.hash = fresh(t)
+	return f
+}
+
+// fresh returns the hash of a key that nobody has.
+func fresh(t *testing.T) apikey.Hash {
+	t.Helper()
+	hash, err := apikey.Parse(apikey.Generate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
+
+// countReads returns the address of a proxy to target that counts GetItem.
+func countReads(t *testing.T, target string, reads *atomic.Int64) string {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetItem") {
+			reads.Add(1)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func (f *fixture) project() {
+	f.Helper()
+	if err := f.projection.Project(context.Background(), f.org, f.key, f.hash); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// works checks that the key answers with its holder.
+func (f *fixture) works(when string) {
+	f.Helper()
+	got, err := f.projection.Caller(context.Background(), f.hash)
+	if err != nil {
+		f.Fatalf("%s: %v", when, err)
+	}
+	slices.Sort(got.Permissions)
+	want := auth.Caller{Org: f.org, APIKey: f.key.ID, Permissions: f.key.Permissions}
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.Errorf("%s: -want +got:\n%s", when, diff)
+	}
+}
+
+// fails checks that a key is answered like one that never existed.
+func (f *fixture) fails(when string, hash apikey.Hash) {
+	f.Helper()
+	if _, err := f.projection.Caller(context.Background(), hash); !errors.Is(err, apikey.ErrUnknown) {
+		f.Errorf("%s: answered %v, want ErrUnknown", when, err)
+	}
+}
+
+func (f *fixture) costs(when string, reads int64) {
+	f.Helper()
+	if got := f.reads.Swap(0); got != reads {
+		f.Errorf("%s: %d reads, want %d", when, got, reads)
+	}
+}
+
+// set writes an attribute that is not the projection's.
+func (f *fixture) set(name, value string) {
+	f.Helper()
+	_, err := f.client.UpdateItem(context.Background(), &dynamodb.UpdateItemInput{
+		TableName: &f.table, Key: f.itemKey(), UpdateExpression: aws.String("SET #n = :v"),
+		ExpressionAttributeNames:  map[string]string{"#n": name},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":v": &types.AttributeValueMemberS{Value: value}},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// A key answers with its organization, id and permissions; any other hash does not.
+func TestCaller(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.fails("before it is projected", f.hash)
+		f.project()
+		f.works("as soon as it is projected: a refusal is not remembered")
+		f.fails("another key", fresh(f.T))
+		f.fails("the zero hash", apikey.Hash{})
+	})
+}
+
+// A key ends at its time, in the cache and out of it, whether or not DynamoDB
+// has removed the item.
+func TestExpiry(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		end := f.clock.Now().Truncate(time.Second).Add(time.Minute)
+		f.key.ExpiresAt = &end
+		f.project()
+		f.works("a minute before its end")
+		f.clock.Advance(56 * time.Second)
+		f.reads.Store(0)
+		f.works("just before its end")
+		f.clock.Advance(4 * time.Second)
+		f.fails("at its end, from the cache", f.hash)
+		f.costs("both", 1)
+		f.clock.Advance(time.Hour)
+		f.fails("an hour later, read again", f.hash)
+		f.key.ExpiresAt = nil
+		f.project()
+		f.clock.Advance(time.Hour)
+		f.works("after its end was taken away")
+	})
+}
+
+// A revoked key stops working within five seconds, and projecting it again
+// does not revive it.
+func TestRevoked(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.project()
+		f.works("before")
+		f.set("revoked_at", "2026-11-20T10:00:00Z")
+		f.clock.Advance(5 * time.Second)
+		f.fails("five seconds after it was revoked", f.hash)
+		if err := f.projection.Project(context.Background(), f.org, f.key, f.hash); err == nil {
+			f.Error("a revoked key was projected again")
+		}
+		f.clock.Advance(5 * time.Second)
+		f.fails("after another projection", f.hash)
+	})
+}
+
+// Projecting again replaces what is the projection's and leaves what is not:
+// the limiter keeps its state in the same item.
+func TestProjectKeepsForeignAttributes(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.set("limit_tat", "12345") // the limiter may have come first
+		f.project()
+		f.key.Permissions = []auth.Permission{auth.DeliveriesRead}
+		f.project()
+		f.works("with its new permissions")
+		if v, ok := f.item()["limit_tat"].(*types.AttributeValueMemberS); !ok || v.Value != "12345" {
+			f.Errorf("the limiter's attribute is now %v", v)
+		}
+	})
+}
+
+// A busy key costs one read in five seconds, whatever the number of calls.
+func TestCache(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.project()
+		for range 100 {
+			f.works("a call of many")
+		}
+		f.costs("100 calls", 1)
+		f.clock.Advance(3 * time.Second)
+		f.works("after three seconds")
+		f.costs("a call after three seconds", 0)
+		f.clock.Advance(2 * time.Second)
+		f.works("after five seconds")
+		f.costs("a call after five seconds", 1)
+	})
+}
+
+// While DynamoDB is away a key is not called wrong: the caller may try again.
+func TestStoreAway(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	closed := server.URL
+	server.Close()
+	cfg := testkit.AWS(closed)
+	cfg.RetryMaxAttempts = 1
+	projection := apikey.NewProjection(dynamodb.NewFromConfig(cfg), "keys", &clock.Clock{})
+	_, err := projection.Caller(context.Background(), fresh(t))
+	if f := fault.Of(err); f == nil || f.Kind != fault.Unavailable {
+		t.Errorf("answered %v, want a fault of kind Unavailable", err)
+	}
+	if strings.Contains(fault.Of(err).Detail, closed) {
+		t.Error("the detail shows an address of ours")
+	}
+}

@@ -1,0 +1,90 @@
+package arch
+
+import (
+	"go/ast"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portico/shared/api"
+)
+
+// mains returns the main.go of each function by its folder.
+func mains(t *testing.T) map[string]source {
+	t.Helper()
+	found := map[string]source{}
+	for _, s := range sources(t) {
+		if within(s.dir, "functions") && path.Base(s.name) == "main.go" {
+			found[s.dir] = s
+		}
+	}
+	return found
+}
+
+// Each folder functions/<kind>/<name> is one command that says what it is.
+func TestEveryFunctionIsACommand(t *testing.T) {
+	folders, err := fs.Glob(repository, "functions/*/*")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no functions found (%v)", err)
+	}
+	found := mains(t)
+	for _, folder := range folders {
+		main, ok := found[folder]
+		if !ok {
+			t.Errorf("%s has no main.go", folder)
+			continue
+		}
+		if main.ast.Name.Name != "main" {
+			t.Errorf("%s is package %s", main.name, main.ast.Name)
+		}
+		if want := "Command " + path.Base(folder) + " "; !strings.HasPrefix(main.ast.Doc.Text(), want) {
+			t.Errorf("%s: its package comment does not start with %q", main.name, want)
+		}
+	}
+}
+
+// Each operation is served by the function that its declaration names, and a
+// function serves nothing else.
+func TestEveryOperationIsServed(t *testing.T) {
+	want := map[string][]string{} // function → variables of package api
+	for _, o := range api.All() {
+		op := o.Meta()
+		folder := "functions/api/" + op.Function
+		if op.Function == "system" {
+			want[folder] = []string{"System"} // one call returns them all
+			continue
+		}
+		want[folder] = append(want[folder], strings.ToUpper(op.ID[:1])+op.ID[1:])
+	}
+	got := map[string][]string{}
+	for folder, main := range mains(t) {
+		if within(folder, "functions/api") {
+			got[folder] = selected(main.ast, "api")
+		}
+	}
+	for folder := range want {
+		slices.Sort(want[folder])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("operations by function (-declared +served by main.go):\n%s", diff)
+	}
+}
+
+// selected returns the names that a file takes from a package, sorted.
+func selected(file *ast.File, pkg string) []string {
+	var names []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == pkg {
+				names = append(names, s.Sel.Name)
+			}
+		}
+		return true
+	})
+	slices.Sort(names)
+	return slices.Compact(names)
+}

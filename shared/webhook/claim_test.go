@@ -1,0 +1,189 @@
+package webhook_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+func delivered(claims []webhook.Claim) []webhook.Result {
+	results := make([]webhook.Result, len(claims))
+	for i, c := range claims {
+		results[i] = webhook.Result{Claim: c, Status: webhook.Delivered, Tried: true, StartedAt: time.Now(), StatusCode: 200}
+	}
+	return results
+}
+
+// While a lease holds nobody else claims; when it has run out somebody does,
+// and the first dispatcher's late result is discarded.
+func TestFence(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	e.endpoint("https://example.com/", "*")
+	e.publish(`1`)
+	first, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
+	e.must(err)
+	if len(first) != 1 {
+		t.Fatalf("%d claims, want 1", len(first))
+	}
+	e.Advance(t, webhook.LeaseFor-time.Second)
+	if again, _ := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor); len(again) != 0 {
+		t.Fatal("claimed while the lease held")
+	}
+	e.Advance(t, 2*time.Second)
+	second, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
+	e.must(err)
+	if len(second) != 1 {
+		t.Fatal("not claimed after the lease had run out")
+	}
+	late := delivered(first)
+	late[0].Status, late[0].Error = webhook.Failed, "late"
+	if lost, err := webhook.Complete(ctx, e.Worker, late); err != nil || lost != 1 {
+		t.Errorf("late result: %d lost, %v", lost, err)
+	}
+	if lost, err := webhook.Complete(ctx, e.Worker, delivered(second)); err != nil || lost != 0 {
+		t.Errorf("result: %d lost, %v", lost, err)
+	}
+	if lost, err := webhook.Complete(ctx, e.Worker, delivered(second)); err != nil || lost != 1 {
+		t.Errorf("same result again: %d lost, %v", lost, err)
+	}
+	d := e.deliveries(webhook.DeliveryFilter{})[0]
+	if a := e.attempts(d); d.Status != webhook.Delivered || len(a) != 1 || a[0].Error != nil {
+		t.Errorf("%+v with attempts %+v", d, a)
+	}
+}
+
+// However many claim at once, each delivery goes to one of them, and a payload
+// that several deliveries share is read once.
+func TestConcurrentClaims(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	e.endpoint("https://one.example.com/", "*")
+	e.endpoint("https://two.example.com/", "*")
+	for range 20 {
+		e.publish(`1`, `2`, `3`, `4`, `5`)
+	}
+	var mu sync.Mutex
+	var all []webhook.Claim
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for {
+				claims, err := webhook.ClaimDue(ctx, e.Worker, 7, webhook.LeaseFor)
+				if err != nil || len(claims) == 0 {
+					return
+				}
+				mu.Lock()
+				all = append(all, claims...)
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	e.must(webhook.Load(ctx, e.Worker, e.box, all))
+	seen, payloads := map[string]bool{}, map[*byte]bool{}
+	for _, c := range all {
+		seen[c.EventID.String()+c.EndpointID.String()] = true
+		payloads[&c.Payload[0]] = true
+	}
+	if len(all) != 200 || len(seen) != 200 {
+		t.Errorf("%d claims of %d deliveries, want 200 of 200", len(all), len(seen))
+	}
+	if len(payloads) != 100 {
+		t.Errorf("%d payloads in memory for 100 events", len(payloads))
+	}
+}
+
+// A publish that commits is dispatched: whichever way its two steps (commit,
+// then ask who is awake) fall between the two of a dispatcher that goes to
+// sleep (give up the row, then look), somebody notices.
+func TestWakeInterleavings(t *testing.T) {
+	t.Parallel()
+	const publisher, dispatcher = 'p', 'd'
+	for _, order := range []string{"ppdd", "pdpd", "pddp", "dppd", "dpdp", "ddpp"} {
+		t.Run(order, func(t *testing.T) {
+			t.Parallel()
+			e, ctx := newEngine(t), context.Background()
+			e.endpoint("https://example.com/", "*")
+			me := uuid.New()
+			e.must(webhook.StayAwake(ctx, e.Worker, me))
+			waker := &webhook.Waker{Due: e.due, Nudge: e.sender}
+			nudged, seen := false, false
+			steps := map[rune][]func(){
+				publisher: {
+					func() { e.publish(`1`) },
+					func() { nudged, _ = waker.Wake(ctx, e.App.Shared()) },
+				},
+				dispatcher: {
+					func() { e.must(webhook.GiveUpRow(ctx, e.Worker, me)) },
+					func() {
+						next, err := webhook.NextDue(ctx, e.Worker)
+						e.must(err)
+						seen = webhook.IsDue(next)
+					},
+				},
+			}
+			for _, who := range order {
+				steps[who][0]()
+				steps[who] = steps[who][1:]
+			}
+			if !nudged && !seen {
+				t.Error("the event is committed and nobody knows")
+			}
+			if nudged != (e.nudges.Depth().Visible == 1) {
+				t.Errorf("nudged %v, queue %+v", nudged, e.nudges.Depth())
+			}
+		})
+	}
+}
+
+// A killed dispatcher's row runs out by itself.
+func TestKilledDispatcherIsNotAwake(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	e.must(webhook.StayAwake(ctx, e.Worker, uuid.New()))
+	waker := &webhook.Waker{Due: e.due, Nudge: e.sender}
+	if nudged, err := waker.Wake(ctx, e.App.Shared()); nudged || err != nil {
+		t.Errorf("nudged %v (%v) while a dispatcher is awake", nudged, err)
+	}
+	e.Advance(t, 6*time.Second)
+	if nudged, err := waker.Wake(ctx, e.App.Shared()); !nudged || err != nil {
+		t.Errorf("nudged %v (%v) after its row has run out", nudged, err)
+	}
+}
+
+// Events of one ordering key are numbered without gaps or repetition, however many publish at once and in whatever order they name
+// their keys.
+func TestSeqFollowsCommits(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	e.endpoint("https://example.com/", "*")
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for range 10 {
+				keys := []string{"a", "b"}
+				if i%2 == 1 {
+					keys = []string{"b", "a"}
+				}
+				e.publishKeys(keys...)
+			}
+		})
+	}
+	group.Wait()
+	for _, key := range []string{"a", "b"} {
+		n := testkit.Value[int](t, e.Database, `SELECT count(DISTINCT seq) FROM event WHERE ordering_key = $1 AND seq BETWEEN 1 AND 80`, key)
+		if n != 80 {
+			t.Errorf("key %s has %d distinct numbers of 80", key, n)
+		}
+	}
+	if n := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_delivery d JOIN event e ON e.id = d.event_id WHERE d.seq = e.seq AND d.ordering_key = e.ordering_key`); n != 160 {
+		t.Errorf("%d of 160 deliveries carry their event's place", n)
+	}
+}

@@ -1,0 +1,306 @@
+package webhook_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	stripe "github.com/stripe/stripe-go/v76/webhook"
+
+	"portico/shared/egress"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// What is published is received once, byte for byte, and Stripe's own verifier
+// accepts its signature.
+func TestDelivery(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	_, secret := e.endpoint(rec.URL, "invoice.*")
+	datas := []string{
+		`{"n":123456789012345678901234567890,"price":1.10,"e":1e2}`,
+		`{"html":"<b>&amp;</b>","nul":"\u0000","lone":"\ud800","slash":"\/"}`,
+		`[[[[[{"deep":  [1, 2]}]]]]]`,
+		"{\n  \"spaced\" : \"out\"\n}",
+		`"just text"`, `0`, `null`, `"ünïcödé 漢字 🎉"`,
+	}
+	events := e.publish(datas...)
+	e.dispatch()
+
+	got := map[string]received{}
+	for _, r := range rec.all() {
+		got[r.header.Get("Webhook-Id")] = r
+	}
+	if len(got) != len(datas) || len(rec.all()) != len(datas) {
+		t.Fatalf("%d requests of %d events, want %d", len(rec.all()), len(got), len(datas))
+	}
+	for i, ev := range events {
+		r := got[ev.ID.String()]
+		want := fmt.Sprintf(`{"id":"%s","type":"invoice.paid","created_at":"%s","data":%s}`,
+			ev.ID, ev.CreatedAt.Format("2006-01-02T15:04:05.000000Z"), datas[i])
+		if string(r.body) != want {
+			t.Errorf("body\n%s, want\n%s", r.body, want)
+		}
+		if err := stripe.ValidatePayload(r.body, r.header.Get("Webhook-Signature"), secret); err != nil {
+			t.Errorf("Stripe's verifier: %v", err)
+		}
+		if ct, ua := r.header.Get("Content-Type"), r.header.Get("User-Agent"); ct != "application/json" || ua != webhook.UserAgent {
+			t.Errorf("Content-Type %q, User-Agent %q", ct, ua)
+		}
+	}
+	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
+		if d.Status != webhook.Delivered || d.Attempts != 1 || d.NextRetryAt != nil || d.CompletedAt == nil {
+			t.Errorf("delivery %+v", d)
+		}
+	}
+}
+
+// Only endpoints that subscribe to the type get an event.
+func TestSubscription(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		subscribed string
+		wants      bool
+	}{
+		{"*", true}, {"invoice.paid", true}, {"invoice.*", true},
+		{"invoice", false}, {"invoice.paid.*", false}, {"invoice.pai", false}, {"inv.*", false}, {"Invoice.paid", false},
+	} {
+		if got := webhook.Wants([]string{"other", tt.subscribed}, "invoice.paid"); got != tt.wants {
+			t.Errorf("%s wants invoice.paid: %v", tt.subscribed, got)
+		}
+	}
+}
+
+// A receiver that fails is tried again on the schedule, with the same bytes and
+// id, until it answers 2xx; then never again.
+func TestRetryUntilSuccess(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n <= 2 {
+			w.WriteHeader(http.StatusInternalServerError)
+			fmt.Fprint(w, "database is down")
+		}
+	})
+	_, secret := e.endpoint(rec.URL, "*")
+	e.publish(`{"a":1}`)
+	e.dispatch()
+	e.Advance(t, 59*time.Second)
+	e.dispatch()
+	if n := len(rec.all()); n != 1 {
+		t.Fatalf("%d tries within 59 s, want 1", n)
+	}
+	e.Advance(t, time.Second)
+	e.dispatch()
+	e.Advance(t, 5*time.Minute)
+	e.dispatch()
+	e.Advance(t, 240*time.Hour)
+	e.dispatch()
+	got := rec.all()
+	if len(got) != 3 {
+		t.Fatalf("%d tries, want 3", len(got))
+	}
+	if string(got[0].body) != string(got[2].body) || got[0].header.Get("Webhook-Id") != got[2].header.Get("Webhook-Id") {
+		t.Error("body or id changed between tries")
+	}
+	// The clock ran ahead; the signature's time is the attempt's.
+	if err := stripe.ValidatePayloadIgnoringTolerance(got[2].body, got[2].header.Get("Webhook-Signature"), secret); err != nil {
+		t.Error(err)
+	}
+	d := e.deliveries(webhook.DeliveryFilter{})[0]
+	attempts := e.attempts(d)
+	if d.Status != webhook.Delivered || d.Attempts != 3 || len(attempts) != 3 {
+		t.Fatalf("delivery %+v with %d attempts", d, len(attempts))
+	}
+	first := attempts[0]
+	if *first.StatusCode != 500 || *first.Error != "answered 500, expected 2xx" || string(first.ResponseBody) != "database is down" {
+		t.Errorf("first attempt %d %q %q", *first.StatusCode, *first.Error, first.ResponseBody)
+	}
+	if last := attempts[2]; *last.StatusCode != 200 || last.Error != nil || last.Number != 3 {
+		t.Errorf("last attempt %+v", last)
+	}
+}
+
+// After the eighth try a delivery has failed and stays readable.
+func TestExhaustion(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	e.endpoint(rec.URL, "*")
+	e.publish(`1`)
+	e.dispatch()
+	for _, wait := range append(webhook.DefaultSchedule, 240*time.Hour) {
+		e.Advance(t, wait)
+		e.dispatch()
+	}
+	if n := len(rec.all()); n != 8 {
+		t.Errorf("%d tries, want 8", n)
+	}
+	d := e.deliveries(webhook.DeliveryFilter{Status: webhook.Failed})
+	if len(d) != 1 || d[0].Attempts != 8 || d[0].NextRetryAt != nil {
+		t.Fatalf("failed deliveries: %+v", d)
+	}
+	if !strings.Contains(e.lines.String(), `"Exhausted":1`) {
+		t.Error("no line counts the exhausted delivery")
+	}
+}
+
+// Whatever a receiver does, the try ends in time and says what happened.
+func TestBadReceivers(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	stop := make(chan struct{})
+	for _, tt := range []struct {
+		name   string
+		answer func(n int, w http.ResponseWriter, r *http.Request)
+		status webhook.Status
+		cause  string
+	}{
+		{"slow to answer", func(_ int, _ http.ResponseWriter, _ *http.Request) { <-stop }, webhook.Pending, "no complete response within 2s"},
+		{"slow to end its 200", func(_ int, w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "partial")
+			w.(http.Flusher).Flush()
+			<-stop
+		}, webhook.Pending, "no complete response within 2s"},
+		{"redirects", func(_ int, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, webhook.Pending, "redirects are not followed: give the final URL"},
+		{"closes", func(_ int, w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			conn.Close()
+		}, webhook.Pending, "the connection was closed before the response was complete"},
+		{"talks nonsense", func(_ int, w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			fmt.Fprint(conn, "SSH-2.0-OpenSSH_9.2\r\n\r\n")
+			conn.Close()
+		}, webhook.Pending, "the response is not valid HTTP"},
+		{"answers 200 without end", func(_ int, w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+					return
+				}
+			}
+		}, webhook.Delivered, ""},
+		{"answers 204", func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, webhook.Delivered, ""},
+		{"answers 304", func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, webhook.Pending, "redirects are not followed: give the final URL"},
+	} {
+		rec := newReceiver(t, tt.answer)
+		endpoint, _ := e.endpoint(rec.URL, "*")
+		defer func() {
+			t.Run(tt.name, func(t *testing.T) {
+				d := e.deliveries(webhook.DeliveryFilter{EndpointID: endpoint})
+				if len(d) != 1 || d[0].Status != tt.status || len(rec.all()) != 1 {
+					t.Fatalf("%+v after %d requests", d, len(rec.all()))
+				}
+				a := e.attempts(d[0])[0]
+				if cause := value(a.Error); cause != tt.cause {
+					t.Errorf("error %q, want %q", cause, tt.cause)
+				}
+				if len(a.ResponseBody) > 1024 {
+					t.Errorf("%d bytes of the response are kept", len(a.ResponseBody))
+				}
+			})
+		}()
+	}
+	e.publish(`{}`)
+	e.dispatch()
+	close(stop)
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// A receiver on a private address is not dialled unless the policy allows it.
+func TestPrivateReceiver(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	e.endpoint(rec.URL, "*")
+	e.endpoint(strings.Replace(rec.URL, "127.0.0.1", "localhost", 1), "*")
+	e.publish(`1`)
+	d := e.dispatcher()
+	d.Sender = webhook.NewSender(egress.Policy{}, e.Clock, time.Second)
+	e.must(d.Run(context.Background()))
+	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
+		if cause := value(e.attempts(d)[0].Error); cause != "the URL leads to a private or reserved address" {
+			t.Errorf("error %q", cause)
+		}
+	}
+	if n := len(rec.all()); n != 0 {
+		t.Errorf("%d requests reached the private receiver", n)
+	}
+}
+
+// A deleted endpoint's pending deliveries are given up without a try.
+func TestDeletedEndpoint(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.publish(`1`)
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
+		return webhook.DeleteEndpoint(context.Background(), tx, e.org, endpoint, e.Clock.Now())
+	}))
+	e.dispatch()
+	d := e.deliveries(webhook.DeliveryFilter{})[0]
+	if d.Status != webhook.Failed || d.Attempts != 0 || len(rec.all()) != 0 {
+		t.Errorf("%+v after %d requests", d, len(rec.all()))
+	}
+}
+
+// Two dispatchers at once send every delivery exactly once between them.
+func TestTwoDispatchers(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	e.endpoint(rec.URL, "*")
+	const n = 1000
+	for range n / 100 {
+		e.publish(strings.Split(strings.Repeat("1,", 99)+"1", ",")...)
+	}
+	done := make(chan error, 2)
+	for range 2 {
+		go func() { done <- e.dispatcher().Run(context.Background()) }()
+	}
+	e.must(<-done)
+	e.must(<-done)
+	seen := map[string]int{}
+	for _, r := range rec.all() {
+		seen[r.header.Get("Webhook-Id")]++
+	}
+	if len(seen) != n || len(rec.all()) != n {
+		t.Errorf("%d requests of %d events, want %d each", len(rec.all()), len(seen), n)
+	}
+	if left := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_delivery WHERE status <> 'delivered'`); left != 0 {
+		t.Errorf("%d deliveries are not delivered", left)
+	}
+}
+
+// A dispatcher that is short of time claims nothing more and leaves what is due
+// to a successor.
+func TestHandOver(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	e.endpoint(rec.URL, "*")
+	e.publish(`1`)
+	ctx, cancel := context.WithTimeout(context.Background(), webhook.LeaseFor+time.Second)
+	defer cancel()
+	e.must(e.dispatcher().Run(ctx))
+	if len(rec.all()) != 0 {
+		t.Error("sent, though the lease would outlive the dispatcher")
+	}
+	if depth := e.nudges.Depth(); depth.Visible != 1 {
+		t.Errorf("nudges: %+v, want 1", depth)
+	}
+}

@@ -1,0 +1,214 @@
+package webhook_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	local "portico/infra/local/aws"
+	"portico/shared/egress"
+	"portico/shared/event"
+	"portico/shared/id"
+	"portico/shared/observe"
+	"portico/shared/org"
+	"portico/shared/pg"
+	"portico/shared/queue"
+	"portico/shared/secret"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// engine is everything around a dispatcher, real but for the receivers.
+type engine struct {
+	*testkit.Database
+	t      *testing.T
+	box    *secret.Box
+	due    *webhook.Due
+	nudges *local.Queue
+	sender *queue.Sender
+	org    id.Org
+	lines  *lockedBuffer
+}
+
+func newEngine(t *testing.T) *engine {
+	t.Helper()
+	e := &engine{Database: testkit.DB(t), t: t, box: testkit.Box(t), lines: &lockedBuffer{}}
+	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	e.due = webhook.NewDue(client, table, e.Clock)
+
+	server := httptest.NewUnstartedServer(nil)
+	server.Start()
+	t.Cleanup(server.Close)
+	services, err := local.NewServer(local.Options{Endpoint: server.URL})
+	e.must(err)
+	server.Config.Handler = services
+	e.nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
+	e.sender = queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch"))
+	e.org = e.newOrg("Acme")
+	return e
+}
+
+func (e *engine) must(err error) {
+	e.t.Helper()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func (e *engine) newOrg(name string) id.Org {
+	e.t.Helper()
+	o := org.Organization{ID: id.New[id.Org](e.Clock.Now()), Name: name, CreatedAt: e.Clock.Now()}
+	e.must(e.App.InOrg(context.Background(), o.ID, func(tx pg.Tx) error { return org.Insert(context.Background(), tx, o) }))
+	return o.ID
+}
+
+// endpoint creates an endpoint and returns its id and secret.
+func (e *engine) endpoint(url string, types ...string) (id.WebhookEndpoint, string) {
+	e.t.Helper()
+	now := e.Clock.Now()
+	endpoint := webhook.Endpoint{
+		ID: id.New[id.WebhookEndpoint](now), URL: url, EventTypes: types, Status: webhook.Enabled, CreatedAt: now,
+	}
+	plain := webhook.NewSecret()
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
+		return webhook.InsertEndpoint(context.Background(), tx, e.org, endpoint, plain, e.box)
+	}))
+	return endpoint.ID, plain
+}
+
+// publish publishes one event for each data.
+func (e *engine) publish(data ...string) []event.Event {
+	e.t.Helper()
+	drafts := make([]event.Draft, len(data))
+	for i, d := range data {
+		drafts[i] = event.Draft{Type: "invoice.paid", Data: json.RawMessage(d)}
+	}
+	return e.publishDrafts(drafts)
+}
+
+// publishKeys publishes one event for each ordering key.
+func (e *engine) publishKeys(keys ...string) []event.Event {
+	e.t.Helper()
+	drafts := make([]event.Draft, len(keys))
+	for i, key := range keys {
+		drafts[i] = event.Draft{Type: "invoice.paid", Data: json.RawMessage("{}"), OrderingKey: &key}
+	}
+	return e.publishDrafts(drafts)
+}
+
+// publishDrafts does what the API does.
+func (e *engine) publishDrafts(drafts []event.Draft) []event.Event {
+	e.t.Helper()
+	ctx := context.Background()
+	e.must(e.due.Lower(ctx, e.Clock.Now()))
+	var events []event.Event
+	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) (err error) {
+		events, err = event.Publish(ctx, tx, e.org, drafts, e.Clock.Now())
+		return err
+	}))
+	return events
+}
+
+func (e *engine) dispatcher() *webhook.Dispatcher {
+	e.t.Helper()
+	policy, err := egress.ParsePolicy("127.0.0.0/8,::1/128")
+	e.must(err)
+	return &webhook.Dispatcher{
+		DB: e.Worker, Box: e.box, Due: e.due, Nudge: e.sender, Clock: e.Clock,
+		Log: observe.NewLog(e.lines, "test"), Sender: webhook.NewSender(policy, e.Clock, 2*time.Second),
+		Concurrency: 64, Idle: 50 * time.Millisecond, Schedule: webhook.DefaultSchedule,
+		Random: func() float64 { return 0 },
+	}
+}
+
+// dispatch runs a dispatcher until it falls asleep.
+func (e *engine) dispatch() {
+	e.t.Helper()
+	e.must(e.dispatcher().Run(context.Background()))
+}
+
+// deliveries returns all of the organization's.
+func (e *engine) deliveries(f webhook.DeliveryFilter) (list []webhook.Delivery) {
+	e.t.Helper()
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
+		list, err = webhook.ListDeliveries(context.Background(), tx, e.org, f, 10_000)
+		return err
+	}))
+	return list
+}
+
+func (e *engine) attempts(d webhook.Delivery) (list []webhook.Attempt) {
+	e.t.Helper()
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
+		list, err = webhook.ListAttempts(context.Background(), tx, e.org, d)
+		return err
+	}))
+	return list
+}
+
+// received is one request that reached a receiver.
+type received struct {
+	header http.Header
+	body   []byte
+	at     time.Time
+}
+
+// receiver is a customer's server. answer decides; nil answers 200.
+type receiver struct {
+	URL string
+
+	mu   sync.Mutex
+	got  []received
+	next func(n int, w http.ResponseWriter, r *http.Request)
+}
+
+func newReceiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
+	t.Helper()
+	rec := &receiver{next: answer}
+	server := httptest.NewServer(rec)
+	t.Cleanup(server.Close)
+	rec.URL = server.URL
+	return rec
+}
+
+func (rec *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	rec.mu.Lock()
+	rec.got = append(rec.got, received{header: r.Header.Clone(), body: body, at: time.Now()})
+	n := len(rec.got)
+	rec.mu.Unlock()
+	if rec.next != nil {
+		rec.next(n, w, r)
+	}
+}
+
+func (rec *receiver) all() []received {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return append([]received(nil), rec.got...)
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

@@ -12,11 +12,13 @@ import (
 
 func main() {
 	document, err := render(registered())
+	if err == nil {
+		_, err = os.Stdout.Write(document)
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "cannot generate infra/api.yaml: %v\n", err)
 		os.Exit(1)
 	}
-	os.Stdout.Write(document)
 }
 
 // registered lists what the code serves.

@@ -9,15 +9,16 @@ import (
 
 // roleSettings are the guards of a role's sessions. A frozen function's session
 // ends by itself, so that Aurora can pause; no statement and no open
-// transaction outlives the request it serves (API Gateway waits 30 s). The
-// worker's plans must not fall back to scanning a table that has grown: its
-// queries all have an index.
+// transaction outlives the request it serves (API Gateway waits 30 s). All
+// queries are short, so compiling one costs more than running it. The worker's
+// plans must not fall back to scanning a table that has grown: its queries all
+// have an index.
 var roleSettings = map[string][]string{
 	"portico_app": {
-		"statement_timeout = '25s'", "idle_in_transaction_session_timeout = '30s'", "idle_session_timeout = '10min'",
+		"statement_timeout = '25s'", "idle_in_transaction_session_timeout = '30s'", "idle_session_timeout = '10min'", "jit = off",
 	},
 	"portico_worker": {
-		"statement_timeout = '60s'", "idle_in_transaction_session_timeout = '30s'", "idle_session_timeout = '10min'",
+		"statement_timeout = '60s'", "idle_in_transaction_session_timeout = '30s'", "idle_session_timeout = '10min'", "jit = off",
 		"plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off",
 	},
 }

@@ -73,6 +73,9 @@ func newHost(ctx context.Context) (*host, error) {
 	if err := read(&e); err != nil {
 		return nil, err
 	}
+	if err := profile(); err != nil {
+		return nil, err
+	}
 	client := awshttp.NewBuildableClient().WithTimeout(awsTimeout)
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client))
 	if err != nil {

@@ -1,0 +1,55 @@
+# Portico: everything a user runs. `make` prints this list.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+GOLANGCI := v2.5.0
+COVERAGE := 80
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: tools ## run everything on this machine and show the main job; Ctrl-C ends it
+	@go run ./infra/local up
+
+.PHONY: test
+test: tools ## run every test; starts and stops what it needs
+	@mkdir -p .local
+	@infra/local/moto
+	@go run ./infra/local services -- go test -count=1 -timeout 20m -coverpkg=./shared/... -coverprofile=.local/cover.out $(or $(PKG),./...)
+	@$(if $(PKG),true,infra/check/coverage .local/cover.out $(COVERAGE))
+
+.PHONY: check
+check: tools .local/bin/golangci-lint-$(GOLANGCI) ## format, lint, and check the template as far as this machine can
+	@test -z "$$(gofmt -l functions infra shared)" || { gofmt -l functions infra shared; echo "not formatted: run make fmt"; exit 1; }
+	@go vet ./...
+	@.local/bin/golangci-lint-$(GOLANGCI) run ./...
+	@infra/check/run
+
+.PHONY: bench
+bench: tools ## measure publishing and delivering on this machine (ARGS=-short, ARGS='-profiles DIR')
+	@go run ./infra/bench $(ARGS)
+
+.PHONY: invoke
+invoke: tools ## run one function once: make invoke FN=bootstrap EVENT=events/bootstrap.json
+	@test -n "$(FN)" || { echo "say which function: make invoke FN=bootstrap EVENT=events/bootstrap.json"; exit 1; }
+	@go run ./infra/local invoke $(FN) $(or $(EVENT),events/$(FN).json)
+
+.PHONY: generate
+generate: tools ## write infra/api.yaml from the operations in shared/api
+	@mkdir -p .local && go run ./infra/apigen > .local/api.yaml && mv .local/api.yaml infra/api.yaml
+
+.PHONY: fmt
+fmt: ## format the Go code
+	@gofmt -w functions infra shared
+
+.PHONY: tools
+tools:
+	@command -v go >/dev/null || { echo "Go is missing: install version 1.26 or newer from https://go.dev/dl"; exit 1; }
+	@command -v npm >/dev/null || { echo "Node.js with npm is missing: install version 20 or newer (Debian: apt-get install nodejs npm)"; exit 1; }
+
+.local/bin/golangci-lint-$(GOLANGCI):
+	@echo "… building golangci-lint $(GOLANGCI) (a minute or two, once)"
+	@mkdir -p .local/bin
+	@GOBIN=$(CURDIR)/.local/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	@mv .local/bin/golangci-lint $@

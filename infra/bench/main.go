@@ -1,0 +1,87 @@
+// Bench measures Portico on this machine: `make bench`. It runs the local stack
+// as a process of its own, publishes through its gateway as customers do,
+// receives what is delivered, and accounts for every accepted event. Beside
+// each figure stand two of the same run that put it in proportion: the
+// gateway's no-op rate, and a bare loop that only claims, POSTs and completes.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the sizes of a run.
+type options struct {
+	short    bool
+	profiles string // folder for CPU profiles of the functions; "": none
+
+	noop      time.Duration // how long the gateway's no-op is measured
+	steady    time.Duration // of the open arrival rate
+	rate      int           // events a minute of it
+	events    int           // of each maximum-rate run
+	reference int           // deliveries of the bare loop and of the drain
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == serveMode {
+		exitOn(serve(os.Args[2:]))
+		return
+	}
+	o := options{noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000}
+	flag.BoolVar(&o.short, "short", false, "a tenth of everything, to see that it works")
+	flag.StringVar(&o.profiles, "profiles", "", "write a CPU profile of every function process into this `folder`")
+	flag.Parse()
+	if o.short {
+		o.noop, o.steady, o.events, o.reference = time.Second, 6*time.Second, 2_000, 5_000
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exitOn(run(ctx, o))
+}
+
+func run(ctx context.Context, o options) error {
+	b, err := start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	fmt.Printf("%d cores, %s, Go %s, Postgres %s\n\n", runtime.NumCPU(), machine(), strings.TrimPrefix(runtime.Version(), "go"), b.postgresVersion(ctx))
+	for _, measure := range []func(context.Context) error{
+		b.measureNoop, b.measureReference, b.measureSteady,
+		b.measureSingles(1), b.measureSingles(10), b.measureBatches(1), b.measureBatches(10), b.measureDrain,
+	} {
+		if err := measure(ctx); err != nil {
+			return err
+		}
+	}
+	b.report(os.Stdout)
+	return nil
+}
+
+// machine names the processor, as /proc/cpuinfo does.
+func machine() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+		}
+	}
+	return runtime.GOARCH
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,160 @@
+// Package demo shows the main job on the running local stack: an event is
+// published, delivered and verified; a receiver that answers 500 first gets it
+// again. It uses nothing but the public API, as a customer would.
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Options say what to demonstrate on.
+type Options struct {
+	URL       string // of the API
+	StateFile string // remembers the demo organization between starts
+	Out       io.Writer
+	// Bootstrap invokes BootstrapFunction.
+	Bootstrap func(ctx context.Context, payload []byte) ([]byte, error)
+	// RetryNow makes a delivery's next try due, so that nobody waits a minute.
+	RetryNow func(ctx context.Context, event string) error
+}
+
+// Demo is the demo organization and its receiver, which keeps serving.
+type Demo struct {
+	opts     Options
+	state    state
+	receiver *receiver
+	api      client
+}
+
+// patience bounds each step of the demonstration.
+const patience = 30 * time.Second
+
+// Run prepares the demo organization, runs the main job once and leaves the
+// receiver running until Close.
+func Run(ctx context.Context, opts Options) (*Demo, error) {
+	d := &Demo{opts: opts}
+	var err error
+	if d.receiver, err = newReceiver(); err != nil {
+		return nil, err
+	}
+	if err := d.prepare(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	if err := d.deliver(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	if err := d.retry(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	d.explain()
+	return d, nil
+}
+
+// Close stops the receiver.
+func (d *Demo) Close() { d.receiver.close() }
+
+func (d *Demo) say(format string, args ...any) { fmt.Fprintf(d.opts.Out, format+"\n", args...) }
+
+// prepare loads or creates the organization, its key and its two endpoints.
+func (d *Demo) prepare(ctx context.Context) error {
+	d.state = loadState(d.opts.StateFile)
+	d.api = client{url: d.opts.URL, key: d.state.APIKey}
+	if status, _ := d.api.call(ctx, http.MethodGet, "/v1/webhook-endpoints", nil, nil); status != http.StatusOK {
+		if err := d.create(ctx); err != nil {
+			return err
+		}
+	}
+	for path, e := range d.state.Endpoints {
+		// The receiver's port differs from start to start.
+		change := map[string]any{"url": d.receiver.url + path}
+		if err := d.api.must(ctx, http.MethodPatch, "/v1/webhook-endpoints/"+e.ID, change, nil); err != nil {
+			return err
+		}
+		d.receiver.expect(path, e.Secret)
+	}
+	return nil
+}
+
+func (d *Demo) create(ctx context.Context) error {
+	reply, err := d.opts.Bootstrap(ctx, []byte(`{"organization":"Demo","key_name":"demo"}`))
+	if err != nil {
+		return fmt.Errorf("demo: bootstrap: %w", err)
+	}
+	if d.state, err = newState(reply); err != nil {
+		return err
+	}
+	d.api.key = d.state.APIKey
+	for path, eventType := range map[string]string{okPath: "demo.delivered", flakyPath: "demo.retried"} {
+		var made endpoint
+		body := map[string]any{"url": d.receiver.url + path, "event_types": []string{eventType}, "description": "the local stack's own receiver"}
+		if err := d.api.must(ctx, http.MethodPost, "/v1/webhook-endpoints", body, &made); err != nil {
+			return err
+		}
+		d.state.Endpoints[path] = made
+	}
+	return d.state.save(d.opts.StateFile)
+}
+
+// publish publishes one event and returns its id and when that was.
+func (d *Demo) publish(ctx context.Context, eventType string) (string, time.Time, error) {
+	start := time.Now()
+	var event struct{ ID string }
+	err := d.api.must(ctx, http.MethodPost, "/v1/events", map[string]any{"type": eventType, "data": map[string]any{"total": 42}}, &event)
+	return event.ID, start, err
+}
+
+func (d *Demo) deliver(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	event, start, err := d.publish(ctx, "demo.delivered")
+	if err != nil {
+		return err
+	}
+	d.say("  published   %s", event)
+	got, err := d.receiver.next(ctx, event)
+	if err != nil {
+		return err
+	}
+	d.say("  delivered   after %d ms; signature verified: %v", got.at.Sub(start).Milliseconds(), got.verified)
+	if !got.verified {
+		return fmt.Errorf("demo: the signature of %s is not valid", event)
+	}
+	return nil
+}
+
+func (d *Demo) retry(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	event, _, err := d.publish(ctx, "demo.retried")
+	if err != nil {
+		return err
+	}
+	first, err := d.receiver.next(ctx, event)
+	if err != nil {
+		return err
+	}
+	d.say("  published   %s to a receiver that fails first\n  answered    %d; the next try is due in a minute: made due now, for this demonstration", event, first.answered)
+	if err := d.opts.RetryNow(ctx, event); err != nil {
+		return err
+	}
+	second, err := d.receiver.next(ctx, event)
+	if err != nil {
+		return err
+	}
+	d.say("  answered    %d on the second try; same body: %v", second.answered, second.body == first.body)
+	return nil
+}
+
+func (d *Demo) explain() {
+	d.say("\nTry it. The demo organization's key is\n\n  export PORTICO_KEY=%s\n", d.state.APIKey)
+	d.say(`  curl -s %s/v1/events -H "Authorization: Bearer $PORTICO_KEY" \`, d.opts.URL)
+	d.say(`    -H 'Content-Type: application/json' -d '{"type":"demo.delivered","data":{"total":1.10}}'`)
+	d.say(`  curl -s "%s/v1/deliveries?limit=1" -H "Authorization: Bearer $PORTICO_KEY"`+"\n", d.opts.URL)
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"sync"
+)
+
+// heldLog is the functions' log. While the main job is shown it holds the
+// lines back, so that a person can read what happens; they come out if it
+// fails.
+type heldLog struct {
+	w io.Writer
+
+	mu   sync.Mutex
+	held *bytes.Buffer // nil: nothing is held
+}
+
+func (l *heldLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held != nil {
+		return l.held.Write(line)
+	}
+	return l.w.Write(line)
+}
+
+func (l *heldLog) hold() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = &bytes.Buffer{}
+}
+
+// release lets lines through again, the held ones only when they are wanted.
+func (l *heldLog) release(wanted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if wanted {
+		_, _ = l.w.Write(l.held.Bytes()) // a log that cannot be written has nobody to tell
+	}
+	l.held = nil
+}

@@ -1,0 +1,278 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PostgresOptions say which Postgres to start.
+type PostgresOptions struct {
+	URL       string // of a server to use instead: a login that may create roles and databases
+	Dir       string // of the data, kept between runs
+	Throwaway bool   // an own folder without durability, removed by Stop; Dir is ignored
+	Port      int    // taken if it is free; 0: any
+	Progress  Progress
+}
+
+// Postgres is a running server.
+type Postgres struct {
+	server   *url.URL // of the administrator
+	opts     PostgresOptions
+	binaries binaries
+	dir      string
+	user     *syscall.Credential
+	port     int
+	lock     *os.File
+	process  *process // nil for a server that was there
+}
+
+// PreferredPort is where the local stack's Postgres listens when it can.
+const PreferredPort = 54329
+
+// StartPostgres starts a server, or connects to the one in opts.URL.
+func StartPostgres(ctx context.Context, opts PostgresOptions) (_ *Postgres, err error) {
+	if opts.Progress == nil {
+		opts.Progress = func(string, ...any) {}
+	}
+	p := &Postgres{opts: opts, dir: opts.Dir}
+	if opts.URL != "" {
+		return p, p.useExisting(ctx)
+	}
+	if p.binaries, err = findPostgres(ctx, opts.Progress); err != nil {
+		return nil, err
+	}
+	if p.user, err = postgresUser(); err != nil {
+		return nil, err
+	}
+	if opts.Throwaway {
+		if p.dir, err = throwawayDir(); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if err != nil {
+			p.Stop()
+		}
+	}()
+	if err := p.prepareData(ctx); err != nil {
+		return nil, err
+	}
+	if p.port, err = freePort(opts.Port); err != nil {
+		return nil, err
+	}
+	p.server = &url.URL{
+		Scheme: "postgres", User: url.User("postgres"), Host: fmt.Sprintf("127.0.0.1:%d", p.port),
+		Path: "/postgres", RawQuery: "sslmode=disable",
+	}
+	return p, p.run(ctx)
+}
+
+func (p *Postgres) useExisting(ctx context.Context) error {
+	var err error
+	if p.server, err = url.Parse(p.opts.URL); err != nil {
+		return fmt.Errorf("DATABASE_URL is not a URL: %w", err)
+	}
+	conn, err := pgx.Connect(ctx, p.opts.URL)
+	if err != nil {
+		return fmt.Errorf("the Postgres in DATABASE_URL cannot be used: %w", err)
+	}
+	defer conn.Close(ctx)
+	var version int
+	var mayCreate bool
+	err = conn.QueryRow(ctx, `
+		SELECT current_setting('server_version_num')::int / 10000, rolsuper OR rolcreaterole AND rolcreatedb
+		FROM pg_roles WHERE rolname = current_user`).Scan(&version, &mayCreate)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the Postgres in DATABASE_URL cannot be used: %w", err)
+	case version < minPostgres:
+		return fmt.Errorf("DATABASE_URL is Postgres %d; %d or later is needed", version, minPostgres)
+	case !mayCreate:
+		return fmt.Errorf("the login in DATABASE_URL may not create roles and databases: give it CREATEROLE and CREATEDB, or use a superuser")
+	}
+	return nil
+}
+
+// prepareData locks the folder, ends what a killed run left, and makes the
+// data if there are none.
+func (p *Postgres) prepareData(ctx context.Context) error {
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return err
+	}
+	var err error
+	if p.lock, err = lock(p.dir); err != nil {
+		return err
+	}
+	version, err := os.ReadFile(filepath.Join(p.data(), "PG_VERSION"))
+	if errors.Is(err, os.ErrNotExist) {
+		return p.initialize(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if major := strings.TrimSpace(string(version)); major != strconv.Itoa(p.binaries.major) {
+		return fmt.Errorf("the data in %s are of Postgres %s, but the newest one installed is %d: install version %s, or delete the folder to start anew",
+			p.data(), major, p.binaries.major, major)
+	}
+	return p.endOrphan()
+}
+
+func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
+
+func (p *Postgres) initialize(ctx context.Context) error {
+	begin := time.Now()
+	_ = os.RemoveAll(p.data()) // of an initialisation that was interrupted
+	if err := os.Mkdir(p.data(), 0o700); err != nil {
+		return err
+	}
+	if p.user != nil {
+		if err := os.Chown(p.data(), int(p.user.Uid), int(p.user.Gid)); err != nil {
+			return err
+		}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(p.binaries.dir, "initdb"),
+		"-D", p.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	cmd.Dir, cmd.Env = p.dir, p.environment()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.user, Pdeathsig: syscall.SIGKILL}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		_ = os.RemoveAll(p.data())
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	p.opts.Progress("created a Postgres %d database in %v", p.binaries.major, time.Since(begin).Round(100*time.Millisecond))
+	return nil
+}
+
+func (p *Postgres) environment() []string {
+	return []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
+}
+
+// endOrphan handles the pid file that a killed run left: we hold the lock, so
+// a server that still runs on these data has no master.
+func (p *Postgres) endOrphan() error {
+	file := filepath.Join(p.data(), "postmaster.pid")
+	content, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	line, _, _ := strings.Cut(string(content), "\n")
+	pid, err := strconv.Atoi(line)
+	if err != nil || !p.servesData(pid) {
+		return os.Remove(file)
+	}
+	p.opts.Progress("stopping the Postgres that an earlier run left behind (process %d)", pid)
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for _ = syscall.Kill(pid, syscall.SIGINT); p.servesData(pid); {
+		select {
+		case <-deadline:
+			return fmt.Errorf("process %d still serves %s and does not end: stop it", pid, p.data())
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// servesData reports whether the process is a server of these data, rather
+// than one that got the same id later.
+func (p *Postgres) servesData(pid int) bool {
+	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && strings.Contains(string(command), p.data()+"\x00")
+}
+
+func (p *Postgres) run(ctx context.Context) error {
+	settings := []string{
+		"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", p.port), "unix_socket_directories=",
+		"max_connections=300", "shared_buffers=256MB", "timezone=UTC", "log_timezone=UTC",
+	}
+	if p.opts.Throwaway {
+		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+	}
+	args := []string{"-D", p.data()}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	cmd := exec.Command(filepath.Join(p.binaries.dir, "postgres"), args...)
+	cmd.Dir, cmd.Env = p.dir, p.environment()
+	var err error
+	// Orphaned, it shuts down as if asked to.
+	if p.process, err = start("Postgres", cmd, p.user, syscall.SIGINT); err != nil {
+		return err
+	}
+	return p.process.ready(ctx, func(ctx context.Context) error {
+		conn, err := pgx.Connect(ctx, p.AdminURL())
+		if err != nil {
+			return err
+		}
+		return conn.Close(ctx)
+	})
+}
+
+// AdminURL is a login that may do everything, to a database that is not the
+// stack's.
+func (p *Postgres) AdminURL() string { return p.server.String() }
+
+// URL is a login of that name to a database of the server.
+func (p *Postgres) URL(login, password, database string) string {
+	return as(*p.server, url.UserPassword(login, password), database)
+}
+
+// AdminURLOf is AdminURL to another database.
+func (p *Postgres) AdminURLOf(database string) string {
+	return as(*p.server, p.server.User, database)
+}
+
+func as(u url.URL, login *url.Userinfo, database string) string {
+	u.User, u.Path = login, "/"+database
+	return u.String()
+}
+
+// WithServer returns the database URL of a deployed function with the server of
+// adminURL and a password: what the function gets here.
+func WithServer(deployed, adminURL, password string) (string, error) {
+	there, err := url.Parse(deployed)
+	if err != nil || there.User.Username() == "" {
+		return "", fmt.Errorf("%q is not postgres://login@host/database", deployed)
+	}
+	here, err := url.Parse(adminURL)
+	if err != nil {
+		return "", err
+	}
+	return as(*here, url.UserPassword(there.User.Username(), password), strings.TrimPrefix(there.Path, "/")), nil
+}
+
+// Restart stops the server as a crash would and starts it on the same port.
+func (p *Postgres) Restart(ctx context.Context) error {
+	if p.process == nil {
+		return fmt.Errorf("the Postgres in DATABASE_URL is not ours to restart")
+	}
+	p.process.stop(syscall.SIGQUIT, 10*time.Second)
+	return p.run(ctx)
+}
+
+// Stop shuts the server down and removes throw-away data.
+func (p *Postgres) Stop() {
+	if p.process != nil {
+		p.process.stop(syscall.SIGINT, 20*time.Second)
+	}
+	if p.opts.Throwaway && p.dir != "" {
+		_ = os.RemoveAll(p.dir) // a later run removes what is left
+	}
+	if p.lock != nil {
+		_ = p.lock.Close()
+	}
+}

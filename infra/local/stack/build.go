@@ -1,0 +1,84 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"portico/infra/local/template"
+)
+
+// binary is where build leaves a function. The folder is the function's own, as
+// on Lambda.
+func binary(root string, f template.Function) string {
+	return filepath.Join(buildDir(root), filepath.Base(f.CodeURI), "bootstrap")
+}
+
+// build compiles functions with the flags of the deployment, for this machine.
+// One call of go builds all: it shares what they share.
+func build(ctx context.Context, root string, functions []template.Function) error {
+	dir := buildDir(root)
+	all := filepath.Join(dir, "bin")
+	if err := os.MkdirAll(all, 0o755); err != nil {
+		return err
+	}
+	unlock, err := lockFile(filepath.Join(dir, "lock")) // two stacks may start at once
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", all + "/"}
+	for _, f := range functions {
+		if !exists(filepath.Join(root, f.CodeURI)) {
+			return fmt.Errorf("%s: CodeUri %s is not a folder of the repository", f.LogicalID, f.CodeURI)
+		}
+		args = append(args, "./"+f.CodeURI)
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return fmt.Errorf("building the functions needs Go: install it from https://go.dev/dl/ and put it on PATH")
+	}
+	cmd := exec.CommandContext(ctx, goTool, args...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the functions: %w\n%s", err, out)
+	}
+	for _, f := range functions {
+		if err := link(filepath.Join(all, filepath.Base(f.CodeURI)), binary(root, f)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link lets the binary appear under the name that Lambda wants.
+func link(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if there, err := os.Readlink(to); err == nil && there == from {
+		return nil
+	}
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	return os.Symlink(from, to)
+}
+
+// lockFile waits until no other program holds the lock.
+func lockFile(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil // closing releases
+}

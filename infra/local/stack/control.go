@@ -1,0 +1,146 @@
+package stack
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"portico/infra/local/aws"
+	"portico/infra/local/lambda"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"clock": func(t time.Time) string { return t.Format("15:04:05") },
+	"join":  func(list []string) string { return strings.Join(list, ", ") },
+}).ParseFS(pageFiles, "pages/*.html"))
+
+// control is what the stack itself serves, below /_local/ of the HTTP API.
+type control struct {
+	stack *Stack
+	mux   *http.ServeMux
+}
+
+const controlPath = "/_local/"
+
+func (s *Stack) control() *control {
+	c := &control{s, http.NewServeMux()}
+	c.mux.HandleFunc("GET /_local/{$}", c.index)
+	c.mux.HandleFunc("GET /_local/functions", c.functions)
+	c.mux.HandleFunc("POST /_local/schedules/{name}", c.fire)
+	c.mux.HandleFunc("POST /_local/clock", c.clock)
+	c.mux.HandleFunc("GET /_local/mailbox", c.mailbox)
+	c.mux.HandleFunc("GET /_local/mailbox/{id}", c.mail)
+	return c
+}
+
+// above puts the control pages before another handler.
+func (c *control) above(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, controlPath) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		// Pages, and mails in them, load nothing from elsewhere.
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'")
+		w.Header().Set("Cache-Control", "no-store")
+		c.mux.ServeHTTP(w, r)
+	})
+}
+
+func (c *control) page(w http.ResponseWriter, name string, data any) {
+	var out strings.Builder
+	if err := pages.ExecuteTemplate(&out, name, data); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write([]byte(out.String())) // the client may be gone
+}
+
+// functionState is a function as the pages show it.
+type functionState struct {
+	Name string
+	PIDs []int
+	lambda.Stats
+}
+
+func (c *control) functionStates() []functionState {
+	var list []functionState
+	for _, f := range c.stack.host.Functions() {
+		list = append(list, functionState{f.Name, f.PIDs(), f.Stats()})
+	}
+	return list
+}
+
+func (c *control) index(w http.ResponseWriter, _ *http.Request) {
+	type queue struct {
+		Name string
+		aws.Depth
+	}
+	var queues []queue
+	for _, q := range c.stack.aws.Queues() {
+		queues = append(queues, queue{q.Name, q.Depth()})
+	}
+	c.page(w, "index.html", map[string]any{
+		"Stack": c.stack, "Functions": c.functionStates(), "Queues": queues,
+		"Schedules": c.stack.Template.Schedules, "Mails": len(c.stack.Mailbox().List()),
+	})
+}
+
+func (c *control) functions(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(c.functionStates()) // the client may be gone
+}
+
+// fire runs a schedule and answers when it is done. From the page's button it
+// leads back to the page.
+func (c *control) fire(w http.ResponseWriter, r *http.Request) {
+	err := c.stack.FireSchedule(r.Context(), r.PathValue("name"))
+	switch {
+	case errors.Is(err, errNoSchedule):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	case err != nil && r.Context().Err() == nil:
+		http.Error(w, err.Error(), http.StatusBadGateway)
+	case strings.Contains(r.Header.Get("Accept"), "text/html"):
+		http.Redirect(w, r, controlPath, http.StatusSeeOther)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (c *control) clock(w http.ResponseWriter, r *http.Request) {
+	offset, err := time.ParseDuration(r.URL.Query().Get("offset"))
+	if err != nil {
+		http.Error(w, "offset must be a duration such as 90s or -1h", http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 2*drain)
+	defer cancel()
+	if err := c.stack.SetClockOffset(ctx, offset); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_, _ = fmt.Fprintf(w, "the clock is set %v ahead\n", offset)
+}
+
+func (c *control) mailbox(w http.ResponseWriter, _ *http.Request) {
+	c.page(w, "mailbox.html", c.stack.Mailbox().List())
+}
+
+func (c *control) mail(w http.ResponseWriter, r *http.Request) {
+	m, ok := c.stack.Mailbox().Get(r.PathValue("id"))
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	c.page(w, "mail.html", m)
+}

@@ -1,0 +1,75 @@
+package stack
+
+import (
+	"cmp"
+	"maps"
+
+	"portico/infra/local/services"
+	"portico/infra/local/template"
+)
+
+// endpoints are what functions reach. They are kept in a file while a stack
+// runs, so that a single invocation can join it.
+type endpoints struct {
+	PID      int
+	URL      string
+	AWS      string
+	DynamoDB string
+	Postgres string // of an administrator
+}
+
+func (s *Stack) endpoints() endpoints {
+	e := endpoints{URL: s.URL, AWS: s.AWSURL, DynamoDB: s.DynamoDBURL}
+	if s.postgres != nil {
+		e.Postgres = s.postgres.AdminURL()
+	}
+	return e
+}
+
+// nowhere answers nobody, so that a function without a stack does not call AWS.
+const nowhere = "http://127.0.0.1:9"
+
+// environment is what every function gets: the SDK's way to these endpoints.
+func (e endpoints) environment() map[string]string {
+	env := map[string]string{"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": cmp.Or(e.AWS, nowhere)}
+	if e.DynamoDB != "" {
+		env["AWS_ENDPOINT_URL_DYNAMODB"] = e.DynamoDB
+	}
+	return env
+}
+
+// rolePassword is that of the database's application roles.
+const rolePassword = "portico-local"
+
+// localEgress is what a function that may not dial private addresses may dial
+// here: receivers on this machine.
+const localEgress = "127.0.0.0/8,::1/128"
+
+// functionEnvironment is the template's environment with what must differ
+// here: the stage, the database and its passwords (deployed functions use IAM),
+// and the addresses that may be dialled. A variable that the template does not
+// give a function is not added.
+func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
+	env := maps.Clone(f.Env)
+	for name, value := range map[string]string{"STAGE": "local", "EGRESS_ALLOW": localEgress} {
+		if _, ok := env[name]; ok {
+			env[name] = value
+		}
+	}
+	if deployed := env["DATABASE_URL"]; deployed != "" && e.Postgres != "" {
+		password := rolePassword
+		if _, master := env["DATABASE_SECRET"]; master {
+			deployed, password = "postgres://"+services.Master+"@/"+services.Database, services.MasterPassword
+			delete(env, "DATABASE_SECRET")
+			env["DATABASE_ROLE_PASSWORD"] = rolePassword
+		}
+		var err error
+		if env["DATABASE_URL"], err = services.WithServer(deployed, e.Postgres, password); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{"*", f.LogicalID, f.Name} {
+		maps.Copy(env, overrides[name])
+	}
+	return env, nil
+}

@@ -1,0 +1,138 @@
+package pg_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/pg"
+	"portico/shared/testkit"
+)
+
+// grants is all that the application's roles may do, table by table. No right
+// on a partition: it would go around its parent's policies.
+var grants = map[string]map[string]string{
+	"portico_app": {
+		"clock":            "SELECT",
+		"dispatcher":       "SELECT",
+		"organization":     "INSERT SELECT",
+		"api_key":          "INSERT SELECT UPDATE",
+		"idempotency_key":  "INSERT SELECT UPDATE",
+		"webhook_endpoint": "INSERT SELECT UPDATE",
+		"webhook_secret":   "INSERT SELECT",
+		"ordering_key":     "INSERT SELECT UPDATE",
+		"event":            "INSERT SELECT",
+		"webhook_delivery": "INSERT SELECT",
+		"webhook_attempt":  "SELECT",
+	},
+	"portico_worker": {
+		"clock":            "SELECT",
+		"dispatcher":       "DELETE INSERT SELECT UPDATE",
+		"idempotency_key":  "DELETE SELECT",
+		"webhook_endpoint": "SELECT",
+		"webhook_secret":   "SELECT",
+		"event":            "SELECT",
+		"webhook_delivery": "SELECT UPDATE",
+		"webhook_attempt":  "INSERT SELECT",
+	},
+}
+
+// The roles may do what is listed and nothing else, whoever granted it.
+func TestGrants(t *testing.T) {
+	d := testkit.DB(t)
+	got := map[string]map[string]string{"portico_app": {}, "portico_worker": {}}
+	rows, err := d.Admin.Query(context.Background(), `
+		SELECT r.rolname, c.relname, string_agg(p.name, ' ' ORDER BY p.name)
+		FROM pg_class c, pg_roles r,
+		     unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (name)
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+		  AND r.rolname IN ('portico_app', 'portico_worker') AND has_table_privilege(r.oid, c.oid, p.name)
+		GROUP BY r.rolname, c.relname`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var role, table, rights string
+	if _, err := pgx.ForEachRow(rows, []any{&role, &table, &rights}, func() error {
+		got[role][table] = rights
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(grants, got); diff != "" {
+		t.Errorf("rights of the application's roles (-listed +granted):\n%s", diff)
+	}
+}
+
+// portico_worker sees every organization on its tables; without a policy of
+// its own even a granted table would show it nothing.
+func TestWorkerWorksAcrossOrganizations(t *testing.T) {
+	w, ctx := newTwo(t), context.Background()
+	var n int
+	if err := w.Worker.QueryRow(ctx, `SELECT count(*) FROM webhook_endpoint`).Scan(&n); err != nil || n != 2 {
+		t.Errorf("the worker sees %d endpoints (%v), want 2", n, err)
+	}
+	if _, err := w.Admin.Exec(ctx, `GRANT SELECT ON api_key, organization TO portico_worker`); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Worker.QueryRow(ctx, `SELECT count(*) FROM organization`).Scan(&n); err != nil || n != 0 {
+		t.Errorf("the worker sees %d organizations (%v), want none", n, err)
+	}
+}
+
+// Whatever statement reaches them, the application's roles cannot leave their
+// place: not around the wall, not into another role, not into the schema.
+func TestRolesCannotEscape(t *testing.T) {
+	w, ctx := newTwo(t), context.Background()
+	both := []string{
+		`TRUNCATE webhook_endpoint`,
+		`TRUNCATE dispatcher`,
+		`DELETE FROM webhook_endpoint`,
+		`SET ROLE portico_owner`,
+		`SET SESSION AUTHORIZATION portico_owner`,
+		`UPDATE clock SET clock_offset = '1 day'`,
+		`DELETE FROM clock`,
+		`ALTER TABLE webhook_endpoint DISABLE ROW LEVEL SECURITY`,
+		`DROP POLICY wall ON webhook_endpoint`,
+		`CREATE POLICY mine ON webhook_endpoint USING (true)`,
+		`CREATE TABLE mine (id int)`,
+		`CREATE FUNCTION app_org() RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid'`,
+		`CREATE OR REPLACE FUNCTION portico_now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT NULL::timestamptz'`,
+		`CALL raise_wall('webhook_endpoint')`,
+		`CALL open_to_worker('webhook_endpoint', 'ALL')`,
+		`SELECT * FROM goose_db_version`,
+		`SELECT pg_read_file('/etc/passwd')`,
+		`COPY webhook_endpoint TO PROGRAM 'cat'`,
+	}
+	for role, only := range map[string][]string{
+		"portico_app":    {`SELECT make_partitions()`, `SET ROLE portico_worker`},
+		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT * FROM organization`, `INSERT INTO event VALUES (NULL)`},
+	} {
+		conn, err := pgx.Connect(ctx, w.URL(role))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(ctx)
+		for _, sql := range append(only, both...) {
+			if _, err := conn.Exec(ctx, sql); state(err) != denied {
+				t.Errorf("%s: %s: %v, want %s", role, sql, err, denied)
+			}
+		}
+	}
+}
+
+// Switching row security off makes queries fail, instead of showing all rows.
+func TestRowSecurityCannotBeSwitchedOff(t *testing.T) {
+	w, ctx := newTwo(t), context.Background()
+	err := w.App.InOrg(ctx, w.mine, func(tx pg.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL row_security = off`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `SELECT * FROM webhook_endpoint`)
+		return err
+	})
+	if state(err) != denied {
+		t.Errorf("answered %v, want %s", err, denied)
+	}
+}

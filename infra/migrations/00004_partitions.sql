@@ -2,7 +2,7 @@
 -- uuid_floor returns the smallest UUIDv7 of a moment: the bound of a partition.
 CREATE FUNCTION uuid_floor(at timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid;
+RETURN (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid;
 
 -- make_partitions sees to it that every partitioned table reaches a year ahead.
 -- The log tables have a partition a month, because retention drops them whole;

@@ -20,14 +20,16 @@ var files embed.FS
 
 // Version identifies the set of migrations: the SHA-256 over their names and
 // texts in order. The deployment runs MigrateFunction when it changes.
-func Version() string {
+func Version() string { return versionOf(files) }
+
+func versionOf(files fs.FS) string {
 	names, err := fs.Glob(files, "*.sql") // sorted
 	if err != nil {
 		panic(err) // the pattern is constant
 	}
 	sum := sha256.New()
 	for _, name := range names {
-		text, _ := files.ReadFile(name)
+		text, _ := fs.ReadFile(files, name)
 		fmt.Fprintf(sum, "%s %d\n%s", name, len(text), text)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -43,7 +45,7 @@ func Apply(ctx context.Context, config *pgx.ConnConfig, rolePassword string) err
 		return fmt.Errorf("migrations: connect: %w", err)
 	}
 	defer conn.Close(ctx)
-	// Two deployments, or two test databases of one cluster, wait for each other.
+	// Two deployments wait for each other.
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(7046029254386353131)`); err != nil {
 		return fmt.Errorf("migrations: lock: %w", err)
 	}

@@ -47,14 +47,15 @@ type listDeliveriesInput struct {
 	Status     string             `query:"status" enum:"pending,delivered,failed,held" doc:"Only deliveries that stand there."`
 }
 
-type deliveryBody struct {
-	ID          id.Delivery        `json:"id"`
-	EventID     id.Event           `json:"event_id"`
-	EndpointID  id.WebhookEndpoint `json:"endpoint_id"`
-	Status      string             `json:"status" enum:"pending,delivered,failed,held" doc:"failed is final: every try failed, or the endpoint was deleted."`
-	Attempts    int16              `json:"attempt_count" doc:"How many tries were made."`
-	NextRetryAt *time.Time         `json:"next_retry_at" doc:"When the next try is due; null once nothing more is tried. During a try, when it would be repeated if its result were lost."`
-	CompletedAt *time.Time         `json:"completed_at"`
+// DeliveryBody is a delivery without its attempts.
+type DeliveryBody struct {
+	ID           id.Delivery        `json:"id"`
+	EventID      id.Event           `json:"event_id"`
+	EndpointID   id.WebhookEndpoint `json:"endpoint_id"`
+	Status       string             `json:"status" enum:"pending,delivered,failed,held" doc:"failed is final: every try failed, or the endpoint was deleted."`
+	AttemptCount int16              `json:"attempt_count" doc:"How many tries were made."`
+	NextRetryAt  *time.Time         `json:"next_retry_at" doc:"When the next try is due; null once nothing more is tried. During a try, when it would be repeated if its result were lost."`
+	CompletedAt  *time.Time         `json:"completed_at"`
 }
 
 type attemptBody struct {
@@ -68,16 +69,16 @@ type attemptBody struct {
 
 type deliveryOutput struct {
 	Body struct {
-		deliveryBody
+		DeliveryBody
 		Attempts []attemptBody `json:"attempts" nullable:"false" doc:"Every try, in order."`
 	}
 }
 
-type listDeliveriesOutput struct{ Body List[deliveryBody] }
+type listDeliveriesOutput struct{ Body List[DeliveryBody] }
 
-func showDelivery(d webhook.Delivery) deliveryBody {
-	return deliveryBody{
-		ID: d.ID, EventID: d.EventID, EndpointID: d.EndpointID, Status: string(d.Status), Attempts: d.Attempts,
+func showDelivery(d webhook.Delivery) DeliveryBody {
+	return DeliveryBody{
+		ID: d.ID, EventID: d.EventID, EndpointID: d.EndpointID, Status: string(d.Status), AttemptCount: d.Attempts,
 		NextRetryAt: utc(d.NextRetryAt), CompletedAt: utc(d.CompletedAt),
 	}
 }
@@ -122,7 +123,7 @@ func (e *Edge) getDelivery(ctx context.Context, tx pg.Tx, org id.Org, in *delive
 		return nil, err
 	}
 	out := &deliveryOutput{}
-	out.Body.deliveryBody, out.Body.Attempts = showDelivery(delivery), []attemptBody{}
+	out.Body.DeliveryBody, out.Body.Attempts = showDelivery(delivery), []attemptBody{}
 	for _, a := range attempts {
 		out.Body.Attempts = append(out.Body.Attempts, showAttempt(a))
 	}

@@ -7,6 +7,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -80,6 +81,9 @@ func (e *Edge) Handler(operations ...Operation) (http.Handler, error) {
 	return e.observe(e.mux), nil
 }
 
+// OpenAPI describes the operations that Handler was given.
+func (e *Edge) OpenAPI() *huma.OpenAPI { return e.huma.OpenAPI() }
+
 func describe() *huma.OpenAPI {
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
@@ -100,16 +104,35 @@ func (e *Edge) declare(op Op) huma.Operation {
 		DefaultStatus: op.Status, MaxBodyBytes: op.MaxBody, Tags: []string{op.Tag},
 		RejectUnknownQueryParameters: true,
 		Middlewares:                  huma.Middlewares{e.admit(op)},
-		Errors:                       []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests},
+		Errors:                       errorsOf(op),
 	}
 	if h.MaxBodyBytes == 0 {
 		h.MaxBodyBytes = 64 << 10
 	}
-	if op.Permission == auth.Public {
-		h.Errors = nil
-		return h
+	if op.Permission != auth.Public {
+		h.Security = []map[string][]string{{"api_key": {}}}
+		h.Description += "\n\nPermission: `" + string(op.Permission) + "`."
 	}
-	h.Security = []map[string][]string{{"api_key": {}}}
-	h.Description += "\n\nPermission: `" + string(op.Permission) + "`."
 	return h
+}
+
+// errorsOf lists the statuses of problems that an operation may answer.
+func errorsOf(op Op) []int {
+	if op.Permission == auth.Public {
+		return nil
+	}
+	errors := []int{
+		http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}
+	if strings.Contains(op.Path, "{") {
+		errors = append(errors, http.StatusNotFound)
+	}
+	if op.Method != http.MethodGet {
+		errors = append(errors, http.StatusConflict)
+	}
+	if op.Method == http.MethodPost || op.Method == http.MethodPatch {
+		errors = append(errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	return errors
 }

@@ -80,7 +80,9 @@ type publishBatchInput struct {
 	}
 }
 
-type eventSummary struct {
+// EventSummary is an event without its data. Embedded structs are exported
+// because huma describes no others.
+type EventSummary struct {
 	ID          id.Event  `json:"id"`
 	Type        string    `json:"type"`
 	OrderingKey *string   `json:"ordering_key"`
@@ -88,7 +90,7 @@ type eventSummary struct {
 }
 
 type eventBody struct {
-	eventSummary
+	EventSummary
 	Data json.RawMessage `json:"data" doc:"As it was sent, without insignificant white space. Deliveries keep every byte."`
 }
 
@@ -101,14 +103,14 @@ type publishOutput struct {
 
 type publishBatchOutput struct {
 	Body struct {
-		Data []eventSummary `json:"data" nullable:"false"`
+		Data []EventSummary `json:"data" nullable:"false"`
 	}
 }
 
-type listEventsOutput struct{ Body List[eventSummary] }
+type listEventsOutput struct{ Body List[EventSummary] }
 
-func showEvent(e event.Event) eventSummary {
-	return eventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, CreatedAt: e.CreatedAt.UTC()}
+func showEvent(e event.Event) EventSummary {
+	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, CreatedAt: e.CreatedAt.UTC()}
 }
 
 // draftOf checks what the schema cannot say. at is where in the body d stands.
@@ -149,7 +151,7 @@ func (e *Edge) publishEvent(ctx context.Context, tx pg.Tx, org id.Org, in *publi
 	}
 	return &publishOutput{
 		Location: "/v1/events/" + events[0].ID.String(),
-		Body:     eventBody{eventSummary: showEvent(events[0]), Data: draft.Data},
+		Body:     eventBody{EventSummary: showEvent(events[0]), Data: draft.Data},
 	}, nil
 }
 
@@ -199,5 +201,5 @@ func (e *Edge) getEvent(ctx context.Context, tx pg.Tx, org id.Org, in *eventPath
 	if err != nil {
 		return nil, err
 	}
-	return &eventOutput{Body: eventBody{eventSummary: showEvent(ev), Data: ev.Data()}}, nil
+	return &eventOutput{Body: eventBody{EventSummary: showEvent(ev), Data: ev.Data()}}, nil
 }

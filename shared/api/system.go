@@ -56,7 +56,7 @@ func describeAll() (*huma.OpenAPI, error) {
 	if _, err := whole.Handler(All()...); err != nil {
 		return nil, err
 	}
-	return whole.huma.OpenAPI(), nil
+	return whole.OpenAPI(), nil
 }
 
 func (e *Edge) getOpenAPI(context.Context, *struct{}) (*rawOutput, error) {

@@ -68,13 +68,14 @@ var DeleteWebhookEndpoint = Write[EndpointPath, struct{}]{
 	Handle: (*Edge).deleteWebhookEndpoint,
 }
 
-// EndpointPath names an endpoint. It is exported because huma fills no other
-// kind of embedded struct.
+// EndpointPath names an endpoint. Embedded structs are exported because huma
+// fills and describes no others.
 type EndpointPath struct {
 	ID id.WebhookEndpoint `path:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
 
-type endpointBody struct {
+// EndpointBody is an endpoint without its secret.
+type EndpointBody struct {
 	ID          id.WebhookEndpoint `json:"id"`
 	URL         string             `json:"url"`
 	EventTypes  []string           `json:"event_types" nullable:"false"`
@@ -84,9 +85,9 @@ type endpointBody struct {
 	UpdatedAt   time.Time          `json:"updated_at"`
 }
 
-type endpointOutput struct{ Body endpointBody }
+type endpointOutput struct{ Body EndpointBody }
 
-type listEndpointsOutput struct{ Body List[endpointBody] }
+type listEndpointsOutput struct{ Body List[EndpointBody] }
 
 type createEndpointInput struct {
 	Body struct {
@@ -97,7 +98,7 @@ type createEndpointInput struct {
 }
 
 type createdEndpoint struct {
-	endpointBody
+	EndpointBody
 	Secret string `json:"secret" doc:"Verifies Webhook-Signature. Shown this once." example:"whsec_…"`
 }
 
@@ -115,8 +116,8 @@ type updateEndpointInput struct {
 	}
 }
 
-func showEndpoint(e webhook.Endpoint) endpointBody {
-	return endpointBody{
+func showEndpoint(e webhook.Endpoint) EndpointBody {
+	return EndpointBody{
 		ID: e.ID, URL: e.URL, EventTypes: e.EventTypes, Description: e.Description, Status: e.Status,
 		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(),
 	}
@@ -155,7 +156,7 @@ func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	}
 	return &createdEndpointOutput{
 		Location: "/v1/webhook-endpoints/" + endpoint.ID.String(),
-		Body:     createdEndpoint{endpointBody: showEndpoint(endpoint), Secret: secret},
+		Body:     createdEndpoint{EndpointBody: showEndpoint(endpoint), Secret: secret},
 	}, nil
 }
 

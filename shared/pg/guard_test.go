@@ -87,6 +87,7 @@ func TestSchemaStandsBehindTheWall(t *testing.T) {
 // The guard finds each kind of fault: a guard that finds nothing proves nothing.
 func TestGuardFindsFaults(t *testing.T) {
 	d := testkit.DB(t)
+	testkit.LockRoles(t)
 	const own = `; ALTER TABLE bad OWNER TO portico_owner`
 	for _, c := range []struct {
 		sql  string

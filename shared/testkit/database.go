@@ -30,6 +30,9 @@ type Database struct {
 	url   func(role string) string
 }
 
+// takeRoles waits for the right to change the server's roles or templates.
+const takeRoles = `SELECT pg_advisory_lock(5171990)`
+
 // rolePassword is that of the application's roles in the throw-away server.
 const rolePassword = "portico"
 
@@ -106,7 +109,7 @@ func makeTemplate(t testing.TB, ctx context.Context, config *pgx.ConnConfig) str
 	name := "tmpl_" + migrations.Version()[:16]
 	conn := connect(t, ctx, config, config.Database)
 	defer conn.Close(ctx) // gives up the lock
-	exec(t, ctx, conn, `SELECT pg_advisory_lock(5171990)`)
+	exec(t, ctx, conn, takeRoles)
 	var exists bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&exists); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -139,7 +140,7 @@ func (m *Mail) readPart(header textproto.MIMEHeader, body io.Reader) error {
 		parts := multipart.NewReader(body, parameters["boundary"])
 		for {
 			part, err := parts.NextRawPart()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			if err == nil {

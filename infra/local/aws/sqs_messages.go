@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -118,8 +119,8 @@ func batch[E any](s *Server, in batchInput[E], id func(E) string, do func(*Queue
 	out := batchOutput{Successful: []any{}, Failed: []batchFailure{}}
 	for _, e := range in.Entries {
 		result, err := do(q, e)
-		if err, failed := err.(*apiError); failed {
-			out.Failed = append(out.Failed, batchFailure{id(e), true, err.code, err.message})
+		if refused := new(apiError); errors.As(err, &refused) {
+			out.Failed = append(out.Failed, batchFailure{id(e), true, refused.code, refused.message})
 			continue
 		}
 		out.Successful = append(out.Successful, result)

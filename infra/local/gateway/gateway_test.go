@@ -246,7 +246,7 @@ func TestResponses(t *testing.T) {
 			t.Errorf("%s: got %d %q", tt.name, resp.StatusCode, body)
 		}
 		for name, want := range tt.header {
-			if d := cmp.Diff(want, http.Header(resp.Header)[name]); d != "" {
+			if d := cmp.Diff(want, resp.Header[name]); d != "" {
 				t.Errorf("%s: %s: %v", tt.name, name, resp.Header)
 			}
 		}

@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -140,7 +141,7 @@ func (f *Function) withdraw(w *waiter, why error) bool {
 		return false
 	}
 	f.waiters = slices.Delete(f.waiters, i, i+1)
-	if why == ErrThrottled {
+	if errors.Is(why, ErrThrottled) {
 		f.stats.Throttles++
 	}
 	return true

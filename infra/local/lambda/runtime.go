@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -89,7 +90,7 @@ func readBody(req *http.Request) ([]byte, error) {
 	for {
 		n, err := req.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return body, nil
 		}
 		if err != nil {

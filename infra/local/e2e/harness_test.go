@@ -1,0 +1,274 @@
+// Package e2e drives the whole product as its users do: over HTTP, through the
+// local gateway, into the binaries that are deployed.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/infra/local/stack"
+)
+
+// shared is a stack for tests that break nothing.
+var shared *stack.Stack
+
+func TestMain(m *testing.M) {
+	code := 1
+	defer func() { os.Exit(code) }()
+	var log bytes.Buffer
+	s, err := start(&log)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	defer s.Close()
+	shared = s
+	if code = m.Run(); code != 0 {
+		fmt.Fprintf(os.Stderr, "the shared stack's log:\n%s", tail(log.Bytes()))
+	}
+}
+
+func tail(log []byte) []byte { return log[max(0, len(log)-20_000):] }
+
+func start(log io.Writer) (*stack.Stack, error) {
+	return stack.Start(context.Background(), stack.Options{
+		Root: "../../..", Throwaway: true, HTTPAddr: "127.0.0.1:0", Log: log, MaxConcurrency: 16,
+		// Shorter than the default, so that tests of falling asleep are short.
+		Env: map[string]map[string]string{"dispatcher": {"DISPATCHER_IDLE": "1s"}},
+	})
+}
+
+// own starts a stack that the test may harm.
+func own(t *testing.T) *stack.Stack {
+	t.Helper()
+	var log bytes.Buffer
+	s, err := start(&log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Close()
+		if t.Failed() {
+			t.Logf("the stack's log:\n%s", tail(log.Bytes()))
+		}
+	})
+	return s
+}
+
+// customer is an organization with a key.
+type customer struct {
+	t   *testing.T
+	s   *stack.Stack
+	key string
+}
+
+func newCustomer(t *testing.T, s *stack.Stack) customer {
+	t.Helper()
+	reply, err := s.Invoke(context.Background(), "bootstrap", []byte(`{"organization":"`+t.Name()+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made struct {
+		APIKey string `json:"api_key"`
+	}
+	if err := json.Unmarshal(reply, &made); err != nil || made.APIKey == "" {
+		t.Fatalf("bootstrap answered %s", reply)
+	}
+	return customer{t: t, s: s, key: made.APIKey}
+}
+
+// try calls the API once.
+func (c customer) try(method, path, body string, headers ...string) (status int, reply string, header http.Header) {
+	c.t.Helper()
+	req, err := http.NewRequest(method, c.s.URL+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.key)
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err.Error(), nil
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err.Error(), nil
+	}
+	return res.StatusCode, string(text), res.Header
+}
+
+// do calls the API, expects a status, and decodes the reply into out.
+func (c customer) do(method, path, body string, want int, out any) {
+	c.t.Helper()
+	status, reply, _ := c.try(method, path, body)
+	if status != want {
+		c.t.Fatalf("%s %s: %d %s, want %d", method, path, status, reply, want)
+	}
+	if out != nil {
+		if err := json.Unmarshal([]byte(reply), out); err != nil {
+			c.t.Fatalf("%s %s: %v in %s", method, path, err, reply)
+		}
+	}
+}
+
+// endpoint subscribes a URL to everything and returns id and secret.
+func (c customer) endpoint(url string) (id, secret string) {
+	c.t.Helper()
+	var made struct{ ID, Secret string }
+	c.do("POST", "/v1/webhook-endpoints", `{"url":"`+url+`","event_types":["*"]}`, http.StatusCreated, &made)
+	return made.ID, made.Secret
+}
+
+func (c customer) publish(data string) (event string) {
+	c.t.Helper()
+	var made struct{ ID string }
+	c.do("POST", "/v1/events", `{"type":"invoice.paid","data":`+data+`}`, http.StatusAccepted, &made)
+	return made.ID
+}
+
+// publishBatch publishes n events at once.
+func (c customer) publishBatch(n int) {
+	c.t.Helper()
+	var events bytes.Buffer
+	for i := range n {
+		fmt.Fprintf(&events, `{"type":"invoice.paid","data":%d},`, i)
+	}
+	c.do("POST", "/v1/events/batch", `{"events":[`+string(bytes.TrimSuffix(events.Bytes(), []byte(",")))+`]}`, http.StatusAccepted, nil)
+}
+
+type attempt struct {
+	Number       int
+	StatusCode   *int    `json:"status_code"`
+	Error        *string `json:"error"`
+	ResponseBody string  `json:"response_body"`
+}
+
+type delivery struct {
+	ID, Status   string
+	EventID      string `json:"event_id"`
+	AttemptCount int    `json:"attempt_count"`
+	Attempts     []attempt
+}
+
+// deliveries returns an endpoint's, with their attempts.
+func (c customer) deliveries(endpoint string) []delivery {
+	c.t.Helper()
+	var list struct{ Data []delivery }
+	c.do("GET", "/v1/deliveries?limit=100&endpoint_id="+endpoint, "", http.StatusOK, &list)
+	for i, d := range list.Data {
+		c.do("GET", "/v1/deliveries/"+d.ID, "", http.StatusOK, &list.Data[i])
+	}
+	return list.Data
+}
+
+// await polls until a condition holds.
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !condition(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited a minute for: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// request is what reached a receiver.
+type request struct {
+	event string
+	body  []byte
+	sig   string
+	at    time.Time
+}
+
+// receiver is a customer's server.
+type receiver struct {
+	*httptest.Server
+	mu  sync.Mutex
+	got []request
+}
+
+// newReceiver answers as told; n counts the requests of one event from 1.
+func newReceiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
+	t.Helper()
+	rec := &receiver{}
+	rec.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		event := r.Header.Get("Webhook-Id")
+		rec.mu.Lock()
+		rec.got = append(rec.got, request{event: event, body: body, sig: r.Header.Get("Webhook-Signature"), at: time.Now()})
+		rec.mu.Unlock()
+		if answer != nil {
+			answer(rec.count(event), w, r)
+		}
+	}))
+	t.Cleanup(func() {
+		rec.CloseClientConnections()
+		rec.Close()
+	})
+	return rec
+}
+
+func (rec *receiver) all() []request {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return append([]request(nil), rec.got...)
+}
+
+// count returns how often an event arrived; "": how many requests there were.
+func (rec *receiver) count(event string) (n int) {
+	for _, r := range rec.all() {
+		if event == "" || r.event == event {
+			n++
+		}
+	}
+	return n
+}
+
+// events returns how often each event arrived.
+func (rec *receiver) events() map[string]int {
+	counts := map[string]int{}
+	for _, r := range rec.all() {
+		counts[r.event]++
+	}
+	return counts
+}
+
+// count asks the stack's Postgres, as an administrator.
+func count(t *testing.T, s *stack.Stack, sql string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(context.Background(), sql).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func jsonField(t *testing.T, text, name string) string {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(text), &object); err != nil {
+		t.Errorf("%v in %s", err, text)
+		return ""
+	}
+	value, _ := object[name].(string)
+	return value
+}

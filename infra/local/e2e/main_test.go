@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	stripe "github.com/stripe/stripe-go/v76/webhook"
+
+	"portico/shared/api"
+)
+
+// A published event reaches its endpoint, byte for byte and with a signature
+// that Stripe's verifier accepts, and the delivery can be read back.
+func TestDelivered(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t, shared)
+	rec := newReceiver(t, nil)
+	endpoint, secret := c.endpoint(rec.URL)
+	data := `{"big":123456789012345678901234567890,"price":1.10,"html":"<b>&","nul":"\u0000","lone":"\ud800","deep":[[[[[1]]]]]}`
+	event := c.publish(data)
+	await(t, "the delivery", func() bool { return rec.count(event) == 1 })
+	got := rec.all()[0]
+	if !strings.HasPrefix(string(got.body), `{"id":"`+event+`","type":"invoice.paid","created_at":"`) || !strings.HasSuffix(string(got.body), `","data":`+data+`}`) {
+		t.Errorf("body %s", got.body)
+	}
+	if err := stripe.ValidatePayload(got.body, got.sig, secret); err != nil {
+		t.Errorf("Stripe's verifier: %v", err)
+	}
+	await(t, "the record", func() bool { return c.deliveries(endpoint)[0].Status == "delivered" })
+	d := c.deliveries(endpoint)[0]
+	if d.EventID != event || len(d.Attempts) != 1 || *d.Attempts[0].StatusCode != 200 {
+		t.Errorf("delivery %+v", d)
+	}
+}
+
+// Whatever a receiver does, its attempt says what happened, and others are not
+// held up.
+func TestBadReceivers(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t, shared)
+	stop := make(chan struct{})
+	t.Cleanup(func() { close(stop) })
+	good := newReceiver(t, nil)
+	c.endpoint(good.URL)
+	bad := []struct {
+		name   string
+		answer func(int, http.ResponseWriter, *http.Request)
+		want   string // status and error of the first attempt
+		id     string
+	}{
+		{name: "slow", want: "pending no complete response within 10s", answer: func(_ int, _ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-stop:
+			case <-r.Context().Done():
+			}
+		}},
+		{name: "redirecting", want: "pending redirects are not followed: give the final URL", answer: func(_ int, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, good.URL, http.StatusMovedPermanently)
+		}},
+		{name: "closing", want: "pending the connection was closed before the response was complete", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+				conn.Close()
+			}
+		}},
+		{name: "endless", want: "delivered ", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+			for {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					return
+				}
+			}
+		}},
+	}
+	for i := range bad {
+		bad[i].id, _ = c.endpoint(newReceiver(t, bad[i].answer).URL)
+	}
+	event := c.publish(`1`)
+	await(t, "the good receiver's delivery", func() bool { return good.count(event) == 1 })
+	for _, b := range bad {
+		t.Run(b.name, func(t *testing.T) {
+			var d delivery
+			await(t, "the first attempt", func() bool { d = c.deliveries(b.id)[0]; return len(d.Attempts) > 0 })
+			got := d.Status + " "
+			if e := d.Attempts[0].Error; e != nil {
+				got += *e
+			}
+			if got != b.want || len(d.Attempts[0].ResponseBody) > 1024 {
+				t.Errorf("%q with %d bytes, want %q", got, len(d.Attempts[0].ResponseBody), b.want)
+			}
+		})
+	}
+	if n := good.count(""); n != 1 {
+		t.Errorf("the good receiver got %d requests: a redirect was followed", n)
+	}
+}
+
+// Through the gateway as without it: problems name what is wrong, repeated
+// requests happen once, and another organization's things are not there.
+func TestEdgeThroughTheGateway(t *testing.T) {
+	t.Parallel()
+	c, other := newCustomer(t, shared), newCustomer(t, shared)
+	endpoint, _ := c.endpoint("https://example.com/")
+	for _, tt := range []struct {
+		name, method, path, body string
+		status                   int
+		part                     string
+	}{
+		{"health", "GET", "/healthz", "", 200, `"ok"`},
+		{"openapi", "GET", "/openapi.json", "", 200, `"openapi": "3.1.0"`},
+		{"docs", "GET", "/docs", "", 200, "Verifying a delivery"},
+		{"no such route", "GET", "/v1/nothing", "", 404, "no_such_route"},
+		{"a path with odd characters", "GET", "/v1/events/%2e%2e%2f%00", "", 404, "no_such_route"},
+		{"invalid field", "POST", "/v1/events", `{"type":"no spaces please","data":1}`, 422, "body.type"},
+		{"half a body", "POST", "/v1/events", `{"type":`, 400, "malformed_request"},
+		{"another organization's endpoint", "GET", "/v1/webhook-endpoints/" + endpoint, "", 404, "webhook_endpoint_not_found"},
+		{"another organization's endpoint, deleted", "DELETE", "/v1/webhook-endpoints/" + endpoint, "", 404, "webhook_endpoint_not_found"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, reply, _ := other.try(tt.method, tt.path, tt.body)
+			if status != tt.status || !strings.Contains(reply, tt.part) {
+				t.Errorf("%d %s, want %d %s", status, reply, tt.status, tt.part)
+			}
+		})
+	}
+	_, first, _ := c.try("POST", "/v1/events", `{"type":"a","data":{"x":"<"}}`, "Idempotency-Key", "one, two")
+	status, again, header := c.try("POST", "/v1/events", `{"type":"a","data":{"x":"<"}}`, "Idempotency-Key", "one, two")
+	if status != 202 || first != again || header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%d %s after %s", status, again, first)
+	}
+	if status, reply, _ := c.try("POST", "/v1/events", `{"type":"a","data":2}`, "Idempotency-Key", "one, three"); status != 202 {
+		t.Errorf("a key that differs behind its comma: %d %s", status, reply)
+	}
+}
+
+// Every route of the template exists in the code, at the function that serves
+// it, and the reverse.
+func TestTemplateRoutesAreTheCodes(t *testing.T) {
+	t.Parallel()
+	var code, deployed []string
+	for _, o := range api.All() {
+		op := o.Meta()
+		code = append(code, fmt.Sprintf("%s %s → portico-%s", op.Method, op.Path, op.Function))
+	}
+	for _, r := range shared.Template.Routes {
+		if r.Path != "$default" {
+			deployed = append(deployed, fmt.Sprintf("%s %s → %s", r.Method, r.Path, r.Function))
+		}
+	}
+	slices.Sort(code)
+	slices.Sort(deployed)
+	if !slices.Equal(code, deployed) {
+		t.Errorf("code:\n%s\ntemplate:\n%s", strings.Join(code, "\n"), strings.Join(deployed, "\n"))
+	}
+}

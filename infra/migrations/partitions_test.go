@@ -1,0 +1,102 @@
+package migrations_test
+
+import (
+	"bytes"
+	"context"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
+
+	"portico/shared/id"
+	"portico/shared/testkit"
+)
+
+var partitioned = []string{"event", "webhook_attempt", "webhook_delivery"}
+
+type bounds struct{ from, to uuid.UUID }
+
+var boundForm = regexp.MustCompile(`^FOR VALUES FROM \('([0-9a-f-]{36})'\) TO \('([0-9a-f-]{36})'\)$`)
+
+// partitionsOf returns the bounds of a table's partitions in order.
+func partitionsOf(t *testing.T, d *testkit.Database, table string) []bounds {
+	t.Helper()
+	rows, err := d.Admin.Query(context.Background(), `
+		SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = $1::regclass`, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []bounds
+	for _, text := range texts {
+		m := boundForm.FindStringSubmatch(text)
+		if m == nil {
+			t.Fatalf("%s has a partition %s", table, text)
+		}
+		list = append(list, bounds{uuid.MustParse(m[1]), uuid.MustParse(m[2])})
+	}
+	slices.SortFunc(list, func(a, b bounds) int { return bytes.Compare(a.from[:], b.from[:]) })
+	return list
+}
+
+// reaches checks that every id made between two moments has a partition.
+func reaches(t *testing.T, d *testkit.Database, from, to time.Time) {
+	t.Helper()
+	for _, table := range partitioned {
+		list := partitionsOf(t, d, table)
+		for i := range list[1:] {
+			if list[i].to != list[i+1].from {
+				t.Errorf("%s has a gap between %s and %s", table, list[i].to, list[i+1].from)
+			}
+		}
+		first, last := id.New[id.Event](from), id.New[id.Event](to)
+		if low := list[0].from; bytes.Compare(low[:], first.UUID[:]) > 0 {
+			t.Errorf("%s starts at %s, after %s", table, low, from)
+		}
+		if high := list[len(list)-1].to; bytes.Compare(last.UUID[:], high[:]) >= 0 {
+			t.Errorf("%s ends at %s, before %s", table, high, to)
+		}
+	}
+}
+
+// Partitions reach a year ahead when migrated, and again after any time.
+func TestPartitionsReachAYearAhead(t *testing.T) {
+	ctx, d := context.Background(), testkit.DB(t)
+	start := d.Clock.Now()
+	makePartitions := func() (made int) {
+		t.Helper()
+		if err := d.Worker.QueryRow(ctx, `SELECT make_partitions()`).Scan(&made); err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	makePartitions() // the template may be from last month
+	reaches(t, d, start, start.AddDate(1, 0, 0))
+	if made := makePartitions(); made != 0 {
+		t.Errorf("%d partitions were made although there was nothing to do", made)
+	}
+	d.Advance(t, 366*24*time.Hour)
+	if made := makePartitions(); made != 12+12+4 {
+		t.Errorf("a year later %d partitions were made, want 12 + 12 + 4", made)
+	}
+	reaches(t, d, start, d.Clock.Now().AddDate(1, 0, 0))
+}
+
+// uuid_floor is the smallest id that package id makes in a millisecond.
+func TestUUIDFloor(t *testing.T) {
+	d := testkit.DB(t)
+	rapid.Check(t, func(r *rapid.T) {
+		at := time.UnixMicro(rapid.Int64Range(0, 4_102_444_800_000_000).Draw(r, "µs")).UTC()
+		want, _ := id.New[id.Event](at).Bounds()
+		if got := testkit.Value[uuid.UUID](t, d, `SELECT uuid_floor($1)`, at); got != want {
+			r.Fatalf("%s: %s, want %s", at, got, want)
+		}
+	})
+}

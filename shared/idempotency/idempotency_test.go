@@ -1,0 +1,253 @@
+package idempotency_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"portico/shared/idempotency"
+	"portico/shared/pg"
+	"portico/shared/secret"
+	"portico/shared/testkit"
+)
+
+// fixture is a database with one organization and a scope in it.
+type fixture struct {
+	*testing.T
+	*testkit.Database
+	box   *secret.Box
+	scope idempotency.Scope
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	d := testkit.DB(t)
+	return &fixture{T: t, Database: d, box: testkit.Box(t), scope: idempotency.Scope{
+		Org: d.NewOrg(t), Caller: "key_1", Operation: "publishEvent", Key: "k",
+	}}
+}
+
+var errWork = errors.New("the work failed")
+
+// request plays one request: claim, work, store, commit. It returns the reply
+// and whether the work was done for it.
+func (f *fixture) request(s idempotency.Scope, body string, work error) (reply string, worked bool, err error) {
+	ctx := context.Background()
+	err = f.App.InOrg(ctx, s.Org, func(tx pg.Tx) error {
+		stored, err := idempotency.Claim(ctx, tx, s, []byte(body), f.box)
+		if err != nil || stored != nil {
+			reply = string(stored)
+			return err
+		}
+		worked, reply = true, "reply to "+body
+		return errors.Join(work, idempotency.Store(ctx, tx, s, []byte(reply), f.box))
+	})
+	return reply, worked, err
+}
+
+// works checks that a request is worked on, replays that it gets a stored reply.
+func (f *fixture) works(what string, s idempotency.Scope, body string) {
+	f.Helper()
+	if reply, worked, err := f.request(s, body, nil); err != nil || !worked || reply != "reply to "+body {
+		f.Errorf("%s: worked %v, %q, %v; want the work done", what, worked, reply, err)
+	}
+}
+
+func (f *fixture) replays(what string, s idempotency.Scope, body, want string) {
+	f.Helper()
+	if reply, worked, err := f.request(s, body, nil); err != nil || worked || reply != want {
+		f.Errorf("%s: worked %v, %q, %v; want %q replayed", what, worked, reply, err, want)
+	}
+}
+
+// A request sent twice is worked on once, and both times answered alike; the
+// same key with another request is refused.
+func TestReplay(t *testing.T) {
+	f := newFixture(t)
+	f.works("the first time", f.scope, "a")
+	f.replays("the second time", f.scope, "a", "reply to a")
+	f.replays("the third time", f.scope, "a", "reply to a")
+	if _, worked, err := f.request(f.scope, "b", nil); !errors.Is(err, idempotency.ErrReused) || worked {
+		t.Errorf("another request: worked %v, %v; want ErrReused", worked, err)
+	}
+	f.replays("after the refusal", f.scope, "a", "reply to a")
+}
+
+// Work that fails leaves nothing: the next try is a first one, with any body.
+func TestFailedWorkLeavesNothing(t *testing.T) {
+	f := newFixture(t)
+	if _, worked, err := f.request(f.scope, "a", errWork); !worked || !errors.Is(err, errWork) {
+		t.Fatalf("worked %v, %v", worked, err)
+	}
+	if n := testkit.Value[int](t, f.Database, `SELECT count(*) FROM idempotency_key`); n != 0 {
+		t.Errorf("%d keys were left", n)
+	}
+	f.works("the second try", f.scope, "b")
+}
+
+// A key counts for one organization, caller and operation.
+func TestScope(t *testing.T) {
+	f := newFixture(t)
+	f.works("the first", f.scope, "a")
+	for what, change := range map[string]func(*idempotency.Scope){
+		"another key":          func(s *idempotency.Scope) { s.Key = "l" },
+		"another caller":       func(s *idempotency.Scope) { s.Caller = "key_2" },
+		"another operation":    func(s *idempotency.Scope) { s.Operation = "publishEventBatch" },
+		"another organization": func(s *idempotency.Scope) { s.Org = f.NewOrg(t) },
+	} {
+		s := f.scope
+		change(&s)
+		f.works(what, s, "of "+what)
+		f.replays(what, s, "of "+what, "reply to of "+what)
+	}
+	f.replays("the first", f.scope, "a", "reply to a")
+}
+
+// While the first request is at work the second waits, and gets the first's
+// reply, or its turn when the first failed.
+func TestSecondWaits(t *testing.T) {
+	for what, work := range map[string]error{"the first succeeds": nil, "the first fails": errWork} {
+		t.Run(what, func(t *testing.T) {
+			f, ctx := newFixture(t), context.Background()
+			type outcome struct {
+				reply  string
+				worked bool
+				err    error
+			}
+			second := make(chan outcome, 1)
+			err := f.App.InOrg(ctx, f.scope.Org, func(tx pg.Tx) error {
+				if _, err := idempotency.Claim(ctx, tx, f.scope, []byte("a"), f.box); err != nil {
+					return err
+				}
+				go func() {
+					reply, worked, err := f.request(f.scope, "a", nil)
+					second <- outcome{reply, worked, err}
+				}()
+				f.awaitBlocked()
+				return errors.Join(work, idempotency.Store(ctx, tx, f.scope, []byte("reply to a"), f.box))
+			})
+			if !errors.Is(err, work) {
+				t.Fatal(err)
+			}
+			if got, want := <-second, (outcome{"reply to a", work != nil, nil}); got != want {
+				t.Errorf("the second got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// awaitBlocked returns once a session of this database waits for a lock.
+func (f *fixture) awaitBlocked() {
+	f.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for time.Now().Before(deadline) {
+		if testkit.Value[bool](f.T, f.Database, `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)`) {
+			return
+		}
+	}
+	f.Error("the second request does not wait")
+}
+
+// The wait is bounded: a second request is not held up by a first that hangs,
+// and its own transaction's later waits are not shortened.
+func TestWaitIsBounded(t *testing.T) {
+	f, ctx := newFixture(t), context.Background()
+	err := f.App.InOrg(ctx, f.scope.Org, func(tx pg.Tx) error {
+		if _, err := idempotency.Claim(ctx, tx, f.scope, []byte("a"), f.box); err != nil {
+			return err
+		}
+		start := time.Now()
+		_, worked, err := f.request(f.scope, "a", nil)
+		took := time.Since(start)
+		if !errors.Is(err, idempotency.ErrInUse) || worked {
+			t.Errorf("worked %v, %v; want ErrInUse", worked, err)
+		}
+		if took < 1500*time.Millisecond || took > 6*time.Second {
+			t.Errorf("it waited %s, want about 2 s", took)
+		}
+		var timeout string
+		if err := tx.QueryRow(ctx, `SHOW lock_timeout`).Scan(&timeout); err != nil || timeout != "0" {
+			t.Errorf("lock_timeout is %s after the claim (%v), want 0", timeout, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A key is free again after 24 hours, and not before.
+func TestExpiry(t *testing.T) {
+	f := newFixture(t)
+	f.works("the first", f.scope, "a")
+	f.Advance(t, idempotency.Keep-time.Minute)
+	f.replays("a minute before 24 hours", f.scope, "a", "reply to a")
+	f.Advance(t, time.Minute)
+	f.works("after 24 hours, another request", f.scope, "b")
+	f.replays("its repetition", f.scope, "b", "reply to b")
+	f.Advance(t, idempotency.Keep-time.Minute)
+	f.replays("the new key lives 24 hours as well", f.scope, "b", "reply to b")
+}
+
+// The table shows no reply, and a stored reply opens under its own key only.
+func TestRepliesAreSealed(t *testing.T) {
+	f, ctx := newFixture(t), context.Background()
+	f.works("the first", f.scope, "whsec_hush")
+	if sealed := testkit.Value[[]byte](t, f.Database, `SELECT reply FROM idempotency_key`); bytes.Contains(sealed, []byte("hush")) || len(sealed) == 0 {
+		t.Errorf("the table holds %q", sealed)
+	}
+	if _, err := f.Admin.Exec(ctx, `UPDATE idempotency_key SET key = 'stolen'`); err != nil {
+		t.Fatal(err)
+	}
+	stolen := f.scope
+	stolen.Key = "stolen"
+	if reply, worked, err := f.request(stolen, "whsec_hush", nil); err == nil || worked || reply != "" {
+		t.Errorf("a reply moved to another key: worked %v, %q, %v; want an error", worked, reply, err)
+	}
+}
+
+// Sweep removes what has expired, in the pieces asked for, and nothing else.
+func TestSweep(t *testing.T) {
+	f, ctx := newFixture(t), context.Background()
+	add := func(keys ...string) {
+		for _, key := range keys {
+			s := f.scope
+			s.Key = key
+			f.works(key, s, key)
+		}
+	}
+	sweep := func(limit int, want int64) {
+		t.Helper()
+		if n, err := idempotency.Sweep(ctx, f.Worker, limit); err != nil || n != want {
+			t.Errorf("%d removed (%v), want %d", n, err, want)
+		}
+	}
+	add("old 1", "old 2", "old 3")
+	sweep(10, 0)
+	f.Advance(t, 12*time.Hour)
+	add("young")
+	f.Advance(t, 12*time.Hour)
+	sweep(2, 2)
+	sweep(2, 1)
+	sweep(2, 0)
+	if left := testkit.Value[string](t, f.Database, `SELECT string_agg(key, ',') FROM idempotency_key`); left != "young" {
+		t.Errorf("left: %s", left)
+	}
+}
+
+// A key of another organization cannot even be claimed from here.
+func TestClaimStaysInItsOrganization(t *testing.T) {
+	f, ctx := newFixture(t), context.Background()
+	foreign := f.scope
+	foreign.Org = f.NewOrg(t)
+	err := f.App.InOrg(ctx, f.scope.Org, func(tx pg.Tx) error {
+		_, err := idempotency.Claim(ctx, tx, foreign, []byte("a"), f.box)
+		return err
+	})
+	if err == nil {
+		t.Error("it was claimed")
+	}
+}

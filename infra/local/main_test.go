@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"portico/infra/local/services"
 	"portico/infra/local/stack"
@@ -36,7 +37,9 @@ func TestMain(m *testing.M) {
 
 func local(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a program that hangs is killed, which fails the test
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "RUN_AS_LOCAL=1")
 	return cmd
 }
@@ -78,7 +81,7 @@ func TestUp(t *testing.T) {
 	cmd := local(t, "-root", app, "up", "-http", "127.0.0.1:0")
 	lines := follow(t, cmd)
 	url := await(t, lines, `^  API +(http://\S+)$`)
-	await(t, lines, "Ctrl-C stops it")
+	await(t, lines, "Ctrl-C stops")
 	resp, err := http.Get(url + "/x")
 	if err != nil {
 		t.Fatal(err)

@@ -122,7 +122,8 @@ func Parse[I any, P interface {
 // MarshalText writes the TypeID.
 func (i ID[N]) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
 
-// UnmarshalText reads the TypeID; the error says which form is expected.
+// UnmarshalText reads the TypeID; the error says which form is expected. The
+// zero id is refused: inside, it means «none».
 func (i *ID[N]) UnmarshalText(text []byte) error {
 	var noun N
 	rest, ok := strings.CutPrefix(string(text), noun.Prefix()+"_")
@@ -137,6 +138,9 @@ func (i *ID[N]) UnmarshalText(text []byte) error {
 		}
 		hi = hi<<5 | lo>>59
 		lo = lo<<5 | uint64(v)
+	}
+	if hi|lo == 0 {
+		return fmt.Errorf("%w: expected %s_ and an id that exists, not zeros", errForm, noun.Prefix())
 	}
 	binary.BigEndian.PutUint64(i.UUID[:8], hi)
 	binary.BigEndian.PutUint64(i.UUID[8:], lo)

@@ -85,19 +85,19 @@ func (l *Log) Line(ctx context.Context, level slog.Level, message string, metric
 	if id := RequestID(ctx); id != "" {
 		attrs = append(attrs, slog.String("request_id", id))
 	}
-	if len(metrics) > 0 {
-		d := directive{Namespace: Namespace, Dimensions: [][]string{{"stage"}}}
-		for _, m := range metrics {
-			if len(m.Values) == 0 {
-				continue
-			}
-			d.Metrics = append(d.Metrics, definition{m.Name, m.Unit})
-			if len(m.Values) == 1 {
-				attrs = append(attrs, slog.Float64(m.Name, m.Values[0]))
-			} else {
-				attrs = append(attrs, slog.Any(m.Name, m.Values))
-			}
+	d := directive{Namespace: Namespace, Dimensions: [][]string{{"stage"}}}
+	for _, m := range metrics {
+		switch len(m.Values) {
+		case 0:
+			continue
+		case 1:
+			attrs = append(attrs, slog.Float64(m.Name, m.Values[0]))
+		default:
+			attrs = append(attrs, slog.Any(m.Name, m.Values))
 		}
+		d.Metrics = append(d.Metrics, definition{m.Name, m.Unit})
+	}
+	if len(d.Metrics) > 0 {
 		attrs = append(attrs, slog.String("stage", l.stage),
 			slog.Any("_aws", metadata{Timestamp: time.Now().UnixMilli(), CloudWatchMetrics: []directive{d}}))
 	}

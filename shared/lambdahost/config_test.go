@@ -1,0 +1,68 @@
+package lambdahost
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// unset makes variables absent for the length of a test.
+func unset(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		t.Setenv(name, "")
+	}
+}
+
+// A function that lacks configuration says all that it lacks, at once.
+func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
+	names := []string{"DATABASE_URL", "API_KEY_TABLE", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL"}
+	unset(t, names...)
+	err := read(&databaseEnv{}, &keysEnv{}, &sealingEnv{}, &wakeEnv{})
+	if err == nil {
+		t.Fatal("nothing is missing")
+	}
+	for _, name := range names {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not named in: %v", name, err)
+		}
+	}
+	t.Setenv("DATABASE_URL", "postgres://localhost/portico")
+	if err := read(&databaseEnv{}, &keysEnv{}); err == nil || strings.Contains(err.Error(), "DATABASE_URL") {
+		t.Errorf("with DATABASE_URL set: %v", err)
+	}
+}
+
+// What has a default may be absent; what is set must be readable.
+func TestDispatcherEnvironment(t *testing.T) {
+	unset(t, "DISPATCHER_CONCURRENCY", "DISPATCHER_IDLE")
+	var e dispatcherEnv
+	if err := read(&e); err != nil || e.Concurrency != 128 || e.Idle != 5*time.Second {
+		t.Errorf("defaults: %+v, %v", e, err)
+	}
+	t.Setenv("DISPATCHER_CONCURRENCY", "7")
+	t.Setenv("DISPATCHER_IDLE", "90s")
+	if err := read(&e); err != nil || e.Concurrency != 7 || e.Idle != 90*time.Second {
+		t.Errorf("set: %+v, %v", e, err)
+	}
+	t.Setenv("DISPATCHER_IDLE", "soon")
+	if err := read(&e); err == nil || !strings.Contains(err.Error(), "Idle") {
+		t.Errorf("an unreadable duration: %v", err)
+	}
+}
+
+// The clock of a function runs ahead by what the environment says.
+func TestClockOffset(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	unset(t, "STAGE")
+	if _, err := newHost(context.Background()); err == nil || !strings.Contains(err.Error(), "STAGE") {
+		t.Errorf("without STAGE: %v", err)
+	}
+	t.Setenv("STAGE", "local")
+	t.Setenv("PORTICO_CLOCK_OFFSET", "26h")
+	h, err := newHost(context.Background())
+	if err != nil || h.clock.Offset() != 26*time.Hour {
+		t.Fatalf("the clock is not ahead by 26 h: %v", err)
+	}
+}

@@ -1,0 +1,135 @@
+package observe_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portico/shared/observe"
+)
+
+// line runs log and returns the one line that it wrote, with what changes from
+// run to run checked and taken out.
+func line(t *testing.T, log func(*observe.Log)) map[string]any {
+	t.Helper()
+	var out bytes.Buffer
+	log(observe.NewLog(&out, "test"))
+	if strings.Count(out.String(), "\n") != 1 || !strings.HasSuffix(out.String(), "\n") {
+		t.Fatalf("not one line: %q", out.String())
+	}
+	var got map[string]any
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatalf("not JSON: %v: %s", err, out.String())
+	}
+	at, err := time.Parse(time.RFC3339Nano, got["timestamp"].(string))
+	if err != nil || time.Since(at) > time.Minute {
+		t.Errorf("timestamp %v: %v", got["timestamp"], err)
+	}
+	delete(got, "timestamp")
+	if aws, ok := got["_aws"].(map[string]any); ok {
+		if ms := time.UnixMilli(int64(aws["Timestamp"].(float64))); time.Since(ms).Abs() > time.Minute {
+			t.Errorf("the metrics' time is %s, not now in milliseconds", ms)
+		}
+		delete(aws, "Timestamp")
+	}
+	return got
+}
+
+func expect(t *testing.T, want string, got map[string]any) {
+	t.Helper()
+	var w map[string]any
+	if err := json.Unmarshal([]byte(want), &w); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(w, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A line is one JSON object with the keys that Lambda's log format looks for,
+// whatever is in the message.
+func TestLine(t *testing.T) {
+	expect(t, `{"level":"WARN","message":"two\nlines","cause":"a \"quoted\" one","message_id":"m","group":{"time":"kept"}}`,
+		line(t, func(l *observe.Log) {
+			l.Line(context.Background(), slog.LevelWarn, "two\nlines", nil,
+				slog.String("cause", `a "quoted" one`), slog.String("message_id", "m"), slog.Group("group", slog.String("time", "kept")))
+		}))
+}
+
+// The request id is on every line of a request, and on no other.
+func TestRequestID(t *testing.T) {
+	ctx := observe.WithRequestID(context.Background(), "req-1")
+	if got := observe.RequestID(ctx); got != "req-1" {
+		t.Errorf("the context carries %q", got)
+	}
+	expect(t, `{"level":"INFO","message":"served","request_id":"req-1"}`,
+		line(t, func(l *observe.Log) { l.Line(ctx, slog.LevelInfo, "served", nil) }))
+	if got := observe.RequestID(context.Background()); got != "" {
+		t.Errorf("a context of its own carries %q", got)
+	}
+}
+
+// Metrics stand in the same line, in CloudWatch's embedded format: name and
+// unit in the directive, values beside it, the stage as only dimension.
+func TestMetrics(t *testing.T) {
+	expect(t, `{
+		"level": "INFO", "message": "batch", "endpoints": 3, "stage": "test",
+		"Delivered": 2, "AttemptLatency": [1.5, 20, 300], "Zero": 0,
+		"_aws": {"CloudWatchMetrics": [{"Namespace": "Portico", "Dimensions": [["stage"]], "Metrics": [
+			{"Name": "Delivered", "Unit": "Count"},
+			{"Name": "AttemptLatency", "Unit": "Milliseconds"},
+			{"Name": "Zero", "Unit": "Seconds"}]}]}}`,
+		line(t, func(l *observe.Log) {
+			l.Line(context.Background(), slog.LevelInfo, "batch", []observe.Metric{
+				observe.One("Delivered", observe.Count, 2),
+				{Name: "AttemptLatency", Unit: observe.Milliseconds, Values: []float64{1.5, 20, 300}},
+				{Name: "Unmeasured", Unit: observe.Count},
+				observe.One("Zero", observe.Seconds, 0),
+			}, slog.Int("endpoints", 3))
+		}))
+}
+
+// Without a single value there is no directive: CloudWatch refuses an empty one.
+func TestNoValuesNoDirective(t *testing.T) {
+	for what, metrics := range map[string][]observe.Metric{
+		"no metrics":         nil,
+		"an empty list":      {},
+		"none has any value": {{Name: "A", Unit: observe.Count}, {Name: "B", Unit: observe.Count, Values: []float64{}}},
+	} {
+		got := line(t, func(l *observe.Log) { l.Line(context.Background(), slog.LevelInfo, "idle", metrics) })
+		if diff := cmp.Diff(map[string]any{"level": "INFO", "message": "idle"}, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", what, diff)
+		}
+	}
+}
+
+// Lines written at the same time do not mix.
+func TestConcurrentLines(t *testing.T) {
+	var out bytes.Buffer // slog's handler locks around each write
+	l := observe.NewLog(&out, "test")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 100 {
+				l.Line(context.Background(), slog.LevelInfo, strings.Repeat("x", 1000), []observe.Metric{observe.One("N", observe.Count, 1)})
+			}
+		})
+	}
+	wg.Wait()
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 800 {
+		t.Errorf("%d lines, want 800", len(lines))
+	}
+	for _, text := range lines {
+		if !json.Valid([]byte(text)) {
+			t.Fatalf("not JSON: %s", text)
+		}
+	}
+}

@@ -52,7 +52,10 @@ func withServices(root string, command []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return runCommand(command, signals, "PORTICO_TEST_DATABASE_URL="+postgres.AdminURL(), "PORTICO_TEST_DYNAMODB_URL="+dynalite.URL)
+	moto, stopMoto := startMoto(ctx, root)
+	defer stopMoto()
+	return runCommand(command, signals, "PORTICO_TEST_DATABASE_URL="+postgres.AdminURL(), "PORTICO_TEST_DYNAMODB_URL="+dynalite.URL,
+		"PORTICO_TEST_MOTO_URL="+moto)
 }
 
 // runCommand passes the first signal on and kills the command at the second.

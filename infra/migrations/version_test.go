@@ -36,7 +36,7 @@ func TestVersionFollowsContent(t *testing.T) {
 	if versionOf(set("1.sql", "abc", "2.sql", "", "migrations.go", "package x")) != base {
 		t.Error("a file that is no migration changes the version")
 	}
-	if Version() != Version() || len(Version()) != 64 {
+	if len(Version()) != 64 {
 		t.Errorf("the version %q is not a stable SHA-256", Version())
 	}
 }

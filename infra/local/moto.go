@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// startMoto starts the moto that infra/local/moto installed and returns its
+// address, "" where there is none: it is a second opinion, not a need.
+func startMoto(ctx context.Context, root string) (url string, stop func()) {
+	binary := filepath.Join(root, ".local", "moto", "bin", "moto_server")
+	stop = func() {}
+	if _, err := os.Stat(binary); err != nil {
+		return "", stop
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", stop
+	}
+	address := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(address) // of a listener
+	cmd := exec.Command(binary, "-H", "127.0.0.1", "-p", port)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return "", stop
+	}
+	stop = func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed
+	}
+	if !answers(ctx, "http://"+address) {
+		stop()
+		return "", func() {}
+	}
+	return "http://" + address, stop
+}
+
+// answers waits until a server answers, half a minute at most.
+func answers(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return false
+		}
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			return res.Body.Close() == nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return false
+}

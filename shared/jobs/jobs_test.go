@@ -1,0 +1,93 @@
+package jobs_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/infra/migrations"
+	"portico/shared/apikey"
+	"portico/shared/auth"
+	"portico/shared/jobs"
+	"portico/shared/testkit"
+)
+
+// The first organization gets a key that works, with every permission; a
+// payload that names none is refused with a sentence.
+func TestBootstrap(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
+	keys := apikey.NewProjection(client, table, db.Clock)
+	for _, tt := range []struct{ payload, want string }{
+		{`{`, "not JSON"}, {`{}`, "its name"}, {`{"organization":"` + strings.Repeat("x", 201) + `"}`, "1 to 200"},
+	} {
+		if _, err := jobs.Bootstrap(ctx, db.App, keys, db.Clock, json.RawMessage(tt.payload)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%.40s: %v, want %q", tt.payload, err, tt.want)
+		}
+	}
+	made, err := jobs.Bootstrap(ctx, db.App, keys, db.Clock, json.RawMessage(`{"organization":"Acme"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, err := apikey.Parse(made.APIKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller, err := keys.Caller(ctx, hash)
+	if err != nil || caller.Org.String() != made.OrganizationID || caller.APIKey.String() != made.APIKeyID || len(caller.Permissions) != len(auth.All()) {
+		t.Errorf("the key's caller is %+v (%v)", caller, err)
+	}
+	if n := testkit.Value[int](t, db, `SELECT count(*) FROM api_key WHERE hash = $1 AND name = 'first'`, hash[:]); n != 1 {
+		t.Errorf("%d rows hold the key's hash, want 1", n)
+	}
+}
+
+// The daily upkeep keeps partitions a year ahead and forgets expired
+// idempotency keys; a second run has nothing to do.
+func TestMaintain(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	org := db.NewOrg(t)
+	if _, err := db.Admin.Exec(ctx, `
+		INSERT INTO idempotency_key (org_id, caller, operation, key, body_hash)
+		SELECT $1, 'c', 'o', n::text, '' FROM generate_series(1, 6000) n`, org); err != nil {
+		t.Fatal(err)
+	}
+	done, err := jobs.Maintain(ctx, db.Worker)
+	if err != nil || done != (jobs.Maintained{}) {
+		t.Errorf("on the first day: %+v, %v", done, err)
+	}
+	db.Advance(t, 100*24*time.Hour)
+	done, err = jobs.Maintain(ctx, db.Worker)
+	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.PartitionsMade < 6 {
+		t.Errorf("a hundred days later: %+v, %v", done, err)
+	}
+	if done, err = jobs.Maintain(ctx, db.Worker); err != nil || done != (jobs.Maintained{}) {
+		t.Errorf("again: %+v, %v", done, err)
+	}
+}
+
+// Migrating logs in with the credentials that Secrets Manager keeps, and says
+// which version it reached.
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	testkit.LockRoles(t)
+	login := jobs.Login{
+		URL: db.URL("nobody"), RolePassword: "portico",
+		Credentials: func(context.Context) (string, error) {
+			return `{"username":"portico_master","password":"portico"}`, nil
+		},
+	}
+	version, err := jobs.Migrate(context.Background(), login)
+	if err != nil || version != migrations.Version() {
+		t.Errorf("reached %s, %v", version, err)
+	}
+	login.Credentials = func(context.Context) (string, error) { return `[]`, nil }
+	if _, err := jobs.Migrate(context.Background(), login); err == nil || !strings.Contains(err.Error(), "DATABASE_SECRET") {
+		t.Errorf("with a malformed secret: %v", err)
+	}
+}

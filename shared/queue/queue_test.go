@@ -1,0 +1,60 @@
+package queue_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	local "portico/infra/local/aws"
+	"portico/shared/queue"
+	"portico/shared/testkit"
+)
+
+// endpoints returns every SQS to test against, by name: the local stack's, and
+// moto as a second opinion where it runs.
+func endpoints(t *testing.T) map[string]string {
+	t.Helper()
+	server := httptest.NewServer(nil)
+	t.Cleanup(server.Close)
+	services, err := local.NewServer(local.Options{Endpoint: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = services
+	all := map[string]string{"local": server.URL}
+	if moto := os.Getenv("PORTICO_TEST_MOTO_URL"); moto != "" {
+		all["moto"] = moto
+	}
+	return all
+}
+
+// What is sent arrives as it was sent; a queue that is not there is an error.
+func TestSend(t *testing.T) {
+	for name, endpoint := range endpoints(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			client := sqs.NewFromConfig(testkit.AWS(endpoint))
+			queueName := "send-test"
+			made, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &queueName})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := `{"ünïcödé":"\u0001 <&>"}` + strings.Repeat(" ", 1000)
+			if err := queue.NewSender(client, *made.QueueUrl).Send(ctx, body); err != nil {
+				t.Fatal(err)
+			}
+			got, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: made.QueueUrl, WaitTimeSeconds: 5})
+			if err != nil || len(got.Messages) != 1 || *got.Messages[0].Body != body {
+				t.Errorf("received %+v, %v", got.Messages, err)
+			}
+			err = queue.NewSender(client, *made.QueueUrl+"-absent").Send(ctx, body)
+			if err == nil || !strings.Contains(err.Error(), "queue.Send") {
+				t.Errorf("to an absent queue: %v", err)
+			}
+		})
+	}
+}

@@ -9,14 +9,13 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: tools ## run everything on this machine and show the main job; Ctrl-C ends it
-	@go run ./infra/local up
+up: local ## run everything on this machine and show the main job; Ctrl-C ends it
+	@exec .local/bin/local up
 
 .PHONY: test
-test: tools ## run every test; starts and stops what it needs
-	@mkdir -p .local
+test: local ## run every test; starts and stops what it needs
 	@infra/local/moto
-	@go run ./infra/local services -- go test -count=1 -timeout 20m -coverpkg=./shared/... -coverprofile=.local/cover.out $(or $(PKG),./...)
+	@.local/bin/local services -- go test -count=1 -timeout 20m -coverpkg=./shared/... -coverprofile=.local/cover.out $(or $(PKG),./...)
 	@$(if $(PKG),true,infra/check/coverage .local/cover.out $(COVERAGE))
 
 .PHONY: check
@@ -28,12 +27,13 @@ check: tools .local/bin/golangci-lint-$(GOLANGCI) ## format, lint, and check the
 
 .PHONY: bench
 bench: tools ## measure publishing and delivering on this machine (ARGS=-short, ARGS='-profiles DIR')
-	@go run ./infra/bench $(ARGS)
+	@mkdir -p .local/bin && go build -o .local/bin/bench ./infra/bench
+	@exec .local/bin/bench $(ARGS)
 
 .PHONY: invoke
-invoke: tools ## run one function once: make invoke FN=bootstrap EVENT=events/bootstrap.json
+invoke: local ## run one function once: make invoke FN=bootstrap EVENT=events/bootstrap.json
 	@test -n "$(FN)" || { echo "say which function: make invoke FN=bootstrap EVENT=events/bootstrap.json"; exit 1; }
-	@go run ./infra/local invoke $(FN) $(or $(EVENT),events/$(FN).json)
+	@.local/bin/local invoke $(FN) $(or $(EVENT),events/$(FN).json)
 
 .PHONY: generate
 generate: tools ## write infra/api.yaml from the operations in shared/api
@@ -47,6 +47,11 @@ fmt: ## format the Go code
 tools:
 	@command -v go >/dev/null || { echo "Go is missing: install version 1.26 or newer from https://go.dev/dl"; exit 1; }
 	@command -v npm >/dev/null || { echo "Node.js with npm is missing: install version 20 or newer (Debian: apt-get install nodejs npm)"; exit 1; }
+
+# Built, not `go run`, so that Ctrl-C reaches it and its exit code comes back.
+.PHONY: local
+local: tools
+	@mkdir -p .local/bin && go build -o .local/bin/local ./infra/local
 
 .local/bin/golangci-lint-$(GOLANGCI):
 	@echo "… building golangci-lint $(GOLANGCI) (a minute or two, once)"

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5"
 
 	"portico/shared/idempotency"
 	"portico/shared/pg"
+	"portico/shared/webhook"
 )
 
 var idempotencyParameter = &huma.Param{
@@ -38,21 +40,26 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 		}
 	}
 	var out *O
-	replayed := false
-	err := e.DB.InOrg(ctx, call.caller.Org, func(tx pg.Tx) (err error) {
+	replayed, awake := false, false
+	var then pgx.Batch
+	if w.Wakes {
+		webhook.Tell(&then, &awake)
+	}
+	err := e.DB.InOrgThen(ctx, call.caller.Org, func(tx pg.Tx) (err error) {
 		if call.key == "" {
 			out, err = w.Handle(e, ctx, tx, call.caller.Org, in)
 			return err
 		}
 		out, replayed, err = once(ctx, e, tx, w, in)
 		return err
-	})
+	}, &then)
 	if err != nil {
 		return nil, err
 	}
 	if replayed {
 		call.setHeader(replayedHeader, "true")
-	} else if w.Wakes {
+	}
+	if w.Wakes && !awake {
 		e.wake(ctx)
 	}
 	return out, nil
@@ -88,11 +95,9 @@ func once[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I
 // wake is best effort: what is committed is delivered at the latest by the
 // sweep, so a nudge that fails does not fail the request.
 func (e *Edge) wake(ctx context.Context) {
-	nudged, err := e.Waker.Wake(ctx, e.DB.Shared())
-	if err != nil {
+	if err := e.Waker.Wake(ctx); err != nil {
 		callOf(ctx).note(slog.String("wake_failed", err.Error()))
+		return
 	}
-	if nudged {
-		callOf(ctx).note(slog.Bool("nudged", true))
-	}
+	callOf(ctx).note(slog.Bool("nudged", true))
 }

@@ -31,7 +31,7 @@ func Dispatcher() {
 	exitOn(read(&database, &sealing, &wake, &outward, &own))
 	policy, err := egress.ParsePolicy(outward.Allow)
 	exitOn(err)
-	db, err := pg.OpenWorker(ctx, database.URL, 4) // claim, record, renew, one spare
+	db, err := pg.OpenWorker(ctx, database.URL, 4) // claim, record, renew, listen
 	exitOn(err)
 	box, err := h.box(ctx, sealing)
 	exitOn(err)

@@ -16,9 +16,11 @@ import (
 	"portico/shared/id"
 )
 
-// Tx is a transaction. A Tx from InOrg sees and writes rows of one
-// organization only.
-type Tx = pgx.Tx
+// Tx is a transaction of one organization: it sees and writes its rows only.
+type Tx interface {
+	Querier
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+}
 
 // DB runs transactions for organizations.
 type DB struct{ pool *pgxpool.Pool }
@@ -37,34 +39,76 @@ func (d *DB) Close() { d.pool.Close() }
 // InOrg runs fn in a transaction bound to org and commits it unless fn fails.
 // Begin and binding share one round trip.
 func (d *DB) InOrg(ctx context.Context, org id.Org, fn func(Tx) error) error {
+	return d.InOrgThen(ctx, org, fn, nil)
+}
+
+// InOrgThen does the same, and in the round trip of the commit runs statements
+// after it, unbound and each with a snapshot of its own: they see all that was
+// committed before them. What becomes of them is not the transaction's: an
+// error only keeps their callbacks from being called.
+func (d *DB) InOrgThen(ctx context.Context, org id.Org, fn func(Tx) error, then *pgx.Batch) error {
 	if org.IsZero() {
 		return errors.New("pg.InOrg: no organization")
 	}
-	// org renders as 36 characters of hex and dashes, so it cannot inject.
-	begin := "begin; select set_config('app.org_id', '" + org.UUID.String() + "', true)"
-	tx, err := beginTx(ctx, d.pool, pgx.TxOptions{BeginQuery: begin})
+	conn, err := d.begin(ctx, org)
 	if err != nil {
 		return fmt.Errorf("pg: begin: %w", err)
 	}
-	defer func() { _ = tx.Rollback(ctx) }() // after Commit it does nothing
-	if err := fn(tx); err != nil {
+	defer conn.Release() // closes a session that is still in a transaction
+	if err := fn(conn); err != nil {
+		rollback(ctx, conn)
 		return err
 	}
-	if err := tx.Commit(ctx); err != nil {
+	if err := commit(ctx, conn, then); err != nil {
 		return fmt.Errorf("pg: commit: %w", err)
 	}
 	return nil
 }
 
-// beginTx tries again once when the session had died since its last use and
-// nothing was sent on it: after a failover a pool is full of such sessions.
-func beginTx(ctx context.Context, pool *pgxpool.Pool, options pgx.TxOptions) (pgx.Tx, error) {
-	tx, err := pool.BeginTx(ctx, options)
+// begin tries again once when the session had died since its last use: after a
+// failover a pool is full of such sessions.
+func (d *DB) begin(ctx context.Context, org id.Org) (*pgxpool.Conn, error) {
+	conn, err := d.tryBegin(ctx, org)
 	if err == nil || !lostSession(err) {
-		return tx, err
+		return conn, err
 	}
-	pool.Reset()
-	return pool.BeginTx(ctx, options)
+	d.pool.Reset()
+	return d.tryBegin(ctx, org)
+}
+
+func (d *DB) tryBegin(ctx context.Context, org id.Org) (*pgxpool.Conn, error) {
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// org renders as 36 characters of hex and dashes, so it cannot inject.
+	if _, err := conn.Exec(ctx, "begin; select set_config('app.org_id', '"+org.UUID.String()+"', true)"); err != nil {
+		conn.Release()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// rollback keeps the session for the next transaction if it can.
+func rollback(ctx context.Context, conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "rollback") // if it fails, Release closes the session
+}
+
+func commit(ctx context.Context, conn *pgxpool.Conn, then *pgx.Batch) error {
+	batch := &pgx.Batch{}
+	batch.Queue("commit")
+	if then != nil {
+		batch.QueuedQueries = append(batch.QueuedQueries, then.QueuedQueries...)
+	}
+	results := conn.SendBatch(ctx, batch)
+	defer results.Close()
+	tag, err := results.Exec()
+	if err == nil && tag.String() == "ROLLBACK" {
+		err = pgx.ErrTxCommitRollback // a statement's error was swallowed
+	}
+	return err
 }
 
 // Shared is what the few tables outside the wall are read through: a bare pool

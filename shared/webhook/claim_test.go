@@ -113,12 +113,11 @@ func TestWakeInterleavings(t *testing.T) {
 			e.endpoint("https://example.com/", "*")
 			me := uuid.New()
 			e.must(webhook.StayAwake(ctx, e.Worker, me))
-			waker := &webhook.Waker{Due: e.due, Nudge: e.sender}
-			nudged, seen := false, false
+			told, seen := false, false
 			steps := map[rune][]func(){
 				publisher: {
 					func() { e.publish(`1`) },
-					func() { nudged, _ = waker.Wake(ctx, e.App.Shared()) },
+					func() { told = e.tell() },
 				},
 				dispatcher: {
 					func() { e.must(webhook.GiveUpRow(ctx, e.Worker, me)) },
@@ -133,11 +132,9 @@ func TestWakeInterleavings(t *testing.T) {
 				steps[who][0]()
 				steps[who] = steps[who][1:]
 			}
-			if !nudged && !seen {
+			// Not told means that the publisher nudges.
+			if told && !seen {
 				t.Error("the event is committed and nobody knows")
-			}
-			if nudged != (e.nudges.Depth().Visible == 1) {
-				t.Errorf("nudged %v, queue %+v", nudged, e.nudges.Depth())
 			}
 		})
 	}
@@ -146,16 +143,40 @@ func TestWakeInterleavings(t *testing.T) {
 // A killed dispatcher's row runs out by itself.
 func TestKilledDispatcherIsNotAwake(t *testing.T) {
 	t.Parallel()
-	e, ctx := newEngine(t), context.Background()
-	e.must(webhook.StayAwake(ctx, e.Worker, uuid.New()))
-	waker := &webhook.Waker{Due: e.due, Nudge: e.sender}
-	if nudged, err := waker.Wake(ctx, e.App.Shared()); nudged || err != nil {
-		t.Errorf("nudged %v (%v) while a dispatcher is awake", nudged, err)
+	e := newEngine(t)
+	e.must(webhook.StayAwake(context.Background(), e.Worker, uuid.New()))
+	if !e.tell() {
+		t.Error("nobody is told while a dispatcher is awake")
 	}
 	e.Advance(t, 6*time.Second)
-	if nudged, err := waker.Wake(ctx, e.App.Shared()); !nudged || err != nil {
-		t.Errorf("nudged %v (%v) after its row has run out", nudged, err)
+	if e.tell() {
+		t.Error("a row that has run out is told, and no nudge sent")
 	}
+}
+
+// A dispatcher that is awake is told of a publish: it does not find it by
+// looking.
+func TestAwakeDispatcherIsTold(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	e.endpoint(rec.URL, "*")
+	d := e.dispatcher()
+	d.Idle = time.Hour
+	webhook.LookEvery(d, time.Hour)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	for !e.tell() { // until it is awake
+		time.Sleep(time.Millisecond)
+	}
+	e.publish(`1`)
+	for len(rec.all()) == 0 { // told again in case it was not listening yet
+		e.tell()
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	<-done
 }
 
 // Events of one ordering key are numbered without gaps or repetition, however many publish at once and in whatever order they name

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -25,10 +26,12 @@ const (
 	batchSize = 100
 	// minClaim is how many free places are worth a claim while more may be due.
 	minClaim = 32
-	// pollEvery is how often an awake dispatcher looks for new deliveries.
-	pollEvery = 3 * time.Millisecond
-	// pollIdle is the same once nothing came for a second.
-	pollIdle = 25 * time.Millisecond
+	// lookAtLeast is how often an awake dispatcher looks although nobody told it
+	// anything: for retries that have become due.
+	lookAtLeast = 100 * time.Millisecond
+	// gatherAtMost bounds how long a dispatcher under load waits for more before
+	// it claims or records again: small batches cost as much as large ones.
+	gatherAtMost = 10 * time.Millisecond
 )
 
 // Dispatcher claims due deliveries, sends them and records the results.
@@ -48,6 +51,8 @@ type Dispatcher struct {
 	Schedule Schedule
 	// Random is the jitter's source, uniform in [0, 1); nil: math/rand/v2.
 	Random func() float64
+
+	lookEvery time.Duration // 0: lookAtLeast
 }
 
 // run is one stretch of being awake.
@@ -56,6 +61,7 @@ type run struct {
 	id      uuid.UUID
 	room    room
 	results chan Result
+	told    chan struct{} // somebody published since the last claim
 	senders sync.WaitGroup
 }
 
@@ -66,21 +72,23 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	if d.Random == nil {
 		d.Random = rand.Float64
 	}
+	d.lookEvery = cmp.Or(d.lookEvery, lookAtLeast)
 	r := &run{
 		Dispatcher: d, id: uuid.New(), room: newRoom(d.Concurrency),
-		results: make(chan Result, d.Concurrency),
+		results: make(chan Result, d.Concurrency), told: make(chan struct{}, 1),
 	}
 	if err := stayAwake(ctx, d.DB, r.id); err != nil {
 		return err
 	}
-	renewing, stopRenewing := context.WithCancel(ctx)
+	awake, fallAsleep := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
-	helpers.Go(func() { r.keepAwake(renewing) })
+	helpers.Go(func() { r.keepAwake(awake) })
+	helpers.Go(func() { r.listen(awake) })
 	helpers.Go(func() { r.record(ctx) })
 	err := r.dispatch(ctx)
 	r.senders.Wait()
 	close(r.results)
-	stopRenewing()
+	fallAsleep()
 	helpers.Wait()
 	if err != nil {
 		return err
@@ -140,17 +148,23 @@ func (r *run) dispatch(ctx context.Context) error {
 			return nil
 		}
 		if n < limit {
-			pause(ctx, pollInterval(time.Since(busy)))
+			// The more came at once, the more is worth waiting for.
+			pause(ctx, min(time.Duration(n)*time.Millisecond, gatherAtMost))
+			r.awaitNews(ctx)
 		}
 	}
 	return nil
 }
 
-func pollInterval(idle time.Duration) time.Duration {
-	if idle < time.Second {
-		return pollEvery
+// awaitNews returns when a publisher has told, or after lookEvery.
+func (r *run) awaitNews(ctx context.Context) {
+	t := time.NewTimer(r.lookEvery)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-r.told:
+	case <-t.C:
 	}
-	return pollIdle
 }
 
 // hasTime reports whether a delivery claimed now would be recorded before ctx ends.

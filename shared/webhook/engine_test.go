@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/jackc/pgx/v5"
 
 	local "portico/infra/local/aws"
 	"portico/shared/egress"
@@ -115,6 +116,15 @@ func (e *engine) publishDrafts(drafts []event.Draft) []event.Event {
 		return err
 	}))
 	return events
+}
+
+// tell is a publisher's last step: it reports whether a dispatcher was told.
+func (e *engine) tell() (awake bool) {
+	e.t.Helper()
+	var then pgx.Batch
+	webhook.Tell(&then, &awake)
+	e.must(e.App.InOrgThen(context.Background(), e.org, func(pg.Tx) error { return nil }, &then))
+	return awake
 }
 
 func (e *engine) dispatcher() *webhook.Dispatcher {

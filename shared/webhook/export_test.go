@@ -1,5 +1,7 @@
 package webhook
 
+import "time"
+
 // What tests in webhook_test need of the inside.
 var (
 	ClaimDue  = claimDue
@@ -14,3 +16,6 @@ const LeaseFor = leaseFor
 
 // IsDue reports what a look found.
 func IsDue(n next) bool { return n.due }
+
+// LookEvery changes how often a dispatcher looks untold.
+func LookEvery(d *Dispatcher, every time.Duration) { d.lookEvery = every }

@@ -8,29 +8,30 @@ import (
 	"portico/shared/observe"
 )
 
-// record writes results as they come, all that are ready in one statement: the
-// busier the dispatcher, the larger the batch.
+// record writes results as they come, all that are ready within gatherAtMost
+// in one statement: the busier the dispatcher, the larger the batch.
 func (r *run) record(ctx context.Context) {
 	for first := range r.results {
-		batch := []Result{first}
-		for len(batch) < batchSize {
-			more, ok := r.ready()
-			if !ok {
-				break
-			}
-			batch = append(batch, more)
-		}
-		r.recordBatch(ctx, batch)
+		r.recordBatch(ctx, r.gather(first))
 	}
 }
 
-func (r *run) ready() (Result, bool) {
-	select {
-	case result, ok := <-r.results:
-		return result, ok
-	default:
-		return Result{}, false
+func (r *run) gather(first Result) []Result {
+	batch := append(make([]Result, 0, batchSize), first)
+	late := time.NewTimer(gatherAtMost)
+	defer late.Stop()
+	for len(batch) < batchSize {
+		select {
+		case result, ok := <-r.results:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, result)
+		case <-late.C:
+			return batch
+		}
 	}
+	return batch
 }
 
 // recordBatch tries until the leases have run out: by then another dispatcher

@@ -30,7 +30,7 @@ func (r room) leave() {
 func (r room) empty() bool { return r.taken.Load() == 0 }
 
 // wait returns how many places are free, after waiting until at least want are
-// or a poll interval has passed. Small claims cost as much as large ones.
+// or a moment has passed. Small claims cost as much as large ones.
 func (r room) wait(ctx context.Context, want int) int {
 	var late <-chan time.Time
 	for {
@@ -39,7 +39,7 @@ func (r room) wait(ctx context.Context, want int) int {
 			return free
 		}
 		if late == nil {
-			timer := time.NewTimer(pollEvery)
+			timer := time.NewTimer(gatherAtMost / 2)
 			defer timer.Stop()
 			late = timer.C
 		}

@@ -49,14 +49,18 @@ func (s *Sweeper) look(ctx context.Context, item DueItem) (age time.Duration, nu
 	if err != nil {
 		return 0, false, err
 	}
-	switch {
-	case n.age > overdue:
-		// Whoever holds the row is dead or has more than it can send.
-		return n.age, true, s.Waker.Nudge.Send(ctx, nudgeBody)
-	case n.due:
-		nudged, err = s.Waker.Wake(ctx, s.DB)
-		return n.age, nudged, err
+	if !n.due {
+		_, err = s.Waker.Due.Raise(ctx, item, n.at)
+		return 0, false, err
 	}
-	_, err = s.Waker.Due.Raise(ctx, item, n.at)
-	return 0, false, err
+	awake, err := isAwake(ctx, s.DB)
+	if err != nil {
+		return n.age, false, err
+	}
+	if awake && n.age < overdue {
+		return n.age, false, nil
+	}
+	// Whoever holds the row of an overdue delivery is dead, or has more than it
+	// can send.
+	return n.age, true, s.Waker.Wake(ctx)
 }

@@ -6,15 +6,16 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"portico/shared/pg"
 	"portico/shared/queue"
 )
 
 // How dispatchers wake without polling. A dispatcher that is awake holds a row
-// with a short lease that it renews. To sleep it deletes the row, and then
-// looks once more. A publisher commits, and then reads the rows; it nudges when
-// none is awake. Whatever the order of the four steps, either the publisher
+// with a short lease that it renews, and listens. To sleep it deletes the row,
+// and then looks once more. A publisher commits, and then reads the rows: it
+// notifies whoever is awake, and nudges when none is. Whatever the order of the four steps, either the publisher
 // sees no row or the dispatcher's last look sees the delivery. A dispatcher
 // that was killed leaves a row for at most awakeFor; what is published
 // meanwhile waits for the next sweep.
@@ -23,7 +24,7 @@ const (
 	renewEvery = 1500 * time.Millisecond
 )
 
-// Waker tells a sleeping dispatcher that something is due.
+// Waker tells dispatchers that something is due.
 type Waker struct {
 	Due   *Due
 	Nudge *queue.Sender
@@ -32,15 +33,22 @@ type Waker struct {
 // nudgeBody is what a nudge says; nobody reads it, people see it in the queue.
 const nudgeBody = `{"nudge":"webhook deliveries are due"}`
 
-// Wake nudges unless a dispatcher is awake. Call it after the commit, with a
-// statement of its own. It reports whether it nudged.
-func (w *Waker) Wake(ctx context.Context, q pg.Querier) (bool, error) {
-	awake, err := isAwake(ctx, q)
-	if err != nil || awake {
-		return false, err
-	}
-	return true, w.Nudge.Send(ctx, nudgeBody)
+// channel is where awake dispatchers listen.
+const channel = "webhook_delivery"
+
+// Tell adds the statement that a publisher runs after its commit: it notifies
+// the dispatchers that are awake. awake is true when there was one.
+func Tell(then *pgx.Batch, awake *bool) {
+	then.Queue(`SELECT pg_notify($1, '') FROM dispatcher WHERE awake_until > portico_now() LIMIT 1`, channel).
+		Query(func(rows pgx.Rows) error {
+			*awake = rows.Next()
+			rows.Close()
+			return rows.Err()
+		})
 }
+
+// Wake sends a nudge, which starts a dispatcher.
+func (w *Waker) Wake(ctx context.Context) error { return w.Nudge.Send(ctx, nudgeBody) }
 
 func isAwake(ctx context.Context, q pg.Querier) (bool, error) {
 	var awake bool

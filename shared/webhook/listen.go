@@ -1,0 +1,38 @@
+package webhook
+
+import (
+	"context"
+	"time"
+)
+
+// listen passes on what publishers tell, on a session of its own. While it
+// cannot, the dispatcher still looks every lookAtLeast.
+func (r *run) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := r.listenOnce(ctx); err != nil && ctx.Err() == nil {
+			r.warn(ctx, "the dispatcher could not listen", err)
+			pause(ctx, time.Second)
+		}
+	}
+}
+
+func (r *run) listenOnce(ctx context.Context) error {
+	pooled, err := r.DB.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	conn := pooled.Hijack() // whoever gets it next must not be listening
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
+		return err
+	}
+	for {
+		if _, err := conn.WaitForNotification(ctx); err != nil {
+			return err
+		}
+		select {
+		case r.told <- struct{}{}:
+		default: // told already
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,8 +36,12 @@ func serve(args []string) error {
 	}
 	ctx := context.Background()
 	s, err := stack.Start(ctx, stack.Options{
-		Root: ".", StateDir: args[0], HTTPAddr: "127.0.0.1:0", Env: env, MaxConcurrency: 32, Schedules: true, Log: io.Discard,
-		Progress: func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) },
+		Root: ".", StateDir: args[0], HTTPAddr: "127.0.0.1:0", Env: env, Log: io.Discard,
+		// In Lambda each process has a processor of its own; here they share.
+		MaxConcurrency: 4 * runtime.NumCPU(),
+		// No sweep: whatever was not told or nudged for would be missed, and noticed.
+		Schedules: false,
+		Progress:  func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) },
 	})
 	if err != nil {
 		return err

@@ -16,9 +16,11 @@ var jsonFormat = huma.Format{
 	Marshal: encodeJSON,
 	Unmarshal: func(data []byte, v any) error {
 		if _, validating := v.(*any); validating { // huma's first pass over the body
-			if err := checkJSON(data); err != nil {
+			envelope, err := checkJSON(data)
+			if err != nil {
 				return err
 			}
+			data = envelope
 		}
 		return json.Unmarshal(data, v)
 	},
@@ -34,36 +36,37 @@ func encodeJSON(w io.Writer, v any) error {
 // opaque is the member whose value belongs to the customer and is not looked into.
 const opaque = "data"
 
-func checkJSON(data []byte) error {
+// checkJSON returns the body with every opaque value replaced by 0: what the
+// schema can judge, without the work of decoding the rest.
+func checkJSON(data []byte) ([]byte, error) {
 	if !utf8.Valid(data) {
-		return errors.New("is not valid UTF-8")
+		return nil, errors.New("is not valid UTF-8")
 	}
 	if !json.Valid(data) {
-		return json.Unmarshal(data, new(any)) // says where
+		return nil, json.Unmarshal(data, new(any)) // says where
 	}
-	s := scanner{rest: data}
-	return s.value(false)
+	s := scanner{rest: data, copied: data, envelope: make([]byte, 0, min(len(data), 4<<10))}
+	if err := s.value(); err != nil {
+		return nil, err
+	}
+	return append(s.envelope, s.copied...), nil
 }
 
-// scanner walks over JSON that is known to be valid and looks for repeated names.
-type scanner struct{ rest []byte }
+// scanner walks over JSON that is known to be valid, looks for repeated names
+// and leaves opaque values out of the envelope.
+type scanner struct {
+	rest     []byte
+	copied   []byte // from where the envelope still has to be copied
+	envelope []byte
+}
 
-// value steps over one value; skip leaves the names in it unchecked.
-func (s *scanner) value(skip bool) error {
+// value steps over one value.
+func (s *scanner) value() error {
 	switch s.peek() {
 	case '{':
-		return s.object(skip)
+		return s.object()
 	case '[':
-		s.rest = s.rest[1:]
-		for s.peek() != ']' {
-			if err := s.value(skip); err != nil {
-				return err
-			}
-			if s.peek() == ',' {
-				s.rest = s.rest[1:]
-			}
-		}
-		s.rest = s.rest[1:]
+		return s.list()
 	case '"':
 		s.text()
 	default:
@@ -74,24 +77,10 @@ func (s *scanner) value(skip bool) error {
 	return nil
 }
 
-func (s *scanner) object(skip bool) error {
+func (s *scanner) list() error {
 	s.rest = s.rest[1:]
-	seen := map[string]bool{}
-	for s.peek() != '}' {
-		quoted := s.text()
-		var name string
-		if !skip {
-			if err := json.Unmarshal(quoted, &name); err != nil {
-				return err
-			}
-			if seen[name] {
-				return fmt.Errorf("has the name %q twice in one object", name)
-			}
-			seen[name] = true
-		}
-		s.peek()
-		s.rest = s.rest[1:] // the colon
-		if err := s.value(skip || name == opaque); err != nil {
+	for s.peek() != ']' {
+		if err := s.value(); err != nil {
 			return err
 		}
 		if s.peek() == ',' {
@@ -100,6 +89,69 @@ func (s *scanner) object(skip bool) error {
 	}
 	s.rest = s.rest[1:]
 	return nil
+}
+
+func (s *scanner) object() error {
+	s.rest = s.rest[1:]
+	seen := map[string]bool{}
+	for s.peek() != '}' {
+		var name string
+		if err := json.Unmarshal(s.text(), &name); err != nil {
+			return err
+		}
+		if seen[name] {
+			return fmt.Errorf("has the name %q twice in one object", name)
+		}
+		seen[name] = true
+		s.peek()
+		s.rest = s.rest[1:] // the colon
+		if err := s.member(name); err != nil {
+			return err
+		}
+		if s.peek() == ',' {
+			s.rest = s.rest[1:]
+		}
+	}
+	s.rest = s.rest[1:]
+	return nil
+}
+
+// member steps over a member's value; an opaque one it does not look into.
+func (s *scanner) member(name string) error {
+	if name != opaque {
+		return s.value()
+	}
+	s.envelope = append(s.envelope, s.copied[:len(s.copied)-len(s.rest)]...)
+	s.envelope = append(s.envelope, '0')
+	s.skip()
+	s.copied = s.rest
+	return nil
+}
+
+// skip steps over one value by its brackets.
+func (s *scanner) skip() {
+	for depth := 0; ; {
+		switch s.peek() {
+		case '{', '[':
+			depth++
+			s.rest = s.rest[1:]
+		case '}', ']':
+			depth--
+			s.rest = s.rest[1:]
+		case '"':
+			s.text()
+		case ',', ':':
+			s.rest = s.rest[1:]
+			continue
+		default:
+			for len(s.rest) > 0 && !isDelimiter(s.rest[0]) {
+				s.rest = s.rest[1:]
+			}
+		}
+		if depth == 0 {
+			return
+		}
+	}
 }
 
 // peek steps over white space and returns the next byte.

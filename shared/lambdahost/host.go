@@ -54,10 +54,11 @@ func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
 		outward  egressEnv
 		wake     wakeEnv
 	)
-	err := read(&database, &keys, &sealing, &outward)
+	environment := []any{&database, &keys, &sealing, &outward}
 	if needs.Wake {
-		err = read(&database, &keys, &sealing, &outward, &wake)
+		environment = append(environment, &wake)
 	}
+	err := read(environment...)
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,6 @@ import (
 // Dispatcher runs the dispatcher for each nudge.
 func Dispatcher() {
 	ctx := context.Background()
-	h, err := newHost(ctx)
-	exitOn(err)
 	var (
 		database databaseEnv
 		sealing  sealingEnv
@@ -28,47 +26,38 @@ func Dispatcher() {
 		outward  egressEnv
 		own      dispatcherEnv
 	)
-	exitOn(read(&database, &sealing, &wake, &outward, &own))
+	h := begin(ctx, &database, &sealing, &wake, &outward, &own)
 	policy, err := egress.ParsePolicy(outward.Allow)
-	exitOn(err)
-	db, err := pg.OpenWorker(ctx, database.URL, 4) // claim, record, renew, listen
 	exitOn(err)
 	box, err := h.box(ctx, sealing)
 	exitOn(err)
 	waker := h.waker(wake)
-	d := &webhook.Dispatcher{
-		DB: db, Box: box, Due: waker.Due, Nudge: waker.Nudge, Clock: h.clock, Log: h.log,
+	consume(jobs.Dispatch(&webhook.Dispatcher{
+		DB:  openWorker(ctx, database, 4), // claim, record, renew, listen
+		Box: box, Due: waker.Due, Nudge: waker.Nudge, Clock: h.clock, Log: h.log,
 		Sender:      webhook.NewSender(policy, h.clock, webhook.RequestTimeout),
 		Concurrency: own.Concurrency, Idle: own.Idle, Schedule: webhook.DefaultSchedule,
-	}
-	consume(jobs.Dispatch(d), h.log)
+	}), h.log)
 }
 
 // Sweeper runs the sweep of every minute.
 func Sweeper() {
 	ctx := context.Background()
-	h, err := newHost(ctx)
-	exitOn(err)
 	var (
 		database databaseEnv
 		wake     wakeEnv
 	)
-	exitOn(read(&database, &wake))
-	db, err := pg.OpenWorker(ctx, database.URL, 1)
-	exitOn(err)
-	s := &webhook.Sweeper{DB: db, Waker: h.waker(wake), Clock: h.clock, Log: h.log}
+	h := begin(ctx, &database, &wake)
+	s := &webhook.Sweeper{DB: openWorker(ctx, database, 1), Waker: h.waker(wake), Clock: h.clock, Log: h.log}
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) { return nil, s.Sweep(ctx) })
 }
 
 // Maintenance runs the daily upkeep of the database.
 func Maintenance() {
 	ctx := context.Background()
-	h, err := newHost(ctx)
-	exitOn(err)
 	var database databaseEnv
-	exitOn(read(&database))
-	db, err := pg.OpenWorker(ctx, database.URL, 1)
-	exitOn(err)
+	h := begin(ctx, &database)
+	db := openWorker(ctx, database, 1)
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		done, err := jobs.Maintain(ctx, db)
 		h.log.Info("maintained", "done", done)
@@ -79,13 +68,11 @@ func Maintenance() {
 // Bootstrap creates an organization and its first API key on direct invocation.
 func Bootstrap() {
 	ctx := context.Background()
-	h, err := newHost(ctx)
-	exitOn(err)
 	var (
 		database databaseEnv
 		keys     keysEnv
 	)
-	exitOn(read(&database, &keys))
+	h := begin(ctx, &database, &keys)
 	db, err := pg.Open(ctx, database.URL)
 	exitOn(err)
 	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, h.clock)
@@ -94,13 +81,25 @@ func Bootstrap() {
 	})
 }
 
+// begin makes the host of a function that needs this environment.
+func begin(ctx context.Context, environment ...any) *host {
+	h, err := newHost(ctx)
+	exitOn(err)
+	exitOn(read(environment...))
+	return h
+}
+
+func openWorker(ctx context.Context, database databaseEnv, sessions int32) *pg.Worker {
+	db, err := pg.OpenWorker(ctx, database.URL, sessions)
+	exitOn(err)
+	return db
+}
+
 // Migrate brings the database up to date when CloudFormation asks for it.
 func Migrate() {
 	ctx := context.Background()
-	h, err := newHost(ctx)
-	exitOn(err)
 	var e migrateEnv
-	exitOn(read(&e))
+	h := begin(ctx, &e)
 	login := jobs.Login{URL: e.URL, RolePassword: e.RolePassword}
 	if e.Secret != "" {
 		login.Credentials = func(ctx context.Context) (string, error) {

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// RotateWebhookEndpointSecret is POST /v1/webhook-endpoints/{id}/rotate-secret.
+var RotateWebhookEndpointSecret = Write[rotateSecretInput, rotatedSecretOutput]{
+	Op: Op{
+		ID: "rotateWebhookEndpointSecret", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/rotate-secret", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.rotate_secret",
+		Tag: endpointsTag, Summary: "Give a webhook endpoint a new signing secret",
+		Description: "The reply shows the new secret, this once. During the overlap deliveries are signed with the old secret too, so that the receiver can change over without losing any. At most two secrets sign: another rotation ends the oldest at once.",
+	},
+	Handle: (*Edge).rotateWebhookEndpointSecret,
+}
+
+type rotateSecretInput struct {
+	EndpointPath
+	Body *rotateSecretBody
+}
+
+type rotateSecretBody struct {
+	OverlapSeconds *int `json:"overlap_seconds,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old secret signs too: at most seven days; 0 ends it at once, for a secret that has leaked."`
+}
+
+// overlap is what the body says, or the default.
+func (b *rotateSecretBody) overlap() time.Duration {
+	if b == nil || b.OverlapSeconds == nil {
+		return webhook.DefaultOverlap
+	}
+	return time.Duration(*b.OverlapSeconds) * time.Second
+}
+
+type rotatedSecretOutput struct{ Body createdEndpoint }
+
+func (e *Edge) rotateWebhookEndpointSecret(ctx context.Context, tx pg.Tx, org id.Org, in *rotateSecretInput) (*rotatedSecretOutput, error) {
+	secret := webhook.NewSecret()
+	endpoint, err := webhook.RotateSecret(ctx, tx, org, in.ID, secret, in.Body.overlap(), e.Clock.Now(), e.Box)
+	if err != nil {
+		return nil, err
+	}
+	return &rotatedSecretOutput{Body: createdEndpoint{EndpointBody: showEndpoint(endpoint), Secret: secret}}, nil
+}

@@ -1,0 +1,32 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// ListWebhookSourceIPs is GET /v1/webhook-source-ips.
+var ListWebhookSourceIPs = Read[struct{}, sourceIPsOutput]{
+	Op: Op{
+		ID: "listWebhookSourceIPs", Method: http.MethodGet, Path: "/v1/webhook-source-ips", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List the addresses that deliveries come from",
+		Description: "Every delivery comes from one of these. Allow all of them in your firewall.",
+	},
+	Handle: (*Edge).listWebhookSourceIPs,
+}
+
+type sourceIPsOutput struct {
+	Body struct {
+		Data []string `json:"data" nullable:"false" example:"[\"203.0.113.7\"]" doc:"IP addresses."`
+	}
+}
+
+func (e *Edge) listWebhookSourceIPs(context.Context, pg.Tx, id.Org, *struct{}) (*sourceIPsOutput, error) {
+	out := &sourceIPsOutput{}
+	out.Body.Data = append([]string{}, e.SourceIPs...) // [] and not null for none
+	return out, nil
+}

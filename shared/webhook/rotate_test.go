@@ -1,0 +1,132 @@
+package webhook_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	stripe "github.com/stripe/stripe-go/v76/webhook"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// rotate gives an endpoint a new secret and returns it.
+func (e *engine) rotate(endpoint id.WebhookEndpoint, overlap time.Duration) string {
+	e.t.Helper()
+	plain := webhook.NewSecret()
+	e.must(e.App.InOrg(context.Background(), e.org, e.rotation(endpoint, plain, overlap)))
+	return plain
+}
+
+// rotation is the work of a transaction that rotates.
+func (e *engine) rotation(endpoint id.WebhookEndpoint, plain string, overlap time.Duration) func(pg.Tx) error {
+	return func(tx pg.Tx) error {
+		_, err := webhook.RotateSecret(context.Background(), tx, e.org, endpoint, plain, overlap, e.Clock.Now(), e.box)
+		return err
+	}
+}
+
+// signers publishes an event and returns which secrets its signature holds for,
+// by Stripe's verifier, and how many signatures there are.
+func (e *engine) signers(rec *receiver, secrets ...string) (valid []bool, signatures int) {
+	e.t.Helper()
+	before := len(rec.all())
+	e.publish(`{}`)
+	e.dispatch()
+	got := rec.all()
+	if len(got) != before+1 {
+		e.t.Fatalf("%d deliveries of one event", len(got)-before)
+	}
+	last := got[before]
+	header := last.header.Get("Webhook-Signature")
+	for _, s := range secrets {
+		// The clock ran ahead of the verifier's.
+		valid = append(valid, stripe.ValidatePayloadIgnoringTolerance(last.body, header, s) == nil)
+	}
+	return valid, strings.Count(header, "v1=")
+}
+
+// During the overlap of a rotation a receiver verifies with either secret, the
+// newer one's signature first; after it with the new one only. Never do more
+// than two sign, however often one rotates.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	endpoint, first := e.endpoint(rec.URL, "*")
+	secrets := []string{first}
+	for _, step := range []struct {
+		name    string
+		advance time.Duration
+		overlap time.Duration // negative: no rotation
+		valid   []bool        // by secret, the oldest first
+	}{
+		{"before any rotation", 0, -1, []bool{true}},
+		{"in the overlap", time.Second, time.Hour, []bool{true, true}},
+		{"a second before its end", time.Hour - time.Second, -1, []bool{true, true}},
+		{"at its end", time.Second, -1, []bool{false, true}},
+		{"in the next overlap", time.Second, time.Hour, []bool{false, true, true}},
+		{"rotated again in an overlap", time.Minute, time.Hour, []bool{false, false, true, true}},
+		{"rotated at once", time.Minute, 0, []bool{false, false, false, false, true}},
+		{"long after", 240 * time.Hour, -1, []bool{false, false, false, false, true}},
+	} {
+		e.Advance(t, step.advance)
+		if step.overlap >= 0 {
+			secrets = append(secrets, e.rotate(endpoint, step.overlap))
+		}
+		want := 0
+		for _, v := range step.valid {
+			if v {
+				want++
+			}
+		}
+		valid, signatures := e.signers(rec, secrets...)
+		if !slices.Equal(valid, step.valid) || signatures != want {
+			t.Errorf("%s: %d signatures, valid by secret %v, want %v", step.name, signatures, valid, step.valid)
+		}
+	}
+	newest := e.rotate(endpoint, time.Hour)
+	e.signers(rec)
+	last := rec.all()[len(rec.all())-1]
+	header := last.header.Get("Webhook-Signature")
+	onlyFirst, _, _ := strings.Cut(header[strings.Index(header, "v1="):], ",")
+	stamp, _, _ := strings.Cut(header, ",")
+	if err := stripe.ValidatePayloadIgnoringTolerance(last.body, stamp+","+onlyFirst, newest); err != nil {
+		t.Errorf("the newest secret's signature is not the first: %v", err)
+	}
+}
+
+// A rotation waits for another one of the same endpoint that has not ended: of
+// the two new secrets the later one stays, the earlier one ends with its overlap.
+func TestRotationsAtOnce(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	endpoint, oldest := e.endpoint(rec.URL, "*")
+	earlier, later := webhook.NewSecret(), webhook.NewSecret()
+	done := make(chan error, 1)
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
+		err := e.rotation(endpoint, earlier, time.Hour)(tx)
+		go func() {
+			done <- e.App.InOrg(context.Background(), e.org, e.rotation(endpoint, later, time.Hour))
+		}()
+		await(t, "the second rotation to wait for the first", func() bool {
+			return testkit.Value[bool](t, e.Database, `SELECT EXISTS (SELECT FROM pg_stat_activity
+				WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)`)
+		})
+		return err
+	}))
+	e.must(<-done)
+	if valid, signatures := e.signers(rec, oldest, earlier, later); signatures != 2 || !slices.Equal(valid, []bool{false, true, true}) {
+		t.Errorf("in the overlap: %d signatures, valid %v", signatures, valid)
+	}
+	e.Advance(t, time.Hour)
+	if valid, signatures := e.signers(rec, oldest, earlier, later); signatures != 1 || !valid[2] {
+		t.Errorf("after it: %d signatures, valid %v", signatures, valid)
+	}
+}

@@ -15,7 +15,7 @@ up: local ## run everything on this machine and show the main job; Ctrl-C ends i
 .PHONY: test
 test: local ## run every test; starts and stops what it needs
 	@infra/local/moto
-	@.local/bin/local services -- go test -count=1 -timeout 20m -coverpkg=./shared/... -coverprofile=.local/cover.out $(or $(PKG),./...)
+	@.local/bin/local services -- go test -count=1 -timeout 20m $(or $(PKG),-coverpkg=./shared/... -coverprofile=.local/cover.out ./...)
 	@$(if $(PKG),true,infra/check/coverage .local/cover.out $(COVERAGE))
 
 .PHONY: check

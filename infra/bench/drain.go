@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -17,14 +18,15 @@ import (
 func (b *bench) measureDrain(ctx context.Context) error {
 	name := fmt.Sprintf("drain of a backlog of %d, 1 endpoint", b.reference)
 	fmt.Println(name, "…")
-	if _, err := b.createEndpoints(ctx, 1); err != nil {
+	ids, err := b.createEndpoints(ctx, 1)
+	if err != nil {
 		return err
 	}
 	if err := b.awaitSleep(ctx); err != nil {
 		return err
 	}
 	l := newLoad(len(b.rows))
-	if err := b.backlog(ctx, l); err != nil {
+	if err := b.backlog(ctx, l, "bench.event", b.reference); err != nil {
 		return err
 	}
 	before := b.cpuNow()
@@ -38,7 +40,7 @@ func (b *bench) measureDrain(ctx context.Context) error {
 	r.enqueue, r.receive = nil, nil // not what is measured
 	b.rows = append(b.rows, r)
 	b.figures["drain"] = r.perSecond
-	return waitErr
+	return errors.Join(waitErr, b.deleteEndpoints(ctx, ids))
 }
 
 // awaitSleep waits until no dispatcher is awake.
@@ -56,8 +58,8 @@ func (b *bench) awaitSleep(ctx context.Context) error {
 	}
 }
 
-// backlog publishes as the API does, but wakes nobody.
-func (b *bench) backlog(ctx context.Context, l *load) error {
+// backlog publishes n events as the API does, but wakes nobody.
+func (b *bench) backlog(ctx context.Context, l *load, eventType string, n int) error {
 	administrator, err := url.Parse(b.DatabaseURL)
 	if err != nil {
 		return err
@@ -74,15 +76,15 @@ func (b *bench) backlog(ctx context.Context, l *load) error {
 	if err := b.db.QueryRow(ctx, `SELECT id FROM organization WHERE name = 'Bench'`).Scan(&org); err != nil {
 		return err
 	}
-	for first := 0; first < b.reference; first += event.MaxBatch {
+	for first := 0; first < n; first += event.MaxBatch {
 		drafts := make([]event.Draft, event.MaxBatch)
 		for i := range drafts {
 			data, _ := json.Marshal(sent{Run: l.run, Number: first + i, Pad: pad}) // a struct of int and string
-			drafts[i] = event.Draft{Type: "bench.event", Data: data}
+			drafts[i] = event.Draft{Type: eventType, Data: data}
 			l.sentN[first+i] = time.Now()
 		}
 		if err := db.InOrg(ctx, org, func(tx pg.Tx) error {
-			_, err := event.Publish(ctx, tx, org, drafts, time.Now())
+			_, _, err := event.Publish(ctx, tx, org, drafts, time.Now())
 			return err
 		}); err != nil {
 			return err

@@ -27,6 +27,7 @@ type options struct {
 	rate      int           // events a minute of it
 	events    int           // of each maximum-rate run
 	reference int           // deliveries of the bare loop and of the drain
+	hanging   int           // backlog of the endpoint that hangs
 }
 
 func main() {
@@ -34,12 +35,12 @@ func main() {
 		exitOn(serve(os.Args[2:]))
 		return
 	}
-	o := options{noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000}
+	o := options{noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000, hanging: 100_000}
 	flag.BoolVar(&o.short, "short", false, "a tenth of everything, to see that it works")
 	flag.StringVar(&o.profiles, "profiles", "", "write a CPU profile of every function process into this `folder`")
 	flag.Parse()
 	if o.short {
-		o.noop, o.steady, o.events, o.reference = time.Second, 6*time.Second, 2_000, 5_000
+		o.noop, o.steady, o.events, o.reference, o.hanging = time.Second, 6*time.Second, 2_000, 5_000, 10_000
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -55,7 +56,7 @@ func run(ctx context.Context, o options) error {
 	fmt.Printf("%d cores, %s, Go %s, Postgres %s\n\n", runtime.NumCPU(), machine(), strings.TrimPrefix(runtime.Version(), "go"), b.postgresVersion(ctx))
 	for _, measure := range []func(context.Context) error{
 		b.measureNoop, b.measureReference, b.measureSteady,
-		b.measureSingles(1), b.measureSingles(10), b.measureBatches(1), b.measureBatches(10), b.measureDrain,
+		b.measureSingles(1), b.measureSingles(10), b.measureBatches(1), b.measureBatches(10), b.measureDrain, b.measureFairness,
 	} {
 		if err := measure(ctx); err != nil {
 			return err

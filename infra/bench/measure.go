@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -82,12 +83,16 @@ func (b *bench) measure(ctx context.Context, name string, endpoints int, publish
 	took := time.Since(start)
 	used := b.cpuNow().minus(before)
 	b.rows = append(b.rows, b.account(name, l, endpoints, took, used))
+	return errors.Join(waitErr, b.deleteEndpoints(ctx, ids))
+}
+
+func (b *bench) deleteEndpoints(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		if status, reply, err := b.call(ctx, http.MethodDelete, "/v1/webhook-endpoints/"+id, nil); err != nil || status != http.StatusNoContent {
 			return fmt.Errorf("delete endpoint: %d %s %w", status, reply, err)
 		}
 	}
-	return waitErr
+	return nil
 }
 
 // account compares what was accepted with what arrived.
@@ -109,15 +114,21 @@ func (b *bench) account(name string, l *load, endpoints int, took time.Duration,
 
 func (b *bench) createEndpoints(ctx context.Context, n int) (ids []string, err error) {
 	for i := range n {
-		status, reply, err := b.call(ctx, http.MethodPost, "/v1/webhook-endpoints", []byte(`{"url":"`+b.inbox.url(i)+`","event_types":["*"]}`))
-		if err != nil || status != http.StatusCreated {
-			return nil, fmt.Errorf("create endpoint: %d %s %w", status, strings.TrimSpace(string(reply)), err)
-		}
-		var made struct{ ID string }
-		if err := json.Unmarshal(reply, &made); err != nil {
+		id, err := b.createEndpoint(ctx, b.inbox.url(i), "bench.event")
+		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, made.ID)
+		ids = append(ids, id)
 	}
 	return ids, nil
+}
+
+func (b *bench) createEndpoint(ctx context.Context, url, eventType string) (id string, err error) {
+	status, reply, err := b.call(ctx, http.MethodPost, "/v1/webhook-endpoints", []byte(`{"url":"`+url+`","event_types":["`+eventType+`"]}`))
+	if err != nil || status != http.StatusCreated {
+		return "", fmt.Errorf("create endpoint: %d %s %w", status, strings.TrimSpace(string(reply)), err)
+	}
+	var made struct{ ID string }
+	err = json.Unmarshal(reply, &made)
+	return made.ID, err
 }

@@ -12,7 +12,8 @@ import (
 func (b *bench) report(w io.Writer) {
 	noop, reference := b.figures["no-op"], b.figures["reference"]
 	fmt.Fprintf(w, "\ngateway no-op (32 connections)        %8.0f requests/s\nbare reference loop                   %8.0f deliveries/s\n", noop, reference)
-	fmt.Fprintf(w, "drain / reference                     %8.0f %%\n\n", 100*b.figures["drain"]/reference)
+	fmt.Fprintf(w, "drain / reference                     %8.0f %%\n", 100*b.figures["drain"]/reference)
+	fmt.Fprintf(w, "p99 beside a hanging endpoint / alone %10.1f\n\n", b.figures["fairness"])
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "run\tevents\tdeliveries/s\t% of no-op\tenqueue ms p50/p95/p99\tpublish→receive ms p50/p95/p99\tCPU-s per 1,000: functions + Postgres\tgateway\tDynamoDB\trefused\tlost\ttwice")
 	for _, r := range b.rows {
@@ -28,7 +29,15 @@ func percentiles(d []time.Duration) string {
 	if len(d) == 0 {
 		return "–"
 	}
-	slices.Sort(d)
-	at := func(p int) float64 { return float64(d[(len(d)-1)*p/100].Microseconds()) / 1000 }
+	at := func(p int) float64 { return float64(percentile(d, p).Microseconds()) / 1000 }
 	return fmt.Sprintf("%.1f / %.1f / %.1f", at(50), at(95), at(99))
+}
+
+// percentile returns the p-th, 0 of nothing.
+func percentile(d []time.Duration, p int) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[(len(d)-1)*p/100]
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"portico/shared/auth"
+	"portico/shared/id"
 	"portico/shared/observe"
 )
 
@@ -19,7 +20,8 @@ type call struct {
 	caller  auth.Caller
 	key     string // Idempotency-Key
 	digest  hash.Hash
-	cause   error // of a reply that is no success
+	cause   error                // of a reply that is no success
+	due     []id.WebhookEndpoint // endpoints that have something due with the commit
 	notes   []slog.Attr
 	metrics []observe.Metric
 	headers http.Header

@@ -30,8 +30,10 @@ type Edge struct {
 	Box    *secret.Box
 	Waker  *webhook.Waker
 	Egress egress.Policy
-	Clock  *clock.Clock
-	Log    *observe.Log
+	// SourceIPs are the addresses that deliveries come from.
+	SourceIPs []string
+	Clock     *clock.Clock
+	Log       *observe.Log
 
 	huma huma.API
 	mux  *http.ServeMux

@@ -170,11 +170,11 @@ func TestMalformedNeverFails(t *testing.T) {
 	h := newHarness(t)
 	acme := h.org("Acme")
 	endpoint, _ := acme.newEndpoint(`["*"]`)
-	paths := []string{"/v1/webhook-endpoints", "/v1/webhook-endpoints/" + endpoint, "/v1/events", "/v1/events/batch", "/v1/deliveries", "/v1/deliveries/dlv_01890000000000000000000000"}
+	paths := []string{"/v1/webhook-endpoints", "/v1/webhook-endpoints/" + endpoint, "/v1/webhook-endpoints/" + endpoint + "/rotate-secret", "/v1/webhook-source-ips", "/v1/events", "/v1/events/batch", "/v1/deliveries", "/v1/deliveries/dlv_01890000000000000000000000"}
 	junk := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
 		`null`, `{}`, `[]`, `""`, `0`, `1e400`, `-0`, `{"type":{"a":1},"data":1}`, `{"events":{}}`, `{"events":[null]}`, `{"events":[[]]}`,
 		`{"url":"https://\u0000/","event_types":["*"]}`, `{"url":"https://[::ffff:1","event_types":["*"]}`, `{"url":"%","event_types":["*"]}`,
-		`{"url":[],"event_types":"*"}`, `{"description":null}`, `{"event_types":[null]}`, "\ufeff{}", "{\"type\":\"a\",\"data\":\"\xed\xa0\x80\"}",
+		`{"url":[],"event_types":"*"}`, `{"overlap_seconds":1e400}`, `{"overlap_seconds":null}`, `{"description":null}`, `{"event_types":[null]}`, "\ufeff{}", "{\"type\":\"a\",\"data\":\"\xed\xa0\x80\"}",
 	}))
 	rapid.Check(t, func(rt *rapid.T) {
 		method := rapid.SampledFrom([]string{"GET", "POST", "PATCH", "DELETE"}).Draw(rt, "method")

@@ -175,9 +175,11 @@ func (e *Edge) publishEventBatch(ctx context.Context, tx pg.Tx, org id.Org, in *
 }
 
 func (e *Edge) publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []event.Draft) ([]event.Event, error) {
-	events, err := event.Publish(ctx, tx, org, drafts, e.Clock.Now())
+	events, due, err := event.Publish(ctx, tx, org, drafts, e.Clock.Now())
 	if err == nil {
-		callOf(ctx).measure(observe.One("Enqueued", observe.Count, float64(len(events))))
+		call := callOf(ctx)
+		call.due = due
+		call.measure(observe.One("Enqueued", observe.Count, float64(len(events))))
 	}
 	return events, err
 }

@@ -60,7 +60,7 @@ func newHarness(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	h.edge = &api.Edge{
-		DB: h.App, Keys: h.keys, Box: testkit.Box(t), Egress: policy, Clock: h.Clock, Log: observe.NewLog(h.lines, "test"),
+		DB: h.App, Keys: h.keys, Box: testkit.Box(t), Egress: policy, SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock, Log: observe.NewLog(h.lines, "test"),
 		Waker: &webhook.Waker{
 			Due:   webhook.NewDue(client, dueTable, h.Clock),
 			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),

@@ -116,9 +116,10 @@ func (s *scanner) object() error {
 	return nil
 }
 
-// member steps over a member's value; an opaque one it does not look into.
+// member steps over a member's value; an opaque one it does not look into. A
+// text has nothing inside: it stays, so that metadata may have a key `data`.
 func (s *scanner) member(name string) error {
-	if name != opaque {
+	if name != opaque || s.peek() == '"' {
 		return s.value()
 	}
 	s.envelope = append(s.envelope, s.copied[:len(s.copied)-len(s.rest)]...)

@@ -144,7 +144,7 @@ var refusals = map[int]struct{ code, detail string }{
 }
 
 // invalid builds the problem of a request that huma refuses. The values it
-// would echo are left out: they may be secret.
+// would echo are left out of the reply and the log: they may be secret.
 func invalid(ctx context.Context, status int, message string, errs []error) *Problem {
 	refusal, ok := refusals[status]
 	if !ok {
@@ -154,6 +154,7 @@ func invalid(ctx context.Context, status int, message string, errs []error) *Pro
 	if len(errs) == 0 {
 		p.Errors = []fault.Field{{Location: "body", Message: message}}
 	}
+	var causes []error
 	for _, err := range errs {
 		field := fault.Field{Location: "body", Message: err.Error()}
 		if detailer, ok := err.(huma.ErrorDetailer); ok {
@@ -161,7 +162,8 @@ func invalid(ctx context.Context, status int, message string, errs []error) *Pro
 			field = fault.Field{Location: strings.TrimSuffix(d.Location, "."), Message: d.Message}
 		}
 		p.Errors = append(p.Errors, field)
+		causes = append(causes, errors.New(field.Location+": "+field.Message))
 	}
-	callOf(ctx).cause = errors.Join(errs...)
+	callOf(ctx).cause = errors.Join(causes...)
 	return p
 }

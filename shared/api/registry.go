@@ -6,6 +6,7 @@ package api
 func All() []Operation {
 	return append([]Operation{
 		CreateWebhookEndpoint, ListWebhookEndpoints, GetWebhookEndpoint, UpdateWebhookEndpoint, DeleteWebhookEndpoint,
+		RotateWebhookEndpointSecret, GetWebhookEndpointKeys, ListWebhookSourceIPs,
 		PublishEvent, PublishEventBatch, ListEvents, GetEvent,
 		ListDeliveries, GetDelivery,
 	}, System()...)

@@ -83,6 +83,7 @@ type EndpointBody struct {
 	Status      string             `json:"status" enum:"enabled,disabled"`
 	CreatedAt   time.Time          `json:"created_at"`
 	UpdatedAt   time.Time          `json:"updated_at"`
+	ShownOptions
 }
 
 type endpointOutput struct{ Body EndpointBody }
@@ -94,12 +95,13 @@ type createEndpointInput struct {
 		URL         string   `json:"url" maxLength:"2048" doc:"Where to POST events: absolute and https." example:"https://example.com/webhooks"`
 		EventTypes  []string `json:"event_types" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver." example:"[\"invoice.*\"]"`
 		Description string   `json:"description,omitempty" maxLength:"500" doc:"For people."`
+		EndpointOptions
 	}
 }
 
 type createdEndpoint struct {
 	EndpointBody
-	Secret string `json:"secret" doc:"Verifies Webhook-Signature. Shown this once." example:"whsec_…"`
+	Secret string `json:"secret" doc:"Verifies Webhook-Signature, but not of the scheme standard_asymmetric. Shown this once." example:"whsec_…"`
 }
 
 type createdEndpointOutput struct {
@@ -113,6 +115,7 @@ type updateEndpointInput struct {
 		URL         *string  `json:"url,omitempty" maxLength:"2048" doc:"Where to POST events: absolute and https."`
 		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver."`
 		Description *string  `json:"description,omitempty" maxLength:"500" doc:"For people."`
+		EndpointOptions
 	}
 }
 
@@ -120,6 +123,7 @@ func showEndpoint(e webhook.Endpoint) EndpointBody {
 	return EndpointBody{
 		ID: e.ID, URL: e.URL, EventTypes: e.EventTypes, Description: e.Description, Status: e.Status,
 		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(),
+		ShownOptions: showOptions(e.Options),
 	}
 }
 
@@ -142,7 +146,8 @@ func (e *Edge) checkURL(url *string) error {
 }
 
 func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *createEndpointInput) (*createdEndpointOutput, error) {
-	if err := firstError(e.checkURL(&in.Body.URL), checkText("description", &in.Body.Description)); err != nil {
+	options := in.Body.EndpointOptions.change()
+	if err := firstError(e.checkURL(&in.Body.URL), checkText("description", &in.Body.Description), options.Check()); err != nil {
 		return nil, err
 	}
 	now := e.Clock.Now()
@@ -152,6 +157,10 @@ func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	}
 	secret := webhook.NewSecret()
 	if err := webhook.InsertEndpoint(ctx, tx, org, endpoint, secret, e.Box); err != nil {
+		return nil, err
+	}
+	endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, endpoint.ID, webhook.EndpointChange{Options: options}, now, e.Box)
+	if err != nil {
 		return nil, err
 	}
 	return &createdEndpointOutput{
@@ -183,12 +192,13 @@ func (e *Edge) getWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in 
 }
 
 func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *updateEndpointInput) (*endpointOutput, error) {
-	if err := firstError(e.checkURL(in.Body.URL), checkText("description", in.Body.Description)); err != nil {
+	options := in.Body.EndpointOptions.change()
+	if err := firstError(e.checkURL(in.Body.URL), checkText("description", in.Body.Description), options.Check()); err != nil {
 		return nil, err
 	}
 	endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, in.ID, webhook.EndpointChange{
-		URL: in.Body.URL, EventTypes: in.Body.EventTypes, Description: in.Body.Description,
-	}, e.Clock.Now())
+		URL: in.Body.URL, EventTypes: in.Body.EventTypes, Description: in.Body.Description, Options: options,
+	}, e.Clock.Now(), e.Box)
 	if err != nil {
 		return nil, err
 	}

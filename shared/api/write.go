@@ -42,15 +42,15 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 	var out *O
 	replayed, awake := false, false
 	var then pgx.Batch
-	if w.Wakes {
-		webhook.Tell(&then, &awake)
-	}
 	err := e.DB.InOrgThen(ctx, call.caller.Org, func(tx pg.Tx) (err error) {
 		if call.key == "" {
 			out, err = w.Handle(e, ctx, tx, call.caller.Org, in)
-			return err
+		} else {
+			out, replayed, err = once(ctx, e, tx, w, in)
 		}
-		out, replayed, err = once(ctx, e, tx, w, in)
+		if len(call.due) > 0 {
+			webhook.Tell(&then, call.caller.Org, call.due, &awake)
+		}
 		return err
 	}, &then)
 	if err != nil {
@@ -59,7 +59,7 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 	if replayed {
 		call.setHeader(replayedHeader, "true")
 	}
-	if w.Wakes && !awake {
+	if len(call.due) > 0 && !awake {
 		e.wake(ctx)
 	}
 	return out, nil

@@ -82,12 +82,16 @@ func (p Policy) Check(addr netip.Addr) error {
 	return nil
 }
 
+// dialAtMost ends a connect and a handshake that nobody waits for any more. It
+// is no shorter than any request's own deadline, which is what should end them.
+const dialAtMost = 30 * time.Second
+
 // Transport returns an HTTP transport for customers' URLs. It dials only what
 // the policy allows, ignores proxies from the environment (a proxy would
 // resolve and dial unchecked), asks for no compression (so a bomb stays
 // small) and keeps connections for the next delivery.
 func (p Policy) Transport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, ControlContext: p.control}
+	dialer := &net.Dialer{Timeout: dialAtMost, KeepAlive: 30 * time.Second, ControlContext: p.control}
 	return &http.Transport{
 		DialContext:           dialer.DialContext,
 		Proxy:                 nil,
@@ -96,7 +100,7 @@ func (p Policy) Transport() *http.Transport {
 		MaxIdleConns:          512,
 		MaxIdleConnsPerHost:   128,
 		IdleConnTimeout:       60 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
+		TLSHandshakeTimeout:   dialAtMost,
 		ExpectContinueTimeout: time.Second,
 		// A response's header fields, as bounded as its body.
 		MaxResponseHeaderBytes: 64 << 10,

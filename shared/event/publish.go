@@ -16,23 +16,27 @@ import (
 // Publish writes events and one delivery for each endpoint that wants them, in
 // the caller's transaction: what is committed will be delivered. The events of
 // a batch keep their order: each is a microsecond younger than the one before.
-func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time.Time) ([]Event, error) {
+// It returns the events and the endpoints that have something due with the
+// commit, each once.
+func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time.Time) ([]Event, []id.WebhookEndpoint, error) {
 	subscriptions, err := webhook.Subscriptions(ctx, tx, org)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	seqs, err := takeSeqs(ctx, tx, org, drafts)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	events := make([]Event, len(drafts))
 	var deliveries []webhook.NewDelivery
+	wanted := make([]bool, len(subscriptions))
 	for i, d := range drafts {
 		at := now.Add(time.Duration(i) * time.Microsecond)
 		eventID := id.New[id.Event](at)
 		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, CreatedAt: at, Payload: payload(eventID, d, at)}
-		for _, s := range subscriptions {
+		for k, s := range subscriptions {
 			if webhook.Wants(s.EventTypes, d.Type) {
+				wanted[k] = true
 				deliveries = append(deliveries, webhook.NewDelivery{
 					EventID: eventID, EndpointID: s.ID, OrderingKey: d.OrderingKey, Seq: seqs[i],
 				})
@@ -45,9 +49,15 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 		webhook.Enqueue(&batch, org, deliveries)
 	}
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, fmt.Errorf("event.Publish: %w", err)
+		return nil, nil, fmt.Errorf("event.Publish: %w", err)
 	}
-	return events, nil
+	var due []id.WebhookEndpoint
+	for k, s := range subscriptions {
+		if wanted[k] {
+			due = append(due, s.ID)
+		}
+	}
+	return events, due, nil
 }
 
 func insert(batch *pgx.Batch, org id.Org, events []Event, seqs []*int64) {

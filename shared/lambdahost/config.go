@@ -44,6 +44,8 @@ type (
 	egressEnv struct {
 		// Allow lists CIDRs that may be dialled although private.
 		Allow string `env:"EGRESS_ALLOW"`
+		// SourceIPs are the addresses that deliveries come from.
+		SourceIPs []string `env:"SOURCE_IPS"`
 	}
 	dispatcherEnv struct {
 		Concurrency int           `env:"DISPATCHER_CONCURRENCY" envDefault:"128"`

@@ -2,6 +2,7 @@ package lambdahost
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,19 @@ func TestDispatcherEnvironment(t *testing.T) {
 	t.Setenv("DISPATCHER_IDLE", "soon")
 	if err := read(&e); err == nil || !strings.Contains(err.Error(), "Idle") {
 		t.Errorf("an unreadable duration: %v", err)
+	}
+}
+
+// Source addresses are a list; a function without them has none.
+func TestSourceIPs(t *testing.T) {
+	for value, want := range map[string][]string{
+		"": nil, "203.0.113.7": {"203.0.113.7"}, "203.0.113.7,203.0.113.8": {"203.0.113.7", "203.0.113.8"},
+	} {
+		t.Setenv("SOURCE_IPS", value)
+		var e egressEnv
+		if err := read(&e); err != nil || !slices.Equal(e.SourceIPs, want) {
+			t.Errorf("%q: %q, want %q (%v)", value, e.SourceIPs, want, err)
+		}
 	}
 }
 

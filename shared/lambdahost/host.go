@@ -71,6 +71,7 @@ func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
 	if edge.Egress, err = egress.ParsePolicy(outward.Allow); err != nil {
 		return nil, err
 	}
+	edge.SourceIPs = outward.SourceIPs
 	edge.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, h.clock)
 	if needs.Wake {
 		edge.Waker = h.waker(wake)

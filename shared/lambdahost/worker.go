@@ -35,8 +35,8 @@ func Dispatcher() {
 	consume(jobs.Dispatch(&webhook.Dispatcher{
 		DB:  openWorker(ctx, database, 4), // claim, record, renew, listen
 		Box: box, Due: waker.Due, Nudge: waker.Nudge, Clock: h.clock, Log: h.log,
-		Sender:      webhook.NewSender(policy, h.clock, webhook.RequestTimeout),
-		Concurrency: own.Concurrency, Idle: own.Idle, Schedule: webhook.DefaultSchedule,
+		Sender:      webhook.NewSender(policy, h.clock, webhook.MaxTimeout),
+		Concurrency: own.Concurrency, Idle: own.Idle,
 	}), h.log)
 }
 

@@ -65,6 +65,20 @@ func TestGrants(t *testing.T) {
 	}
 }
 
+// Of the columns of a table that a role may not update whole, it may update
+// these and no others.
+func TestColumnGrants(t *testing.T) {
+	d := testkit.DB(t)
+	got := testkit.Value[[]string](t, d, `
+		SELECT array_agg(format('%s: %s %s.%s', g.grantee::regrole, g.privilege_type, a.attrelid::regclass, a.attname) ORDER BY a.attrelid, a.attnum)
+		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) g
+		WHERE c.relnamespace = 'public'::regnamespace`)
+	want := []string{"portico_app: UPDATE webhook_secret.expires_at"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rights on columns (-listed +granted):\n%s", diff)
+	}
+}
+
 // portico_worker sees every organization on its tables; without a policy of
 // its own even a granted table would show it nothing.
 func TestWorkerWorksAcrossOrganizations(t *testing.T) {

@@ -12,6 +12,14 @@ var DefaultSchedule = Schedule{
 	time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 8 * time.Hour, 10 * time.Hour,
 }
 
+// FastSchedule makes 11 tries: soon at first, for receivers that come back at
+// once, and the last one 72 h 42 min 35 s after the first, so that a receiver
+// that is down over a weekend loses nothing.
+var FastSchedule = Schedule{
+	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+	2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 28 * time.Hour,
+}
+
 // jitter is the largest part of a wait that is added to it by chance, so that
 // what failed together does not come back together. It only adds: a try is
 // never earlier than the schedule promises.

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"time"
 
@@ -29,28 +30,42 @@ type Claim struct {
 
 // Target is where to send and how to sign; nil in a Claim whose endpoint is gone.
 type Target struct {
-	URL     string
-	Secrets []string
+	URL      string
+	Schedule Schedule
+	Timeout  time.Duration
+	Headers  map[string]string // the customer's own
+	Scheme   string
+	Secrets  []string           // newest first
+	Key      ed25519.PrivateKey // nil unless the scheme was once StandardAsymmetric
 }
 
-// claimDue leases up to limit due deliveries until now + lease. A row that
-// another dispatcher is claiming at the same moment is skipped, not awaited.
-func claimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration) ([]Claim, error) {
+// claimDue leases due deliveries of the endpoints whose turn it is until now +
+// lease, the oldest of each first. A row that another dispatcher is claiming at
+// the same moment is skipped, not awaited.
+func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Duration) ([]Claim, error) {
 	token := uuid.New()
+	orgs, endpoints, rooms := make([]id.Org, len(turns)), make([]id.WebhookEndpoint, len(turns)), make([]int32, len(turns))
+	for i, t := range turns {
+		orgs[i], endpoints[i], rooms[i] = t.org, t.endpoint, int32(t.room)
+	}
 	rows, err := db.Query(ctx, `
 		WITH due AS MATERIALIZED (
-			SELECT org_id, event_id, endpoint_id, next_retry_at
-			FROM webhook_delivery
-			WHERE status = 'pending' AND next_retry_at <= (SELECT portico_now())
-			ORDER BY next_retry_at
-			LIMIT $1
-			FOR UPDATE SKIP LOCKED
+			SELECT d.* FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
+			CROSS JOIN LATERAL (
+				SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at
+				FROM webhook_delivery w
+				WHERE w.org_id = t.org_id AND w.endpoint_id = t.endpoint_id
+					AND w.status = 'pending' AND w.next_retry_at <= (SELECT portico_now())
+				ORDER BY w.next_retry_at
+				LIMIT t.room
+				FOR UPDATE SKIP LOCKED
+			) d
 		)
-		UPDATE webhook_delivery d SET lease = $2, next_retry_at = portico_now() + $3
+		UPDATE webhook_delivery d SET lease = $4, next_retry_at = portico_now() + $5
 		FROM due
 		WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
 		RETURNING d.org_id, d.event_id, d.endpoint_id, d.attempts, due.next_retry_at`,
-		limit, token, lease)
+		orgs, endpoints, rooms, token, lease)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.claimDue: %w", err)
 	}
@@ -63,6 +78,36 @@ func claimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration
 		return nil, fmt.Errorf("webhook.claimDue: %w", err)
 	}
 	return claims, nil
+}
+
+// findDue returns the endpoints that have something due. It steps through the
+// index from one endpoint with pending deliveries to the next, so its cost is
+// theirs in number, however long their backlogs are.
+func findDue(ctx context.Context, db *pg.Worker) ([]endpointKey, error) {
+	rows, err := db.Query(ctx, `
+		WITH RECURSIVE lane AS (
+			(SELECT org_id, endpoint_id FROM webhook_delivery WHERE status = 'pending'
+			ORDER BY org_id, endpoint_id LIMIT 1)
+			UNION ALL
+			SELECT n.org_id, n.endpoint_id FROM lane l CROSS JOIN LATERAL (
+				SELECT d.org_id, d.endpoint_id FROM webhook_delivery d
+				WHERE d.status = 'pending' AND (d.org_id, d.endpoint_id) > (l.org_id, l.endpoint_id)
+				ORDER BY d.org_id, d.endpoint_id LIMIT 1
+			) n
+		)
+		SELECT l.org_id, l.endpoint_id FROM lane l WHERE EXISTS (
+			SELECT FROM webhook_delivery d
+			WHERE d.org_id = l.org_id AND d.endpoint_id = l.endpoint_id
+				AND d.status = 'pending' AND d.next_retry_at <= (SELECT portico_now()))`)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.findDue: %w", err)
+	}
+	var keys []endpointKey
+	var k endpointKey
+	if _, err = pgx.ForEachRow(rows, []any{&k.org, &k.endpoint}, func() error { keys = append(keys, k); return nil }); err != nil {
+		return nil, fmt.Errorf("webhook.findDue: %w", err)
+	}
+	return keys, nil
 }
 
 type endpointKey struct {
@@ -104,26 +149,27 @@ func queueTargets(batch *pgx.Batch, box *secret.Box, claims []Claim, into map[en
 		}
 	}
 	batch.Queue(`
-		SELECT e.org_id, e.id, e.url, s.id, s.sealed
+		SELECT e.org_id, e.id, e.url, e.retry_policy, e.retry_schedule, e.timeout_seconds, e.sealed_headers,
+			e.signature_scheme, e.sealed_key, s.id AS secret_id, s.sealed AS sealed_secret
 		FROM unnest($1::uuid[], $2::uuid[]) AS k (org_id, id)
 		JOIN webhook_endpoint e ON e.org_id = k.org_id AND e.id = k.id AND e.deleted_at IS NULL
 		JOIN webhook_secret s ON s.org_id = e.org_id AND s.endpoint_id = e.id
 			AND (s.expires_at IS NULL OR s.expires_at > portico_now())
 		ORDER BY s.id DESC`, orgs, endpoints).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			var k endpointKey
-			var url string
-			var row id.WebhookSecret
-			var sealed []byte
-			if err := rows.Scan(&k.org, &k.endpoint, &url, &row, &sealed); err != nil {
+			row, err := pgx.RowToStructByName[targetRow](rows)
+			if err != nil {
 				return err
 			}
-			plain, err := box.Open(sealed, secretContext(k.org, row))
-			if err != nil {
-				return fmt.Errorf("webhook_secret %s: %w", row, err)
-			}
+			k := endpointKey{row.OrgID, row.ID}
 			if into[k] == nil {
-				into[k] = &Target{URL: url}
+				if into[k], err = row.target(box); err != nil {
+					return err
+				}
+			}
+			plain, err := box.Open(row.SealedSecret, secretContext(row.OrgID, row.SecretID))
+			if err != nil {
+				return fmt.Errorf("webhook_secret %s: %w", row.SecretID, err)
 			}
 			into[k].Secrets = append(into[k].Secrets, string(plain))
 		}

@@ -24,6 +24,7 @@ type Endpoint struct {
 	Status      string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	Options
 }
 
 // Endpoint states.
@@ -40,6 +41,11 @@ const MaxEndpoints = 1000
 // another organization's.
 var ErrEndpointNotFound = fault.New(fault.NotFound, "webhook_endpoint_not_found",
 	"There is no webhook endpoint with this id. List yours with GET /v1/webhook-endpoints.")
+
+// ErrKeyPairNotRotated answers the rotation of a secret that does not sign: to
+// accept it would let a customer believe that a leaked key is out of use.
+var ErrKeyPairNotRotated = fault.New(fault.Conflict, "key_pair_not_rotated",
+	"This webhook endpoint signs with an ed25519 key pair, which cannot be rotated. Create a new endpoint for a new pair, or change signature_scheme first.")
 
 // ErrTooManyEndpoints answers the creation of one endpoint more than MaxEndpoints.
 var ErrTooManyEndpoints = fault.New(fault.Conflict, "too_many_webhook_endpoints",
@@ -75,7 +81,7 @@ func NewSecret() string {
 	if _, err := rand.Read(b[:]); err != nil {
 		panic("webhook: no randomness: " + err.Error()) // crypto/rand never fails on Linux
 	}
-	return "whsec_" + base64.StdEncoding.EncodeToString(b[:])
+	return secretPrefix + base64.StdEncoding.EncodeToString(b[:])
 }
 
 // secretContext binds a sealed secret to its row.

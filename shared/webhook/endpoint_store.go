@@ -13,9 +13,11 @@ import (
 	"portico/shared/secret"
 )
 
-const endpointColumns = `id, url, event_types, description, status, created_at, updated_at`
+const endpointColumns = `id, url, event_types, description, status, created_at, updated_at, retry_policy, retry_schedule,
+	timeout_seconds, header_names, metadata, signature_scheme, public_key`
 
-// InsertEndpoint writes a new endpoint with its signing secret, sealed.
+// InsertEndpoint writes a new endpoint with its signing secret, sealed. Its
+// options are the defaults; UpdateEndpoint sets others.
 func InsertEndpoint(ctx context.Context, tx pg.Tx, org id.Org, e Endpoint, plain string, box *secret.Box) error {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO webhook_endpoint (org_id, id, url, event_types, description, status, created_at, updated_at)
@@ -28,14 +30,7 @@ func InsertEndpoint(ctx context.Context, tx pg.Tx, org id.Org, e Endpoint, plain
 	if tag.RowsAffected() == 0 {
 		return ErrTooManyEndpoints
 	}
-	row := id.New[id.WebhookSecret](e.CreatedAt)
-	_, err = tx.Exec(ctx, `
-		INSERT INTO webhook_secret (org_id, id, endpoint_id, sealed, created_at) VALUES ($1, $2, $3, $4, $5)`,
-		org, row, e.ID, box.Seal([]byte(plain), secretContext(org, row)), e.CreatedAt)
-	if err != nil {
-		return fmt.Errorf("webhook.InsertEndpoint: secret: %w", err)
-	}
-	return nil
+	return insertSecret(ctx, tx, org, e.ID, plain, e.CreatedAt, box)
 }
 
 // GetEndpoint returns the organization's endpoint or ErrEndpointNotFound.
@@ -68,16 +63,32 @@ type EndpointChange struct {
 	URL         *string
 	EventTypes  []string
 	Description *string
+	Options     OptionsChange
 }
 
 // UpdateEndpoint changes the organization's endpoint and returns it.
-func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time) (Endpoint, error) {
+func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time, box *secret.Box) (Endpoint, error) {
+	o := c.Options
+	names, headers := sealHeaders(box, org, endpoint, o.CustomHeaders)
+	public, key := newSigningKey(box, org, endpoint, o.SignatureScheme)
 	rows, err := tx.Query(ctx, `
 		UPDATE webhook_endpoint SET
-			url = coalesce($3, url), event_types = coalesce($4, event_types),
-			description = coalesce($5, description), updated_at = $6
-		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL
-		RETURNING `+endpointColumns, org, endpoint, c.URL, c.EventTypes, c.Description, now)
+			url = coalesce(@url, url), event_types = coalesce(@event_types, event_types),
+			description = coalesce(@description, description), updated_at = @now,
+			retry_policy = coalesce(@retry_policy, retry_policy),
+			retry_schedule = CASE WHEN @retry_policy::text IS NULL THEN retry_schedule ELSE coalesce(@retry_schedule::integer[], '{}') END,
+			timeout_seconds = coalesce(@timeout_seconds, timeout_seconds),
+			header_names = coalesce(@header_names, header_names), sealed_headers = coalesce(@headers, sealed_headers),
+			metadata = coalesce(@metadata, metadata),
+			signature_scheme = coalesce(@signature_scheme, signature_scheme),
+			public_key = coalesce(public_key, @public_key), sealed_key = coalesce(sealed_key, @key)
+		WHERE org_id = @org AND id = @endpoint AND deleted_at IS NULL
+		RETURNING `+endpointColumns, pgx.NamedArgs{
+		"org": org, "endpoint": endpoint, "url": c.URL, "event_types": c.EventTypes, "description": c.Description, "now": now,
+		"retry_policy": o.RetryPolicy, "retry_schedule": o.RetrySchedule, "timeout_seconds": o.TimeoutSeconds,
+		"header_names": names, "headers": headers, "metadata": o.Metadata,
+		"signature_scheme": o.SignatureScheme, "public_key": public, "key": key,
+	})
 	return oneEndpoint("UpdateEndpoint", rows, err)
 }
 

@@ -36,6 +36,7 @@ type engine struct {
 	nudges *local.Queue
 	sender *queue.Sender
 	org    id.Org
+	told   []id.WebhookEndpoint // of the last publish
 	lines  *lockedBuffer
 }
 
@@ -112,29 +113,35 @@ func (e *engine) publishDrafts(drafts []event.Draft) []event.Event {
 	e.must(e.due.Lower(ctx, e.Clock.Now()))
 	var events []event.Event
 	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) (err error) {
-		events, err = event.Publish(ctx, tx, e.org, drafts, e.Clock.Now())
+		events, e.told, err = event.Publish(ctx, tx, e.org, drafts, e.Clock.Now())
 		return err
 	}))
 	return events
 }
 
-// tell is a publisher's last step: it reports whether a dispatcher was told.
+// tell is the last step of the last publish: it reports whether a dispatcher was told.
 func (e *engine) tell() (awake bool) {
 	e.t.Helper()
 	var then pgx.Batch
-	webhook.Tell(&then, &awake)
+	webhook.Tell(&then, e.org, e.told, &awake)
 	e.must(e.App.InOrgThen(context.Background(), e.org, func(pg.Tx) error { return nil }, &then))
 	return awake
 }
 
-func (e *engine) dispatcher() *webhook.Dispatcher {
+// localSender may dial this machine.
+func (e *engine) localSender(timeout time.Duration) *webhook.Sender {
 	e.t.Helper()
 	policy, err := egress.ParsePolicy("127.0.0.0/8,::1/128")
 	e.must(err)
+	return webhook.NewSender(policy, e.Clock, timeout)
+}
+
+func (e *engine) dispatcher() *webhook.Dispatcher {
+	e.t.Helper()
 	return &webhook.Dispatcher{
 		DB: e.Worker, Box: e.box, Due: e.due, Nudge: e.sender, Clock: e.Clock,
-		Log: observe.NewLog(e.lines, "test"), Sender: webhook.NewSender(policy, e.Clock, 2*time.Second),
-		Concurrency: 64, Idle: 50 * time.Millisecond, Schedule: webhook.DefaultSchedule,
+		Log: observe.NewLog(e.lines, "test"), Sender: e.localSender(2 * time.Second),
+		Concurrency: 64, Idle: 50 * time.Millisecond,
 		Random: func() float64 { return 0 },
 	}
 }

@@ -27,8 +27,15 @@ func (r *run) listenOnce(ctx context.Context) error {
 		return err
 	}
 	for {
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+		notification, err := conn.WaitForNotification(ctx)
+		if err != nil {
 			return err
+		}
+		keys, ok := decodeNews(notification.Payload)
+		if ok {
+			r.lanes.add(keys...)
+		} else {
+			r.lookNow.Store(true)
 		}
 		select {
 		case r.told <- struct{}{}:

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// RequestTimeout is the one deadline over connect, headers and body.
-	RequestTimeout = 10 * time.Second
+	// MaxTimeout bounds the timeout of an endpoint, which is the one deadline
+	// over connect, headers and body.
+	MaxTimeout = 30 * time.Second
 	// excerpt is how much of a response is kept in the attempt log.
 	excerpt = 1 << 10
 	// maxResponse is how much of a response is read: enough to keep the
@@ -30,14 +31,16 @@ const (
 type Sender struct {
 	transport http.RoundTripper
 	clock     *clock.Clock
-	timeout   time.Duration
+	atMost    time.Duration
 }
 
-// NewSender returns a sender that dials what the policy allows and gives each
-// try at most timeout.
-func NewSender(policy egress.Policy, clock *clock.Clock, timeout time.Duration) *Sender {
-	return &Sender{transport: policy.Transport(), clock: clock, timeout: timeout}
+// NewSender returns a sender that dials what the policy allows. A try takes no
+// longer than atMost, whatever its endpoint's timeout is.
+func NewSender(policy egress.Policy, clock *clock.Clock, atMost time.Duration) *Sender {
+	return &Sender{transport: policy.Transport(), clock: clock, atMost: atMost}
 }
+
+func (s *Sender) timeout(c Claim) time.Duration { return min(c.Endpoint.Timeout, s.atMost) }
 
 // response is what a receiver answered, as far as it was read.
 type response struct {
@@ -47,7 +50,7 @@ type response struct {
 
 // Send makes one try of a claim and says what became of it: Delivered, or
 // Pending with an error to be put on a schedule by the caller. It blocks no
-// longer than RequestTimeout.
+// longer than the endpoint's timeout.
 func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	r := Result{Claim: c, Status: Pending, Tried: true, StartedAt: s.clock.Now()}
 	start := time.Now()
@@ -58,7 +61,7 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	case errors.Is(ctx.Err(), context.Canceled):
 		r.Tried = false // we were told to stop: not the receiver's fault
 	case errors.Is(err, context.DeadlineExceeded):
-		r.Error = fmt.Sprintf("no complete response within %s", s.timeout)
+		r.Error = fmt.Sprintf("no complete response within %s", s.timeout(c))
 	case err != nil:
 		r.Error = describe(err)
 	case answer.code >= 300 && answer.code < 400:
@@ -72,21 +75,20 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 }
 
 func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout(c))
 	defer cancel()
 	target, err := url.Parse(c.Endpoint.URL)
+	if err != nil {
+		return response{}, err
+	}
+	header, err := headerOf(c, now)
 	if err != nil {
 		return response{}, err
 	}
 	req := (&http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{
-			"Content-Type":      {"application/json"},
-			"User-Agent":        {UserAgent},
-			"Webhook-Id":        {c.EventID.String()},
-			"Webhook-Signature": {Sign(c.Payload, now, c.Endpoint.Secrets...)},
-		},
+		Header:        header,
 		ContentLength: int64(len(c.Payload)),
 		Body:          io.NopCloser(bytes.NewReader(c.Payload)),
 		// Lets the transport try again on another connection when the kept one
@@ -102,6 +104,18 @@ func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, er
 	answer := response{code: res.StatusCode}
 	answer.body, err = read(res.Body)
 	return answer, err
+}
+
+// headerOf returns the header of a try: the customer's own, which cannot hold
+// any of the others, and ours.
+func headerOf(c Claim, now time.Time) (http.Header, error) {
+	header := http.Header{}
+	for name, value := range c.Endpoint.Headers {
+		header.Set(name, value)
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("User-Agent", UserAgent)
+	return header, c.Endpoint.setSignature(header, c.EventID.String(), now, c.Payload)
 }
 
 // read returns the first bytes of a response. One that ends within maxResponse

@@ -2,12 +2,14 @@ package webhook
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/queue"
 )
@@ -37,14 +39,48 @@ const nudgeBody = `{"nudge":"webhook deliveries are due"}`
 const channel = "webhook_delivery"
 
 // Tell adds the statement that a publisher runs after its commit: it notifies
-// the dispatchers that are awake. awake is true when there was one.
-func Tell(then *pgx.Batch, awake *bool) {
-	then.Queue(`SELECT pg_notify($1, '') FROM dispatcher WHERE awake_until > portico_now() LIMIT 1`, channel).
+// the dispatchers that are awake of the endpoints that have something due now.
+// awake is true when there was one.
+func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bool) {
+	then.Queue(`SELECT pg_notify($1, $2) FROM dispatcher WHERE awake_until > portico_now() LIMIT 1`, channel, encodeNews(org, endpoints)).
 		Query(func(rows pgx.Rows) error {
 			*awake = rows.Next()
 			rows.Close()
 			return rows.Err()
 		})
+}
+
+// maxNews is how many endpoints fit into a notification, of which Postgres
+// takes 8,000 bytes. Of more nothing is said but that there is something.
+const maxNews = 300
+
+// encodeNews packs the organization's and the endpoints' ids.
+func encodeNews(org id.Org, endpoints []id.WebhookEndpoint) string {
+	if len(endpoints) > maxNews {
+		return ""
+	}
+	packed := append(make([]byte, 0, 16*(1+len(endpoints))), org.UUID[:]...)
+	for _, e := range endpoints {
+		packed = append(packed, e.UUID[:]...)
+	}
+	return base64.RawStdEncoding.EncodeToString(packed)
+}
+
+// decodeNews returns what encodeNews packed; false means: look yourself.
+func decodeNews(news string) ([]endpointKey, bool) {
+	packed, err := base64.RawStdEncoding.DecodeString(news)
+	if err != nil || len(packed) < 32 || len(packed)%16 != 0 {
+		return nil, false
+	}
+	var org id.Org
+	copy(org.UUID[:], packed)
+	var keys []endpointKey
+	for rest := packed[16:]; len(rest) > 0; rest = rest[16:] {
+		k := endpointKey{org: org}
+		copy(k.endpoint.UUID[:], rest)
+		keys = append(keys, k)
+	}
+	return keys, true
 }
 
 // Wake sends a nudge, which starts a dispatcher.

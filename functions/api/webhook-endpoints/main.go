@@ -1,4 +1,5 @@
-// Command webhook-endpoints serves /v1/webhook-endpoints; see shared/api/webhook_endpoints.go.
+// Command webhook-endpoints serves /v1/webhook-endpoints and
+// /v1/webhook-source-ips; see shared/api/webhook_endpoints.go and its neighbours.
 package main
 
 import (
@@ -8,5 +9,6 @@ import (
 
 func main() {
 	lambdahost.API(api.CreateWebhookEndpoint, api.ListWebhookEndpoints, api.GetWebhookEndpoint,
-		api.UpdateWebhookEndpoint, api.DeleteWebhookEndpoint)
+		api.UpdateWebhookEndpoint, api.DeleteWebhookEndpoint,
+		api.RotateWebhookEndpointSecret, api.GetWebhookEndpointKeys, api.ListWebhookSourceIPs)
 }

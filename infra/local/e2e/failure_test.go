@@ -78,7 +78,7 @@ func TestKilledDispatcher(t *testing.T) {
 	if got := rec.count(""); got != n {
 		t.Fatalf("%d requests while the leases hold, want %d", got, n)
 	}
-	must(t, s.SetClockOffset(t.Context(), webhook.RequestTimeout+10*time.Second))
+	must(t, s.SetClockOffset(t.Context(), webhook.MaxTimeout+10*time.Second))
 	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	await(t, "every event's delivery", func() bool { return pending(t, s) == 0 })
 	for event, times := range rec.events() {

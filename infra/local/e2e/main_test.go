@@ -110,6 +110,8 @@ func TestEdgeThroughTheGateway(t *testing.T) {
 		{"health", "GET", "/healthz", "", 200, `"ok"`},
 		{"openapi", "GET", "/openapi.json", "", 200, `"openapi": "3.1.0"`},
 		{"docs", "GET", "/docs", "", 200, "Verifying a delivery"},
+		{"source addresses", "GET", "/v1/webhook-source-ips", "", 200, `{"data":["127.0.0.1"]}`},
+		{"rotation of another organization's secret", "POST", "/v1/webhook-endpoints/" + endpoint + "/rotate-secret", "{}", 404, "webhook_endpoint_not_found"},
 		{"no such route", "GET", "/v1/nothing", "", 404, "no_such_route"},
 		{"a path with odd characters", "GET", "/v1/events/%2e%2e%2f%00", "", 404, "no_such_route"},
 		{"invalid field", "POST", "/v1/events", `{"type":"no spaces please","data":1}`, 422, "body.type"},

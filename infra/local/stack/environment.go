@@ -45,13 +45,16 @@ const rolePassword = "portico-local"
 // here: receivers on this machine.
 const localEgress = "127.0.0.0/8,::1/128"
 
+// localSource is where deliveries come from here.
+const localSource = "127.0.0.1"
+
 // functionEnvironment is the template's environment with what must differ
 // here: the stage, the database and its passwords (deployed functions use IAM),
-// and the addresses that may be dialled. A variable that the template does not
-// give a function is not added.
+// the addresses that may be dialled and those that deliveries come from. A
+// variable that the template does not give a function is not added.
 func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
 	env := maps.Clone(f.Env)
-	for name, value := range map[string]string{"STAGE": "local", "EGRESS_ALLOW": localEgress} {
+	for name, value := range map[string]string{"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource} {
 		if _, ok := env[name]; ok {
 			env[name] = value
 		}

@@ -123,7 +123,7 @@ func TestFunctionsReachEverything(t *testing.T) {
 // template's.
 func TestEnvironment(t *testing.T) {
 	for name, want := range map[string]string{
-		"STAGE": "local", "EGRESS_ALLOW": "127.0.0.0/8,::1/128", "PLAIN": "overridden", "TABLE": "items",
+		"STAGE": "local", "EGRESS_ALLOW": "127.0.0.0/8,::1/128", "SOURCE_IPS": "127.0.0.1", "PLAIN": "overridden", "TABLE": "items",
 		"QUEUE_URL": shared.AWSURL + "/000000000000/work", "AWS_ENDPOINT_URL": shared.AWSURL, "AWS_ENDPOINT_URL_DYNAMODB": shared.DynamoDBURL,
 	} {
 		var got map[string]string

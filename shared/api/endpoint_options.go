@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// GetWebhookEndpointKeys is GET /v1/webhook-endpoints/{id}/jwks.
+var GetWebhookEndpointKeys = Read[EndpointPath, endpointKeysOutput]{
+	Op: Op{
+		ID: "getWebhookEndpointKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/jwks", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get the public key of a webhook endpoint as JWKS",
+		Description: "The key that verifies deliveries signed by the scheme standard_asymmetric. The list is empty while the endpoint never had that scheme.",
+	},
+	Handle: (*Edge).getWebhookEndpointKeys,
+}
+
+// EndpointOptions is what of an endpoint's options can be set. Embedded structs
+// are exported because huma fills and describes no others.
+type EndpointOptions struct {
+	RetryPolicy     *string           `json:"retry_policy,omitempty" enum:"default,fast,best_effort,custom" doc:"When a failed try is repeated. default: 8 tries in 26 hours; fast: 11 tries, the second after 5 seconds and the last after 72 hours; best_effort: one try; custom: as retry_schedule says."`
+	RetrySchedule   []int32           `json:"retry_schedule,omitempty" nullable:"false" doc:"Goes with the retry_policy custom: 1 to 20 waits in seconds, each at most 172,800 (48 hours). There is one try more than waits." example:"[10,60,3600]"`
+	TimeoutSeconds  *int16            `json:"timeout_seconds,omitempty" minimum:"1" maximum:"30" doc:"How long a try may take from connecting to the end of the response; 10 unless set."`
+	CustomHeaders   map[string]string `json:"custom_headers,omitempty" doc:"Up to 20 headers to send with every delivery, such as Authorization. Replaces those set before; {} removes them. Values are kept sealed and never shown again."`
+	Metadata        map[string]string `json:"metadata,omitempty" doc:"Up to 50 texts of yours, kept with the endpoint. Replaces what was set before; {} removes it."`
+	SignatureScheme *string           `json:"signature_scheme,omitempty" enum:"portico,standard,standard_asymmetric" doc:"How deliveries are signed. portico: as Stripe does; standard: Standard Webhooks, HMAC (v1); standard_asymmetric: Standard Webhooks, Ed25519 (v1a), by a key pair of the endpoint's own."`
+}
+
+func (o EndpointOptions) change() webhook.OptionsChange {
+	return webhook.OptionsChange{
+		RetryPolicy: o.RetryPolicy, RetrySchedule: o.RetrySchedule, TimeoutSeconds: o.TimeoutSeconds,
+		CustomHeaders: o.CustomHeaders, Metadata: o.Metadata, SignatureScheme: o.SignatureScheme,
+	}
+}
+
+// ShownOptions is an endpoint's options as replies show them.
+type ShownOptions struct {
+	RetryPolicy     string            `json:"retry_policy" enum:"default,fast,best_effort,custom"`
+	RetrySchedule   []int32           `json:"retry_schedule" nullable:"false" doc:"The waits in seconds of the retry_policy custom; empty with any other."`
+	TimeoutSeconds  int16             `json:"timeout_seconds"`
+	CustomHeaders   map[string]string `json:"custom_headers" doc:"The names of the headers; their values are not shown."`
+	Metadata        map[string]string `json:"metadata"`
+	SignatureScheme string            `json:"signature_scheme" enum:"portico,standard,standard_asymmetric"`
+	PublicKey       *string           `json:"public_key" doc:"Verifies deliveries signed by standard_asymmetric; null while the endpoint never had that scheme." example:"whpk_…"`
+}
+
+// hidden stands for the value of a custom header.
+const hidden = "***"
+
+func showOptions(o webhook.Options) ShownOptions {
+	shown := ShownOptions{
+		RetryPolicy: o.RetryPolicy, RetrySchedule: o.RetrySchedule, TimeoutSeconds: o.TimeoutSeconds,
+		CustomHeaders: map[string]string{}, Metadata: o.Metadata, SignatureScheme: o.SignatureScheme,
+	}
+	for _, name := range o.HeaderNames {
+		shown.CustomHeaders[name] = hidden
+	}
+	if o.PublicKey != nil {
+		shown.PublicKey = ptr(webhook.ShowPublicKey(o.PublicKey))
+	}
+	return shown
+}
+
+// jsonWebKey is an Ed25519 public key (RFC 8037).
+type jsonWebKey struct {
+	KeyType   string `json:"kty" enum:"OKP"`
+	Curve     string `json:"crv" enum:"Ed25519"`
+	X         string `json:"x" doc:"The key, base64url."`
+	ID        string `json:"kid" doc:"The key's thumbprint."`
+	Algorithm string `json:"alg" enum:"EdDSA"`
+	Use       string `json:"use" enum:"sig"`
+}
+
+type endpointKeysOutput struct {
+	Body struct {
+		Keys []jsonWebKey `json:"keys" nullable:"false"`
+	}
+}
+
+func (e *Edge) getWebhookEndpointKeys(ctx context.Context, tx pg.Tx, org id.Org, in *EndpointPath) (*endpointKeysOutput, error) {
+	endpoint, err := webhook.GetEndpoint(ctx, tx, org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &endpointKeysOutput{}
+	out.Body.Keys = []jsonWebKey{}
+	if key := endpoint.PublicKey; key != nil {
+		out.Body.Keys = append(out.Body.Keys, jsonWebKey{
+			KeyType: "OKP", Curve: "Ed25519", X: base64.RawURLEncoding.EncodeToString(key),
+			ID: webhook.Thumbprint(key), Algorithm: "EdDSA", Use: "sig",
+		})
+	}
+	return out, nil
+}

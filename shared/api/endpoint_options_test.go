@@ -1,0 +1,176 @@
+package api_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"portico/shared/auth"
+	"portico/shared/testkit"
+)
+
+const plainEndpoint = `{"url":"https://example.com/","event_types":["*"]`
+
+// many returns a JSON object of n members.
+func many(n int, name, value string) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"%s%d":"%s"`, name, i, value)
+	}
+	return "{" + strings.Join(members, ",") + "}"
+}
+
+// What cannot be accepted is refused on creation and on change alike, with the
+// field's name and without the value of a header.
+func TestInvalidOptions(t *testing.T) {
+	t.Parallel()
+	acme := newHarness(t).org("Acme")
+	own, _ := acme.newEndpoint(`["*"]`)
+	long := strings.Repeat("a", 2000)
+	header := func(name, value string) string { return `"custom_headers":{"` + name + `":"` + value + `"}` }
+	tests := []struct{ name, options, want string }{
+		{"an unknown policy", `"retry_policy":"never"`, `body.retry_policy`},
+		{"a custom policy without a schedule", `"retry_policy":"custom"`, `body.retry_schedule custom`},
+		{"an empty schedule", `"retry_policy":"custom","retry_schedule":[]`, `body.retry_schedule`},
+		{"a schedule of 21 waits", `"retry_policy":"custom","retry_schedule":[1` + strings.Repeat(",1", 20) + `]`, `body.retry_schedule`},
+		{"a wait of 0", `"retry_policy":"custom","retry_schedule":[5,0]`, `body.retry_schedule[1]`},
+		{"a wait above 48 h", `"retry_policy":"custom","retry_schedule":[172801]`, `body.retry_schedule[0] 172800`},
+		{"a wait of half a second", `"retry_policy":"custom","retry_schedule":[0.5]`, `body.retry_schedule[0]`},
+		{"a schedule with another policy", `"retry_policy":"fast","retry_schedule":[5]`, `body.retry_schedule`},
+		{"a schedule without a policy", `"retry_schedule":[5]`, `body.retry_schedule`},
+		{"an empty schedule with another policy", `"retry_policy":"fast","retry_schedule":[]`, `body.retry_schedule`},
+		{"a timeout of 0", `"timeout_seconds":0`, `body.timeout_seconds`},
+		{"a timeout of 31", `"timeout_seconds":31`, `body.timeout_seconds`},
+		{"a timeout of 1.5", `"timeout_seconds":1.5`, `body.timeout_seconds`},
+		{"21 headers", `"custom_headers":` + many(21, "X-", "1"), `body.custom_headers`},
+		{"headers as a list", `"custom_headers":["X-A"]`, `body.custom_headers`},
+		{"a header without a name", header("", "s3cret"), `body.custom_headers`},
+		{"a header with a space in its name", header("X A", "s3cret"), `body.custom_headers.X`},
+		{"a header with a colon in its name", header("X-A:", "s3cret"), `body.custom_headers.X-A:`},
+		{"a header with a name of 65", header(long[:65], "s3cret"), `body.custom_headers.` + long[:65]},
+		{"a header twice", `"custom_headers":{"X-A":"s3cret","x-a":"2"}`, `body.custom_headers.x-a`},
+		{"a header that is a number", `"custom_headers":{"X-A":1}`, `body.custom_headers.X-A`},
+		{"a line break in a header", header("X-A", `s3cret\r\nHost: evil`), `body.custom_headers.X-A`},
+		{"a NUL in a header", header("X-A", `s3cret\u0000`), `body.custom_headers.X-A`},
+		{"an umlaut in a header", header("X-A", `s3cretü`), `body.custom_headers.X-A`},
+		{"a header of 1,025", header("X-A", "s3cret"+long[:1019]), `body.custom_headers.X-A`},
+		{"51 entries of metadata", `"metadata":` + many(51, "k", "v"), `body.metadata`},
+		{"a number as metadata", `"metadata":{"plan":1}`, `body.metadata.plan`},
+		{"an object as metadata named data", `"metadata":{"data":{}}`, `body.metadata.data`},
+		{"an empty key", `"metadata":{"":"v"}`, `body.metadata`},
+		{"a key of 65", `"metadata":{"` + long[:65] + `":"v"}`, `body.metadata`},
+		{"a NUL in a key", `"metadata":{"a\u0000":"v"}`, `body.metadata`},
+		{"a value of 513", `"metadata":{"plan":"` + long[:513] + `"}`, `body.metadata.plan`},
+		{"a NUL in a value", `"metadata":{"plan":"a\u0000"}`, `body.metadata.plan`},
+		{"an unknown scheme", `"signature_scheme":"rsa"`, `body.signature_scheme`},
+	}
+	for _, name := range []string{
+		"Content-Type", "content-length", "Content-Encoding", "Transfer-Encoding", "HOST", "Connection", "Keep-Alive", "Upgrade",
+		"TE", "Trailer", "Expect", "User-Agent", "Date", "Accept-Encoding", "Cookie", "Proxy-Authorization", "Webhook-Id",
+		"webhook-anything", "Sec-Fetch-Mode",
+	} {
+		tests = append(tests, struct{ name, options, want string }{"the reserved header " + name, header(name, "s3cret"), `"body.custom_headers.` + name + `"`})
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+tt.options+`}`), `422 `+tt.want+` !s3cret`)
+			want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+own, `{`+tt.options+`}`), `422 `+tt.want+` !s3cret`)
+		})
+	}
+	want(t, acme.do("GET", "/v1/webhook-endpoints/"+own, ""), `200 "retry_policy":"default" "timeout_seconds":10 "custom_headers":{} "metadata":{} "signature_scheme":"portico"`)
+}
+
+// Options are shown as they were set, on creation and ever after; a change
+// replaces the named ones and leaves the others.
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	acme := newHarness(t).org("Acme")
+	long := strings.Repeat("é", 512)
+	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+`,"retry_policy":"custom","retry_schedule":[1,172800],"timeout_seconds":30,
+		"custom_headers":{"Authorization":"Bearer s3cret","X-Empty":""},"metadata":{"data":"`+long+`"},"signature_scheme":"standard"}`)
+	shown := `"retry_policy":"custom" "retry_schedule":[1,172800] "timeout_seconds":30 "custom_headers":{"Authorization":"***","X-Empty":"***"} "metadata":{"data":"` + long + `"} "signature_scheme":"standard" "public_key":null !s3cret`
+	want(t, made, `201 `+shown)
+	own := "/v1/webhook-endpoints/" + made.get(t, "id")
+	for _, tt := range []struct{ name, method, path, body, want string }{
+		{"get", "GET", own, "", `200 ` + shown},
+		{"list", "GET", "/v1/webhook-endpoints", "", `200 ` + shown},
+		{"change something else", "PATCH", own, `{"description":"x"}`, `200 ` + shown},
+		{"null is as if left out", "PATCH", own, `{"retry_policy":null,"custom_headers":null,"metadata":null}`, `200 ` + shown},
+		{"another policy removes the schedule", "PATCH", own, `{"retry_policy":"fast"}`, `200 "retry_policy":"fast" "retry_schedule":[] "timeout_seconds":30`},
+		{"one try only", "PATCH", own, `{"retry_policy":"best_effort"}`, `200 "retry_policy":"best_effort"`},
+		{"twenty waits", "PATCH", own, `{"retry_policy":"custom","retry_schedule":[1` + strings.Repeat(",1", 19) + `]}`, `200 "retry_policy":"custom"`},
+		{"the least timeout", "PATCH", own, `{"timeout_seconds":1}`, `200 "timeout_seconds":1,`},
+		{"other headers", "PATCH", own, `{"custom_headers":{"X-Key":"s3cret"}}`, `200 "custom_headers":{"X-Key":"***"} !s3cret`},
+		{"twenty headers", "PATCH", own, `{"custom_headers":` + many(20, "X-", "1") + `}`, `200 "X-19":"***"`},
+		{"no headers", "PATCH", own, `{"custom_headers":{}}`, `200 "custom_headers":{}`},
+		{"other metadata", "PATCH", own, `{"metadata":{"plan":"pro"}}`, `200 "metadata":{"plan":"pro"}`},
+		{"no metadata", "PATCH", own, `{"metadata":{}}`, `200 "metadata":{}`},
+		{"the first scheme", "PATCH", own, `{"signature_scheme":"portico"}`, `200 "signature_scheme":"portico" "public_key":null`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { want(t, acme.do(tt.method, tt.path, tt.body), tt.want) })
+	}
+}
+
+// The value of a custom header lies in no table, reply or log line in clear,
+// also when the request is refused.
+func TestHeaderValuesStaySecret(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	const value = "Bearer s3cret-header-value"
+	headers := `"custom_headers":{"Authorization":"` + value + `"}`
+	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+headers+"}", "Idempotency-Key", "k1")
+	want(t, made, "201 !s3cret")
+	own := "/v1/webhook-endpoints/" + made.get(t, "id")
+	want(t, acme.do("PATCH", own, "{"+headers+"}"), "200 !s3cret")
+	want(t, acme.do("POST", "/v1/webhook-endpoints", "{"+headers+"}"), "422 !s3cret") // no URL: huma's error holds the body
+	want(t, acme.do("PATCH", own, `{"custom_headers":["`+value+`"]}`), "422 !s3cret")
+	want(t, acme.do("PATCH", own, `{"custom_headers":{"X-A":"`+value+`\n"}}`), "422 !s3cret")
+	want(t, acme.do("PATCH", own, `{"Custom_Headers":{"X-A":"`+value+`"}}`), "422 !s3cret")
+	found := testkit.Value[int](t, h.Database, `
+		SELECT (SELECT count(*) FROM webhook_endpoint e WHERE position(convert_to($1, 'UTF8') IN e.sealed_headers) > 0 OR e::text LIKE '%'||$1||'%')
+		     + (SELECT count(*) FROM idempotency_key i WHERE position(convert_to($1, 'UTF8') IN i.reply) > 0 OR i::text LIKE '%'||$1||'%')`, value)
+	if found != 0 {
+		t.Errorf("a header's value lies in %d rows", found)
+	}
+	if strings.Contains(h.lines.String(), "s3cret") {
+		t.Errorf("a header's value is logged: %s", h.lines.String())
+	}
+}
+
+// The key pair is made when the scheme becomes asymmetric, stays the same from
+// then on, and its public half is readable by those who may read the endpoint.
+func TestEndpointKeys(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	id, _ := acme.newEndpoint(`["*"]`)
+	own := "/v1/webhook-endpoints/" + id
+	want(t, acme.do("GET", own+"/jwks", ""), `200 {"keys":[]}`)
+	first := acme.do("PATCH", own, `{"signature_scheme":"standard_asymmetric"}`)
+	want(t, first, `200 "public_key":"whpk_`)
+	key := first.get(t, "public_key")
+	acme.do("PATCH", own, `{"signature_scheme":"portico"}`)
+	if again := acme.do("PATCH", own, `{"signature_scheme":"standard_asymmetric"}`).get(t, "public_key"); again != key {
+		t.Errorf("the key became %s, was %s", again, key)
+	}
+	other := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+`,"signature_scheme":"standard_asymmetric"}`)
+	if other.status != 201 || other.get(t, "public_key") == key {
+		t.Errorf("another endpoint: %d %s", other.status, other.body)
+	}
+	x := strings.NewReplacer("whpk_", "", "+", "-", "/", "_", "=", "").Replace(key)
+	for _, tt := range []struct {
+		name string
+		as   caller
+		path string
+		want string
+	}{
+		{"own", acme.with(auth.WebhookEndpointsRead), own, `200 "kty":"OKP" "crv":"Ed25519" "x":"` + x + `" "kid":" "alg":"EdDSA" "use":"sig" !"d"`},
+		{"another organization's", evil, own, `404 webhook_endpoint_not_found`},
+		{"missing", acme, "/v1/webhook-endpoints/we_01890000000000000000000000", `404 webhook_endpoint_not_found`},
+		{"without permission", acme.with(auth.EventsRead), own, `403 webhook_endpoints:read`},
+		{"malformed id", acme, "/v1/webhook-endpoints/we_1", `422 path.id`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do("GET", tt.path+"/jwks", ""), tt.want) })
+	}
+}

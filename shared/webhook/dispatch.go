@@ -1,0 +1,172 @@
+package webhook
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"portico/shared/pg"
+)
+
+// dispatch claims and sends until it is idle or short of time.
+func (r *run) dispatch(ctx context.Context) error {
+	busy := time.Now()
+	for r.hasTime(ctx) {
+		limit := min(r.lanes.awaitFree(ctx), batchSize)
+		n, err := r.claim(ctx, limit)
+		switch {
+		case err != nil && !pg.IsTransient(err):
+			return err
+		case err != nil:
+			r.warn(ctx, "nothing could be claimed", err)
+			pause(ctx, 250*time.Millisecond)
+			continue
+		case n > 0:
+			busy = time.Now()
+		case time.Since(busy) > r.Idle && r.lanes.free() == r.Concurrency:
+			return nil
+		}
+		r.callHelp(ctx)
+		if !r.lanes.waiting() {
+			// The more came at once, the more is worth waiting for.
+			pause(ctx, min(time.Duration(n)*time.Millisecond, gatherAtMost))
+			r.awaitNews(ctx)
+		}
+	}
+	return nil
+}
+
+// callHelp wakes another dispatcher after a second in which more was due than
+// this one has places for, and again after each further second. The event
+// source mapping's maximum concurrency bounds how many come; they go back to
+// sleep when they find nothing.
+func (r *run) callHelp(ctx context.Context) {
+	switch {
+	case !r.lanes.full():
+		r.fullSince = time.Time{}
+	case r.fullSince.IsZero():
+		r.fullSince = time.Now()
+	case time.Since(r.fullSince) > time.Second:
+		r.fullSince = time.Now()
+		if err := r.Nudge.Send(ctx, nudgeBody); err != nil {
+			r.warn(ctx, "no other dispatcher could be woken", err)
+		}
+	}
+}
+
+// awaitNews returns when a publisher has told, when a place is free for an
+// endpoint that waits for one, or after lookEvery.
+func (r *run) awaitNews(ctx context.Context) {
+	t := time.NewTimer(r.lookEvery)
+	defer t.Stop()
+	for !r.lanes.waiting() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.told:
+			return
+		case <-t.C:
+			return
+		case <-r.lanes.left:
+		}
+	}
+}
+
+// hasTime reports whether a delivery claimed now would be recorded before ctx ends.
+func (r *run) hasTime(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() == nil && (!ok || time.Until(deadline) > leaseFor+2*time.Second)
+}
+
+// claim leases up to limit deliveries of the endpoints whose turn it is and
+// starts sending them.
+func (r *run) claim(ctx context.Context, limit int) (int, error) {
+	if err := r.look(ctx); err != nil {
+		return 0, err
+	}
+	turns := r.lanes.pick(limit)
+	if len(turns) == 0 {
+		return 0, nil
+	}
+	claims, err := r.take(ctx, turns)
+	if err != nil {
+		for _, t := range turns {
+			r.lanes.add(t.endpointKey)
+		}
+		return 0, err
+	}
+	r.lanes.claimed(turns, claims, time.Now())
+	if len(claims) == 0 {
+		return 0, nil
+	}
+	err = load(ctx, r.DB, r.Box, claims)
+	if err != nil {
+		r.warn(ctx, "claimed deliveries could not be loaded", err)
+	}
+	for _, c := range claims {
+		if err != nil {
+			r.finish(Result{Claim: c, Status: Pending, Wait: time.Second})
+			continue
+		}
+		r.senders.Go(func() { r.finish(r.send(ctx, c)) })
+	}
+	return len(claims), nil
+}
+
+func (r *run) take(ctx context.Context, turns []turn) ([]Claim, error) {
+	if err := r.Due.Lower(ctx, r.Clock.Now()); err != nil {
+		return nil, err
+	}
+	return claimDue(ctx, r.DB, turns, leaseFor)
+}
+
+// look asks Postgres who has something due, unless that was asked a moment ago.
+func (r *run) look(ctx context.Context) error {
+	if !r.lookNow.Swap(false) && time.Since(r.looked) < r.lookEvery {
+		return nil
+	}
+	keys, err := findDue(ctx, r.DB)
+	if err != nil {
+		return err
+	}
+	r.lanes.add(keys...)
+	r.looked = time.Now()
+	return nil
+}
+
+// send makes one try and puts a failed one on its endpoint's schedule.
+func (r *run) send(ctx context.Context, c Claim) Result {
+	if c.Endpoint == nil || len(c.Payload) == 0 {
+		// Deleted since the publish: given up without a try.
+		return Result{Claim: c, Status: Failed}
+	}
+	result := r.Sender.Send(ctx, c)
+	if result.Status == Pending && result.Tried {
+		wait, more := c.Endpoint.Schedule.Next(int(c.Attempts)+1, r.Random())
+		if result.Wait = wait; !more {
+			result.Status = Failed
+		}
+	}
+	return result
+}
+
+// finish hands a result to record. The place is free only then, so results
+// that Postgres does not take hold back new claims.
+func (r *run) finish(result Result) {
+	r.results <- result
+	r.lanes.leave(endpointKey{result.Org, result.EndpointID})
+}
+
+func (r *run) warn(ctx context.Context, message string, err error) {
+	r.Log.Line(ctx, slog.LevelWarn, message, nil, slog.String("cause", err.Error()))
+}
+
+// pause waits for d, or less if ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,94 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portico/shared/event"
+	"portico/shared/webhook"
+)
+
+// An endpoint that hangs with a long backlog holds half of the places and no
+// more; what is published to another meanwhile is delivered at once, though
+// all of the backlog was due before.
+func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	var inFlight atomic.Int64
+	hang := make(chan struct{})
+	slow := newReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		inFlight.Add(1)
+		select {
+		case <-hang:
+		case <-r.Context().Done():
+		}
+	})
+	good := newReceiver(t, nil)
+	e.endpoint(slow.URL, "slow")
+	e.endpoint(good.URL, "good")
+	backlog := make([]event.Draft, 100)
+	for i := range backlog {
+		backlog[i] = event.Draft{Type: "slow", Data: json.RawMessage("1")}
+	}
+	for range 5 {
+		e.publishDrafts(backlog)
+	}
+	d := e.dispatcher()
+	d.Sender = e.localSender(time.Minute)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	await(t, "half of the places to be held", func() bool { return inFlight.Load() == int64(d.Concurrency/2) })
+	e.publishDrafts([]event.Draft{{Type: "good", Data: json.RawMessage("1")}, {Type: "good", Data: json.RawMessage("2")}})
+	await(t, "the good endpoint's deliveries", func() bool { return len(good.all()) == 2 })
+	if n := inFlight.Load(); n != int64(d.Concurrency/2) {
+		t.Errorf("%d requests to the hanging endpoint, want %d", n, d.Concurrency/2)
+	}
+	close(hang)
+	await(t, "the backlog", func() bool { return inFlight.Load() == 500 })
+	await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
+	stop()
+	<-done
+}
+
+// A dispatcher that has more due than places wakes another.
+func TestOverloadedDispatcherWakesAnother(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	hang := make(chan struct{})
+	for range 4 {
+		rec := newReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-hang:
+			case <-r.Context().Done():
+			}
+		})
+		e.endpoint(rec.URL, "*")
+	}
+	e.publish(`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`)
+	d := e.dispatcher()
+	d.Sender, d.Concurrency = e.localSender(time.Minute), 8
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
+	close(hang)
+	await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
+	stop()
+	<-done
+}
+
+// await polls until a condition holds.
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !condition(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited half a minute for %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,99 @@
+package webhook
+
+import (
+	"testing"
+	"time"
+
+	"portico/shared/id"
+)
+
+func newKeys(n int) []endpointKey {
+	keys := make([]endpointKey, n)
+	for i := range keys {
+		keys[i] = endpointKey{org: id.New[id.Org](time.Now()), endpoint: id.New[id.WebhookEndpoint](time.Now())}
+	}
+	return keys
+}
+
+// fill lets an endpoint take all it may, and never answer.
+func (l *lanes) fill(k endpointKey, now time.Time) (got int) {
+	for {
+		l.add(k)
+		turns := l.pick(1000)
+		if len(turns) == 0 {
+			return got
+		}
+		claims := make([]Claim, turns[0].room)
+		for i := range claims {
+			claims[i] = Claim{Org: k.org, EndpointID: k.endpoint}
+		}
+		l.claimed(turns, claims, now)
+		delete(l.due, k)
+		got += len(claims)
+	}
+}
+
+// Endpoints that hang hold half, then a quarter, then an eighth of the places:
+// there is always one for an endpoint that answers, until none is left at all.
+func TestHangingEndpointsLeaveRoom(t *testing.T) {
+	l, keys, now := newLanes(64), newKeys(8), time.Now()
+	for i, want := range []int{32, 16, 8, 4, 2, 1, 1, 0} {
+		if got := l.fill(keys[i], now); got != want {
+			t.Errorf("hanging endpoint %d holds %d places, want %d", i+1, got, want)
+		}
+	}
+	l.leave(keys[0])
+	l.add(keys[7])
+	if turns := l.pick(10); len(turns) != 1 || turns[0].endpointKey != keys[7] {
+		t.Errorf("a place that became free goes to %v", turns)
+	}
+}
+
+// Who was served longest ago comes first; who was never served before all; and
+// each gets an equal share.
+func TestLeastRecentlyServedFirst(t *testing.T) {
+	l, keys, now := newLanes(64), newKeys(3), time.Now()
+	serve := func(k endpointKey, at time.Time) {
+		l.add(k)
+		l.claimed(l.pick(1), []Claim{{Org: k.org, EndpointID: k.endpoint}}, at)
+		l.leave(k)
+		delete(l.due, k)
+	}
+	serve(keys[0], now)
+	serve(keys[1], now.Add(-time.Second))
+	l.add(keys...)
+	turns := l.pick(9)
+	for i, want := range []int{2, 1, 0} {
+		if turns[i].endpointKey != keys[want] || turns[i].room != 3 {
+			t.Errorf("turn %d: room %d for endpoint %d", i, turns[i].room, want)
+		}
+	}
+	if l.waiting() {
+		t.Error("who was picked still counts as waiting")
+	}
+	l.claimed(turns, []Claim{{Org: keys[0].org, EndpointID: keys[0].endpoint}}, now)
+	if l.waiting() {
+		t.Error("who had less than its room has no more")
+	}
+}
+
+// What a notification cannot carry makes the dispatcher look for itself.
+func TestNews(t *testing.T) {
+	org := id.New[id.Org](time.Now())
+	for _, n := range []int{0, 1, 300, 301} {
+		endpoints := make([]id.WebhookEndpoint, n)
+		for i := range endpoints {
+			endpoints[i] = id.New[id.WebhookEndpoint](time.Now())
+		}
+		news := encodeNews(org, endpoints)
+		keys, ok := decodeNews(news)
+		if ok != (n == 1 || n == 300) || len(news) >= 8000 {
+			t.Errorf("%d endpoints: %v, %d bytes", n, ok, len(news))
+		}
+		for i, k := range keys {
+			if k.org != org || k.endpoint != endpoints[i] {
+				t.Fatalf("endpoint %d of %d is another", i, n)
+			}
+		}
+	}
+}

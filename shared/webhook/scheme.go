@@ -1,0 +1,119 @@
+package webhook
+
+import (
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"portico/shared/id"
+	"portico/shared/secret"
+)
+
+// Signature schemes: what an endpoint's deliveries are signed with.
+const (
+	SchemePortico            = "portico"             // Stripe's form: see Sign
+	SchemeStandard           = "standard"            // Standard Webhooks v1: HMAC
+	SchemeStandardAsymmetric = "standard_asymmetric" // Standard Webhooks v1a: Ed25519
+)
+
+const (
+	secretPrefix    = "whsec_"
+	publicKeyPrefix = "whpk_"
+)
+
+// setSignature sets the signature headers of one try. The time is the try's,
+// the id is the event's.
+func (t *Target) setSignature(header http.Header, event string, now time.Time, body []byte) error {
+	header.Set("Webhook-Id", event)
+	if t.Scheme == SchemePortico {
+		header.Set("Webhook-Signature", Sign(body, now, t.Secrets...))
+		return nil
+	}
+	var signature string
+	var err error
+	if t.Scheme == SchemeStandardAsymmetric {
+		signature = SignAsymmetric(event, now, body, t.Key)
+	} else {
+		signature, err = SignStandard(event, now, body, t.Secrets...)
+	}
+	header.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
+	header.Set("Webhook-Signature", signature)
+	return err
+}
+
+// standardContent is what both schemes of Standard Webhooks sign.
+func standardContent(event string, at time.Time, body []byte) []byte {
+	return fmt.Appendf(nil, "%s.%d.%s", event, at.Unix(), body)
+}
+
+// SignStandard returns the value of webhook-signature by Standard Webhooks:
+// `v1,<base64>` per secret, joined by spaces. v1 is the HMAC-SHA256 of
+// "<id>.<unix seconds>.<body>" keyed by the bytes that the secret stands for.
+func SignStandard(event string, at time.Time, body []byte, secrets ...string) (string, error) {
+	content := standardContent(event, at, body)
+	signatures := make([]string, len(secrets))
+	for i, s := range secrets {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s, secretPrefix))
+		if err != nil {
+			return "", fmt.Errorf("webhook.SignStandard: a secret is not %s and base64", secretPrefix)
+		}
+		mac := hmac.New(sha256.New, key)
+		mac.Write(content)
+		signatures[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	return strings.Join(signatures, " "), nil
+}
+
+// SignAsymmetric returns `v1a,<base64>`: the Ed25519 signature of the same
+// content, which a receiver verifies without being able to make one.
+func SignAsymmetric(event string, at time.Time, body []byte, key ed25519.PrivateKey) string {
+	return "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(key, standardContent(event, at, body)))
+}
+
+// ShowPublicKey returns a public key in the form that receivers configure.
+func ShowPublicKey(key ed25519.PublicKey) string {
+	return publicKeyPrefix + base64.StdEncoding.EncodeToString(key)
+}
+
+// Thumbprint names a public key (RFC 8037, appendix A.3).
+func Thumbprint(key ed25519.PublicKey) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":"Ed25519","kty":"OKP","x":%q}`, base64.RawURLEncoding.EncodeToString(key)))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// signingKeyContext binds a sealed signing key to its endpoint.
+func signingKeyContext(org id.Org, endpoint id.WebhookEndpoint) string {
+	return "webhook_signing_key/" + org.String() + "/" + endpoint.String()
+}
+
+// newSigningKey returns a fresh pair for an endpoint whose scheme becomes
+// asymmetric, the private half's seed sealed; nothing for any other scheme.
+func newSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, scheme *string) (public, sealed []byte) {
+	if scheme == nil || *scheme != SchemeStandardAsymmetric {
+		return nil, nil
+	}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic("webhook: no randomness: " + err.Error()) // crypto/rand never fails on Linux
+	}
+	return public, box.Seal(private.Seed(), signingKeyContext(org, endpoint))
+}
+
+// openSigningKey returns what newSigningKey sealed; nil of nil.
+func openSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed []byte) (ed25519.PrivateKey, error) {
+	if sealed == nil {
+		return nil, nil
+	}
+	seed, err := box.Open(sealed, signingKeyContext(org, endpoint))
+	if err != nil {
+		return nil, fmt.Errorf("signing key of %s: %w", endpoint, err)
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
+}

@@ -27,11 +27,11 @@ func (r *run) dispatch(ctx context.Context) error {
 			return nil
 		}
 		r.callHelp(ctx)
-		if !r.lanes.waiting() {
+		if r.lanes.allServed() {
 			// The more came at once, the more is worth waiting for.
 			pause(ctx, min(time.Duration(n)*time.Millisecond, gatherAtMost))
-			r.awaitNews(ctx)
 		}
+		r.awaitNews(ctx)
 	}
 	return nil
 }

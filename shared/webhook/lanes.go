@@ -82,14 +82,20 @@ func (l *lanes) pick(limit int) []turn {
 	return picked
 }
 
-// room returns how many more requests an endpoint may have in flight.
+// room returns how many more requests an endpoint may have in flight; none
+// while less than a quarter of its places is free, because small claims cost as
+// much as large ones.
 func (l *lanes) room(k endpointKey) int {
 	own := 0
 	if lane := l.lane[k]; lane != nil {
 		own = lane.inFlight
 	}
 	others := l.taken - own
-	return (l.size-others+1)/2 - own
+	most := (l.size - others + 1) / 2
+	if free := most - own; own == 0 || 4*free >= most {
+		return free
+	}
+	return 0
 }
 
 func (l *lanes) servedAt(k endpointKey) time.Time {
@@ -180,6 +186,14 @@ func (l *lanes) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.due) > 0 && l.size-l.taken <= l.size/4
+}
+
+// allServed reports whether nothing more is known to be due, with or without
+// room for it.
+func (l *lanes) allServed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.due) == 0
 }
 
 // waiting reports whether an endpoint may have something due and has room for it.

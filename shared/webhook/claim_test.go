@@ -167,14 +167,10 @@ func TestAwakeDispatcherIsTold(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	for !e.tell() { // until it is awake
-		time.Sleep(time.Millisecond)
-	}
+	await(t, "the dispatcher to be awake", e.tell)
 	e.publish(`1`)
-	for len(rec.all()) == 0 { // told again in case it was not listening yet
-		e.tell()
-		time.Sleep(time.Millisecond)
-	}
+	// Told again, in case it was not listening yet.
+	await(t, "the delivery", func() bool { e.tell(); return len(rec.all()) > 0 })
 	stop()
 	<-done
 }

@@ -58,37 +58,16 @@ func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, after id.WebhookEn
 	return list, nil
 }
 
-// EndpointChange names the fields to change; nil leaves one as it is.
-type EndpointChange struct {
-	URL         *string
-	EventTypes  []string
-	Description *string
-	Options     OptionsChange
-}
-
 // UpdateEndpoint changes the organization's endpoint and returns it.
 func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time, box *secret.Box) (Endpoint, error) {
-	o := c.Options
-	names, headers := sealHeaders(box, org, endpoint, o.CustomHeaders)
-	public, key := newSigningKey(box, org, endpoint, o.SignatureScheme)
+	a := assignments{args: []any{org, endpoint}}
+	a.add("updated_at = $%d", now)
+	c.assign(&a)
+	c.Options.assign(&a, box, org, endpoint)
 	rows, err := tx.Query(ctx, `
-		UPDATE webhook_endpoint SET
-			url = coalesce(@url, url), event_types = coalesce(@event_types, event_types),
-			description = coalesce(@description, description), updated_at = @now,
-			retry_policy = coalesce(@retry_policy, retry_policy),
-			retry_schedule = CASE WHEN @retry_policy::text IS NULL THEN retry_schedule ELSE coalesce(@retry_schedule::integer[], '{}') END,
-			timeout_seconds = coalesce(@timeout_seconds, timeout_seconds),
-			header_names = coalesce(@header_names, header_names), sealed_headers = coalesce(@headers, sealed_headers),
-			metadata = coalesce(@metadata, metadata),
-			signature_scheme = coalesce(@signature_scheme, signature_scheme),
-			public_key = coalesce(public_key, @public_key), sealed_key = coalesce(sealed_key, @key)
-		WHERE org_id = @org AND id = @endpoint AND deleted_at IS NULL
-		RETURNING `+endpointColumns, pgx.NamedArgs{
-		"org": org, "endpoint": endpoint, "url": c.URL, "event_types": c.EventTypes, "description": c.Description, "now": now,
-		"retry_policy": o.RetryPolicy, "retry_schedule": o.RetrySchedule, "timeout_seconds": o.TimeoutSeconds,
-		"header_names": names, "headers": headers, "metadata": o.Metadata,
-		"signature_scheme": o.SignatureScheme, "public_key": public, "key": key,
-	})
+		UPDATE webhook_endpoint SET `+a.list()+`
+		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL
+		RETURNING `+endpointColumns, a.args...)
 	return oneEndpoint("UpdateEndpoint", rows, err)
 }
 

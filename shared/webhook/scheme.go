@@ -93,12 +93,8 @@ func signingKeyContext(org id.Org, endpoint id.WebhookEndpoint) string {
 	return "webhook_signing_key/" + org.String() + "/" + endpoint.String()
 }
 
-// newSigningKey returns a fresh pair for an endpoint whose scheme becomes
-// asymmetric, the private half's seed sealed; nothing for any other scheme.
-func newSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, scheme *string) (public, sealed []byte) {
-	if scheme == nil || *scheme != SchemeStandardAsymmetric {
-		return nil, nil
-	}
+// newSigningKey returns a fresh pair, the private half's seed sealed.
+func newSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) (public ed25519.PublicKey, sealed []byte) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		panic("webhook: no randomness: " + err.Error()) // crypto/rand never fails on Linux
@@ -106,7 +102,7 @@ func newSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sch
 	return public, box.Seal(private.Seed(), signingKeyContext(org, endpoint))
 }
 
-// openSigningKey returns what newSigningKey sealed; nil of nil.
+// openSigningKey returns what newSigningKey sealed; nil of an endpoint without a pair.
 func openSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed []byte) (ed25519.PrivateKey, error) {
 	if sealed == nil {
 		return nil, nil

@@ -1,0 +1,86 @@
+package webhook
+
+import (
+	"fmt"
+	"strings"
+
+	"portico/shared/id"
+	"portico/shared/secret"
+)
+
+// EndpointChange names the fields to change; nil leaves one as it is.
+type EndpointChange struct {
+	URL         *string
+	EventTypes  []string
+	Description *string
+	Options     OptionsChange
+}
+
+// OptionsChange names the options to change; nil leaves one as it is, and an
+// empty value removes what it held.
+type OptionsChange struct {
+	RetryPolicy     *string
+	RetrySchedule   []int32
+	TimeoutSeconds  *int16
+	CustomHeaders   map[string]string
+	Metadata        map[string]string
+	SignatureScheme *string
+}
+
+// assignments collects what an UPDATE sets: the columns that a change names.
+type assignments struct {
+	columns []string
+	args    []any
+}
+
+// add appends an assignment such as "url = $%d" with its argument.
+func (a *assignments) add(assignment string, value any) {
+	a.args = append(a.args, value)
+	a.columns = append(a.columns, fmt.Sprintf(assignment, len(a.args)))
+}
+
+func (a *assignments) list() string { return strings.Join(a.columns, ", ") }
+
+func (c EndpointChange) assign(a *assignments) {
+	if c.URL != nil {
+		a.add("url = $%d", *c.URL)
+	}
+	if c.EventTypes != nil {
+		a.add("event_types = $%d", c.EventTypes)
+	}
+	if c.Description != nil {
+		a.add("description = $%d", *c.Description)
+	}
+}
+
+func (c OptionsChange) assign(a *assignments, box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) {
+	if c.RetryPolicy != nil {
+		a.add("retry_policy = $%d", *c.RetryPolicy)
+		a.add("retry_schedule = coalesce($%d::integer[], '{}')", c.RetrySchedule)
+	}
+	if c.TimeoutSeconds != nil {
+		a.add("timeout_seconds = $%d", *c.TimeoutSeconds)
+	}
+	if c.CustomHeaders != nil {
+		names, sealed := sealHeaders(box, org, endpoint, c.CustomHeaders)
+		a.add("header_names = $%d", names)
+		a.add("sealed_headers = $%d", sealed)
+	}
+	if c.Metadata != nil {
+		a.add("metadata = $%d", c.Metadata)
+	}
+	if c.SignatureScheme != nil {
+		c.assignScheme(a, box, org, endpoint)
+	}
+}
+
+// assignScheme makes the key pair with the first asymmetric scheme; later ones
+// find it.
+func (c OptionsChange) assignScheme(a *assignments, box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) {
+	a.add("signature_scheme = $%d", *c.SignatureScheme)
+	if *c.SignatureScheme == SchemeStandardAsymmetric {
+		public, sealed := newSigningKey(box, org, endpoint)
+		a.add("public_key = coalesce(public_key, $%d)", public)
+		a.add("sealed_key = coalesce(sealed_key, $%d)", sealed)
+	}
+}

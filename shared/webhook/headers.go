@@ -1,0 +1,99 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/secret"
+)
+
+const (
+	maxHeaders     = 20
+	maxHeaderName  = 64
+	maxHeaderValue = 1024
+)
+
+// token is the form of a header's name (RFC 9110, section 5.6.2).
+var token = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+
+// reserved are the headers that Portico or the connection sets, in lower case.
+var reserved = []string{
+	"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "cookie", "date", "expect",
+	"host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+}
+
+// reservedPrefixes begin the names that others of that kind have.
+var reservedPrefixes = []string{"proxy-", "sec-", "webhook-"}
+
+func isReserved(lower string) bool {
+	return slices.Contains(reserved, lower) || slices.ContainsFunc(reservedPrefixes, func(prefix string) bool {
+		return strings.HasPrefix(lower, prefix)
+	})
+}
+
+func (c OptionsChange) checkHeaders() error {
+	const field = "body.custom_headers"
+	if len(c.CustomHeaders) > maxHeaders {
+		return fault.InvalidField(field, fmt.Sprintf("must have at most %d headers", maxHeaders))
+	}
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(c.CustomHeaders)) {
+		lower, wrong := strings.ToLower(name), ""
+		switch {
+		case len(name) > maxHeaderName || !token.MatchString(name):
+			wrong = fmt.Sprintf("is no header name: use 1 to %d letters, digits and !#$%%&'*+-.^_`|~", maxHeaderName)
+		case isReserved(lower):
+			wrong = "is a header that Portico sets itself: use another name"
+		case seen[lower]:
+			wrong = "stands twice in different case: header names ignore case"
+		case !isHeaderValue(c.CustomHeaders[name]):
+			wrong = fmt.Sprintf("must have at most %d printable ASCII characters", maxHeaderValue)
+		}
+		if wrong != "" {
+			return fault.InvalidField(field+"."+name, wrong)
+		}
+		seen[lower] = true
+	}
+	return nil
+}
+
+func isHeaderValue(s string) bool {
+	return len(s) <= maxHeaderValue && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// headersContext binds the sealed custom headers to their endpoint.
+func headersContext(org id.Org, endpoint id.WebhookEndpoint) string {
+	return "webhook_headers/" + org.String() + "/" + endpoint.String()
+}
+
+// sealHeaders returns the names and the sealed whole of custom headers.
+func sealHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, headers map[string]string) (names []string, sealed []byte) {
+	plain, err := json.Marshal(headers)
+	if err != nil {
+		panic("webhook: " + err.Error()) // strings always marshal
+	}
+	names = slices.AppendSeq([]string{}, maps.Keys(headers))
+	slices.Sort(names)
+	return names, box.Seal(plain, headersContext(org, endpoint))
+}
+
+// openHeaders returns what sealHeaders sealed; nil of an endpoint that never had any.
+func openHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed []byte) (headers map[string]string, err error) {
+	if sealed == nil {
+		return nil, nil
+	}
+	plain, err := box.Open(sealed, headersContext(org, endpoint))
+	if err == nil {
+		err = json.Unmarshal(plain, &headers)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("custom headers of %s: %w", endpoint, err)
+	}
+	return headers, nil
+}

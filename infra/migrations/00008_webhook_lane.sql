@@ -39,3 +39,6 @@ GRANT UPDATE (status, disabled_at, disabled_reason, updated_at) ON webhook_endpo
 -- When anything is due next is asked endpoint by endpoint, because breakers and
 -- limits decide it too.
 DROP INDEX webhook_delivery_due;
+
+-- Operational events are published by the dispatcher.
+GRANT INSERT ON event, webhook_delivery TO portico_worker;

@@ -171,7 +171,6 @@ func docsCodes() []docsCode {
 		{"body_timeout", 408, "The body did not arrive in time."},
 		{"idempotency_key_reused", 409, "The Idempotency-Key was used with another request in the last 24 hours."},
 		{"idempotency_key_in_use", 409, "The first request with this Idempotency-Key has not ended yet: send it again."},
-		{"key_pair_not_rotated", 409, "The endpoint signs with an ed25519 key pair, which rotate-secret does not change."},
 		{"too_many_webhook_endpoints", 409, "The organization has as many webhook endpoints as it may have."},
 		{"body_too_large", 413, "The body, or the data of an event, is larger than accepted."},
 		{"unsupported_media_type", 415, "The body is not sent as application/json."},

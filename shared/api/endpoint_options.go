@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/base64"
 	"net/http"
+	"time"
 
 	"portico/shared/auth"
 	"portico/shared/id"
@@ -15,8 +17,8 @@ import (
 var GetWebhookEndpointKeys = Read[EndpointPath, endpointKeysOutput]{
 	Op: Op{
 		ID: "getWebhookEndpointKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/jwks", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get the public key of a webhook endpoint as JWKS",
-		Description: "The key that verifies deliveries signed by the scheme standard_asymmetric. The list is empty while the endpoint never had that scheme.",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get the public keys of a webhook endpoint as JWKS",
+		Description: "The keys that verify deliveries signed by the scheme standard_asymmetric: one, or during the overlap of a rotation two, the new one first. The list is empty while the endpoint never had that scheme.",
 	},
 	Handle: (*Edge).getWebhookEndpointKeys,
 }
@@ -24,30 +26,43 @@ var GetWebhookEndpointKeys = Read[EndpointPath, endpointKeysOutput]{
 // EndpointOptions is what of an endpoint's options can be set. Embedded structs
 // are exported because huma fills and describes no others.
 type EndpointOptions struct {
-	RetryPolicy     *string           `json:"retry_policy,omitempty" enum:"default,fast,best_effort,custom" doc:"When a failed try is repeated. default: 8 tries in 26 hours; fast: 11 tries, the second after 5 seconds and the last after 72 hours; best_effort: one try; custom: as retry_schedule says."`
-	RetrySchedule   []int32           `json:"retry_schedule,omitempty" nullable:"false" doc:"Goes with the retry_policy custom: 1 to 20 waits in seconds, each at most 172,800 (48 hours). There is one try more than waits." example:"[10,60,3600]"`
-	TimeoutSeconds  *int16            `json:"timeout_seconds,omitempty" minimum:"1" maximum:"30" doc:"How long a try may take from connecting to the end of the response; 10 unless set."`
-	CustomHeaders   map[string]string `json:"custom_headers,omitempty" doc:"Up to 20 headers to send with every delivery, such as Authorization. Replaces those set before; {} removes them. Values are kept sealed and never shown again."`
-	Metadata        map[string]string `json:"metadata,omitempty" doc:"Up to 50 texts of yours, kept with the endpoint. Replaces what was set before; {} removes it."`
-	SignatureScheme *string           `json:"signature_scheme,omitempty" enum:"portico,standard,standard_asymmetric" doc:"How deliveries are signed. portico: as Stripe does; standard: Standard Webhooks, HMAC (v1); standard_asymmetric: Standard Webhooks, Ed25519 (v1a), by a key pair of the endpoint's own."`
+	RetryPolicy       *string            `json:"retry_policy,omitempty" enum:"default,fast,best_effort,custom" doc:"When a failed try is repeated. default: 8 tries in 26 hours; fast: 11 tries, the second after 5 seconds and the last after 72 hours; best_effort: one try; custom: as retry_schedule says. A receiver's Retry-After is honoured up to an hour."`
+	RetrySchedule     []int32            `json:"retry_schedule,omitempty" nullable:"false" doc:"Goes with the retry_policy custom: 1 to 20 waits in seconds, each at most 172,800 (48 hours). There is one try more than waits." example:"[10,60,3600]"`
+	TimeoutSeconds    *int16             `json:"timeout_seconds,omitempty" minimum:"1" maximum:"30" doc:"How long a try may take from connecting to the end of the response; 10 unless set."`
+	CustomHeaders     map[string]string  `json:"custom_headers,omitempty" doc:"Up to 20 headers to send with every delivery, such as Authorization. Replaces those set before; {} removes them. Values are kept sealed and never shown again."`
+	Metadata          map[string]string  `json:"metadata,omitempty" doc:"Up to 50 texts of yours, kept with the endpoint. Replaces what was set before; {} removes it."`
+	ClientCertificate *ClientCertificate `json:"client_certificate,omitempty" doc:"What to present to a server that demands a client certificate (mTLS). Replaces the one set before; {} removes it."`
+	RateLimit         *int32             `json:"rate_limit,omitempty" minimum:"0" maximum:"10000" doc:"At most this many deliveries per second, and a tenth more in a burst; 0 removes the limit. What is over it waits, and uses up no try."`
+	Ordered           *bool              `json:"ordered,omitempty" doc:"Deliveries of events with the same ordering_key go one after another: the next only when the one before is delivered. Holds for events published from then on."`
+	Exhaustion        *string            `json:"exhaustion_policy,omitempty" enum:"pause,skip" doc:"What becomes of an ordering key when a delivery has failed for good. pause, unless set: the others wait until the key is resumed; skip: the next one goes."`
+	SignatureScheme   *string            `json:"signature_scheme,omitempty" enum:"portico,standard,standard_asymmetric" doc:"How deliveries are signed. portico: as Stripe does; standard: Standard Webhooks, HMAC (v1); standard_asymmetric: Standard Webhooks, Ed25519 (v1a), by a key pair of the endpoint's own."`
+	Filter            *string            `json:"filter,omitempty" doc:"An expression over the event's type and data, in the language of expr-lang.org, such as data.total > 100 && data.customer?.tier == 'gold': an event for which it is not true is not delivered. A missing member is nil; to go into nil, or to compare its size, makes the expression not true. data.customer?.tier is nil when customer is missing, and ?? gives another value: (data.total ?? 0) < 100. There are len, lower, upper, trim, any, all and none, such as any(data.items, .price > 9); + adds numbers only. At most 1,024 characters and 128 parts. \"\" removes it." example:"data.total > 100"`
 }
 
-func (o EndpointOptions) change() webhook.OptionsChange {
+func (o EndpointOptions) change(now time.Time) (webhook.OptionsChange, error) {
+	certificate, err := o.ClientCertificate.parse(now)
 	return webhook.OptionsChange{
-		RetryPolicy: o.RetryPolicy, RetrySchedule: o.RetrySchedule, TimeoutSeconds: o.TimeoutSeconds,
+		ClientCertificate: certificate,
+		RetryPolicy:       o.RetryPolicy, RetrySchedule: o.RetrySchedule, TimeoutSeconds: o.TimeoutSeconds,
 		CustomHeaders: o.CustomHeaders, Metadata: o.Metadata, SignatureScheme: o.SignatureScheme,
-	}
+		Filter: o.Filter, RateLimit: o.RateLimit, Ordered: o.Ordered, ExhaustionPolicy: o.Exhaustion,
+	}, err
 }
 
 // ShownOptions is an endpoint's options as replies show them.
 type ShownOptions struct {
-	RetryPolicy     string            `json:"retry_policy" enum:"default,fast,best_effort,custom"`
-	RetrySchedule   []int32           `json:"retry_schedule" nullable:"false" doc:"The waits in seconds of the retry_policy custom; empty with any other."`
-	TimeoutSeconds  int16             `json:"timeout_seconds"`
-	CustomHeaders   map[string]string `json:"custom_headers" doc:"The names of the headers; their values are not shown."`
-	Metadata        map[string]string `json:"metadata"`
-	SignatureScheme string            `json:"signature_scheme" enum:"portico,standard,standard_asymmetric"`
-	PublicKey       *string           `json:"public_key" doc:"Verifies deliveries signed by standard_asymmetric; null while the endpoint never had that scheme." example:"whpk_…"`
+	RetryPolicy       string            `json:"retry_policy" enum:"default,fast,best_effort,custom"`
+	RetrySchedule     []int32           `json:"retry_schedule" nullable:"false" doc:"The waits in seconds of the retry_policy custom; empty with any other."`
+	TimeoutSeconds    int16             `json:"timeout_seconds"`
+	CustomHeaders     map[string]string `json:"custom_headers" doc:"The names of the headers; their values are not shown."`
+	Metadata          map[string]string `json:"metadata"`
+	RateLimit         *int32            `json:"rate_limit" doc:"Deliveries per second; null: no limit."`
+	Ordered           bool              `json:"ordered"`
+	Exhaustion        string            `json:"exhaustion_policy" enum:"pause,skip"`
+	SignatureScheme   string            `json:"signature_scheme" enum:"portico,standard,standard_asymmetric"`
+	ClientCertificate *ShownCertificate `json:"client_certificate" doc:"Presented to servers that demand one; null if none is set."`
+	PublicKey         *string           `json:"public_key" doc:"Verifies deliveries signed by standard_asymmetric; null while the endpoint never had that scheme. During the overlap of a rotation this is the new key; the JWKS lists both." example:"whpk_…"`
+	Filter            string            `json:"filter" doc:"The expression that events must meet; empty: none."`
 }
 
 // hidden stands for the value of a custom header.
@@ -57,7 +72,9 @@ func showOptions(o webhook.Options) ShownOptions {
 	shown := ShownOptions{
 		RetryPolicy: o.RetryPolicy, RetrySchedule: o.RetrySchedule, TimeoutSeconds: o.TimeoutSeconds,
 		CustomHeaders: map[string]string{}, Metadata: o.Metadata, SignatureScheme: o.SignatureScheme,
+		Filter: o.Filter, RateLimit: o.RateLimit, Ordered: o.Ordered, Exhaustion: o.ExhaustionPolicy,
 	}
+	shown.ClientCertificate = showCertificate(o)
 	for _, name := range o.HeaderNames {
 		shown.CustomHeaders[name] = hidden
 	}
@@ -90,11 +107,13 @@ func (e *Edge) getWebhookEndpointKeys(ctx context.Context, tx pg.Tx, org id.Org,
 	}
 	out := &endpointKeysOutput{}
 	out.Body.Keys = []jsonWebKey{}
-	if key := endpoint.PublicKey; key != nil {
-		out.Body.Keys = append(out.Body.Keys, jsonWebKey{
-			KeyType: "OKP", Curve: "Ed25519", X: base64.RawURLEncoding.EncodeToString(key),
-			ID: webhook.Thumbprint(key), Algorithm: "EdDSA", Use: "sig",
-		})
+	for _, key := range []ed25519.PublicKey{endpoint.PublicKey, endpoint.OldPublicKey} {
+		if key != nil {
+			out.Body.Keys = append(out.Body.Keys, jsonWebKey{
+				KeyType: "OKP", Curve: "Ed25519", X: base64.RawURLEncoding.EncodeToString(key),
+				ID: webhook.Thumbprint(key), Algorithm: "EdDSA", Use: "sig",
+			})
+		}
 	}
 	return out, nil
 }

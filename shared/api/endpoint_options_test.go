@@ -62,6 +62,16 @@ func TestInvalidOptions(t *testing.T) {
 		{"a NUL in a key", `"metadata":{"a\u0000":"v"}`, `body.metadata`},
 		{"a value of 513", `"metadata":{"plan":"` + long[:513] + `"}`, `body.metadata.plan`},
 		{"a NUL in a value", `"metadata":{"plan":"a\u0000"}`, `body.metadata.plan`},
+		{"a filter of 1,025", `"filter":"data == 1` + strings.Repeat(" ", 1016) + `"`, `body.filter 1024`},
+		{"a filter with a NUL", `"filter":"data == '\u0000'"`, `body.filter U+0000`},
+		{"a filter that is cut off", `"filter":"data.total >"`, `body.filter (line 1, column 12)`},
+		{"a filter that is a number", `"filter":"1"`, `body.filter`},
+		{"a filter with loops in loops", `"filter":"any(data, any(#, # == 1))"`, `body.filter inside`},
+		{"a filter with an unknown function", `"filter":"now() == data"`, `body.filter now`},
+		{"a negative rate limit", `"rate_limit":-1`, `body.rate_limit`},
+		{"a rate limit above 10,000", `"rate_limit":10001`, `body.rate_limit`},
+		{"ordering that is a word", `"ordered":"yes"`, `body.ordered`},
+		{"an unknown exhaustion policy", `"exhaustion_policy":"stop"`, `body.exhaustion_policy`},
 		{"an unknown scheme", `"signature_scheme":"rsa"`, `body.signature_scheme`},
 	}
 	for _, name := range []string{
@@ -106,6 +116,16 @@ func TestOptions(t *testing.T) {
 		{"other metadata", "PATCH", own, `{"metadata":{"plan":"pro"}}`, `200 "metadata":{"plan":"pro"}`},
 		{"no metadata", "PATCH", own, `{"metadata":{}}`, `200 "metadata":{}`},
 		{"the first scheme", "PATCH", own, `{"signature_scheme":"portico"}`, `200 "signature_scheme":"portico" "public_key":null`},
+		{"no rate limit at first", "GET", own, "", `200 "rate_limit":null "ordered":false "exhaustion_policy":"pause"`},
+		{"a rate limit", "PATCH", own, `{"rate_limit":10000}`, `200 "rate_limit":10000`},
+		{"a rate limit removed", "PATCH", own, `{"rate_limit":0}`, `200 "rate_limit":null`},
+		{"ordered", "PATCH", own, `{"ordered":true,"exhaustion_policy":"skip"}`, `200 "ordered":true "exhaustion_policy":"skip"`},
+		{"not ordered", "PATCH", own, `{"ordered":false}`, `200 "ordered":false "exhaustion_policy":"skip"`},
+		{"a filter", "PATCH", own, `{"filter":"data.total > 100 && type == 'x'"}`, `200 "filter":"data.total > 100 && type == 'x'"`},
+		{"the filter stays", "PATCH", own, `{"description":"y"}`, `200 "filter":"data.total > 100 && type == 'x'"`},
+		{"get with a filter", "GET", own, "", `200 "filter":"data.total > 100 && type == 'x'"`},
+		{"another filter", "PATCH", own, `{"filter":"data.live"}`, `200 "filter":"data.live"`},
+		{"no filter", "PATCH", own, `{"filter":""}`, `200 "filter":""`},
 	} {
 		t.Run(tt.name, func(t *testing.T) { want(t, acme.do(tt.method, tt.path, tt.body), tt.want) })
 	}

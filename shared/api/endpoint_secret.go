@@ -16,8 +16,8 @@ var RotateWebhookEndpointSecret = Write[rotateSecretInput, rotatedSecretOutput]{
 	Op: Op{
 		ID: "rotateWebhookEndpointSecret", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/rotate-secret", Function: endpointsFunction,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.rotate_secret",
-		Tag: endpointsTag, Summary: "Give a webhook endpoint a new signing secret",
-		Description: "The reply shows the new secret, this once. During the overlap deliveries are signed with the old secret too, so that the receiver can change over without losing any. At most two secrets sign: another rotation ends the oldest at once.",
+		Tag: endpointsTag, Summary: "Give a webhook endpoint a new signing secret or key pair",
+		Description: "The reply shows the new secret, this once. During the overlap deliveries are signed with the old secret too, so that the receiver can change over without losing any. At most two secrets sign: another rotation ends the oldest at once. An endpoint with the signature_scheme standard_asymmetric gets a new key pair in the same way: the reply shows its public_key, and the JWKS lists the old one too until the overlap ends.",
 	},
 	Handle: (*Edge).rotateWebhookEndpointSecret,
 }
@@ -28,7 +28,7 @@ type rotateSecretInput struct {
 }
 
 type rotateSecretBody struct {
-	OverlapSeconds *int `json:"overlap_seconds,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old secret signs too: at most seven days; 0 ends it at once, for a secret that has leaked."`
+	OverlapSeconds *int `json:"overlap_seconds,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old secret or key pair signs too: at most seven days; 0 ends it at once, for one that has leaked."`
 }
 
 // overlap is what the body says, or the default.
@@ -39,7 +39,12 @@ func (b *rotateSecretBody) overlap() time.Duration {
 	return time.Duration(*b.OverlapSeconds) * time.Second
 }
 
-type rotatedSecretOutput struct{ Body createdEndpoint }
+type rotatedSecretOutput struct {
+	Body struct {
+		EndpointBody
+		Secret *string `json:"secret" doc:"Verifies Webhook-Signature. Shown this once. Null if the key pair was rotated." example:"whsec_…"`
+	}
+}
 
 func (e *Edge) rotateWebhookEndpointSecret(ctx context.Context, tx pg.Tx, org id.Org, in *rotateSecretInput) (*rotatedSecretOutput, error) {
 	secret := webhook.NewSecret()
@@ -47,5 +52,10 @@ func (e *Edge) rotateWebhookEndpointSecret(ctx context.Context, tx pg.Tx, org id
 	if err != nil {
 		return nil, err
 	}
-	return &rotatedSecretOutput{Body: createdEndpoint{EndpointBody: showEndpoint(endpoint), Secret: secret}}, nil
+	out := &rotatedSecretOutput{}
+	out.Body.EndpointBody = showEndpoint(endpoint)
+	if endpoint.SignatureScheme != webhook.SchemeStandardAsymmetric {
+		out.Body.Secret = &secret
+	}
+	return out, nil
 }

@@ -1,6 +1,11 @@
 package api_test
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +44,7 @@ func TestRotateSecret(t *testing.T) {
 		{"an overlap in words", own, `{"overlap_seconds":"1"}`, acme, `422 body.overlap_seconds`},
 		{"own, with an overlap of null", own, `{"overlap_seconds":null}`, acme, `200 "secret":"whsec_`},
 		{"a secret of one's own", own, `{"secret":"whsec_mine"}`, acme, `422 body.secret`},
-		{"one that signs with a key pair", pair, `{}`, acme, `409 key_pair_not_rotated !whsec_`},
+		{"one that signs with a key pair", pair, `{}`, acme, `200 "id":"` + pair + `" "public_key":"whpk_ "secret":null !whsec_`},
 		{"missing", "we_01890000000000000000000000", `{}`, acme, `404 webhook_endpoint_not_found`},
 		{"another organization's", foreign, `{}`, acme, `404 webhook_endpoint_not_found !whsec_`},
 		{"deleted", deleted, `{}`, acme, `404 webhook_endpoint_not_found !whsec_`},
@@ -131,4 +136,65 @@ func rowsWith(t *testing.T, h *harness, text string) (tables []string) {
 		t.Errorf("only %d tables were searched", len(all))
 	}
 	return tables
+}
+
+// A rotated key pair's public half is in the reply and shown from then on; the
+// JWKS lists the old one after it until the overlap ends. The private halves lie
+// in no table and no log line in clear.
+func TestRotatedKeyPair(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+`,"signature_scheme":"standard_asymmetric"}`)
+	path := "/v1/webhook-endpoints/" + made.get(t, "id")
+	keys := []string{made.get(t, "public_key")}
+	for _, step := range []struct {
+		name    string
+		advance time.Duration
+		body    string // of a rotation; empty: none
+		listed  []int  // indexes of keys
+	}{
+		{"before any rotation", 0, ``, []int{0}},
+		{"in the overlap", 0, `{"overlap_seconds":60}`, []int{1, 0}},
+		{"after it", time.Minute, ``, []int{1}},
+		{"with the default overlap", 0, `{}`, []int{2, 1}},
+		{"a second before it ends", 24*time.Hour - time.Second, ``, []int{2, 1}},
+		{"when it has ended", 2 * time.Second, ``, []int{2}},
+		{"at once", 0, `{"overlap_seconds":0}`, []int{3}},
+	} {
+		h.Advance(t, step.advance)
+		if step.body != "" {
+			keys = append(keys, acme.do("POST", path+"/rotate-secret", step.body).get(t, "public_key"))
+		}
+		newest := keys[len(keys)-1]
+		want(t, acme.do("GET", path, ""), `200 "public_key":"`+newest+`"`)
+		var members []string
+		for _, i := range step.listed {
+			members = append(members, strings.NewReplacer("whpk_", "", "+", "-", "/", "_", "=", "").Replace(keys[i]))
+		}
+		if listed := coordinates(acme.do("GET", path+"/jwks", "").body); !slices.Equal(listed, members) {
+			t.Errorf("%s: the JWKS lists %v, want %v", step.name, listed, members)
+		}
+	}
+	for _, column := range []string{"sealed_key", "old_sealed_key"} {
+		seed, err := h.edge.Box.Open(testkit.Value[[]byte](t, h.Database, `SELECT `+column+` FROM webhook_endpoint`),
+			"webhook_signing_key/"+acme.org.String()+"/"+made.get(t, "id"))
+		if err != nil || len(seed) != ed25519.SeedSize {
+			t.Fatalf("%s: %d bytes, %v", column, len(seed), err)
+		}
+		// 30 bytes are the start of every longer key's base64 too.
+		for _, form := range []string{hex.EncodeToString(seed), base64.StdEncoding.EncodeToString(seed[:30]), base64.URLEncoding.EncodeToString(seed[:30])} {
+			if rows := rowsWith(t, h, form); len(rows) != 0 || strings.Contains(h.lines.String(), form) {
+				t.Errorf("%s lies in clear in %v, or in the log", column, rows)
+			}
+		}
+	}
+}
+
+// coordinates returns the x of each key of a JWKS.
+func coordinates(jwks string) (list []string) {
+	for _, found := range regexp.MustCompile(`"x":"([\w-]+)"`).FindAllStringSubmatch(jwks, -1) {
+		list = append(list, found[1])
+	}
+	return list
 }

@@ -14,6 +14,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pg"
+	"portico/shared/webhook"
 )
 
 const eventsTag = "Events"
@@ -120,6 +121,9 @@ func draftOf(d draftBody, at string) (event.Draft, error) {
 			Kind: fault.TooLarge, Code: "body_too_large", Detail: "The data of an event may have at most 256 KiB.",
 			Fields: []fault.Field{{Location: at + "data", Message: fmt.Sprintf("has %d bytes, at most %d are accepted", len(d.Data), event.MaxData)}},
 		}
+	}
+	if webhook.IsOperational(d.Type) {
+		return event.Draft{}, fault.InvalidField(at+"type", "is published by Portico only: choose another type")
 	}
 	if d.OrderingKey != nil && !storable(*d.OrderingKey) {
 		return event.Draft{}, fault.InvalidField(at+"ordering_key", "must not hold the character U+0000")

@@ -26,6 +26,11 @@ func (e *Edge) cursor(list string, org id.Org, ids ...[16]byte) *string {
 	for _, i := range ids {
 		plain = append(plain, i[:]...)
 	}
+	return e.textCursor(list, org, plain)
+}
+
+// textCursor makes an opaque `next` of a list that is not ordered by ids.
+func (e *Edge) textCursor(list string, org id.Org, plain []byte) *string {
 	s := base64.RawURLEncoding.EncodeToString(e.Box.Seal(plain, "cursor/"+list+"/"+org.String()))
 	return &s
 }
@@ -35,17 +40,35 @@ func (e *Edge) position(list string, org id.Org, cursor string, ids ...*[16]byte
 	if cursor == "" {
 		return nil
 	}
-	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err == nil {
-		sealed, err = e.Box.Open(sealed, "cursor/"+list+"/"+org.String())
+	plain, err := e.textPosition(list, org, cursor)
+	if err != nil {
+		return err
 	}
-	if err != nil || len(sealed) != 16*len(ids) {
-		return fault.InvalidField("query.after", "is not the next of a page of this list").Because(err)
+	if len(plain) != 16*len(ids) {
+		return errCursor
 	}
 	for i, id := range ids {
-		copy(id[:], sealed[16*i:])
+		copy(id[:], plain[16*i:])
 	}
 	return nil
+}
+
+var errCursor = fault.InvalidField("query.after", "is not the next of a page of this list")
+
+// textPosition reads what textCursor made; "" without one.
+func (e *Edge) textPosition(list string, org id.Org, cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return "", errCursor.Because(err)
+	}
+	plain, err := e.Box.Open(sealed, "cursor/"+list+"/"+org.String())
+	if err != nil {
+		return "", errCursor.Because(err)
+	}
+	return string(plain), nil
 }
 
 // listOf cuts items, read with one more than the limit, to a page.

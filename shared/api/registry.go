@@ -7,6 +7,7 @@ func All() []Operation {
 	return append([]Operation{
 		CreateWebhookEndpoint, ListWebhookEndpoints, GetWebhookEndpoint, UpdateWebhookEndpoint, DeleteWebhookEndpoint,
 		RotateWebhookEndpointSecret, GetWebhookEndpointKeys, ListWebhookSourceIPs,
+		ListOrderingKeys, ResumeOrderingKey,
 		PublishEvent, PublishEventBatch, ListEvents, GetEvent,
 		ListDeliveries, GetDelivery,
 	}, System()...)

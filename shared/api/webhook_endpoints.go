@@ -50,9 +50,9 @@ var GetWebhookEndpoint = Read[EndpointPath, endpointOutput]{
 var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
 	Op: Op{
 		ID: "updateWebhookEndpoint", Method: http.MethodPatch, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.update",
+		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.update", Wakes: true,
 		Tag: endpointsTag, Summary: "Change a webhook endpoint",
-		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending.",
+		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending. While an endpoint is disabled its deliveries are held; enabling it sends them, or drops them as held_deliveries says.",
 	},
 	Handle: (*Edge).updateWebhookEndpoint,
 }
@@ -76,13 +76,15 @@ type EndpointPath struct {
 
 // EndpointBody is an endpoint without its secret.
 type EndpointBody struct {
-	ID          id.WebhookEndpoint `json:"id"`
-	URL         string             `json:"url"`
-	EventTypes  []string           `json:"event_types" nullable:"false"`
-	Description string             `json:"description"`
-	Status      string             `json:"status" enum:"enabled,disabled"`
-	CreatedAt   time.Time          `json:"created_at"`
-	UpdatedAt   time.Time          `json:"updated_at"`
+	ID             id.WebhookEndpoint `json:"id"`
+	URL            string             `json:"url"`
+	EventTypes     []string           `json:"event_types" nullable:"false"`
+	Description    string             `json:"description"`
+	Status         string             `json:"status" enum:"enabled,disabled"`
+	DisabledAt     *time.Time         `json:"disabled_at" doc:"Null while the endpoint is enabled."`
+	DisabledReason *string            `json:"disabled_reason" enum:"requested,gone,failing" doc:"requested: by you; gone: it answered 410; failing: nothing but failed tries for days. Null while the endpoint is enabled."`
+	CreatedAt      time.Time          `json:"created_at"`
+	UpdatedAt      time.Time          `json:"updated_at"`
 	ShownOptions
 }
 
@@ -115,6 +117,8 @@ type updateEndpointInput struct {
 		URL         *string  `json:"url,omitempty" maxLength:"2048" doc:"Where to POST events: absolute and https."`
 		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver."`
 		Description *string  `json:"description,omitempty" maxLength:"500" doc:"For people."`
+		Status      *string  `json:"status,omitempty" enum:"enabled,disabled" doc:"disabled holds deliveries back; enabled lets them go."`
+		Held        string   `json:"held_deliveries,omitempty" enum:"send,drop" doc:"With the status enabled: send delivers what was held meanwhile, which is what happens unless you say drop; drop gives it up." example:"send"`
 		EndpointOptions
 	}
 }
@@ -122,6 +126,7 @@ type updateEndpointInput struct {
 func showEndpoint(e webhook.Endpoint) EndpointBody {
 	return EndpointBody{
 		ID: e.ID, URL: e.URL, EventTypes: e.EventTypes, Description: e.Description, Status: e.Status,
+		DisabledAt: utc(e.DisabledAt), DisabledReason: e.DisabledReason,
 		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(),
 		ShownOptions: showOptions(e.Options),
 	}
@@ -146,8 +151,8 @@ func (e *Edge) checkURL(url *string) error {
 }
 
 func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *createEndpointInput) (*createdEndpointOutput, error) {
-	options := in.Body.EndpointOptions.change()
-	if err := firstError(e.checkURL(&in.Body.URL), checkText("description", &in.Body.Description), options.Check()); err != nil {
+	options, err := in.Body.EndpointOptions.change(e.Clock.Now())
+	if err := firstError(err, e.checkURL(&in.Body.URL), checkText("description", &in.Body.Description), options.Check()); err != nil {
 		return nil, err
 	}
 	now := e.Clock.Now()
@@ -159,7 +164,7 @@ func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	if err := webhook.InsertEndpoint(ctx, tx, org, endpoint, secret, e.Box); err != nil {
 		return nil, err
 	}
-	endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, endpoint.ID, webhook.EndpointChange{Options: options}, now, e.Box)
+	endpoint, err = webhook.UpdateEndpoint(ctx, tx, org, endpoint.ID, webhook.EndpointChange{Options: options}, now, e.Box)
 	if err != nil {
 		return nil, err
 	}
@@ -192,15 +197,23 @@ func (e *Edge) getWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in 
 }
 
 func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *updateEndpointInput) (*endpointOutput, error) {
-	options := in.Body.EndpointOptions.change()
-	if err := firstError(e.checkURL(in.Body.URL), checkText("description", in.Body.Description), options.Check()); err != nil {
+	b := in.Body
+	enables := b.Status != nil && *b.Status == webhook.Enabled
+	if b.Held != "" && !enables {
+		return nil, fault.InvalidField("body.held_deliveries", "goes with the status enabled only: send both, or neither")
+	}
+	options, err := b.EndpointOptions.change(e.Clock.Now())
+	if err := firstError(err, e.checkURL(b.URL), checkText("description", b.Description), options.Check()); err != nil {
 		return nil, err
 	}
 	endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, in.ID, webhook.EndpointChange{
-		URL: in.Body.URL, EventTypes: in.Body.EventTypes, Description: in.Body.Description, Options: options,
+		URL: b.URL, EventTypes: b.EventTypes, Description: b.Description, Status: b.Status, DropHeld: b.Held == "drop", Options: options,
 	}, e.Clock.Now(), e.Box)
 	if err != nil {
 		return nil, err
+	}
+	if enables {
+		callOf(ctx).due = []id.WebhookEndpoint{endpoint.ID}
 	}
 	return &endpointOutput{Body: showEndpoint(endpoint)}, nil
 }

@@ -30,6 +30,9 @@ type Draft struct {
 	Type        string
 	Data        json.RawMessage
 	OrderingKey *string
+	// About is the endpoint that an operational event is about and that does not
+	// receive it; zero in all other events.
+	About id.WebhookEndpoint
 }
 
 // ErrNotFound answers for an event that is missing or another organization's.

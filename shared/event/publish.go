@@ -34,13 +34,17 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 		at := now.Add(time.Duration(i) * time.Microsecond)
 		eventID := id.New[id.Event](at)
 		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, CreatedAt: at, Payload: payload(eventID, d, at)}
+		candidate := webhook.Candidate{Type: d.Type, Data: d.Data}
 		for k, s := range subscriptions {
-			if webhook.Wants(s.EventTypes, d.Type) {
-				wanted[k] = true
-				deliveries = append(deliveries, webhook.NewDelivery{
-					EventID: eventID, EndpointID: s.ID, OrderingKey: d.OrderingKey, Seq: seqs[i],
-				})
+			if s.ID == d.About || !webhook.Wants(s.EventTypes, d.Type) || !candidate.Meets(s.Filter) {
+				continue
 			}
+			wanted[k] = true
+			delivery := webhook.NewDelivery{EventID: eventID, EndpointID: s.ID}
+			if s.Ordered {
+				delivery.OrderingKey, delivery.Seq = d.OrderingKey, seqs[i]
+			}
+			deliveries = append(deliveries, delivery)
 		}
 	}
 	var batch pgx.Batch
@@ -58,6 +62,16 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 		}
 	}
 	return events, due, nil
+}
+
+// PublishNotices publishes operational events of one organization.
+func PublishNotices(ctx context.Context, tx pg.Tx, org id.Org, notices []webhook.Notice, now time.Time) ([]id.WebhookEndpoint, error) {
+	drafts := make([]Draft, len(notices))
+	for i, n := range notices {
+		drafts[i] = Draft{Type: n.Type, Data: n.Data, About: n.About}
+	}
+	_, due, err := Publish(ctx, tx, org, drafts, now)
+	return due, err
 }
 
 func insert(batch *pgx.Batch, org id.Org, events []Event, seqs []*int64) {

@@ -4,6 +4,7 @@
 package id
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -84,6 +85,9 @@ func (i ID[N]) Time() time.Time {
 	copy(b[2:], i.UUID[:6])
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:]))).UTC()
 }
+
+// Before reports whether i sorts before other, as Postgres compares them.
+func (i ID[N]) Before(other ID[N]) bool { return bytes.Compare(i.UUID[:], other.UUID[:]) < 0 }
 
 // IsZero reports whether i identifies nothing.
 func (i ID[N]) IsZero() bool { return i.UUID == uuid.Nil }

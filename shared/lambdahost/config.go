@@ -50,6 +50,9 @@ type (
 	dispatcherEnv struct {
 		Concurrency int           `env:"DISPATCHER_CONCURRENCY" envDefault:"128"`
 		Idle        time.Duration `env:"DISPATCHER_IDLE" envDefault:"5s"`
+		// An endpoint that has only failed for this long and this often is disabled.
+		DisableAfter         time.Duration `env:"DISABLE_AFTER" envDefault:"120h"`
+		DisableAfterFailures int32         `env:"DISABLE_AFTER_FAILURES" envDefault:"20"`
 	}
 	migrateEnv struct {
 		URL          string `env:"DATABASE_URL,required,notEmpty"`

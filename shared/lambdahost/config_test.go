@@ -37,9 +37,9 @@ func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
 
 // What has a default may be absent; what is set must be readable.
 func TestDispatcherEnvironment(t *testing.T) {
-	unset(t, "DISPATCHER_CONCURRENCY", "DISPATCHER_IDLE")
+	unset(t, "DISPATCHER_CONCURRENCY", "DISPATCHER_IDLE", "DISABLE_AFTER", "DISABLE_AFTER_FAILURES")
 	var e dispatcherEnv
-	if err := read(&e); err != nil || e.Concurrency != 128 || e.Idle != 5*time.Second {
+	if err := read(&e); err != nil || e.Concurrency != 128 || e.Idle != 5*time.Second || e.DisableAfter != 120*time.Hour || e.DisableAfterFailures != 20 {
 		t.Errorf("defaults: %+v, %v", e, err)
 	}
 	t.Setenv("DISPATCHER_CONCURRENCY", "7")

@@ -11,6 +11,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/egress"
+	"portico/shared/event"
 	"portico/shared/jobs"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -36,6 +37,8 @@ func Dispatcher() {
 		DB:  openWorker(ctx, database, 4), // claim, record, renew, listen
 		Box: box, Due: waker.Due, Nudge: waker.Nudge, Clock: h.clock, Log: h.log,
 		Sender:      webhook.NewSender(policy, h.clock, webhook.MaxTimeout),
+		Disabling:   webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
+		Publish:     event.PublishNotices,
 		Concurrency: own.Concurrency, Idle: own.Idle,
 	}), h.log)
 }
@@ -59,7 +62,7 @@ func Maintenance() {
 	h := begin(ctx, &database)
 	db := openWorker(ctx, database, 1)
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
-		done, err := jobs.Maintain(ctx, db)
+		done, err := jobs.Maintain(ctx, db, h.log)
 		h.log.Info("maintained", "done", done)
 		return done, err
 	})

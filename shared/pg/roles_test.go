@@ -15,27 +15,32 @@ import (
 // on a partition: it would go around its parent's policies.
 var grants = map[string]map[string]string{
 	"portico_app": {
-		"clock":            "SELECT",
-		"dispatcher":       "SELECT",
-		"organization":     "INSERT SELECT",
-		"api_key":          "INSERT SELECT UPDATE",
-		"idempotency_key":  "INSERT SELECT UPDATE",
-		"webhook_endpoint": "INSERT SELECT UPDATE",
-		"webhook_secret":   "INSERT SELECT",
-		"ordering_key":     "INSERT SELECT UPDATE",
-		"event":            "INSERT SELECT",
-		"webhook_delivery": "INSERT SELECT",
-		"webhook_attempt":  "SELECT",
+		"clock":              "SELECT",
+		"dispatcher":         "SELECT",
+		"organization":       "INSERT SELECT",
+		"api_key":            "INSERT SELECT UPDATE",
+		"idempotency_key":    "INSERT SELECT UPDATE",
+		"webhook_endpoint":   "INSERT SELECT UPDATE",
+		"webhook_secret":     "INSERT SELECT",
+		"ordering_key":       "INSERT SELECT UPDATE",
+		"event":              "INSERT SELECT",
+		"webhook_delivery":   "INSERT SELECT",
+		"webhook_attempt":    "SELECT",
+		"webhook_lane":       "INSERT SELECT UPDATE",
+		"webhook_paused_key": "DELETE SELECT",
 	},
 	"portico_worker": {
-		"clock":            "SELECT",
-		"dispatcher":       "DELETE INSERT SELECT UPDATE",
-		"idempotency_key":  "DELETE SELECT",
-		"webhook_endpoint": "SELECT",
-		"webhook_secret":   "SELECT",
-		"event":            "SELECT",
-		"webhook_delivery": "SELECT UPDATE",
-		"webhook_attempt":  "INSERT SELECT",
+		"clock":              "SELECT",
+		"dispatcher":         "DELETE INSERT SELECT UPDATE",
+		"idempotency_key":    "DELETE SELECT",
+		"webhook_endpoint":   "SELECT",
+		"webhook_secret":     "SELECT",
+		"event":              "INSERT SELECT",
+		"ordering_key":       "SELECT",
+		"webhook_delivery":   "INSERT SELECT UPDATE",
+		"webhook_attempt":    "INSERT SELECT",
+		"webhook_lane":       "SELECT UPDATE",
+		"webhook_paused_key": "INSERT SELECT",
 	},
 }
 
@@ -73,7 +78,15 @@ func TestColumnGrants(t *testing.T) {
 		SELECT array_agg(format('%s: %s %s.%s', g.grantee::regrole, g.privilege_type, a.attrelid::regclass, a.attname) ORDER BY a.attrelid, a.attnum)
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) g
 		WHERE c.relnamespace = 'public'::regnamespace`)
-	want := []string{"portico_app: UPDATE webhook_secret.expires_at"}
+	want := []string{
+		"portico_worker: UPDATE webhook_endpoint.status",
+		"portico_worker: UPDATE webhook_endpoint.updated_at",
+		"portico_worker: UPDATE webhook_endpoint.disabled_at",
+		"portico_worker: UPDATE webhook_endpoint.disabled_reason",
+		"portico_app: UPDATE webhook_secret.expires_at",
+		"portico_worker: UPDATE ordering_key.last_seq",
+		"portico_app: UPDATE webhook_delivery.next_retry_at",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rights on columns (-listed +granted):\n%s", diff)
 	}
@@ -121,7 +134,7 @@ func TestRolesCannotEscape(t *testing.T) {
 	}
 	for role, only := range map[string][]string{
 		"portico_app":    {`SELECT make_partitions()`, `SET ROLE portico_worker`},
-		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT * FROM organization`, `INSERT INTO event VALUES (NULL)`},
+		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT * FROM organization`, `INSERT INTO webhook_secret VALUES (NULL)`},
 	} {
 		conn, err := pgx.Connect(ctx, w.URL(role))
 		if err != nil {

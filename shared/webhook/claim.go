@@ -11,19 +11,24 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
-	"portico/shared/secret"
 )
 
 // Claim is a delivery leased to one dispatcher: nobody else sends it until the
 // lease ends, and nothing is written about it under another lease.
 type Claim struct {
 	Org        id.Org
+	ID         id.Delivery
 	EventID    id.Event
 	EndpointID id.WebhookEndpoint
 	Attempts   int16 // tries made before this one
 	Due        time.Time
 	Lease      uuid.UUID
+	// OrderingKey is nil unless the endpoint was ordered at the publish.
+	OrderingKey *string
+	// Probe marks the one delivery that tries out an endpoint whose breaker is open.
+	Probe bool
 
+	Type     string // the event's
 	Payload  []byte // shared by all deliveries of an event: never written to
 	Endpoint *Target
 }
@@ -35,43 +40,34 @@ type Target struct {
 	Timeout  time.Duration
 	Headers  map[string]string // the customer's own
 	Scheme   string
-	Secrets  []string           // newest first
-	Key      ed25519.PrivateKey // nil unless the scheme was once StandardAsymmetric
+	Secrets  []string             // newest first
+	Keys     []ed25519.PrivateKey // newest first; none unless the scheme was once StandardAsymmetric
+	// Troubled: tries have failed since the last success.
+	Troubled bool
+	// Pauses: an ordering key waits behind a delivery that failed for good.
+	Pauses bool
+	// DroppedBefore: older events are given up without a try.
+	DroppedBefore id.Event
+	Certificate   *ClientCertificate // nil: none
 }
 
 // claimDue leases due deliveries of the endpoints whose turn it is until now +
 // lease, the oldest of each first. A row that another dispatcher is claiming at
-// the same moment is skipped, not awaited.
+// the same moment is skipped, not awaited. Limits and breakers are part of the
+// claim: what they forbid is never leased.
 func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Duration) ([]Claim, error) {
 	token := uuid.New()
 	orgs, endpoints, rooms := make([]id.Org, len(turns)), make([]id.WebhookEndpoint, len(turns)), make([]int32, len(turns))
 	for i, t := range turns {
 		orgs[i], endpoints[i], rooms[i] = t.org, t.endpoint, int32(t.room)
 	}
-	rows, err := db.Query(ctx, `
-		WITH due AS MATERIALIZED (
-			SELECT d.* FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
-			CROSS JOIN LATERAL (
-				SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at
-				FROM webhook_delivery w
-				WHERE w.org_id = t.org_id AND w.endpoint_id = t.endpoint_id
-					AND w.status = 'pending' AND w.next_retry_at <= (SELECT portico_now())
-				ORDER BY w.next_retry_at
-				LIMIT t.room
-				FOR UPDATE SKIP LOCKED
-			) d
-		)
-		UPDATE webhook_delivery d SET lease = $4, next_retry_at = portico_now() + $5
-		FROM due
-		WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
-		RETURNING d.org_id, d.event_id, d.endpoint_id, d.attempts, due.next_retry_at`,
-		orgs, endpoints, rooms, token, lease)
+	rows, err := db.Query(ctx, claimSQL, orgs, endpoints, rooms, token, lease)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.claimDue: %w", err)
 	}
 	claims, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Claim, error) {
 		c := Claim{Lease: token}
-		err := row.Scan(&c.Org, &c.EventID, &c.EndpointID, &c.Attempts, &c.Due)
+		err := row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.OrderingKey, &c.Due, &c.Probe)
 		return c, err
 	})
 	if err != nil {
@@ -80,124 +76,112 @@ func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Durat
 	return claims, nil
 }
 
-// findDue returns the endpoints that have something due. It steps through the
-// index from one endpoint with pending deliveries to the next, so its cost is
-// theirs in number, however long their backlogs are.
+// claimSQL: turn is what each endpoint may have now, due is what it takes,
+// spent is what that does to its lane. Only the lanes of limited and of failing
+// endpoints are locked and written, so that two dispatchers together keep the
+// limit and send one probe; one that another has locked is left to it.
+//
+// The limit is the generic cell rate algorithm with a tolerance of 0.1 s or one
+// delivery: no second sees more than the limit and a tenth.
+const claimSQL = `
+	WITH wanted AS MATERIALIZED (
+		SELECT t.*, e.rate_limit, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
+		FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
+		JOIN webhook_endpoint e ON e.org_id = t.org_id AND e.id = t.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
+		JOIN webhook_lane l ON l.org_id = t.org_id AND l.endpoint_id = t.endpoint_id
+	), gate AS MATERIALIZED (
+		SELECT w.org_id, w.endpoint_id, w.room, w.rate_limit, l.open_until IS NOT NULL AS probe,
+			greatest(l.next_slot, portico_now()) AS slot
+		FROM wanted w JOIN webhook_lane l ON l.org_id = w.org_id AND l.endpoint_id = w.endpoint_id
+		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= portico_now())
+		FOR UPDATE OF l SKIP LOCKED
+	), turn AS (
+		SELECT org_id, endpoint_id, room, false AS probe FROM wanted WHERE NOT restricted
+		UNION ALL
+		SELECT org_id, endpoint_id, CASE WHEN probe THEN 1 ELSE room END,  probe FROM gate WHERE rate_limit IS NULL
+		UNION ALL
+		SELECT org_id, endpoint_id, least(CASE WHEN probe THEN 1 ELSE room END,
+			floor(extract(epoch FROM portico_now() - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer), probe
+		FROM gate WHERE rate_limit IS NOT NULL
+	), due AS MATERIALIZED (
+		SELECT d.*, t.probe FROM turn t
+		CROSS JOIN LATERAL (
+			SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at
+			FROM webhook_delivery w
+			WHERE w.org_id = t.org_id AND w.endpoint_id = t.endpoint_id
+				AND w.status = 'pending' AND w.next_retry_at <= (SELECT portico_now())
+			ORDER BY w.next_retry_at
+			LIMIT greatest(t.room, 0)
+			FOR UPDATE SKIP LOCKED
+		) d
+	), spent AS (
+		UPDATE webhook_lane l SET
+			next_slot = g.slot + n.claimed * interval '1 second' / g.rate_limit,
+			open_until = CASE WHEN g.probe THEN portico_now() + $5 END
+		FROM gate g JOIN (SELECT org_id, endpoint_id, count(*) AS claimed FROM due GROUP BY org_id, endpoint_id) n
+			ON n.org_id = g.org_id AND n.endpoint_id = g.endpoint_id
+		WHERE l.org_id = g.org_id AND l.endpoint_id = g.endpoint_id
+	)
+	UPDATE webhook_delivery d SET lease = $4, next_retry_at = portico_now() + $5
+	FROM due
+	WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
+	RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at, due.probe`
+
+// laneSQL selects who has pending deliveries and when the next of them may be
+// claimed. It steps through the index from one endpoint to the next, so its
+// cost is theirs in number, however long their backlogs are.
+const laneSQL = `
+	WITH RECURSIVE pending AS (
+		(SELECT org_id, endpoint_id FROM webhook_delivery WHERE status = 'pending'
+		ORDER BY org_id, endpoint_id LIMIT 1)
+		UNION ALL
+		SELECT n.org_id, n.endpoint_id FROM pending p CROSS JOIN LATERAL (
+			SELECT d.org_id, d.endpoint_id FROM webhook_delivery d
+			WHERE d.status = 'pending' AND (d.org_id, d.endpoint_id) > (p.org_id, p.endpoint_id)
+			ORDER BY d.org_id, d.endpoint_id LIMIT 1
+		) n
+	), lane AS (
+		SELECT p.org_id, p.endpoint_id, greatest(d.next_retry_at, l.open_until, l.next_slot) AS at
+		FROM pending p
+		JOIN webhook_lane l ON l.org_id = p.org_id AND l.endpoint_id = p.endpoint_id
+		JOIN webhook_endpoint e ON e.org_id = p.org_id AND e.id = p.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
+		CROSS JOIN LATERAL (
+			SELECT next_retry_at FROM webhook_delivery d
+			WHERE d.org_id = p.org_id AND d.endpoint_id = p.endpoint_id AND d.status = 'pending'
+			ORDER BY next_retry_at LIMIT 1
+		) d
+	) `
+
+// findDue returns the endpoints that have something due.
 func findDue(ctx context.Context, db *pg.Worker) ([]endpointKey, error) {
-	rows, err := db.Query(ctx, `
-		WITH RECURSIVE lane AS (
-			(SELECT org_id, endpoint_id FROM webhook_delivery WHERE status = 'pending'
-			ORDER BY org_id, endpoint_id LIMIT 1)
-			UNION ALL
-			SELECT n.org_id, n.endpoint_id FROM lane l CROSS JOIN LATERAL (
-				SELECT d.org_id, d.endpoint_id FROM webhook_delivery d
-				WHERE d.status = 'pending' AND (d.org_id, d.endpoint_id) > (l.org_id, l.endpoint_id)
-				ORDER BY d.org_id, d.endpoint_id LIMIT 1
-			) n
-		)
-		SELECT l.org_id, l.endpoint_id FROM lane l WHERE EXISTS (
-			SELECT FROM webhook_delivery d
-			WHERE d.org_id = l.org_id AND d.endpoint_id = l.endpoint_id
-				AND d.status = 'pending' AND d.next_retry_at <= (SELECT portico_now()))`)
+	rows, err := db.Query(ctx, laneSQL+`SELECT org_id, endpoint_id FROM lane WHERE at <= portico_now()`)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.findDue: %w", err)
 	}
-	var keys []endpointKey
-	var k endpointKey
-	if _, err = pgx.ForEachRow(rows, []any{&k.org, &k.endpoint}, func() error { keys = append(keys, k); return nil }); err != nil {
-		return nil, fmt.Errorf("webhook.findDue: %w", err)
+	return collectKeys("findDue", rows)
+}
+
+// next is when the earliest pending delivery may be claimed.
+type next struct {
+	at  time.Time     // zero: none is pending
+	due bool          // by the database's clock
+	age time.Duration // since it was due; negative: until it is
+}
+
+func nextDue(ctx context.Context, db *pg.Worker) (next, error) {
+	var at *time.Time
+	var now time.Time
+	err := db.QueryRow(ctx, laneSQL+`SELECT min(at), portico_now() FROM lane WHERE at < 'infinity'`).Scan(&at, &now)
+	if err != nil {
+		return next{}, fmt.Errorf("webhook.nextDue: %w", err)
 	}
-	return keys, nil
+	if at == nil {
+		return next{}, nil
+	}
+	return next{at: *at, due: !at.After(now), age: now.Sub(*at)}, nil
 }
 
 type endpointKey struct {
 	org      id.Org
 	endpoint id.WebhookEndpoint
-}
-
-type eventKey struct {
-	org   id.Org
-	event id.Event
-}
-
-// load fills in payloads and targets, each read once however many deliveries
-// share it, in one round trip.
-func load(ctx context.Context, db *pg.Worker, box *secret.Box, claims []Claim) error {
-	targets, payloads := map[endpointKey]*Target{}, map[eventKey][]byte{}
-	var batch pgx.Batch
-	queueTargets(&batch, box, claims, targets)
-	queuePayloads(&batch, claims, payloads)
-	if err := db.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("webhook.load: %w", err)
-	}
-	for i := range claims {
-		c := &claims[i]
-		c.Endpoint = targets[endpointKey{c.Org, c.EndpointID}]
-		c.Payload = payloads[eventKey{c.Org, c.EventID}]
-	}
-	return nil
-}
-
-func queueTargets(batch *pgx.Batch, box *secret.Box, claims []Claim, into map[endpointKey]*Target) {
-	var orgs []id.Org
-	var endpoints []id.WebhookEndpoint
-	seen := map[endpointKey]bool{}
-	for _, c := range claims {
-		if k := (endpointKey{c.Org, c.EndpointID}); !seen[k] {
-			seen[k] = true
-			orgs, endpoints = append(orgs, c.Org), append(endpoints, c.EndpointID)
-		}
-	}
-	batch.Queue(`
-		SELECT e.org_id, e.id, e.url, e.retry_policy, e.retry_schedule, e.timeout_seconds, e.sealed_headers,
-			e.signature_scheme, e.sealed_key, s.id AS secret_id, s.sealed AS sealed_secret
-		FROM unnest($1::uuid[], $2::uuid[]) AS k (org_id, id)
-		JOIN webhook_endpoint e ON e.org_id = k.org_id AND e.id = k.id AND e.deleted_at IS NULL
-		JOIN webhook_secret s ON s.org_id = e.org_id AND s.endpoint_id = e.id
-			AND (s.expires_at IS NULL OR s.expires_at > portico_now())
-		ORDER BY s.id DESC`, orgs, endpoints).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			row, err := pgx.RowToStructByName[targetRow](rows)
-			if err != nil {
-				return err
-			}
-			k := endpointKey{row.OrgID, row.ID}
-			if into[k] == nil {
-				if into[k], err = row.target(box); err != nil {
-					return err
-				}
-			}
-			plain, err := box.Open(row.SealedSecret, secretContext(row.OrgID, row.SecretID))
-			if err != nil {
-				return fmt.Errorf("webhook_secret %s: %w", row.SecretID, err)
-			}
-			into[k].Secrets = append(into[k].Secrets, string(plain))
-		}
-		return rows.Err()
-	})
-}
-
-func queuePayloads(batch *pgx.Batch, claims []Claim, into map[eventKey][]byte) {
-	var orgs []id.Org
-	var events []id.Event
-	for _, c := range claims {
-		if k := (eventKey{c.Org, c.EventID}); into[k] == nil {
-			into[k] = []byte{}
-			orgs, events = append(orgs, c.Org), append(events, c.EventID)
-		}
-	}
-	batch.Queue(`
-		SELECT e.org_id, e.id, e.payload
-		FROM unnest($1::uuid[], $2::uuid[]) AS k (org_id, id)
-		JOIN event e ON e.org_id = k.org_id AND e.id = k.id`, orgs, events).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var k eventKey
-			var payload []byte
-			if err := rows.Scan(&k.org, &k.event, &payload); err != nil {
-				return err
-			}
-			into[k] = payload
-		}
-		return rows.Err()
-	})
 }

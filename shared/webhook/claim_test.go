@@ -180,7 +180,8 @@ func TestAwakeDispatcherIsTold(t *testing.T) {
 func TestSeqFollowsCommits(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	e.endpoint("https://example.com/", "*")
+	endpoint, _ := e.endpoint("https://example.com/", "*")
+	e.setOptions(endpoint, webhook.OptionsChange{Ordered: new(true)})
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {

@@ -27,6 +27,7 @@ type Result struct {
 	Body       []byte // the first bytes of the response
 	// Tried is false when nothing was sent: no attempt is logged or counted.
 	Tried bool
+	Hint
 }
 
 // completion is a column per field, as unnest takes them.
@@ -48,7 +49,7 @@ type completion struct {
 // complete records results in one statement: state, next try and attempt log
 // together or not at all. It returns how many were discarded because their
 // lease is no longer the delivery's.
-func complete(ctx context.Context, db *pg.Worker, results []Result) (lost int, err error) {
+func complete(ctx context.Context, db pg.Querier, results []Result) (lost int, err error) {
 	// Two dispatchers lock rows in the same order, so they cannot deadlock.
 	slices.SortFunc(results, func(a, b Result) int {
 		if c := bytes.Compare(a.EventID.UUID[:], b.EventID.UUID[:]); c != 0 {

@@ -12,20 +12,58 @@ import (
 	"portico/shared/pg"
 )
 
-const deliveryColumns = `id, event_id, endpoint_id, status, attempts, next_retry_at, completed_at`
+// deliverySQL selects deliveries as customers see them. Disabling or deleting an
+// endpoint and dropping what was held for it touch no delivery: they decide here
+// what is shown, and when it is claimed what becomes of it.
+const deliverySQL = `
+	SELECT id, event_id, endpoint_id, status, attempts, completed_at,
+		CASE WHEN status = 'pending' AND next_retry_at < 'infinity' THEN next_retry_at END AS next_retry_at
+	FROM (
+		SELECT d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.completed_at, d.next_retry_at,
+			CASE WHEN d.status <> 'pending' THEN d.status
+				WHEN e.deleted_at IS NOT NULL OR d.event_id < e.dropped_before THEN 'failed'
+				WHEN e.status = 'disabled' THEN 'held'
+				ELSE d.status END AS status
+		FROM webhook_delivery d JOIN webhook_endpoint e ON e.org_id = d.org_id AND e.id = d.endpoint_id
+	) delivery `
 
 // NewDelivery is a delivery to be enqueued with its event.
 type NewDelivery struct {
-	EventID     id.Event
-	EndpointID  id.WebhookEndpoint
+	EventID    id.Event
+	EndpointID id.WebhookEndpoint
+	// OrderingKey and Seq are nil unless the endpoint is ordered.
 	OrderingKey *string
 	Seq         *int64
 }
 
-// Enqueue adds the statement that writes deliveries, due at once, to the
-// publish transaction's batch. The caller has lowered the due time.
+// Enqueue adds the statements that write deliveries to the publish
+// transaction's batch: due at once, but for those that wait behind others of
+// their ordering key. The caller has lowered the due time and locked the keys.
 func Enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery) {
+	var free, ordered []NewDelivery
+	for _, d := range deliveries {
+		if d.OrderingKey == nil {
+			free = append(free, d)
+		} else {
+			ordered = append(ordered, d)
+		}
+	}
+	enqueue(batch, org, free, `portico_now()`)
+	enqueue(batch, org, ordered, `
+		CASE WHEN row_number() OVER (PARTITION BY d.endpoint_id, d.ordering_key ORDER BY d.seq) > 1
+			OR EXISTS (SELECT FROM webhook_delivery w WHERE w.org_id = $1 AND w.endpoint_id = d.endpoint_id
+				AND w.ordering_key = d.ordering_key AND w.status = 'pending')
+			OR EXISTS (SELECT FROM webhook_paused_key p WHERE p.org_id = $1 AND p.endpoint_id = d.endpoint_id
+				AND p.ordering_key = d.ordering_key)
+		THEN 'infinity' ELSE portico_now() END`)
+}
+
+// enqueue adds the statement for deliveries whose first try is at an SQL time.
+func enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery, at string) {
 	n := len(deliveries)
+	if n == 0 {
+		return
+	}
 	ids, events, endpoints := make([]id.Delivery, n), make([]id.Event, n), make([]id.WebhookEndpoint, n)
 	keys, seqs := make([]*string, n), make([]*int64, n)
 	for i, d := range deliveries {
@@ -35,8 +73,9 @@ func Enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery) {
 	}
 	batch.Queue(`
 		INSERT INTO webhook_delivery (org_id, id, event_id, endpoint_id, ordering_key, seq, next_retry_at)
-		SELECT $1, d.*, portico_now()
-		FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[]) AS d`,
+		SELECT $1, d.*, `+at+`
+		FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[])
+			AS d (id, event_id, endpoint_id, ordering_key, seq)`,
 		org, ids, events, endpoints, keys, seqs)
 }
 
@@ -45,8 +84,7 @@ func Enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery) {
 // one partition.
 func GetDelivery(ctx context.Context, tx pg.Tx, org id.Org, delivery id.Delivery) (Delivery, error) {
 	lo, hi := delivery.Bounds()
-	rows, err := tx.Query(ctx, `
-		SELECT `+deliveryColumns+` FROM webhook_delivery
+	rows, err := tx.Query(ctx, deliverySQL+`
 		WHERE org_id = $1 AND event_id BETWEEN $2 AND $3 AND id = $4`, org, lo, hi, delivery)
 	if err != nil {
 		return Delivery{}, fmt.Errorf("webhook.GetDelivery: %w", err)
@@ -95,7 +133,7 @@ func ListDeliveries(ctx context.Context, tx pg.Tx, org id.Org, f DeliveryFilter,
 		add(`(event_id, endpoint_id) < ($%d, $%d)`, f.AfterEvent, f.AfterEndpoint)
 	}
 	args = append(args, limit)
-	rows, err := tx.Query(ctx, `SELECT `+deliveryColumns+` FROM webhook_delivery WHERE `+where+
+	rows, err := tx.Query(ctx, deliverySQL+`WHERE `+where+
 		fmt.Sprintf(` ORDER BY event_id DESC, endpoint_id DESC LIMIT $%d`, len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.ListDeliveries: %w", err)

@@ -136,18 +136,11 @@ func (r *run) look(ctx context.Context) error {
 
 // send makes one try and puts a failed one on its endpoint's schedule.
 func (r *run) send(ctx context.Context, c Claim) Result {
-	if c.Endpoint == nil || len(c.Payload) == 0 {
-		// Deleted since the publish: given up without a try.
+	if c.Endpoint == nil || len(c.Payload) == 0 || c.EventID.Before(c.Endpoint.DroppedBefore) {
+		// Deleted since the publish, or dropped: given up without a try.
 		return Result{Claim: c, Status: Failed}
 	}
-	result := r.Sender.Send(ctx, c)
-	if result.Status == Pending && result.Tried {
-		wait, more := c.Endpoint.Schedule.Next(int(c.Attempts)+1, r.Random())
-		if result.Wait = wait; !more {
-			result.Status = Failed
-		}
-	}
-	return result
+	return reschedule(r.Sender.Send(ctx, c), r.Random())
 }
 
 // finish hands a result to record. The place is free only then, so results

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"portico/shared/clock"
+	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/queue"
@@ -41,6 +42,11 @@ type Dispatcher struct {
 	Sender *Sender
 	Clock  *clock.Clock
 	Log    *observe.Log
+	// Disabling is when an endpoint that only fails is disabled.
+	Disabling Disabling
+	// Publish publishes operational events of one organization in the transaction
+	// that causes them, and returns the endpoints that have something due by it.
+	Publish func(ctx context.Context, tx pg.Tx, org id.Org, notices []Notice, now time.Time) ([]id.WebhookEndpoint, error)
 	// Concurrency is how many requests are in flight at most.
 	Concurrency int
 	// Idle is how long to stay awake without work.

@@ -11,7 +11,6 @@ import (
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"portico/shared/egress"
-	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
@@ -248,9 +247,7 @@ func TestDeletedEndpoint(t *testing.T) {
 	rec := newReceiver(t, nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.publish(`1`)
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
-		return webhook.DeleteEndpoint(context.Background(), tx, e.org, endpoint, e.Clock.Now())
-	}))
+	e.deleteEndpoint(endpoint)
 	e.dispatch()
 	d := e.deliveries(webhook.DeliveryFilter{})[0]
 	if d.Status != webhook.Failed || d.Attempts != 0 || len(rec.all()) != 0 {

@@ -22,15 +22,25 @@ type Endpoint struct {
 	EventTypes  []string
 	Description string
 	Status      string
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	// DisabledAt and DisabledReason are nil while the endpoint is enabled.
+	DisabledAt     *time.Time
+	DisabledReason *string
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
 	Options
 }
 
-// Endpoint states.
+// Endpoint states. While an endpoint is disabled its deliveries are held.
 const (
 	Enabled  = "enabled"
 	Disabled = "disabled"
+)
+
+// Why an endpoint is disabled.
+const (
+	DisabledRequested = "requested" // by the customer
+	DisabledGone      = "gone"      // it answered 410
+	DisabledFailing   = "failing"   // for longer and more often than Disabling allows
 )
 
 // MaxEndpoints bounds an organization's endpoints, and with it the fan-out of
@@ -41,11 +51,6 @@ const MaxEndpoints = 1000
 // another organization's.
 var ErrEndpointNotFound = fault.New(fault.NotFound, "webhook_endpoint_not_found",
 	"There is no webhook endpoint with this id. List yours with GET /v1/webhook-endpoints.")
-
-// ErrKeyPairNotRotated answers the rotation of a secret that does not sign: to
-// accept it would let a customer believe that a leaked key is out of use.
-var ErrKeyPairNotRotated = fault.New(fault.Conflict, "key_pair_not_rotated",
-	"This webhook endpoint signs with an ed25519 key pair, which cannot be rotated. Create a new endpoint for a new pair, or change signature_scheme first.")
 
 // ErrTooManyEndpoints answers the creation of one endpoint more than MaxEndpoints.
 var ErrTooManyEndpoints = fault.New(fault.Conflict, "too_many_webhook_endpoints",
@@ -65,8 +70,12 @@ func ValidType(s string) bool { return len(s) <= 128 && typeForm.MatchString(s) 
 
 // Wants reports whether an endpoint subscribed to these types receives
 // eventType: by its exact name, by `*`, or by a prefix such as `invoice.*`.
+// Operational events are not among those that `*` stands for.
 func Wants(eventTypes []string, eventType string) bool {
 	return slices.ContainsFunc(eventTypes, func(t string) bool {
+		if t == "*" {
+			return !IsOperational(eventType)
+		}
 		if prefix, ok := strings.CutSuffix(t, "*"); ok {
 			return strings.HasPrefix(eventType, prefix)
 		}

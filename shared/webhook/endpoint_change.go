@@ -13,18 +13,27 @@ type EndpointChange struct {
 	URL         *string
 	EventTypes  []string
 	Description *string
-	Options     OptionsChange
+	// Status enables or disables. Enabling sends what was held, or drops it.
+	Status   *string
+	DropHeld bool
+	Options  OptionsChange
 }
 
 // OptionsChange names the options to change; nil leaves one as it is, and an
 // empty value removes what it held.
 type OptionsChange struct {
-	RetryPolicy     *string
-	RetrySchedule   []int32
-	TimeoutSeconds  *int16
-	CustomHeaders   map[string]string
-	Metadata        map[string]string
-	SignatureScheme *string
+	// ClientCertificate is made by ParseClientCertificate; the zero one removes it.
+	ClientCertificate *ClientCertificate
+	RetryPolicy       *string
+	RetrySchedule     []int32
+	TimeoutSeconds    *int16
+	CustomHeaders     map[string]string
+	Metadata          map[string]string
+	SignatureScheme   *string
+	RateLimit         *int32 // 0 removes it
+	Ordered           *bool
+	ExhaustionPolicy  *string
+	Filter            *string
 }
 
 // assignments collects what an UPDATE sets: the columns that a change names.
@@ -39,6 +48,9 @@ func (a *assignments) add(assignment string, value any) {
 	a.columns = append(a.columns, fmt.Sprintf(assignment, len(a.args)))
 }
 
+// set appends an assignment without argument.
+func (a *assignments) set(assignment string) { a.columns = append(a.columns, assignment) }
+
 func (a *assignments) list() string { return strings.Join(a.columns, ", ") }
 
 func (c EndpointChange) assign(a *assignments) {
@@ -51,6 +63,25 @@ func (c EndpointChange) assign(a *assignments) {
 	if c.Description != nil {
 		a.add("description = $%d", *c.Description)
 	}
+	if c.Status != nil {
+		c.assignStatus(a)
+	}
+}
+
+// assignStatus leaves an endpoint that has the status already as it is, with
+// its reason. Expressions see the row as it was.
+func (c EndpointChange) assignStatus(a *assignments) {
+	if *c.Status == Disabled {
+		a.set("disabled_at = coalesce(disabled_at, portico_now())")
+		a.set("disabled_reason = coalesce(disabled_reason, 'requested')")
+	} else {
+		a.set("disabled_at = NULL")
+		a.set("disabled_reason = NULL")
+		if c.DropHeld {
+			a.set("dropped_before = CASE WHEN status = 'disabled' THEN uuid_floor(portico_now()) ELSE dropped_before END")
+		}
+	}
+	a.add("status = $%d", *c.Status)
 }
 
 func (c OptionsChange) assign(a *assignments, box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) {
@@ -69,8 +100,23 @@ func (c OptionsChange) assign(a *assignments, box *secret.Box, org id.Org, endpo
 	if c.Metadata != nil {
 		a.add("metadata = $%d", c.Metadata)
 	}
+	if c.RateLimit != nil {
+		a.add("rate_limit = nullif($%d::integer, 0)", *c.RateLimit)
+	}
+	if c.Ordered != nil {
+		a.add("ordered = $%d", *c.Ordered)
+	}
+	if c.ExhaustionPolicy != nil {
+		a.add("exhaustion_policy = $%d", *c.ExhaustionPolicy)
+	}
+	if c.Filter != nil {
+		a.add("filter = $%d", *c.Filter)
+	}
 	if c.SignatureScheme != nil {
 		c.assignScheme(a, box, org, endpoint)
+	}
+	if c.ClientCertificate != nil {
+		c.ClientCertificate.assign(a, box, org, endpoint)
 	}
 }
 

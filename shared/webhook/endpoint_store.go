@@ -13,17 +13,23 @@ import (
 	"portico/shared/secret"
 )
 
-const endpointColumns = `id, url, event_types, description, status, created_at, updated_at, retry_policy, retry_schedule,
-	timeout_seconds, header_names, metadata, signature_scheme, public_key`
+const endpointColumns = `id, url, event_types, description, status, disabled_at, disabled_reason, created_at, updated_at, retry_policy, retry_schedule,
+	timeout_seconds, header_names, metadata, signature_scheme, public_key, client_certificate,
+	CASE WHEN old_key_expires_at > portico_now() THEN old_public_key END AS old_public_key,
+	rate_limit, ordered, exhaustion_policy, filter`
 
 // InsertEndpoint writes a new endpoint with its signing secret, sealed. Its
 // options are the defaults; UpdateEndpoint sets others.
 func InsertEndpoint(ctx context.Context, tx pg.Tx, org id.Org, e Endpoint, plain string, box *secret.Box) error {
 	tag, err := tx.Exec(ctx, `
-		INSERT INTO webhook_endpoint (org_id, id, url, event_types, description, status, created_at, updated_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $7
-		WHERE (SELECT count(*) FROM webhook_endpoint WHERE org_id = $1 AND deleted_at IS NULL) < $8`,
-		org, e.ID, e.URL, e.EventTypes, e.Description, e.Status, e.CreatedAt, MaxEndpoints)
+		WITH made AS (
+			INSERT INTO webhook_endpoint (org_id, id, url, event_types, description, created_at, updated_at)
+			SELECT $1, $2, $3, $4, $5, $6, $6
+			WHERE (SELECT count(*) FROM webhook_endpoint WHERE org_id = $1 AND deleted_at IS NULL) < $7
+			RETURNING org_id, id
+		)
+		INSERT INTO webhook_lane (org_id, endpoint_id) SELECT org_id, id FROM made`,
+		org, e.ID, e.URL, e.EventTypes, e.Description, e.CreatedAt, MaxEndpoints)
 	if err != nil {
 		return fmt.Errorf("webhook.InsertEndpoint: %w", err)
 	}
@@ -60,6 +66,12 @@ func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, after id.WebhookEn
 
 // UpdateEndpoint changes the organization's endpoint and returns it.
 func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time, box *secret.Box) (Endpoint, error) {
+	if c.Status != nil && *c.Status == Enabled {
+		// Before the endpoint's row, as the dispatcher locks them.
+		if err := resetLane(ctx, tx, org, endpoint); err != nil {
+			return Endpoint{}, err
+		}
+	}
 	a := assignments{args: []any{org, endpoint}}
 	a.add("updated_at = $%d", now)
 	c.assign(&a)
@@ -104,13 +116,16 @@ func oneEndpoint(caller string, rows pgx.Rows, err error) (Endpoint, error) {
 type Subscription struct {
 	ID         id.WebhookEndpoint
 	EventTypes []string
+	Ordered    bool
+	Filter     string
 }
 
-// Subscriptions returns the organization's endpoints that take events.
+// Subscriptions returns the organization's endpoints. A disabled one takes
+// events too: they are held for it.
 func Subscriptions(ctx context.Context, tx pg.Tx, org id.Org) ([]Subscription, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, event_types FROM webhook_endpoint
-		WHERE org_id = $1 AND deleted_at IS NULL AND status = 'enabled'`, org)
+		SELECT id, event_types, ordered, filter FROM webhook_endpoint
+		WHERE org_id = $1 AND deleted_at IS NULL`, org)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
 	}

@@ -142,6 +142,7 @@ func (e *engine) dispatcher() *webhook.Dispatcher {
 		DB: e.Worker, Box: e.box, Due: e.due, Nudge: e.sender, Clock: e.Clock,
 		Log: observe.NewLog(e.lines, "test"), Sender: e.localSender(2 * time.Second),
 		Concurrency: 64, Idle: 50 * time.Millisecond,
+		Disabling: webhook.Disabling{After: 120 * time.Hour, Failures: 20}, Publish: event.PublishNotices,
 		Random: func() float64 { return 0 },
 	}
 }

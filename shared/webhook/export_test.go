@@ -2,6 +2,9 @@ package webhook
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
 	"time"
 
 	"portico/shared/pg"
@@ -14,6 +17,11 @@ var (
 	StayAwake = stayAwake
 	GiveUpRow = giveUpRow
 	NextDue   = nextDue
+
+	WaitFor         = waitFor
+	ParseRetryAfter = parseRetryAfter
+	IsExhausted     = isExhausted
+	IsUnreachable   = isUnreachable
 )
 
 const LeaseFor = leaseFor
@@ -33,4 +41,27 @@ func ClaimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration
 	l := newLanes(2 * limit)
 	l.add(keys...)
 	return claimDue(ctx, db, l.pick(limit), lease)
+}
+
+const MaxPresenters = maxPresenters
+
+// Trust makes a sender trust the servers of a test's authority.
+func Trust(s *Sender, roots *x509.CertPool) {
+	if s.transport.TLSClientConfig == nil {
+		s.transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+}
+
+// PresentersOf counts the transports that a sender keeps for client certificates.
+func PresentersOf(s *Sender) int { return len(s.presenters.kept) }
+
+// Reach is reach with the means of its tests.
+type Reach struct{ reach }
+
+func (r *Reach) Reached()                { r.reached() }
+func (r *Reach) Failed(host string) bool { return r.failed(context.Background(), host) }
+
+// Dial replaces how a sender connects.
+func Dial(s *Sender, dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	s.transport.DialContext = dial
 }

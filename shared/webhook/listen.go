@@ -32,14 +32,18 @@ func (r *run) listenOnce(ctx context.Context) error {
 			return err
 		}
 		keys, ok := decodeNews(notification.Payload)
-		if ok {
-			r.lanes.add(keys...)
-		} else {
+		if !ok {
 			r.lookNow.Store(true)
 		}
-		select {
-		case r.told <- struct{}{}:
-		default: // told already
-		}
+		r.tell(keys...)
+	}
+}
+
+// tell lets the dispatcher claim for endpoints that have something due.
+func (r *run) tell(endpoints ...endpointKey) {
+	r.lanes.add(endpoints...)
+	select {
+	case r.told <- struct{}{}:
+	default: // told already
 	}
 }

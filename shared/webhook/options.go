@@ -22,6 +22,15 @@ type Options struct {
 	Metadata        map[string]string
 	SignatureScheme string
 	PublicKey       ed25519.PublicKey // nil until the scheme was once StandardAsymmetric
+	OldPublicKey    ed25519.PublicKey // verifies too in the overlap of a rotation; nil outside one
+	RateLimit       *int32            // deliveries per second; nil: no limit
+	// Ordered: deliveries with the same ordering key go one after another.
+	Ordered          bool
+	ExhaustionPolicy string
+	// ClientCertificate is its chain, DER, the leaf first; nil: none.
+	ClientCertificate []byte
+	// Filter is an expression that holds for the events to deliver; "": all.
+	Filter string
 }
 
 // Retry policies.
@@ -30,6 +39,12 @@ const (
 	RetryFast       = "fast"
 	RetryBestEffort = "best_effort"
 	RetryCustom     = "custom"
+)
+
+// What becomes of an ordering key whose head has failed for good.
+const (
+	ExhaustionPause = "pause" // those behind it wait until the key is resumed
+	ExhaustionSkip  = "skip"  // the next one goes
 )
 
 // scheduleOf returns the waits that a policy stands for.
@@ -58,7 +73,7 @@ const (
 )
 
 // Check returns the fault of the first option that cannot be accepted. It never
-// repeats a value: it may be secret.
+// repeats a value, which may be secret; only of a filter it says what is wrong.
 func (c OptionsChange) Check() error {
 	if err := c.checkRetries(); err != nil {
 		return err
@@ -66,7 +81,10 @@ func (c OptionsChange) Check() error {
 	if err := c.checkHeaders(); err != nil {
 		return err
 	}
-	return c.checkMetadata()
+	if err := c.checkMetadata(); err != nil {
+		return err
+	}
+	return c.checkFilter()
 }
 
 func (c OptionsChange) checkRetries() error {
@@ -109,17 +127,23 @@ func isText(s string, limit int) bool {
 
 // targetRow is an endpoint with one of its secrets, as the dispatcher reads it.
 type targetRow struct {
-	OrgID           id.Org
-	ID              id.WebhookEndpoint
-	URL             string
-	RetryPolicy     string
-	RetrySchedule   []int32
-	TimeoutSeconds  int16
-	SealedHeaders   []byte
-	SignatureScheme string
-	SealedKey       []byte
-	SecretID        id.WebhookSecret
-	SealedSecret    []byte
+	OrgID             id.Org
+	ID                id.WebhookEndpoint
+	URL               string
+	RetryPolicy       string
+	RetrySchedule     []int32
+	TimeoutSeconds    int16
+	SealedHeaders     []byte
+	SignatureScheme   string
+	SealedKey         []byte
+	OldSealedKey      []byte
+	DroppedBefore     id.Event
+	ExhaustionPolicy  string
+	Troubled          bool
+	SecretID          id.WebhookSecret
+	SealedSecret      []byte
+	ClientCertificate []byte
+	SealedClientKey   []byte
 }
 
 // target opens what is sealed, but for the secrets.
@@ -128,12 +152,17 @@ func (r targetRow) target(box *secret.Box) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := openSigningKey(box, r.OrgID, r.ID, r.SealedKey)
+	keys, err := openSigningKeys(box, r.OrgID, r.ID, r.SealedKey, r.OldSealedKey)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := openClientCertificate(box, r.OrgID, r.ID, r.ClientCertificate, r.SealedClientKey)
 	if err != nil {
 		return nil, err
 	}
 	return &Target{
 		URL: r.URL, Schedule: scheduleOf(r.RetryPolicy, r.RetrySchedule), Timeout: time.Duration(r.TimeoutSeconds) * time.Second,
-		Headers: headers, Scheme: r.SignatureScheme, Key: key,
+		Headers: headers, Scheme: r.SignatureScheme, Keys: keys, Certificate: certificate,
+		Troubled: r.Troubled, Pauses: r.ExhaustionPolicy == ExhaustionPause, DroppedBefore: r.DroppedBefore,
 	}, nil
 }

@@ -15,13 +15,30 @@ import (
 // setOptions changes an endpoint's options and returns it.
 func (e *engine) setOptions(endpoint id.WebhookEndpoint, o webhook.OptionsChange) (changed webhook.Endpoint) {
 	e.t.Helper()
-	ctx := context.Background()
 	e.must(o.Check())
+	return e.change(endpoint, webhook.EndpointChange{Options: o})
+}
+
+// change does what a PATCH does.
+func (e *engine) change(endpoint id.WebhookEndpoint, c webhook.EndpointChange) (changed webhook.Endpoint) {
+	e.t.Helper()
+	ctx := context.Background()
+	e.must(e.due.Lower(ctx, e.Clock.Now()))
 	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) (err error) {
-		changed, err = webhook.UpdateEndpoint(ctx, tx, e.org, endpoint, webhook.EndpointChange{Options: o}, e.Clock.Now(), e.box)
+		changed, err = webhook.UpdateEndpoint(ctx, tx, e.org, endpoint, c, e.Clock.Now(), e.box)
 		return err
 	}))
 	return changed
+}
+
+// get reads an endpoint.
+func (e *engine) get(endpoint id.WebhookEndpoint) (got webhook.Endpoint) {
+	e.t.Helper()
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
+		got, err = webhook.GetEndpoint(context.Background(), tx, e.org, endpoint)
+		return err
+	}))
+	return got
 }
 
 // A receiver that keeps failing is tried again after the waits of its policy,

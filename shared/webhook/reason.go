@@ -8,6 +8,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"portico/shared/egress"
 )
 
 // reason names the common ways in which a connection fails, for the attempt
@@ -17,7 +19,12 @@ func reason(err error) string {
 	var cert *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var record tls.RecordHeaderError
+	if handshake := handshakeReason(err); handshake != "" {
+		return handshake
+	}
 	switch {
+	case errors.Is(err, egress.ErrTooManyDials):
+		return "the server closed every connection before it answered"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "the host name does not resolve"
 	case errors.As(err, &dns):

@@ -39,9 +39,12 @@ func (r *run) gather(first Result) []Result {
 func (r *run) recordBatch(ctx context.Context, batch []Result) {
 	wait := 50 * time.Millisecond
 	for giveUp := time.Now().Add(leaseFor); ; wait = min(2*wait, time.Second) {
-		lost, err := r.tryRecord(ctx, batch)
+		s, err := r.tryRecord(ctx, batch)
 		if err == nil {
-			r.report(ctx, batch, lost)
+			if len(s.due) > 0 {
+				r.tell(s.due...)
+			}
+			r.report(ctx, batch, s)
 			return
 		}
 		r.warn(ctx, "results could not be recorded", err)
@@ -52,24 +55,34 @@ func (r *run) recordBatch(ctx context.Context, batch []Result) {
 	}
 }
 
-func (r *run) tryRecord(ctx context.Context, batch []Result) (lost int, err error) {
+// tryRecord announces what may become due before it commits: a retry, the next
+// of an ordering key, an operational event.
+func (r *run) tryRecord(ctx context.Context, batch []Result) (settled, error) {
 	now := r.Clock.Now()
 	var earliest time.Time
-	for _, result := range batch {
-		if at := now.Add(result.Wait); result.Status == Pending && (earliest.IsZero() || at.Before(earliest)) {
+	lower := func(at time.Time) {
+		if earliest.IsZero() || at.Before(earliest) {
 			earliest = at
+		}
+	}
+	if hasConsequences(batch) {
+		lower(now)
+	}
+	for _, result := range batch {
+		if result.Status == Pending {
+			lower(now.Add(result.Wait))
 		}
 	}
 	if !earliest.IsZero() {
 		if err := r.Due.Lower(ctx, earliest); err != nil {
-			return 0, err
+			return settled{}, err
 		}
 	}
-	return complete(ctx, r.DB, batch)
+	return r.settle(ctx, batch)
 }
 
 // report writes the batch's line with its metrics.
-func (r *run) report(ctx context.Context, batch []Result, lost int) {
+func (r *run) report(ctx context.Context, batch []Result, s settled) {
 	now := r.Clock.Now()
 	var delivered, failed, exhausted float64
 	var age time.Duration
@@ -94,7 +107,9 @@ func (r *run) report(ctx context.Context, batch []Result, lost int) {
 		observe.One("Delivered", observe.Count, delivered),
 		observe.One("Failed", observe.Count, failed),
 		observe.One("Exhausted", observe.Count, exhausted),
-		observe.One("LeaseLost", observe.Count, float64(lost)),
+		observe.One("EgressFaults", observe.Count, r.egressFaults(ctx, batch)),
+		observe.One("LeaseLost", observe.Count, float64(s.lost)),
+		observe.One("EndpointsDisabled", observe.Count, float64(s.disabled)),
 		observe.One("OldestDueAge", observe.Seconds, age.Seconds()),
 		{Name: "DeliveryLatency", Unit: observe.Milliseconds, Values: whole},
 		{Name: "AttemptLatency", Unit: observe.Milliseconds, Values: tries},

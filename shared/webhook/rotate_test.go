@@ -2,6 +2,8 @@ package webhook_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +101,69 @@ func TestRotation(t *testing.T) {
 	if err := stripe.ValidatePayloadIgnoringTolerance(last.body, stamp+","+onlyFirst, newest); err != nil {
 		t.Errorf("the newest secret's signature is not the first: %v", err)
 	}
+}
+
+// A key pair is rotated as a secret is: during the overlap deliveries are signed
+// by the new pair and then by the old one, and the old public key is shown; never
+// do more than two sign. The secret, which does not sign, stays.
+func TestKeyPairRotation(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	first := e.setOptions(endpoint, webhook.OptionsChange{SignatureScheme: new(webhook.SchemeStandardAsymmetric)}).PublicKey
+	keys := []ed25519.PublicKey{first}
+	for _, step := range []struct {
+		name    string
+		advance time.Duration
+		overlap time.Duration // negative: no rotation
+		signs   []int         // whose signatures there are: indexes of keys
+	}{
+		{"before any rotation", 0, -1, []int{0}},
+		{"in the overlap", time.Second, time.Hour, []int{1, 0}},
+		{"a second before its end", time.Hour - time.Second, -1, []int{1, 0}},
+		{"at its end", time.Second, -1, []int{1}},
+		{"in the next overlap", time.Second, time.Hour, []int{2, 1}},
+		{"rotated again in an overlap", time.Minute, time.Hour, []int{3, 2}},
+		{"rotated at once", time.Minute, 0, []int{4}},
+		{"long after", 240 * time.Hour, -1, []int{4}},
+	} {
+		e.Advance(t, step.advance)
+		if step.overlap >= 0 {
+			e.rotate(endpoint, step.overlap)
+			keys = append(keys, e.setOptions(endpoint, webhook.OptionsChange{}).PublicKey)
+		}
+		if signs := e.pairSigners(rec, keys); !slices.Equal(signs, step.signs) {
+			t.Errorf("%s: signed by %v, want %v", step.name, signs, step.signs)
+		}
+		shown := e.setOptions(endpoint, webhook.OptionsChange{}).OldPublicKey
+		if inOverlap := len(step.signs) == 2; inOverlap != (shown != nil) || (inOverlap && !shown.Equal(keys[step.signs[1]])) {
+			t.Errorf("%s: the old public key is %x", step.name, shown)
+		}
+	}
+	if n := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_secret`); n != 1 {
+		t.Errorf("%d secrets, want the first one only", n)
+	}
+}
+
+// pairSigners publishes an event and returns which key each of its signatures
+// holds for, in their order; -1 stands for none.
+func (e *engine) pairSigners(rec *receiver, keys []ed25519.PublicKey) (signs []int) {
+	e.t.Helper()
+	before := len(rec.all())
+	e.publish(`{}`)
+	e.dispatch()
+	r := rec.all()[before]
+	content := r.header.Get("Webhook-Id") + "." + r.header.Get("Webhook-Timestamp") + "." + string(r.body)
+	for _, one := range strings.Split(r.header.Get("Webhook-Signature"), " ") {
+		encoded, _ := strings.CutPrefix(one, "v1a,")
+		signature, err := base64.StdEncoding.DecodeString(encoded)
+		e.must(err)
+		signs = append(signs, slices.IndexFunc(keys, func(k ed25519.PublicKey) bool {
+			return ed25519.Verify(k, []byte(content), signature)
+		}))
+	}
+	return signs
 }
 
 // A rotation waits for another one of the same endpoint that has not ended: of

@@ -39,7 +39,7 @@ func (t *Target) setSignature(header http.Header, event string, now time.Time, b
 	var signature string
 	var err error
 	if t.Scheme == SchemeStandardAsymmetric {
-		signature = SignAsymmetric(event, now, body, t.Key)
+		signature = SignAsymmetric(event, now, body, t.Keys...)
 	} else {
 		signature, err = SignStandard(event, now, body, t.Secrets...)
 	}
@@ -71,10 +71,16 @@ func SignStandard(event string, at time.Time, body []byte, secrets ...string) (s
 	return strings.Join(signatures, " "), nil
 }
 
-// SignAsymmetric returns `v1a,<base64>`: the Ed25519 signature of the same
-// content, which a receiver verifies without being able to make one.
-func SignAsymmetric(event string, at time.Time, body []byte, key ed25519.PrivateKey) string {
-	return "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(key, standardContent(event, at, body)))
+// SignAsymmetric returns `v1a,<base64>` per key, joined by spaces: the Ed25519
+// signature of the same content, which a receiver verifies without being able
+// to make one.
+func SignAsymmetric(event string, at time.Time, body []byte, keys ...ed25519.PrivateKey) string {
+	content := standardContent(event, at, body)
+	signatures := make([]string, len(keys))
+	for i, key := range keys {
+		signatures[i] = "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(key, content))
+	}
+	return strings.Join(signatures, " ")
 }
 
 // ShowPublicKey returns a public key in the form that receivers configure.
@@ -102,14 +108,18 @@ func newSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) (pu
 	return public, box.Seal(private.Seed(), signingKeyContext(org, endpoint))
 }
 
-// openSigningKey returns what newSigningKey sealed; nil of an endpoint without a pair.
-func openSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed []byte) (ed25519.PrivateKey, error) {
-	if sealed == nil {
-		return nil, nil
+// openSigningKeys returns what newSigningKey sealed, in the same order. A nil
+// one stands for a pair that the endpoint does not have.
+func openSigningKeys(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed ...[]byte) (keys []ed25519.PrivateKey, err error) {
+	for _, s := range sealed {
+		if s == nil {
+			continue
+		}
+		seed, err := box.Open(s, signingKeyContext(org, endpoint))
+		if err != nil {
+			return nil, fmt.Errorf("signing key of %s: %w", endpoint, err)
+		}
+		keys = append(keys, ed25519.NewKeyFromSeed(seed))
 	}
-	seed, err := box.Open(sealed, signingKeyContext(org, endpoint))
-	if err != nil {
-		return nil, fmt.Errorf("signing key of %s: %w", endpoint, err)
-	}
-	return ed25519.NewKeyFromSeed(seed), nil
+	return keys, nil
 }

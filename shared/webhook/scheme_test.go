@@ -45,7 +45,7 @@ func TestSignStandard(t *testing.T) {
 	}
 }
 
-// v1a is the Ed25519 signature, and the public key has its published form.
+// v1a is one Ed25519 signature per key, and the public key has its published form.
 func TestSignAsymmetric(t *testing.T) {
 	raw, err := base64.StdEncoding.DecodeString(vectorKey)
 	if err != nil {
@@ -55,6 +55,9 @@ func TestSignAsymmetric(t *testing.T) {
 	const want = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
 	if got := webhook.SignAsymmetric(vectorEvent, vectorTime, []byte(vectorBody), key); got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+	if got := webhook.SignAsymmetric(vectorEvent, vectorTime, []byte(vectorBody), key, key); got != want+" "+want {
+		t.Errorf("two keys: %s", got)
 	}
 	public := key.Public().(ed25519.PublicKey)
 	if got := webhook.ShowPublicKey(public); got != "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=" {

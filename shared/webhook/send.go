@@ -23,15 +23,20 @@ const (
 	// maxResponse is how much of a response is read: enough to keep the
 	// connection for the next delivery, too little to be a burden.
 	maxResponse = 64 << 10
+	// maxDials is how many connections a try opens: one, and a few more when a
+	// server goes away at that moment.
+	maxDials = 4
 	// UserAgent is what receivers see.
 	UserAgent = "Portico-Webhooks/1.0"
 )
 
 // Sender POSTs signed payloads. It is safe for concurrent use.
 type Sender struct {
-	transport http.RoundTripper
-	clock     *clock.Clock
-	atMost    time.Duration
+	transport  *http.Transport // of endpoints without a client certificate
+	presenters presenters
+	clock      *clock.Clock
+	atMost     time.Duration
+	reach      reach
 }
 
 // NewSender returns a sender that dials what the policy allows. A try takes no
@@ -44,23 +49,32 @@ func (s *Sender) timeout(c Claim) time.Duration { return min(c.Endpoint.Timeout,
 
 // response is what a receiver answered, as far as it was read.
 type response struct {
-	code int
-	body []byte
+	code       int
+	body       []byte
+	retryAfter string
+	connected  bool // also without an answer
 }
 
 // Send makes one try of a claim and says what became of it: Delivered, or
 // Pending with an error to be put on a schedule by the caller. It blocks no
-// longer than the endpoint's timeout.
+// longer than the endpoint's timeout, and suspense if nobody was reached.
 func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	r := Result{Claim: c, Status: Pending, Tried: true, StartedAt: s.clock.Now()}
 	start := time.Now()
 	answer, err := s.post(ctx, c, r.StartedAt)
 	r.Latency = time.Since(start)
 	r.StatusCode, r.Body = answer.code, answer.body
+	r.Hint = Hint{
+		RetryAfter:  parseRetryAfter(answer.retryAfter, s.clock.Now()),
+		TimedOut:    errors.Is(err, context.DeadlineExceeded),
+		EgressFault: s.reach.egressFault(ctx, c.Endpoint.URL, answer.connected, err),
+	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		r.Tried = false // we were told to stop: not the receiver's fault
-	case errors.Is(err, context.DeadlineExceeded):
+	case r.EgressFault != nil:
+		r.Tried = false
+	case r.TimedOut:
 		r.Error = fmt.Sprintf("no complete response within %s", s.timeout(c))
 	case err != nil:
 		r.Error = describe(err)
@@ -77,6 +91,7 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout(c))
 	defer cancel()
+	ctx, connected := s.reach.watch(egress.WithDials(ctx, maxDials))
 	target, err := url.Parse(c.Endpoint.URL)
 	if err != nil {
 		return response{}, err
@@ -95,13 +110,18 @@ func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, er
 		// turned out to be closed before anything was sent.
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.Payload)), nil },
 	}).WithContext(ctx)
-	// RoundTrip follows no redirects and keeps no cookies.
-	res, err := s.transport.RoundTrip(req)
+	transport, err := s.transportOf(c)
 	if err != nil {
 		return response{}, err
 	}
+	// RoundTrip follows no redirects and keeps no cookies.
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return response{connected: connected.Load()}, err
+	}
 	defer res.Body.Close()
-	answer := response{code: res.StatusCode}
+	s.reach.reached()
+	answer := response{code: res.StatusCode, retryAfter: res.Header.Get("Retry-After"), connected: true}
 	answer.body, err = read(res.Body)
 	return answer, err
 }

@@ -115,24 +115,3 @@ func giveUpRow(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
 	}
 	return nil
 }
-
-// next is when the earliest pending delivery is due.
-type next struct {
-	at  time.Time     // zero: none is pending
-	due bool          // by the database's clock
-	age time.Duration // since it was due; negative: until it is
-}
-
-func nextDue(ctx context.Context, db *pg.Worker) (next, error) {
-	var at *time.Time
-	var now time.Time
-	err := db.QueryRow(ctx, `
-		SELECT (SELECT next_retry_at FROM webhook_delivery WHERE status = 'pending' ORDER BY next_retry_at LIMIT 1), portico_now()`).Scan(&at, &now)
-	if err != nil {
-		return next{}, fmt.Errorf("webhook.nextDue: %w", err)
-	}
-	if at == nil {
-		return next{}, nil
-	}
-	return next{at: *at, due: !at.After(now), age: now.Sub(*at)}, nil
-}

@@ -10,5 +10,6 @@ import (
 func main() {
 	lambdahost.API(api.CreateWebhookEndpoint, api.ListWebhookEndpoints, api.GetWebhookEndpoint,
 		api.UpdateWebhookEndpoint, api.DeleteWebhookEndpoint,
-		api.RotateWebhookEndpointSecret, api.GetWebhookEndpointKeys, api.ListWebhookSourceIPs)
+		api.RotateWebhookEndpointSecret, api.GetWebhookEndpointKeys, api.ListWebhookSourceIPs,
+		api.ListOrderingKeys, api.ResumeOrderingKey)
 }

@@ -1,0 +1,101 @@
+package api_test
+
+import (
+	"testing"
+
+	"portico/shared/auth"
+)
+
+// A disabled endpoint's deliveries are held until it is enabled, which wakes a
+// dispatcher; or they are dropped.
+func TestEndpointStatus(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	id, _ := acme.newEndpoint(`["*"]`)
+	own := "/v1/webhook-endpoints/" + id
+	publish := func() { want(t, acme.publish(`{"type":"a","data":1}`), "202 ") }
+	for _, tt := range []struct{ name, method, path, body, want string }{
+		{"enabled at first", "GET", own, "", `200 "status":"enabled" "disabled_at":null "disabled_reason":null`},
+		{"an unknown status", "PATCH", own, `{"status":"paused"}`, `422 body.status`},
+		{"held deliveries without a status", "PATCH", own, `{"held_deliveries":"drop"}`, `422 body.held_deliveries`},
+		{"held deliveries on disabling", "PATCH", own, `{"status":"disabled","held_deliveries":"drop"}`, `422 body.held_deliveries`},
+		{"an unknown fate", "PATCH", own, `{"status":"enabled","held_deliveries":"keep"}`, `422 body.held_deliveries`},
+		{"a status on creation", "POST", "/v1/webhook-endpoints", plainEndpoint + `,"status":"disabled"}`, `422 body.status`},
+		{"disable", "PATCH", own, `{"status":"disabled"}`, `200 "status":"disabled" "disabled_reason":"requested" !"disabled_at":null`},
+		{"disable again", "PATCH", own, `{"status":"disabled"}`, `200 "status":"disabled" "disabled_reason":"requested"`},
+		{"publish", "", "", "", ""},
+		{"held", "GET", "/v1/deliveries", "", `200 "status":"held" "next_retry_at":null`},
+		{"listed as held", "GET", "/v1/deliveries?status=held", "", `200 dlv_`},
+		{"not listed as pending", "GET", "/v1/deliveries?status=pending", "", `200 !dlv_`},
+		{"change something else", "PATCH", own, `{"description":"x"}`, `200 "status":"disabled"`},
+		{"enable", "PATCH", own, `{"status":"enabled"}`, `200 "status":"enabled" "disabled_at":null "disabled_reason":null`},
+		{"pending", "GET", "/v1/deliveries?status=pending", "", `200 dlv_ !"next_retry_at":null`},
+		{"disable to drop", "PATCH", own, `{"status":"disabled"}`, `200 "status":"disabled"`},
+		{"enable and drop", "PATCH", own, `{"status":"enabled","held_deliveries":"drop"}`, `200 "status":"enabled"`},
+		{"dropped", "GET", "/v1/deliveries?status=failed", "", `200 dlv_`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.method == "" {
+				publish()
+				return
+			}
+			before := h.nudges.Depth().Visible
+			want(t, acme.do(tt.method, tt.path, tt.body), tt.want)
+			if woken := h.nudges.Depth().Visible > before; woken != (tt.name == "enable" || tt.name == "enable and drop") {
+				t.Errorf("woke a dispatcher: %v", woken)
+			}
+		})
+	}
+}
+
+// Of an ordered endpoint its keys are listed that it is behind with, and a
+// paused one can be resumed; both by those who may and for one's own only.
+func TestOrderingKeys(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	id, _ := acme.newEndpoint(`["*"]`)
+	foreign, _ := evil.newEndpoint(`["*"]`)
+	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+id, `{"ordered":true}`), "200 ")
+	for _, key := range []string{"b", "a", "a", "c d"} {
+		want(t, acme.publish(`{"type":"a","data":1,"ordering_key":"`+key+`"}`), "202 ")
+	}
+	pause := func(key string) {
+		if _, err := h.Admin.Exec(t.Context(), `
+			INSERT INTO webhook_paused_key SELECT org_id, endpoint_id, ordering_key, event_id, portico_now()
+			FROM webhook_delivery WHERE ordering_key = $1 LIMIT 1`, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause("a")
+	reader := acme.with(auth.WebhookEndpointsRead)
+	missing := "we_01890000000000000000000000"
+	for _, tt := range []struct {
+		name, method, endpoint, rest, body string
+		as                                 caller
+		want                               string
+	}{
+		{"all", "GET", id, "/ordering-keys", "", reader, `200 "ordering_key":"a" "pending_count":2 "ordering_key":"b" "head_delivery_id":"dlv_ "next":null`},
+		{"the first", "GET", id, "/ordering-keys?limit=1", "", acme, `200 "ordering_key":"a" !"paused_at":null "paused_by_event_id":"evt_ !"ordering_key":"b" !"next":null`},
+		{"a forged cursor", "GET", id, "/ordering-keys?after=AAAA", "", acme, `422 query.after`},
+		{"of another organization's endpoint", "GET", foreign, "/ordering-keys", "", acme, `404 webhook_endpoint_not_found`},
+		{"of a missing endpoint", "GET", missing, "/ordering-keys", "", acme, `404 webhook_endpoint_not_found`},
+		{"without permission", "GET", id, "/ordering-keys", "", acme.with(auth.EventsRead), `403 permission_missing`},
+		{"resume one that is not paused", "POST", id, "/resume-ordering-key", `{"ordering_key":"b"}`, acme, `409 ordering_key_not_paused`},
+		{"resume an unknown one", "POST", id, "/resume-ordering-key", `{"ordering_key":"nobody's"}`, acme, `409 ordering_key_not_paused`},
+		{"resume a key with NUL", "POST", id, "/resume-ordering-key", `{"ordering_key":"\u0000"}`, acme, `422 body.ordering_key`},
+		{"resume an empty key", "POST", id, "/resume-ordering-key", `{"ordering_key":""}`, acme, `422 body.ordering_key`},
+		{"resume without a body", "POST", id, "/resume-ordering-key", ``, acme, `400 `},
+		{"resume at another organization's endpoint", "POST", foreign, "/resume-ordering-key", `{"ordering_key":"a"}`, acme, `404 webhook_endpoint_not_found`},
+		{"resume without permission", "POST", id, "/resume-ordering-key", `{"ordering_key":"a"}`, reader, `403 webhook_endpoints:write`},
+		{"resume", "POST", id, "/resume-ordering-key", `{"ordering_key":"a"}`, acme, `204`},
+		{"resume again", "POST", id, "/resume-ordering-key", `{"ordering_key":"a"}`, acme, `409 ordering_key_not_paused`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want(t, tt.as.do(tt.method, "/v1/webhook-endpoints/"+tt.endpoint+tt.rest, tt.body), tt.want)
+		})
+	}
+	first := acme.do("GET", "/v1/webhook-endpoints/"+id+"/ordering-keys?limit=2", "")
+	want(t, acme.do("GET", "/v1/webhook-endpoints/"+id+"/ordering-keys?after="+first.get(t, "next"), ""), `200 !"ordering_key":"b" "pending_count":1 "next":null`)
+}

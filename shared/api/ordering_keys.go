@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// ListOrderingKeys is GET /v1/webhook-endpoints/{id}/ordering-keys.
+var ListOrderingKeys = Read[listOrderingKeysInput, listOrderingKeysOutput]{
+	Op: Op{
+		ID: "listOrderingKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/ordering-keys", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List the ordering keys that a webhook endpoint is behind with",
+		Description: "Of an ordered endpoint: every key with unfinished deliveries, how long it lags, and whether it is paused.",
+	},
+	Handle: (*Edge).listOrderingKeys,
+}
+
+// ResumeOrderingKey is POST /v1/webhook-endpoints/{id}/resume-ordering-key.
+var ResumeOrderingKey = Write[resumeOrderingKeyInput, struct{}]{
+	Op: Op{
+		ID: "resumeOrderingKey", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/resume-ordering-key", Function: endpointsFunction,
+		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.resume_ordering_key", Status: http.StatusNoContent, Wakes: true,
+		Tag: endpointsTag, Summary: "Let a paused ordering key go on",
+		Description: "The deliveries behind the one that failed are sent, in order. The failed one stays failed.",
+	},
+	Handle: (*Edge).resumeOrderingKey,
+}
+
+type listOrderingKeysInput struct {
+	EndpointPath
+	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many to return."`
+	After string `query:"after" maxLength:"2000" doc:"The next of the page before."`
+}
+
+type orderingKeyBody struct {
+	OrderingKey     string       `json:"ordering_key"`
+	PendingCount    int64        `json:"pending_count" doc:"How many deliveries of the key are unfinished."`
+	LagSeconds      float64      `json:"lag_seconds" doc:"How long ago the event of the head, the delivery that the others wait for, was published; 0 when none is pending."`
+	HeadID          *id.Delivery `json:"head_delivery_id" doc:"The head; null when none is pending."`
+	PausedAt        *time.Time   `json:"paused_at" doc:"Since when the key is paused; null unless it is."`
+	PausedByEventID *id.Event    `json:"paused_by_event_id" doc:"The event whose delivery failed for good."`
+}
+
+type listOrderingKeysOutput struct{ Body List[orderingKeyBody] }
+
+type resumeOrderingKeyInput struct {
+	EndpointPath
+	Body struct {
+		OrderingKey string `json:"ordering_key" minLength:"1" maxLength:"255" doc:"The key." example:"customer_42"`
+	}
+}
+
+func showKeyLag(k webhook.KeyLag, now time.Time) orderingKeyBody {
+	b := orderingKeyBody{
+		OrderingKey: k.Key, PendingCount: k.Pending, HeadID: k.HeadID, PausedAt: utc(k.PausedAt), PausedByEventID: k.PausedBy,
+	}
+	if k.Oldest != nil {
+		b.LagSeconds = max(0, now.Sub(*k.Oldest).Seconds())
+	}
+	return b
+}
+
+func (e *Edge) listOrderingKeys(ctx context.Context, tx pg.Tx, org id.Org, in *listOrderingKeysInput) (*listOrderingKeysOutput, error) {
+	if _, err := webhook.GetEndpoint(ctx, tx, org, in.ID); err != nil {
+		return nil, err
+	}
+	after, err := e.textPosition("ordering_keys", org, in.After)
+	if err != nil {
+		return nil, err
+	}
+	lags, err := webhook.ListKeyLags(ctx, tx, org, in.ID, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	now := e.Clock.Now()
+	show := func(k webhook.KeyLag) orderingKeyBody { return showKeyLag(k, now) }
+	return &listOrderingKeysOutput{Body: listOf(lags, in.Limit, show, func(last webhook.KeyLag) *string {
+		return e.textCursor("ordering_keys", org, []byte(last.Key))
+	})}, nil
+}
+
+func (e *Edge) resumeOrderingKey(ctx context.Context, tx pg.Tx, org id.Org, in *resumeOrderingKeyInput) (*struct{}, error) {
+	if err := checkText("ordering_key", &in.Body.OrderingKey); err != nil {
+		return nil, err
+	}
+	if _, err := webhook.GetEndpoint(ctx, tx, org, in.ID); err != nil {
+		return nil, err
+	}
+	due, err := webhook.ResumeKey(ctx, tx, org, in.ID, in.Body.OrderingKey)
+	if due {
+		callOf(ctx).due = []id.WebhookEndpoint{in.ID}
+	}
+	return nil, err
+}

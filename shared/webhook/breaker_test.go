@@ -1,0 +1,167 @@
+package webhook_test
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portico/shared/webhook"
+)
+
+// switchable answers 503 while it is down, 200 otherwise.
+type switchable struct {
+	*receiver
+	down atomic.Bool
+}
+
+func newSwitchable(t *testing.T) *switchable {
+	t.Helper()
+	s := &switchable{}
+	s.receiver = newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if s.down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	return s
+}
+
+// count returns how many deliveries stand where.
+func (e *engine) count(status webhook.Status) int {
+	e.t.Helper()
+	return len(e.deliveries(webhook.DeliveryFilter{Status: status}))
+}
+
+// After five failures in a row the breaker opens: what is due is neither sent
+// nor does it lose a try. Then one delivery is sent as a probe; if it fails,
+// the breaker stays open for longer; if it succeeds, all the others follow.
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newSwitchable(t)
+	rec.down.Store(true)
+	e.endpoint(rec.URL, "*")
+	e.publish(`1`, `2`, `3`, `4`, `5`)
+	e.dispatch()
+	e.publish(`6`, `7`, `8`)
+	e.dispatch()
+	if n := len(rec.all()); n != 5 {
+		t.Fatalf("%d tries with the breaker open, want the 5 that opened it", n)
+	}
+	e.Advance(t, 10*time.Second)
+	e.dispatch()
+	if n := len(rec.all()); n != 6 {
+		t.Fatalf("%d tries after one probe, want 6", n)
+	}
+	e.Advance(t, 10*time.Second)
+	e.dispatch()
+	if n := len(rec.all()); n != 6 {
+		t.Fatalf("%d tries 10 s after a failed probe, want 6: it stays open for 20 s", n)
+	}
+	rec.down.Store(false)
+	e.Advance(t, 10*time.Second)
+	e.dispatch()
+	if n := e.count(webhook.Delivered); n != 2 {
+		t.Errorf("%d delivered, want the 2 that were due and no longer wait for the breaker", n)
+	}
+	e.Advance(t, 2*time.Minute)
+	e.dispatch()
+	if n := e.count(webhook.Delivered); n != 8 {
+		t.Errorf("%d delivered after recovery, want 8", n)
+	}
+	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
+		if d.Attempts > 2 {
+			t.Errorf("a delivery took %d tries, want at most 2: waiting for the breaker uses up none", d.Attempts)
+		}
+	}
+}
+
+// Two dispatchers send one probe between them, and a dispatcher that dies with
+// it does not keep the endpoint closed.
+func TestOneProbe(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	rec := newSwitchable(t)
+	rec.down.Store(true)
+	e.endpoint(rec.URL, "*")
+	e.publish(`1`, `2`, `3`, `4`, `5`)
+	e.dispatch()
+	e.publish(`6`, `7`, `8`)
+	e.Advance(t, 10*time.Second)
+	for i, want := range []int{1, 0} {
+		claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
+		if err != nil || len(claims) != want {
+			t.Errorf("claim %d took %d (%v), want %d", i+1, len(claims), err, want)
+		}
+	}
+	e.Advance(t, webhook.LeaseFor)
+	if claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor); err != nil || len(claims) != 1 {
+		t.Errorf("after the death of the dispatcher that probed: %d claims (%v), want 1", len(claims), err)
+	}
+}
+
+// While a breaker is open nothing is due: the sweep of every minute wakes
+// nobody for it, and looks again when it closes.
+func TestOpenBreakerIsNotDue(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	rec := newSwitchable(t)
+	rec.down.Store(true)
+	e.endpoint(rec.URL, "*")
+	e.publish(`1`, `2`, `3`, `4`, `5`)
+	e.dispatch()
+	e.publish(`6`)
+	if n, err := webhook.NextDue(ctx, e.Worker); err != nil || webhook.IsDue(n) {
+		t.Errorf("due while the breaker is open: %+v, %v", n, err)
+	}
+	e.Advance(t, 10*time.Second)
+	if n, err := webhook.NextDue(ctx, e.Worker); err != nil || !webhook.IsDue(n) {
+		t.Errorf("not due when the breaker lets a probe through: %+v, %v", n, err)
+	}
+}
+
+// A rate limit is kept by all dispatchers together: a tenth of a second's worth
+// at once, then as time passes. What is over it waits without losing a try.
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	endpoint, _ := e.endpoint("https://example.com/", "*")
+	e.setOptions(endpoint, webhook.OptionsChange{RateLimit: new(int32(1))})
+	e.publish(`1`, `2`, `3`, `4`)
+	for i, step := range []struct {
+		pass time.Duration
+		want int
+	}{{0, 1}, {0, 0}, {time.Second, 1}, {0, 0}, {time.Hour, 1}, {time.Second, 1}} {
+		e.Advance(t, step.pass)
+		claims, err := webhook.ClaimDue(ctx, e.Worker, 10, 2*time.Hour)
+		if err != nil || len(claims) != step.want {
+			t.Errorf("claim %d took %d (%v), want %d", i+1, len(claims), err, step.want)
+		}
+	}
+}
+
+// A backlog of a limited endpoint goes out at its rate, and all of it.
+func TestRateLimitedBacklog(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.setOptions(endpoint, webhook.OptionsChange{RateLimit: new(int32(40))})
+	for range 5 {
+		e.publish(`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`, `9`, `10`)
+	}
+	d := e.dispatcher()
+	d.Idle = time.Second
+	e.must(d.Run(context.Background()))
+	got := rec.all()
+	if len(got) != 50 {
+		t.Fatalf("%d received, want 50", len(got))
+	}
+	if took := got[49].at.Sub(got[0].at); took < time.Second {
+		t.Errorf("50 deliveries in %s, faster than 40 and a tenth a second", took)
+	}
+	if n := e.count(webhook.Delivered); n != 50 {
+		t.Errorf("%d delivered, want 50", n)
+	}
+}

@@ -1,0 +1,191 @@
+package webhook
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/secret"
+)
+
+const (
+	maxChain     = 10
+	maxChainPEM  = 16 << 10
+	maxKeyPEM    = 8 << 10
+	leastRSABits = 2048
+	mostRSABits  = 8192 // larger ones are slow to sign with, and many servers refuse them
+)
+
+// ClientCertificate is what an endpoint's deliveries present to a server that
+// demands a certificate. The zero one is none.
+type ClientCertificate struct {
+	chain     []byte // DER, the leaf first
+	key       []byte // PKCS #8
+	expiresAt time.Time
+}
+
+// ParseClientCertificate reads a chain and its private key, both PEM; two empty
+// texts are no certificate. Its faults repeat nothing of either: they may be
+// secret, and a key may stand where the chain belongs.
+func ParseClientCertificate(certificate, privateKey string, now time.Time) (*ClientCertificate, error) {
+	const field = "body.client_certificate"
+	switch {
+	case certificate == "" && privateKey == "":
+		return &ClientCertificate{}, nil
+	case certificate == "":
+		return nil, fault.InvalidField(field+".certificate", "is missing: send it with private_key, or {} to remove the client certificate")
+	case privateKey == "":
+		return nil, fault.InvalidField(field+".private_key", "is missing: send it with certificate, or {} to remove the client certificate")
+	}
+	chain, wrong := parseChain(certificate, now)
+	if wrong != "" {
+		return nil, fault.InvalidField(field+".certificate", wrong)
+	}
+	key, wrong := parseKey(privateKey, chain[0])
+	if wrong != "" {
+		return nil, fault.InvalidField(field+".private_key", wrong)
+	}
+	c := &ClientCertificate{key: key, expiresAt: chain[0].NotAfter}
+	for _, one := range chain {
+		c.chain = append(c.chain, one.Raw...)
+	}
+	return c, nil
+}
+
+// parseChain keeps the certificates only, so nothing that stands around them is
+// ever stored in clear.
+func parseChain(text string, now time.Time) (chain []*x509.Certificate, wrong string) {
+	if len(text) > maxChainPEM {
+		return nil, fmt.Sprintf("must have at most %d characters", maxChainPEM)
+	}
+	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			return nil, "must hold nothing but certificates: -----BEGIN CERTIFICATE-----, the endpoint's own first"
+		}
+		one, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Sprintf("has a certificate that cannot be read: number %d", len(chain)+1)
+		}
+		chain = append(chain, one)
+	}
+	switch {
+	case len(chain) == 0:
+		return nil, "is no PEM certificate: it starts with -----BEGIN CERTIFICATE-----"
+	case len(chain) > maxChain:
+		return nil, fmt.Sprintf("must have at most %d certificates: the endpoint's own and those that issued it", maxChain)
+	case now.After(chain[0].NotAfter):
+		return nil, "has expired on " + chain[0].NotAfter.UTC().Format(time.DateOnly) + ": send one that is valid"
+	}
+	return chain, checkStrength(chain[0].PublicKey)
+}
+
+// checkStrength returns what is wrong with the kind of a key.
+func checkStrength(public any) string {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits >= leastRSABits && bits <= mostRSABits {
+			return ""
+		}
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P224() {
+			return ""
+		}
+	case ed25519.PublicKey:
+		return ""
+	}
+	return fmt.Sprintf("must have a key of RSA with %d to %d bits, of ECDSA on P-256, P-384 or P-521, or of Ed25519", leastRSABits, mostRSABits)
+}
+
+// parseKey returns the leaf's private key as PKCS #8.
+func parseKey(text string, leaf *x509.Certificate) (key []byte, wrong string) {
+	block, rest := pem.Decode([]byte(text))
+	switch {
+	case len(text) > maxKeyPEM:
+		return nil, fmt.Sprintf("must have at most %d characters", maxKeyPEM)
+	case block == nil:
+		return nil, "is no PEM private key: it starts with -----BEGIN PRIVATE KEY-----"
+	case strings.HasPrefix(block.Type, "ENCRYPTED"), block.Headers["DEK-Info"] != "":
+		return nil, "is encrypted: send it without a passphrase (openssl pkey -in key.pem); it is kept sealed"
+	}
+	if another, _ := pem.Decode(rest); another != nil {
+		return nil, "must hold one private key and nothing else"
+	}
+	pair, err := tls.X509KeyPair(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw}), []byte(text))
+	if err != nil {
+		return nil, "cannot be read, or does not belong to the certificate"
+	}
+	if key, err = x509.MarshalPKCS8PrivateKey(pair.PrivateKey); err != nil {
+		return nil, "cannot be read, or does not belong to the certificate"
+	}
+	return key, ""
+}
+
+// Leaf returns the client certificate itself, without those that issued it; nil
+// if there is none, or none that can still be read.
+func (o Options) Leaf() *x509.Certificate {
+	chain, err := x509.ParseCertificates(o.ClientCertificate)
+	if err != nil || len(chain) == 0 {
+		return nil
+	}
+	return chain[0]
+}
+
+// clientKeyContext binds the sealed private key of a client certificate to its endpoint.
+func clientKeyContext(org id.Org, endpoint id.WebhookEndpoint) string {
+	return "webhook_client_key/" + org.String() + "/" + endpoint.String()
+}
+
+func (c *ClientCertificate) assign(a *assignments, box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) {
+	var sealed []byte
+	var expiresAt *time.Time
+	if c.chain != nil {
+		sealed, expiresAt = box.Seal(c.key, clientKeyContext(org, endpoint)), &c.expiresAt
+	}
+	a.add("client_certificate = $%d", c.chain)
+	a.add("sealed_client_key = $%d", sealed)
+	a.add("certificate_expires_at = $%d", expiresAt)
+}
+
+// openClientCertificate returns what assign wrote; nil of an endpoint without one.
+func openClientCertificate(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, chain, sealed []byte) (*ClientCertificate, error) {
+	if chain == nil {
+		return nil, nil
+	}
+	key, err := box.Open(sealed, clientKeyContext(org, endpoint))
+	if err != nil {
+		return nil, fmt.Errorf("client certificate of %s: %w", endpoint, err)
+	}
+	return &ClientCertificate{chain: chain, key: key}, nil
+}
+
+// equal reports whether two present the same: a chain has one key.
+func (c *ClientCertificate) equal(other *ClientCertificate) bool {
+	return bytes.Equal(c.chain, other.chain)
+}
+
+// forTLS returns the form that crypto/tls presents.
+func (c *ClientCertificate) forTLS() (*tls.Certificate, error) {
+	chain, err := x509.ParseCertificates(c.chain)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKCS8PrivateKey(c.key)
+	if err != nil {
+		return nil, err
+	}
+	made := &tls.Certificate{Leaf: chain[0], PrivateKey: key}
+	for _, one := range chain {
+		made.Certificate = append(made.Certificate, one.Raw)
+	}
+	return made, nil
+}

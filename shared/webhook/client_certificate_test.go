@@ -1,0 +1,257 @@
+package webhook_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"portico/shared/egress"
+	"portico/shared/id"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// tlsReceiver is a receiver whose certificate is of authority. It speaks HTTP/2
+// to those who do, and counts its connections.
+type tlsReceiver struct {
+	*receiver
+	mu          sync.Mutex
+	connections int
+}
+
+func newTLSReceiver(t *testing.T, config *tls.Config, answer func(n int, w http.ResponseWriter, r *http.Request)) *tlsReceiver {
+	t.Helper()
+	rec := &tlsReceiver{receiver: &receiver{next: answer}}
+	server := httptest.NewUnstartedServer(rec)
+	server.TLS, server.EnableHTTP2 = config, true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are expected
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			rec.mu.Lock()
+			rec.connections++
+			rec.mu.Unlock()
+		}
+	}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	rec.URL = server.URL
+	return rec
+}
+
+func (rec *tlsReceiver) seen() int {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return rec.connections
+}
+
+// demanding is a server's TLS that demands a client certificate of authority.
+func demanding(authority *testkit.Authority, version uint16) *tls.Config {
+	config := authority.Server()
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, authority.Pool()
+	config.MinVersion, config.MaxVersion = version, version
+	return config
+}
+
+// setCertificate gives an endpoint a certificate and returns its key in the
+// forms in which it could lie somewhere in clear.
+func (e *engine) setCertificate(endpoint id.WebhookEndpoint, authority *testkit.Authority, key crypto.Signer) (certificate string, clear [][]byte) {
+	e.t.Helper()
+	certificate, private := authority.Issue(key, e.Clock.Now().AddDate(1, 0, 0))
+	parsed, err := webhook.ParseClientCertificate(certificate, private, e.Clock.Now())
+	e.must(err)
+	e.setOptions(endpoint, webhook.OptionsChange{ClientCertificate: parsed})
+	block, _ := pem.Decode([]byte(private))
+	return certificate, [][]byte{[]byte(private), []byte(private)[30:90], block.Bytes}
+}
+
+// dispatchTrusting runs a dispatcher that trusts the authority's servers.
+func (e *engine) dispatchTrusting(s *webhook.Sender, authority *testkit.Authority) {
+	e.t.Helper()
+	webhook.Trust(s, authority.Pool())
+	d := e.dispatcher()
+	d.Sender = s
+	e.must(d.Run(context.Background()))
+}
+
+// A server that demands a client certificate gets the endpoint's own and then
+// the delivery, over connections that are kept; without it, with another
+// authority's and after its removal, the attempt says what to do.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	const demands = "the server demands a client certificate: set client_certificate of the endpoint"
+	// On a busy machine net/http may lose which alert it was.
+	const closed = "the server closed the connection after the TLS handshake: it may demand a client certificate"
+	const refused = "the server does not accept the client certificate, or demands one"
+	for _, tt := range []struct {
+		name             string
+		version          uint16
+		without, strange string
+	}{
+		{"TLS 1.3", tls.VersionTLS13, demands, refused},
+		{"TLS 1.2", tls.VersionTLS12, "the server refused the TLS handshake: it may demand a client certificate", refused},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e, authority := newEngine(t), testkit.NewAuthority(t)
+			var presented [][]byte
+			rec := newTLSReceiver(t, demanding(authority, tt.version), func(_ int, _ http.ResponseWriter, r *http.Request) {
+				presented = append(presented, r.TLS.PeerCertificates[0].Raw)
+			})
+			endpoint, _ := e.endpoint(rec.URL, "*")
+			sender := e.localSender(2 * time.Second)
+			var certificate string
+			for _, step := range []struct {
+				name  string
+				set   func()
+				cause string
+			}{
+				{"without a certificate", func() {}, tt.without},
+				{"with another authority's", func() { e.setCertificate(endpoint, testkit.NewAuthority(t), testkit.ECDSA(t)) }, tt.strange},
+				{"with its own", func() { certificate, _ = e.setCertificate(endpoint, authority, testkit.ECDSA(t)) }, ""},
+				{"again", func() {}, ""},
+				{"after its removal", func() { e.setOptions(endpoint, webhook.OptionsChange{ClientCertificate: &webhook.ClientCertificate{}}) }, tt.without},
+			} {
+				step.set()
+				event := e.publish(`1`)[0]
+				e.dispatchTrusting(sender, authority)
+				for _, d := range e.deliveries(webhook.DeliveryFilter{EndpointID: endpoint}) {
+					if d.EventID != event.ID {
+						continue
+					}
+					if cause := value(e.attempts(d)[0].Error); cause != step.cause && (step.cause == "" || cause != closed) {
+						t.Errorf("%s: error %q, want %q", step.name, cause, step.cause)
+					}
+				}
+			}
+			block, _ := pem.Decode([]byte(certificate))
+			if len(presented) != 2 || !bytes.Equal(presented[0], block.Bytes) || !bytes.Equal(presented[1], block.Bytes) {
+				t.Errorf("%d deliveries came with a certificate, want 2 with the endpoint's", len(presented))
+			}
+			// One for each certificate or lack of it: the second delivery used a kept one.
+			if n := rec.seen(); n != 4 {
+				t.Errorf("%d connections, want 4", n)
+			}
+		})
+	}
+}
+
+// Two endpoints of one server share no connection when their certificates
+// differ, and an endpoint without one presents none.
+func TestCertificatesAreNotShared(t *testing.T) {
+	t.Parallel()
+	e, authority := newEngine(t), testkit.NewAuthority(t)
+	config := demanding(authority, tls.VersionTLS13)
+	config.ClientAuth = tls.VerifyClientCertIfGiven
+	var mu sync.Mutex
+	got := map[string]string{} // by path, whose certificate came
+	rec := newTLSReceiver(t, config, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, one := range r.TLS.PeerCertificates {
+			got[r.URL.Path] += string(one.Raw)
+		}
+	})
+	want := map[string]string{}
+	for _, path := range []string{"/a", "/b"} {
+		endpoint, _ := e.endpoint(rec.URL+path, "*")
+		certificate, _ := e.setCertificate(endpoint, authority, testkit.ECDSA(t))
+		block, _ := pem.Decode([]byte(certificate))
+		want[path] = string(block.Bytes)
+	}
+	e.endpoint(rec.URL+"/none", "*")
+	e.publish(`1`)
+	e.dispatchTrusting(e.localSender(2*time.Second), authority)
+	if len(rec.all()) != 3 || got["/a"] != want["/a"] || got["/b"] != want["/b"] || got["/none"] != "" {
+		t.Errorf("%d deliveries; certificates are mixed up: /none presented %d bytes", len(rec.all()), len(got["/none"]))
+	}
+}
+
+// A sender keeps the transports of a bounded number of endpoints, those used
+// last, and closes the connections of the one that makes room.
+func TestPresentersAreBounded(t *testing.T) {
+	t.Parallel()
+	e, authority := newEngine(t), testkit.NewAuthority(t)
+	rec := newTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
+	sender := e.localSender(10 * time.Second)
+	webhook.Trust(sender, authority.Pool())
+	certificate, key := authority.Issue(testkit.ECDSA(t), time.Now().AddDate(1, 0, 0))
+	parsed, err := webhook.ParseClientCertificate(certificate, key, time.Now())
+	e.must(err)
+	claims := make([]webhook.Claim, webhook.MaxPresenters+1)
+	for i := range claims {
+		claims[i] = webhook.Claim{
+			Org: e.org, EndpointID: id.New[id.WebhookEndpoint](time.Now()), Payload: []byte(`1`),
+			Endpoint: &webhook.Target{URL: rec.URL, Timeout: 10 * time.Second, Scheme: webhook.SchemePortico, Secrets: []string{webhook.NewSecret()}, Certificate: parsed},
+		}
+	}
+	send := func(i int) {
+		t.Helper()
+		if r := sender.Send(context.Background(), claims[i]); r.Status != webhook.Delivered {
+			t.Fatalf("%d: %s", i, r.Error)
+		}
+	}
+	for i := range claims {
+		send(i)
+		send(0) // is used last each time, so it stays
+	}
+	if n := rec.seen(); n != len(claims) {
+		t.Errorf("%d connections of %d endpoints", n, len(claims))
+	}
+	send(1)
+	if n := rec.seen(); n != len(claims)+1 {
+		t.Errorf("%d connections after the least recently used endpoint came back, want %d", n, len(claims)+1)
+	}
+	if n := webhook.PresentersOf(sender); n != webhook.MaxPresenters {
+		t.Errorf("%d transports are kept, want %d", n, webhook.MaxPresenters)
+	}
+}
+
+// A private address stays out of reach of an endpoint with a certificate too.
+func TestClientCertificateAndEgress(t *testing.T) {
+	t.Parallel()
+	e, authority := newEngine(t), testkit.NewAuthority(t)
+	rec := newTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.setCertificate(endpoint, authority, testkit.ECDSA(t))
+	e.publish(`1`)
+	e.dispatchTrusting(webhook.NewSender(egress.Policy{}, e.Clock, time.Second), authority)
+	if cause := value(e.attempts(e.deliveries(webhook.DeliveryFilter{})[0])[0].Error); cause != "the URL leads to a private or reserved address" || rec.seen() != 0 {
+		t.Errorf("error %q after %d connections", cause, rec.seen())
+	}
+}
+
+// The private key lies in no row of the endpoint and in no log line in clear.
+func TestClientKeyIsSealed(t *testing.T) {
+	t.Parallel()
+	e, authority := newEngine(t), testkit.NewAuthority(t)
+	rec := newTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	_, clear := e.setCertificate(endpoint, authority, testkit.ECDSA(t))
+	e.publish(`1`)
+	e.dispatchTrusting(e.localSender(2*time.Second), authority)
+	for _, form := range clear {
+		if testkit.Value[bool](t, e.Database, `SELECT position($1 IN sealed_client_key) > 0 OR position($1 IN client_certificate) > 0 FROM webhook_endpoint`, form) ||
+			bytes.Contains([]byte(e.lines.String()), form) {
+			t.Error("the private key lies in clear")
+		}
+	}
+	sealed := testkit.Value[[]byte](t, e.Database, `SELECT sealed_client_key FROM webhook_endpoint`)
+	plain, err := e.box.Open(sealed, "webhook_client_key/"+e.org.String()+"/"+endpoint.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x509.ParsePKCS8PrivateKey(plain); err != nil {
+		t.Errorf("what is sealed is no private key: %v", err)
+	}
+}

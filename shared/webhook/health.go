@@ -1,0 +1,143 @@
+package webhook
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+const (
+	// failingAfter is how many tries in a row fail until the breaker opens.
+	failingAfter = 5
+	// tellAfter is how long they must have failed until the owner is told: a
+	// receiver that restarts is no news.
+	tellAfter = time.Minute
+	// The breaker opens for openFor, doubled each time a probe fails, up to
+	// openAtMost. That bounds how much later than its schedule a delivery is
+	// tried after the receiver has recovered.
+	openFor    = 10 * time.Second
+	openAtMost = time.Minute
+)
+
+// Disabling is when an endpoint that only fails is disabled: both must hold.
+type Disabling struct {
+	After    time.Duration // since the first failure after the last success
+	Failures int32         // tries in a row
+}
+
+// health is what an endpoint's results add up to: a row of webhook_lane.
+type health struct {
+	Failures     int32
+	FailingSince *time.Time
+	OpenUntil    *time.Time // the breaker's; nil: closed
+	Openings     int16      // in a row
+	Told         bool
+}
+
+// outcome sums up the tries of one endpoint in one batch.
+type outcome struct {
+	endpointKey
+	delivered bool
+	failures  int32
+	since     time.Time // of the first failed try
+	probe     bool      // one was made while the breaker was open
+	gone      bool      // the receiver answered 410
+	telling   bool      // not all were operational events
+	troubled  bool      // tries had failed before
+	lastError string
+}
+
+// verdict is what an outcome changes for the owner.
+type verdict int
+
+const (
+	unchanged verdict = iota
+	nowFailing
+	nowRecovered
+	nowGone   // disabled because of a 410
+	nowBeyond // disabled because of Disabling
+)
+
+// reason returns why an endpoint is disabled by a verdict; "" if it is not.
+func (v verdict) reason() string {
+	return map[verdict]string{nowGone: DisabledGone, nowBeyond: DisabledFailing}[v]
+}
+
+// after returns the health after an outcome. One success, whatever failed
+// beside it, shows that the receiver lives.
+func (h health) after(o outcome, now time.Time, d Disabling) (health, verdict) {
+	if o.delivered && !o.gone {
+		if h.Told && o.telling {
+			return health{}, nowRecovered
+		}
+		return health{Told: h.Told}, unchanged
+	}
+	h.Failures += o.failures
+	if h.FailingSince == nil {
+		h.FailingSince = &o.since
+	}
+	if h.Failures >= failingAfter {
+		h.trip(o, now)
+	}
+	failing := now.Sub(*h.FailingSince)
+	switch {
+	case o.gone:
+		return h, nowGone
+	case h.Failures >= d.Failures && failing >= d.After:
+		return h, nowBeyond
+	case h.Failures >= failingAfter && failing >= tellAfter && !h.Told && o.telling:
+		h.Told = true
+		return h, nowFailing
+	}
+	return h, unchanged
+}
+
+// trip opens the breaker, or opens it again for longer after a failed probe.
+// What was in flight when it opened changes nothing.
+func (h *health) trip(o outcome, now time.Time) {
+	if h.OpenUntil != nil && !o.probe {
+		return
+	}
+	until := now.Add(min(openFor<<min(h.Openings, 8), openAtMost))
+	h.OpenUntil, h.Openings = &until, min(h.Openings+1, 100)
+}
+
+// outcomesOf sums up a batch by endpoint: of those that fail or failed before,
+// sorted so that two dispatchers lock their lanes in the same order. What was
+// not tried says nothing of a receiver.
+func outcomesOf(batch []Result) []outcome {
+	all := map[endpointKey]*outcome{}
+	for _, r := range batch {
+		k := endpointKey{r.Org, r.EndpointID}
+		if !r.Tried {
+			continue
+		}
+		if all[k] == nil {
+			all[k] = &outcome{endpointKey: k, troubled: r.Endpoint.Troubled}
+		}
+		all[k].add(r)
+	}
+	var list []outcome
+	for _, o := range all {
+		if o.failures > 0 || o.troubled || o.probe {
+			list = append(list, *o)
+		}
+	}
+	slices.SortFunc(list, func(a, b outcome) int { return a.compare(b.endpointKey) })
+	return list
+}
+
+func (o *outcome) add(r Result) {
+	o.probe = o.probe || r.Probe
+	o.telling = o.telling || !IsOperational(r.Type)
+	if r.Status == Delivered {
+		o.delivered = true
+		return
+	}
+	if o.failures == 0 || r.StartedAt.Before(o.since) {
+		o.since = r.StartedAt
+	}
+	o.failures++
+	o.lastError = r.Error
+	o.gone = o.gone || r.StatusCode == http.StatusGone
+}

@@ -1,0 +1,171 @@
+package webhook_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+func (e *engine) setStatus(endpoint id.WebhookEndpoint, status string, drop bool) webhook.Endpoint {
+	e.t.Helper()
+	return e.change(endpoint, webhook.EndpointChange{Status: &status, DropHeld: drop})
+}
+
+// While an endpoint is disabled its deliveries are held: those that wait for a
+// retry and those that are published meanwhile. Enabling it sends them all.
+func TestHeldThenSent(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newSwitchable(t)
+	rec.down.Store(true)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.publish(`1`)
+	e.dispatch()
+	changed := e.setStatus(endpoint, webhook.Disabled, false)
+	if changed.DisabledAt == nil || changed.DisabledReason == nil || *changed.DisabledReason != webhook.DisabledRequested {
+		t.Errorf("disabled: %v for %v", changed.DisabledAt, changed.DisabledReason)
+	}
+	rec.down.Store(false)
+	e.publish(`2`, `3`)
+	e.Advance(t, time.Hour)
+	e.dispatch()
+	if n := len(rec.all()); n != 1 {
+		t.Fatalf("%d requests to a disabled endpoint, want the one before", n)
+	}
+	if n := e.count(webhook.Held); n != 3 {
+		t.Errorf("%d held, want 3", n)
+	}
+	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
+		if d.NextRetryAt != nil {
+			t.Errorf("a held delivery is announced for %s", d.NextRetryAt)
+		}
+	}
+	changed = e.setStatus(endpoint, webhook.Enabled, false)
+	if changed.DisabledAt != nil || changed.DisabledReason != nil {
+		t.Errorf("enabled, but disabled at %v for %v", changed.DisabledAt, changed.DisabledReason)
+	}
+	e.dispatch()
+	if n := e.count(webhook.Delivered); n != 3 {
+		t.Errorf("%d delivered after enabling, want 3", n)
+	}
+}
+
+// Enabling may drop what was held: it has failed at once and is never sent;
+// what is published from then on is.
+func TestHeldThenDropped(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.setStatus(endpoint, webhook.Disabled, false)
+	e.publish(`1`, `2`)
+	e.Advance(t, time.Second)
+	e.setStatus(endpoint, webhook.Enabled, true)
+	if n := e.count(webhook.Failed); n != 2 {
+		t.Errorf("%d failed at once, want 2", n)
+	}
+	e.Advance(t, time.Second)
+	e.publish(`3`)
+	e.dispatch()
+	if n := len(rec.all()); n != 1 {
+		t.Errorf("%d received, want only what was published since", n)
+	}
+	if failed := e.deliveries(webhook.DeliveryFilter{Status: webhook.Failed}); len(failed) != 2 || failed[0].Attempts != 0 || failed[0].CompletedAt == nil {
+		t.Errorf("dropped: %+v", failed)
+	}
+}
+
+func (e *engine) deleteEndpoint(endpoint id.WebhookEndpoint) {
+	e.t.Helper()
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
+		return webhook.DeleteEndpoint(context.Background(), tx, e.org, endpoint, e.Clock.Now())
+	}))
+}
+
+// What a deleted endpoint has not got is shown as failed, not as pending.
+func TestDeliveriesOfADeletedEndpoint(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	endpoint, _ := e.endpoint("https://example.com/", "*")
+	e.publish(`1`)
+	e.deleteEndpoint(endpoint)
+	if n := e.count(webhook.Failed); n != 1 {
+		t.Errorf("%d failed, want 1", n)
+	}
+}
+
+// 410 Gone disables the endpoint at once. The delivery is held like the others.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	gone := true
+	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if gone {
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.publish(`1`)
+	e.dispatch()
+	if got := e.get(endpoint); got.Status != webhook.Disabled || *got.DisabledReason != webhook.DisabledGone {
+		t.Fatalf("after 410: %s, %v", got.Status, got.DisabledReason)
+	}
+	if n := e.count(webhook.Held); n != 1 {
+		t.Errorf("%d held, want 1", n)
+	}
+	gone = false
+	e.setStatus(endpoint, webhook.Enabled, false)
+	e.Advance(t, 2*time.Minute)
+	e.dispatch()
+	if n := e.count(webhook.Delivered); n != 1 {
+		t.Errorf("%d delivered after enabling, want 1", n)
+	}
+}
+
+// An endpoint is disabled when it has only failed for as long and as often as
+// Disabling says, not for either alone; one success in between starts anew.
+func TestDisabledAfterSustainedFailure(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		failures int32
+		success  bool
+		want     string
+	}{
+		{"long and often", 6, false, webhook.Disabled},
+		{"long but not often", 7, false, webhook.Enabled},
+		{"often, but it answered in between", 6, true, webhook.Enabled},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEngine(t)
+			rec := newSwitchable(t)
+			rec.down.Store(true)
+			endpoint, _ := e.endpoint(rec.URL, "*")
+			e.setOptions(endpoint, webhook.OptionsChange{RetryPolicy: new(webhook.RetryBestEffort)})
+			d := e.dispatcher()
+			d.Disabling = webhook.Disabling{After: 5 * time.Hour, Failures: tt.failures}
+			for hour := range 6 {
+				if got := e.get(endpoint); got.Status != webhook.Enabled {
+					t.Fatalf("disabled after %d hours", hour)
+				}
+				rec.down.Store(!tt.success || hour != 3)
+				e.publish(`1`)
+				e.must(d.Run(t.Context()))
+				e.Advance(t, time.Hour+time.Second)
+			}
+			got := e.get(endpoint)
+			if got.Status != tt.want {
+				t.Fatalf("%s after 6 failures in 5 hours, want %s", got.Status, tt.want)
+			}
+			if tt.want == webhook.Disabled && *got.DisabledReason != webhook.DisabledFailing {
+				t.Errorf("disabled because %s", *got.DisabledReason)
+			}
+		})
+	}
+}

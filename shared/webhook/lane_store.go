@@ -1,0 +1,102 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+func outcomeColumns(outcomes []outcome) (orgs []id.Org, endpoints []id.WebhookEndpoint) {
+	for _, o := range outcomes {
+		orgs, endpoints = append(orgs, o.org), append(endpoints, o.endpoint)
+	}
+	return orgs, endpoints
+}
+
+// lockLanes returns the health of each outcome's endpoint, in the same order,
+// locked until the transaction ends, and the database's time.
+func lockLanes(ctx context.Context, tx pg.Tx, outcomes []outcome) ([]health, time.Time, error) {
+	orgs, endpoints := outcomeColumns(outcomes)
+	rows, err := tx.Query(ctx, `
+		SELECT l.failures, l.failing_since, l.open_until, l.openings, l.told, portico_now()
+		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (org_id, endpoint_id, place)
+		JOIN webhook_lane l ON l.org_id = k.org_id AND l.endpoint_id = k.endpoint_id
+		ORDER BY k.place FOR UPDATE OF l`, orgs, endpoints)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("webhook.lockLanes: %w", err)
+	}
+	var now time.Time
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h health, err error) {
+		err = row.Scan(&h.Failures, &h.FailingSince, &h.OpenUntil, &h.Openings, &h.Told, &now)
+		return h, err
+	})
+	if err == nil && len(list) != len(outcomes) {
+		err = fmt.Errorf("%d lanes of %d endpoints", len(list), len(outcomes))
+	}
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("webhook.lockLanes: %w", err)
+	}
+	return list, now, nil
+}
+
+// saveLanes writes what lockLanes read.
+func saveLanes(ctx context.Context, tx pg.Tx, outcomes []outcome, after []health) error {
+	orgs, endpoints := outcomeColumns(outcomes)
+	n := len(after)
+	failures, since, until := make([]int32, n), make([]*time.Time, n), make([]*time.Time, n)
+	openings, told := make([]int16, n), make([]bool, n)
+	for i, h := range after {
+		failures[i], since[i], until[i], openings[i], told[i] = h.Failures, h.FailingSince, h.OpenUntil, h.Openings, h.Told
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE webhook_lane l SET failures = h.failures, failing_since = h.failing_since, open_until = h.open_until,
+			openings = h.openings, told = h.told
+		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::boolean[])
+			AS h (org_id, endpoint_id, failures, failing_since, open_until, openings, told)
+		WHERE l.org_id = h.org_id AND l.endpoint_id = h.endpoint_id`, orgs, endpoints, failures, since, until, openings, told)
+	if err != nil {
+		return fmt.Errorf("webhook.saveLanes: %w", err)
+	}
+	return nil
+}
+
+// disable disables the endpoints whose verdict is that, unless somebody has
+// already, and returns how many.
+func disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdicts []verdict) (int, error) {
+	var orgs []id.Org
+	var endpoints []id.WebhookEndpoint
+	var reasons []string
+	for i, o := range outcomes {
+		if reason := verdicts[i].reason(); reason != "" {
+			orgs, endpoints, reasons = append(orgs, o.org), append(endpoints, o.endpoint), append(reasons, reason)
+		}
+	}
+	if len(orgs) == 0 {
+		return 0, nil
+	}
+	tag, err := tx.Exec(ctx, `
+		UPDATE webhook_endpoint e
+		SET status = 'disabled', disabled_at = portico_now(), disabled_reason = k.reason, updated_at = portico_now()
+		FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (org_id, id, reason)
+		WHERE e.org_id = k.org_id AND e.id = k.id AND e.status = 'enabled' AND e.deleted_at IS NULL`, orgs, endpoints, reasons)
+	if err != nil {
+		return 0, fmt.Errorf("webhook.disable: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
+// resetLane forgets the failures of an endpoint that is enabled: it starts anew.
+func resetLane(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE webhook_lane SET failures = 0, failing_since = NULL, open_until = NULL, openings = 0, told = false
+		WHERE org_id = $1 AND endpoint_id = $2`, org, endpoint)
+	if err != nil {
+		return fmt.Errorf("webhook.resetLane: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package webhook
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// How ordering works. A delivery to an ordered endpoint carries its event's
+// ordering key and seq. Only the head of a key, its lowest unfinished seq, has a
+// time to be tried at; those behind it wait at 'infinity', so that claims pass
+// them by at no cost. Who finishes a head lets the next one go. Publishes lock
+// the key's row for their transaction, and so do results before they look for
+// the next head: neither overlooks what the other is about to commit.
+
+// orderedKey is one ordering key at one endpoint.
+type orderedKey struct {
+	endpointKey
+	key string
+}
+
+// finishedKeys returns the keys of which a batch finishes deliveries, each once
+// and sorted as publishes sort them.
+func finishedKeys(batch []Result) []orderedKey {
+	var keys []orderedKey
+	for _, r := range batch {
+		if r.OrderingKey != nil && r.Status != Pending {
+			keys = append(keys, orderedKey{endpointKey{r.Org, r.EndpointID}, *r.OrderingKey})
+		}
+	}
+	slices.SortFunc(keys, func(a, b orderedKey) int {
+		return cmp.Or(bytes.Compare(a.org.UUID[:], b.org.UUID[:]), cmp.Compare(a.key, b.key),
+			bytes.Compare(a.endpoint.UUID[:], b.endpoint.UUID[:]))
+	})
+	return slices.Compact(keys)
+}
+
+func orderedColumns(keys []orderedKey) (orgs []id.Org, endpoints []id.WebhookEndpoint, texts []string) {
+	for _, k := range keys {
+		orgs, endpoints, texts = append(orgs, k.org), append(endpoints, k.endpoint), append(texts, k.key)
+	}
+	return orgs, endpoints, texts
+}
+
+// lockKeys keeps publishes to these keys away until the transaction ends.
+func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey) error {
+	orgs, _, texts := orderedColumns(keys)
+	_, err := tx.Exec(ctx, `
+		SELECT FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (org_id, key, place)
+		JOIN ordering_key o ON o.org_id = k.org_id AND o.key = k.key
+		ORDER BY k.place FOR SHARE OF o`, orgs, texts)
+	if err != nil {
+		return fmt.Errorf("webhook.lockKeys: %w", err)
+	}
+	return nil
+}
+
+// pauseKeys notes the keys whose head has just failed at an endpoint that pauses.
+func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
+	var keys []orderedKey
+	var events []id.Event
+	for _, r := range batch {
+		if r.OrderingKey != nil && r.Status == Failed && r.Tried && r.Endpoint.Pauses {
+			keys = append(keys, orderedKey{endpointKey{r.Org, r.EndpointID}, *r.OrderingKey})
+			events = append(events, r.EventID)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	orgs, endpoints, texts := orderedColumns(keys)
+	// Only what this transaction has finished: a result whose lease was lost
+	// pauses nothing.
+	_, err := tx.Exec(ctx, `
+		INSERT INTO webhook_paused_key (org_id, endpoint_id, ordering_key, event_id, paused_at)
+		SELECT d.org_id, d.endpoint_id, k.key, d.event_id, d.completed_at
+		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) AS k (org_id, endpoint_id, key, event_id)
+		JOIN webhook_delivery d ON d.org_id = k.org_id AND d.event_id = k.event_id AND d.endpoint_id = k.endpoint_id
+			AND d.status = 'failed' AND d.completed_at = portico_now()
+		ON CONFLICT DO NOTHING`, orgs, endpoints, texts, events)
+	if err != nil {
+		return fmt.Errorf("webhook.pauseKeys: %w", err)
+	}
+	return nil
+}
+
+// advance lets the heads of keys go that wait and are not paused. It returns
+// the endpoints that have something due by it. The caller holds the keys' rows.
+func advance(ctx context.Context, tx pg.Tx, keys []orderedKey) ([]endpointKey, error) {
+	orgs, endpoints, texts := orderedColumns(keys)
+	rows, err := tx.Query(ctx, `
+		UPDATE webhook_delivery d SET next_retry_at = portico_now()
+		FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (org_id, endpoint_id, key)
+		CROSS JOIN LATERAL (
+			SELECT w.event_id, w.next_retry_at FROM webhook_delivery w
+			WHERE w.org_id = k.org_id AND w.endpoint_id = k.endpoint_id AND w.ordering_key = k.key AND w.status = 'pending'
+			ORDER BY w.seq LIMIT 1
+		) head
+		WHERE d.org_id = k.org_id AND d.event_id = head.event_id AND d.endpoint_id = k.endpoint_id
+			AND head.next_retry_at = 'infinity'
+			AND NOT EXISTS (SELECT FROM webhook_paused_key p
+				WHERE p.org_id = k.org_id AND p.endpoint_id = k.endpoint_id AND p.ordering_key = k.key)
+		RETURNING d.org_id, d.endpoint_id`, orgs, endpoints, texts)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.advance: %w", err)
+	}
+	return collectKeys("advance", rows)
+}

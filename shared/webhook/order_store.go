@@ -1,0 +1,79 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// KeyLag is how far an ordered endpoint is behind with one ordering key.
+type KeyLag struct {
+	Key      string
+	Pending  int64        // unfinished deliveries
+	HeadID   *id.Delivery // the delivery that the others wait for; nil when none is pending
+	Oldest   *time.Time   // when the head's event was published
+	PausedBy *id.Event    // whose delivery failed for good and paused the key
+	PausedAt *time.Time
+}
+
+// ErrKeyNotPaused answers the resumption of a key that is not paused.
+var ErrKeyNotPaused = fault.New(fault.Conflict, "ordering_key_not_paused",
+	"This ordering key is not paused at this webhook endpoint. GET /v1/webhook-endpoints/{id}/ordering-keys shows which are.")
+
+// ListKeyLags returns up to limit ordering keys after a key, of those that have
+// unfinished deliveries to the endpoint or are paused, in their order.
+func ListKeyLags(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, after string, limit int) ([]KeyLag, error) {
+	rows, err := tx.Query(ctx, `
+		WITH pending AS (
+			SELECT ordering_key, count(*) AS pending, min(seq) AS head FROM webhook_delivery
+			WHERE org_id = $1 AND endpoint_id = $2 AND status = 'pending' AND ordering_key > $3
+			GROUP BY ordering_key ORDER BY ordering_key LIMIT $4
+		), paused AS (
+			SELECT ordering_key, event_id, paused_at FROM webhook_paused_key
+			WHERE org_id = $1 AND endpoint_id = $2 AND ordering_key > $3
+			ORDER BY ordering_key LIMIT $4
+		)
+		SELECT coalesce(k.ordering_key, p.ordering_key) AS key, coalesce(k.pending, 0) AS pending, d.id AS head_id, e.created_at AS oldest,
+			p.event_id AS paused_by, p.paused_at
+		FROM pending k FULL JOIN paused p ON p.ordering_key = k.ordering_key
+		LEFT JOIN webhook_delivery d ON d.org_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
+			AND d.ordering_key = k.ordering_key AND d.seq = k.head
+		LEFT JOIN event e ON e.org_id = $1 AND e.id = d.event_id
+		ORDER BY key LIMIT $4`, org, endpoint, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListKeyLags: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[KeyLag])
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListKeyLags: %w", err)
+	}
+	return list, nil
+}
+
+// ResumeKey lets a paused ordering key go on behind the delivery that failed.
+// It reports whether something is due by it.
+func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, key string) (due bool, err error) {
+	keys := []orderedKey{{endpointKey{org, endpoint}, key}}
+	if err := lockKeys(ctx, tx, keys); err != nil {
+		return false, err
+	}
+	var event id.Event
+	err = tx.QueryRow(ctx, `
+		DELETE FROM webhook_paused_key WHERE org_id = $1 AND endpoint_id = $2 AND ordering_key = $3
+		RETURNING event_id`, org, endpoint, key).Scan(&event)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, ErrKeyNotPaused
+	}
+	if err != nil {
+		return false, fmt.Errorf("webhook.ResumeKey: %w", err)
+	}
+	advanced, err := advance(ctx, tx, keys)
+	return len(advanced) > 0, err
+}

@@ -1,0 +1,264 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"portico/shared/event"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// numbered is the data of the events of these tests.
+type numbered struct {
+	Key    string `json:"key"`
+	Number int    `json:"number"`
+}
+
+// publishNumbered publishes the events number first to first+n-1 of a key.
+func (e *engine) publishNumbered(key string, first, n int) {
+	e.t.Helper()
+	drafts := make([]event.Draft, n)
+	for i := range drafts {
+		data, err := json.Marshal(numbered{key, first + i})
+		e.must(err)
+		drafts[i] = event.Draft{Type: "invoice.paid", Data: data, OrderingKey: &key}
+	}
+	e.publishDrafts(drafts)
+}
+
+// numbersOf returns the numbers of a key that were received with 200, in order.
+func numbersOf(t *testing.T, rec *receiver, key string) (numbers []int) {
+	t.Helper()
+	for _, r := range rec.all() {
+		var body struct{ Data numbered }
+		if err := json.Unmarshal(r.body, &body); err != nil {
+			t.Fatal(err)
+		}
+		if body.Data.Key == key {
+			numbers = append(numbers, body.Data.Number)
+		}
+	}
+	return numbers
+}
+
+func (e *engine) orderedEndpoint(url, exhaustion string) id.WebhookEndpoint {
+	e.t.Helper()
+	endpoint, _ := e.endpoint(url, "*")
+	e.setOptions(endpoint, webhook.OptionsChange{
+		Ordered: new(true), ExhaustionPolicy: &exhaustion, RetryPolicy: new(webhook.RetryCustom), RetrySchedule: []int32{5},
+	})
+	return endpoint
+}
+
+// A delivery that fails holds up those behind it with the same key, and no
+// others; when it succeeds they follow at once.
+func TestOrderedByKey(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	endpoint := e.orderedEndpoint(rec.URL, webhook.ExhaustionPause)
+	e.publishNumbered("a", 0, 1)
+	e.dispatch()
+	e.publishNumbered("a", 1, 3)
+	e.publishNumbered("b", 0, 2)
+	e.dispatch()
+	if a, b := numbersOf(t, rec, "a"), numbersOf(t, rec, "b"); fmt.Sprint(a, b) != "[0] [0 1]" {
+		t.Fatalf("received %v of the key that waits and %v of the other", a, b)
+	}
+	lag := e.lags(endpoint)
+	if len(lag) != 1 || lag[0].Key != "a" || lag[0].Pending != 4 || lag[0].HeadID == nil || lag[0].PausedAt != nil {
+		t.Errorf("lag %+v", lag)
+	}
+	e.Advance(t, time.Minute+time.Second)
+	e.dispatch()
+	if a := numbersOf(t, rec, "a"); fmt.Sprint(a) != "[0 0 1 2 3]" {
+		t.Errorf("received %v", a)
+	}
+	if lag := e.lags(endpoint); len(lag) > 0 {
+		t.Errorf("lag %+v after all", lag)
+	}
+}
+
+// Events without a key, and those for endpoints that are not ordered, do not wait.
+func TestUnorderedDoesNotWait(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.publishNumbered("a", 0, 1)
+	e.dispatch()
+	e.publishNumbered("a", 1, 2)
+	e.dispatch()
+	e.setOptions(endpoint, webhook.OptionsChange{Ordered: new(true)})
+	e.publish(`{}`, `{}`)
+	e.dispatch()
+	if n := len(rec.all()); n != 5 {
+		t.Errorf("%d received, want 5", n)
+	}
+}
+
+func (e *engine) lags(endpoint id.WebhookEndpoint) (list []webhook.KeyLag) {
+	e.t.Helper()
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
+		list, err = webhook.ListKeyLags(context.Background(), tx, e.org, endpoint, "", 100)
+		return err
+	}))
+	return list
+}
+
+func (e *engine) resume(endpoint id.WebhookEndpoint, key string) (err error) {
+	e.t.Helper()
+	return e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
+		_, err := webhook.ResumeKey(context.Background(), tx, e.org, endpoint, key)
+		return err
+	})
+}
+
+// exhaustedHead returns an engine whose first event of key a has failed for
+// good, with two behind it.
+func exhaustedHead(t *testing.T, policy string) (*engine, *receiver, id.WebhookEndpoint) {
+	t.Helper()
+	e := newEngine(t)
+	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n <= 2 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	endpoint := e.orderedEndpoint(rec.URL, policy)
+	e.publishNumbered("a", 0, 3)
+	e.dispatch()
+	e.Advance(t, time.Minute+time.Second)
+	e.dispatch()
+	return e, rec, endpoint
+}
+
+// With the policy skip, the next goes when one has failed for good.
+func TestExhaustionSkips(t *testing.T) {
+	t.Parallel()
+	e, rec, _ := exhaustedHead(t, webhook.ExhaustionSkip)
+	if a := numbersOf(t, rec, "a"); fmt.Sprint(a) != "[0 0 1 2]" {
+		t.Errorf("received %v", a)
+	}
+	if failed, delivered := e.count(webhook.Failed), e.count(webhook.Delivered); failed != 1 || delivered != 2 {
+		t.Errorf("%d failed, %d delivered", failed, delivered)
+	}
+}
+
+// With the policy pause, nothing of the key goes until it is resumed, not even
+// what is published later; other keys do.
+func TestExhaustionPauses(t *testing.T) {
+	t.Parallel()
+	e, rec, endpoint := exhaustedHead(t, webhook.ExhaustionPause)
+	e.publishNumbered("a", 3, 1)
+	e.publishNumbered("b", 0, 1)
+	e.dispatch()
+	if a, b := numbersOf(t, rec, "a"), numbersOf(t, rec, "b"); fmt.Sprint(a, b) != "[0 0] [0]" {
+		t.Fatalf("received %v of the paused key and %v of the other", a, b)
+	}
+	failed := e.deliveries(webhook.DeliveryFilter{Status: webhook.Failed})
+	lag := e.lags(endpoint)
+	if len(failed) != 1 || len(lag) != 1 || lag[0].PausedAt == nil || *lag[0].PausedBy != failed[0].EventID || lag[0].Pending != 3 {
+		t.Errorf("failed %+v, lag %+v", failed, lag)
+	}
+	e.must(e.resume(endpoint, "a"))
+	e.dispatch()
+	if a := numbersOf(t, rec, "a"); fmt.Sprint(a) != "[0 0 1 2 3]" {
+		t.Errorf("received %v after it was resumed", a)
+	}
+	if err := e.resume(endpoint, "a"); err == nil {
+		t.Error("resumed twice")
+	}
+}
+
+// Nothing of a key that waits, that is paused or that is leased counts as due:
+// an idle dispatcher sleeps, and the sweep wakes nobody for it.
+func TestWaitingIsNotDue(t *testing.T) {
+	t.Parallel()
+	e, _, _ := exhaustedHead(t, webhook.ExhaustionPause)
+	if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || webhook.IsDue(n) {
+		t.Errorf("due: %+v, %v", n, err)
+	}
+}
+
+// Whoever publishes, however many dispatch and whatever fails: of each key the
+// receiver accepts every event once, in the order of publication.
+func TestOrderHolds(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	e := newEngine(t)
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(seed, 0))
+	accepted := map[string][]int{}
+	rec := newReceiver(t, nil)
+	rec.next = func(_ int, w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var body struct{ Data numbered }
+		got := rec.all()
+		for _, g := range got {
+			if g.header.Get("Webhook-Id") == r.Header.Get("Webhook-Id") {
+				_ = json.Unmarshal(g.body, &body)
+			}
+		}
+		if random.IntN(5) == 0 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		accepted[body.Data.Key] = append(accepted[body.Data.Key], body.Data.Number)
+	}
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	schedule := make([]int32, 20)
+	for i := range schedule {
+		schedule[i] = 1
+	}
+	e.setOptions(endpoint, webhook.OptionsChange{Ordered: new(true), RetryPolicy: new(webhook.RetryCustom), RetrySchedule: schedule})
+	const keys, events = 6, 30
+	ctx, stop := context.WithCancel(context.Background())
+	var dispatchers, publishers sync.WaitGroup
+	for range 2 {
+		dispatchers.Go(func() {
+			d := e.dispatcher()
+			d.Idle = time.Hour
+			_ = d.Run(ctx) // ends with an error because it is stopped
+		})
+	}
+	for k := range keys {
+		publishers.Go(func() {
+			for n := 0; n < events; n += 3 {
+				e.publishNumbered(fmt.Sprint("key ", k), n, 3)
+			}
+		})
+	}
+	publishers.Wait()
+	await(t, "all to be delivered", func() bool {
+		e.Advance(t, time.Second)
+		return e.count(webhook.Delivered) == keys*events
+	})
+	stop()
+	dispatchers.Wait()
+	for k := range keys {
+		key := fmt.Sprint("key ", k)
+		for i, n := range accepted[key] {
+			if i != n {
+				t.Fatalf("%s was accepted in the order %v", key, accepted[key])
+			}
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// outageHosts is how many hosts must be out of reach, and none within it, for
+	// the fault to be ours.
+	outageHosts = 3
+	// suspense is how long a try that reached nobody waits for others to show
+	// whose fault it is, so that those that fail first are not counted either.
+	suspense = time.Second
+)
+
+// reach tells an outage of our own network or resolver from receivers that
+// cannot be reached. Its zero value is ready; it is safe for concurrent use.
+type reach struct {
+	mu  sync.Mutex
+	now *spell // nil: nothing has failed since a receiver was last reached
+}
+
+// spell is a time in which no receiver was reached.
+type spell struct {
+	hosts   map[string]bool // that were out of reach
+	outage  bool            // they are too many: the fault is ours
+	decided chan struct{}   // closed by an outage, or when a receiver is reached
+}
+
+// reached ends a spell: our network works.
+func (r *reach) reached() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now != nil && !r.now.outage {
+		close(r.now.decided)
+	}
+	r.now = nil
+}
+
+// failed notes that a host is out of reach and reports whether the fault is
+// ours. It blocks until that is decided, for suspense at most.
+func (r *reach) failed(ctx context.Context, host string) bool {
+	s := r.note(host)
+	t := time.NewTimer(suspense)
+	defer t.Stop()
+	select {
+	case <-s.decided:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s.outage
+}
+
+func (r *reach) note(host string) *spell {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now == nil {
+		r.now = &spell{hosts: map[string]bool{}, decided: make(chan struct{})}
+	}
+	if s := r.now; !s.outage {
+		s.hosts[host] = true
+		if s.outage = len(s.hosts) >= outageHosts; s.outage {
+			close(s.decided)
+		}
+	}
+	return r.now
+}
+
+// watch returns a context for a request and whether a connection for it was
+// there. A new connection is news for reach; a kept one is not.
+func (r *reach) watch(ctx context.Context) (context.Context, *atomic.Bool) {
+	var connected atomic.Bool
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		ConnectDone: func(_, _ string, err error) {
+			if err == nil {
+				connected.Store(true)
+				r.reached()
+			}
+		},
+	}), &connected
+}
+
+// egressFault returns err if it is our side's fault, and nil if it is the
+// receiver's, or there is none.
+func (r *reach) egressFault(ctx context.Context, target string, connected bool, err error) error {
+	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, hostOf(target))) {
+		return err
+	}
+	return nil
+}
+
+func hostOf(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return target
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// isExhausted reports whether this machine has run out of files, ports or memory.
+func isExhausted(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	// The resolver keeps only the text of the error that it met.
+	var dns *net.DNSError
+	return errors.As(err, &dns) && (strings.Contains(dns.Err, syscall.EMFILE.Error()) || strings.Contains(dns.Err, syscall.ENFILE.Error()))
+}
+
+// isUnreachable reports whether a try failed on the way to the receiver: no
+// answer of the resolver, no route, or no connection in time. A name that does
+// not exist, a refused or a broken connection are the receiver's.
+func isUnreachable(err error, connected bool) bool {
+	if err == nil || connected {
+		return false
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return !dns.IsNotFound
+	}
+	var timeout net.Error
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) ||
+		(errors.As(err, &timeout) && timeout.Timeout())
+}

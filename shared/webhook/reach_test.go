@@ -1,0 +1,208 @@
+package webhook_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portico/shared/egress"
+	"portico/shared/webhook"
+)
+
+func dialError(call string, errno syscall.Errno) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, errno)}
+}
+
+// What is exhausted on our side, and what stands between us and a receiver, is
+// told from what a receiver does, however deep the error is wrapped.
+func TestEgressErrors(t *testing.T) {
+	resolver := func(e net.DNSError) error { return &net.OpError{Op: "dial", Net: "tcp", Err: &e} }
+	for _, tt := range []struct {
+		name                   string
+		err                    error
+		connected              bool
+		exhausted, unreachable bool
+	}{
+		{"no error", nil, false, false, false},
+		{"no files", dialError("socket", syscall.EMFILE), false, true, false},
+		{"no files in the system", dialError("socket", syscall.ENFILE), false, true, false},
+		{"no ports", dialError("connect", syscall.EADDRNOTAVAIL), false, true, false},
+		{"no buffers", dialError("write", syscall.ENOBUFS), true, true, false},
+		{"no memory", fmt.Errorf("wrapped: %w", dialError("socket", syscall.ENOMEM)), false, true, false},
+		{"no files for the resolver", resolver(net.DNSError{Err: "dial udp 192.0.2.1:53: socket: too many open files"}), false, true, true},
+		{"a resolver that does not answer", resolver(net.DNSError{Err: "i/o timeout", IsTimeout: true}), false, false, true},
+		{"a resolver that is broken", resolver(net.DNSError{Err: "server misbehaving", IsTemporary: true}), false, false, true},
+		{"a name that does not exist", resolver(net.DNSError{Err: "no such host", IsNotFound: true}), false, false, false},
+		{"no network", dialError("connect", syscall.ENETUNREACH), false, false, true},
+		{"no way to the host", dialError("connect", syscall.EHOSTUNREACH), false, false, true},
+		{"no way to the host any more", dialError("read", syscall.EHOSTUNREACH), true, false, false},
+		{"no connection in time", context.DeadlineExceeded, false, false, true},
+		{"no connection in the kernel's time", dialError("connect", syscall.ETIMEDOUT), false, false, true},
+		{"no response in time", context.DeadlineExceeded, true, false, false},
+		{"refused", dialError("connect", syscall.ECONNREFUSED), false, false, false},
+		{"closed", dialError("read", syscall.ECONNRESET), true, false, false},
+		{"a private address", fmt.Errorf("dial: %w", egress.ErrForbidden), false, false, false},
+		{"stopped", context.Canceled, false, false, false},
+	} {
+		if got := webhook.IsExhausted(tt.err); got != tt.exhausted {
+			t.Errorf("%s: exhausted is %v", tt.name, got)
+		}
+		if got := webhook.IsUnreachable(tt.err, tt.connected); got != tt.unreachable {
+			t.Errorf("%s: unreachable is %v", tt.name, got)
+		}
+	}
+}
+
+// Three hosts out of reach, and none reached since the first, are our fault,
+// also the first of them if the others follow within a second. An outage lasts
+// until a receiver is reached.
+func TestReach(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		hosts string // a, b, c … fail 100 ms apart; . waits a second; ! reaches a receiver
+		ours  string // the hosts whose failure is our fault, in the same order
+	}{
+		{"one host", "a", ""},
+		{"one host again and again", "aaaa", ""},
+		{"two hosts", "abab", ""},
+		{"three hosts", "abc", "abc"},
+		{"more hosts", "abcde", "abcde"},
+		{"the third comes late", "ab.cd", "cd"},
+		{"one was reached meanwhile", "ab!c", ""},
+		{"one was reached meanwhile, and then none", "ab!cde", "cde"},
+		{"an outage goes on", "abc.a", "abca"},
+		{"an outage ends", "abc!a", "abc"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var r webhook.Reach
+			var all sync.WaitGroup
+			ours := make([]bool, len(tt.hosts))
+			for i, step := range tt.hosts {
+				time.Sleep(100 * time.Millisecond)
+				switch step {
+				case '.':
+					time.Sleep(time.Second)
+				case '!':
+					r.Reached()
+				default:
+					all.Go(func() { ours[i] = r.Failed(string(step)) })
+				}
+				synctest.Wait()
+			}
+			all.Wait()
+			got := ""
+			for i, step := range tt.hosts {
+				if ours[i] {
+					got += string(step)
+				}
+			}
+			if got != tt.ours {
+				t.Errorf("%s: our fault are %q, want %q", tt.name, got, tt.ours)
+			}
+		})
+	}
+}
+
+// A fault of our own uses up no try: the delivery waits half a minute and is
+// delivered by its first try when the fault is over. A receiver's fault counts.
+func TestEgressFaults(t *testing.T) {
+	t.Parallel()
+	broken := func(err error) func(context.Context) error { return func(context.Context) error { return err } }
+	for _, tt := range []struct {
+		name      string
+		receivers int
+		dial      func(ctx context.Context) error
+		attempts  int16
+	}{
+		{"three receivers without a route", 3, broken(dialError("connect", syscall.ENETUNREACH)), 0},
+		{"three receivers and no resolver", 3, broken(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), 0},
+		{"three receivers that do not connect", 3, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 0},
+		{"one receiver and no files", 1, broken(dialError("socket", syscall.EMFILE)), 0},
+		{"one receiver without a route", 1, broken(dialError("connect", syscall.EHOSTUNREACH)), 1},
+		{"three receivers that refuse", 3, broken(dialError("connect", syscall.ECONNREFUSED)), 1},
+		{"three receivers that do not exist", 3, broken(&net.DNSError{Err: "no such host", IsNotFound: true}), 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEngine(t)
+			rec := newReceiver(t, nil)
+			for i := range tt.receivers {
+				e.endpoint(fmt.Sprintf("http://receiver-%d.test/", i), "*")
+			}
+			e.publish(`{}`)
+			works := false
+			d := e.dispatcher()
+			d.Sender = e.localSender(500 * time.Millisecond)
+			webhook.Dial(d.Sender, func(ctx context.Context, network, _ string) (net.Conn, error) {
+				if !works {
+					return nil, tt.dial(ctx)
+				}
+				return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(rec.URL, "http://"))
+			})
+			e.must(d.Run(context.Background()))
+			for _, got := range e.deliveries(webhook.DeliveryFilter{}) {
+				wait := got.NextRetryAt.Sub(e.Clock.Now())
+				if got.Status != webhook.Pending || got.Attempts != tt.attempts || len(e.attempts(got)) != int(tt.attempts) || (tt.attempts == 0 && wait > 30*time.Second) {
+					t.Errorf("%+v", got)
+				}
+			}
+			faults := (1 - int(tt.attempts)) * tt.receivers
+			if n := e.sum("EgressFaults"); n != faults || strings.Contains(e.lines.String(), "our own network failed") != (faults > 0) {
+				t.Errorf("%d egress faults, want %d: %s", n, faults, e.lines)
+			}
+			works = true
+			e.Advance(t, 2*time.Minute)
+			e.must(d.Run(context.Background()))
+			for _, got := range e.deliveries(webhook.DeliveryFilter{}) {
+				if got.Status != webhook.Delivered || got.Attempts != tt.attempts+1 {
+					t.Errorf("afterwards: %+v", got)
+				}
+			}
+		})
+	}
+}
+
+// sum adds up a metric over all log lines.
+func (e *engine) sum(metric string) (n int) {
+	e.t.Helper()
+	for _, found := range regexp.MustCompile(`"`+metric+`":(\d+)`).FindAllStringSubmatch(e.lines.String(), -1) {
+		one, err := strconv.Atoi(found[1])
+		e.must(err)
+		n += one
+	}
+	return n
+}
+
+// Receivers that let us connect and then say nothing are reached: that counts,
+// however many they are.
+func TestStalledHandshakes(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	e.must(err)
+	defer silent.Close()
+	for i := range 3 {
+		e.endpoint(fmt.Sprintf("https://receiver-%d.test/", i), "*")
+	}
+	e.publish(`{}`)
+	d := e.dispatcher()
+	d.Sender = e.localSender(300 * time.Millisecond)
+	webhook.Dial(d.Sender, func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, silent.Addr().String())
+	})
+	e.must(d.Run(context.Background()))
+	for _, got := range e.deliveries(webhook.DeliveryFilter{}) {
+		if got.Attempts != 1 {
+			t.Errorf("%+v", got)
+		}
+	}
+}

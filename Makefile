@@ -26,7 +26,7 @@ check: tools .local/bin/golangci-lint-$(GOLANGCI) ## format, lint, and check the
 	@infra/check/run
 
 .PHONY: bench
-bench: tools ## measure publishing and delivering on this machine (ARGS=-short, ARGS='-profiles DIR')
+bench: tools ## measure publishing and delivering on this machine (ARGS=-short, ARGS='-only soak', ARGS='-profiles DIR')
 	@mkdir -p .local/bin && go build -o .local/bin/bench ./infra/bench
 	@exec .local/bin/bench $(ARGS)
 

@@ -65,3 +65,14 @@ func (b *bench) cpuNow() cpu {
 	}
 	return sum
 }
+
+// parentOf returns the id of a process's parent, 0 when it has ended.
+func parentOf(pid int) int {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
+}

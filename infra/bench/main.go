@@ -3,6 +3,9 @@
 // receives what is delivered, and accounts for every accepted event. Beside
 // each figure stand two of the same run that put it in proportion: the
 // gateway's no-op rate, and a bare loop that only claims, POSTs and completes.
+// Two more parts show that history does not slow the queue (growth), and that
+// nothing is lost while receivers fail, dispatchers are killed and Postgres
+// crashes (soak).
 package main
 
 import (
@@ -28,6 +31,12 @@ type options struct {
 	events    int           // of each maximum-rate run
 	reference int           // deliveries of the bare loop and of the drain
 	hanging   int           // backlog of the endpoint that hangs
+
+	plans   string        // file for the plans of the growth run; "": none
+	history int           // finished deliveries of the growth run
+	rounds  int           // of the growth run
+	soak    time.Duration // how long the soak publishes
+	seed    uint64        // of what is left to chance in the soak
 }
 
 func main() {
@@ -35,20 +44,49 @@ func main() {
 		exitOn(serve(os.Args[2:]))
 		return
 	}
-	o := options{noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000, hanging: 100_000}
+	o := options{
+		noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000, hanging: 100_000,
+		history: 10_000_000, rounds: 15, soak: 10 * time.Minute,
+	}
+	only := flag.String("only", "", "just one `part`: speed, growth or soak")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of what is left to chance in the soak")
+	flag.StringVar(&o.plans, "plans", "", "write the plans of the growth run's statements to this `file`")
 	flag.BoolVar(&o.short, "short", false, "a tenth of everything, to see that it works")
 	flag.StringVar(&o.profiles, "profiles", "", "write a CPU profile of every function process into this `folder`")
 	flag.Parse()
 	if o.short {
 		o.noop, o.steady, o.events, o.reference, o.hanging = time.Second, 6*time.Second, 2_000, 5_000, 10_000
+		o.history, o.rounds, o.soak = 1_000_000, 6, 2*time.Minute
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exitOn(run(ctx, o))
+	exitOn(run(ctx, o, *only))
 }
 
-func run(ctx context.Context, o options) error {
-	b, err := start(ctx, o)
+// run makes one part or, without a name, all: each on a stack of its own.
+func run(ctx context.Context, o options, only string) error {
+	parts := []struct {
+		name string
+		run  func(context.Context, options) error
+	}{{"speed", speed}, {"growth", growth}, {"soak", soak}}
+	known := only == ""
+	for _, part := range parts {
+		if only != "" && only != part.name {
+			continue
+		}
+		known = true
+		if err := part.run(ctx, o); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	if !known {
+		return fmt.Errorf("there is no part %q: choose speed, growth or soak", only)
+	}
+	return nil
+}
+
+func speed(ctx context.Context, o options) error {
+	b, err := start(ctx, o, settings{})
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,12 @@ func (b *bench) createEndpoints(ctx context.Context, n int) (ids []string, err e
 }
 
 func (b *bench) createEndpoint(ctx context.Context, url, eventType string) (id string, err error) {
-	status, reply, err := b.call(ctx, http.MethodPost, "/v1/webhook-endpoints", []byte(`{"url":"`+url+`","event_types":["`+eventType+`"]}`))
+	return b.createEndpointWith(ctx, url, eventType, "")
+}
+
+// createEndpointWith takes options too, as JSON members that begin with a comma.
+func (b *bench) createEndpointWith(ctx context.Context, url, eventType, options string) (id string, err error) {
+	status, reply, err := b.call(ctx, http.MethodPost, "/v1/webhook-endpoints", []byte(`{"url":"`+url+`","event_types":["`+eventType+`"]`+options+`}`))
 	if err != nil || status != http.StatusCreated {
 		return "", fmt.Errorf("create endpoint: %d %s %w", status, strings.TrimSpace(string(reply)), err)
 	}

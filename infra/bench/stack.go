@@ -28,30 +28,84 @@ const serveMode = "serve"
 // endpoints is what the stack's process prints once it runs.
 type endpoints struct{ URL, AWSURL, DatabaseURL string }
 
-// serve runs a durable stack on data of its own until its input ends.
+// settings are what a run needs of its stack.
+type settings struct {
+	StateDir  string
+	Profiles  string // folder for CPU profiles; "": none
+	Schedules bool   // without them, whatever was not told or nudged for is missed, and noticed
+	Idle      string // how long a dispatcher stays awake without work; "": the template's
+	Log       string // file for the functions' logs; "": none
+}
+
+func (s settings) env() map[string]map[string]string {
+	env := map[string]map[string]string{"*": {}, "DispatcherFunction": {}}
+	if s.Profiles != "" {
+		env["*"]["PORTICO_CPU_PROFILES"] = s.Profiles
+	}
+	if s.Idle != "" {
+		env["DispatcherFunction"]["DISPATCHER_IDLE"] = s.Idle
+	}
+	return env
+}
+
+func (s settings) log() (io.Writer, error) {
+	if s.Log == "" {
+		return io.Discard, nil
+	}
+	return os.Create(s.Log)
+}
+
+// serve runs a durable stack on data of its own until its input ends. Each line
+// of the input asks for a crash of Postgres, which is answered when it is back.
 func serve(args []string) error {
-	env := map[string]map[string]string{"*": {}}
-	if len(args) > 1 {
-		env["*"]["PORTICO_CPU_PROFILES"] = args[1]
+	var set settings
+	if err := json.Unmarshal([]byte(args[0]), &set); err != nil {
+		return err
+	}
+	log, err := set.log()
+	if err != nil {
+		return err
 	}
 	ctx := context.Background()
 	s, err := stack.Start(ctx, stack.Options{
-		Root: ".", StateDir: args[0], HTTPAddr: "127.0.0.1:0", Env: env, Log: io.Discard,
+		Root: ".", StateDir: set.StateDir, HTTPAddr: "127.0.0.1:0", Env: set.env(), Log: log,
 		// In Lambda each process has a processor of its own; here they share.
 		MaxConcurrency: 4 * runtime.NumCPU(),
-		// No sweep: whatever was not told or nudged for would be missed, and noticed.
-		Schedules: false,
-		Progress:  func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) },
+		Schedules:      set.Schedules,
+		Progress:       func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) },
 	})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := json.NewEncoder(os.Stdout).Encode(endpoints{s.URL, s.AWSURL, s.DatabaseURL}); err != nil {
+	replies := json.NewEncoder(os.Stdout)
+	if err := replies.Encode(endpoints{s.URL, s.AWSURL, s.DatabaseURL}); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	requests := bufio.NewScanner(os.Stdin)
+	for requests.Scan() {
+		problem := ""
+		if err := s.RestartPostgres(ctx); err != nil {
+			problem = err.Error()
+		}
+		if err := replies.Encode(problem); err != nil {
+			return err
+		}
+	}
+	return requests.Err()
+}
+
+// restartPostgres lets it crash and come back.
+func (b *bench) restartPostgres() error {
+	if _, err := io.WriteString(b.input, "restart\n"); err != nil {
+		return err
+	}
+	var problem string
+	if err := b.output.Decode(&problem); err != nil || problem != "" {
+		return fmt.Errorf("restart of Postgres: %s %w", problem, err)
+	}
+	b.db.Reset() // its connections are gone
+	return nil
 }
 
 // bench is a running measurement.
@@ -61,7 +115,8 @@ type bench struct {
 	key     string // API key of the organization
 	dir     string
 	process *exec.Cmd
-	input   io.Closer
+	input   io.WriteCloser
+	output  *json.Decoder
 	db      *pgxpool.Pool // administrator's
 	client  *http.Client
 	inbox   *inbox
@@ -70,7 +125,7 @@ type bench struct {
 }
 
 // start runs the stack's process and creates the organization.
-func start(ctx context.Context, o options) (*bench, error) {
+func start(ctx context.Context, o options, set settings) (*bench, error) {
 	b := &bench{options: o, figures: map[string]float64{}, client: &http.Client{
 		Timeout:   30 * time.Second,
 		Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256},
@@ -83,7 +138,11 @@ func start(ctx context.Context, o options) (*bench, error) {
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := b.startStack(); err != nil {
+	set.StateDir = filepath.Join(b.dir, "state")
+	if set.Log != "" {
+		set.Log = filepath.Join(b.dir, set.Log)
+	}
+	if err := b.startStack(set); err != nil {
 		b.close()
 		return nil, err
 	}
@@ -96,13 +155,12 @@ func start(ctx context.Context, o options) (*bench, error) {
 	return b, b.bootstrap(ctx)
 }
 
-func (b *bench) startStack() error {
+func (b *bench) startStack(set settings) error {
 	fmt.Println("starting the stack …")
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	args := []string{serveMode, filepath.Join(b.dir, "state")}
 	if b.profiles != "" {
 		folder, err := filepath.Abs(b.profiles)
 		if err != nil {
@@ -111,9 +169,13 @@ func (b *bench) startStack() error {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
-		args = append(args, folder)
+		set.Profiles = folder
 	}
-	b.process = exec.Command(self, args...)
+	arg, err := json.Marshal(set)
+	if err != nil {
+		return err
+	}
+	b.process = exec.Command(self, serveMode, string(arg))
 	b.process.Stderr = os.Stderr
 	input, err := b.process.StdinPipe()
 	if err != nil {
@@ -127,11 +189,11 @@ func (b *bench) startStack() error {
 	if err := b.process.Start(); err != nil {
 		return err
 	}
-	line, err := bufio.NewReader(output).ReadBytes('\n')
-	if err != nil {
+	b.output = json.NewDecoder(output)
+	if err := b.output.Decode(&b.endpoints); err != nil {
 		return fmt.Errorf("the stack did not start: see above")
 	}
-	return json.Unmarshal(line, &b.endpoints)
+	return nil
 }
 
 func (b *bench) bootstrap(ctx context.Context) error {

@@ -113,7 +113,7 @@ func TestOrganizationIsBoundInOnePlace(t *testing.T) {
 		}
 	}
 	slices.Sort(found)
-	if want := []string{"infra/migrations/00001_roles.sql", "shared/pg/pg.go"}; !slices.Equal(found, want) {
+	if want := []string{"infra/migrations/00001_roles.sql", "shared/pg/tx.go"}; !slices.Equal(found, want) {
 		t.Errorf("app.org_id stands in %q, want only %q", found, want)
 	}
 }

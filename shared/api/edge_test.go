@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -60,7 +61,8 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 }
 
 // A defect or a panic is a 500 that says nothing but the request id; the cause
-// is in the log. A store that is away is a 503 that asks to come back.
+// is in the log. A store that is away, and a request that outlasts the function's
+// time, is a 503 that asks to come back.
 func TestServerErrors(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -78,6 +80,7 @@ func TestServerErrors(t *testing.T) {
 	if h.handler, err = edge.Handler(
 		broken("defect", func() error { return errors.New("the password is hunter2") }),
 		broken("panic", func() error { panic("the password is hunter2") }),
+		broken("timeout", func() error { return fmt.Errorf("event.match: %w", context.DeadlineExceeded) }),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +91,7 @@ func TestServerErrors(t *testing.T) {
 			t.Errorf("headers %v", r.header)
 		}
 	}
+	want(t, acme.do("GET", "/v1/timeout", ""), `503 "code":"unavailable" !event.match`)
 	if n := strings.Count(h.lines.String(), "hunter2"); n < 2 {
 		t.Errorf("%d causes in the log, want 2", n)
 	}

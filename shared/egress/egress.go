@@ -104,9 +104,9 @@ func (p Policy) Transport() *http.Transport {
 		ExpectContinueTimeout: time.Second,
 		// A response's header fields, as bounded as its body.
 		MaxResponseHeaderBytes: 64 << 10,
-		// A connection of HTTP/2 carries many requests: one that is silent or takes
-		// nothing more is closed, or each later delivery would wait on it in vain.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: dialAtMost},
+		// A connection of HTTP/2 carries many requests: one that answers no ping is
+		// closed, or each later delivery would wait on it in vain.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
 }
 

@@ -28,24 +28,14 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 		return nil, nil, err
 	}
 	events := make([]Event, len(drafts))
-	var deliveries []webhook.NewDelivery
-	wanted := make([]bool, len(subscriptions))
 	for i, d := range drafts {
 		at := now.Add(time.Duration(i) * time.Microsecond)
 		eventID := id.New[id.Event](at)
 		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, CreatedAt: at, Payload: payload(eventID, d, at)}
-		candidate := webhook.Candidate{Type: d.Type, Data: d.Data}
-		for k, s := range subscriptions {
-			if s.ID == d.About || !webhook.Wants(s.EventTypes, d.Type) || !candidate.Meets(s.Filter) {
-				continue
-			}
-			wanted[k] = true
-			delivery := webhook.NewDelivery{EventID: eventID, EndpointID: s.ID}
-			if s.Ordered {
-				delivery.OrderingKey, delivery.Seq = d.OrderingKey, seqs[i]
-			}
-			deliveries = append(deliveries, delivery)
-		}
+	}
+	deliveries, due, err := match(ctx, subscriptions, drafts, events, seqs)
+	if err != nil {
+		return nil, nil, err
 	}
 	var batch pgx.Batch
 	insert(&batch, org, events, seqs)
@@ -55,13 +45,35 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("event.Publish: %w", err)
 	}
-	var due []id.WebhookEndpoint
-	for k, s := range subscriptions {
-		if wanted[k] {
-			due = append(due, s.ID)
+	return events, due, nil
+}
+
+// match returns the deliveries of events to those that want them, and the
+// endpoints that get any, each once. It ends when ctx does: each filter is
+// bounded, but a thousand slow ones for each of a batch outlast a request.
+func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []Draft, events []Event, seqs []*int64) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
+	wanted := make([]bool, len(subscriptions))
+	for i, d := range drafts {
+		candidate := webhook.Candidate{Type: d.Type, Data: d.Data}
+		for k, s := range subscriptions {
+			if err := ctx.Err(); err != nil {
+				return nil, nil, fmt.Errorf("event.match: after %d of %d events: %w", i, len(drafts), err)
+			}
+			if s.ID == d.About || !webhook.Wants(s.EventTypes, d.Type) || !candidate.Meets(s.Filter) {
+				continue
+			}
+			delivery := webhook.NewDelivery{EventID: events[i].ID, EndpointID: s.ID}
+			if s.Ordered {
+				delivery.OrderingKey, delivery.Seq = d.OrderingKey, seqs[i]
+			}
+			deliveries = append(deliveries, delivery)
+			if !wanted[k] {
+				wanted[k] = true
+				due = append(due, s.ID)
+			}
 		}
 	}
-	return events, due, nil
+	return deliveries, due, nil
 }
 
 // PublishNotices publishes operational events of one organization.

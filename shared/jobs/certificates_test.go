@@ -3,60 +3,237 @@ package jobs_test
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"encoding/json"
+	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	local "portico/infra/local/aws"
+	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/observe"
+	"portico/shared/pg"
+	"portico/shared/queue"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
+// newUpkeep returns the daily upkeep with a queue and a due time of its own.
+func newUpkeep(t *testing.T, db *testkit.Database, out io.Writer) (*jobs.Upkeep, *local.Queue) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	server.Start()
+	t.Cleanup(server.Close)
+	services, err := local.NewServer(local.Options{Endpoint: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = services
+	nudges := services.AddQueue("dispatch", local.DefaultQueueAttributes())
+	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	return &jobs.Upkeep{
+		DB: db.Worker, Clock: db.Clock, Log: observe.NewLog(out, "test"),
+		Waker: &webhook.Waker{
+			Due:   webhook.NewDue(client, table, db.Clock),
+			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),
+		},
+	}, nudges
+}
+
+// customer is an organization with endpoints that have client certificates.
+type customer struct {
+	*testkit.Database
+	t   *testing.T
+	org id.Org
+}
+
+func (c *customer) inOrg(do func(ctx context.Context, tx pg.Tx) error) {
+	c.t.Helper()
+	ctx := context.Background()
+	if err := c.App.InOrg(ctx, c.org, func(tx pg.Tx) error { return do(ctx, tx) }); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// endpoint makes one with a certificate that ends after a time; 0: with none.
+func (c *customer) endpoint(ends time.Duration, types ...string) id.WebhookEndpoint {
+	c.t.Helper()
+	now := c.Clock.Now()
+	e := webhook.Endpoint{ID: id.New[id.WebhookEndpoint](now), URL: "https://example.com/", EventTypes: types, Status: webhook.Enabled, CreatedAt: now}
+	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+		return webhook.InsertEndpoint(ctx, tx, c.org, e, webhook.NewSecret(), testkit.Box(c.t))
+	})
+	if ends > 0 {
+		certificate, key := testkit.NewAuthority(c.t).Issue(testkit.ECDSA(c.t), now.Add(ends))
+		parsed, err := webhook.ParseClientCertificate(certificate, key, now)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.change(e.ID, webhook.EndpointChange{Options: webhook.OptionsChange{ClientCertificate: parsed}})
+	}
+	return e.ID
+}
+
+func (c *customer) change(endpoint id.WebhookEndpoint, change webhook.EndpointChange) {
+	c.t.Helper()
+	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+		_, err := webhook.UpdateEndpoint(ctx, tx, c.org, endpoint, change, c.Clock.Now(), testkit.Box(c.t))
+		return err
+	})
+}
+
+// told returns the data of all notices so far, by the endpoint they name.
+func (c *customer) told() map[string][]map[string]any {
+	c.t.Helper()
+	rows, _ := c.Admin.Query(context.Background(), `SELECT convert_from(payload, 'UTF8')::jsonb -> 'data' FROM event WHERE type = $1 ORDER BY id`, webhook.EventExpiring)
+	all, err := pgx.CollectRows(rows, pgx.RowTo[map[string]any])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	by := map[string][]map[string]any{}
+	for _, one := range all {
+		by[one["endpoint_id"].(string)] = append(by[one["endpoint_id"].(string)], one)
+	}
+	return by
+}
+
+// forget raises a due time, as the sweep does when nothing is due.
+func forget(t *testing.T, due *webhook.Due) {
+	t.Helper()
+	item, err := due.Read(context.Background())
+	if err == nil {
+		_, err = due.Raise(context.Background(), item, time.Time{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+const days = 24 * time.Hour
+
 // The daily upkeep warns, in one line with a metric, of the client certificates
-// that end within 30 days or have ended, and only of those that deliveries
+// that end within 31 days or have ended, and only of those that deliveries
 // still present. Without any it says nothing.
 func TestExpiringCertificates(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
-	org := db.NewOrg(t)
+	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
 	var out bytes.Buffer
-	maintain := func() jobs.Maintained {
-		t.Helper()
+	u, _ := newUpkeep(t, db, &out)
+	c.endpoint(32*days, "*")
+	c.endpoint(365*days, "*")
+	c.endpoint(0, "*")
+	c.change(c.endpoint(1*days, "*"), webhook.EndpointChange{Status: new(webhook.Disabled)})
+	deleted := c.endpoint(1*days, "*")
+	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+		return webhook.DeleteEndpoint(ctx, tx, c.org, deleted, c.Clock.Now())
+	})
+	for _, tt := range []struct {
+		after time.Duration
+		warns int
+	}{{0, 0}, {25 * time.Hour, 1}, {40 * days, 1}} {
+		db.Advance(t, tt.after)
 		out.Reset()
-		done, err := jobs.Maintain(ctx, db.Worker, observe.NewLog(&out, "test"))
-		if err != nil {
-			t.Fatal(err)
+		done, err := u.Maintain(ctx)
+		line := out.String()
+		if err != nil || done.CertificatesExpiring != tt.warns || done.CertificatesTold != tt.warns || strings.Count(line, "\n") != tt.warns {
+			t.Errorf("after %s: %+v, %v, %s", tt.after, done, err, line)
 		}
-		return done
-	}
-	for i, tt := range []struct{ days, disabled, deleted string }{
-		{"31", "NULL", "NULL"}, {"365", "NULL", "NULL"}, {"1", "portico_now()", "NULL"}, {"1", "NULL", "portico_now()"}, {"NULL", "NULL", "NULL"},
-	} {
-		if _, err := db.Admin.Exec(ctx, fmt.Sprintf(`
-			INSERT INTO webhook_endpoint (org_id, id, url, event_types, status, disabled_at, disabled_reason, deleted_at,
-				certificate_expires_at, client_certificate, sealed_client_key)
-			SELECT $1, gen_random_uuid(), 'https://example.com/%d', '{*}', CASE WHEN %[2]s IS NULL THEN 'enabled' ELSE 'disabled' END,
-				%[2]s, CASE WHEN %[2]s IS NOT NULL THEN 'requested' END, %[3]s,
-				portico_now() + %[4]s * interval '1 day', CASE WHEN %[4]s IS NOT NULL THEN ''::bytea END, CASE WHEN %[4]s IS NOT NULL THEN ''::bytea END`,
-			i, tt.disabled, tt.deleted, tt.days), org); err != nil {
-			t.Fatal(err)
+		if tt.warns > 0 && (!strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, `"CertificatesExpiring":1`)) {
+			t.Errorf("after %s: %s", tt.after, line)
 		}
 	}
-	if done := maintain(); done.CertificatesExpiring != 0 || out.Len() != 0 {
-		t.Errorf("31 days before the first one ends: %+v, %s", done, out.String())
-	}
-	for _, after := range []time.Duration{25 * time.Hour, 40 * 24 * time.Hour} { // 30 days before, and after the end
-		db.Advance(t, after)
-		done := maintain()
-		if line := out.String(); done.CertificatesExpiring != 1 || strings.Count(line, "\n") != 1 ||
-			!strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, `"CertificatesExpiring":1`) {
-			t.Errorf("%+v, %s", done, line)
-		}
-	}
-	list, err := webhook.ExpiringCertificates(ctx, db.Worker, 400*24*time.Hour)
-	if err != nil || len(list) != 2 || list[0].Org != org || !list[0].ExpiresAt.Before(list[1].ExpiresAt) {
+	list, err := webhook.ExpiringCertificates(ctx, db.Worker, 400*days)
+	if err != nil || len(list) != 2 || list[0].Org != c.org || !list[0].ExpiresAt.Before(list[1].ExpiresAt) {
 		t.Errorf("within 400 days: %+v, %v", list, err)
+	}
+}
+
+// The owner is told when 30, 14, 7, 3, 1 and 0 whole days are left, once each
+// however often the upkeep runs, and anew of another certificate; a disabled
+// endpoint's owner is not. What is told reaches those that subscribe to it, the
+// endpoint itself too, and a dispatcher is woken for it.
+func TestOwnersAreTold(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
+	u, nudges := newUpkeep(t, db, io.Discard)
+	about := c.endpoint(33*days+time.Hour, webhook.EventExpiring)
+	c.endpoint(0, "webhook_endpoint.*")
+	c.endpoint(0, "*")
+	c.change(c.endpoint(33*days, "invoice.*"), webhook.EndpointChange{Status: new(webhook.Disabled)})
+	var at []int // whole days left
+	for left := 33; left >= -2; left-- {
+		before := nudges.Depth().Visible
+		forget(t, u.Waker.Due)
+		for range 2 {
+			done, err := u.Maintain(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if done.CertificatesTold > 0 {
+				at = append(at, left)
+			}
+		}
+		wants := len(at) > 0 && at[len(at)-1] == left
+		if item, err := u.Waker.Due.Read(ctx); err != nil || (wants && (item.At.IsZero() || item.At.After(db.Clock.Now()))) || (nudges.Depth().Visible > before) != wants {
+			t.Errorf("%d days left: due at %s, %d nudges after %d, %v", left, item.At, nudges.Depth().Visible, before, err)
+		}
+		db.Advance(t, 1*days)
+	}
+	if diff := cmp.Diff([]int{30, 14, 7, 3, 1, 0}, at); diff != "" {
+		t.Errorf("told with so many days left:\n%s", diff)
+	}
+	told := c.told()
+	want := map[string]any{"endpoint_id": about.String(), "subject": "CN=portico,O=Acme", "expires_at": told[about.String()][0]["expires_at"]}
+	if diff := cmp.Diff(want, told[about.String()][0]); diff != "" || len(told) != 1 || want["expires_at"] == nil {
+		t.Errorf("%d endpoints are told of; the data are\n%s", len(told), diff)
+	}
+	if n := testkit.Value[int](t, db, `SELECT count(*) FROM webhook_delivery`); n != 2*6 {
+		t.Errorf("%d deliveries, want 6 to each of two endpoints", n)
+	}
+	// A day without an upkeep: what was missed is told once, by the next.
+	certificate, key := testkit.NewAuthority(t).Issue(testkit.ECDSA(t), db.Clock.Now().Add(31*days-time.Hour))
+	parsed, err := webhook.ParseClientCertificate(certificate, key, db.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.change(about, webhook.EndpointChange{Options: webhook.OptionsChange{ClientCertificate: parsed}})
+	for _, step := range []struct {
+		after time.Duration
+		told  int
+	}{{0, 1}, {25 * days, 1}, {0, 0}} {
+		db.Advance(t, step.after)
+		if done, err := u.Maintain(ctx); err != nil || done.CertificatesTold != step.told {
+			t.Errorf("another certificate, after %s: %+v, %v", step.after, done, err)
+		}
+	}
+}
+
+// An organization that cannot be told is told by the next upkeep.
+func TestTellingAgain(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
+	u, _ := newUpkeep(t, db, io.Discard)
+	c.endpoint(5*days, webhook.EventExpiring)
+	if _, err := db.Admin.Exec(ctx, `REVOKE INSERT ON event FROM portico_worker`); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := u.Maintain(ctx); err == nil || done.CertificatesTold != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if _, err := db.Admin.Exec(ctx, `GRANT INSERT ON event TO portico_worker`); err != nil {
+		t.Fatal(err)
+	}
+	done, err := u.Maintain(ctx)
+	if encoded, _ := json.Marshal(done); err != nil || !strings.Contains(string(encoded), `"certificates_told":1`) {
+		t.Errorf("%s, %v", encoded, err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/jobs"
-	"portico/shared/observe"
 	"portico/shared/testkit"
 )
 
@@ -58,16 +57,17 @@ func TestMaintain(t *testing.T) {
 		SELECT $1, 'c', 'o', n::text, '' FROM generate_series(1, 6000) n`, org); err != nil {
 		t.Fatal(err)
 	}
-	done, err := jobs.Maintain(ctx, db.Worker, observe.NewLog(io.Discard, "test"))
+	u, _ := newUpkeep(t, db, io.Discard)
+	done, err := u.Maintain(ctx)
 	if err != nil || done != (jobs.Maintained{}) {
 		t.Errorf("on the first day: %+v, %v", done, err)
 	}
 	db.Advance(t, 100*24*time.Hour)
-	done, err = jobs.Maintain(ctx, db.Worker, observe.NewLog(io.Discard, "test"))
+	done, err = u.Maintain(ctx)
 	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.PartitionsMade < 6 {
 		t.Errorf("a hundred days later: %+v, %v", done, err)
 	}
-	if done, err = jobs.Maintain(ctx, db.Worker, observe.NewLog(io.Discard, "test")); err != nil || done != (jobs.Maintained{}) {
+	if done, err = u.Maintain(ctx); err != nil || done != (jobs.Maintained{}) {
 		t.Errorf("again: %+v, %v", done, err)
 	}
 }

@@ -4,31 +4,42 @@ import (
 	"context"
 	"fmt"
 
+	"portico/shared/clock"
 	"portico/shared/idempotency"
 	"portico/shared/observe"
 	"portico/shared/pg"
+	"portico/shared/webhook"
 )
+
+// Upkeep is the daily upkeep.
+type Upkeep struct {
+	DB    *pg.Worker
+	Waker *webhook.Waker
+	Clock *clock.Clock
+	Log   *observe.Log
+}
 
 // Maintained says what the daily upkeep did.
 type Maintained struct {
 	PartitionsMade         int   `json:"partitions_made"`
 	IdempotencyKeysRemoved int64 `json:"idempotency_keys_removed"`
 	CertificatesExpiring   int   `json:"certificates_expiring"`
+	CertificatesTold       int   `json:"certificates_told"`
 }
 
 // keysPerStatement bounds how long one deletion holds its locks.
 const keysPerStatement = 5000
 
 // Maintain makes the partitions of the year ahead, removes expired idempotency
-// keys and warns of client certificates that expire soon. It may run at any
-// time and any number of times.
-func Maintain(ctx context.Context, db *pg.Worker, log *observe.Log) (Maintained, error) {
+// keys, and warns of client certificates that expire soon: in the log, and their
+// owners. It may run at any time and any number of times.
+func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
-	if err := db.QueryRow(ctx, `SELECT make_partitions()`).Scan(&m.PartitionsMade); err != nil {
+	if err := u.DB.QueryRow(ctx, `SELECT make_partitions()`).Scan(&m.PartitionsMade); err != nil {
 		return m, fmt.Errorf("jobs.Maintain: partitions: %w", err)
 	}
 	for {
-		removed, err := idempotency.Sweep(ctx, db, keysPerStatement)
+		removed, err := idempotency.Sweep(ctx, u.DB, keysPerStatement)
 		m.IdempotencyKeysRemoved += removed
 		if err != nil {
 			return m, err
@@ -37,7 +48,6 @@ func Maintain(ctx context.Context, db *pg.Worker, log *observe.Log) (Maintained,
 			break
 		}
 	}
-	var err error
-	m.CertificatesExpiring, err = warnOfCertificates(ctx, db, log)
+	err := u.watchCertificates(ctx, &m)
 	return m, err
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -35,10 +36,24 @@ func API(operations ...api.Operation) {
 		if id == "" {
 			id = requestID(ctx)
 		}
+		ctx, cancel := withAnswer(ctx)
+		defer cancel()
 		w := newResponse()
 		handler.ServeHTTP(w, request(observe.WithRequestID(ctx, id), event))
 		return w.event(), nil
 	})
+}
+
+// forAnswer is how long before the function's end a request ends, so that a
+// transaction can be rolled back and the caller is told.
+const forAnswer = 2 * time.Second
+
+func withAnswer(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-forAnswer))
 }
 
 // edge opens what the operations need, and nothing else.

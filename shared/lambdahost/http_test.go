@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
@@ -161,5 +162,22 @@ func TestResponse(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", what, diff)
 		}
+	}
+}
+
+// A request ends before its function does; without a deadline it has none.
+func TestRequestLeavesTimeForItsAnswer(t *testing.T) {
+	ends := time.Now().Add(29 * time.Second)
+	function, cancel := context.WithDeadline(context.Background(), ends)
+	defer cancel()
+	ctx, done := withAnswer(function)
+	defer done()
+	if deadline, ok := ctx.Deadline(); !ok || ends.Sub(deadline) != forAnswer {
+		t.Errorf("the request ends %s before the function", ends.Sub(deadline))
+	}
+	ctx, done = withAnswer(context.Background())
+	defer done()
+	if _, ok := ctx.Deadline(); ok {
+		t.Error("a request without a deadline got one")
 	}
 }

@@ -55,14 +55,17 @@ func Sweeper() {
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) { return nil, s.Sweep(ctx) })
 }
 
-// Maintenance runs the daily upkeep of the database.
+// Maintenance runs the daily upkeep.
 func Maintenance() {
 	ctx := context.Background()
-	var database databaseEnv
-	h := begin(ctx, &database)
-	db := openWorker(ctx, database, 1)
+	var (
+		database databaseEnv
+		wake     wakeEnv
+	)
+	h := begin(ctx, &database, &wake)
+	u := &jobs.Upkeep{DB: openWorker(ctx, database, 1), Waker: h.waker(wake), Clock: h.clock, Log: h.log}
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
-		done, err := jobs.Maintain(ctx, db, h.log)
+		done, err := u.Maintain(ctx)
 		h.log.Info("maintained", "done", done)
 		return done, err
 	})

@@ -16,12 +16,6 @@ import (
 	"portico/shared/id"
 )
 
-// Tx is a transaction of one organization: it sees and writes its rows only.
-type Tx interface {
-	Querier
-	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
-}
-
 // DB runs transactions for organizations.
 type DB struct{ pool *pgxpool.Pool }
 
@@ -37,7 +31,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 func (d *DB) Close() { d.pool.Close() }
 
 // InOrg runs fn in a transaction bound to org and commits it unless fn fails.
-// Begin and binding share one round trip.
+// Begin and binding cost no round trip of their own.
 func (d *DB) InOrg(ctx context.Context, org id.Org, fn func(Tx) error) error {
 	return d.InOrgThen(ctx, org, fn, nil)
 }
@@ -50,43 +44,27 @@ func (d *DB) InOrgThen(ctx context.Context, org id.Org, fn func(Tx) error, then 
 	if org.IsZero() {
 		return errors.New("pg.InOrg: no organization")
 	}
-	conn, err := d.begin(ctx, org)
-	if err != nil {
-		return fmt.Errorf("pg: begin: %w", err)
-	}
-	defer conn.Release() // closes a session that is still in a transaction
-	if err := fn(conn); err != nil {
-		rollback(ctx, conn)
+	tx := &orgTx{db: d, org: org}
+	defer func() {
+		if tx.conn != nil {
+			tx.conn.Release() // closes a session that is still in a transaction
+		}
+	}()
+	if err := fn(tx); err != nil {
+		if tx.conn != nil {
+			rollback(ctx, tx.conn)
+		}
 		return err
 	}
-	if err := commit(ctx, conn, then); err != nil {
+	if tx.conn == nil {
+		if err := tx.SendBatch(ctx, &pgx.Batch{}).Close(); err != nil {
+			return fmt.Errorf("pg: begin: %w", err)
+		}
+	}
+	if err := commit(ctx, tx.conn, then); err != nil {
 		return fmt.Errorf("pg: commit: %w", err)
 	}
 	return nil
-}
-
-// begin tries again once when the session had died since its last use: after a
-// failover a pool is full of such sessions.
-func (d *DB) begin(ctx context.Context, org id.Org) (*pgxpool.Conn, error) {
-	conn, err := d.tryBegin(ctx, org)
-	if err == nil || !lostSession(err) {
-		return conn, err
-	}
-	d.pool.Reset()
-	return d.tryBegin(ctx, org)
-}
-
-func (d *DB) tryBegin(ctx context.Context, org id.Org) (*pgxpool.Conn, error) {
-	conn, err := d.pool.Acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// org renders as 36 characters of hex and dashes, so it cannot inject.
-	if _, err := conn.Exec(ctx, "begin; select set_config('app.org_id', '"+org.UUID.String()+"', true)"); err != nil {
-		conn.Release()
-		return nil, err
-	}
-	return conn, nil
 }
 
 // rollback keeps the session for the next transaction if it can.

@@ -83,6 +83,7 @@ func TestColumnGrants(t *testing.T) {
 		"portico_worker: UPDATE webhook_endpoint.updated_at",
 		"portico_worker: UPDATE webhook_endpoint.disabled_at",
 		"portico_worker: UPDATE webhook_endpoint.disabled_reason",
+		"portico_worker: UPDATE webhook_endpoint.certificate_told_at",
 		"portico_app: UPDATE webhook_secret.expires_at",
 		"portico_worker: UPDATE ordering_key.last_seq",
 		"portico_app: UPDATE webhook_delivery.next_retry_at",

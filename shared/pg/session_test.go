@@ -123,8 +123,9 @@ func (w *two) kill(t *testing.T) {
 func TestInOrgSurvivesKilledIdleSessions(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	// Two at once, so that both of the pool's sessions exist and die.
-	err := w.App.InOrg(ctx, w.mine, func(pg.Tx) error {
-		return w.App.InOrg(ctx, w.theirs, func(pg.Tx) error { return nil })
+	err := w.App.InOrg(ctx, w.mine, func(tx pg.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT 1`)
+		return errors.Join(err, w.App.InOrg(ctx, w.theirs, func(pg.Tx) error { return nil }))
 	})
 	if err != nil || w.sessions(t) != 2 {
 		t.Fatalf("%d sessions (%v), want 2", w.sessions(t), err)
@@ -137,11 +138,48 @@ func TestInOrgSurvivesKilledIdleSessions(t *testing.T) {
 	}
 }
 
+// The session that dies while a transaction waits for its first statement is
+// replaced as well, whichever kind of statement that is.
+func TestInOrgSurvivesAKillBeforeTheFirstStatement(t *testing.T) {
+	w, ctx := newTwo(t), context.Background()
+	for name, first := range map[string]func(pg.Tx) error{
+		"Exec":     func(tx pg.Tx) error { _, err := tx.Exec(ctx, `SELECT 1`); return err },
+		"QueryRow": func(tx pg.Tx) error { var n int; return tx.QueryRow(ctx, `SELECT 1`).Scan(&n) },
+		"Query": func(tx pg.Tx) error {
+			rows, err := tx.Query(ctx, `SELECT 1`)
+			if err == nil {
+				_, err = pgx.CollectRows(rows, pgx.RowTo[int])
+			}
+			return err
+		},
+		"SendBatch": func(tx pg.Tx) error {
+			var batch pgx.Batch
+			batch.Queue(`SELECT 1`)
+			return tx.SendBatch(ctx, &batch).Close()
+		},
+	} {
+		for range 2 { // the second time it is prepared
+			if err := w.App.InOrg(ctx, w.mine, func(tx pg.Tx) error {
+				w.kill(t)
+				return first(tx)
+			}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := w.App.InOrg(ctx, w.mine, first); err != nil {
+				t.Errorf("%s again: %v", name, err)
+			}
+		}
+	}
+}
+
 // Work that was begun is never repeated: nobody knows what it did outside.
 func TestInOrgDoesNotRepeatWork(t *testing.T) {
 	w, runs := newTwo(t), 0
 	err := w.App.InOrg(context.Background(), w.mine, func(tx pg.Tx) error {
 		runs++
+		if _, err := tx.Exec(context.Background(), `SELECT 1`); err != nil {
+			return err
+		}
 		w.kill(t)
 		_, err := tx.Exec(context.Background(), `SELECT 1`)
 		return err

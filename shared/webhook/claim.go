@@ -79,26 +79,29 @@ func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Durat
 // claimSQL: turn is what each endpoint may have now, due is what it takes,
 // spent is what that does to its lane. Only the lanes of limited and of failing
 // endpoints are locked and written, so that two dispatchers together keep the
-// limit and send one probe; one that another has locked is left to it.
+// limit and send one probe; one that another has locked is left to it. The commit
+// does not wait for the disk: a lease that a crash of Postgres undoes means a
+// second request, which at-least-once allows, and never a lost delivery.
 //
 // The limit is the generic cell rate algorithm with a tolerance of 0.1 s or one
 // delivery: no second sees more than the limit and a tenth.
 const claimSQL = `
 	WITH wanted AS MATERIALIZED (
 		SELECT t.*, e.rate_limit, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
-		FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
+		FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unsynced
+		CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
 		JOIN webhook_endpoint e ON e.org_id = t.org_id AND e.id = t.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
 		JOIN webhook_lane l ON l.org_id = t.org_id AND l.endpoint_id = t.endpoint_id
 	), gate AS MATERIALIZED (
 		SELECT w.org_id, w.endpoint_id, w.room, w.rate_limit, l.open_until IS NOT NULL AS probe,
-			greatest(l.next_slot, portico_now()) AS slot
+			greatest(l.next_slot, (SELECT portico_now())) AS slot
 		FROM wanted w JOIN webhook_lane l ON l.org_id = w.org_id AND l.endpoint_id = w.endpoint_id
-		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= portico_now())
+		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= (SELECT portico_now()))
 		FOR UPDATE OF l SKIP LOCKED
 	), turn AS (
 		SELECT org_id, endpoint_id, room, false AS probe FROM wanted WHERE NOT restricted
 		UNION ALL
-		SELECT org_id, endpoint_id, CASE WHEN probe THEN 1 ELSE room END,  probe FROM gate WHERE rate_limit IS NULL
+		SELECT org_id, endpoint_id, CASE WHEN probe THEN 1 ELSE room END, probe FROM gate WHERE rate_limit IS NULL
 		UNION ALL
 		SELECT org_id, endpoint_id, least(CASE WHEN probe THEN 1 ELSE room END,
 			floor(extract(epoch FROM portico_now() - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer), probe
@@ -122,7 +125,7 @@ const claimSQL = `
 			ON n.org_id = g.org_id AND n.endpoint_id = g.endpoint_id
 		WHERE l.org_id = g.org_id AND l.endpoint_id = g.endpoint_id
 	)
-	UPDATE webhook_delivery d SET lease = $4, next_retry_at = portico_now() + $5
+	UPDATE webhook_delivery d SET lease = $4, next_retry_at = (SELECT portico_now()) + $5
 	FROM due
 	WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
 	RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at, due.probe`
@@ -152,9 +155,9 @@ const laneSQL = `
 		) d
 	) `
 
-// findDue returns the endpoints that have something due.
-func findDue(ctx context.Context, db *pg.Worker) ([]endpointKey, error) {
-	rows, err := db.Query(ctx, laneSQL+`SELECT org_id, endpoint_id FROM lane WHERE at <= portico_now()`)
+// findDue returns the endpoints that have had something due for a time.
+func findDue(ctx context.Context, db *pg.Worker, since time.Duration) ([]endpointKey, error) {
+	rows, err := db.Query(ctx, laneSQL+`SELECT org_id, endpoint_id FROM lane WHERE at <= (SELECT portico_now()) - $1::interval`, since)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.findDue: %w", err)
 	}

@@ -66,8 +66,8 @@ func complete(ctx context.Context, db pg.Querier, results []Result) (lost int, e
 		), done AS (
 			UPDATE webhook_delivery d SET
 				status = r.status, lease = NULL, attempts = d.attempts + r.tried::int,
-				next_retry_at = CASE WHEN r.status = 'pending' THEN portico_now() + r.wait END,
-				completed_at = CASE WHEN r.status <> 'pending' THEN portico_now() END
+				next_retry_at = CASE WHEN r.status = 'pending' THEN (SELECT portico_now()) + r.wait END,
+				completed_at = CASE WHEN r.status <> 'pending' THEN (SELECT portico_now()) END
 			FROM result r
 			WHERE d.org_id = r.org_id AND d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id AND d.lease = r.lease
 			RETURNING d.org_id, d.event_id, d.endpoint_id, d.attempts, r.tried, r.started_at, r.latency,

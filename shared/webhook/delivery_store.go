@@ -48,14 +48,15 @@ func Enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery) {
 			ordered = append(ordered, d)
 		}
 	}
-	enqueue(batch, org, free, `portico_now()`)
+	enqueue(batch, org, free, `(SELECT portico_now())`)
+	// Not EXISTS, which Postgres answers by hashing all that is pending.
 	enqueue(batch, org, ordered, `
 		CASE WHEN row_number() OVER (PARTITION BY d.endpoint_id, d.ordering_key ORDER BY d.seq) > 1
-			OR EXISTS (SELECT FROM webhook_delivery w WHERE w.org_id = $1 AND w.endpoint_id = d.endpoint_id
-				AND w.ordering_key = d.ordering_key AND w.status = 'pending')
-			OR EXISTS (SELECT FROM webhook_paused_key p WHERE p.org_id = $1 AND p.endpoint_id = d.endpoint_id
-				AND p.ordering_key = d.ordering_key)
-		THEN 'infinity' ELSE portico_now() END`)
+			OR (SELECT true FROM webhook_delivery w WHERE w.org_id = $1 AND w.endpoint_id = d.endpoint_id
+				AND w.ordering_key = d.ordering_key AND w.status = 'pending' LIMIT 1)
+			OR (SELECT true FROM webhook_paused_key p WHERE p.org_id = $1 AND p.endpoint_id = d.endpoint_id
+				AND p.ordering_key = d.ordering_key LIMIT 1)
+		THEN 'infinity' ELSE (SELECT portico_now()) END`)
 }
 
 // enqueue adds the statement for deliveries whose first try is at an SQL time.

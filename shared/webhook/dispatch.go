@@ -13,7 +13,8 @@ func (r *run) dispatch(ctx context.Context) error {
 	busy := time.Now()
 	for r.hasTime(ctx) {
 		limit := min(r.lanes.awaitFree(ctx), batchSize)
-		n, err := r.claim(ctx, limit)
+		began := time.Now()
+		n, more, err := r.claim(ctx, limit)
 		switch {
 		case err != nil && !pg.IsTransient(err):
 			return err
@@ -27,13 +28,22 @@ func (r *run) dispatch(ctx context.Context) error {
 			return nil
 		}
 		r.callHelp(ctx)
-		if r.lanes.allServed() {
-			// The more came at once, the more is worth waiting for.
-			pause(ctx, min(time.Duration(n)*time.Millisecond, gatherAtMost))
+		if !more {
+			pause(ctx, pace(n, time.Since(began)))
 		}
 		r.awaitNews(ctx)
 	}
 	return nil
+}
+
+// pace returns how long to gather more after a claim of n that took so long.
+// Several at once mean that more are coming, and small claims cost as much as
+// large ones; a single one is not worth waiting for.
+func pace(n int, took time.Duration) time.Duration {
+	if n > 1 {
+		return gatherAtMost
+	}
+	return min(3*took, gatherAtMost)
 }
 
 // callHelp wakes another dispatcher after a second in which more was due than
@@ -79,25 +89,25 @@ func (r *run) hasTime(ctx context.Context) bool {
 }
 
 // claim leases up to limit deliveries of the endpoints whose turn it is and
-// starts sending them.
-func (r *run) claim(ctx context.Context, limit int) (int, error) {
+// starts sending them. It reports whether there may be more at once.
+func (r *run) claim(ctx context.Context, limit int) (n int, more bool, err error) {
 	if err := r.look(ctx); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	turns := r.lanes.pick(limit)
 	if len(turns) == 0 {
-		return 0, nil
+		return 0, false, nil
 	}
 	claims, err := r.take(ctx, turns)
 	if err != nil {
 		for _, t := range turns {
 			r.lanes.add(t.endpointKey)
 		}
-		return 0, err
+		return 0, false, err
 	}
-	r.lanes.claimed(turns, claims, time.Now())
+	more = r.lanes.claimed(turns, claims, time.Now())
 	if len(claims) == 0 {
-		return 0, nil
+		return 0, false, nil
 	}
 	err = load(ctx, r.DB, r.Box, claims)
 	if err != nil {
@@ -110,7 +120,7 @@ func (r *run) claim(ctx context.Context, limit int) (int, error) {
 		}
 		r.senders.Go(func() { r.finish(r.send(ctx, c)) })
 	}
-	return len(claims), nil
+	return len(claims), more, nil
 }
 
 func (r *run) take(ctx context.Context, turns []turn) ([]Claim, error) {
@@ -120,17 +130,23 @@ func (r *run) take(ctx context.Context, turns []turn) ([]Claim, error) {
 	return claimDue(ctx, r.DB, turns, leaseFor)
 }
 
-// look asks Postgres who has something due, unless that was asked a moment ago.
+// look asks Postgres who has something due, unless that was asked a moment ago:
+// it takes a tenth of the time at most, however many endpoints have backlogs.
 func (r *run) look(ctx context.Context) error {
-	if !r.lookNow.Swap(false) && time.Since(r.looked) < r.lookEvery {
+	if !r.lookNow.Swap(false) && time.Since(r.looked) < max(r.lookEvery, 10*r.lookTook) {
 		return nil
 	}
-	keys, err := findDue(ctx, r.DB)
+	began := time.Now()
+	var since time.Duration
+	if !r.leads.Load() {
+		since = leftFor
+	}
+	keys, err := findDue(ctx, r.DB, since)
 	if err != nil {
 		return err
 	}
 	r.lanes.add(keys...)
-	r.looked = time.Now()
+	r.looked, r.lookTook = time.Now(), time.Since(began)
 	return nil
 }
 

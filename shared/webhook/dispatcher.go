@@ -28,6 +28,9 @@ const (
 	// lookAtLeast is how often an awake dispatcher looks for endpoints that nobody
 	// told it of: those whose retries have become due.
 	lookAtLeast = 100 * time.Millisecond
+	// leftFor is how long something must have been due until a dispatcher that
+	// does not lead takes it.
+	leftFor = 50 * time.Millisecond
 	// gatherAtMost bounds how long a dispatcher under load waits for more before
 	// it claims or records again: small batches cost as much as large ones.
 	gatherAtMost = 10 * time.Millisecond
@@ -65,9 +68,13 @@ type run struct {
 	results chan Result
 	senders sync.WaitGroup
 
-	told    chan struct{} // somebody published since the last claim
-	lookNow atomic.Bool   // somebody published to more endpoints than a notification names
-	looked  time.Time     // when findDue was last asked
+	// leads: of several that are awake one takes what is published at once. The
+	// others help with what it leaves, and sleep when that is nothing.
+	leads    atomic.Bool
+	told     chan struct{} // somebody published since the last claim
+	lookNow  atomic.Bool   // somebody published to more endpoints than a notification names
+	looked   time.Time     // when findDue was last asked
+	lookTook time.Duration
 
 	fullSince time.Time // zero: there are places for what is due
 }
@@ -81,10 +88,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	d.lookEvery = cmp.Or(d.lookEvery, lookAtLeast)
 	r := &run{
-		Dispatcher: d, id: uuid.New(), lanes: newLanes(d.Concurrency),
+		Dispatcher: d, id: uuid.Must(uuid.NewV7()), lanes: newLanes(d.Concurrency),
 		results: make(chan Result, d.Concurrency), told: make(chan struct{}, 1),
 	}
-	if err := stayAwake(ctx, d.DB, r.id); err != nil {
+	if err := r.renew(ctx); err != nil {
 		return err
 	}
 	awake, fallAsleep := context.WithCancel(ctx)
@@ -113,11 +120,19 @@ func (r *run) keepAwake(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := stayAwake(ctx, r.DB, r.id); err != nil && ctx.Err() == nil {
+			if err := r.renew(ctx); err != nil && ctx.Err() == nil {
 				r.warn(ctx, "the dispatcher could not renew its row", err)
 			}
 		}
 	}
+}
+
+func (r *run) renew(ctx context.Context) error {
+	leads, err := stayAwake(ctx, r.DB, r.id)
+	if err == nil {
+		r.leads.Store(leads)
+	}
+	return err
 }
 
 // handOver deletes the row, looks once more and nudges a successor if anything

@@ -10,7 +10,6 @@ import (
 
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
-	"portico/shared/egress"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
@@ -147,96 +146,6 @@ func TestExhaustion(t *testing.T) {
 	}
 	if !strings.Contains(e.lines.String(), `"Exhausted":1`) {
 		t.Error("no line counts the exhausted delivery")
-	}
-}
-
-// Whatever a receiver does, the try ends in time and says what happened.
-func TestBadReceivers(t *testing.T) {
-	t.Parallel()
-	e := newEngine(t)
-	stop := make(chan struct{})
-	for _, tt := range []struct {
-		name   string
-		answer func(n int, w http.ResponseWriter, r *http.Request)
-		status webhook.Status
-		cause  string
-	}{
-		{"slow to answer", func(_ int, _ http.ResponseWriter, _ *http.Request) { <-stop }, webhook.Pending, "no complete response within 2s"},
-		{"slow to end its 200", func(_ int, w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w, "partial")
-			w.(http.Flusher).Flush()
-			<-stop
-		}, webhook.Pending, "no complete response within 2s"},
-		{"redirects", func(_ int, w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-		}, webhook.Pending, "redirects are not followed: give the final URL"},
-		{"closes", func(_ int, w http.ResponseWriter, _ *http.Request) {
-			conn, _, _ := w.(http.Hijacker).Hijack()
-			conn.Close()
-		}, webhook.Pending, "the connection was closed before the response was complete"},
-		{"talks nonsense", func(_ int, w http.ResponseWriter, _ *http.Request) {
-			conn, _, _ := w.(http.Hijacker).Hijack()
-			fmt.Fprint(conn, "SSH-2.0-OpenSSH_9.2\r\n\r\n")
-			conn.Close()
-		}, webhook.Pending, "the response is not valid HTTP"},
-		{"answers 200 without end", func(_ int, w http.ResponseWriter, r *http.Request) {
-			for r.Context().Err() == nil {
-				if _, err := w.Write(make([]byte, 32<<10)); err != nil {
-					return
-				}
-			}
-		}, webhook.Delivered, ""},
-		{"answers 204", func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, webhook.Delivered, ""},
-		{"answers 304", func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, webhook.Pending, "redirects are not followed: give the final URL"},
-	} {
-		rec := newReceiver(t, tt.answer)
-		endpoint, _ := e.endpoint(rec.URL, "*")
-		defer func() {
-			t.Run(tt.name, func(t *testing.T) {
-				d := e.deliveries(webhook.DeliveryFilter{EndpointID: endpoint})
-				if len(d) != 1 || d[0].Status != tt.status || len(rec.all()) != 1 {
-					t.Fatalf("%+v after %d requests", d, len(rec.all()))
-				}
-				a := e.attempts(d[0])[0]
-				if cause := value(a.Error); cause != tt.cause {
-					t.Errorf("error %q, want %q", cause, tt.cause)
-				}
-				if len(a.ResponseBody) > 1024 {
-					t.Errorf("%d bytes of the response are kept", len(a.ResponseBody))
-				}
-			})
-		}()
-	}
-	e.publish(`{}`)
-	e.dispatch()
-	close(stop)
-}
-
-func value[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
-
-// A receiver on a private address is not dialled unless the policy allows it.
-func TestPrivateReceiver(t *testing.T) {
-	t.Parallel()
-	e := newEngine(t)
-	rec := newReceiver(t, nil)
-	e.endpoint(rec.URL, "*")
-	e.endpoint(strings.Replace(rec.URL, "127.0.0.1", "localhost", 1), "*")
-	e.publish(`1`)
-	d := e.dispatcher()
-	d.Sender = webhook.NewSender(egress.Policy{}, e.Clock, time.Second)
-	e.must(d.Run(context.Background()))
-	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
-		if cause := value(e.attempts(d)[0].Error); cause != "the URL leads to a private or reserved address" {
-			t.Errorf("error %q", cause)
-		}
-	}
-	if n := len(rec.all()); n != 0 {
-		t.Errorf("%d requests reached the private receiver", n)
 	}
 }
 

@@ -147,10 +147,18 @@ func (e *engine) dispatcher() *webhook.Dispatcher {
 	}
 }
 
-// dispatch runs a dispatcher until it falls asleep.
+// dispatch runs dispatchers until one falls asleep without nudging a successor.
 func (e *engine) dispatch() {
 	e.t.Helper()
-	e.must(e.dispatcher().Run(context.Background()))
+	for {
+		before := e.nudges.Depth().Visible
+		d := e.dispatcher()
+		webhook.LookEvery(d, 10*time.Millisecond) // so that Idle is noticed when it has passed
+		e.must(d.Run(context.Background()))
+		if e.nudges.Depth().Visible == before {
+			return
+		}
+	}
 }
 
 // deliveries returns all of the organization's.

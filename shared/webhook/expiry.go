@@ -11,20 +11,35 @@ import (
 	"portico/shared/pg"
 )
 
+const day = 24 * time.Hour
+
+// toldBefore is how long before the end of a client certificate its owner is
+// told: once less is left, which is when it has 30, 14, 7, 3, 1 and 0 whole days.
+var toldBefore = []time.Duration{31 * day, 15 * day, 8 * day, 4 * day, 2 * day, day}
+
+// toldNow holds for an endpoint when one of toldBefore, $1, has passed since its
+// owner was last told. A certificate that replaces it starts anew by itself: its
+// times lie later.
+const toldNow = `EXISTS (
+	SELECT FROM unnest($1::interval[]) before
+	WHERE certificate_expires_at - before < portico_now()
+		AND certificate_expires_at - before >= coalesce(certificate_told_at, '-infinity'))`
+
 // ExpiringCertificate is a client certificate that soon ends, or has ended.
 type ExpiringCertificate struct {
 	Org       id.Org
 	Endpoint  id.WebhookEndpoint
 	ExpiresAt time.Time
+	Untold    bool // TellOfCertificates has something to tell
 }
 
 // ExpiringCertificates returns the client certificates of enabled endpoints
 // that expire within a time from now, the first to expire first.
 func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Duration) ([]ExpiringCertificate, error) {
 	rows, err := db.Query(ctx, `
-		SELECT org_id, id, certificate_expires_at FROM webhook_endpoint
-		WHERE certificate_expires_at < portico_now() + $1 AND status = 'enabled' AND deleted_at IS NULL
-		ORDER BY certificate_expires_at`, within)
+		SELECT org_id, id, certificate_expires_at, `+toldNow+` FROM webhook_endpoint
+		WHERE certificate_expires_at < portico_now() + $2 AND status = 'enabled' AND deleted_at IS NULL
+		ORDER BY certificate_expires_at`, toldBefore, within)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.ExpiringCertificates: %w", err)
 	}
@@ -33,4 +48,44 @@ func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Durati
 		return nil, fmt.Errorf("webhook.ExpiringCertificates: %w", err)
 	}
 	return list, nil
+}
+
+// expiringNotice is the data of webhook_endpoint.certificate_expiring.
+type expiringNotice struct {
+	EndpointID id.WebhookEndpoint `json:"endpoint_id"`
+	Subject    string             `json:"subject"`
+	ExpiresAt  time.Time          `json:"expires_at"`
+}
+
+// TellOfCertificates returns what an organization is to be told of its client
+// certificates, and notes with the commit that it was: once for each of
+// toldBefore, and once for several that passed together.
+//
+// The notices are about no endpoint, so the one whose certificate it is may get
+// its own: it still works, and an organization with a single endpoint would
+// not hear of it otherwise.
+func TellOfCertificates(ctx context.Context, tx pgx.Tx, org id.Org) ([]Notice, error) {
+	rows, err := tx.Query(ctx, `
+		UPDATE webhook_endpoint SET certificate_told_at = portico_now()
+		WHERE `+toldNow+` AND org_id = $2 AND certificate_expires_at IS NOT NULL AND status = 'enabled' AND deleted_at IS NULL
+		RETURNING id, certificate_expires_at, client_certificate`, toldBefore, org)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.TellOfCertificates: %w", err)
+	}
+	var notices []Notice
+	var endpoint id.WebhookEndpoint
+	var expiresAt time.Time
+	var chain []byte
+	_, err = pgx.ForEachRow(rows, []any{&endpoint, &expiresAt, &chain}, func() error {
+		n := expiringNotice{EndpointID: endpoint, ExpiresAt: expiresAt.UTC()}
+		if leaf := (Options{ClientCertificate: chain}).Leaf(); leaf != nil {
+			n.Subject = leaf.Subject.String()
+		}
+		notices = append(notices, newNotice(org, id.WebhookEndpoint{}, EventExpiring, n))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("webhook.TellOfCertificates: %w", err)
+	}
+	return notices, nil
 }

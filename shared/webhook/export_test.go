@@ -2,10 +2,11 @@ package webhook
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"time"
+
+	"github.com/google/uuid"
 
 	"portico/shared/pg"
 )
@@ -14,7 +15,6 @@ import (
 var (
 	Load      = load
 	Complete  = complete
-	StayAwake = stayAwake
 	GiveUpRow = giveUpRow
 	NextDue   = nextDue
 
@@ -26,6 +26,12 @@ var (
 
 const LeaseFor = leaseFor
 
+// StayAwake renews a dispatcher's row.
+func StayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
+	_, err := stayAwake(ctx, db, dispatcher)
+	return err
+}
+
 // IsDue reports what a look found.
 func IsDue(n next) bool { return n.due }
 
@@ -34,7 +40,7 @@ func LookEvery(d *Dispatcher, every time.Duration) { d.lookEvery = every }
 
 // ClaimDue claims up to limit of what is due, whoever's it is.
 func ClaimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration) ([]Claim, error) {
-	keys, err := findDue(ctx, db)
+	keys, err := findDue(ctx, db, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +53,8 @@ const MaxPresenters = maxPresenters
 
 // Trust makes a sender trust the servers of a test's authority.
 func Trust(s *Sender, roots *x509.CertPool) {
-	if s.transport.TLSClientConfig == nil {
-		s.transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if s.transport.TLSClientConfig.RootCAs == nil {
+		s.transport.TLSClientConfig.RootCAs = roots
 	}
 }
 
@@ -64,4 +70,9 @@ func (r *Reach) Failed(host string) bool { return r.failed(context.Background(),
 // Dial replaces how a sender connects.
 func Dial(s *Sender, dial func(ctx context.Context, network, address string) (net.Conn, error)) {
 	s.transport.DialContext = dial
+}
+
+// PingAfter changes after which silence a connection of HTTP/2 is tested, and for how long.
+func PingAfter(s *Sender, after time.Duration) {
+	s.transport.HTTP2.SendPingTimeout, s.transport.HTTP2.PingTimeout = after, after
 }

@@ -106,8 +106,8 @@ func (l *lanes) servedAt(k endpointKey) time.Time {
 }
 
 // claimed notes what a claim took. An endpoint that filled its room may have
-// more due, and comes round again.
-func (l *lanes) claimed(turns []turn, claims []Claim, now time.Time) {
+// more due, and comes round again; it reports whether there was one.
+func (l *lanes) claimed(turns []turn, claims []Claim, now time.Time) (more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	count := map[endpointKey]int{}
@@ -127,10 +127,11 @@ func (l *lanes) claimed(turns []turn, claims []Claim, now time.Time) {
 		own.inFlight, own.served = own.inFlight+n, now
 		l.taken += n
 		if n >= t.room {
-			l.due[t.endpointKey] = true
+			l.due[t.endpointKey], more = true, true
 		}
 	}
 	l.forget(now)
+	return more
 }
 
 func (l *lanes) forget(now time.Time) {
@@ -186,14 +187,6 @@ func (l *lanes) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.due) > 0 && l.size-l.taken <= l.size/4
-}
-
-// allServed reports whether nothing more is known to be due, with or without
-// room for it.
-func (l *lanes) allServed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.due) == 0
 }
 
 // waiting reports whether an endpoint may have something due and has room for it.

@@ -5,10 +5,14 @@ import (
 	"time"
 )
 
-// listen passes on what publishers tell, on a session of its own. While it
-// cannot, the dispatcher still looks every lookAtLeast.
+// listen passes on what publishers tell, on a session of its own, once the
+// dispatcher leads. Whoever does not listen still looks every lookAtLeast.
 func (r *run) listen(ctx context.Context) {
 	for ctx.Err() == nil {
+		if !r.leads.Load() {
+			pause(ctx, lookAtLeast)
+			continue
+		}
 		if err := r.listenOnce(ctx); err != nil && ctx.Err() == nil {
 			r.warn(ctx, "the dispatcher could not listen", err)
 			pause(ctx, time.Second)

@@ -10,16 +10,18 @@ import (
 
 // Operational events: what Portico tells an organization about its own
 // deliveries. Nobody else publishes these types. They go only to endpoints that
-// subscribe to them by name or prefix, never to the one they are about, and
-// their own deliveries cause none: so they cannot go round in circles.
+// subscribe to them by name or prefix, not to the one they are about if
+// deliveries to it cause them, and their own deliveries cause none: so they
+// cannot go round in circles.
 const (
 	EventFailing   = "webhook_endpoint.failing"
 	EventDisabled  = "webhook_endpoint.disabled"
 	EventRecovered = "webhook_endpoint.recovered"
 	EventExhausted = "delivery.exhausted"
+	EventExpiring  = "webhook_endpoint.certificate_expiring"
 )
 
-var operational = []string{EventFailing, EventDisabled, EventRecovered, EventExhausted}
+var operational = []string{EventFailing, EventDisabled, EventRecovered, EventExhausted, EventExpiring}
 
 // IsOperational reports whether only Portico publishes this type.
 func IsOperational(eventType string) bool { return slices.Contains(operational, eventType) }
@@ -27,7 +29,7 @@ func IsOperational(eventType string) bool { return slices.Contains(operational, 
 // Notice is an operational event to be published.
 type Notice struct {
 	Org   id.Org
-	About id.WebhookEndpoint
+	About id.WebhookEndpoint // does not get it; zero: whoever subscribes does
 	Type  string
 	Data  json.RawMessage
 }

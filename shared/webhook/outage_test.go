@@ -8,16 +8,20 @@ import (
 	"portico/shared/webhook"
 )
 
-// passes lets time pass in steps, with a dispatcher at each, as the sweep wakes one.
+// passes lets time pass in steps, with a dispatcher at each, as the sweep wakes
+// one. It sleeps early: what it leaves is for the next.
 func (e *engine) passes(d, step time.Duration) {
 	e.t.Helper()
+	dispatcher := e.dispatcher()
+	dispatcher.Idle = 10 * time.Millisecond
+	webhook.LookEvery(dispatcher, 10*time.Millisecond)
 	for range d / step {
 		e.Advance(e.t, step)
 		if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || !webhook.IsDue(n) {
 			e.must(err)
 			continue
 		}
-		e.dispatch()
+		e.must(dispatcher.Run(context.Background()))
 	}
 }
 

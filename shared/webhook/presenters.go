@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/http"
 	"sync"
@@ -82,12 +81,7 @@ func presenting(base *http.Transport, c *ClientCertificate) (*http.Transport, er
 		return nil, fmt.Errorf("client certificate: %w", err)
 	}
 	transport := base.Clone()
-	if transport.TLSClientConfig == nil {
-		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		return certificate, nil
-	}
+	transport.TLSClientConfig.GetClientCertificate = answering(certificate, closedWith)
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = idlePerPresenter, idlePerPresenter
 	return transport, nil
 }

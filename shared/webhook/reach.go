@@ -20,6 +20,11 @@ const (
 	// suspense is how long a try that reached nobody waits for others to show
 	// whose fault it is, so that those that fail first are not counted either.
 	suspense = time.Second
+	// excusedFor is how old an event may be for its tries not to count when hosts
+	// are out of reach. A quiet stack whose only receivers are a few dead hosts
+	// looks like an outage of our own: without a bound its deliveries would never
+	// fail, nor its endpoints be disabled.
+	excusedFor = 24 * time.Hour
 )
 
 // reach tells an outage of our own network or resolver from receivers that
@@ -93,9 +98,9 @@ func (r *reach) watch(ctx context.Context) (context.Context, *atomic.Bool) {
 }
 
 // egressFault returns err if it is our side's fault, and nil if it is the
-// receiver's, or there is none.
-func (r *reach) egressFault(ctx context.Context, target string, connected bool, err error) error {
-	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, hostOf(target))) {
+// receiver's, taken as such because of the event's age, or there is none.
+func (r *reach) egressFault(ctx context.Context, target string, age time.Duration, connected bool, err error) error {
+	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, hostOf(target)) && age < excusedFor) {
 		return err
 	}
 	return nil

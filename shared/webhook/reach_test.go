@@ -113,7 +113,8 @@ func TestReach(t *testing.T) {
 }
 
 // A fault of our own uses up no try: the delivery waits half a minute and is
-// delivered by its first try when the fault is over. A receiver's fault counts.
+// delivered by its first try when the fault is over. A receiver's fault counts,
+// and of an event that is older than a day hosts out of reach are the receivers'.
 func TestEgressFaults(t *testing.T) {
 	t.Parallel()
 	broken := func(err error) func(context.Context) error { return func(context.Context) error { return err } }
@@ -121,15 +122,20 @@ func TestEgressFaults(t *testing.T) {
 		name      string
 		receivers int
 		dial      func(ctx context.Context) error
+		age       time.Duration // of the event
 		attempts  int16
 	}{
-		{"three receivers without a route", 3, broken(dialError("connect", syscall.ENETUNREACH)), 0},
-		{"three receivers and no resolver", 3, broken(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), 0},
-		{"three receivers that do not connect", 3, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 0},
-		{"one receiver and no files", 1, broken(dialError("socket", syscall.EMFILE)), 0},
-		{"one receiver without a route", 1, broken(dialError("connect", syscall.EHOSTUNREACH)), 1},
-		{"three receivers that refuse", 3, broken(dialError("connect", syscall.ECONNREFUSED)), 1},
-		{"three receivers that do not exist", 3, broken(&net.DNSError{Err: "no such host", IsNotFound: true}), 1},
+		{"three receivers without a route", 3, broken(dialError("connect", syscall.ENETUNREACH)), 0, 0},
+		{"three receivers without a route for almost a day", 3, broken(dialError("connect", syscall.ENETUNREACH)), 23 * time.Hour, 0},
+		{"three receivers without a route for more than a day", 3, broken(dialError("connect", syscall.ENETUNREACH)), 25 * time.Hour, 1},
+		{"three receivers and no resolver", 3, broken(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), 0, 0},
+		{"three receivers and no resolver for more than a day", 3, broken(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), 25 * time.Hour, 1},
+		{"three receivers that do not connect", 3, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 0, 0},
+		{"one receiver and no files", 1, broken(dialError("socket", syscall.EMFILE)), 0, 0},
+		{"one receiver and no files for more than a day", 1, broken(dialError("socket", syscall.EMFILE)), 25 * time.Hour, 0},
+		{"one receiver without a route", 1, broken(dialError("connect", syscall.EHOSTUNREACH)), 0, 1},
+		{"three receivers that refuse", 3, broken(dialError("connect", syscall.ECONNREFUSED)), 0, 1},
+		{"three receivers that do not exist", 3, broken(&net.DNSError{Err: "no such host", IsNotFound: true}), 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,6 +145,7 @@ func TestEgressFaults(t *testing.T) {
 				e.endpoint(fmt.Sprintf("http://receiver-%d.test/", i), "*")
 			}
 			e.publish(`{}`)
+			e.Advance(t, tt.age)
 			works := false
 			d := e.dispatcher()
 			d.Sender = e.localSender(500 * time.Millisecond)

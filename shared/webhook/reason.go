@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -14,13 +15,14 @@ import (
 
 // reason names the common ways in which a connection fails, for the attempt
 // log: what the customer can act on, without our side's addresses and ports.
-func reason(err error) string {
+// closed is what it means that the connection was closed; "": nothing special.
+func reason(err error, closed string) string {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var record tls.RecordHeaderError
-	if handshake := handshakeReason(err); handshake != "" {
-		return handshake
+	if alert := alertReason(err); alert != "" {
+		return alert
 	}
 	switch {
 	case errors.Is(err, egress.ErrTooManyDials):
@@ -35,12 +37,20 @@ func reason(err error) string {
 		return "the server does not speak TLS on this port"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
-		return "the connection was closed before the response was complete"
+	case isClosed(err):
+		return cmp.Or(closed, "the connection was closed before the response was complete")
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "the host cannot be reached"
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server response headers exceeded"):
 		return "the response is not valid HTTP"
 	}
-	return "the request failed"
+	return cmp.Or(closed, "the request failed")
+}
+
+// isClosed reports whether the other side ended the connection. HTTP/2 says so
+// in words only.
+func isClosed(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		strings.Contains(err.Error(), "http2: client conn") // closed, lost, or not established
 }

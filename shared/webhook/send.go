@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,9 @@ type Sender struct {
 // NewSender returns a sender that dials what the policy allows. A try takes no
 // longer than atMost, whatever its endpoint's timeout is.
 func NewSender(policy egress.Policy, clock *clock.Clock, atMost time.Duration) *Sender {
-	return &Sender{transport: policy.Transport(), clock: clock, atMost: atMost}
+	transport := policy.Transport()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetClientCertificate: answering(&tls.Certificate{}, closedWithout)}
+	return &Sender{transport: transport, clock: clock, atMost: atMost}
 }
 
 func (s *Sender) timeout(c Claim) time.Duration { return min(c.Endpoint.Timeout, s.atMost) }
@@ -52,7 +55,8 @@ type response struct {
 	code       int
 	body       []byte
 	retryAfter string
-	connected  bool // also without an answer
+	connected  bool   // also without an answer
+	closed     string // what reason is told
 }
 
 // Send makes one try of a claim and says what became of it: Delivered, or
@@ -67,7 +71,7 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	r.Hint = Hint{
 		RetryAfter:  parseRetryAfter(answer.retryAfter, s.clock.Now()),
 		TimedOut:    errors.Is(err, context.DeadlineExceeded),
-		EgressFault: s.reach.egressFault(ctx, c.Endpoint.URL, answer.connected, err),
+		EgressFault: s.reach.egressFault(ctx, c.Endpoint.URL, r.StartedAt.Sub(c.EventID.Time()), answer.connected, err),
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -77,7 +81,7 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	case r.TimedOut:
 		r.Error = fmt.Sprintf("no complete response within %s", s.timeout(c))
 	case err != nil:
-		r.Error = describe(err)
+		r.Error = describe(err, answer.closed)
 	case answer.code >= 300 && answer.code < 400:
 		r.Error = "redirects are not followed: give the final URL"
 	case answer.code < 200 || answer.code > 299:
@@ -92,6 +96,7 @@ func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, er
 	ctx, cancel := context.WithTimeout(ctx, s.timeout(c))
 	defer cancel()
 	ctx, connected := s.reach.watch(egress.WithDials(ctx, maxDials))
+	ctx, closed := watchHandshake(ctx)
 	target, err := url.Parse(c.Endpoint.URL)
 	if err != nil {
 		return response{}, err
@@ -117,7 +122,7 @@ func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, er
 	// RoundTrip follows no redirects and keeps no cookies.
 	res, err := transport.RoundTrip(req)
 	if err != nil {
-		return response{connected: connected.Load()}, err
+		return response{connected: connected.Load(), closed: closed()}, err
 	}
 	defer res.Body.Close()
 	s.reach.reached()
@@ -155,9 +160,9 @@ func read(body io.Reader) ([]byte, error) {
 
 // describe turns a transport error into a sentence for the customer, without
 // our own addresses.
-func describe(err error) string {
+func describe(err error, closed string) string {
 	if errors.Is(err, egress.ErrForbidden) {
 		return "the URL leads to a private or reserved address"
 	}
-	return reason(err)
+	return reason(err, closed)
 }

@@ -42,7 +42,10 @@ const channel = "webhook_delivery"
 // the dispatchers that are awake of the endpoints that have something due now.
 // awake is true when there was one.
 func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bool) {
-	then.Queue(`SELECT pg_notify($1, $2) FROM dispatcher WHERE awake_until > portico_now() LIMIT 1`, channel, encodeNews(org, endpoints)).
+	// Nobody waits for the disk: a notification does not outlive a crash anyway.
+	then.Queue(`
+		SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)
+		FROM dispatcher WHERE awake_until > portico_now() LIMIT 1`, channel, encodeNews(org, endpoints)).
 		Query(func(rows pgx.Rows) error {
 			*awake = rows.Next()
 			rows.Close()
@@ -95,14 +98,18 @@ func isAwake(ctx context.Context, q pg.Querier) (bool, error) {
 	return awake, nil
 }
 
-func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
-	_, err := db.Exec(ctx, `
+// stayAwake renews a dispatcher's row and reports whether it leads: of those
+// that are awake it is the one that has been for the longest.
+func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (leads bool, err error) {
+	err = db.QueryRow(ctx, `
 		INSERT INTO dispatcher (id, awake_until) VALUES ($1, portico_now() + $2)
-		ON CONFLICT (id) DO UPDATE SET awake_until = excluded.awake_until`, dispatcher, awakeFor)
+		ON CONFLICT (id) DO UPDATE SET awake_until = excluded.awake_until
+		RETURNING NOT EXISTS (SELECT FROM dispatcher d WHERE d.id < dispatcher.id AND d.awake_until > portico_now())`,
+		dispatcher, awakeFor).Scan(&leads)
 	if err != nil {
-		return fmt.Errorf("webhook.stayAwake: %w", err)
+		return false, fmt.Errorf("webhook.stayAwake: %w", err)
 	}
-	return nil
+	return leads, nil
 }
 
 // giveUpRow is the first step to sleep; the look that nextDue gives is the

@@ -1,0 +1,165 @@
+package pg
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"portico/shared/id"
+)
+
+// Tx is a transaction of one organization: it sees and writes its rows only.
+type Tx interface {
+	Querier
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+}
+
+// orgTx is the Tx of InOrg. BEGIN and the binding to the organization travel
+// with the first statement, in its round trip.
+type orgTx struct {
+	db   *DB
+	org  id.Org
+	conn *pgxpool.Conn // nil until the first statement
+}
+
+// SendBatch runs statements in one round trip.
+func (t *orgTx) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
+	if t.conn != nil {
+		return t.conn.SendBatch(ctx, batch)
+	}
+	results, err := t.begin(ctx, batch)
+	if err != nil && lostSession(err) {
+		// The session had died since its last use, so nothing has happened yet:
+		// after a failover a pool is full of such sessions.
+		t.db.pool.Reset()
+		results, err = t.begin(ctx, batch)
+	}
+	if err != nil {
+		return failed{err: err}
+	}
+	return results
+}
+
+// begin sends the batch behind BEGIN and the binding, and reads what these answer.
+func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
+	conn, err := t.db.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opening := &pgx.Batch{}
+	opening.Queue("begin")
+	opening.Queue("select set_config('app.org_id', $1, true)", t.org.UUID.String())
+	for _, q := range batch.QueuedQueries {
+		// Anew, because a sent query remembers the session that prepared it.
+		opening.Queue(q.SQL, q.Arguments...).Fn = q.Fn
+	}
+	results := conn.SendBatch(ctx, opening)
+	for range 2 {
+		if _, err := results.Exec(); err != nil {
+			_ = results.Close() // the same error
+			conn.Release()
+			return nil, err
+		}
+	}
+	t.conn = conn
+	return results, nil
+}
+
+// Exec runs a statement.
+func (t *orgTx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if t.conn != nil {
+		return t.conn.Exec(ctx, sql, args...)
+	}
+	results := t.first(ctx, sql, args)
+	tag, err := results.Exec()
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	return tag, err
+}
+
+// Query runs a statement that returns rows.
+func (t *orgTx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if t.conn != nil {
+		return t.conn.Query(ctx, sql, args...)
+	}
+	results := t.first(ctx, sql, args)
+	rows, err := results.Query()
+	if err != nil {
+		_ = results.Close() // the same error
+		return rows, err
+	}
+	return &firstRows{Rows: rows, results: results}, nil
+}
+
+// QueryRow runs a statement that returns one row.
+func (t *orgTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	rows, err := t.Query(ctx, sql, args...)
+	return row{rows, err}
+}
+
+func (t *orgTx) first(ctx context.Context, sql string, args []any) pgx.BatchResults {
+	var batch pgx.Batch
+	batch.Queue(sql, args...)
+	return t.SendBatch(ctx, &batch)
+}
+
+// firstRows are the rows of a transaction's first statement. The session is
+// free for the next one when they are closed, as with any rows.
+type firstRows struct {
+	pgx.Rows
+	results pgx.BatchResults
+}
+
+// Next closes the rows after the last.
+func (r *firstRows) Next() bool {
+	if r.Rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+// Close may be called any number of times.
+func (r *firstRows) Close() {
+	r.Rows.Close()
+	_ = r.results.Close() // what failed is in Err
+}
+
+// row is the first of some rows.
+type row struct {
+	rows pgx.Rows
+	err  error
+}
+
+// Scan reads the row or returns pgx.ErrNoRows.
+func (r row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return pgx.ErrNoRows
+	}
+	if err := r.rows.Scan(dest...); err != nil {
+		return err
+	}
+	r.rows.Close()
+	return r.rows.Err()
+}
+
+// failed answers for a batch that could not be sent.
+type failed struct {
+	pgx.BatchResults // nil: whatever else a driver's batch can do, this one cannot
+	err              error
+}
+
+func (f failed) Exec() (pgconn.CommandTag, error) { return pgconn.CommandTag{}, f.err }
+func (f failed) Query() (pgx.Rows, error)         { return nil, f.err }
+func (f failed) QueryRow() pgx.Row                { return row{err: f.err} }
+func (f failed) Close() error                     { return f.err }

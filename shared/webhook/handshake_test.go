@@ -1,0 +1,38 @@
+package webhook_test
+
+import (
+	"context"
+	"crypto/tls"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/id"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// What a server that demands a client certificate makes of a try without one
+// names the certificate every time, also when its alert is lost because a large
+// payload is being written into the connection that it closes.
+func TestDemandForCertificate(t *testing.T) {
+	t.Parallel()
+	authority := testkit.NewAuthority(t)
+	for _, protocols := range [][]string{{"h2"}, {"http/1.1"}} {
+		config := demanding(authority, tls.VersionTLS13)
+		config.NextProtos = protocols
+		rec := newTLSReceiver(t, config, nil)
+		s := newSender(t, 10*time.Second, authority)
+		payload := []byte(strings.Repeat(" ", 256<<10))
+		for range 100 {
+			r := s.Send(context.Background(), webhook.Claim{
+				EventID: id.New[id.Event](time.Now()), Payload: payload,
+				Endpoint: &webhook.Target{URL: rec.URL, Timeout: 10 * time.Second, Scheme: webhook.SchemePortico, Secrets: []string{webhook.NewSecret()}},
+			})
+			if !slices.Contains(demands, r.Error) {
+				t.Fatalf("over %s: error %q, want one of %q", protocols, r.Error, demands)
+			}
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package webhook_test
+
+import (
+	"bytes"
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"portico/shared/id"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// A kept connection of HTTP/2 whose other side has died, so that it answers no
+// ping, is given up: the delivery that meets it fails, and those after it get a
+// new connection. Without pings every later one would wait on it in vain.
+func TestDeadHTTP2Connection(t *testing.T) {
+	t.Parallel()
+	authority := testkit.NewAuthority(t)
+	for _, tt := range []struct {
+		name string
+		size int // of the payload
+		dies func(f frames, stop <-chan struct{})
+	}{
+		{"takes everything and answers nothing", 1, func(f frames, _ <-chan struct{}) { f.drain() }},
+		{"takes nothing", 1, func(_ frames, stop <-chan struct{}) { <-stop }},
+		{"takes nothing of what fills every buffer", 16 << 20, func(_ frames, stop <-chan struct{}) { <-stop }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			stop := make(chan struct{})
+			defer close(stop)
+			var dead atomic.Bool
+			url, connections := newFrameServer(t, authority, func(f frames) {
+				_ = f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
+				_ = f.WriteWindowUpdate(0, 1<<30)
+				for {
+					stream, err := f.request()
+					if err != nil || f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: headers(), EndHeaders: true, EndStream: true}) != nil {
+						return
+					}
+					if !dead.Swap(true) {
+						tt.dies(f, stop)
+						return
+					}
+				}
+			})
+			s := newSender(t, 2*time.Second, authority)
+			webhook.PingAfter(s, 100*time.Millisecond)
+			send := func(size int) webhook.Result {
+				return s.Send(context.Background(), webhook.Claim{
+					EventID: id.New[id.Event](time.Now()), Payload: bytes.Repeat([]byte(" "), size),
+					Endpoint: &webhook.Target{URL: url, Timeout: 2 * time.Second, Scheme: webhook.SchemePortico, Secrets: []string{webhook.NewSecret()}},
+				})
+			}
+			if r := send(1); r.Status != webhook.Delivered {
+				t.Fatalf("the first: %s", r.Error)
+			}
+			if r := send(tt.size); r.Error != "the connection was closed before the response was complete" {
+				t.Errorf("the one that meets the dead connection: %s %q", r.Status, r.Error)
+			}
+			if r := send(1); r.Status != webhook.Delivered || connections.Load() != 2 {
+				t.Errorf("the next: %s %q over %d connections", r.Status, r.Error, connections.Load())
+			}
+		})
+	}
+}

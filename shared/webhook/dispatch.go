@@ -37,13 +37,11 @@ func (r *run) dispatch(ctx context.Context) error {
 }
 
 // pace returns how long to gather more after a claim of n that took so long.
-// Several at once mean that more are coming, and small claims cost as much as
-// large ones; a single one is not worth waiting for.
+// The more came at once, the more is worth waiting for, because small claims
+// cost as much as large ones. The square makes a busy dispatcher settle at
+// gatherAtMost, and one that finds single deliveries at a millisecond.
 func pace(n int, took time.Duration) time.Duration {
-	if n > 1 {
-		return gatherAtMost
-	}
-	return min(3*took, gatherAtMost)
+	return min(max(took, time.Duration(n*n)*time.Millisecond), gatherAtMost)
 }
 
 // callHelp wakes another dispatcher after a second in which more was due than

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -52,10 +53,12 @@ func Apply(ctx context.Context, config *pgx.ConnConfig, rolePassword string) err
 	if err := makeRoles(ctx, conn, rolePassword); err != nil {
 		return err
 	}
-	return migrate(ctx, config)
+	return migrate(ctx, config, latest)
 }
 
-func migrate(ctx context.Context, config *pgx.ConnConfig) error {
+const latest = math.MaxInt64
+
+func migrate(ctx context.Context, config *pgx.ConnConfig, version int64) error {
 	config = config.Copy()
 	config.RuntimeParams["role"] = "portico_owner"
 	db := stdlib.OpenDB(*config)
@@ -64,7 +67,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig) error {
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	if _, err := provider.UpTo(ctx, version); err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	return nil

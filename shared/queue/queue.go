@@ -4,6 +4,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
@@ -20,8 +21,13 @@ func NewSender(client *sqs.Client, url string) *Sender {
 }
 
 // Send sends one message. It may arrive more than once and in any order.
-func (s *Sender) Send(ctx context.Context, body string) error {
-	if _, err := s.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &s.url, MessageBody: &body}); err != nil {
+func (s *Sender) Send(ctx context.Context, body string) error { return s.SendAfter(ctx, body, 0) }
+
+// SendAfter sends a message that arrives after a delay, which is rounded up to
+// seconds and at most 15 minutes.
+func (s *Sender) SendAfter(ctx context.Context, body string, delay time.Duration) error {
+	seconds := int32((delay + time.Second - 1) / time.Second)
+	if _, err := s.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &s.url, MessageBody: &body, DelaySeconds: seconds}); err != nil {
 		return fmt.Errorf("queue.Send: %w", err)
 	}
 	return nil

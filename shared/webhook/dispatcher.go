@@ -136,14 +136,23 @@ func (r *run) renew(ctx context.Context) error {
 }
 
 // handOver deletes the row, looks once more and nudges a successor if anything
-// is due: this dispatcher is done.
+// is due: this dispatcher is done. What is due before the next sweep, such as
+// the first retry of a fast policy, gets a nudge that arrives when it is.
 func (r *run) handOver(ctx context.Context) error {
 	if err := giveUpRow(ctx, r.DB, r.id); err != nil {
 		return err
 	}
 	next, err := nextDue(ctx, r.DB)
-	if err != nil || !next.due {
+	switch until := -next.age; {
+	case err != nil || next.at.IsZero() || until > sweepEvery:
 		return err
+	case next.due:
+		return r.Nudge.Send(ctx, nudgeBody)
+	default:
+		awake, err := isAwake(ctx, r.DB)
+		if err != nil || awake {
+			return err // whoever is awake will hand over, too
+		}
+		return r.Nudge.SendAfter(ctx, nudgeBody, until)
 	}
-	return r.Nudge.Send(ctx, nudgeBody)
 }

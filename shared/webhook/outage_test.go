@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -81,5 +82,29 @@ func TestOutageOfTwentyMinutes(t *testing.T) {
 		if d.CompletedAt.After(latest[d.ID.String()]) {
 			t.Errorf("delivered %s after recovery, want at most %s", d.CompletedAt.Sub(recovered), latest[d.ID.String()].Sub(recovered))
 		}
+	}
+}
+
+// What is due before the next sweep is not left to it: a dispatcher that goes
+// to sleep sends a nudge that arrives in time. What is due later is the sweep's.
+func TestSoonDueIsNudged(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		wait    int32
+		delayed int
+	}{{"in 5 seconds", 5, 1}, {"in an hour", 3600, 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEngine(t)
+			rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+			endpoint, _ := e.endpoint(rec.URL, "*")
+			e.setOptions(endpoint, webhook.OptionsChange{RetryPolicy: new(webhook.RetryCustom), RetrySchedule: []int32{tt.wait}})
+			e.publish(`1`)
+			e.dispatch()
+			if d := e.nudges.Depth(); d.Delayed != tt.delayed || d.Visible != 0 {
+				t.Errorf("nudges %+v, want %d delayed", d, tt.delayed)
+			}
+		})
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"portico/shared/pg"
 )
 
+// sweepEvery is how often the sweep runs, by its schedule in template.yaml.
+const sweepEvery = time.Minute
+
 // overdue is how late a delivery may be before a second dispatcher is woken
 // beside one that claims to be awake.
 const overdue = time.Second

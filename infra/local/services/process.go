@@ -55,6 +55,10 @@ func (p *process) stop(signal syscall.Signal, grace time.Duration) {
 	}
 }
 
+// probeFor bounds one probe: a connection that got lost in a crowd of others is
+// better made anew than waited for.
+const probeFor = time.Second
+
 // ready waits until probe succeeds.
 func (p *process) ready(ctx context.Context, probe func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -62,7 +66,9 @@ func (p *process) ready(ctx context.Context, probe func(context.Context) error) 
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := probe(ctx)
+		attempt, end := context.WithTimeout(ctx, probeFor)
+		err := probe(attempt)
+		end()
 		if err == nil {
 			return nil
 		}

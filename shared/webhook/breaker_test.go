@@ -77,6 +77,25 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
+// What was in flight when the breaker opened does not open it any longer.
+func TestStragglersDoNotExtendTheBreaker(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(time.Duration(n) * 25 * time.Millisecond) // each in a batch of its own
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	e.endpoint(rec.URL, "*")
+	e.publish(`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`)
+	e.dispatch()
+	e.publish(`9`)
+	e.Advance(t, 10*time.Second)
+	e.dispatch()
+	if n := len(rec.all()); n != 9 {
+		t.Errorf("%d tries 10 s after the breaker opened, want the 8 and a probe", n)
+	}
+}
+
 // Two dispatchers send one probe between them, and a dispatcher that dies with
 // it does not keep the endpoint closed.
 func TestOneProbe(t *testing.T) {

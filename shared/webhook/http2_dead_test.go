@@ -62,7 +62,7 @@ func TestDeadHTTP2Connection(t *testing.T) {
 			if r := send(tt.size); r.Error != "the connection was closed before the response was complete" {
 				t.Errorf("the one that meets the dead connection: %s %q", r.Status, r.Error)
 			}
-			if r := send(1); r.Status != webhook.Delivered || connections.Load() != 2 {
+			if r := send(1); r.Status != webhook.Delivered || connections.Load() < 2 {
 				t.Errorf("the next: %s %q over %d connections", r.Status, r.Error, connections.Load())
 			}
 		})

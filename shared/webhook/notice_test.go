@@ -163,6 +163,36 @@ func TestWhoIsTold(t *testing.T) {
 	}
 }
 
+// What becomes of operational events is told to nobody: an endpoint that fails
+// on them alone is not reported as failing, and none of them as exhausted.
+func TestOperationalEventsCauseNone(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	watch := newReceiver(t, nil)
+	e.endpoint(watch.URL, "webhook_endpoint.*", "delivery.*")
+	down := newSwitchable(t)
+	down.down.Store(true)
+	customer, _ := e.endpoint(down.URL, "invoice.paid")
+	bystander, _ := e.endpoint(down.URL, "delivery.exhausted")
+	for _, endpoint := range []id.WebhookEndpoint{customer, bystander} {
+		e.setOptions(endpoint, webhook.OptionsChange{RetryPolicy: new(webhook.RetryBestEffort)})
+	}
+	for range 8 {
+		e.publish(`1`)
+		e.Advance(t, 2*time.Minute)
+		e.dispatch()
+	}
+	types, data := notices(watch)
+	for i := range types {
+		if data[i]["endpoint_id"] != customer.String() {
+			t.Errorf("told %s of %v", types[i], data[i])
+		}
+	}
+	if n := len(e.deliveries(webhook.DeliveryFilter{EndpointID: bystander, Status: webhook.Failed})); n < 6 {
+		t.Fatalf("only %d operational events failed", n)
+	}
+}
+
 // Endpoints that watch each other and all fail tell of the customers' events
 // only: what they are told about causes nothing more, however often they fail.
 func TestNoLoops(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -194,6 +195,37 @@ func TestWaitingIsNotDue(t *testing.T) {
 	if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || webhook.IsDue(n) {
 		t.Errorf("due: %+v, %v", n, err)
 	}
+}
+
+// A publish that has seen the head unfinished and a result that finishes it do
+// not overlook each other: the result waits for the publish, or the publish
+// would leave its delivery waiting for ever.
+func TestFinishWaitsForPublish(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	rec := newReceiver(t, nil)
+	e.orderedEndpoint(rec.URL, webhook.ExhaustionPause)
+	e.publishNumbered("a", 0, 1)
+	d := e.dispatcher()
+	d.Idle = time.Hour
+	running, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	key := "a"
+	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) error {
+		draft := event.Draft{Type: "invoice.paid", Data: json.RawMessage(`{"key":"a","number":1}`), OrderingKey: &key}
+		if _, _, err := event.Publish(ctx, tx, e.org, []event.Draft{draft}, e.Clock.Now()); err != nil {
+			return err
+		}
+		go func() { done <- d.Run(running) }()
+		await(t, "the head to be recorded, or to wait for this transaction", func() bool {
+			return e.count(webhook.Delivered) == 1 || testkit.Value[bool](t, e.Database,
+				`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = 'portico_worker' AND wait_event_type = 'Lock')`)
+		})
+		return nil
+	}))
+	await(t, "both deliveries", func() bool { return e.count(webhook.Delivered) == 2 })
+	stop()
+	<-done
 }
 
 // Whoever publishes, however many dispatch and whatever fails: of each key the

@@ -36,8 +36,9 @@ invoke: local ## run one function once: make invoke FN=bootstrap EVENT=events/bo
 	@.local/bin/local invoke $(FN) $(or $(EVENT),events/$(FN).json)
 
 .PHONY: generate
-generate: tools ## write infra/api.yaml from the operations in shared/api
+generate: tools ## write infra/api.yaml and docs/permissions.md from the operations in shared/api
 	@mkdir -p .local && go run ./infra/apigen > .local/api.yaml && mv .local/api.yaml infra/api.yaml
+	@go run ./infra/apigen permissions > .local/permissions.md && mv .local/permissions.md docs/permissions.md
 
 .PHONY: fmt
 fmt: ## format the Go code

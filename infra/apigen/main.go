@@ -1,6 +1,8 @@
 // Apigen prints infra/api.yaml: the OpenAPI definition of the HTTP API, one route per operation of the registry.
+// With the argument permissions it prints docs/permissions.md: which role may call which.
 //
 //	go run ./infra/apigen > infra/api.yaml
+//	go run ./infra/apigen permissions > docs/permissions.md
 package main
 
 import (
@@ -11,12 +13,18 @@ import (
 )
 
 func main() {
-	document, err := render(registered())
+	var document []byte
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == "permissions" {
+		document = renderPermissions()
+	} else {
+		document, err = render(registered())
+	}
 	if err == nil {
 		_, err = os.Stdout.Write(document)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "cannot generate infra/api.yaml: %v\n", err)
+		fmt.Fprintf(os.Stderr, "cannot generate: %v\n", err)
 		os.Exit(1)
 	}
 }

@@ -26,6 +26,7 @@ CREATE TABLE audit_entry (
 );
 -- The list's filters. Behind the wall only equality and order of plain columns
 -- use an index, because other operators might leak: hence the column noun.
+CREATE INDEX audit_entry_action ON audit_entry (org_id, action, id);
 CREATE INDEX audit_entry_noun ON audit_entry (org_id, noun, id);
 CREATE INDEX audit_entry_actor ON audit_entry (org_id, actor_id, id);
 

@@ -57,7 +57,7 @@ CREATE TABLE resource_grant (
   member_id     uuid NOT NULL,
   permission    text NOT NULL,
   resource_type text NOT NULL,
-  resource_id   uuid NOT NULL,
+  resource_id   text NOT NULL,  -- as customers see it: we_…
   created_at    timestamptz NOT NULL,
   PRIMARY KEY (org_id, id),
   UNIQUE (org_id, member_id, permission, resource_type, resource_id),

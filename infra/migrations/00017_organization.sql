@@ -5,7 +5,9 @@ ALTER TABLE organization
   ADD version    integer NOT NULL DEFAULT 1,   -- counts changes, so that two people do not overwrite each other
   ADD updated_at timestamptz NOT NULL DEFAULT portico_now(),
   ADD deleted_at timestamptz;                  -- set: being erased
+ALTER TABLE organization NO FORCE ROW LEVEL SECURITY;  -- or this finds no rows
 UPDATE organization SET updated_at = created_at;
+ALTER TABLE organization FORCE ROW LEVEL SECURITY;
 GRANT UPDATE (name, settings, branding, version, updated_at, deleted_at) ON organization TO portico_app;
 
 -- Only erasing reaches rows as portico_owner, and only those of the bound
@@ -58,8 +60,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM organization WHERE id = org AND deleted_at IS NOT NULL) THEN
     RAISE EXCEPTION 'organization % is not marked as deleted', org;
   END IF;
-  -- The audit log lets nothing be removed but in here.
-  PERFORM set_config('portico.erasing', org::text, true);
+  PERFORM set_config('app.erase_org', org::text, true);  -- the audit log lets go of its rows
   FOR tbl IN
     WITH RECURSIVE place (oid, depth) AS (
       SELECT polrelid, 0 FROM pg_policy WHERE polname = 'erase'

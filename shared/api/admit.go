@@ -29,7 +29,7 @@ func (e *Edge) admit(op Op) func(huma.Context, func(huma.Context)) {
 		}
 		var err error
 		if call.caller, err = e.authenticate(ctx); err == nil {
-			err = allowed(call, op)
+			err = firstError(e.enter(ctx, call), allowed(call, op))
 		}
 		if err != nil {
 			e.writeProblem(ctx, err)
@@ -49,7 +49,7 @@ func (e *Edge) authenticate(ctx huma.Context) (auth.Caller, error) {
 	if err != nil {
 		return auth.Caller{}, err
 	}
-	return e.Keys.Caller(ctx.Context(), hash)
+	return e.Keys.Caller(ctx.Context(), hash, callOf(ctx.Context()).origin.SourceIP)
 }
 
 func allowed(c *call, op Op) error {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/observe"
@@ -16,15 +17,20 @@ import (
 // call is one request in work: what the framework learns of it on the way and
 // writes into its log line at the end.
 type call struct {
-	op      *Op
-	caller  auth.Caller
-	key     string // Idempotency-Key
-	digest  hash.Hash
-	cause   error                // of a reply that is no success
-	due     []id.WebhookEndpoint // endpoints that have something due with the commit
-	notes   []slog.Attr
-	metrics []observe.Metric
-	headers http.Header
+	op     *Op
+	caller auth.Caller
+	key    string // Idempotency-Key
+	digest hash.Hash
+	cause  error                // of a reply that is no success
+	due    []id.WebhookEndpoint // endpoints that have something due with the commit
+	origin audit.Origin
+	change change // of a mutation
+	// committed runs after the commit of a mutation, in order. What must not be
+	// lost when the process ends in between does not belong here.
+	committed []func(context.Context)
+	notes     []slog.Attr
+	metrics   []observe.Metric
+	headers   http.Header
 }
 
 type callKey struct{}
@@ -40,7 +46,7 @@ func callOf(ctx context.Context) *call {
 // withCall returns the request with a call in its context. A request with an
 // Idempotency-Key has its path and body hashed as they are read.
 func withCall(w http.ResponseWriter, r *http.Request) (*call, *http.Request) {
-	c := &call{headers: w.Header(), key: r.Header.Get(idempotencyHeader)}
+	c := &call{headers: w.Header(), key: r.Header.Get(idempotencyHeader), origin: originOf(r)}
 	if c.key != "" {
 		c.digest = sha256.New()
 		_, _ = io.WriteString(c.digest, r.URL.Path+"\n")

@@ -7,7 +7,6 @@ package api
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -113,6 +112,7 @@ func (e *Edge) declare(op Op) huma.Operation {
 	}
 	if op.Permission != auth.Public {
 		h.Security = []map[string][]string{{"api_key": {}}}
+		h.Parameters = append(h.Parameters, organizationParameter)
 		h.Description += "\n\nPermission: `" + string(op.Permission) + "`."
 	}
 	return h
@@ -124,11 +124,8 @@ func errorsOf(op Op) []int {
 		return nil
 	}
 	errors := []int{
-		http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
 		http.StatusInternalServerError, http.StatusServiceUnavailable,
-	}
-	if strings.Contains(op.Path, "{") {
-		errors = append(errors, http.StatusNotFound)
 	}
 	if op.Method != http.MethodGet {
 		errors = append(errors, http.StatusConflict)

@@ -40,6 +40,9 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		{"with an unknown permission", func(o *api.Op) { o.Permission = "things:make" }, "not described"},
 		{"without limit cost", func(o *api.Op) { o.Cost = 0 }, "no limit cost"},
 		{"a mutation without audit action", func(o *api.Op) { o.Audit = "" }, "no audit action"},
+		{"an action that is no noun and verb", func(o *api.Op) { o.Audit = "made a thing" }, "noun.verb"},
+		{"recorded by rows that name nobody", func(o *api.Op) { o.RecordedBy = "webhook_endpoint" }, "does not name who wrote it"},
+		{"recorded by events", func(o *api.Op) { o.RecordedBy = "event" }, ""},
 		{"a GET that changes something", func(o *api.Op) { o.Method = "GET" }, "may change nothing"},
 		{"without function", func(o *api.Op) { o.Function = "" }, "function"},
 		{"without summary", func(o *api.Op) { o.Summary = "" }, "summary"},
@@ -174,16 +177,20 @@ func TestMalformedNeverFails(t *testing.T) {
 	h := newHarness(t)
 	acme := h.org("Acme")
 	endpoint, _ := acme.newEndpoint(`["*"]`)
-	paths := []string{"/v1/webhook-endpoints", "/v1/webhook-endpoints/" + endpoint, "/v1/webhook-endpoints/" + endpoint + "/rotate-secret", "/v1/webhook-source-ips", "/v1/events", "/v1/events/batch", "/v1/deliveries", "/v1/deliveries/dlv_01890000000000000000000000"}
+	member := acme.newMember("ada@example.com", "owner")
+	paths := []string{"/v1/webhook-endpoints", "/v1/webhook-endpoints/" + endpoint, "/v1/webhook-endpoints/" + endpoint + "/rotate-secret", "/v1/webhook-source-ips", "/v1/events", "/v1/events/batch", "/v1/deliveries", "/v1/deliveries/dlv_01890000000000000000000000",
+		"/v1/organization", "/v1/members", "/v1/members/" + member, "/v1/members/" + member + "/permissions", "/v1/roles", "/v1/roles/owner", "/v1/resource-grants", "/v1/audit-log"}
 	junk := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
 		`null`, `{}`, `[]`, `""`, `0`, `1e400`, `-0`, `{"type":{"a":1},"data":1}`, `{"events":{}}`, `{"events":[null]}`, `{"events":[[]]}`,
 		`{"url":"https://\u0000/","event_types":["*"]}`, `{"url":"https://[::ffff:1","event_types":["*"]}`, `{"url":"%","event_types":["*"]}`,
+		`{"version":99999999999,"settings":[]}`, `{"settings":{"timezone":{}},"branding":null}`, `{"settings":null,"name":null}`, `{"email":[],"role":null}`,
+		`{"email":"a@b.c","role":"role_zzzzzzzzzzzzzzzzzzzzzzzzzz"}`, `{"name":"x","permissions":[null],"condition":"\u0000"}`, `{"name":"x","permissions":["events:read"],"condition":"ip(\"\")"}`,
 		`{"url":[],"event_types":"*"}`, `{"overlap_seconds":1e400}`, `{"overlap_seconds":null}`, `{"description":null}`, `{"event_types":[null]}`, "\ufeff{}", "{\"type\":\"a\",\"data\":\"\xed\xa0\x80\"}",
 	}))
 	rapid.Check(t, func(rt *rapid.T) {
 		method := rapid.SampledFrom([]string{"GET", "POST", "PATCH", "DELETE"}).Draw(rt, "method")
 		path := rapid.SampledFrom(paths).Draw(rt, "path")
-		name := rapid.SampledFrom([]string{"limit", "after", "status", "event_id", "endpoint_id", "x"}).Draw(rt, "parameter")
+		name := rapid.SampledFrom([]string{"limit", "after", "status", "event_id", "endpoint_id", "action", "actor_id", "since", "until", "x"}).Draw(rt, "parameter")
 		r := httptest.NewRequest(method, path, strings.NewReader(junk.Draw(rt, "body")))
 		r.URL.RawQuery = rapid.OneOf(rapid.Just(""), rapid.Map(rapid.String(), func(s string) string { return name + "=" + s })).Draw(rt, "query")
 		r.Header.Set("Authorization", "Bearer "+acme.key)

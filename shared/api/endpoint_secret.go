@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -54,8 +55,10 @@ func (e *Edge) rotateWebhookEndpointSecret(ctx context.Context, tx pg.Tx, org id
 	}
 	out := &rotatedSecretOutput{}
 	out.Body.EndpointBody = showEndpoint(endpoint)
+	rotated := "key_pair"
 	if endpoint.SignatureScheme != webhook.SchemeStandardAsymmetric {
-		out.Body.Secret = &secret
+		out.Body.Secret, rotated = &secret, "secret"
 	}
+	callOf(ctx).audit(nil, audit.Fields{rotated: audit.Changed, "overlap_seconds": in.Body.overlap().Seconds()}, endpointTarget(endpoint.ID))
 	return out, nil
 }

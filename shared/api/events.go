@@ -23,7 +23,7 @@ const eventsTag = "Events"
 var PublishEvent = Write[publishInput, publishOutput]{
 	Op: Op{
 		ID: "publishEvent", Method: http.MethodPost, Path: "/v1/events", Function: "publish",
-		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", Wakes: true, Status: http.StatusAccepted,
+		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: recordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		// The data itself, and room for the rest.
 		MaxBody: event.MaxData + 4<<10,
 		Tag:     eventsTag, Summary: "Publish an event",
@@ -36,7 +36,7 @@ var PublishEvent = Write[publishInput, publishOutput]{
 var PublishEventBatch = Write[publishBatchInput, publishBatchOutput]{
 	Op: Op{
 		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
-		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", Wakes: true, Status: http.StatusAccepted,
+		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: recordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
 		Tag:     eventsTag, Summary: "Publish up to 100 events",
 		Description: "All or none are stored. The body has at most 1 MiB. The reply lists the events in the order sent, without their data.",
@@ -87,6 +87,7 @@ type EventSummary struct {
 	ID          id.Event  `json:"id"`
 	Type        string    `json:"type"`
 	OrderingKey *string   `json:"ordering_key"`
+	PublishedBy *string   `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	CreatedAt   time.Time `json:"created_at"`
 }
 
@@ -111,7 +112,7 @@ type publishBatchOutput struct {
 type listEventsOutput struct{ Body List[EventSummary] }
 
 func showEvent(e event.Event) EventSummary {
-	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, CreatedAt: e.CreatedAt.UTC()}
+	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: textOrNull(e.PublishedBy), CreatedAt: e.CreatedAt.UTC()}
 }
 
 // draftOf checks what the schema cannot say. at is where in the body d stands.
@@ -133,6 +134,14 @@ func draftOf(d draftBody, at string) (event.Draft, error) {
 
 // storable reports whether Postgres can keep s as text.
 func storable(s string) bool { return !strings.ContainsRune(s, 0) }
+
+// textOrNull returns nil, which is shown as null, for "".
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
 
 // firstError returns the first of several that is not nil.
 func firstError(errs ...error) error {
@@ -179,9 +188,13 @@ func (e *Edge) publishEventBatch(ctx context.Context, tx pg.Tx, org id.Org, in *
 }
 
 func (e *Edge) publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []event.Draft) ([]event.Event, error) {
+	call := callOf(ctx)
+	_, actor := call.caller.Actor()
+	for i := range drafts {
+		drafts[i].PublishedBy = actor
+	}
 	events, due, err := event.Publish(ctx, tx, org, drafts, e.Clock.Now())
 	if err == nil {
-		call := callOf(ctx)
 		call.due = due
 		call.measure(observe.One("Enqueued", observe.Count, float64(len(events))))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -36,6 +37,7 @@ type harness struct {
 	edge    *api.Edge
 	handler http.Handler
 	keys    *apikey.Projection
+	table   string // where keys lies
 	nudges  *local.Queue
 	lines   *lines
 }
@@ -45,7 +47,7 @@ func newHarness(t *testing.T) *harness {
 	h := &harness{Database: testkit.DB(t), t: t, lines: &lines{}}
 	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	_, dueTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
-	h.keys = apikey.NewProjection(client, keyTable, h.Clock)
+	h.keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
 
 	server := httptest.NewServer(nil)
 	t.Cleanup(server.Close)
@@ -132,12 +134,14 @@ func (c caller) do(method, path, body string, headers ...string) reply {
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	r.Header.Set("User-Agent", fmt.Sprintf("test/%d;", calls.Add(1))) // tells the call's audit entries
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
 	c.handler.ServeHTTP(w, r)
 	c.checkAgainstDescription(r, w)
+	c.checkRecord(r, w)
 	return reply{status: w.Code, header: w.Header(), body: w.Body.String()}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -28,6 +30,9 @@ type Op struct {
 	Description string
 	Status      int   // of success; 0: 200
 	MaxBody     int64 // bytes; 0: 64 KiB
+	// RecordedBy names the rows that are the mutation's record themselves and name
+	// its actor; "": an audit entry is written.
+	RecordedBy string
 	// Wakes marks a mutation that makes deliveries due.
 	Wakes bool
 }
@@ -88,6 +93,8 @@ func (s Static[I, O]) register(e *Edge) {
 	})
 }
 
+var actionForm = regexp.MustCompile(`^[a-z_]+\.[a-z_]+$`)
+
 // check returns what is missing from a declaration.
 func (o Op) check() error {
 	mutates := o.Method != http.MethodGet
@@ -102,7 +109,11 @@ func (o Op) check() error {
 		return fmt.Errorf("operation %s has no limit cost", o.ID)
 	case mutates && o.Audit == "":
 		return fmt.Errorf("operation %s changes something and has no audit action", o.ID)
-	case !mutates && (o.Audit != "" || o.Wakes):
+	case mutates && !actionForm.MatchString(o.Audit):
+		return fmt.Errorf("operation %s: the audit action %s is not of the form noun.verb", o.ID, o.Audit)
+	case o.RecordedBy != "" && !slices.Contains(recorders, o.RecordedBy):
+		return fmt.Errorf("operation %s is recorded by %s, which does not name who wrote it", o.ID, o.RecordedBy)
+	case !mutates && (o.Audit != "" || o.RecordedBy != "" || o.Wakes):
 		return fmt.Errorf("operation %s is a GET and may change nothing", o.ID)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -92,6 +93,7 @@ func (e *Edge) resumeOrderingKey(ctx context.Context, tx pg.Tx, org id.Org, in *
 	if _, err := webhook.GetEndpoint(ctx, tx, org, in.ID); err != nil {
 		return nil, err
 	}
+	callOf(ctx).audit(nil, audit.Fields{"ordering_key": in.Body.OrderingKey}, endpointTarget(in.ID))
 	due, err := webhook.ResumeKey(ctx, tx, org, in.ID, in.Body.OrderingKey)
 	if due {
 		callOf(ctx).due = []id.WebhookEndpoint{in.ID}

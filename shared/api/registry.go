@@ -10,5 +10,11 @@ func All() []Operation {
 		ListOrderingKeys, ResumeOrderingKey,
 		PublishEvent, PublishEventBatch, ListEvents, GetEvent,
 		ListDeliveries, GetDelivery,
+		GetOrganization, UpdateOrganization,
+		CreateMember, ListMembers, GetMember, UpdateMember, DeleteMember, GetMemberPermissions,
+		ListPermissions, CreateRole, ListRoles, GetRole, UpdateRole, DeleteRole,
+		CreateResourceGrant, ListResourceGrants, DeleteResourceGrant,
+		CreateAPIKey, ListAPIKeys, GetAPIKey, UpdateAPIKey, RotateAPIKey, RevokeAPIKey,
+		ListAuditLog,
 	}, System()...)
 }

@@ -75,7 +75,14 @@ func (e *Edge) logRequest(r *http.Request, c *call, status int, took time.Durati
 		}
 	}
 	if !c.caller.Org.IsZero() {
-		attrs = append(attrs, slog.String("organization", c.caller.Org.String()), slog.String("api_key", c.caller.APIKey.String()))
+		attrs = append(attrs, slog.String("organization", c.caller.Org.String()))
+	}
+	if len(c.caller.Permissions) > 0 { // somebody calls
+		kind, name := c.caller.Actor()
+		attrs = append(attrs, slog.String(kind, name))
+	}
+	if c.caller.IsStaff() {
+		attrs = append(attrs, slog.String("staff_name", c.caller.StaffName))
 	}
 	if c.cause != nil {
 		attrs = append(attrs, slog.String("cause", c.cause.Error()))

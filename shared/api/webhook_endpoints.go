@@ -164,10 +164,11 @@ func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	if err := webhook.InsertEndpoint(ctx, tx, org, endpoint, secret, e.Box); err != nil {
 		return nil, err
 	}
-	endpoint, err = webhook.UpdateEndpoint(ctx, tx, org, endpoint.ID, webhook.EndpointChange{Options: options}, now, e.Box)
+	_, endpoint, err = webhook.UpdateEndpoint(ctx, tx, org, endpoint.ID, webhook.EndpointChange{Options: options}, now, e.Box)
 	if err != nil {
 		return nil, err
 	}
+	callOf(ctx).audit(nil, changedFields(endpoint, options), endpointTarget(endpoint.ID))
 	return &createdEndpointOutput{
 		Location: "/v1/webhook-endpoints/" + endpoint.ID.String(),
 		Body:     createdEndpoint{EndpointBody: showEndpoint(endpoint), Secret: secret},
@@ -206,12 +207,13 @@ func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	if err := firstError(err, e.checkURL(b.URL), checkText("description", b.Description), options.Check()); err != nil {
 		return nil, err
 	}
-	endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, in.ID, webhook.EndpointChange{
+	before, endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, in.ID, webhook.EndpointChange{
 		URL: b.URL, EventTypes: b.EventTypes, Description: b.Description, Status: b.Status, DropHeld: b.Held == "drop", Options: options,
 	}, e.Clock.Now(), e.Box)
 	if err != nil {
 		return nil, err
 	}
+	callOf(ctx).audit(endpointFields(before), changedFields(endpoint, options), endpointTarget(endpoint.ID))
 	if enables {
 		callOf(ctx).due = []id.WebhookEndpoint{endpoint.ID}
 	}
@@ -219,5 +221,10 @@ func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 }
 
 func (e *Edge) deleteWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *EndpointPath) (*struct{}, error) {
-	return nil, webhook.DeleteEndpoint(ctx, tx, org, in.ID, e.Clock.Now())
+	endpoint, err := webhook.DeleteEndpoint(ctx, tx, org, in.ID, e.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(endpointFields(endpoint), nil, endpointTarget(endpoint.ID))
+	return nil, nil
 }

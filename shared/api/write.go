@@ -29,8 +29,8 @@ const (
 
 func ptr[T any](v T) *T { return &v }
 
-// write runs a mutation: the claim of its Idempotency-Key, its work and the
-// stored reply commit together. What it makes due is announced before the
+// write runs a mutation: the claim of its Idempotency-Key, its work, its audit
+// entry and the stored reply commit together. What it makes due is announced before the
 // commit and woken after it.
 func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, error) {
 	call := callOf(ctx)
@@ -44,7 +44,7 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 	var then pgx.Batch
 	err := e.DB.InOrgThen(ctx, call.caller.Org, func(tx pg.Tx) (err error) {
 		if call.key == "" {
-			out, err = w.Handle(e, ctx, tx, call.caller.Org, in)
+			out, err = work(ctx, e, tx, w, in)
 		} else {
 			out, replayed, err = once(ctx, e, tx, w, in)
 		}
@@ -59,6 +59,9 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 	if replayed {
 		call.setHeader(replayedHeader, "true")
 	}
+	for _, f := range call.committed {
+		f(ctx)
+	}
 	if len(call.due) > 0 && !awake {
 		e.wake(ctx)
 	}
@@ -68,9 +71,8 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 // once does the work unless its key has a reply already.
 func once[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I) (out *O, replayed bool, err error) {
 	call := callOf(ctx)
-	scope := idempotency.Scope{
-		Org: call.caller.Org, Caller: call.caller.APIKey.String(), Operation: w.ID, Key: call.key,
-	}
+	_, actor := call.caller.Actor()
+	scope := idempotency.Scope{Org: call.caller.Org, Caller: actor, Operation: w.ID, Key: call.key}
 	reply, err := idempotency.Claim(ctx, tx, scope, call.hash(), e.Box)
 	if err != nil {
 		return nil, false, err
@@ -82,7 +84,7 @@ func once[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I
 		}
 		return out, true, nil
 	}
-	if out, err = w.Handle(e, ctx, tx, call.caller.Org, in); err != nil {
+	if out, err = work(ctx, e, tx, w, in); err != nil {
 		return nil, false, err
 	}
 	var encoded bytes.Buffer
@@ -90,6 +92,16 @@ func once[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I
 		return nil, false, err
 	}
 	return out, false, idempotency.Store(ctx, tx, scope, encoded.Bytes(), e.Box)
+}
+
+// work does the work and writes its audit entry.
+func work[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I) (*O, error) {
+	org := callOf(ctx).caller.Org
+	out, err := w.Handle(e, ctx, tx, org, in)
+	if err != nil {
+		return nil, err
+	}
+	return out, e.record(ctx, tx, w.Op, org)
 }
 
 // wake is best effort: what is committed is delivered at the latest by the

@@ -31,8 +31,46 @@ type APIKey struct {
 	ID          id.APIKey
 	Name        string
 	Permissions []auth.Permission
+	KeyStart    string   // the plain text's first characters, by which people know it again
+	AllowedIPs  []string // as ParseNetworks writes them; none: any address
 	CreatedAt   time.Time
-	ExpiresAt   *time.Time
+	ExpiresAt   *time.Time // whole seconds, as DynamoDB keeps it; nil: no end
+	RevokedAt   *time.Time
+	ReplacedBy  id.APIKey // the key that a rotation made; zero: none
+}
+
+// The statuses of a key.
+const (
+	Active   = "active"
+	Expiring = "expiring" // within expiringFor
+	Expired  = "expired"
+	Revoked  = "revoked"
+)
+
+const expiringFor = 7 * 24 * time.Hour
+
+// Status says whether the key works.
+func (k APIKey) Status(now time.Time) string {
+	switch {
+	case k.RevokedAt != nil:
+		return Revoked
+	case k.ExpiresAt == nil || k.ExpiresAt.After(now.Add(expiringFor)):
+		return Active
+	case k.ExpiresAt.After(now):
+		return Expiring
+	}
+	return Expired
+}
+
+// works returns nil, or why the key works no more: for the log.
+func (k APIKey) works(now time.Time) error {
+	switch k.Status(now) {
+	case Revoked:
+		return fmt.Errorf("key %s revoked at %s", k.ID, k.RevokedAt)
+	case Expired:
+		return fmt.Errorf("key %s expired at %s", k.ID, k.ExpiresAt)
+	}
+	return nil
 }
 
 // Hash is the SHA-256 of a key's plain text: all that a store holds of it.
@@ -60,6 +98,10 @@ func Generate() string {
 	}
 	return prefix + string(body) + checksum(string(body))
 }
+
+// Start returns what of a plain text may be shown: the prefix and 4 of the 36
+// characters, which leave 154 bits unknown.
+func Start(plain string) string { return plain[:len(prefix)+4] }
 
 // checksum is the CRC-32 (IEEE) of body in base62, padded to six characters.
 func checksum(body string) string {

@@ -2,71 +2,125 @@ package apikey
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
+	"net/netip"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/fault"
-	"portico/shared/id"
+	"portico/shared/pg"
 )
 
-// cacheFor is how long one execution environment trusts what it has read. It
-// bounds how long a revoked key may still work, and makes a busy key's
-// authentication free.
-const cacheFor = 5 * time.Second
+const (
+	// cacheFor is how long one execution environment trusts what it has read. It
+	// bounds how long a revoked key may still work, and makes a busy key's
+	// authentication free.
+	cacheFor = 5 * time.Second
+	// stampEvery is how often an environment writes down that a key is in use.
+	stampEvery = time.Minute
+	// cacheSize bounds the memory of an environment that sees many keys.
+	cacheSize = 10_000
+)
 
-// cacheSize bounds the memory of an environment that sees many keys.
-const cacheSize = 10_000
-
-// Projection answers «whose key is this» from DynamoDB: hash → caller.
+// Projection answers «whose key is this» from DynamoDB: hash → holder. What it
+// lacks it looks up in Postgres, which has the truth.
 type Projection struct {
 	client *dynamodb.Client
 	table  string
+	db     *pg.DB
 	clock  *clock.Clock
 
-	mu    sync.Mutex
-	cache map[Hash]cached
+	mu      sync.Mutex
+	cache   map[Hash]cached
+	missing map[Hash]refusal // that are no keys
+	lookups bucket
 }
 
 type cached struct {
-	caller  auth.Caller
-	expires time.Time // the key's own end; zero: never
-	until   time.Time // the cache's
+	holder
+	until   time.Time
+	stamped time.Time // when its use was last written down
 }
 
-// NewProjection returns the projection kept in table.
-func NewProjection(client *dynamodb.Client, table string, clock *clock.Clock) *Projection {
-	return &Projection{client: client, table: table, clock: clock, cache: map[Hash]cached{}}
+type refusal struct {
+	cause error
+	until time.Time
 }
 
-// Caller returns who holds the key, or ErrUnknown. One strongly consistent
-// read at most, none while the answer is cached.
-func (p *Projection) Caller(ctx context.Context, hash Hash) (auth.Caller, error) {
+// NewProjection returns the projection kept in table, of the keys in db.
+func NewProjection(client *dynamodb.Client, table string, db *pg.DB, clock *clock.Clock) *Projection {
+	return &Projection{client: client, table: table, db: db, clock: clock, cache: map[Hash]cached{}, missing: map[Hash]refusal{}}
+}
+
+// Caller returns who holds the key that was sent from an address, or
+// ErrUnknown. It asks DynamoDB once at most, and not at all while the answer is
+// cached. The organization of a staff key's caller is zero.
+func (p *Projection) Caller(ctx context.Context, hash Hash, from netip.Addr) (auth.Caller, error) {
 	now := p.clock.Now()
-	p.mu.Lock()
-	c, ok := p.cache[hash]
-	p.mu.Unlock()
-	if !ok || !now.Before(c.until) {
-		var err error
-		if c, err = p.read(ctx, hash); err != nil {
-			return auth.Caller{}, err
-		}
-		c.until = now.Add(cacheFor)
-		p.remember(hash, c)
+	c, known, refused := p.recall(hash, now)
+	if refused != nil {
+		return auth.Caller{}, ErrUnknown.Because(refused)
 	}
-	if !c.expires.IsZero() && !now.Before(c.expires) {
-		return auth.Caller{}, ErrUnknown.Because(fmt.Errorf("key %s expired at %s", c.caller.APIKey, c.expires))
+	if !known {
+		var err error
+		if c, err = p.fetch(ctx, hash, c.stamped, now); err != nil {
+			return auth.Caller{}, failure(err)
+		}
+	}
+	if err := c.admit(now, from); err != nil {
+		return auth.Caller{}, ErrUnknown.Because(err)
 	}
 	return c.caller, nil
+}
+
+// failure tells a key that is none from a store that is away.
+func failure(err error) error {
+	if errors.Is(err, ErrUnknown) {
+		return err
+	}
+	return fault.New(fault.Unavailable, "unavailable",
+		"API keys cannot be checked at the moment. Send the request again.").Because(fmt.Errorf("apikey.Caller: %w", err))
+}
+
+// recall returns what is cached of a key. An entry that is too old to be known
+// still says when its use was written down.
+func (p *Projection) recall(hash Hash, now time.Time) (c cached, known bool, refused error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, ok := p.missing[hash]; ok && now.Before(r.until) {
+		return c, false, r.cause
+	}
+	c, ok := p.cache[hash]
+	return c, ok && now.Before(c.until), nil
+}
+
+// fetch reads the key's item, and in the same call writes down its use if that
+// was not done for a minute. A key without item is looked up in Postgres.
+func (p *Projection) fetch(ctx context.Context, hash Hash, stamped, now time.Time) (cached, error) {
+	c := cached{until: now.Add(cacheFor), stamped: stamped}
+	read := p.read
+	if now.Sub(stamped) >= stampEvery {
+		read, c.stamped = p.stamp, now
+	}
+	item, err := read(ctx, hash, now)
+	if err != nil {
+		return c, err
+	}
+	c.holder, err = decode(item)
+	if errors.Is(err, errNoProjection) {
+		c.holder, err = p.lookUp(ctx, hash, now)
+		c.stamped = stamped
+	}
+	if err != nil {
+		return c, err
+	}
+	p.remember(hash, c)
+	return c, nil
 }
 
 func (p *Projection) remember(hash Hash, c cached) {
@@ -78,86 +132,23 @@ func (p *Projection) remember(hash Hash, c cached) {
 	p.cache[hash] = c
 }
 
-func (p *Projection) read(ctx context.Context, hash Hash) (cached, error) {
-	out, err := p.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &p.table, Key: keyOf(hash), ConsistentRead: aws.Bool(true),
-	})
-	if err != nil {
-		return cached{}, fault.New(fault.Unavailable, "unavailable",
-			"API keys cannot be checked at the moment. Send the request again.").Because(fmt.Errorf("apikey.Caller: %w", err))
+// refuse keeps junk from reaching a store again for a while.
+func (p *Projection) refuse(hash Hash, cause error, now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.missing) >= cacheSize {
+		clear(p.missing)
 	}
-	if out.Item == nil {
-		return cached{}, ErrUnknown.Because(errors.New("unknown key"))
-	}
-	return decode(out.Item)
+	p.missing[hash] = refusal{cause, now.Add(cacheFor)}
+	return ErrUnknown.Because(cause)
 }
 
-func decode(item map[string]types.AttributeValue) (cached, error) {
-	var c cached
-	text := func(name string) string {
-		v, _ := item[name].(*types.AttributeValueMemberS)
-		if v == nil {
-			return ""
-		}
-		return v.Value
-	}
-	var err error
-	if c.caller.Org, err = id.Parse[id.Org](text("org")); err != nil {
-		return c, fmt.Errorf("apikey: item without organization: %w", err)
-	}
-	if c.caller.APIKey, err = id.Parse[id.APIKey](text("id")); err != nil {
-		return c, fmt.Errorf("apikey: item without id: %w", err)
-	}
-	if at := text("revoked_at"); at != "" {
-		return c, ErrUnknown.Because(fmt.Errorf("key %s revoked at %s", c.caller.APIKey, at))
-	}
-	if set, ok := item["permissions"].(*types.AttributeValueMemberSS); ok {
-		for _, s := range set.Value {
-			c.caller.Permissions = append(c.caller.Permissions, auth.Permission(s))
-		}
-	}
-	if n, ok := item["expires_at"].(*types.AttributeValueMemberN); ok {
-		seconds, err := strconv.ParseInt(n.Value, 10, 64)
-		if err != nil {
-			return c, fmt.Errorf("apikey: expires_at: %w", err)
-		}
-		c.expires = time.Unix(seconds, 0)
-	}
-	return c, nil
-}
-
-// Project writes what requests need to know of a key. It touches no other
-// attribute of the item and never revives a revoked key. Call it after the
-// commit of the row: a key that is projected exists.
-func (p *Projection) Project(ctx context.Context, org id.Org, k APIKey, hash Hash) error {
-	permissions := make([]string, len(k.Permissions))
-	for i, permission := range k.Permissions {
-		permissions[i] = string(permission)
-	}
-	set := "SET org = :org, id = :id, #p = :permissions"
-	values := map[string]types.AttributeValue{
-		":org":         &types.AttributeValueMemberS{Value: org.String()},
-		":id":          &types.AttributeValueMemberS{Value: k.ID.String()},
-		":permissions": &types.AttributeValueMemberSS{Value: permissions},
-	}
-	if k.ExpiresAt != nil {
-		set += ", expires_at = :expires"
-		values[":expires"] = &types.AttributeValueMemberN{Value: strconv.FormatInt(k.ExpiresAt.Unix(), 10)}
-	} else {
-		set += " REMOVE expires_at"
-	}
-	_, err := p.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &p.table, Key: keyOf(hash), UpdateExpression: &set,
-		ConditionExpression:       aws.String("attribute_not_exists(revoked_at)"),
-		ExpressionAttributeNames:  map[string]string{"#p": "permissions"},
-		ExpressionAttributeValues: values,
-	})
-	if err != nil {
-		return fmt.Errorf("apikey.Project %s: %w", k.ID, err)
-	}
-	return nil
-}
-
-func keyOf(hash Hash) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"hash": &types.AttributeValueMemberS{Value: hex.EncodeToString(hash[:])}}
+// drop makes this environment read the key anew.
+func (p *Projection) drop(hash Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.cache[hash]
+	c.until = time.Time{}
+	p.cache[hash] = c
+	delete(p.missing, hash)
 }

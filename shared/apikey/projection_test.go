@@ -1,11 +1,14 @@
 package apikey_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,6 +29,9 @@ import (
 	"portico/shared/testkit"
 )
 
+// home is where keys are used from.
+var home = netip.MustParseAddr("203.0.113.7")
+
 // fixture is a projection in a table of its own, behind a proxy that counts
 // reads, with one key of one organization.
 type fixture struct {
@@ -33,6 +39,7 @@ type fixture struct {
 	projection *apikey.Projection
 	client     *dynamodb.Client
 	table      string
+	db         *testkit.Database
 	clock      *clock.Clock
 	reads      *atomic.Int64
 	org        id.Org
@@ -49,12 +56,13 @@ func eachStore(t *testing.T, test func(*fixture)) {
 
 func newFixture(t *testing.T, endpoint string) *fixture {
 	t.Helper()
-	f := &fixture{T: t, clock: &clock.Clock{}, reads: &atomic.Int64{}}
+	f := &fixture{T: t, db: testkit.DB(t), reads: &atomic.Int64{}}
+	f.clock = f.db.Clock
 	f.client, f.table = testkit.Table(t, endpoint, "hash")
 	counted := dynamodb.NewFromConfig(testkit.AWS(countReads(t, endpoint, f.reads)))
-	f.projection = apikey.NewProjection(counted, f.table, f.clock)
+	f.projection = apikey.NewProjection(counted, f.table, f.db.App, f.clock)
 	now := f.clock.Now()
-	f.org = id.New[id.Org](now)
+	f.org = f.db.NewOrg(t)
 	f.key = apikey.APIKey{
 		ID: id.New[id.APIKey](now), Name: "first", CreatedAt: now,
 		Permissions: []auth.Permission{auth.EventsRead, auth.EventsWrite},
@@ -73,7 +81,8 @@ func fresh(t *testing.T) apikey.Hash {
 	return hash
 }
 
-// countReads returns the address of a proxy to target that counts GetItem.
+// countReads returns the address of a proxy to target that counts the calls by
+// which a key is read: GetItem, and the UpdateItem that stamps it too.
 func countReads(t *testing.T, target string, reads *atomic.Int64) string {
 	t.Helper()
 	to, err := url.Parse(target)
@@ -82,7 +91,13 @@ func countReads(t *testing.T, target string, reads *atomic.Int64) string {
 	}
 	proxy := httputil.NewSingleHostReverseProxy(to)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetItem") {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		call := r.Header.Get("X-Amz-Target")
+		if strings.HasSuffix(call, ".GetItem") || strings.HasSuffix(call, ".UpdateItem") && bytes.Contains(body, []byte("last_used_at")) {
 			reads.Add(1)
 		}
 		proxy.ServeHTTP(w, r)
@@ -101,7 +116,7 @@ func (f *fixture) project() {
 // works checks that the key answers with its holder.
 func (f *fixture) works(when string) {
 	f.Helper()
-	got, err := f.projection.Caller(context.Background(), f.hash)
+	got, err := f.projection.Caller(context.Background(), f.hash, home)
 	if err != nil {
 		f.Fatalf("%s: %v", when, err)
 	}
@@ -115,7 +130,7 @@ func (f *fixture) works(when string) {
 // fails checks that a key is answered like one that never existed.
 func (f *fixture) fails(when string, hash apikey.Hash) {
 	f.Helper()
-	if _, err := f.projection.Caller(context.Background(), hash); !errors.Is(err, apikey.ErrUnknown) {
+	if _, err := f.projection.Caller(context.Background(), hash, home); !errors.Is(err, apikey.ErrUnknown) {
 		f.Errorf("%s: answered %v, want ErrUnknown", when, err)
 	}
 }
@@ -230,8 +245,8 @@ func TestStoreAway(t *testing.T) {
 	server.Close()
 	cfg := testkit.AWS(closed)
 	cfg.RetryMaxAttempts = 1
-	projection := apikey.NewProjection(dynamodb.NewFromConfig(cfg), "keys", &clock.Clock{})
-	_, err := projection.Caller(context.Background(), fresh(t))
+	projection := apikey.NewProjection(dynamodb.NewFromConfig(cfg), "keys", nil, &clock.Clock{})
+	_, err := projection.Caller(context.Background(), fresh(t), home)
 	if f := fault.Of(err); f == nil || f.Kind != fault.Unavailable {
 		t.Errorf("answered %v, want a fault of kind Unavailable", err)
 	}

@@ -2,20 +2,124 @@ package apikey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
 
-// Insert writes a new key's row.
+// MaxKeys is how many keys that work an organization may have.
+const MaxKeys = 1000
+
+var (
+	// ErrNotFound answers an id of which the organization has no key.
+	ErrNotFound = fault.New(fault.NotFound, "api_key_not_found", "There is no API key with this id.")
+	// ErrTooMany answers a key too many.
+	ErrTooMany = fault.New(fault.Conflict, "too_many_api_keys",
+		fmt.Sprintf("The organization has %d API keys that work. Revoke those that nobody uses, then create this one.", MaxKeys))
+)
+
+const columns = `id, name, permissions, key_start, allowed_ips, created_at, expires_at, revoked_at, replaced_by`
+
+// Stored is a key with the hash under which its projection lies.
+type Stored struct {
+	APIKey
+	Hash Hash
+}
+
+// ScanBytes reads a hash from its column.
+func (h *Hash) ScanBytes(b []byte) error {
+	if copy(h[:], b) != len(h) {
+		return fmt.Errorf("apikey: a hash of %d bytes", len(b))
+	}
+	return nil
+}
+
+// Insert writes a new key's row, or returns ErrTooMany.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, k APIKey, hash Hash) error {
-	_, err := tx.Exec(ctx, `
-		INSERT INTO api_key (org_id, id, name, hash, permissions, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		org, k.ID, k.Name, hash[:], k.Permissions, k.CreatedAt, k.ExpiresAt)
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO api_key (org_id, id, name, hash, permissions, key_start, allowed_ips, created_at, expires_at)
+		SELECT $1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), $8, $9
+		WHERE (SELECT count(*) FROM api_key
+			WHERE org_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > portico_now())) < $10`,
+		org, k.ID, k.Name, hash[:], k.Permissions, k.KeyStart, k.AllowedIPs, k.CreatedAt, k.ExpiresAt, MaxKeys)
 	if err != nil {
 		return fmt.Errorf("apikey.Insert: %w", err)
 	}
+	if tag.RowsAffected() == 0 {
+		return ErrTooMany
+	}
 	return nil
+}
+
+// Get returns the organization's key or ErrNotFound.
+func Get(ctx context.Context, tx pg.Tx, org id.Org, key id.APIKey) (Stored, error) {
+	rows, err := tx.Query(ctx, `SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND id = $2`, org, key)
+	return one("Get", rows, err)
+}
+
+// List returns up to limit keys older than after, newest first. A zero after
+// starts with the newest.
+func List(ctx context.Context, tx pg.Tx, org id.Org, after id.APIKey, limit int) ([]Stored, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+columns+`, hash FROM api_key
+		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`, org, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("apikey.List: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+	if err != nil {
+		return nil, fmt.Errorf("apikey.List: %w", err)
+	}
+	return list, nil
+}
+
+// Lock returns those of the keys that exist, and keeps everybody else from
+// changing or projecting them until the transaction ends. Always in the same
+// order, so that two transactions cannot wait for each other.
+func Lock(ctx context.Context, tx pg.Tx, org id.Org, keys ...id.APIKey) (map[id.APIKey]Stored, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE`, org, keys)
+	if err != nil {
+		return nil, fmt.Errorf("apikey.Lock: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+	if err != nil {
+		return nil, fmt.Errorf("apikey.Lock: %w", err)
+	}
+	locked := map[id.APIKey]Stored{}
+	for _, k := range list {
+		locked[k.ID] = k
+	}
+	return locked, nil
+}
+
+// Save writes what may change of a key. Lock it first.
+func Save(ctx context.Context, tx pg.Tx, org id.Org, k APIKey) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE api_key SET name = $3, permissions = $4, allowed_ips = coalesce($5::text[], '{}'), expires_at = $6, revoked_at = $7, replaced_by = $8
+		WHERE org_id = $1 AND id = $2`,
+		org, k.ID, k.Name, k.Permissions, k.AllowedIPs, k.ExpiresAt, k.RevokedAt, k.ReplacedBy)
+	if err != nil {
+		return fmt.Errorf("apikey.Save: %w", err)
+	}
+	return nil
+}
+
+func one(caller string, rows pgx.Rows, err error) (Stored, error) {
+	if err != nil {
+		return Stored{}, fmt.Errorf("apikey.%s: %w", caller, err)
+	}
+	k, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Stored])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Stored{}, ErrNotFound
+	}
+	if err != nil {
+		return Stored{}, fmt.Errorf("apikey.%s: %w", caller, err)
+	}
+	return k, nil
 }

@@ -18,7 +18,7 @@ var layers = []struct {
 	{"functions infra/local infra/apigen", false},
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
-	{"shared/org shared/apikey shared/event shared/webhook shared/idempotency", true},
+	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency", true},
 	{"shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe infra/migrations", true},
 }
@@ -103,12 +103,13 @@ func TestMayImport(t *testing.T) {
 
 // only says which packages alone may import another, outside tests.
 var only = map[string][]string{
-	"github.com/aws/aws-lambda-go":    {"shared/lambdahost"},
-	"github.com/jackc/pgx/v5/pgxpool": {"shared/pg", "infra/bench"},
-	"github.com/danielgtaylor/huma":   {"shared/api"},
-	"portico/shared/testkit":          {},
-	"testing":                         {"shared/testkit"},
-	"github.com/pressly/goose":        {"infra/migrations"},
+	"github.com/aws/aws-lambda-go":     {"shared/lambdahost"},
+	"github.com/jackc/pgx/v5/pgxpool":  {"shared/pg", "infra/bench"},
+	"github.com/danielgtaylor/huma":    {"shared/api"},
+	"portico/shared/testkit":           {},
+	"testing":                          {"shared/testkit"},
+	"github.com/pressly/goose":         {"infra/migrations"},
+	"github.com/cedar-policy/cedar-go": {"shared/role"},
 }
 
 // Each library has the one place that hides it: a change of library changes

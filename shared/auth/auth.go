@@ -18,6 +18,15 @@ const (
 	WebhookEndpointsRead  Permission = "webhook_endpoints:read"
 	WebhookEndpointsWrite Permission = "webhook_endpoints:write"
 	DeliveriesRead        Permission = "deliveries:read"
+	AuditLogRead          Permission = "audit_log:read"
+	OrganizationRead      Permission = "organization:read"
+	OrganizationWrite     Permission = "organization:write"
+	MembersRead           Permission = "members:read"
+	MembersWrite          Permission = "members:write"
+	RolesRead             Permission = "roles:read"
+	RolesWrite            Permission = "roles:write"
+	APIKeysRead           Permission = "api_keys:read"
+	APIKeysWrite          Permission = "api_keys:write"
 	// Public marks an operation that needs no caller at all. Nobody holds it.
 	Public Permission = "public"
 )
@@ -29,6 +38,15 @@ var Description = map[Permission]string{
 	WebhookEndpointsRead:  "Read webhook endpoints, without their secrets.",
 	WebhookEndpointsWrite: "Create, change and delete webhook endpoints.",
 	DeliveriesRead:        "Read deliveries and their attempts.",
+	AuditLogRead:          "Read the audit log: who changed what.",
+	OrganizationRead:      "Read the organization's name, settings and branding.",
+	OrganizationWrite:     "Change the organization's name, settings and branding.",
+	MembersRead:           "Read members, their resource grants and what they may do.",
+	MembersWrite:          "Add, change and remove members and their resource grants.",
+	RolesRead:             "Read roles.",
+	RolesWrite:            "Create, change and delete roles.",
+	APIKeysRead:           "Read API keys: what they may do and when they were last used.",
+	APIKeysWrite:          "Create, change, rotate and revoke API keys, none of which may do more than the one that does it.",
 }
 
 // All returns every permission that can be held, sorted.
@@ -41,11 +59,26 @@ func All() []Permission {
 	return all
 }
 
-// Caller is an authenticated program.
+// Caller is an authenticated program: a customer's, with an API key of its
+// organization, or one of our staff's, with a staff key, which acts on the
+// organization that the request names.
 type Caller struct {
 	Org         id.Org
-	APIKey      id.APIKey
+	APIKey      id.APIKey   // zero: a staff key calls
+	StaffKey    id.StaffKey // zero: an API key calls
+	StaffName   string      // the staff key's
 	Permissions []Permission
+}
+
+// IsStaff reports whether a staff key calls.
+func (c Caller) IsStaff() bool { return !c.StaffKey.IsZero() }
+
+// Actor returns who acts, as the log and the audit log name it.
+func (c Caller) Actor() (kind, name string) {
+	if c.IsStaff() {
+		return "staff_key", c.StaffKey.String()
+	}
+	return "api_key", c.APIKey.String()
 }
 
 // May reports whether the caller holds p.

@@ -20,6 +20,8 @@ type Event struct {
 	ID          id.Event
 	Type        string
 	OrderingKey *string
+	// PublishedBy is the actor's id, as audit entries name it; "": Portico itself.
+	PublishedBy string
 	CreatedAt   time.Time
 	Payload     []byte
 }
@@ -30,6 +32,7 @@ type Draft struct {
 	Type        string
 	Data        json.RawMessage
 	OrderingKey *string
+	PublishedBy string
 	// About is the endpoint that an operational event is about and that does not
 	// receive it; zero in all other events.
 	About id.WebhookEndpoint

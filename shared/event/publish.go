@@ -31,7 +31,7 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 	for i, d := range drafts {
 		at := now.Add(time.Duration(i) * time.Microsecond)
 		eventID := id.New[id.Event](at)
-		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, CreatedAt: at, Payload: payload(eventID, d, at)}
+		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, PublishedBy: d.PublishedBy, CreatedAt: at, Payload: payload(eventID, d, at)}
 	}
 	deliveries, due, err := match(ctx, subscriptions, drafts, events, seqs)
 	if err != nil {
@@ -89,14 +89,17 @@ func PublishNotices(ctx context.Context, tx pg.Tx, org id.Org, notices []webhook
 func insert(batch *pgx.Batch, org id.Org, events []Event, seqs []*int64) {
 	n := len(events)
 	ids, types, payloads := make([]id.Event, n), make([]string, n), make([][]byte, n)
-	keys, times := make([]*string, n), make([]time.Time, n)
+	keys, actors, times := make([]*string, n), make([]string, n), make([]time.Time, n)
 	for i, e := range events {
-		ids[i], types[i], payloads[i], keys[i], times[i] = e.ID, e.Type, e.Payload, e.OrderingKey, e.CreatedAt
+		ids[i], types[i], payloads[i] = e.ID, e.Type, e.Payload
+		keys[i], actors[i], times[i] = e.OrderingKey, e.PublishedBy, e.CreatedAt
 	}
 	batch.Queue(`
-		INSERT INTO event (org_id, id, type, payload, ordering_key, seq, created_at)
-		SELECT $1, e.* FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::timestamptz[]) AS e`,
-		org, ids, types, payloads, keys, seqs, times)
+		INSERT INTO event (org_id, id, type, payload, ordering_key, seq, created_at, published_by)
+		SELECT $1, e.id, type, payload, key, seq, at, nullif(actor, '')
+		FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::timestamptz[], $8::text[])
+			AS e (id, type, payload, key, seq, at, actor)`,
+		org, ids, types, payloads, keys, seqs, times, actors)
 }
 
 // takeSeqs returns the place of each draft behind its ordering key, nil without

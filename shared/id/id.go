@@ -30,6 +30,12 @@ type (
 	secretNoun   struct{}
 	eventNoun    struct{}
 	deliveryNoun struct{}
+	auditNoun    struct{}
+	memberNoun   struct{}
+	userNoun     struct{}
+	roleNoun     struct{}
+	grantNoun    struct{}
+	staffKeyNoun struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -38,6 +44,12 @@ func (endpointNoun) Prefix() string { return "we" }
 func (secretNoun) Prefix() string   { return "whs" }
 func (eventNoun) Prefix() string    { return "evt" }
 func (deliveryNoun) Prefix() string { return "dlv" }
+func (auditNoun) Prefix() string    { return "aud" }
+func (memberNoun) Prefix() string   { return "mem" }
+func (userNoun) Prefix() string     { return "usr" }
+func (roleNoun) Prefix() string     { return "role" }
+func (grantNoun) Prefix() string    { return "grant" }
+func (staffKeyNoun) Prefix() string { return "staff" }
 
 // The identifiers.
 type (
@@ -47,6 +59,12 @@ type (
 	WebhookSecret   = ID[secretNoun]
 	Event           = ID[eventNoun]
 	Delivery        = ID[deliveryNoun]
+	AuditEntry      = ID[auditNoun]
+	Member          = ID[memberNoun]
+	User            = ID[userNoun]
+	Role            = ID[roleNoun]
+	ResourceGrant   = ID[grantNoun]
+	StaffKey        = ID[staffKeyNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

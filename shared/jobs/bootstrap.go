@@ -7,9 +7,11 @@ import (
 	"fmt"
 
 	"portico/shared/apikey"
+	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/id"
+	"portico/shared/observe"
 	"portico/shared/org"
 	"portico/shared/pg"
 )
@@ -27,9 +29,8 @@ type Bootstrapped struct {
 	APIKey         string `json:"api_key"`
 }
 
-// Bootstrap creates an organization and a key with every permission. The key
-// works once it is projected; a failure after the commit leaves an
-// organization without a working key, and the command is simply repeated.
+// Bootstrap creates an organization and a key with every permission. If
+// projecting the key fails, its first use does it.
 func Bootstrap(ctx context.Context, db *pg.DB, keys *apikey.Projection, clock *clock.Clock, payload json.RawMessage) (Bootstrapped, error) {
 	var in NewOrganization
 	if err := json.Unmarshal(payload, &in); err != nil {
@@ -45,6 +46,7 @@ func Bootstrap(ctx context.Context, db *pg.DB, keys *apikey.Projection, clock *c
 	o := org.Organization{ID: id.New[id.Org](now), Name: in.Organization, CreatedAt: now}
 	key := apikey.APIKey{ID: id.New[id.APIKey](now), Name: in.KeyName, Permissions: auth.All(), CreatedAt: now}
 	plain := apikey.Generate()
+	key.KeyStart = apikey.Start(plain)
 	hash, err := apikey.Parse(plain)
 	if err != nil {
 		return Bootstrapped{}, err
@@ -53,13 +55,19 @@ func Bootstrap(ctx context.Context, db *pg.DB, keys *apikey.Projection, clock *c
 		if err := org.Insert(ctx, tx, o); err != nil {
 			return err
 		}
-		return apikey.Insert(ctx, tx, o.ID, key, hash)
+		if err := apikey.Insert(ctx, tx, o.ID, key, hash); err != nil {
+			return err
+		}
+		return audit.Insert(ctx, tx, o.ID, audit.Entry{
+			Action: "organization.create", Actor: audit.Actor{Type: audit.System, ID: "bootstrap"},
+			Targets: []audit.Target{audit.Of("organization", o.ID), audit.Of("api_key", key.ID)},
+			After:   audit.Fields{"name": o.Name, "key_name": key.Name},
+			Origin:  audit.Origin{RequestID: observe.RequestID(ctx)}, CreatedAt: now,
+		})
 	})
 	if err != nil {
 		return Bootstrapped{}, err
 	}
-	if err := keys.Project(ctx, o.ID, key, hash); err != nil {
-		return Bootstrapped{}, err
-	}
+	_ = keys.Project(ctx, o.ID, key, hash)
 	return Bootstrapped{OrganizationID: o.ID.String(), APIKeyID: key.ID.String(), APIKey: plain}, nil
 }

@@ -83,7 +83,7 @@ func (c *customer) endpoint(ends time.Duration, types ...string) id.WebhookEndpo
 func (c *customer) change(endpoint id.WebhookEndpoint, change webhook.EndpointChange) {
 	c.t.Helper()
 	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
-		_, err := webhook.UpdateEndpoint(ctx, tx, c.org, endpoint, change, c.Clock.Now(), testkit.Box(c.t))
+		_, _, err := webhook.UpdateEndpoint(ctx, tx, c.org, endpoint, change, c.Clock.Now(), testkit.Box(c.t))
 		return err
 	})
 }
@@ -132,7 +132,8 @@ func TestExpiringCertificates(t *testing.T) {
 	c.change(c.endpoint(1*days, "*"), webhook.EndpointChange{Status: new(webhook.Disabled)})
 	deleted := c.endpoint(1*days, "*")
 	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
-		return webhook.DeleteEndpoint(ctx, tx, c.org, deleted, c.Clock.Now())
+		_, err := webhook.DeleteEndpoint(ctx, tx, c.org, deleted, c.Clock.Now())
+		return err
 	})
 	for _, tt := range []struct {
 		after time.Duration

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestBootstrap(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
-	keys := apikey.NewProjection(client, table, db.Clock)
+	keys := apikey.NewProjection(client, table, db.App, db.Clock)
 	for _, tt := range []struct{ payload, want string }{
 		{`{`, "not JSON"}, {`{}`, "its name"}, {`{"organization":"` + strings.Repeat("x", 201) + `"}`, "1 to 200"},
 	} {
@@ -37,12 +38,17 @@ func TestBootstrap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller, err := keys.Caller(ctx, hash)
+	caller, err := keys.Caller(ctx, hash, netip.Addr{})
 	if err != nil || caller.Org.String() != made.OrganizationID || caller.APIKey.String() != made.APIKeyID || len(caller.Permissions) != len(auth.All()) {
 		t.Errorf("the key's caller is %+v (%v)", caller, err)
 	}
 	if n := testkit.Value[int](t, db, `SELECT count(*) FROM api_key WHERE hash = $1 AND name = 'first'`, hash[:]); n != 1 {
 		t.Errorf("%d rows hold the key's hash, want 1", n)
+	}
+	if n := testkit.Value[int](t, db, `
+		SELECT count(*) FROM audit_entry JOIN audit_target USING (org_id) WHERE action = 'organization.create' AND actor_id = 'bootstrap'
+		AND entry_id = id AND target_id IN ($1, $2)`, made.OrganizationID, made.APIKeyID); n != 2 {
+		t.Errorf("the audit log names %d of organization and key", n)
 	}
 }
 

@@ -103,13 +103,17 @@ func read(into ...any) error {
 	return missing
 }
 
-// box fetches the sealing keys.
+// box fetches the sealing keys. With a known default the function does not start.
 func (h *host) box(ctx context.Context, e sealingEnv) (*secret.Box, error) {
 	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
 	if err != nil {
 		return nil, fmt.Errorf("SEALING_SECRET: %w", err)
 	}
-	return secret.Parse([]byte(aws.ToString(out.SecretString)))
+	text := []byte(aws.ToString(out.SecretString))
+	if err := secret.CheckDrawn(text); err != nil {
+		return nil, err
+	}
+	return secret.Parse(text)
 }
 
 func (h *host) waker(e wakeEnv) *webhook.Waker {

@@ -87,7 +87,7 @@ func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
 		return nil, err
 	}
 	edge.SourceIPs = outward.SourceIPs
-	edge.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, h.clock)
+	edge.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, edge.DB, h.clock)
 	if needs.Wake {
 		edge.Waker = h.waker(wake)
 	}

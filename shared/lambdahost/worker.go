@@ -71,7 +71,8 @@ func Maintenance() {
 	})
 }
 
-// Bootstrap creates an organization and its first API key on direct invocation.
+// Bootstrap creates an organization and its first API key, or a staff key, on
+// direct invocation.
 func Bootstrap() {
 	ctx := context.Background()
 	var (
@@ -81,9 +82,9 @@ func Bootstrap() {
 	h := begin(ctx, &database, &keys)
 	db, err := pg.Open(ctx, database.URL)
 	exitOn(err)
-	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, h.clock)
+	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, db, h.clock)
 	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
-		return jobs.Bootstrap(ctx, db, projection, h.clock, payload)
+		return jobs.Begin(ctx, db, projection, h.clock, payload)
 	})
 }
 

@@ -4,25 +4,98 @@ package org
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
 
 // Organization is a tenant.
 type Organization struct {
-	ID        id.Org
-	Name      string
+	ID       id.Org
+	Name     string
+	Settings Settings
+	Branding Branding
+	// Version counts changes.
+	Version   int32
 	CreatedAt time.Time
+	UpdatedAt time.Time
 }
+
+var (
+	// ErrNotFound answers for an organization that is gone.
+	ErrNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no such organization.")
+	// ErrVersion answers a change of something that has changed meanwhile.
+	ErrVersion = fault.New(fault.Conflict, "version_mismatch",
+		"The organization has changed since you read it. Read it again and send your change with its version.")
+)
+
+const columns = `id, name, settings, branding, version, created_at, updated_at`
 
 // Insert writes a new organization. tx is bound to its own id.
 func Insert(ctx context.Context, tx pg.Tx, o Organization) error {
-	_, err := tx.Exec(ctx, `INSERT INTO organization (id, name, created_at) VALUES ($1, $2, $3)`, o.ID, o.Name, o.CreatedAt)
+	_, err := tx.Exec(ctx, `INSERT INTO organization (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)`, o.ID, o.Name, o.CreatedAt)
 	if err != nil {
 		return fmt.Errorf("org.Insert: %w", err)
 	}
 	return nil
+}
+
+// Get returns the organization, or ErrNotFound once it is marked as deleted.
+func Get(ctx context.Context, tx pg.Tx, org id.Org) (Organization, error) {
+	return get(ctx, tx, org, "")
+}
+
+func get(ctx context.Context, tx pg.Tx, org id.Org, lock string) (Organization, error) {
+	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM organization WHERE id = $1 AND deleted_at IS NULL`+lock, org)
+	if err != nil {
+		return Organization{}, fmt.Errorf("org.Get: %w", err)
+	}
+	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Organization])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Organization{}, ErrNotFound
+	}
+	if err != nil {
+		return Organization{}, fmt.Errorf("org.Get: %w", err)
+	}
+	return o, nil
+}
+
+// Change names the fields to change; nil leaves one as it is.
+type Change struct {
+	// Version is the one that the change is based on; nil: whatever there is.
+	Version *int32
+	Name    *string
+	// Settings: null sets a setting back to its default.
+	Settings map[string]any
+	Branding BrandingChange
+}
+
+// Update changes the organization and returns it before and after.
+func Update(ctx context.Context, tx pg.Tx, org id.Org, c Change, now time.Time) (before, after Organization, err error) {
+	if before, err = get(ctx, tx, org, " FOR UPDATE"); err != nil {
+		return before, after, err
+	}
+	if c.Version != nil && *c.Version != before.Version {
+		return before, after, ErrVersion
+	}
+	after = before
+	if c.Name != nil {
+		after.Name = *c.Name
+	}
+	after.Settings = before.Settings.with(c.Settings)
+	after.Branding = before.Branding.with(c.Branding)
+	after.Version++
+	after.UpdatedAt = now
+	_, err = tx.Exec(ctx, `UPDATE organization SET name = $2, settings = $3, branding = $4, version = $5, updated_at = $6 WHERE id = $1`,
+		org, after.Name, after.Settings, after.Branding, after.Version, now)
+	if err != nil {
+		return before, after, fmt.Errorf("org.Update: %w", err)
+	}
+	return before, after, nil
 }

@@ -28,6 +28,12 @@ var grants = map[string]map[string]string{
 		"webhook_attempt":    "SELECT",
 		"webhook_lane":       "INSERT SELECT UPDATE",
 		"webhook_paused_key": "DELETE SELECT",
+		"audit_entry":        "INSERT SELECT",
+		"audit_target":       "INSERT SELECT",
+		"role":               "DELETE INSERT SELECT UPDATE",
+		"member":             "DELETE INSERT SELECT",
+		"resource_grant":     "DELETE INSERT SELECT",
+		"staff_key":          "INSERT SELECT",
 	},
 	"portico_worker": {
 		"clock":              "SELECT",
@@ -41,6 +47,8 @@ var grants = map[string]map[string]string{
 		"webhook_attempt":    "INSERT SELECT",
 		"webhook_lane":       "SELECT UPDATE",
 		"webhook_paused_key": "INSERT SELECT",
+		"audit_entry":        "INSERT",
+		"audit_target":       "INSERT",
 	},
 }
 
@@ -70,8 +78,8 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-// Of the columns of a table that a role may not update whole, it may update
-// these and no others.
+// Of the columns of a table that a role may not use whole, it may use these and
+// no others.
 func TestColumnGrants(t *testing.T) {
 	d := testkit.DB(t)
 	got := testkit.Value[[]string](t, d, `
@@ -79,6 +87,12 @@ func TestColumnGrants(t *testing.T) {
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) g
 		WHERE c.relnamespace = 'public'::regnamespace`)
 	want := []string{
+		"portico_app: UPDATE organization.name",
+		"portico_app: UPDATE organization.settings",
+		"portico_app: UPDATE organization.branding",
+		"portico_app: UPDATE organization.version",
+		"portico_app: UPDATE organization.updated_at",
+		"portico_app: UPDATE organization.deleted_at",
 		"portico_worker: UPDATE webhook_endpoint.status",
 		"portico_worker: UPDATE webhook_endpoint.updated_at",
 		"portico_worker: UPDATE webhook_endpoint.disabled_at",
@@ -87,6 +101,13 @@ func TestColumnGrants(t *testing.T) {
 		"portico_app: UPDATE webhook_secret.expires_at",
 		"portico_worker: UPDATE ordering_key.last_seq",
 		"portico_app: UPDATE webhook_delivery.next_retry_at",
+		"portico_app: UPDATE staff_key.revoked_at",
+		"portico_app: SELECT user_account.id",
+		"portico_app: SELECT user_account.email",
+		"portico_app: UPDATE member.name",
+		"portico_app: UPDATE member.predefined",
+		"portico_app: UPDATE member.role_id",
+		"portico_app: UPDATE member.updated_at",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rights on columns (-listed +granted):\n%s", diff)
@@ -135,7 +156,7 @@ func TestRolesCannotEscape(t *testing.T) {
 	}
 	for role, only := range map[string][]string{
 		"portico_app":    {`SELECT make_partitions()`, `SET ROLE portico_worker`},
-		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT * FROM organization`, `INSERT INTO webhook_secret VALUES (NULL)`},
+		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `INSERT INTO webhook_secret VALUES (NULL)`},
 	} {
 		conn, err := pgx.Connect(ctx, w.URL(role))
 		if err != nil {

@@ -64,38 +64,46 @@ func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, after id.WebhookEn
 	return list, nil
 }
 
-// UpdateEndpoint changes the organization's endpoint and returns it.
-func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time, box *secret.Box) (Endpoint, error) {
+// UpdateEndpoint changes the organization's endpoint and returns it as it was
+// and as it is.
+func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time, box *secret.Box) (before, after Endpoint, err error) {
 	if c.Status != nil && *c.Status == Enabled {
 		// Before the endpoint's row, as the dispatcher locks them.
 		if err := resetLane(ctx, tx, org, endpoint); err != nil {
-			return Endpoint{}, err
+			return before, after, err
 		}
 	}
 	a := assignments{args: []any{org, endpoint}}
 	a.add("updated_at = $%d", now)
 	c.assign(&a)
 	c.Options.assign(&a, box, org, endpoint)
-	rows, err := tx.Query(ctx, `
+	var batch pgx.Batch
+	batch.Queue(`
+		SELECT `+endpointColumns+` FROM webhook_endpoint
+		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE`, org, endpoint)
+	batch.Queue(`
 		UPDATE webhook_endpoint SET `+a.list()+`
 		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL
 		RETURNING `+endpointColumns, a.args...)
-	return oneEndpoint("UpdateEndpoint", rows, err)
+	results := tx.SendBatch(ctx, &batch)
+	defer results.Close()
+	rows, err := results.Query()
+	if before, err = oneEndpoint("UpdateEndpoint", rows, err); err != nil {
+		return before, after, err
+	}
+	rows, err = results.Query()
+	after, err = oneEndpoint("UpdateEndpoint", rows, err)
+	return before, after, err
 }
 
-// DeleteEndpoint takes the endpoint out of use. Its deliveries stay readable;
-// the dispatcher gives up those still pending.
-func DeleteEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, now time.Time) error {
-	tag, err := tx.Exec(ctx, `
+// DeleteEndpoint takes the endpoint out of use and returns it. Its deliveries
+// stay readable; the dispatcher gives up those still pending.
+func DeleteEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, now time.Time) (Endpoint, error) {
+	rows, err := tx.Query(ctx, `
 		UPDATE webhook_endpoint SET deleted_at = $3, updated_at = $3
-		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL`, org, endpoint, now)
-	if err != nil {
-		return fmt.Errorf("webhook.DeleteEndpoint: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
-		return ErrEndpointNotFound
-	}
-	return nil
+		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL
+		RETURNING `+endpointColumns, org, endpoint, now)
+	return oneEndpoint("DeleteEndpoint", rows, err)
 }
 
 func oneEndpoint(caller string, rows pgx.Rows, err error) (Endpoint, error) {

@@ -3,11 +3,13 @@ package webhook_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -55,6 +57,32 @@ func TestHeldThenSent(t *testing.T) {
 	}
 }
 
+// A dispatcher that is told of a publish, which names disabled endpoints too,
+// sends to the others only.
+func TestHeldWhenTold(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	held, good := newReceiver(t, nil), newReceiver(t, nil)
+	disabled, _ := e.endpoint(held.URL, "*")
+	e.endpoint(good.URL, "*")
+	e.setStatus(disabled, webhook.Disabled, false)
+	d := e.dispatcher()
+	d.Idle = time.Hour
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	await(t, "the dispatcher to be awake", e.tell)
+	for i := range 5 {
+		e.publish(`1`)
+		await(t, "the other endpoint's delivery", func() bool { e.tell(); return len(good.all()) == i+1 })
+	}
+	stop()
+	<-done
+	if n := len(held.all()); n != 0 {
+		t.Errorf("%d requests to the disabled endpoint", n)
+	}
+}
+
 // Enabling may drop what was held: it has failed at once and is never sent;
 // what is published from then on is.
 func TestHeldThenDropped(t *testing.T) {
@@ -83,7 +111,8 @@ func TestHeldThenDropped(t *testing.T) {
 func (e *engine) deleteEndpoint(endpoint id.WebhookEndpoint) {
 	e.t.Helper()
 	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
-		return webhook.DeleteEndpoint(context.Background(), tx, e.org, endpoint, e.Clock.Now())
+		_, err := webhook.DeleteEndpoint(context.Background(), tx, e.org, endpoint, e.Clock.Now())
+		return err
 	}))
 }
 
@@ -99,7 +128,16 @@ func TestDeliveriesOfADeletedEndpoint(t *testing.T) {
 	}
 }
 
-// 410 Gone disables the endpoint at once. The delivery is held like the others.
+// audited returns what the audit log says of an endpoint.
+func (e *engine) audited(endpoint id.WebhookEndpoint) (entries []string) {
+	e.t.Helper()
+	return testkit.Value[[]string](e.t, e.Database, `
+		SELECT array_agg(concat_ws(' ', actor_type, actor_id, action, after) ORDER BY id)
+		FROM audit_entry JOIN audit_target t ON t.entry_id = id AND t.org_id = audit_entry.org_id WHERE target_id = $1`, endpoint.String())
+}
+
+// 410 Gone disables the endpoint at once. The delivery is held like the others,
+// and the audit log says that Portico did it.
 func TestGone(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -114,6 +152,9 @@ func TestGone(t *testing.T) {
 	e.dispatch()
 	if got := e.get(endpoint); got.Status != webhook.Disabled || *got.DisabledReason != webhook.DisabledGone {
 		t.Fatalf("after 410: %s, %v", got.Status, got.DisabledReason)
+	}
+	if entries := e.audited(endpoint); !slices.Equal(entries, []string{`system dispatcher webhook_endpoint.disable {"disabled_reason":"gone","status":"disabled"}`}) {
+		t.Errorf("audit entries %q", entries)
 	}
 	if n := e.count(webhook.Held); n != 1 {
 		t.Errorf("%d held, want 1", n)

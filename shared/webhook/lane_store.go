@@ -7,7 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/audit"
 	"portico/shared/id"
+	"portico/shared/observe"
 	"portico/shared/pg"
 )
 
@@ -66,8 +68,8 @@ func saveLanes(ctx context.Context, tx pg.Tx, outcomes []outcome, after []health
 }
 
 // disable disables the endpoints whose verdict is that, unless somebody has
-// already, and returns how many.
-func disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdicts []verdict) (int, error) {
+// already, writes an audit entry for each, and returns how many.
+func (r *run) disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdicts []verdict) (int, error) {
 	var orgs []id.Org
 	var endpoints []id.WebhookEndpoint
 	var reasons []string
@@ -79,15 +81,41 @@ func disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdicts []verdi
 	if len(orgs) == 0 {
 		return 0, nil
 	}
-	tag, err := tx.Exec(ctx, `
+	rows, err := tx.Query(ctx, `
 		UPDATE webhook_endpoint e
 		SET status = 'disabled', disabled_at = portico_now(), disabled_reason = k.reason, updated_at = portico_now()
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (org_id, id, reason)
-		WHERE e.org_id = k.org_id AND e.id = k.id AND e.status = 'enabled' AND e.deleted_at IS NULL`, orgs, endpoints, reasons)
+		WHERE e.org_id = k.org_id AND e.id = k.id AND e.status = 'enabled' AND e.deleted_at IS NULL
+		RETURNING e.org_id, e.id, k.reason`, orgs, endpoints, reasons)
 	if err != nil {
 		return 0, fmt.Errorf("webhook.disable: %w", err)
 	}
-	return int(tag.RowsAffected()), nil
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[disabled])
+	if err != nil {
+		return 0, fmt.Errorf("webhook.disable: %w", err)
+	}
+	for _, d := range list {
+		if err := audit.Insert(ctx, tx, d.Org, r.entry(ctx, d)); err != nil {
+			return 0, err
+		}
+	}
+	return len(list), nil
+}
+
+// disabled is an endpoint that a dispatcher has disabled.
+type disabled struct {
+	Org      id.Org
+	Endpoint id.WebhookEndpoint
+	Reason   string
+}
+
+func (r *run) entry(ctx context.Context, d disabled) audit.Entry {
+	return audit.Entry{
+		Action: "webhook_endpoint.disable", Actor: audit.Actor{Type: audit.System, ID: "dispatcher"},
+		Targets: []audit.Target{audit.Of("webhook_endpoint", d.Endpoint)},
+		Before:  audit.Fields{"status": Enabled}, After: audit.Fields{"status": Disabled, "disabled_reason": d.Reason},
+		Origin: audit.Origin{RequestID: observe.RequestID(ctx)}, CreatedAt: r.Clock.Now(),
+	}
 }
 
 // resetLane forgets the failures of an endpoint that is enabled: it starts anew.

@@ -25,7 +25,7 @@ func (e *engine) change(endpoint id.WebhookEndpoint, c webhook.EndpointChange) (
 	ctx := context.Background()
 	e.must(e.due.Lower(ctx, e.Clock.Now()))
 	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) (err error) {
-		changed, err = webhook.UpdateEndpoint(ctx, tx, e.org, endpoint, c, e.Clock.Now(), e.box)
+		_, changed, err = webhook.UpdateEndpoint(ctx, tx, e.org, endpoint, c, e.Clock.Now(), e.box)
 		return err
 	}))
 	return changed

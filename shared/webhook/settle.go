@@ -75,14 +75,11 @@ func (r *run) judge(ctx context.Context, tx pg.Tx, batch []Result, s *settled) e
 		if n, tell := noticeOf(o, before[i], after[i], verdicts[i]); tell {
 			notices = append(notices, n)
 		}
-		if before[i].OpenUntil != nil && after[i].OpenUntil == nil {
-			s.due = append(s.due, o.endpointKey) // what has waited for the breaker
-		}
 	}
 	if err := saveLanes(ctx, tx, outcomes, after); err != nil {
 		return err
 	}
-	if s.disabled, err = disable(ctx, tx, outcomes, verdicts); err != nil {
+	if s.disabled, err = r.disable(ctx, tx, outcomes, verdicts); err != nil {
 		return err
 	}
 	due, err := r.publish(ctx, tx, notices)

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+
+	"portico/shared/api"
+	"portico/shared/auth"
+	"portico/shared/role"
+)
+
+const permissionsHeader = `# Permissions
+
+Generated from the registries of permissions, roles and operations. Do not edit: run "make generate".
+
+An API key has a set of permissions. A member has a role, and resource grants: one permission on one webhook endpoint or event. An organization makes roles of its own; a condition in Cedar may narrow them. Nobody gives or takes a permission that they lack, and the last owner stays.
+`
+
+// renderPermissions answers docs/permissions.md: what each permission allows and which predefined role has it, and the
+// same for each route.
+func renderPermissions() []byte {
+	out := bytes.NewBufferString(permissionsHeader)
+	out.WriteString("\n## By permission\n\n")
+	heading(out, "permission", "allows to")
+	for _, p := range auth.All() {
+		row(out, p, "`"+string(p)+"`", auth.Description[p])
+	}
+	out.WriteString("\n## By route\n\n")
+	heading(out, "route", "permission")
+	for _, op := range guarded() {
+		row(out, op.Permission, "`"+op.Method+" "+op.Path+"`", "`"+string(op.Permission)+"`")
+	}
+	return out.Bytes()
+}
+
+// guarded lists the operations that need a permission, by path and method.
+func guarded() []api.Op {
+	var ops []api.Op
+	for _, o := range api.All() {
+		if op := o.Meta(); op.Permission != auth.Public {
+			ops = append(ops, op)
+		}
+	}
+	slices.SortFunc(ops, func(a, b api.Op) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method)) })
+	return ops
+}
+
+func heading(out *bytes.Buffer, columns ...string) {
+	for _, r := range role.AllPredefined() {
+		columns = append(columns, r.Name)
+	}
+	line(out, columns)
+	for i := range columns {
+		columns[i] = "---"
+	}
+	line(out, columns)
+}
+
+func row(out *bytes.Buffer, p auth.Permission, columns ...string) {
+	for _, r := range role.AllPredefined() {
+		cell := ""
+		if slices.Contains(r.Permissions, p) {
+			cell = "yes"
+		}
+		columns = append(columns, cell)
+	}
+	line(out, columns)
+}
+
+func line(out *bytes.Buffer, columns []string) {
+	out.WriteString("|")
+	for _, c := range columns {
+		fmt.Fprintf(out, " %s |", c)
+	}
+	out.WriteString("\n")
+}

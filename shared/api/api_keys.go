@@ -1,0 +1,175 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portico/shared/apikey"
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+const (
+	apiKeysTag      = "API keys"
+	apiKeysFunction = "api-keys"
+)
+
+// CreateAPIKey is POST /v1/api-keys.
+var CreateAPIKey = Write[createAPIKeyInput, createdAPIKeyOutput]{
+	Op: Op{
+		ID: "createAPIKey", Method: http.MethodPost, Path: "/v1/api-keys", Function: apiKeysFunction,
+		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.create", Status: http.StatusCreated,
+		Tag: apiKeysTag, Summary: "Create an API key",
+		Description: "The reply shows the key, this once. It can do no more than the key that you call with: its permissions are among that one's, it ends no later, and it works from no other addresses.",
+	},
+	Handle: (*Edge).createAPIKey,
+}
+
+// ListAPIKeys is GET /v1/api-keys.
+var ListAPIKeys = Read[Page, listAPIKeysOutput]{
+	Op: Op{
+		ID: "listAPIKeys", Method: http.MethodGet, Path: "/v1/api-keys", Function: apiKeysFunction,
+		Permission: auth.APIKeysRead, Cost: 1, Tag: apiKeysTag, Summary: "List API keys",
+		Description: "Those that have expired or were revoked too.",
+	},
+	Handle: (*Edge).listAPIKeys,
+}
+
+// GetAPIKey is GET /v1/api-keys/{id}.
+var GetAPIKey = Read[APIKeyPath, apiKeyOutput]{
+	Op: Op{
+		ID: "getAPIKey", Method: http.MethodGet, Path: "/v1/api-keys/{id}", Function: apiKeysFunction,
+		Permission: auth.APIKeysRead, Cost: 1, Tag: apiKeysTag, Summary: "Get an API key",
+	},
+	Handle: (*Edge).getAPIKey,
+}
+
+// UpdateAPIKey is PATCH /v1/api-keys/{id}.
+var UpdateAPIKey = Write[updateAPIKeyInput, apiKeyOutput]{
+	Op: Op{
+		ID: "updateAPIKey", Method: http.MethodPatch, Path: "/v1/api-keys/{id}", Function: apiKeysFunction,
+		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.update",
+		Tag: apiKeysTag, Summary: "Change an API key",
+		Description: "Fields that are left out stay as they are. Permissions can only be taken away. A key changes only keys that can do no more than itself, before and after; so none widens itself. Works everywhere after ten seconds.",
+	},
+	Handle: (*Edge).updateAPIKey,
+}
+
+// RotateAPIKey is POST /v1/api-keys/{id}/rotate.
+var RotateAPIKey = Write[rotateAPIKeyInput, createdAPIKeyOutput]{
+	Op: Op{
+		ID: "rotateAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/rotate", Function: apiKeysFunction,
+		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.rotate", Status: http.StatusCreated,
+		Tag: apiKeysTag, Summary: "Replace an API key by a new one",
+		Description: "The reply shows the new key, this once. It can do the same from the same addresses, and ends when the old one would have ended. The old key works until the overlap ends, if it does not end before. A key is rotated once: after that, rotate its successor.",
+	},
+	Handle: (*Edge).rotateAPIKey,
+}
+
+// RevokeAPIKey is POST /v1/api-keys/{id}/revoke.
+var RevokeAPIKey = Write[APIKeyPath, apiKeyOutput]{
+	Op: Op{
+		ID: "revokeAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/revoke", Function: apiKeysFunction,
+		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.revoke",
+		Tag: apiKeysTag, Summary: "Revoke an API key",
+		Description: "For good: ten seconds after the reply it works nowhere. A key may revoke any key of its organization, itself too, so that whoever finds a leaked one can end it. Doing it again changes nothing.",
+	},
+	Handle: (*Edge).revokeAPIKey,
+}
+
+// APIKeyPath names an API key.
+type APIKeyPath struct {
+	ID id.APIKey `path:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+// APIKeyBody is an API key without its plain text.
+type APIKeyBody struct {
+	ID          id.APIKey         `json:"id"`
+	Name        string            `json:"name"`
+	KeyStart    string            `json:"key_start" doc:"The key's first characters, to know it again." example:"ptc_Ab12"`
+	Status      string            `json:"status" enum:"active,expiring,expired,revoked" doc:"expiring: it works, and ends within seven days."`
+	Permissions []auth.Permission `json:"permissions" nullable:"false"`
+	AllowedIPs  []string          `json:"allowed_ips" nullable:"false" doc:"Where it works from; empty: from anywhere."`
+	CreatedAt   time.Time         `json:"created_at"`
+	LastUsedAt  *time.Time        `json:"last_used_at" doc:"When it was last sent, to the minute; null: not yet, or not known any more. Requests that were refused count too, so that one sees when a revoked key is still in use."`
+	ExpiresAt   *time.Time        `json:"expires_at" doc:"Null: it does not end by itself."`
+	RevokedAt   *time.Time        `json:"revoked_at"`
+	ReplacedBy  *id.APIKey        `json:"replaced_by" doc:"The key that its rotation made."`
+}
+
+type apiKeyOutput struct{ Body APIKeyBody }
+
+type listAPIKeysOutput struct{ Body List[APIKeyBody] }
+
+type createdAPIKeyOutput struct {
+	Location string `header:"Location"`
+	Body     struct {
+		APIKeyBody
+		Key string `json:"key" doc:"Send it as Authorization: Bearer. Shown this once." example:"ptc_…"`
+	}
+}
+
+func showAPIKey(k apikey.APIKey, u apikey.Usage, now time.Time) APIKeyBody {
+	b := APIKeyBody{
+		ID: k.ID, Name: k.Name, KeyStart: k.KeyStart, Status: k.Status(now), Permissions: k.Permissions,
+		AllowedIPs: append([]string{}, k.AllowedIPs...), CreatedAt: k.CreatedAt.UTC(),
+		LastUsedAt: u.LastUsedAt, ExpiresAt: utc(k.ExpiresAt), RevokedAt: utc(k.RevokedAt),
+	}
+	if u.Denied {
+		b.Status = apikey.Revoked // its row is not written yet
+	}
+	if !k.ReplacedBy.IsZero() {
+		b.ReplacedBy = &k.ReplacedBy
+	}
+	return b
+}
+
+// apiKeyFields lists what audit entries show of a key.
+func apiKeyFields(k apikey.APIKey) audit.Fields {
+	return audit.Fields{
+		"name": k.Name, "permissions": k.Permissions, "allowed_ips": k.AllowedIPs,
+		"expires_at": utc(k.ExpiresAt), "revoked_at": utc(k.RevokedAt),
+	}
+}
+
+func apiKeyTarget(key id.APIKey) audit.Target { return audit.Of("api_key", key) }
+
+func (e *Edge) listAPIKeys(ctx context.Context, tx pg.Tx, org id.Org, in *Page) (*listAPIKeysOutput, error) {
+	var after id.APIKey
+	if err := e.position("api_keys", org, in.After, (*[16]byte)(&after.UUID)); err != nil {
+		return nil, err
+	}
+	keys, err := apikey.List(ctx, tx, org, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	usage, err := e.Keys.Usage(ctx, keys[:min(in.Limit, len(keys))])
+	if err != nil {
+		return nil, err
+	}
+	now := e.Clock.Now()
+	show := func(k apikey.Stored) APIKeyBody { return showAPIKey(k.APIKey, usage[k.Hash], now) }
+	return &listAPIKeysOutput{Body: listOf(keys, in.Limit, show, func(last apikey.Stored) *string {
+		return e.cursor("api_keys", org, last.ID.UUID)
+	})}, nil
+}
+
+func (e *Edge) getAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *APIKeyPath) (*apiKeyOutput, error) {
+	key, err := apikey.Get(ctx, tx, org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return e.replyKey(ctx, key)
+}
+
+// replyKey shows a key as it is stored.
+func (e *Edge) replyKey(ctx context.Context, k apikey.Stored) (*apiKeyOutput, error) {
+	usage, err := e.Keys.Usage(ctx, []apikey.Stored{k})
+	if err != nil {
+		return nil, err
+	}
+	return &apiKeyOutput{Body: showAPIKey(k.APIKey, usage[k.Hash], e.Clock.Now())}, nil
+}

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// ListAuditLog is GET /v1/audit-log.
+var ListAuditLog = Read[listAuditLogInput, listAuditLogOutput]{
+	Op: Op{
+		ID: "listAuditLog", Method: http.MethodGet, Path: "/v1/audit-log", Function: "audit-log",
+		Permission: auth.AuditLogRead, Cost: 1, Tag: "Audit log", Summary: "List who changed what",
+		Description: "Every change of your organization has one entry, written together with the change and never altered. Published events have none: each names who published it in published_by.",
+	},
+	Handle: (*Edge).listAuditLog,
+}
+
+type listAuditLogInput struct {
+	Page
+	Action   string    `query:"action" maxLength:"100" pattern:"^[a-z_]+\\.(\\*|[a-z_]+)$" patternDescription:"an action such as webhook_endpoint.update, or webhook_endpoint.* for all of a noun" doc:"Only this action, or all actions on a noun." example:"webhook_endpoint.*"`
+	ActorID  string    `query:"actor_id" maxLength:"100" doc:"Only changes by this actor." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes of this thing." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Since    time.Time `query:"since" doc:"Only changes at this time or later." example:"2026-11-01T00:00:00Z"`
+	Until    time.Time `query:"until" doc:"Only changes before this time." example:"2026-12-01T00:00:00Z"`
+}
+
+type auditActorBody struct {
+	Type string  `json:"type" enum:"api_key,staff_key,system" doc:"staff_key: somebody of Portico's staff; system: Portico itself."`
+	ID   string  `json:"id" example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Name *string `json:"name" doc:"What the actor was called at that time."`
+}
+
+type auditTargetBody struct {
+	Type string `json:"type" example:"webhook_endpoint"`
+	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type auditEntryBody struct {
+	ID        id.AuditEntry     `json:"id"`
+	Action    string            `json:"action" example:"webhook_endpoint.update"`
+	Actor     auditActorBody    `json:"actor"`
+	Targets   []auditTargetBody `json:"targets" nullable:"false" doc:"What was changed."`
+	Before    map[string]any    `json:"before" nullable:"true" doc:"The fields that were changed, as they were; null if there was nothing. A secret is never shown: [changed] stands for it."`
+	After     map[string]any    `json:"after" nullable:"true" doc:"The same as they are since; null if nothing is left."`
+	RequestID string            `json:"request_id" doc:"Names the request in the log."`
+	SourceIP  *string           `json:"source_ip" doc:"Where the request came from; null if nobody sent one."`
+	UserAgent string            `json:"user_agent" doc:"What the program called itself."`
+	Outcome   string            `json:"outcome" enum:"success,failure"`
+	CreatedAt time.Time         `json:"created_at"`
+}
+
+type listAuditLogOutput struct{ Body List[auditEntryBody] }
+
+func showAuditEntry(e audit.Entry) auditEntryBody {
+	b := auditEntryBody{
+		ID: e.ID, Action: e.Action, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: textOrNull(e.Actor.Name)},
+		Targets: []auditTargetBody{}, Before: e.Before, After: e.After,
+		RequestID: e.Origin.RequestID, UserAgent: e.Origin.UserAgent, Outcome: e.Outcome, CreatedAt: e.CreatedAt.UTC(),
+	}
+	for _, t := range e.Targets {
+		b.Targets = append(b.Targets, auditTargetBody(t))
+	}
+	if e.Origin.SourceIP.IsValid() {
+		b.SourceIP = ptr(e.Origin.SourceIP.String())
+	}
+	return b
+}
+
+// filter checks what the schema cannot say.
+func (in *listAuditLogInput) filter() (audit.Filter, error) {
+	f := audit.Filter{ActorID: in.ActorID, TargetID: in.TargetID, Since: in.Since, Until: in.Until}
+	for field, text := range map[string]string{"actor_id": in.ActorID, "target_id": in.TargetID} {
+		if !storable(text) {
+			return f, fault.InvalidField("query."+field, "must not hold the character U+0000")
+		}
+	}
+	// No id is older than the epoch.
+	for field, at := range map[string]time.Time{"since": in.Since, "until": in.Until} {
+		if !at.IsZero() && at.Before(time.Unix(0, 0)) {
+			return f, fault.InvalidField("query."+field, "must not be before 1970")
+		}
+	}
+	if noun, all := strings.CutSuffix(in.Action, ".*"); all {
+		f.Noun = noun
+	} else {
+		f.Action = in.Action
+	}
+	return f, nil
+}
+
+func (e *Edge) listAuditLog(ctx context.Context, tx pg.Tx, org id.Org, in *listAuditLogInput) (*listAuditLogOutput, error) {
+	f, err := in.filter()
+	if err := firstError(err, e.position("audit_log", org, in.After, (*[16]byte)(&f.After.UUID))); err != nil {
+		return nil, err
+	}
+	entries, err := audit.List(ctx, tx, org, f, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &listAuditLogOutput{Body: listOf(entries, in.Limit, showAuditEntry, func(last audit.Entry) *string {
+		return e.cursor("audit_log", org, last.ID.UUID)
+	})}, nil
+}

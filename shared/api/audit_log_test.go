@@ -1,0 +1,128 @@
+package api_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/testkit"
+)
+
+// decode reads a JSON reply.
+func (r reply) decode(t *testing.T, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(r.body), v); err != nil {
+		t.Fatalf("%s: %v", r.body, err)
+	}
+}
+
+// The audit log shows what its filters ask for, to those who may read it, and
+// of one's own organization only.
+func TestAuditLog(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	one, _ := acme.newEndpoint(`["a"]`)
+	two, _ := acme.newEndpoint(`["a"]`)
+	foreign, _ := evil.newEndpoint(`["a"]`)
+	h.Advance(t, time.Hour)
+	hourLater := h.Clock.Now().Format(time.RFC3339Nano)
+	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+one, `{"description":"x"}`), "200 ")
+	h.Advance(t, time.Hour)
+	other := acme.with(auth.WebhookEndpointsWrite)
+	want(t, other.do("DELETE", "/v1/webhook-endpoints/"+one, ""), "204")
+	deleted := acme.do("GET", "/v1/audit-log?limit=1", "")
+	var list struct {
+		Data []struct{ Actor struct{ ID string } }
+	}
+	deleted.decode(t, &list)
+	byOther := list.Data[0].Actor.ID
+
+	for _, tt := range []struct {
+		name, query string
+		as          caller
+		want        string
+	}{
+		{"all", "", acme, `200 "organization.create" "webhook_endpoint.create" "webhook_endpoint.update" "webhook_endpoint.delete" ` + one + ` ` + two + ` !` + foreign + ` "next":null`},
+		{"the newest", "?limit=1", acme, `200 "webhook_endpoint.delete" !"webhook_endpoint.update" !"next":null "name":"narrow" "after":null`},
+		{"of an action", "?action=webhook_endpoint.update", acme, `200 "webhook_endpoint.update" !"webhook_endpoint.create" !"organization.create"`},
+		{"of a noun", "?action=webhook_endpoint.*", acme, `200 "webhook_endpoint.update" "webhook_endpoint.create" !"organization.create"`},
+		{"of a noun that only begins so", "?action=webhook.*", acme, `200 "data":[]`},
+		{"of a malformed action", "?action=webhook_endpoint", acme, `422 query.action`},
+		{"of every action", "?action=*", acme, `422 query.action`},
+		{"of an actor", "?actor_id=" + byOther, acme, `200 "webhook_endpoint.delete" !"webhook_endpoint.create"`},
+		{"of the bootstrap", "?actor_id=bootstrap", acme, `200 "organization.create" !webhook_endpoint`},
+		{"of a target", "?target_id=" + one, acme, `200 "webhook_endpoint.delete" "webhook_endpoint.update" "webhook_endpoint.create" !` + two},
+		{"of a target and an action", "?target_id=" + one + "&action=webhook_endpoint.create", acme, `200 "webhook_endpoint.create" !"webhook_endpoint.delete"`},
+		{"since", "?since=" + hourLater, acme, `200 "webhook_endpoint.update" "webhook_endpoint.delete" !"webhook_endpoint.create"`},
+		{"until", "?until=" + hourLater, acme, `200 "webhook_endpoint.create" !"webhook_endpoint.update"`},
+		{"in no time", "?since=" + hourLater + "&until=" + hourLater, acme, `200 "data":[]`},
+		{"since the end of time", "?since=9999-12-31T23:59:59Z", acme, `200 "data":[]`},
+		{"since before there were ids", "?since=1969-12-31T23:59:59Z", acme, `422 query.since 1970`},
+		{"since a word", "?since=yesterday", acme, `422 query.since`},
+		{"of a target with NUL", "?target_id=%00", acme, `422 query.target_id`},
+		{"of another organization's target", "?target_id=" + foreign, acme, `200 "data":[]`},
+		{"another organization's own", "", evil, `200 ` + foreign + ` !` + one},
+		{"with a forged cursor", "?after=AAAA", acme, `422 query.after`},
+		{"without permission", "", acme.with(auth.EventsRead), `403 audit_log:read`},
+		{"without a key", "", caller{harness: h}, `401 api_key_missing`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do("GET", "/v1/audit-log"+tt.query, ""), tt.want) })
+	}
+	next := acme.do("GET", "/v1/audit-log?limit=1", "").get(t, "next")
+	want(t, evil.do("GET", "/v1/audit-log?after="+next, ""), "422 query.after")
+}
+
+// Page by page the list shows every entry once, whatever the filter.
+func TestAuditLogPages(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	endpoint, _ := acme.newEndpoint(`["a"]`)
+	for _, text := range []string{"b", "c", "d", "e"} {
+		want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+endpoint, `{"description":"`+text+`"}`), "200 ")
+	}
+	for _, filter := range []string{"", "&action=webhook_endpoint.*", "&target_id=" + endpoint, "&since=2020-01-01T00:00:00Z"} {
+		seen, after := 0, ""
+		for {
+			r := acme.do("GET", "/v1/audit-log?limit=2"+filter+after, "")
+			seen += strings.Count(r.body, `"id":"aud_`)
+			if r.get(t, "next") == "null" {
+				break
+			}
+			after = "&after=" + r.get(t, "next")
+		}
+		if want := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE $1 = '' OR $1 LIKE '&since%' OR noun = 'webhook_endpoint'`, filter); seen != want {
+			t.Errorf("%q: %d entries over all pages, want %d", filter, seen, want)
+		}
+	}
+}
+
+// What is secret of a change is said to have changed and no more; every other
+// field is there.
+func TestAuditLogHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	chain, key := testkit.NewAuthority(t).Issue(testkit.ECDSA(t), time.Now().AddDate(1, 0, 0))
+	secrets := `"custom_headers":{"X-Token":"s3cret-canary"},` + clientCertificate(chain, key)
+	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+secrets+"}")
+	path := "/v1/webhook-endpoints/" + made.get(t, "id")
+	patched := acme.do("PATCH", path, `{`+secrets+`}`)
+	want(t, patched, "200 ")
+	rotated := acme.do("POST", path+"/rotate-secret", `{}`)
+	want(t, acme.do("PATCH", path, `{"signature_scheme":"standard_asymmetric"}`), "200 ")
+	want(t, acme.do("POST", path+"/rotate-secret", `{}`), "200 ")
+	log := acme.do("GET", "/v1/audit-log?target_id="+made.get(t, "id"), "")
+	want(t, log, `200 "X-Token" "custom_header_values":"[changed]" "client_certificate_key":"[changed]" "secret":"[changed]" "key_pair":"[changed]" "overlap_seconds":86400 !whsec_ !s3cret !PRIVATE`)
+	for _, canary := range []string{
+		made.get(t, "secret"), rotated.get(t, "secret"), "whsec_", "s3cret-canary", "PRIVATE KEY",
+		strings.Split(key, "\n")[1], acme.key, "ptc_",
+	} {
+		if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry e WHERE position($1 IN e::text) > 0`, canary); n != 0 {
+			t.Errorf("%.20s… lies in %d audit entries", canary, n)
+		}
+	}
+}

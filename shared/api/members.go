@@ -1,0 +1,201 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/member"
+	"portico/shared/org"
+	"portico/shared/pg"
+	"portico/shared/role"
+)
+
+const membersTag = "Members"
+
+// CreateMember is POST /v1/members.
+var CreateMember = Write[createMemberInput, createdMemberOutput]{
+	Op: Op{
+		ID: "createMember", Method: http.MethodPost, Path: "/v1/members", Function: organizationFunction,
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: membersTag, Summary: "Add a member",
+		Description: "You can give a role whose permissions your API key has itself.",
+	},
+	Handle: (*Edge).createMember,
+}
+
+// ListMembers is GET /v1/members.
+var ListMembers = Read[Page, listMembersOutput]{
+	Op: Op{
+		ID: "listMembers", Method: http.MethodGet, Path: "/v1/members", Function: organizationFunction,
+		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "List members",
+	},
+	Handle: (*Edge).listMembers,
+}
+
+// GetMember is GET /v1/members/{id}.
+var GetMember = Read[MemberPath, memberOutput]{
+	Op: Op{
+		ID: "getMember", Method: http.MethodGet, Path: "/v1/members/{id}", Function: organizationFunction,
+		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "Get a member",
+	},
+	Handle: (*Edge).getMember,
+}
+
+// UpdateMember is PATCH /v1/members/{id}.
+var UpdateMember = Write[updateMemberInput, memberOutput]{
+	Op: Op{
+		ID: "updateMember", Method: http.MethodPatch, Path: "/v1/members/{id}", Function: organizationFunction,
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: membersTag, Summary: "Change a member's name or role",
+		Description: "You can give and take roles whose permissions your API key has itself. The last owner stays owner.",
+	},
+	Handle: (*Edge).updateMember,
+}
+
+// DeleteMember is DELETE /v1/members/{id}.
+var DeleteMember = Write[MemberPath, struct{}]{
+	Op: Op{
+		ID: "deleteMember", Method: http.MethodDelete, Path: "/v1/members/{id}", Function: organizationFunction,
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: membersTag, Summary: "Remove a member",
+		Description: "Their resource grants go too. The last owner stays.",
+	},
+	Handle: (*Edge).deleteMember,
+}
+
+// MemberPath names a member.
+type MemberPath struct {
+	ID id.Member `path:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+// memberBody has no id of the user: it would tell since when others know them.
+type memberBody struct {
+	ID        id.Member `json:"id"`
+	Email     string    `json:"email"`
+	Name      string    `json:"name"`
+	Role      string    `json:"role" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+type memberOutput struct{ Body memberBody }
+
+type listMembersOutput struct{ Body List[memberBody] }
+
+type createMemberInput struct {
+	Body struct {
+		Email string `json:"email" maxLength:"254" doc:"Who it is, kept in lower case. It cannot be changed." example:"ada@example.com"`
+		Name  string `json:"name,omitempty" maxLength:"200" doc:"By which your organization knows them." example:"Ada Lovelace"`
+		Role  string `json:"role" maxLength:"40" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
+	}
+}
+
+type createdMemberOutput struct {
+	Location string `header:"Location"`
+	Body     memberBody
+}
+
+type updateMemberInput struct {
+	MemberPath
+	Body struct {
+		Name *string `json:"name,omitempty" maxLength:"200" doc:"By which your organization knows them."`
+		Role *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, developer, viewer or the id of a role of yours."`
+	}
+}
+
+func showMember(m member.Member) memberBody {
+	return memberBody{
+		ID: m.ID, Email: m.Email, Name: m.Name, Role: m.Role.String(),
+		CreatedAt: m.CreatedAt.UTC(), UpdatedAt: m.UpdatedAt.UTC(),
+	}
+}
+
+func memberFields(m member.Member) audit.Fields {
+	return audit.Fields{"email": m.Email, "name": m.Name, "role": m.Role.String()}
+}
+
+// mayGive returns the check that the caller has what a role gives.
+func mayGive(ctx context.Context) func(role.Role) error {
+	caller := callOf(ctx).caller
+	return func(r role.Role) error { return role.MayGrant(r.Permissions, caller.May) }
+}
+
+// roleOf reads body.role; a nil name gives nil.
+func roleOf(name *string) (*role.Ref, error) {
+	if name == nil {
+		return nil, nil
+	}
+	ref, err := role.ParseRef(*name)
+	if err != nil {
+		return nil, fault.InvalidField("body.role", err.Error())
+	}
+	return &ref, nil
+}
+
+func (e *Edge) createMember(ctx context.Context, tx pg.Tx, own id.Org, in *createMemberInput) (*createdMemberOutput, error) {
+	b := in.Body
+	if !org.IsEmail(b.Email) {
+		return nil, fault.InvalidField("body.email", "must be an e-mail address such as ada@example.com")
+	}
+	ref, err := roleOf(&b.Role)
+	if err := firstError(err, checkText("name", &b.Name)); err != nil {
+		return nil, err
+	}
+	if err := member.CheckRole(ctx, tx, own, *ref, mayGive(ctx)); err != nil {
+		return nil, err
+	}
+	now := e.Clock.Now()
+	m, err := member.Insert(ctx, tx, own, member.Member{ID: id.New[id.Member](now), Email: strings.ToLower(b.Email), Name: b.Name, Role: *ref, CreatedAt: now})
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(nil, memberFields(m), audit.Of("member", m.ID))
+	return &createdMemberOutput{Location: "/v1/members/" + m.ID.String(), Body: showMember(m)}, nil
+}
+
+func (e *Edge) listMembers(ctx context.Context, tx pg.Tx, own id.Org, in *Page) (*listMembersOutput, error) {
+	var after id.Member
+	if err := e.position("members", own, in.After, (*[16]byte)(&after.UUID)); err != nil {
+		return nil, err
+	}
+	members, err := member.List(ctx, tx, own, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &listMembersOutput{Body: listOf(members, in.Limit, showMember, func(last member.Member) *string {
+		return e.cursor("members", own, last.ID.UUID)
+	})}, nil
+}
+
+func (e *Edge) getMember(ctx context.Context, tx pg.Tx, own id.Org, in *MemberPath) (*memberOutput, error) {
+	m, err := member.Get(ctx, tx, own, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &memberOutput{Body: showMember(m)}, nil
+}
+
+func (e *Edge) updateMember(ctx context.Context, tx pg.Tx, own id.Org, in *updateMemberInput) (*memberOutput, error) {
+	ref, err := roleOf(in.Body.Role)
+	if err := firstError(err, checkText("name", in.Body.Name)); err != nil {
+		return nil, err
+	}
+	before, after, err := member.Update(ctx, tx, own, in.ID, member.Change{Name: in.Body.Name, Role: ref}, e.Clock.Now(), mayGive(ctx))
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(memberFields(before), memberFields(after), audit.Of("member", in.ID))
+	return &memberOutput{Body: showMember(after)}, nil
+}
+
+func (e *Edge) deleteMember(ctx context.Context, tx pg.Tx, own id.Org, in *MemberPath) (*struct{}, error) {
+	m, err := member.Delete(ctx, tx, own, in.ID, mayGive(ctx))
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(memberFields(m), nil, audit.Of("member", m.ID))
+	return nil, nil
+}

@@ -1,0 +1,210 @@
+package api_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/auth"
+	"portico/shared/testkit"
+)
+
+const nobodysRole, nobodysMember, nobodysGrant = "role_01890000000000000000000000", "mem_01890000000000000000000000", "grant_01890000000000000000000000"
+
+// make creates something and returns its id.
+func (c caller) make(path, body string) string {
+	c.t.Helper()
+	r := c.do("POST", path, body)
+	if r.status != http.StatusCreated {
+		c.t.Fatalf("POST %s %s: %d %s", path, body, r.status, r.body)
+	}
+	return r.get(c.t, "id")
+}
+
+func (c caller) newMember(email, role string) string {
+	c.t.Helper()
+	return c.make("/v1/members", `{"email":"`+email+`","name":"Ada","role":"`+role+`"}`)
+}
+
+// Every operation on a member works on one's own, and on nobody else's; nobody
+// gives or takes a role that holds more than they have.
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	owner := acme.newMember("owner@example.com", "owner")
+	own := acme.newMember("Ada@example.com", "viewer")
+	foreign := evil.newMember("ada@example.com", "owner")
+	strong := acme.make("/v1/roles", `{"name":"strong","permissions":["organization:write"]}`)
+	weak := acme.make("/v1/roles", `{"name":"weak","permissions":["events:read"]}`)
+	foreignRole := evil.make("/v1/roles", `{"name":"weak","permissions":["events:read"]}`)
+	reader := acme.with(auth.MembersRead)
+	narrow := acme.with(auth.MembersRead, auth.MembersWrite, auth.EventsRead)
+
+	for _, tt := range []struct {
+		name, method, path, body string
+		as                       caller
+		want                     string
+	}{
+		{"get own", "GET", "/" + own, "", acme, `200 "id":"` + own + `" "email":"ada@example.com" "role":"viewer" !usr_`},
+		{"get missing", "GET", "/" + nobodysMember, "", acme, `404 member_not_found`},
+		{"get another organization's", "GET", "/" + foreign, "", acme, `404 member_not_found`},
+		{"get with a malformed id", "GET", "/mem_1", "", acme, `422 path.id`},
+		{"get without permission", "GET", "/" + own, "", acme.with(auth.EventsRead), `403 members:read`},
+		{"list own", "GET", "", "", acme, `200 ` + own + ` ` + owner + ` !` + foreign},
+		{"list with a forged cursor", "GET", "?after=AAAA", "", acme, `422 query.after`},
+		{"create without permission", "POST", "", `{"email":"x@example.com","role":"viewer"}`, reader, `403 members:write`},
+		{"create without an address", "POST", "", `{"role":"viewer"}`, acme, `422 email`},
+		{"create with half an address", "POST", "", `{"email":"ada","role":"viewer"}`, acme, `422 body.email`},
+		{"create with a name in the address", "POST", "", `{"email":"Ada <ada@example.com>","role":"viewer"}`, acme, `422 body.email`},
+		{"create with NUL in the name", "POST", "", `{"email":"x@example.com","name":"a\u0000","role":"viewer"}`, acme, `422 body.name`},
+		{"create with an unknown role", "POST", "", `{"email":"x@example.com","role":"king"}`, acme, `422 body.role`},
+		{"create with a missing role", "POST", "", `{"email":"x@example.com","role":"` + nobodysRole + `"}`, acme, `404 role_not_found`},
+		{"create with another organization's role", "POST", "", `{"email":"x@example.com","role":"` + foreignRole + `"}`, acme, `404 role_not_found`},
+		{"create twice, in other case", "POST", "", `{"email":"ADA@example.com","role":"viewer"}`, acme, `409 member_exists`},
+		{"create with a role that one could not have", "POST", "", `{"email":"x@example.com","role":"viewer"}`, narrow, `403 grant_exceeded`},
+		{"create an owner with a narrow key", "POST", "", `{"email":"x@example.com","role":"owner"}`, narrow, `403 grant_exceeded`},
+		{"create with a narrow role of one's own", "POST", "", `{"email":"x@example.com","role":"` + weak + `"}`, narrow, `201 "role":"` + weak + `"`},
+		{"rename", "PATCH", "/" + own, `{"name":"Ada L."}`, narrow, `200 L." "role":"viewer"`},
+		{"promote", "PATCH", "/" + own, `{"role":"` + strong + `"}`, acme, `200 "role":"` + strong + `"`},
+		{"promote beyond one's own", "PATCH", "/" + own, `{"role":"owner"}`, narrow, `403 grant_exceeded`},
+		{"demote who has more", "PATCH", "/" + own, `{"role":"` + weak + `"}`, narrow, `403 grant_exceeded organization:write`},
+		{"give a missing role", "PATCH", "/" + own, `{"role":"` + nobodysRole + `"}`, acme, `404 role_not_found`},
+		{"give another organization's role", "PATCH", "/" + own, `{"role":"` + foreignRole + `"}`, acme, `404 role_not_found`},
+		{"update another organization's", "PATCH", "/" + foreign, `{"role":"viewer"}`, acme, `404 member_not_found`},
+		{"update without permission", "PATCH", "/" + own, `{"name":"x"}`, reader, `403 members:write`},
+		{"change the address", "PATCH", "/" + own, `{"email":"other@example.com"}`, acme, `422 body.email`},
+		{"demote the last owner", "PATCH", "/" + owner, `{"role":"admin"}`, acme, `409 last_owner`},
+		{"the last owner stays owner", "PATCH", "/" + owner, `{"role":"owner"}`, acme, `200 "role":"owner"`},
+		{"delete the last owner", "DELETE", "/" + owner, "", acme, `409 last_owner`},
+		{"delete who has more", "DELETE", "/" + own, "", narrow, `403 grant_exceeded`},
+		{"delete another organization's", "DELETE", "/" + foreign, "", acme, `404 member_not_found`},
+		{"delete own", "DELETE", "/" + own, "", acme, `204`},
+		{"delete again", "DELETE", "/" + own, "", acme, `404 member_not_found`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do(tt.method, "/v1/members"+tt.path, tt.body), tt.want) })
+	}
+	a, b := acme.do("GET", "/v1/members/"+nobodysMember, ""), acme.do("GET", "/v1/members/"+foreign, "")
+	if a.body != b.body {
+		t.Errorf("missing\n%s differs from another organization's\n%s", a.body, b.body)
+	}
+}
+
+// One person is one user, in every organization, and each calls them its own
+// way: none learns that another knows them. Who is a member nowhere is forgotten.
+func TestUsersAreShared(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	first := acme.do("POST", "/v1/members", `{"email":"ada@example.com","name":"Countess","role":"viewer"}`)
+	second := evil.do("POST", "/v1/members", `{"email":"ADA@example.com","name":"","role":"viewer"}`)
+	want(t, second, `201 "name":"" !Countess "email":"ada@example.com"`)
+	users := func() int { return testkit.Value[int](t, h.Database, `SELECT count(*) FROM user_account`) }
+	if n := users(); n != 1 {
+		t.Errorf("%d users for one address, want 1", n)
+	}
+	want(t, acme.do("DELETE", "/v1/members/"+first.get(t, "id"), ""), "204")
+	if n := users(); n != 1 {
+		t.Errorf("%d users while one is a member elsewhere, want 1", n)
+	}
+	want(t, evil.do("DELETE", "/v1/members/"+second.get(t, "id"), ""), "204")
+	if n := users(); n != 0 {
+		t.Errorf("%d users are left of nobody's members", n)
+	}
+}
+
+// Of two owners who leave at the same moment one stays. Both requests are let
+// to the point where they wait for a row, and go on together.
+func TestLastOwnersLeaveTogether(t *testing.T) {
+	t.Parallel()
+	h, ctx := newHarness(t), context.Background()
+	acme := h.org("Acme")
+	a, b := acme.newMember("a@example.com", "owner"), acme.newMember("b@example.com", "owner")
+	holder, err := pgx.ConnectConfig(ctx, h.Admin.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close(ctx)
+	if _, err := holder.Exec(ctx, `BEGIN; SELECT FROM member FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	replies := make([]reply, 2)
+	var wg sync.WaitGroup
+	wg.Go(func() { replies[0] = acme.do("DELETE", "/v1/members/"+a, "") })
+	wg.Go(func() { replies[1] = acme.do("PATCH", "/v1/members/"+b, `{"role":"viewer"}`) })
+	const waiting = `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity s USING (pid) WHERE NOT granted AND s.datname = current_database()`
+	for end := time.Now().Add(10 * time.Second); testkit.Value[int](t, h.Database, waiting) < 2; {
+		if time.Now().After(end) {
+			t.Error("the requests do not wait for the owners' rows")
+			break
+		}
+	}
+	if _, err := holder.Exec(ctx, `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	refused := 0
+	for _, r := range replies {
+		if r.status == http.StatusConflict && strings.Contains(r.body, "last_owner") {
+			refused++
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d of two were refused: %v", refused, replies)
+	}
+}
+
+// Resource grants: one's own only, about resources that exist behind the wall,
+// and never of what the grantor lacks.
+func TestResourceGrants(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	ada, bob := acme.newMember("ada@example.com", "viewer"), acme.newMember("bob@example.com", "viewer")
+	stranger := evil.newMember("eve@example.com", "viewer")
+	endpoint, _ := acme.newEndpoint(`["*"]`)
+	foreignEndpoint, _ := evil.newEndpoint(`["*"]`)
+	body := func(member, permission, resource string) string {
+		return `{"member_id":"` + member + `","permission":"` + permission + `","resource_id":"` + resource + `"}`
+	}
+	const write = "webhook_endpoints:write"
+	own := acme.make("/v1/resource-grants", body(ada, write, endpoint))
+	foreign := evil.make("/v1/resource-grants", body(stranger, write, foreignEndpoint))
+	narrow := acme.with(auth.MembersRead, auth.MembersWrite)
+
+	for _, tt := range []struct {
+		name, method, path, body string
+		as                       caller
+		want                     string
+	}{
+		{"list", "GET", "", "", acme, `200 ` + own + ` !` + foreign + ` "resource_type":"webhook_endpoint"`},
+		{"list a member's", "GET", "?member_id=" + ada, "", acme, `200 ` + own},
+		{"list another member's", "GET", "?member_id=" + bob, "", acme, `200 !` + own},
+		{"list without permission", "GET", "", "", acme.with(auth.EventsRead), `403 members:read`},
+		{"again", "POST", "", body(ada, write, endpoint), acme, `409 resource_grant_exists`},
+		{"to a missing member", "POST", "", body(nobodysMember, write, endpoint), acme, `404 member_not_found`},
+		{"to another organization's member", "POST", "", body(stranger, write, endpoint), acme, `404 member_not_found`},
+		{"on another organization's resource", "POST", "", body(bob, write, foreignEndpoint), acme, `404 resource_not_found`},
+		{"on a missing resource", "POST", "", body(bob, write, "we_01890000000000000000000000"), acme, `404 resource_not_found`},
+		{"on a missing event", "POST", "", body(bob, "events:read", "evt_01890000000000000000000000"), acme, `404 resource_not_found`},
+		{"on something else", "POST", "", body(bob, write, bob), acme, `422 body.resource_id`},
+		{"on a malformed id", "POST", "", body(bob, write, "we_1"), acme, `422 body.resource_id`},
+		{"with a malformed member", "POST", "", body("mem_1", write, endpoint), acme, `422 body.member_id`},
+		{"of a permission that is not about it", "POST", "", body(bob, "members:write", endpoint), acme, `422 body.permission`},
+		{"of an unknown permission", "POST", "", body(bob, "x", endpoint), acme, `422 body.permission`},
+		{"of what one lacks", "POST", "", body(bob, write, endpoint), narrow, `403 grant_exceeded ` + write},
+		{"without permission", "POST", "", body(bob, write, endpoint), acme.with(auth.WebhookEndpointsWrite), `403 members:write`},
+		{"take back what one lacks", "DELETE", "/" + own, "", narrow, `403 grant_exceeded`},
+		{"take back another organization's", "DELETE", "/" + foreign, "", acme, `404 resource_grant_not_found`},
+		{"take back a missing one", "DELETE", "/" + nobodysGrant, "", acme, `404 resource_grant_not_found`},
+		{"take back", "DELETE", "/" + own, "", acme, `204`},
+		{"take back again", "DELETE", "/" + own, "", acme, `404 resource_grant_not_found`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do(tt.method, "/v1/resource-grants"+tt.path, tt.body), tt.want) })
+	}
+}

@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/org"
+	"portico/shared/pg"
+)
+
+const (
+	organizationTag      = "Organization"
+	organizationFunction = "organization"
+)
+
+// GetOrganization is GET /v1/organization.
+var GetOrganization = Read[struct{}, organizationOutput]{
+	Op: Op{
+		ID: "getOrganization", Method: http.MethodGet, Path: "/v1/organization", Function: organizationFunction,
+		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "Get your organization",
+	},
+	Handle: (*Edge).getOrganization,
+}
+
+// UpdateOrganization is PATCH /v1/organization.
+var UpdateOrganization = Write[updateOrganizationInput, organizationOutput]{
+	Op: Op{
+		ID: "updateOrganization", Method: http.MethodPatch, Path: "/v1/organization", Function: organizationFunction,
+		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationTag, Summary: "Change your organization",
+		Description: "Fields and settings that are left out stay as they are; a setting that is null gets its default back. " +
+			"Send the version that you read, so that you do not overwrite what somebody else has changed meanwhile.\n\nSettings: " + org.DescribeSettings(),
+	},
+	Handle: (*Edge).updateOrganization,
+}
+
+type organizationBody struct {
+	ID        id.Org         `json:"id"`
+	Name      string         `json:"name"`
+	Settings  map[string]any `json:"settings" nullable:"false" doc:"The value of every setting."`
+	Branding  org.Branding   `json:"branding"`
+	Version   int32          `json:"version" doc:"Counts changes."`
+	CreatedAt time.Time      `json:"created_at"`
+	UpdatedAt time.Time      `json:"updated_at"`
+}
+
+type organizationOutput struct{ Body organizationBody }
+
+type updateOrganizationInput struct {
+	Body struct {
+		Version  *int32             `json:"version,omitempty" minimum:"1" doc:"What you read. Another one now: 409 and nothing changes."`
+		Name     *string            `json:"name,omitempty" minLength:"1" maxLength:"200"`
+		Settings map[string]any     `json:"settings,omitempty" nullable:"false" doc:"By name."`
+		Branding org.BrandingChange `json:"branding,omitempty" doc:"An empty text removes a field."`
+	}
+}
+
+func showOrganization(o org.Organization) *organizationOutput {
+	return &organizationOutput{Body: organizationBody{
+		ID: o.ID, Name: o.Name, Settings: o.Settings.All(), Branding: o.Branding, Version: o.Version,
+		CreatedAt: o.CreatedAt.UTC(), UpdatedAt: o.UpdatedAt.UTC(),
+	}}
+}
+
+func organizationFields(o org.Organization) audit.Fields {
+	return audit.Fields{"name": o.Name, "settings": o.Settings.All(), "branding": o.Branding, "version": o.Version}
+}
+
+// checkTexts refuses what Postgres cannot keep, anywhere in a body's texts.
+func checkTexts(texts map[string]*string) error {
+	for field, text := range texts {
+		if err := checkText(field, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Edge) getOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *struct{}) (*organizationOutput, error) {
+	o, err := org.Get(ctx, tx, own)
+	if err != nil {
+		return nil, err
+	}
+	return showOrganization(o), nil
+}
+
+func (e *Edge) updateOrganization(ctx context.Context, tx pg.Tx, own id.Org, in *updateOrganizationInput) (*organizationOutput, error) {
+	b := in.Body
+	err := firstError(checkTexts(map[string]*string{"name": b.Name, "branding.display_name": b.Branding.DisplayName}),
+		org.CheckSettings("body.settings", b.Settings), b.Branding.Check("body.branding"))
+	if err != nil {
+		return nil, err
+	}
+	before, after, err := org.Update(ctx, tx, own, org.Change{
+		Version: b.Version, Name: b.Name, Settings: b.Settings, Branding: b.Branding,
+	}, e.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(organizationFields(before), organizationFields(after), audit.Of("organization", own))
+	return showOrganization(after), nil
+}

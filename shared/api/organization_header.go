@@ -1,0 +1,51 @@
+package api
+
+import (
+	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/org"
+	"portico/shared/pg"
+)
+
+const (
+	organizationHeader = "Portico-Organization"
+	staffKeyHeader     = "Portico-Staff-Key"
+)
+
+var organizationParameter = &huma.Param{
+	Name: organizationHeader, In: "header",
+	Description: "The id of the organization to act on. An API key acts on its own only, and need not name it.",
+	Schema:      &huma.Schema{Type: huma.TypeString}, Example: "org_01jdf3z9k2e4nv6xq8r0s1t2u3",
+}
+
+// enter chooses the organization of a call: an API key's own, or the one that
+// a staff key's request names. One that the caller cannot enter looks like one
+// that does not exist. The reply to staff names the staff key.
+func (e *Edge) enter(ctx huma.Context, c *call) error {
+	if c.caller.IsStaff() {
+		c.setHeader(staffKeyHeader, c.caller.StaffKey.String())
+	}
+	var named id.Org
+	if text := ctx.Header(organizationHeader); text != "" {
+		var err error
+		if named, err = id.Parse[id.Org](text); err != nil {
+			return fault.InvalidField("header."+organizationHeader, err.Error())
+		}
+	}
+	if !c.caller.IsStaff() {
+		if !named.IsZero() && named != c.caller.Org {
+			return org.ErrNotFound
+		}
+		return nil
+	}
+	if named.IsZero() {
+		return fault.InvalidField("header."+organizationHeader, "must name the organization to act on: a staff key has none of its own")
+	}
+	return e.DB.InOrg(ctx.Context(), named, func(tx pg.Tx) error {
+		c.caller.Org = named
+		_, err := org.Get(ctx.Context(), tx, named)
+		return err
+	})
+}

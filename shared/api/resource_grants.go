@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/member"
+	"portico/shared/pg"
+	"portico/shared/role"
+)
+
+// CreateResourceGrant is POST /v1/resource-grants.
+var CreateResourceGrant = Write[createGrantInput, grantOutput]{
+	Op: Op{
+		ID: "createResourceGrant", Method: http.MethodPost, Path: "/v1/resource-grants", Function: organizationFunction,
+		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: membersTag,
+		Summary: "Give a member a permission on one resource", Description: "Your API key must have the permission itself.",
+	},
+	Handle: (*Edge).createResourceGrant,
+}
+
+// ListResourceGrants is GET /v1/resource-grants.
+var ListResourceGrants = Read[listGrantsInput, listGrantsOutput]{
+	Op: Op{
+		ID: "listResourceGrants", Method: http.MethodGet, Path: "/v1/resource-grants", Function: organizationFunction,
+		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "List resource grants",
+	},
+	Handle: (*Edge).listResourceGrants,
+}
+
+// DeleteResourceGrant is DELETE /v1/resource-grants/{id}.
+var DeleteResourceGrant = Write[grantPath, struct{}]{
+	Op: Op{
+		ID: "deleteResourceGrant", Method: http.MethodDelete, Path: "/v1/resource-grants/{id}", Function: organizationFunction,
+		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: membersTag, Summary: "Take a resource grant back",
+		Description: "Your API key must have the permission itself.",
+	},
+	Handle: (*Edge).deleteResourceGrant,
+}
+
+type grantPath struct {
+	ID id.ResourceGrant `path:"id" doc:"The resource grant's id." example:"grant_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type grantBody struct {
+	ID           id.ResourceGrant `json:"id"`
+	MemberID     id.Member        `json:"member_id"`
+	Permission   auth.Permission  `json:"permission"`
+	ResourceType string           `json:"resource_type" example:"webhook_endpoint"`
+	ResourceID   string           `json:"resource_id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	CreatedAt    time.Time        `json:"created_at"`
+}
+
+type grantOutput struct{ Body grantBody }
+
+type listGrantsInput struct {
+	Page
+	MemberID id.Member `query:"member_id" doc:"Only this member's."`
+}
+
+type listGrantsOutput struct{ Body List[grantBody] }
+
+type createGrantInput struct {
+	Body struct {
+		MemberID   string          `json:"member_id" maxLength:"40" example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+		Permission auth.Permission `json:"permission" maxLength:"100" example:"webhook_endpoints:write"`
+		ResourceID string          `json:"resource_id" maxLength:"40" doc:"A webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	}
+}
+
+func showGrant(g role.Grant) grantBody {
+	return grantBody{
+		ID: g.ID, MemberID: g.MemberID, Permission: g.Permission,
+		ResourceType: g.ResourceType, ResourceID: g.ResourceID, CreatedAt: g.CreatedAt.UTC(),
+	}
+}
+
+// changedGrant tells the audit log: the grant, whose it is and on what.
+func changedGrant(ctx context.Context, before, after audit.Fields, g role.Grant) {
+	callOf(ctx).audit(before, after, audit.Of("resource_grant", g.ID), audit.Of("member", g.MemberID),
+		audit.Target{Type: g.ResourceType, ID: g.ResourceID})
+}
+
+func (e *Edge) createResourceGrant(ctx context.Context, tx pg.Tx, own id.Org, in *createGrantInput) (*grantOutput, error) {
+	b := in.Body
+	memberID, err := id.Parse[id.Member](b.MemberID)
+	if err != nil {
+		return nil, fault.InvalidField("body.member_id", err.Error())
+	}
+	resource, err := role.Load(ctx, tx, own, "body.resource_id", b.ResourceID)
+	if err != nil {
+		return nil, err
+	}
+	if err := firstError(role.CheckGrant(b.Permission, resource), role.MayGrant([]auth.Permission{b.Permission}, callOf(ctx).caller.May)); err != nil {
+		return nil, err
+	}
+	if _, err := member.Get(ctx, tx, own, memberID); err != nil {
+		return nil, err
+	}
+	now := e.Clock.Now()
+	g := role.Grant{
+		ID: id.New[id.ResourceGrant](now), MemberID: memberID, Permission: b.Permission,
+		ResourceType: resource.Type, ResourceID: resource.ID, CreatedAt: now,
+	}
+	if err := role.InsertGrant(ctx, tx, own, g); err != nil {
+		return nil, err
+	}
+	changedGrant(ctx, nil, audit.Fields{"permission": g.Permission}, g)
+	return &grantOutput{Body: showGrant(g)}, nil
+}
+
+func (e *Edge) listResourceGrants(ctx context.Context, tx pg.Tx, own id.Org, in *listGrantsInput) (*listGrantsOutput, error) {
+	var after id.ResourceGrant
+	if err := e.position("resource_grants", own, in.After, (*[16]byte)(&after.UUID)); err != nil {
+		return nil, err
+	}
+	grants, err := role.Grants(ctx, tx, own, in.MemberID, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &listGrantsOutput{Body: listOf(grants, in.Limit, showGrant, func(last role.Grant) *string {
+		return e.cursor("resource_grants", own, last.ID.UUID)
+	})}, nil
+}
+
+func (e *Edge) deleteResourceGrant(ctx context.Context, tx pg.Tx, own id.Org, in *grantPath) (*struct{}, error) {
+	g, err := role.DeleteGrant(ctx, tx, own, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := role.MayGrant([]auth.Permission{g.Permission}, callOf(ctx).caller.May); err != nil {
+		return nil, err
+	}
+	changedGrant(ctx, audit.Fields{"permission": g.Permission}, nil, g)
+	return nil, nil
+}

@@ -1,0 +1,202 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/role"
+)
+
+const rolesTag = "Roles"
+
+// CreateRole is POST /v1/roles.
+var CreateRole = Write[createRoleInput, createdRoleOutput]{
+	Op: Op{
+		ID: "createRole", Method: http.MethodPost, Path: "/v1/roles", Function: organizationFunction,
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: rolesTag, Summary: "Create a role",
+		Description: "A set of permissions, all of which your API key has itself.",
+	},
+	Handle: (*Edge).createRole,
+}
+
+// ListRoles is GET /v1/roles.
+var ListRoles = Read[Page, listRolesOutput]{
+	Op: Op{
+		ID: "listRoles", Method: http.MethodGet, Path: "/v1/roles", Function: organizationFunction,
+		Permission: auth.RolesRead, Cost: 1, Tag: rolesTag, Summary: "List roles",
+		Description: "Your own, newest first; with the last of them come the predefined ones.",
+	},
+	Handle: (*Edge).listRoles,
+}
+
+// GetRole is GET /v1/roles/{id}.
+var GetRole = Read[RolePath, roleOutput]{
+	Op: Op{
+		ID: "getRole", Method: http.MethodGet, Path: "/v1/roles/{id}", Function: organizationFunction,
+		Permission: auth.RolesRead, Cost: 1, Tag: rolesTag, Summary: "Get a role",
+	},
+	Handle: (*Edge).getRole,
+}
+
+// UpdateRole is PATCH /v1/roles/{id}.
+var UpdateRole = Write[updateRoleInput, roleOutput]{
+	Op: Op{
+		ID: "updateRole", Method: http.MethodPatch, Path: "/v1/roles/{id}", Function: organizationFunction,
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: rolesTag, Summary: "Change a role",
+		Description: "It counts at once for every member who has it. Your API key must have all of its permissions, before and after.",
+	},
+	Handle: (*Edge).updateRole,
+}
+
+// DeleteRole is DELETE /v1/roles/{id}.
+var DeleteRole = Write[RolePath, struct{}]{
+	Op: Op{
+		ID: "deleteRole", Method: http.MethodDelete, Path: "/v1/roles/{id}", Function: organizationFunction,
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: rolesTag, Summary: "Delete a role that no member has",
+	},
+	Handle: (*Edge).deleteRole,
+}
+
+// RolePath names a role.
+type RolePath struct {
+	ID role.Ref `path:"id" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type roleBody struct {
+	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Name        string            `json:"name"`
+	Description string            `json:"description"`
+	Permissions []auth.Permission `json:"permissions" nullable:"false"`
+	Condition   string            `json:"condition" doc:"Empty for none."`
+	Predefined  bool              `json:"predefined" doc:"Whether every organization has it and none can change it."`
+	CreatedAt   *time.Time        `json:"created_at" doc:"Null of a predefined role."`
+	UpdatedAt   *time.Time        `json:"updated_at" doc:"Null of a predefined role."`
+}
+
+type roleOutput struct{ Body roleBody }
+
+type listRolesOutput struct{ Body List[roleBody] }
+
+type createRoleInput struct {
+	Body struct {
+		Name        string            `json:"name" minLength:"1" maxLength:"100" example:"Support"`
+		Description string            `json:"description,omitempty" maxLength:"500" doc:"For people."`
+		Permissions []auth.Permission `json:"permissions" maxItems:"100" nullable:"false" doc:"GET /v1/permissions lists them." example:"[\"events:read\"]"`
+		Condition   string            `json:"condition,omitempty" maxLength:"1000" doc:"A Cedar expression that must hold besides, over context (ip, now) and resource (id, type and the resource's own attributes). An attribute that is missing, or an error, denies." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
+	}
+}
+
+type createdRoleOutput struct {
+	Location string `header:"Location"`
+	Body     roleBody
+}
+
+type updateRoleInput struct {
+	RolePath
+	Body struct {
+		Name        *string           `json:"name,omitempty" minLength:"1" maxLength:"100"`
+		Description *string           `json:"description,omitempty" maxLength:"500" doc:"For people."`
+		Permissions []auth.Permission `json:"permissions,omitempty" maxItems:"100" nullable:"false" doc:"All of them."`
+		Condition   *string           `json:"condition,omitempty" maxLength:"1000" doc:"Empty removes it."`
+	}
+}
+
+func showRole(r role.Role) roleBody {
+	b := roleBody{
+		ID: r.Ref.String(), Name: r.Name, Description: r.Description, Permissions: r.Permissions,
+		Condition: r.Condition, Predefined: r.Ref.Predefined != "",
+	}
+	if !b.Predefined {
+		b.CreatedAt, b.UpdatedAt = utc(&r.CreatedAt), utc(&r.UpdatedAt)
+	}
+	return b
+}
+
+func roleFields(r role.Role) audit.Fields {
+	return audit.Fields{"name": r.Name, "description": r.Description, "permissions": r.Permissions, "condition": r.Condition}
+}
+
+func checkRole(ctx context.Context, name, description *string, permissions []auth.Permission, condition *string) error {
+	if err := firstError(checkText("name", name), checkText("description", description)); err != nil {
+		return err
+	}
+	if condition != nil {
+		if err := role.CheckCondition(*condition); err != nil {
+			return fault.InvalidField("body.condition", err.Error())
+		}
+	}
+	return role.CheckPermissions("body.permissions", permissions, callOf(ctx).caller.May)
+}
+
+func (e *Edge) createRole(ctx context.Context, tx pg.Tx, own id.Org, in *createRoleInput) (*createdRoleOutput, error) {
+	b := in.Body
+	if err := checkRole(ctx, &b.Name, &b.Description, b.Permissions, &b.Condition); err != nil {
+		return nil, err
+	}
+	now := e.Clock.Now()
+	r := role.Role{
+		Ref: role.Ref{Custom: id.New[id.Role](now)}, Name: b.Name, Description: b.Description,
+		Permissions: b.Permissions, Condition: b.Condition, CreatedAt: now, UpdatedAt: now,
+	}
+	if err := role.Insert(ctx, tx, own, r); err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(nil, roleFields(r), audit.Of("role", r.Ref))
+	return &createdRoleOutput{Location: "/v1/roles/" + r.Ref.String(), Body: showRole(r)}, nil
+}
+
+func (e *Edge) listRoles(ctx context.Context, tx pg.Tx, own id.Org, in *Page) (*listRolesOutput, error) {
+	var after id.Role
+	if err := e.position("roles", own, in.After, (*[16]byte)(&after.UUID)); err != nil {
+		return nil, err
+	}
+	roles, err := role.Own(ctx, tx, own, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	list := listOf(roles, in.Limit, showRole, func(last role.Role) *string { return e.cursor("roles", own, last.Ref.Custom.UUID) })
+	if list.Next == nil {
+		for _, r := range role.AllPredefined() {
+			list.Data = append(list.Data, showRole(r))
+		}
+	}
+	return &listRolesOutput{Body: list}, nil
+}
+
+func (e *Edge) getRole(ctx context.Context, tx pg.Tx, own id.Org, in *RolePath) (*roleOutput, error) {
+	r, err := role.Get(ctx, tx, own, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &roleOutput{Body: showRole(r)}, nil
+}
+
+func (e *Edge) updateRole(ctx context.Context, tx pg.Tx, own id.Org, in *updateRoleInput) (*roleOutput, error) {
+	b := in.Body
+	if err := checkRole(ctx, b.Name, b.Description, b.Permissions, b.Condition); err != nil {
+		return nil, err
+	}
+	before, after, err := role.Update(ctx, tx, own, in.ID, role.Change{
+		Name: b.Name, Description: b.Description, Permissions: b.Permissions, Condition: b.Condition,
+	}, e.Clock.Now(), mayGive(ctx))
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(roleFields(before), roleFields(after), audit.Of("role", in.ID))
+	return &roleOutput{Body: showRole(after)}, nil
+}
+
+func (e *Edge) deleteRole(ctx context.Context, tx pg.Tx, own id.Org, in *RolePath) (*struct{}, error) {
+	r, err := role.Delete(ctx, tx, own, in.ID, mayGive(ctx))
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(roleFields(r), nil, audit.Of("role", in.ID))
+	return nil, nil
+}

@@ -1,0 +1,108 @@
+package apikey
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+)
+
+var (
+	// ErrEnded answers a change of a key that works no more.
+	ErrEnded = fault.New(fault.Conflict, "api_key_ended",
+		"This API key has expired or was revoked, and does not come back. Create another one.")
+	// ErrReplaced answers a second rotation of the same key.
+	ErrReplaced = fault.New(fault.Conflict, "api_key_replaced",
+		"This API key was rotated before: its replaced_by names the key to rotate. If that one is lost, revoke it and create another.")
+)
+
+// Grant is what a caller may give to a key: nothing that it lacks itself.
+type Grant struct {
+	Permissions []auth.Permission
+	ExpiresAt   *time.Time // nil: no end
+	AllowedIPs  []string   // none: any address
+}
+
+// GrantOf is what a key may give.
+func GrantOf(k APIKey) Grant { return Grant{k.Permissions, k.ExpiresAt, k.AllowedIPs} }
+
+// Check refuses a key that may do more, live longer or be used from elsewhere
+// than its giver: whoever holds a narrow key cannot make a wide one of it.
+func (g Grant) Check(k APIKey) error {
+	for _, p := range k.Permissions {
+		if !slices.Contains(g.Permissions, p) {
+			return exceeded("It lacks the permission %s.", p)
+		}
+	}
+	if g.ExpiresAt != nil && (k.ExpiresAt == nil || k.ExpiresAt.After(*g.ExpiresAt)) {
+		return exceeded("It ends at %s: set expires_at to that time or an earlier one.", g.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	if !within(k.AllowedIPs, g.AllowedIPs) {
+		return exceeded("It works only from %v: set allowed_ips to these or to a part of them.", g.AllowedIPs)
+	}
+	return nil
+}
+
+func exceeded(why string, args ...any) error {
+	return fault.New(fault.Denied, "grant_exceeded",
+		"The API key that you call with cannot give what it does not have. "+fmt.Sprintf(why, args...))
+}
+
+// Change says what becomes of a key; nil leaves a field as it is.
+type Change struct {
+	Name        *string
+	Permissions []auth.Permission
+	ExpiresAt   *time.Time
+	AllowedIPs  []string // empty but not nil: any address
+}
+
+// Apply returns the key with the change, if it still works, loses permissions
+// only, and neither before nor after exceeds the grant.
+func (k APIKey) Apply(c Change, g Grant, now time.Time) (APIKey, error) {
+	if k.works(now) != nil {
+		return k, ErrEnded
+	}
+	if err := g.Check(k); err != nil {
+		return k, err
+	}
+	for _, p := range c.Permissions {
+		if !slices.Contains(k.Permissions, p) {
+			return k, fault.InvalidField("body.permissions", fmt.Sprintf("has %s, which the API key does not hold: permissions can only be taken away", p))
+		}
+	}
+	if c.Name != nil {
+		k.Name = *c.Name
+	}
+	if c.Permissions != nil {
+		k.Permissions = c.Permissions
+	}
+	if c.ExpiresAt != nil {
+		k.ExpiresAt = c.ExpiresAt
+	}
+	if c.AllowedIPs != nil {
+		k.AllowedIPs = c.AllowedIPs
+	}
+	return k, g.Check(k)
+}
+
+// Rotate returns the key as it is during the overlap, and its successor, which
+// may do the same and ends when the key would have ended. An overlap shortens
+// the key's life or leaves it, and never lengthens it.
+func (k APIKey) Rotate(overlap time.Duration, g Grant, now time.Time) (old, next APIKey, err error) {
+	switch {
+	case k.works(now) != nil:
+		return k, next, ErrEnded
+	case !k.ReplacedBy.IsZero():
+		return k, next, ErrReplaced
+	}
+	next = k
+	next.ID, next.CreatedAt = id.New[id.APIKey](now), now
+	k.ReplacedBy = next.ID
+	if end := now.Add(overlap).Truncate(time.Second); k.ExpiresAt == nil || end.Before(*k.ExpiresAt) {
+		k.ExpiresAt = &end
+	}
+	return k, next, g.Check(next)
+}

@@ -1,0 +1,106 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// How often an environment asks Postgres for keys that DynamoDB does not know:
+// junk with the right checksum reaches Postgres no faster than this.
+const (
+	lookupBurst = 20
+	lookupEvery = 200 * time.Millisecond
+)
+
+// bucket is a token bucket. Its zero value is full.
+type bucket struct{ full time.Time }
+
+func (b *bucket) take(now time.Time) bool {
+	if b.full.Before(now) {
+		b.full = now
+	}
+	if b.full.Sub(now) > (lookupBurst-1)*lookupEvery {
+		return false
+	}
+	b.full = b.full.Add(lookupEvery)
+	return true
+}
+
+// lookUp finds a key without projection in Postgres and projects it again, if
+// it works. Every other answer is kept for a while.
+func (p *Projection) lookUp(ctx context.Context, hash Hash, now time.Time) (holder, error) {
+	p.mu.Lock()
+	may := p.lookups.take(now)
+	p.mu.Unlock()
+	if !may {
+		return holder{}, ErrUnknown.Because(errors.New("unknown key, not looked up in Postgres: too many were just now"))
+	}
+	var (
+		org   id.Org
+		staff StaffKey
+	)
+	err := p.db.Shared().QueryRow(ctx, `
+		SELECT api_key_org($1), s.id, coalesce(s.name, ''), s.expires_at, s.revoked_at
+		FROM (SELECT) AS once LEFT JOIN staff_key s ON s.hash = $1`, hash[:]).
+		Scan(&org, &staff.ID, &staff.Name, &staff.ExpiresAt, &staff.RevokedAt)
+	switch {
+	case err != nil:
+		return holder{}, fmt.Errorf("apikey.lookUp: %w", err)
+	case !staff.ID.IsZero():
+		return p.repairStaff(ctx, staff, hash, now)
+	case org.IsZero():
+		return holder{}, p.refuse(hash, errNoProjection, now)
+	}
+	return p.repair(ctx, org, hash)
+}
+
+// Repair projects a key whose row was changed or made. A key that works no more
+// has nothing to project.
+func (p *Projection) Repair(ctx context.Context, org id.Org, hash Hash) error {
+	_, err := p.repair(ctx, org, hash)
+	if errors.Is(err, ErrUnknown) {
+		return nil
+	}
+	return err
+}
+
+// repair projects what Postgres says of a key, if it works, and returns its
+// holder. It holds the row's lock meanwhile: no change of the key comes between
+// reading and writing.
+func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder, error) {
+	now := p.clock.Now()
+	var k Stored
+	err := p.db.InOrg(ctx, org, func(tx pg.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND hash = $2
+			  AND EXISTS (SELECT FROM organization WHERE id = $1 AND deleted_at IS NULL) FOR SHARE`, org, hash[:])
+		if k, err = one("Repair", rows, err); err != nil {
+			return err
+		}
+		if err := k.works(now); err != nil {
+			return p.refuse(hash, err, now)
+		}
+		return p.Project(ctx, org, k.APIKey, hash)
+	})
+	switch {
+	case isRefused(err):
+		return holder{}, p.refuse(hash, fmt.Errorf("key %s is denied in DynamoDB: its revocation was begun and must be repeated", k.ID), now)
+	case errors.Is(err, ErrNotFound), errors.Is(err, pgx.ErrNoRows):
+		return holder{}, p.refuse(hash, errNoProjection, now)
+	case err != nil:
+		return holder{}, err
+	}
+	h := holder{caller: auth.Caller{Org: org, APIKey: k.ID, Permissions: k.Permissions}, allowedIPs: k.AllowedIPs}
+	if k.ExpiresAt != nil {
+		h.expires = *k.ExpiresAt
+	}
+	return h, nil
+}

@@ -1,0 +1,203 @@
+package apikey_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"portico/shared/apikey"
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+)
+
+// insert writes the fixture's key to Postgres, and not to DynamoDB.
+func (f *fixture) insert() {
+	f.Helper()
+	f.inOrg(func(ctx context.Context, tx pg.Tx) error { return apikey.Insert(ctx, tx, f.org, f.key, f.hash) })
+}
+
+func (f *fixture) inOrg(do func(context.Context, pg.Tx) error) {
+	f.Helper()
+	ctx := context.Background()
+	if err := f.db.App.InOrg(ctx, f.org, func(tx pg.Tx) error { return do(ctx, tx) }); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// save writes the key's row as the fixture has it now.
+func (f *fixture) save() {
+	f.Helper()
+	f.inOrg(func(ctx context.Context, tx pg.Tx) error { return apikey.Save(ctx, tx, f.org, f.key) })
+}
+
+// lose deletes the key's item.
+func (f *fixture) lose() {
+	f.Helper()
+	if _, err := f.client.DeleteItem(context.Background(), &dynamodb.DeleteItemInput{TableName: &f.table, Key: f.itemKey()}); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// elsewhere is another execution environment on the same stores.
+func (f *fixture) elsewhere() *fixture {
+	other := *f
+	other.projection = apikey.NewProjection(f.client, f.table, f.db.App, f.clock)
+	return &other
+}
+
+// A projection that was never written, or that was lost, comes back with the
+// key's next use; the foreign attributes of its item stay.
+func TestLostProjectionRepairsItself(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		end := f.clock.Now().Truncate(time.Second).Add(time.Hour)
+		f.key.ExpiresAt, f.key.AllowedIPs = &end, []string{"203.0.113.0/24"}
+		f.insert()
+		f.set("limit_tat", "12345")
+		f.works("though never projected")
+		f.elsewhere().works("in an environment that finds it projected")
+		if v, ok := f.item()["limit_tat"].(*types.AttributeValueMemberS); !ok || v.Value != "12345" {
+			f.Errorf("the limiter's attribute is now %v", v)
+		}
+		f.lose()
+		f.elsewhere().works("after the item was lost")
+		if texts, ok := f.item()["allowed_ips"].(*types.AttributeValueMemberSS); !ok || texts.Value[0] != "203.0.113.0/24" {
+			f.Errorf("the repaired item is %v", f.item())
+		}
+		f.clock.Advance(time.Hour)
+		f.elsewhere().fails("at its end", f.hash)
+	})
+}
+
+// A repair never revives: not what has expired, not what was revoked, not what
+// is being revoked, not a key of an organization that is closed.
+func TestRepairNeverRevives(t *testing.T) {
+	for name, end := range map[string]func(*fixture){
+		"expired": func(f *fixture) {
+			past := f.clock.Now().Truncate(time.Second)
+			f.key.ExpiresAt = &past
+			f.save()
+		},
+		"revoked": func(f *fixture) {
+			now := f.clock.Now()
+			f.key.RevokedAt = &now
+			f.save()
+		},
+		"denied, and the process ended before the commit": func(f *fixture) {
+			if err := f.projection.Deny(context.Background(), f.hash, f.clock.Now()); err != nil {
+				f.Fatal(err)
+			}
+		},
+		"of a closed organization": func(f *fixture) {
+			testkit.Value[bool](f.T, f.db, `UPDATE organization SET deleted_at = now() RETURNING true`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(f *fixture) {
+				f.insert()
+				end(f)
+				f.elsewhere().fails("when it is asked for", f.hash)
+				f.clock.Advance(time.Minute)
+				f.elsewhere().fails("a minute later", f.hash)
+				if _, ok := f.item()["id"]; ok {
+					f.Errorf("it was projected: %v", f.item())
+				}
+			})
+		})
+	}
+}
+
+// Junk reaches Postgres no faster than lookupEvery after a burst, and the same
+// junk not again for five seconds; a known key is not held up by it.
+func TestJunkDoesNotHammerPostgres(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.project()
+		f.works("before")
+		junk, asked := fresh(f.T), 0
+		for range 40 {
+			_, err := f.projection.Caller(context.Background(), fresh(f.T), home)
+			if !strings.Contains(err.Error(), "not looked up") {
+				asked++
+			}
+		}
+		if asked < 20 || asked > 30 {
+			f.Errorf("40 unknown keys were looked up %d times, want the burst of 20 or little more", asked)
+		}
+		f.clock.Advance(time.Minute)
+		f.fails("junk", junk)
+		f.reads.Store(0)
+		for range 100 {
+			f.fails("the same junk", junk)
+		}
+		f.costs("the same junk", 0)
+		f.works("after it")
+	})
+}
+
+// Environments cache by key, and each key is one organization's: no answer
+// about one organization's key serves another's.
+func TestCacheKeepsOrganizationsApart(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		other := *f
+		other.org, other.hash = f.db.NewOrg(f.T), fresh(f.T)
+		other.key.ID, other.key.Permissions = id.New[id.APIKey](f.clock.Now()), []auth.Permission{auth.DeliveriesRead}
+		f.project()
+		other.project()
+		for range 3 {
+			f.works("one organization's")
+			other.works("the other's")
+		}
+		f.costs("both keys", 2)
+	})
+}
+
+// A change is seen everywhere five seconds after its commit. Whoever asks while
+// it is not committed gets the key as it will be, not as it was, however the
+// process that changes it ends.
+func TestChangeIsProjectedWhateverHappens(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.insert()
+		f.works("before")
+		there, asked := f.elsewhere(), make(chan auth.Caller, 1)
+		f.key.Permissions = []auth.Permission{auth.EventsRead}
+		f.inOrg(func(ctx context.Context, tx pg.Tx) error {
+			if _, err := apikey.Lock(ctx, tx, f.org, f.key.ID); err != nil {
+				return err
+			}
+			if err := apikey.Save(ctx, tx, f.org, f.key); err != nil {
+				return err
+			}
+			if err := f.projection.Forget(ctx, f.hash); err != nil {
+				return err
+			}
+			go func() {
+				caller, _ := there.projection.Caller(ctx, f.hash, home)
+				asked <- caller
+			}()
+			await(f.T, "somebody waits for the row", func() bool {
+				return testkit.Value[bool](f.T, f.db, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`)
+			})
+			return nil
+		}) // and the process that made the change ends here
+		if caller := <-asked; len(caller.Permissions) != 1 {
+			f.Errorf("while it changed the key was answered with %v", caller.Permissions)
+		}
+		f.works("in its own environment")
+		f.elsewhere().works("elsewhere")
+	})
+}
+
+// await returns when a condition holds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within ten seconds", what)
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// StaffKey is a key of the company's own staff, without its plain text. It has
+// every permission, in whatever organization a request names.
+type StaffKey struct {
+	ID        id.StaffKey
+	Name      string // whose it is
+	CreatedAt time.Time
+	ExpiresAt *time.Time // whole seconds; nil: no end
+	RevokedAt *time.Time
+}
+
+// InsertStaff writes a new staff key's row.
+func InsertStaff(ctx context.Context, db pg.Querier, k StaffKey, hash Hash) error {
+	_, err := db.Exec(ctx, `INSERT INTO staff_key (id, name, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+		k.ID, k.Name, hash[:], k.CreatedAt, k.ExpiresAt)
+	if err != nil {
+		return fmt.Errorf("apikey.InsertStaff: %w", err)
+	}
+	return nil
+}
+
+// RevokeStaff ends a staff key, wherever it is used, and may be repeated.
+func (p *Projection) RevokeStaff(ctx context.Context, key id.StaffKey) error {
+	var hash Hash
+	err := p.db.Shared().QueryRow(ctx, `SELECT hash FROM staff_key WHERE id = $1`, key).Scan(&hash)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("there is no staff key %s", key)
+	}
+	if err != nil {
+		return fmt.Errorf("apikey.RevokeStaff: %w", err)
+	}
+	now := p.clock.Now()
+	if err := p.Deny(ctx, hash, now); err != nil {
+		return err
+	}
+	if _, err := p.db.Shared().Exec(ctx, `UPDATE staff_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL`, key, now); err != nil {
+		return fmt.Errorf("apikey.RevokeStaff: %w", err)
+	}
+	return nil
+}
+
+// ProjectStaff writes what requests need to know of a staff key. It never
+// revives a revoked one; nothing else of a staff key changes.
+func (p *Projection) ProjectStaff(ctx context.Context, k StaffKey, hash Hash) error {
+	return p.put(ctx, hash, k.ExpiresAt, item{
+		"id": &types.AttributeValueMemberS{Value: k.ID.String()}, "staff": &types.AttributeValueMemberS{Value: k.Name},
+	})
+}
+
+func (p *Projection) repairStaff(ctx context.Context, k StaffKey, hash Hash, now time.Time) (holder, error) {
+	h := holder{caller: auth.Caller{StaffKey: k.ID, StaffName: k.Name, Permissions: auth.All()}}
+	if k.ExpiresAt != nil {
+		h.expires = *k.ExpiresAt
+	}
+	if k.RevokedAt != nil {
+		h.revokedAt = k.RevokedAt.Format(time.RFC3339)
+	}
+	if h.revokedAt != "" || !h.expires.IsZero() && !now.Before(h.expires) {
+		return h, nil // refused like any other, and not projected
+	}
+	err := p.ProjectStaff(ctx, k, hash)
+	if isRefused(err) {
+		return holder{}, p.refuse(hash, fmt.Errorf("key %s is denied in DynamoDB: its revocation was begun and must be repeated", k.ID), now)
+	}
+	return h, err
+}

@@ -1,0 +1,111 @@
+// Package audit keeps who changed what. An entry is written in the transaction
+// of the change, so neither exists without the other, and is never changed.
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"portico/shared/id"
+)
+
+// Entry is the record of one change.
+type Entry struct {
+	ID        id.AuditEntry
+	Action    string // <noun>.<verb>
+	Actor     Actor
+	Targets   []Target
+	Before    Fields // nil: there was nothing
+	After     Fields // nil: there is nothing now
+	Origin    Origin
+	Outcome   string // filled by reads
+	CreatedAt time.Time
+}
+
+// Actor is who made a change.
+type Actor struct {
+	Type string
+	ID   string
+	Name string // at that time; "": of an API key it is looked up
+}
+
+// The types of actors.
+const (
+	APIKey   = "api_key"
+	StaffKey = "staff_key"
+	System   = "system" // Portico itself; the id says which part of it
+)
+
+// Target is a thing that was changed.
+type Target struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// Of names a target by its noun and id.
+func Of(noun string, id fmt.Stringer) Target { return Target{Type: noun, ID: id.String()} }
+
+// Fields are the fields of a thing that an entry may show. Whoever makes them
+// lists each by name: what nobody listed is never recorded.
+type Fields map[string]any
+
+// Changed stands for a secret's value: that it was set, and nothing of it.
+const Changed = "[changed]"
+
+// Diff leaves out of both what is the same in both.
+func Diff(before, after Fields) (Fields, Fields) {
+	was, is := Fields{}, Fields{}
+	for name, value := range before {
+		if other, ok := after[name]; !ok || !same(value, other) {
+			was[name] = value
+		}
+	}
+	for name, value := range after {
+		if other, ok := before[name]; !ok || !same(value, other) {
+			is[name] = value
+		}
+	}
+	return was, is
+}
+
+func same(a, b any) bool { return bytes.Equal(encode(a), encode(b)) }
+
+// encode writes JSON with its names sorted.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic("audit: " + err.Error()) // texts, numbers, times and lists of them always marshal
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// Origin is where a request came from.
+type Origin struct {
+	RequestID string
+	SourceIP  netip.Addr // the zero one: unknown
+	UserAgent string
+}
+
+// maxUserAgent bounds a text that anybody may choose.
+const maxUserAgent = 500
+
+// storable returns text as Postgres can keep it, and no longer than an entry
+// keeps. Every other character stays: an entry is data, not a line of a log.
+func storable(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	if len(text) <= maxUserAgent {
+		return text
+	}
+	cut := maxUserAgent
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut]
+}

@@ -1,0 +1,121 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"portico/shared/audit"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+)
+
+// insert writes an entry of a new organization's.
+func insert(t *testing.T, d *testkit.Database, org id.Org, e audit.Entry) {
+	t.Helper()
+	ctx := context.Background()
+	if err := d.App.InOrg(ctx, org, func(tx pg.Tx) error { return audit.Insert(ctx, tx, org, e) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func entryAt(at time.Time, action string) audit.Entry {
+	return audit.Entry{Action: action, Actor: audit.Actor{Type: audit.System, ID: "test"}, Targets: []audit.Target{{Type: "x", ID: "x_1"}}, CreatedAt: at}
+}
+
+// No role changes, removes or empties what was written: not the application's,
+// for want of a right, and not even a superuser by accident. Only what erases
+// an organization removes its entries, and no other's.
+func TestInsertOnly(t *testing.T) {
+	t.Parallel()
+	d, ctx := testkit.DB(t), context.Background()
+	org, other := d.NewOrg(t), d.NewOrg(t)
+	for _, o := range []id.Org{org, other} {
+		insert(t, d, o, entryAt(d.Clock.Now(), "thing.make"))
+	}
+	conns := map[string]*pgx.Conn{"superuser": d.Admin}
+	for _, role := range []string{"portico_app", "portico_worker"} {
+		conn, err := pgx.Connect(ctx, d.URL(role))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(ctx)
+		if _, err := conn.Exec(ctx, `SELECT set_config('app.org_id', $1, false), set_config('app.erase_org', $1, false)`, org.UUID.String()); err != nil {
+			t.Fatal(err)
+		}
+		conns[role] = conn
+	}
+	for role, conn := range conns {
+		for _, table := range []string{"audit_entry", "audit_target"} {
+			for _, sql := range []string{`UPDATE %s SET org_id = org_id`, `DELETE FROM %s`, `TRUNCATE %s`, `DELETE FROM %s WHERE org_id <> app_org()`} {
+				_, err := conn.Exec(ctx, fmt.Sprintf(sql, table))
+				if state := new(pgconn.PgError); !errors.As(err, &state) || state.Code != "42501" {
+					t.Errorf("%s: "+sql+": %v, want it refused", role, table, err)
+				}
+			}
+		}
+	}
+	if _, err := d.Admin.Exec(ctx, `SELECT set_config('app.erase_org', $1, false)`, org.UUID.String()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		org     id.Org
+		refused bool
+	}{{other, true}, {org, false}} {
+		if _, err := d.Admin.Exec(ctx, `DELETE FROM audit_entry WHERE org_id = $1`, tt.org); (err != nil) != tt.refused {
+			t.Errorf("erasing %v: %v", tt, err)
+		}
+	}
+}
+
+// An entry comes back as it was written; of an API key the name is looked up.
+func TestInsertAndList(t *testing.T) {
+	t.Parallel()
+	d, ctx := testkit.DB(t), context.Background()
+	org := d.NewOrg(t)
+	key := id.New[id.APIKey](d.Clock.Now())
+	if _, err := d.Admin.Exec(ctx, `INSERT INTO api_key (org_id, id, name, hash, permissions) VALUES ($1, $2, 'mine', sha256('x'), '{}')`, org, key); err != nil {
+		t.Fatal(err)
+	}
+	at := d.Clock.Now()
+	insert(t, d, org, audit.Entry{
+		Action: "thing.make", Actor: audit.Actor{Type: audit.APIKey, ID: key.String()}, CreatedAt: at,
+		Targets: []audit.Target{{Type: "a", ID: "1"}, {Type: "b", ID: "2"}, {Type: "b", ID: "2"}},
+		After:   audit.Fields{"z": "a\x00\n<", "a": nil, "n": 9007199254740993},
+		Origin:  audit.Origin{RequestID: "r\x00", UserAgent: "\xff\x00"},
+	})
+	var list []audit.Entry
+	err := d.App.InOrg(ctx, org, func(tx pg.Tx) (err error) {
+		list, err = audit.List(ctx, tx, org, audit.Filter{TargetID: "2"}, 10)
+		return err
+	})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d entries, %v", len(list), err)
+	}
+	got := fmt.Sprintf("%q %+v %q %v %v %t", list[0].Actor.Name, list[0].Targets, list[0].Origin, list[0].Before, list[0].After, list[0].CreatedAt.Equal(at))
+	want := `"mine" [{Type:a ID:1} {Type:b ID:2} {Type:b ID:2}] {"r�" "invalid IP" "��"} map[] map[a:<nil> n:9007199254740993 z:a` + "\x00\n<" + `] true`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What is the same before and after is left out of both.
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	one, same := 1, 1
+	before, after := audit.Diff(
+		audit.Fields{"same": []string{"a"}, "number": &one, "text": "a", "gone": 1, "order": []string{"a", "b"}},
+		audit.Fields{"same": []string{"a"}, "number": &same, "text": "b", "new": audit.Changed, "order": []string{"b", "a"}})
+	wantBefore := audit.Fields{"text": "a", "gone": 1, "order": []string{"a", "b"}}
+	wantAfter := audit.Fields{"text": "b", "new": audit.Changed, "order": []string{"b", "a"}}
+	if diff := cmp.Diff(wantBefore, before) + cmp.Diff(wantAfter, after); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,152 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Insert writes an entry in the transaction of the change: one statement.
+func Insert(ctx context.Context, tx pg.Querier, org id.Org, e Entry) error {
+	targets := make([]string, len(e.Targets))
+	for i, t := range e.Targets {
+		targets[i] = t.ID
+	}
+	args := []any{
+		org, id.New[id.AuditEntry](e.CreatedAt), e.Action, e.Actor.Type, e.Actor.ID, nonEmpty(e.Actor.Name),
+		encode(list(e.Targets)), object(e.Before), object(e.After),
+		storable(e.Origin.RequestID), address(e.Origin.SourceIP), storable(e.Origin.UserAgent), e.CreatedAt, targets,
+	}
+	name := `$6::text`
+	if key, err := id.Parse[id.APIKey](e.Actor.ID); err == nil && e.Actor.Name == "" {
+		name = `coalesce($6::text, (SELECT name FROM api_key WHERE org_id = $1 AND id = $15))`
+		args = append(args, key)
+	}
+	_, err := tx.Exec(ctx, `
+		WITH entry AS (
+			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, actor_name, targets, before, after,
+				request_id, source_ip, user_agent, created_at)
+			VALUES ($1, $2, $3, $4, $5, `+name+`, $7, $8, $9, $10, $11, $12, $13)
+		)
+		INSERT INTO audit_target (org_id, target_id, entry_id) SELECT DISTINCT $1::uuid, t, $2::uuid FROM unnest($14::text[]) AS t`, args...)
+	if err != nil {
+		return fmt.Errorf("audit.Insert %s: %w", e.Action, err)
+	}
+	return nil
+}
+
+// list returns targets that are [] and not null when there are none.
+func list(targets []Target) []Target { return append([]Target{}, targets...) }
+
+// object returns nil, which Postgres reads as NULL, for no fields.
+func object(f Fields) []byte {
+	if f == nil {
+		return nil
+	}
+	return encode(f)
+}
+
+func nonEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func address(a netip.Addr) *netip.Addr {
+	if !a.IsValid() {
+		return nil
+	}
+	a = a.Unmap().WithZone("")
+	return &a
+}
+
+// Filter narrows a list; a zero field does not.
+type Filter struct {
+	Action   string // <noun>.<verb>
+	Noun     string // of the action
+	ActorID  string
+	TargetID string
+	Since    time.Time // from then on
+	Until    time.Time // before then
+	After    id.AuditEntry
+}
+
+// List returns up to limit entries of the organization, newest first.
+func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) ([]Entry, error) {
+	from, where, args := `audit_entry e`, `e.org_id = $1`, []any{org}
+	add := func(condition string, value any) {
+		args = append(args, value)
+		where += fmt.Sprintf(` AND `+condition, len(args))
+	}
+	if f.TargetID != "" {
+		from = `audit_target t JOIN audit_entry e ON e.org_id = t.org_id AND e.id = t.entry_id`
+		add(`t.org_id = $1 AND t.target_id = $%d`, f.TargetID)
+	}
+	if f.Action != "" {
+		add(`e.action = $%d`, f.Action)
+	}
+	if f.Noun != "" {
+		add(`e.noun = $%d`, f.Noun)
+	}
+	if f.ActorID != "" {
+		add(`e.actor_id = $%d`, f.ActorID)
+	}
+	// The ids begin with the milliseconds of created_at: they take the index there.
+	if !f.Since.IsZero() {
+		add(`e.id >= uuid_floor($%[1]d) AND e.created_at >= $%[1]d`, f.Since)
+	}
+	if !f.Until.IsZero() {
+		add(`e.id < uuid_floor($%[1]d::timestamptz + interval '1 millisecond') AND e.created_at < $%[1]d`, f.Until)
+	}
+	if !f.After.IsZero() {
+		add(`e.id < $%d`, f.After)
+	}
+	args = append(args, limit)
+	rows, err := tx.Query(ctx, `
+		SELECT e.id, e.action, e.actor_type, e.actor_id, coalesce(e.actor_name, ''), e.targets, e.before, e.after,
+			e.request_id, e.source_ip, e.user_agent, e.outcome, e.created_at
+		FROM `+from+` WHERE `+where+fmt.Sprintf(` ORDER BY e.id DESC LIMIT $%d`, len(args)), args...)
+	if err != nil {
+		return nil, fmt.Errorf("audit.List: %w", err)
+	}
+	entries, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("audit.List: %w", err)
+	}
+	return entries, nil
+}
+
+func scan(row pgx.CollectableRow) (Entry, error) {
+	var e Entry
+	var targets, before, after []byte
+	var address *netip.Addr
+	err := row.Scan(&e.ID, &e.Action, &e.Actor.Type, &e.Actor.ID, &e.Actor.Name, &targets, &before, &after,
+		&e.Origin.RequestID, &address, &e.Origin.UserAgent, &e.Outcome, &e.CreatedAt)
+	if err != nil {
+		return e, err
+	}
+	if address != nil {
+		e.Origin.SourceIP = *address
+	}
+	return e, errors.Join(decode(targets, &e.Targets), decode(before, &e.Before), decode(after, &e.After))
+}
+
+// decode leaves v as it is for NULL, and numbers with all their digits.
+func decode(text []byte, v any) error {
+	if text == nil {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	return decoder.Decode(v)
+}

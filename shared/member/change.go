@@ -1,0 +1,123 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/role"
+)
+
+// Change names the fields to change; nil leaves one as it is.
+type Change struct {
+	Name *string
+	Role *role.Ref
+}
+
+// Update changes a member and returns it before and after. Whoever gives a role
+// or takes one must be able to give it: check is asked about both.
+func Update(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, c Change, now time.Time, check func(role.Role) error) (before, after Member, err error) {
+	if before, err = hold(ctx, tx, org, member, c.Role != nil); err != nil {
+		return before, after, err
+	}
+	after = before
+	if c.Name != nil {
+		after.Name = *c.Name
+	}
+	if c.Role != nil {
+		after.Role = *c.Role
+	}
+	after.UpdatedAt = now
+	if after.Role != before.Role {
+		for _, ref := range []role.Ref{before.Role, after.Role} {
+			if err := CheckRole(ctx, tx, org, ref, check); err != nil {
+				return before, after, err
+			}
+		}
+		if err := keepsOwner(ctx, tx, org, before); err != nil {
+			return before, after, err
+		}
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE member SET name = $3, predefined = nullif($4, ''), role_id = $5, updated_at = $6 WHERE org_id = $1 AND id = $2`,
+		org, member, after.Name, after.Role.Predefined, after.Role.Custom, now)
+	if err != nil {
+		return before, after, fmt.Errorf("member.Update: %w", err)
+	}
+	return before, after, nil
+}
+
+// Delete removes a member with their resource grants and returns it. A user who
+// is a member nowhere else is forgotten.
+func Delete(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, check func(role.Role) error) (Member, error) {
+	m, err := hold(ctx, tx, org, member, true)
+	if err != nil {
+		return m, err
+	}
+	if err := CheckRole(ctx, tx, org, m.Role, check); err != nil {
+		return m, err
+	}
+	if err := keepsOwner(ctx, tx, org, m); err != nil {
+		return m, err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM member WHERE org_id = $1 AND id = $2`, org, member); err != nil {
+		return m, fmt.Errorf("member.Delete: %w", err)
+	}
+	return m, nil
+}
+
+// CheckRole asks check about a role, which stays as it is until the transaction ends.
+func CheckRole(ctx context.Context, tx pg.Tx, org id.Org, ref role.Ref, check func(role.Role) error) error {
+	r, err := role.Hold(ctx, tx, org, ref)
+	if err != nil {
+		return err
+	}
+	return check(r)
+}
+
+// hold locks a member and, with owners, all of the organization's owners: two
+// that leave at the same time go one after the other, and the second stays.
+func hold(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, owners bool) (Member, error) {
+	_, err := tx.Exec(ctx, `
+		SELECT FROM member WHERE org_id = $1 AND (id = $2 OR $3 AND predefined = 'owner') ORDER BY id FOR UPDATE`, org, member, owners)
+	if err != nil {
+		return Member{}, fmt.Errorf("member.hold: %w", err)
+	}
+	return Get(ctx, tx, org, member)
+}
+
+// keepsOwner returns ErrLastOwner if m, locked by hold, is the only owner.
+func keepsOwner(ctx context.Context, tx pg.Tx, org id.Org, m Member) error {
+	if m.Role.Predefined != role.Owner {
+		return nil
+	}
+	var others bool
+	err := tx.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM member WHERE org_id = $1 AND predefined = 'owner' AND id <> $2)`, org, m.ID).Scan(&others)
+	if err != nil {
+		return fmt.Errorf("member.keepsOwner: %w", err)
+	}
+	if !others {
+		return ErrLastOwner
+	}
+	return nil
+}
+
+// Subject returns all that gives a member permissions.
+func Subject(ctx context.Context, tx pg.Tx, org id.Org, member id.Member) (role.Subject, error) {
+	m, err := Get(ctx, tx, org, member)
+	if err != nil {
+		return role.Subject{}, err
+	}
+	r, err := role.Get(ctx, tx, org, m.Role)
+	if err != nil {
+		return role.Subject{}, err
+	}
+	grants, err := role.Grants(ctx, tx, org, member, id.ResourceGrant{}, role.MostGrants)
+	if err != nil {
+		return role.Subject{}, err
+	}
+	return role.Subject{Member: member, Roles: []role.Role{r}, Grants: grants}, nil
+}

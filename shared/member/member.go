@@ -1,0 +1,111 @@
+// Package member holds the people of an organization. A user is one person,
+// known by their e-mail address; a member is a user in one organization, with a
+// role there.
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/role"
+)
+
+// Member is a user in an organization. Name is what this organization calls
+// them: it never sees what others do.
+type Member struct {
+	ID        id.Member
+	UserID    id.User
+	Email     string
+	Name      string
+	Role      role.Ref
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+var (
+	// ErrNotFound answers for a member that is missing or another organization's.
+	ErrNotFound = fault.New(fault.NotFound, "member_not_found", "There is no member with this id. List yours with GET /v1/members.")
+	// ErrExists answers the second membership of one user.
+	ErrExists = fault.New(fault.Conflict, "member_exists", "Somebody with this e-mail address is a member already.")
+	// ErrLastOwner answers what would leave an organization without owner.
+	ErrLastOwner = fault.New(fault.Conflict, "last_owner", "This is the last owner. Make another member owner first.")
+	// ErrTooMany answers the creation of one member more than Most.
+	ErrTooMany = fault.New(fault.Conflict, "too_many_members", fmt.Sprintf("An organization has at most %d members.", Most))
+)
+
+// Most bounds an organization's members.
+const Most = 10_000
+
+const columns = `m.id, m.user_id, u.email, m.name, m.predefined, m.role_id, m.created_at, m.updated_at`
+
+// Insert makes the user with m.Email a member; the user is made too if nobody
+// has the address. It returns the member with its user.
+func Insert(ctx context.Context, tx pg.Tx, org id.Org, m Member) (Member, error) {
+	err := tx.QueryRow(ctx, `SELECT user_of($1, $2, $3)`, m.Email, m.Name, id.New[id.User](m.CreatedAt)).Scan(&m.UserID)
+	if err != nil {
+		return Member{}, fmt.Errorf("member.Insert: user: %w", err)
+	}
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO member (org_id, id, user_id, name, predefined, role_id, created_at, updated_at)
+		SELECT $1, $2, $3, $4, nullif($5, ''), $6, $7, $7 WHERE (SELECT count(*) FROM member WHERE org_id = $1) < $8`,
+		org, m.ID, m.UserID, m.Name, m.Role.Predefined, m.Role.Custom, m.CreatedAt, Most)
+	switch {
+	case pg.IsUniqueViolation(err):
+		return Member{}, ErrExists
+	case err != nil:
+		return Member{}, fmt.Errorf("member.Insert: %w", err)
+	case tag.RowsAffected() == 0:
+		return Member{}, ErrTooMany
+	}
+	m.UpdatedAt = m.CreatedAt
+	return m, nil
+}
+
+// Get returns the organization's member or ErrNotFound.
+func Get(ctx context.Context, tx pg.Tx, org id.Org, member id.Member) (Member, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id WHERE m.org_id = $1 AND m.id = $2`, org, member)
+	if err != nil {
+		return Member{}, fmt.Errorf("member.Get: %w", err)
+	}
+	m, err := pgx.CollectExactlyOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Member{}, ErrNotFound
+	}
+	if err != nil {
+		return Member{}, fmt.Errorf("member.Get: %w", err)
+	}
+	return m, nil
+}
+
+// List returns up to limit members older than after, newest first. A zero after
+// starts with the newest.
+func List(ctx context.Context, tx pg.Tx, org id.Org, after id.Member, limit int) ([]Member, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id
+		WHERE m.org_id = $1 AND ($2::uuid IS NULL OR m.id < $2) ORDER BY m.id DESC LIMIT $3`, org, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("member.List: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, fmt.Errorf("member.List: %w", err)
+	}
+	return list, nil
+}
+
+func scan(row pgx.CollectableRow) (m Member, err error) {
+	var predefined *string
+	err = row.Scan(&m.ID, &m.UserID, &m.Email, &m.Name, &predefined, &m.Role.Custom, &m.CreatedAt, &m.UpdatedAt)
+	if predefined != nil {
+		m.Role.Predefined = *predefined
+	}
+	return m, err
+}

@@ -1,0 +1,69 @@
+package org
+
+import (
+	"net/url"
+	"regexp"
+
+	"portico/shared/fault"
+)
+
+// Branding is how an organization appears to its people; "" is ours.
+type Branding struct {
+	DisplayName  string `json:"display_name" doc:"Shown instead of the organization's name."`
+	LogoURL      string `json:"logo_url" doc:"An image, by https." example:"https://example.com/logo.svg"`
+	PrimaryColor string `json:"primary_color" example:"#0a7cff"`
+	AccentColor  string `json:"accent_color" example:"#ffb300"`
+	SupportEmail string `json:"support_email" doc:"Where its people write to." example:"help@example.com"`
+}
+
+// BrandingChange names the fields to change; nil leaves one as it is, and ""
+// removes it.
+type BrandingChange struct {
+	DisplayName  *string `json:"display_name,omitempty" maxLength:"200" doc:"Shown instead of the organization's name."`
+	LogoURL      *string `json:"logo_url,omitempty" maxLength:"2048" doc:"An image, by https." example:"https://example.com/logo.svg"`
+	PrimaryColor *string `json:"primary_color,omitempty" maxLength:"7" doc:"As #rrggbb." example:"#0a7cff"`
+	AccentColor  *string `json:"accent_color,omitempty" maxLength:"7" doc:"As #rrggbb." example:"#ffb300"`
+	SupportEmail *string `json:"support_email,omitempty" maxLength:"254" doc:"Where its people write to." example:"help@example.com"`
+}
+
+var color = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+
+// Check returns the fault of the first field that cannot be accepted.
+func (c BrandingChange) Check(field string) error {
+	for _, f := range []struct {
+		name  string
+		value *string
+		ok    func(string) bool
+		wrong string
+	}{
+		{"logo_url", c.LogoURL, isHTTPS, "must be an absolute https URL"},
+		{"primary_color", c.PrimaryColor, color.MatchString, "must be a colour such as #0a7cff"},
+		{"accent_color", c.AccentColor, color.MatchString, "must be a colour such as #0a7cff"},
+		{"support_email", c.SupportEmail, IsEmail, "must be an e-mail address such as help@example.com"},
+	} {
+		if f.value != nil && *f.value != "" && !f.ok(*f.value) {
+			return fault.InvalidField(field+"."+f.name, f.wrong)
+		}
+	}
+	return nil
+}
+
+func isHTTPS(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Opaque == ""
+}
+
+func (b Branding) with(c BrandingChange) Branding {
+	for _, f := range []struct {
+		field *string
+		to    *string
+	}{
+		{&b.DisplayName, c.DisplayName}, {&b.LogoURL, c.LogoURL}, {&b.PrimaryColor, c.PrimaryColor},
+		{&b.AccentColor, c.AccentColor}, {&b.SupportEmail, c.SupportEmail},
+	} {
+		if f.to != nil {
+			*f.field = *f.to
+		}
+	}
+	return b
+}

@@ -1,0 +1,150 @@
+package org
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // a function's machine may have no zones
+
+	"portico/shared/fault"
+)
+
+// Settings are the values that an organization has set. What it has not set has
+// the registry's default.
+type Settings map[string]any
+
+// Setting is an entry of the registry; T is how JSON reads its values.
+type Setting[T any] struct {
+	Name        string
+	Default     T
+	Description string
+	// check says what is wrong with a value, as the end of a sentence; nil accepts all.
+	check func(T) string
+}
+
+// The settings.
+var (
+	Timezone = Setting[string]{"timezone", "UTC", "Time zone of reports and e-mails, such as Europe/Berlin.", checkTimezone}
+	Locale   = Setting[string]{"locale", "en", "Language of pages and e-mails: " + strings.Join(locales, ", ") + ".", checkLocale}
+	// JSON has one kind of number.
+	SessionHours = Setting[float64]{"session_hours", 12, "After how many hours members have to sign in again, 1 to 720.", checkHours}
+	RequireMFA   = Setting[bool]{"require_mfa", false, "Whether members must sign in with a second factor.", nil}
+)
+
+// registry lists all settings. A setting that is no longer in it is not shown.
+var registry = []setting{Timezone, Locale, SessionHours, RequireMFA}
+
+// setting is a Setting of any type.
+type setting interface {
+	name() string
+	describe() string
+	fallback() any
+	wrong(value any) string
+}
+
+// Of returns the setting's value in an organization.
+func (s Setting[T]) Of(set Settings) T {
+	if v, ok := set[s.Name].(T); ok {
+		return v
+	}
+	return s.Default
+}
+
+func (s Setting[T]) name() string  { return s.Name }
+func (s Setting[T]) fallback() any { return s.Default }
+
+func (s Setting[T]) describe() string {
+	return fmt.Sprintf("`%s` (%s, default %v): %s", s.Name, kindOf(s.Default), s.Default, s.Description)
+}
+
+func (s Setting[T]) wrong(value any) string {
+	v, ok := value.(T)
+	if !ok {
+		return "must be a " + kindOf(s.Default)
+	}
+	if s.check == nil {
+		return ""
+	}
+	return s.check(v)
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "text"
+	case bool:
+		return "boolean"
+	}
+	return "number"
+}
+
+// DescribeSettings lists the registry for the documentation.
+func DescribeSettings() string {
+	var lines []string
+	for _, s := range registry {
+		lines = append(lines, s.describe())
+	}
+	return strings.Join(lines, " ")
+}
+
+// All returns the value of every setting.
+func (set Settings) All() map[string]any {
+	all := map[string]any{}
+	for _, s := range registry {
+		all[s.name()] = s.fallback()
+		if v, ok := set[s.name()]; ok && s.wrong(v) == "" {
+			all[s.name()] = v
+		}
+	}
+	return all
+}
+
+// CheckSettings returns the fault of the first change that cannot be accepted.
+func CheckSettings(field string, change map[string]any) error {
+	for _, name := range slices.Sorted(maps.Keys(change)) {
+		i := slices.IndexFunc(registry, func(s setting) bool { return s.name() == name })
+		if i < 0 {
+			return fault.InvalidField(field+"."+name, "is no setting")
+		}
+		if change[name] == nil {
+			continue // back to the default
+		}
+		if wrong := registry[i].wrong(change[name]); wrong != "" {
+			return fault.InvalidField(field+"."+name, wrong)
+		}
+	}
+	return nil
+}
+
+func (set Settings) with(change map[string]any) Settings {
+	out := Settings{}
+	maps.Copy(out, set)
+	maps.Copy(out, change)
+	maps.DeleteFunc(out, func(_ string, v any) bool { return v == nil })
+	return out
+}
+
+func checkTimezone(name string) string {
+	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
+		return "must be a time zone such as Europe/Berlin"
+	}
+	return ""
+}
+
+var locales = []string{"de", "en", "es", "fr", "it", "ja", "nl", "pt"}
+
+func checkLocale(name string) string {
+	if !slices.Contains(locales, name) {
+		return "must be one of " + strings.Join(locales, ", ")
+	}
+	return ""
+}
+
+func checkHours(n float64) string {
+	if n != float64(int(n)) || n < 1 || n > 720 {
+		return "must be a whole number, 1 to 720"
+	}
+	return ""
+}

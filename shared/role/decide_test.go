@@ -1,0 +1,176 @@
+package role_test
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/role"
+)
+
+var now = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+
+func custom(condition string, permissions ...auth.Permission) role.Role {
+	return role.Role{Ref: role.Ref{Custom: id.New[id.Role](now)}, Name: "custom", Permissions: permissions, Condition: condition}
+}
+
+func predefined(t testing.TB, name string) role.Role {
+	t.Helper()
+	r, ok := role.Predefined(name)
+	if !ok {
+		t.Fatal(name)
+	}
+	return r
+}
+
+func endpoint(n string) role.Resource {
+	return role.Resource{Type: "webhook_endpoint", ID: "we_" + n, Attributes: map[string]any{
+		"status": "enabled", "metadata": map[string]string{"team": n}, "types": []string{"a", n}, "locked": n == "2", "size": int64(5),
+	}}
+}
+
+// A member may do what a role or a grant gives, and nothing else. A condition
+// that is false, or cannot be judged, gives nothing.
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	const read, write = auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite
+	from := func(ip string) role.Context { return role.Context{IP: netip.MustParseAddr(ip), Now: now} }
+	grant := func(p auth.Permission, r role.Resource) []role.Grant {
+		return []role.Grant{{Permission: p, ResourceType: r.Type, ResourceID: r.ID}}
+	}
+	for _, tt := range []struct {
+		name    string
+		roles   []role.Role
+		grants  []role.Grant
+		p       auth.Permission
+		r       role.Resource
+		c       role.Context
+		allowed bool
+		why     string // part of the last source's reason
+	}{
+		{name: "nobody", p: read},
+		{name: "the owner does everything", roles: []role.Role{predefined(t, role.Owner)}, p: auth.OrganizationWrite, allowed: true},
+		{name: "an admin does not change the organization", roles: []role.Role{predefined(t, role.Admin)}, p: auth.OrganizationWrite},
+		{name: "a viewer reads", roles: []role.Role{predefined(t, role.Viewer)}, p: read, r: endpoint("1"), allowed: true},
+		{name: "a viewer does not write", roles: []role.Role{predefined(t, role.Viewer)}, p: write, r: endpoint("1")},
+		{name: "a viewer does not read the audit log", roles: []role.Role{predefined(t, role.Viewer)}, p: auth.AuditLogRead},
+		{name: "a grant on the resource", grants: grant(write, endpoint("1")), p: write, r: endpoint("1"), allowed: true},
+		{name: "a grant on another resource", grants: grant(write, endpoint("2")), p: write, r: endpoint("1")},
+		{name: "a grant on something of another type", grants: []role.Grant{{Permission: write, ResourceType: "event", ResourceID: "we_1"}}, p: write, r: endpoint("1")},
+		{name: "a grant of another permission", grants: grant(read, endpoint("1")), p: write, r: endpoint("1")},
+		{name: "a grant, but nothing in particular is asked about", grants: grant(write, endpoint("1")), p: write},
+		{name: "an empty grant covers nothing", grants: []role.Grant{{Permission: write}}, p: write},
+		{name: "a role or a grant suffices", roles: []role.Role{custom("false", write)}, grants: grant(write, endpoint("1")), p: write, r: endpoint("1"), allowed: true},
+		{name: "one of two roles suffices", roles: []role.Role{custom("false", read), custom("true", read)}, p: read, allowed: true},
+		{name: "the address is in the range", roles: []role.Role{custom(`context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, c: from("10.1.2.3"), allowed: true},
+		{name: "the address is outside", roles: []role.Role{custom(`context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, c: from("192.0.2.1"), why: "does not hold"},
+		{name: "the address is unknown", roles: []role.Role{custom(`context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, why: "cannot be judged"},
+		{name: "the address is unknown and denied", roles: []role.Role{custom(`!context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, why: "cannot be judged"},
+		{name: "asked for before use", roles: []role.Role{custom(`context has ip && context.ip.isLoopback()`, read)}, p: read, why: "does not hold"},
+		{name: "the time has come", roles: []role.Role{custom(`context.now >= datetime("2026-01-01")`, read)}, p: read, c: role.Context{Now: now}, allowed: true},
+		{name: "the time has not come", roles: []role.Role{custom(`context.now >= datetime("2027-01-01")`, read)}, p: read, c: role.Context{Now: now}, why: "does not hold"},
+		{name: "an attribute of the resource", roles: []role.Role{custom(`resource.metadata.team == "1"`, read)}, p: read, r: endpoint("1"), allowed: true},
+		{name: "another value of it", roles: []role.Role{custom(`resource.metadata.team == "1"`, read)}, p: read, r: endpoint("2"), why: "does not hold"},
+		{name: "an attribute that it lacks", roles: []role.Role{custom(`resource.metadata.owner == "1"`, read)}, p: read, r: endpoint("1"), why: "cannot be judged"},
+		{name: "unless it is locked, which is unknown", roles: []role.Role{custom(`!resource.locked`, read)}, p: read, r: role.Resource{Type: "event", ID: "evt_1"}, why: "cannot be judged"},
+		{name: "unless it is locked", roles: []role.Role{custom(`!resource.locked`, read)}, p: read, r: endpoint("1"), allowed: true},
+		{name: "no resource at all", roles: []role.Role{custom(`resource.status == "enabled"`, read)}, p: read, why: "cannot be judged"},
+		{name: "a list and a number", roles: []role.Role{custom(`resource.types.contains("1") && resource.size > 4`, read)}, p: read, r: endpoint("1"), allowed: true},
+		{name: "the type and the id", roles: []role.Role{custom(`resource.type == "webhook_endpoint" && resource.id like "we_*"`, read)}, p: read, r: endpoint("1"), allowed: true},
+		{name: "a wrong type in the middle", roles: []role.Role{custom(`resource.status > 1`, read)}, p: read, r: endpoint("1"), why: "cannot be judged"},
+		{name: "a number that overflows", roles: []role.Role{custom(`9223372036854775807 + 1 > 0`, read)}, p: read, why: "cannot be judged"},
+		{name: "a condition that is no longer understood", roles: []role.Role{custom(`what?`, read)}, p: read, why: "cannot be read"},
+		{name: "a condition does not add permissions", roles: []role.Role{custom(`true`, read)}, p: write, r: endpoint("1")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := role.Decide(role.Subject{Member: id.New[id.Member](now), Roles: tt.roles, Grants: tt.grants}, tt.p, tt.r, tt.c)
+			why := ""
+			if len(d.Sources) > 0 {
+				why = d.Sources[len(d.Sources)-1].Why
+			}
+			if d.Allowed != tt.allowed || !strings.Contains(why, tt.why) || tt.why == "" && why != "" {
+				t.Errorf("%+v, want allowed %v because %q", d, tt.allowed, tt.why)
+			}
+		})
+	}
+}
+
+// A condition is one expression: it cannot close its policy and open another,
+// which would give what the role does not.
+func TestCheckCondition(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                                       "",
+		"true":                                   "",
+		"context.ip.isLoopback() // from inside": "",
+		`resource.name == "};"`:                  "",
+		"true } unless { false":                  "single",
+		"true }; permit (principal, action, resource) when { true":          "single",
+		"false };\npermit (principal, action, resource); //":                "no Cedar",
+		"false };\npermit (principal, action, resource) when { 1 == 1 // }": "single",
+		"true };":                "no Cedar",
+		"}":                      "no Cedar",
+		"what?":                  "no Cedar",
+		"// nothing":             "no Cedar",
+		"\x00":                   "U+0000",
+		strings.Repeat("(", 900): "no Cedar",
+		"true || " + strings.Repeat("true || ", 200) + "true": "at most 1000",
+	} {
+		err := role.CheckCondition(text)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// List finds exactly what Decide allows, whatever roles, grants, conditions and
+// resources there are.
+func TestListIsDecide(t *testing.T) {
+	t.Parallel()
+	permissions := []auth.Permission{auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.EventsRead}
+	conditions := []string{"", "true", "false", `resource.metadata.team == "1"`, "resource.locked", "!resource.locked", "resource.gone", "what?",
+		`context.ip.isLoopback()`, `!context.ip.isLoopback()`, `context has ip || resource.locked`, `context.now < datetime("2026-11-21")`}
+	rapid.Check(t, func(rt *rapid.T) {
+		resource := rapid.Custom(func(rt *rapid.T) role.Resource {
+			n := strconv.Itoa(rapid.IntRange(1, 4).Draw(rt, "n"))
+			if rapid.Bool().Draw(rt, "event") {
+				return role.Resource{Type: "event", ID: "evt_" + n}
+			}
+			return endpoint(n)
+		})
+		s := role.Subject{Member: id.New[id.Member](now)}
+		for range rapid.IntRange(0, 3).Draw(rt, "roles") {
+			s.Roles = append(s.Roles, custom(rapid.SampledFrom(conditions).Draw(rt, "condition"),
+				rapid.SliceOfNDistinct(rapid.SampledFrom(permissions), 0, 3, rapid.ID[auth.Permission]).Draw(rt, "permissions")...))
+		}
+		for range rapid.IntRange(0, 4).Draw(rt, "grants") {
+			r := resource.Draw(rt, "granted")
+			s.Grants = append(s.Grants, role.Grant{Permission: rapid.SampledFrom(permissions).Draw(rt, "p"), ResourceType: r.Type, ResourceID: r.ID})
+		}
+		c := role.Context{Now: now}
+		if rapid.Bool().Draw(rt, "address") {
+			c.IP = netip.MustParseAddr(rapid.SampledFrom([]string{"127.0.0.1", "::1", "192.0.2.1"}).Draw(rt, "ip"))
+		}
+		p, all := rapid.SampledFrom(permissions).Draw(rt, "permission"), rapid.SliceOfN(resource, 0, 8).Draw(rt, "resources")
+		var want []string
+		for _, r := range all {
+			if role.Decide(s, p, r, c).Allowed {
+				want = append(want, r.ID)
+			}
+		}
+		var got []string
+		for _, r := range role.List(s, p, all, c) {
+			got = append(got, r.ID)
+		}
+		if !slices.Equal(got, want) {
+			rt.Fatalf("List %v, Decide %v", got, want)
+		}
+	})
+}

@@ -1,0 +1,111 @@
+package role
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Grant gives a member one permission on one resource.
+type Grant struct {
+	ID           id.ResourceGrant
+	MemberID     id.Member
+	Permission   auth.Permission
+	ResourceType string
+	ResourceID   string
+	CreatedAt    time.Time
+}
+
+// covers reports whether the grant is about the resource.
+func (g Grant) covers(r Resource) bool {
+	return r.ID != "" && g.ResourceType == r.Type && g.ResourceID == r.ID
+}
+
+// MostGrants bounds a member's grants, which every decision reads.
+const MostGrants = 1000
+
+var (
+	// ErrGrantNotFound answers for a grant that is missing or another organization's.
+	ErrGrantNotFound = fault.New(fault.NotFound, "resource_grant_not_found",
+		"There is no resource grant with this id. List a member's with GET /v1/resource-grants?member_id=mem_….")
+	// ErrGrantExists answers a second grant of the same.
+	ErrGrantExists = fault.New(fault.Conflict, "resource_grant_exists", "The member has this grant already.")
+	// ErrTooManyGrants answers the creation of one grant more than MostGrants.
+	ErrTooManyGrants = fault.New(fault.Conflict, "too_many_resource_grants",
+		fmt.Sprintf("A member has at most %d resource grants. Give the member a role instead.", MostGrants))
+)
+
+const grantColumns = `id, member_id, permission, resource_type, resource_id, created_at`
+
+// CheckGrant returns the fault of a grant that makes no sense: the permission
+// must be one on resources of that type.
+func CheckGrant(p auth.Permission, r Resource) error {
+	if allowed := kinds[r.Type].permissions; !slices.Contains(allowed, p) {
+		var list []string
+		for _, q := range allowed {
+			list = append(list, string(q))
+		}
+		return fault.InvalidField("body.permission", "cannot be granted on one "+r.Type+"; these can: "+strings.Join(list, ", "))
+	}
+	return nil
+}
+
+// InsertGrant writes a new grant.
+func InsertGrant(ctx context.Context, tx pg.Tx, org id.Org, g Grant) error {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO resource_grant (org_id, id, member_id, permission, resource_type, resource_id, created_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM resource_grant WHERE org_id = $1 AND member_id = $3) < $8`,
+		org, g.ID, g.MemberID, g.Permission, g.ResourceType, g.ResourceID, g.CreatedAt, MostGrants)
+	switch {
+	case pg.IsUniqueViolation(err):
+		return ErrGrantExists
+	case err != nil:
+		return fmt.Errorf("role.InsertGrant: %w", err)
+	case tag.RowsAffected() == 0:
+		return ErrTooManyGrants
+	}
+	return nil
+}
+
+// Grants returns up to limit grants older than after, newest first, of one
+// member, or of all with a zero member.
+func Grants(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, after id.ResourceGrant, limit int) ([]Grant, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+grantColumns+` FROM resource_grant
+		WHERE org_id = $1 AND ($2::uuid IS NULL OR member_id = $2) AND ($3::uuid IS NULL OR id < $3)
+		ORDER BY id DESC LIMIT $4`, org, member, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("role.Grants: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Grant])
+	if err != nil {
+		return nil, fmt.Errorf("role.Grants: %w", err)
+	}
+	return list, nil
+}
+
+// DeleteGrant takes a grant back and returns it, or ErrGrantNotFound.
+func DeleteGrant(ctx context.Context, tx pg.Tx, org id.Org, grant id.ResourceGrant) (Grant, error) {
+	rows, err := tx.Query(ctx, `DELETE FROM resource_grant WHERE org_id = $1 AND id = $2 RETURNING `+grantColumns, org, grant)
+	if err != nil {
+		return Grant{}, fmt.Errorf("role.DeleteGrant: %w", err)
+	}
+	g, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Grant])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Grant{}, ErrGrantNotFound
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("role.DeleteGrant: %w", err)
+	}
+	return g, nil
+}

@@ -1,0 +1,65 @@
+package role
+
+import (
+	"slices"
+	"strings"
+
+	"portico/shared/auth"
+)
+
+// The predefined roles, the most powerful first.
+const (
+	Owner     = "owner"
+	Admin     = "admin"
+	Developer = "developer"
+	Viewer    = "viewer"
+)
+
+func names() []string { return []string{Owner, Admin, Developer, Viewer} }
+
+// writes are what a developer may change.
+var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite}
+
+// confidential is what only owners and admins may read.
+var confidential = []auth.Permission{auth.AuditLogRead}
+
+// Predefined returns a role that every organization has and none can change.
+func Predefined(name string) (Role, bool) {
+	r := Role{Ref: Ref{Predefined: name}, Name: name}
+	switch name {
+	case Owner:
+		r.Description = "May do everything. An organization that has an owner always keeps one."
+		r.Permissions = auth.All()
+	case Admin:
+		r.Description = "May do everything but change the organization itself."
+		r.Permissions = those(func(p auth.Permission) bool { return p != auth.OrganizationWrite })
+	case Developer:
+		r.Description = "May read everything but the audit log, publish events and work on webhook endpoints."
+		r.Permissions = those(func(p auth.Permission) bool { return readable(p) || slices.Contains(writes, p) })
+	case Viewer:
+		r.Description = "May read everything but the audit log."
+		r.Permissions = those(readable)
+	default:
+		return Role{}, false
+	}
+	return r, true
+}
+
+// AllPredefined returns them, the most powerful first.
+func AllPredefined() []Role {
+	var list []Role
+	for _, name := range names() {
+		r, _ := Predefined(name)
+		list = append(list, r)
+	}
+	return list
+}
+
+func readable(p auth.Permission) bool {
+	return strings.HasSuffix(string(p), ":read") && !slices.Contains(confidential, p)
+}
+
+// those returns the permissions that may is true for, sorted.
+func those(may func(auth.Permission) bool) []auth.Permission {
+	return slices.DeleteFunc(auth.All(), func(p auth.Permission) bool { return !may(p) })
+}

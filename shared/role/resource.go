@@ -1,0 +1,79 @@
+package role
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// kind is a sort of resource that permissions can be granted on one by one.
+type kind struct {
+	prefix      string
+	permissions []auth.Permission
+	load        func(context.Context, pg.Tx, id.Org, string) (map[string]any, error)
+}
+
+// kinds are they, by their noun.
+var kinds = map[string]kind{
+	"webhook_endpoint": {"we", []auth.Permission{auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.DeliveriesRead}, loadEndpoint},
+	"event":            {"evt", []auth.Permission{auth.EventsRead}, loadEvent},
+}
+
+// ErrNoResource answers for a resource that is missing or another organization's.
+var ErrNoResource = fault.New(fault.NotFound, "resource_not_found", "Your organization has no resource with this id.")
+
+// Load returns the organization's resource with an id such as we_…, with what
+// conditions may look at, or ErrNoResource. field is where the id was given.
+func Load(ctx context.Context, tx pg.Tx, org id.Org, field, resource string) (Resource, error) {
+	prefix, _, _ := strings.Cut(resource, "_")
+	for noun, k := range kinds {
+		if k.prefix != prefix {
+			continue
+		}
+		attributes, err := k.load(ctx, tx, org, resource)
+		if errors.Is(err, errForm) {
+			break
+		}
+		if errors.Is(err, pgx.ErrNoRows) {
+			return Resource{}, ErrNoResource
+		}
+		if err != nil {
+			return Resource{}, fmt.Errorf("role.Load %s: %w", noun, err)
+		}
+		return Resource{Type: noun, ID: resource, Attributes: attributes}, nil
+	}
+	return Resource{}, fault.InvalidField(field, "must be the id of a webhook endpoint (we_…) or an event (evt_…)")
+}
+
+var errForm = errors.New("malformed id")
+
+func loadEndpoint(ctx context.Context, tx pg.Tx, org id.Org, resource string) (map[string]any, error) {
+	endpoint, err := id.Parse[id.WebhookEndpoint](resource)
+	if err != nil {
+		return nil, errForm
+	}
+	var url, status string
+	var metadata map[string]string
+	err = tx.QueryRow(ctx, `
+		SELECT url, status, metadata FROM webhook_endpoint WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL`, org, endpoint).
+		Scan(&url, &status, &metadata)
+	return map[string]any{"url": url, "status": status, "metadata": metadata}, err
+}
+
+func loadEvent(ctx context.Context, tx pg.Tx, org id.Org, resource string) (map[string]any, error) {
+	event, err := id.Parse[id.Event](resource)
+	if err != nil {
+		return nil, errForm
+	}
+	var name string
+	err = tx.QueryRow(ctx, `SELECT type FROM event WHERE org_id = $1 AND id = $2`, org, event).Scan(&name)
+	return map[string]any{"event_type": name}, err
+}

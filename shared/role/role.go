@@ -1,0 +1,99 @@
+// Package role decides what a member may do: roles are sets of permissions,
+// grants give one permission on one resource, and conditions narrow a role.
+package role
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+)
+
+// Role is a set of permissions, predefined or of one organization.
+type Role struct {
+	Ref         Ref
+	Name        string
+	Description string
+	Permissions []auth.Permission
+	// Condition is a Cedar expression that must hold besides; "": none.
+	Condition string
+	// CreatedAt and UpdatedAt are zero in a predefined role.
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Ref names a role: one of the predefined ones, or an organization's own.
+type Ref struct {
+	Predefined string
+	Custom     id.Role
+}
+
+// ParseRef reads what String writes.
+func ParseRef(s string) (Ref, error) {
+	if _, ok := Predefined(s); ok {
+		return Ref{Predefined: s}, nil
+	}
+	custom, err := id.Parse[id.Role](s)
+	if err != nil {
+		return Ref{}, errors.New("must be " + strings.Join(names(), ", ") + " or the id of a role: role_ and 26 characters")
+	}
+	return Ref{Custom: custom}, nil
+}
+
+func (r Ref) String() string {
+	if r.Predefined != "" {
+		return r.Predefined
+	}
+	return r.Custom.String()
+}
+
+// UnmarshalText reads a Ref in a path.
+func (r *Ref) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRef(string(text))
+	return err
+}
+
+// MarshalText writes a Ref.
+func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+var (
+	// ErrNotFound answers for a role that is missing or another organization's.
+	ErrNotFound = fault.New(fault.NotFound, "role_not_found", "There is no role with this id. List yours with GET /v1/roles.")
+	// ErrPredefined answers a change of a role that is the same everywhere.
+	ErrPredefined = fault.New(fault.Conflict, "role_is_predefined", "Predefined roles cannot be changed. Create a role of your own with POST /v1/roles.")
+	// ErrInUse answers the deletion of a role that members have.
+	ErrInUse = fault.New(fault.Conflict, "role_in_use", "Members have this role. Give them another one first.")
+	// ErrNameTaken answers a second role with the same name.
+	ErrNameTaken = fault.New(fault.Conflict, "role_name_taken", "Another role has this name. Choose a different one.")
+	// ErrTooMany answers the creation of one role more than Most.
+	ErrTooMany = fault.New(fault.Conflict, "too_many_roles", fmt.Sprintf("An organization has at most %d roles of its own. Delete one that is no longer needed.", Most))
+)
+
+// Most bounds an organization's own roles.
+const Most = 100
+
+// CheckPermissions returns the fault of a list that names what does not exist,
+// or what the grantor lacks: nobody gives away what they do not have.
+func CheckPermissions(field string, list []auth.Permission, grantor func(auth.Permission) bool) error {
+	for i, p := range list {
+		if auth.Description[p] == "" {
+			return fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), "is no permission. List them with GET /v1/permissions")
+		}
+	}
+	return MayGrant(list, grantor)
+}
+
+// MayGrant returns the fault of a grantor who lacks one of the permissions.
+func MayGrant(list []auth.Permission, grantor func(auth.Permission) bool) error {
+	lacking := slices.IndexFunc(list, func(p auth.Permission) bool { return !grantor(p) })
+	if lacking < 0 {
+		return nil
+	}
+	return fault.New(fault.Denied, "grant_exceeded", fmt.Sprintf(
+		"The API key that you call with can neither give nor take what it does not have. It lacks the permission %s.", list[lacking]))
+}

@@ -1,0 +1,157 @@
+package role
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+const columns = `id, name, description, permissions, condition, created_at, updated_at`
+
+// Insert writes a new role of the organization.
+func Insert(ctx context.Context, tx pg.Tx, org id.Org, r Role) error {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO role (org_id, id, name, description, permissions, condition, created_at, updated_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $7 WHERE (SELECT count(*) FROM role WHERE org_id = $1) < $8`,
+		org, r.Ref.Custom, r.Name, r.Description, r.Permissions, r.Condition, r.CreatedAt, Most)
+	if err != nil {
+		return named("Insert", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrTooMany
+	}
+	return nil
+}
+
+// Get returns a predefined role or the organization's own, or ErrNotFound.
+func Get(ctx context.Context, tx pg.Tx, org id.Org, ref Ref) (Role, error) {
+	return get(ctx, tx, org, ref, "")
+}
+
+// Hold does the same and keeps the role as it is until the transaction ends,
+// so that what is checked of it stays true.
+func Hold(ctx context.Context, tx pg.Tx, org id.Org, ref Ref) (Role, error) {
+	return get(ctx, tx, org, ref, " FOR SHARE")
+}
+
+func get(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, lock string) (Role, error) {
+	if r, ok := Predefined(ref.Predefined); ok {
+		return r, nil
+	}
+	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM role WHERE org_id = $1 AND id = $2`+lock, org, ref.Custom)
+	if err != nil {
+		return Role{}, named("Get", err)
+	}
+	r, err := pgx.CollectExactlyOneRow(rows, scan)
+	if err != nil {
+		return Role{}, named("Get", err)
+	}
+	return r, nil
+}
+
+// Own returns up to limit of the organization's own roles older than after,
+// newest first. A zero after starts with the newest.
+func Own(ctx context.Context, tx pg.Tx, org id.Org, after id.Role, limit int) ([]Role, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+columns+` FROM role WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`, org, after, limit)
+	if err != nil {
+		return nil, named("Own", err)
+	}
+	list, err := pgx.CollectRows(rows, scan)
+	if err != nil {
+		return nil, named("Own", err)
+	}
+	return list, nil
+}
+
+// Change names the fields to change; nil leaves one as it is.
+type Change struct {
+	Name        *string
+	Description *string
+	Permissions []auth.Permission
+	Condition   *string
+}
+
+// Update changes one of the organization's own roles and returns it before and
+// after. Nobody changes a role into one that they could not give, which check
+// is asked about.
+func Update(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, c Change, now time.Time, check func(Role) error) (before, after Role, err error) {
+	if ref.Predefined != "" {
+		return before, after, ErrPredefined
+	}
+	if before, err = get(ctx, tx, org, ref, " FOR UPDATE"); err != nil {
+		return before, after, err
+	}
+	after = before
+	set(&after.Name, c.Name)
+	set(&after.Description, c.Description)
+	set(&after.Condition, c.Condition)
+	if c.Permissions != nil {
+		after.Permissions = c.Permissions
+	}
+	after.UpdatedAt = now
+	if err := errors.Join(check(before), check(after)); err != nil {
+		return before, after, err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE role SET name = $3, description = $4, permissions = $5, condition = $6, updated_at = $7 WHERE org_id = $1 AND id = $2`,
+		org, ref.Custom, after.Name, after.Description, after.Permissions, after.Condition, now)
+	if err != nil {
+		return before, after, named("Update", err)
+	}
+	return before, after, nil
+}
+
+func set(field *string, to *string) {
+	if to != nil {
+		*field = *to
+	}
+}
+
+// Delete removes one of the organization's own roles that no member has, and
+// returns it. Nobody deletes what they could not give, which check is asked about.
+func Delete(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, check func(Role) error) (Role, error) {
+	if ref.Predefined != "" {
+		return Role{}, ErrPredefined
+	}
+	r, err := get(ctx, tx, org, ref, " FOR UPDATE")
+	if err != nil {
+		return r, err
+	}
+	if err := check(r); err != nil {
+		return r, err
+	}
+	tag, err := tx.Exec(ctx, `
+		DELETE FROM role WHERE org_id = $1 AND id = $2
+		AND NOT EXISTS (SELECT FROM member WHERE org_id = $1 AND role_id = $2)`, org, ref.Custom)
+	if err != nil {
+		return r, named("Delete", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return r, ErrInUse
+	}
+	return r, nil
+}
+
+func scan(row pgx.CollectableRow) (r Role, err error) {
+	err = row.Scan(&r.Ref.Custom, &r.Name, &r.Description, &r.Permissions, &r.Condition, &r.CreatedAt, &r.UpdatedAt)
+	return r, err
+}
+
+func named(caller string, err error) error {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return ErrNotFound
+	case pg.IsUniqueViolation(err) && strings.Contains(err.Error(), "role_name"):
+		return ErrNameTaken
+	}
+	return fmt.Errorf("role.%s: %w", caller, err)
+}

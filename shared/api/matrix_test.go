@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/auth"
 	"portico/shared/role"
+	"portico/shared/testkit"
 )
 
 // things makes what routes with an id are called with: path up to the id → id.
@@ -39,15 +41,39 @@ var whole = map[string]string{
 	"resumeOrderingKey": `{"ordering_key":"k"}`,
 }
 
+// checksum is one text for all that an organization has, in every table.
+func (c caller) checksum() (sum string) {
+	c.t.Helper()
+	ctx := context.Background()
+	tables := testkit.Value[[]string](c.t, c.Database, `
+		SELECT array_agg(a.attrelid::regclass::text ORDER BY 1) FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid
+		WHERE a.attname = 'org_id' AND t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relnamespace = 'public'::regnamespace`)
+	for _, table := range tables {
+		var rows string
+		err := c.Admin.QueryRow(ctx, `SELECT coalesce(md5(string_agg(r::text, '|' ORDER BY r::text)), '') FROM `+table+` r WHERE org_id = $1`, c.org).Scan(&rows)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		sum += table + " " + rows + "\n"
+	}
+	return sum
+}
+
 // Every route against every predefined role, with one's own thing and another
 // organization's: who lacks the permission is refused before anything is looked
 // at; who has it is let in to their own, and another's answers like one that
-// does not exist.
+// does not exist, and is what it was afterwards.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	evil := h.org("Evil")
 	foreign := evil.things()
+	before := evil.checksum()
+	t.Cleanup(func() {
+		if after := evil.checksum(); after != before {
+			t.Errorf("the other organization was\n%s\nand is\n%s", before, after)
+		}
+	})
 	for _, r := range role.AllPredefined() {
 		t.Run(r.Name, func(t *testing.T) {
 			acme := h.org("Acme")

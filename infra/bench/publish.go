@@ -85,8 +85,8 @@ func (b *bench) atRate(ctx context.Context, l *load, perMinute int, d time.Durat
 	start := time.Now()
 	var calls sync.WaitGroup
 	for i := range n {
-		if wait := time.Until(start.Add(time.Duration(i) * gap)); wait > 0 {
-			time.Sleep(wait)
+		if !until(ctx, start.Add(time.Duration(i)*gap)) {
+			break
 		}
 		calls.Go(func() { _ = b.publish(ctx, l, i, 1) }) // counted in l.fails
 	}
@@ -112,4 +112,16 @@ func (b *bench) atMost(ctx context.Context, l *load, n, batch int) error {
 	}
 	workers.Wait()
 	return ctx.Err()
+}
+
+// until waits for a moment; false when ctx ends before it.
+func until(ctx context.Context, at time.Time) bool {
+	t := time.NewTimer(time.Until(at))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
 }

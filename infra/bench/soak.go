@@ -93,8 +93,7 @@ func (s *soaking) disturb(ctx context.Context, end time.Time) error {
 		return time.Now().Add(10*time.Second + time.Duration(s.random.IntN(15_000))*time.Millisecond)
 	}
 	killAt := next()
-	for time.Now().Before(end) && ctx.Err() == nil {
-		time.Sleep(50 * time.Millisecond)
+	for time.Now().Before(end) && until(ctx, time.Now().Add(50*time.Millisecond)) {
 		now := time.Now()
 		var err error
 		switch {

@@ -26,10 +26,7 @@ func (s *soaking) publishFor(ctx context.Context, d time.Duration) {
 	var calls sync.WaitGroup
 	const each = time.Second / (singlesPerSecond + batchesPerSecond)
 	begin, number := time.Now(), 0
-	for i := 0; time.Since(begin) < d && ctx.Err() == nil; i++ {
-		if wait := time.Until(begin.Add(time.Duration(i) * each)); wait > 0 {
-			time.Sleep(wait)
-		}
+	for i := 0; time.Since(begin) < d && until(ctx, begin.Add(time.Duration(i)*each)); i++ {
 		n := 1
 		if i%(singlesPerSecond/batchesPerSecond+1) == 0 {
 			n = batchOf
@@ -72,7 +69,9 @@ func (s *soaking) publishUntilAccepted(ctx context.Context, first, n int) {
 			s.problem("a publish was not accepted in %d calls, the last answered %d %s %v", calls, status, reply, err)
 			return
 		}
-		time.Sleep(200 * time.Millisecond)
+		if !until(ctx, time.Now().Add(200*time.Millisecond)) {
+			return
+		}
 	}
 }
 

@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"portico/shared/api"
 	"portico/shared/auth"
 	"portico/shared/id"
@@ -72,17 +70,13 @@ func (c caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 }
 
 // entriesOf counts the entries of one request and their targets. Of a long user
-// agent an entry has the beginning only. It asks on a session of its own, because
-// tests call from many goroutines.
+// agent an entry has the beginning only. It asks on a session of the harness,
+// one call at a time, because tests call from many goroutines.
 func (h *harness) entriesOf(userAgent string) (entries, targets int) {
 	h.t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.ConnectConfig(ctx, h.Admin.Config())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, `
+	h.auditing.Lock()
+	defer h.auditing.Unlock()
+	err := h.auditor.QueryRow(context.Background(), `
 		SELECT count(*), coalesce(sum((SELECT count(*) FROM audit_target t WHERE t.org_id = e.org_id AND t.entry_id = e.id)), 0)
 		FROM audit_entry e WHERE user_agent <> '' AND starts_with($1, user_agent)`, userAgent).Scan(&entries, &targets)
 	if err != nil {

@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/jackc/pgx/v5"
+
 	local "portico/infra/local/aws"
 	"portico/shared/api"
 	"portico/shared/apikey"
@@ -40,15 +42,24 @@ type harness struct {
 	table   string // where keys lies
 	nudges  *local.Queue
 	lines   *lines
+
+	auditing *sync.Mutex // guards auditor
+	auditor  *pgx.Conn   // reads the audit log after every call
 }
 
 func newHarness(t *testing.T) *harness {
 	t.Helper()
-	h := &harness{Database: testkit.DB(t), t: t, lines: &lines{}}
+	h := &harness{Database: testkit.DB(t), t: t, lines: &lines{}, auditing: &sync.Mutex{}}
 	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	_, dueTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	h.keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
 
+	auditor, err := pgx.ConnectConfig(context.Background(), h.Admin.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.auditor = auditor
+	t.Cleanup(func() { _ = auditor.Close(context.Background()) })
 	server := httptest.NewServer(nil)
 	t.Cleanup(server.Close)
 	services, err := local.NewServer(local.Options{Endpoint: server.URL})

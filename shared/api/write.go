@@ -30,8 +30,8 @@ const (
 func ptr[T any](v T) *T { return &v }
 
 // write runs a mutation: the claim of its Idempotency-Key, its work, its audit
-// entry and the stored reply commit together. What it makes due is announced before the
-// commit and woken after it.
+// entry and the stored reply commit together. What it makes due is announced
+// before the commit and woken after it.
 func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, error) {
 	call := callOf(ctx)
 	if w.Wakes {

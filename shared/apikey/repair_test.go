@@ -179,7 +179,7 @@ func TestChangeIsProjectedWhateverHappens(t *testing.T) {
 				caller, _ := there.projection.Caller(ctx, f.hash, home)
 				asked <- caller
 			}()
-			await(f.T, "somebody waits for the row", func() bool {
+			testkit.Await(f.T, "somebody waits for the row", func() bool {
 				return testkit.Value[bool](f.T, f.db, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`)
 			})
 			return nil
@@ -190,14 +190,4 @@ func TestChangeIsProjectedWhateverHappens(t *testing.T) {
 		f.works("in its own environment")
 		f.elsewhere().works("elsewhere")
 	})
-}
-
-// await returns when a condition holds.
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within ten seconds", what)
-		}
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -81,13 +82,24 @@ func TestBreaker(t *testing.T) {
 func TestStragglersDoNotExtendTheBreaker(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(time.Duration(n) * 25 * time.Millisecond) // each in a batch of its own
+	answer := make(chan struct{})
+	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		<-answer
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	e.endpoint(rec.URL, "*")
 	e.publish(`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`)
-	e.dispatch()
+	done := make(chan error, 1)
+	d := e.dispatcher()
+	d.Sender = e.localSender(time.Minute)
+	go func() { done <- d.Run(context.Background()) }()
+	testkit.Await(t, "all to be in flight", func() bool { return len(rec.all()) == 8 })
+	for n := 1; n <= 8; n++ { // each recorded in a batch of its own
+		answer <- struct{}{}
+		testkit.Await(t, "the record", func() bool { return testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_attempt`) == n })
+	}
+	close(answer)
+	e.must(<-done)
 	e.publish(`9`)
 	e.Advance(t, 10*time.Second)
 	e.dispatch()

@@ -167,10 +167,10 @@ func TestAwakeDispatcherIsTold(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	await(t, "the dispatcher to be awake", e.tell)
+	testkit.Await(t, "the dispatcher to be awake", e.tell)
 	e.publish(`1`)
 	// Told again, in case it was not listening yet.
-	await(t, "the delivery", func() bool { e.tell(); return len(rec.all()) > 0 })
+	testkit.Await(t, "the delivery", func() bool { e.tell(); return len(rec.all()) > 0 })
 	stop()
 	<-done
 }

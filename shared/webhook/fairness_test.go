@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portico/shared/event"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -42,15 +43,15 @@ func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	await(t, "half of the places to be held", func() bool { return inFlight.Load() == int64(d.Concurrency/2) })
+	testkit.Await(t, "half of the places to be held", func() bool { return inFlight.Load() == int64(d.Concurrency/2) })
 	e.publishDrafts([]event.Draft{{Type: "good", Data: json.RawMessage("1")}, {Type: "good", Data: json.RawMessage("2")}})
-	await(t, "the good endpoint's deliveries", func() bool { return len(good.all()) == 2 })
+	testkit.Await(t, "the good endpoint's deliveries", func() bool { return len(good.all()) == 2 })
 	if n := inFlight.Load(); n != int64(d.Concurrency/2) {
 		t.Errorf("%d requests to the hanging endpoint, want %d", n, d.Concurrency/2)
 	}
 	close(hang)
-	await(t, "the backlog", func() bool { return inFlight.Load() == 500 })
-	await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
+	testkit.Await(t, "the backlog", func() bool { return inFlight.Load() == 500 })
+	testkit.Await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
 	stop()
 	<-done
 }
@@ -75,20 +76,9 @@ func TestOverloadedDispatcherWakesAnother(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
+	testkit.Await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
 	close(hang)
-	await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
+	testkit.Await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
 	stop()
 	<-done
-}
-
-// await polls until a condition holds.
-func await(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited half a minute for %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
 }

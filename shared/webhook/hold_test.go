@@ -71,10 +71,10 @@ func TestHeldWhenTold(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	await(t, "the dispatcher to be awake", e.tell)
+	testkit.Await(t, "the dispatcher to be awake", e.tell)
 	for i := range 5 {
 		e.publish(`1`)
-		await(t, "the other endpoint's delivery", func() bool { e.tell(); return len(good.all()) == i+1 })
+		testkit.Await(t, "the other endpoint's delivery", func() bool { e.tell(); return len(good.all()) == i+1 })
 	}
 	stop()
 	<-done

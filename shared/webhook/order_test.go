@@ -217,13 +217,13 @@ func TestFinishWaitsForPublish(t *testing.T) {
 			return err
 		}
 		go func() { done <- d.Run(running) }()
-		await(t, "the head to be recorded, or to wait for this transaction", func() bool {
+		testkit.Await(t, "the head to be recorded, or to wait for this transaction", func() bool {
 			return e.count(webhook.Delivered) == 1 || testkit.Value[bool](t, e.Database,
 				`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = 'portico_worker' AND wait_event_type = 'Lock')`)
 		})
 		return nil
 	}))
-	await(t, "both deliveries", func() bool { return e.count(webhook.Delivered) == 2 })
+	testkit.Await(t, "both deliveries", func() bool { return e.count(webhook.Delivered) == 2 })
 	stop()
 	<-done
 }
@@ -279,7 +279,7 @@ func TestOrderHolds(t *testing.T) {
 		})
 	}
 	publishers.Wait()
-	await(t, "all to be delivered", func() bool {
+	testkit.Await(t, "all to be delivered", func() bool {
 		e.Advance(t, time.Second)
 		return e.count(webhook.Delivered) == keys*events
 	})

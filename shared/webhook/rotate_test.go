@@ -180,7 +180,7 @@ func TestRotationsAtOnce(t *testing.T) {
 		go func() {
 			done <- e.App.InOrg(context.Background(), e.org, e.rotation(endpoint, later, time.Hour))
 		}()
-		await(t, "the second rotation to wait for the first", func() bool {
+		testkit.Await(t, "the second rotation to wait for the first", func() bool {
 			return testkit.Value[bool](t, e.Database, `SELECT EXISTS (SELECT FROM pg_stat_activity
 				WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)`)
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portico/infra/local/stack"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -36,12 +37,12 @@ func TestRetry(t *testing.T) {
 	})
 	endpoint, _ := c.endpoint(rec.URL)
 	event := c.publish(`1`)
-	await(t, "the failed attempt", func() bool { return c.deliveries(endpoint)[0].AttemptCount == 1 })
+	testkit.Await(t, "the failed attempt", func() bool { return c.deliveries(endpoint)[0].AttemptCount == 1 })
 	must(t, s.SetClockOffset(t.Context(), 30*time.Second))
 	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	must(t, s.SetClockOffset(t.Context(), 67*time.Second))
 	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
-	await(t, "the retry", func() bool { return c.deliveries(endpoint)[0].Status == "delivered" })
+	testkit.Await(t, "the retry", func() bool { return c.deliveries(endpoint)[0].Status == "delivered" })
 	must(t, s.SetClockOffset(t.Context(), 240*time.Hour))
 	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	d := c.deliveries(endpoint)[0]
@@ -68,7 +69,7 @@ func TestKilledDispatcher(t *testing.T) {
 	c.endpoint(rec.URL)
 	const n = 40
 	c.publishBatch(n)
-	await(t, "all requests in flight", func() bool { return rec.count("") == n })
+	testkit.Await(t, "all requests in flight", func() bool { return rec.count("") == n })
 	must(t, s.Kill("dispatcher"))
 	close(block)
 
@@ -80,7 +81,7 @@ func TestKilledDispatcher(t *testing.T) {
 	}
 	must(t, s.SetClockOffset(t.Context(), webhook.MaxTimeout+10*time.Second))
 	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
-	await(t, "every event's delivery", func() bool { return pending(t, s) == 0 })
+	testkit.Await(t, "every event's delivery", func() bool { return pending(t, s) == 0 })
 	for event, times := range rec.events() {
 		if times != 2 {
 			t.Errorf("%s arrived %d times, want 2: the killed try and one more", event, times)
@@ -113,16 +114,16 @@ func TestPostgresRestart(t *testing.T) {
 			}
 		})
 	}
-	await(t, "50 events", func() bool { return n.Load() > 50 })
+	testkit.Await(t, "50 events", func() bool { return n.Load() > 50 })
 	before := n.Load()
 	must(t, s.RestartPostgres(t.Context()))
-	await(t, "50 events more", func() bool { return n.Load() > before+50 })
+	testkit.Await(t, "50 events more", func() bool { return n.Load() > before+50 })
 	stop()
 	publishers.Wait()
 	// Whatever was in flight at the crash waits for its lease.
 	must(t, s.SetClockOffset(t.Context(), time.Minute))
 	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
-	await(t, "every delivery", func() bool { return pending(t, s) == 0 })
+	testkit.Await(t, "every delivery", func() bool { return pending(t, s) == 0 })
 	arrived := rec.events()
 	accepted.Range(func(event, _ any) bool {
 		if arrived[event.(string)] == 0 {
@@ -172,7 +173,7 @@ func TestTwoDispatchers(t *testing.T) {
 		c.publishBatch(100)
 	}
 	dispatchers.Wait()
-	await(t, "every delivery", func() bool { return pending(t, s) == 0 })
+	testkit.Await(t, "every delivery", func() bool { return pending(t, s) == 0 })
 	if stats, err := s.Stats("dispatcher"); err != nil || stats.Processes < 2 {
 		t.Errorf("%+v (%v): not two dispatchers", stats, err)
 	}
@@ -195,8 +196,8 @@ func TestWake(t *testing.T) {
 	c.endpoint(rec.URL)
 	for range 3 {
 		event := c.publish(`1`)
-		await(t, "the delivery", func() bool { return rec.count(event) == 1 })
-		await(t, "the dispatcher's sleep", func() bool { return count(t, s, `SELECT count(*) FROM dispatcher`) == 0 })
+		testkit.Await(t, "the delivery", func() bool { return rec.count(event) == 1 })
+		testkit.Await(t, "the dispatcher's sleep", func() bool { return count(t, s, `SELECT count(*) FROM dispatcher`) == 0 })
 	}
 }
 

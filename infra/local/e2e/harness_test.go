@@ -176,17 +176,6 @@ func (c customer) deliveries(endpoint string) []delivery {
 	return list.Data
 }
 
-// await polls until a condition holds.
-func await(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !condition(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute for: %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
 // request is what reached a receiver.
 type request struct {
 	event string

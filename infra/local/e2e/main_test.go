@@ -10,6 +10,7 @@ import (
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"portico/shared/api"
+	"portico/shared/testkit"
 )
 
 // A published event reaches its endpoint, byte for byte and with a signature
@@ -21,7 +22,7 @@ func TestDelivered(t *testing.T) {
 	endpoint, secret := c.endpoint(rec.URL)
 	data := `{"big":123456789012345678901234567890,"price":1.10,"html":"<b>&","nul":"\u0000","lone":"\ud800","deep":[[[[[1]]]]]}`
 	event := c.publish(data)
-	await(t, "the delivery", func() bool { return rec.count(event) == 1 })
+	testkit.Await(t, "the delivery", func() bool { return rec.count(event) == 1 })
 	got := rec.all()[0]
 	if !strings.HasPrefix(string(got.body), `{"id":"`+event+`","type":"invoice.paid","created_at":"`) || !strings.HasSuffix(string(got.body), `","data":`+data+`}`) {
 		t.Errorf("body %s", got.body)
@@ -29,7 +30,7 @@ func TestDelivered(t *testing.T) {
 	if err := stripe.ValidatePayload(got.body, got.sig, secret); err != nil {
 		t.Errorf("Stripe's verifier: %v", err)
 	}
-	await(t, "the record", func() bool { return c.deliveries(endpoint)[0].Status == "delivered" })
+	testkit.Await(t, "the record", func() bool { return c.deliveries(endpoint)[0].Status == "delivered" })
 	d := c.deliveries(endpoint)[0]
 	if d.EventID != event || len(d.Attempts) != 1 || *d.Attempts[0].StatusCode != 200 {
 		t.Errorf("delivery %+v", d)
@@ -77,11 +78,11 @@ func TestBadReceivers(t *testing.T) {
 		bad[i].id, _ = c.endpoint(newReceiver(t, bad[i].answer).URL)
 	}
 	event := c.publish(`1`)
-	await(t, "the good receiver's delivery", func() bool { return good.count(event) == 1 })
+	testkit.Await(t, "the good receiver's delivery", func() bool { return good.count(event) == 1 })
 	for _, b := range bad {
 		t.Run(b.name, func(t *testing.T) {
 			var d delivery
-			await(t, "the first attempt", func() bool { d = c.deliveries(b.id)[0]; return len(d.Attempts) > 0 })
+			testkit.Await(t, "the first attempt", func() bool { d = c.deliveries(b.id)[0]; return len(d.Attempts) > 0 })
 			got := d.Status + " "
 			if e := d.Attempts[0].Error; e != nil {
 				got += *e

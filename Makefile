@@ -9,8 +9,8 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: local ## run everything on this machine and show the main job; Ctrl-C ends it
-	@exec .local/bin/local up
+up: local ## run everything on this machine and show the main job; Ctrl-C ends it (DATABASES=acme: with a second database)
+	@exec .local/bin/local up $(if $(DATABASES),-databases $(DATABASES))
 
 .PHONY: test
 test: local ## run every test; starts and stops what it needs

@@ -30,6 +30,10 @@ func renderPermissions() []byte {
 	out.WriteString("\n## By route\n\n")
 	heading(out, "route", "permission")
 	for _, op := range guarded() {
+		if op.Acts.StaffOnly() {
+			line(out, append([]string{"`" + op.Method + " " + op.Path + "`", "staff keys only"}, make([]string, len(role.AllPredefined()))...))
+			continue
+		}
 		row(out, op.Permission, "`"+op.Method+" "+op.Path+"`", "`"+string(op.Permission)+"`")
 	}
 	return out.Bytes()

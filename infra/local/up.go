@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"portico/infra/local/stack"
@@ -13,6 +14,7 @@ import (
 func up(root string, args []string, stdout io.Writer, after hook) error {
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	addr := flags.String("http", "", "address of the HTTP API; default 127.0.0.1:8080 or the next free port")
+	databases := flags.String("databases", "", "names, separated by commas, of further databases in which organizations may live")
 	if err := flags.Parse(args); err != nil {
 		return exitCode(2)
 	}
@@ -22,7 +24,7 @@ func up(root string, args []string, stdout io.Writer, after hook) error {
 	log := &heldLog{w: stdout}
 	begin := time.Now()
 	s, err := stack.Start(ctx, stack.Options{
-		Root: root, HTTPAddr: *addr, DatabaseURL: os.Getenv("DATABASE_URL"), Schedules: true, Log: log, Progress: out.progress,
+		Root: root, HTTPAddr: *addr, DatabaseURL: os.Getenv("DATABASE_URL"), Databases: names(*databases), Schedules: true, Log: log, Progress: out.progress,
 	})
 	if err == nil {
 		defer s.Close()
@@ -51,6 +53,10 @@ func up(root string, args []string, stdout io.Writer, after hook) error {
 	<-ctx.Done()
 	out.progress("stopping")
 	return nil
+}
+
+func names(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
 }
 
 // printer writes for people, with colour on a terminal only.

@@ -29,7 +29,9 @@ func (e *Edge) admit(op Op) func(huma.Context, func(huma.Context)) {
 		}
 		var err error
 		if call.caller, err = e.authenticate(ctx); err == nil {
-			err = firstError(e.enter(ctx, call), allowed(call, op))
+			if err = allowed(call, op); err == nil {
+				err = e.enter(ctx, call)
+			}
 		}
 		if err != nil {
 			e.writeProblem(ctx, err)
@@ -53,6 +55,9 @@ func (e *Edge) authenticate(ctx huma.Context) (auth.Caller, error) {
 }
 
 func allowed(c *call, op Op) error {
+	if op.Acts.StaffOnly() && !c.caller.IsStaff() {
+		return errStaffOnly
+	}
 	if !c.caller.May(op.Permission) {
 		return fault.New(fault.Denied, "permission_missing",
 			fmt.Sprintf("This API key lacks the permission %s. Use a key that has it.", op.Permission))

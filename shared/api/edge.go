@@ -14,6 +14,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/clock"
+	"portico/shared/domain"
 	"portico/shared/egress"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -26,8 +27,9 @@ import (
 type Edge struct {
 	DB     *pg.DB
 	Keys   *apikey.Projection
+	Hosts  *domain.Hosts
 	Box    *secret.Box
-	Waker  *webhook.Waker
+	Wakers map[string]*webhook.Waker // by database
 	Egress egress.Policy
 	// SourceIPs are the addresses that deliveries come from.
 	SourceIPs []string
@@ -40,8 +42,8 @@ type Edge struct {
 
 // Needs says what a set of operations needs of its host.
 type Needs struct {
-	Store bool // DB, Keys and Box
-	Wake  bool // Waker
+	Store bool // DB, Keys, Hosts and Box
+	Wake  bool // Wakers
 }
 
 // NeedsOf returns what the operations need.
@@ -112,8 +114,12 @@ func (e *Edge) declare(op Op) huma.Operation {
 	}
 	if op.Permission != auth.Public {
 		h.Security = []map[string][]string{{"api_key": {}}}
-		h.Parameters = append(h.Parameters, organizationParameter)
 		h.Description += "\n\nPermission: `" + string(op.Permission) + "`."
+		if op.Acts.StaffOnly() {
+			h.Description += " Staff only."
+		} else {
+			h.Parameters = append(h.Parameters, organizationParameter)
+		}
 	}
 	return h
 }

@@ -44,6 +44,15 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		{"recorded by rows that name nobody", func(o *api.Op) { o.RecordedBy = "webhook_endpoint" }, "does not name who wrote it"},
 		{"recorded by events", func(o *api.Op) { o.RecordedBy = "event" }, ""},
 		{"a GET that changes something", func(o *api.Op) { o.Method = "GET" }, "may change nothing"},
+		{"on an organization in no path", func(o *api.Op) { o.Acts = api.OnPath }, "has no /v1/organizations/{id}"},
+		{"on an organization in its path", func(o *api.Op) { o.Path, o.Acts = "/v1/organizations/{id}/things", api.OnPath }, ""},
+		{"with another in its path", func(o *api.Op) { o.Path = "/v1/organizations/{id}" }, "acts on another"},
+		{"on a new organization", func(o *api.Op) { o.Acts = api.OnNew }, ""},
+		{"on a new organization by PATCH", func(o *api.Op) { o.Method, o.Acts = "PATCH", api.OnNew }, "is no POST"},
+		{"on every organization", func(o *api.Op) { o.Acts = api.OnAll }, "would change every organization"},
+		{"reading every one inside of one", func(o *api.Op) { o.Method, o.Audit, o.Acts = "GET", "", api.OnAll }, "runs inside of one"},
+		{"public, on a new organization", func(o *api.Op) { o.Permission, o.Acts = auth.Public, api.OnNew }, "is public"},
+		{"on who knows what", func(o *api.Op) { o.Acts = 9 }, "does not know"},
 		{"without function", func(o *api.Op) { o.Function = "" }, "function"},
 		{"without summary", func(o *api.Op) { o.Summary = "" }, "summary"},
 	} {
@@ -58,6 +67,9 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		})
 	}
 	edge := &api.Edge{}
+	if _, err := edge.Handler(api.Static[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "does not run inside") {
+		t.Errorf("an operation on one organization that runs in none starts: %v", err)
+	}
 	if _, err := edge.Handler(append(api.All(), api.ListEvents)...); err == nil || !strings.Contains(err.Error(), "declared twice") {
 		t.Errorf("an operation declared twice starts: %v", err)
 	}
@@ -178,14 +190,15 @@ func TestMalformedNeverFails(t *testing.T) {
 	acme := h.org("Acme")
 	endpoint, _ := acme.newEndpoint(`["*"]`)
 	member := acme.newMember("ada@example.com", "owner")
+	named := acme.make("/v1/domains", `{"name":"portal.example.com"}`)
 	paths := []string{"/v1/webhook-endpoints", "/v1/webhook-endpoints/" + endpoint, "/v1/webhook-endpoints/" + endpoint + "/rotate-secret", "/v1/webhook-source-ips", "/v1/events", "/v1/events/batch", "/v1/deliveries", "/v1/deliveries/dlv_01890000000000000000000000",
-		"/v1/organization", "/v1/members", "/v1/members/" + member, "/v1/members/" + member + "/permissions", "/v1/roles", "/v1/roles/owner", "/v1/resource-grants", "/v1/audit-log"}
+		"/v1/organization", "/v1/organizations", "/v1/organizations/" + acme.org.String(), "/v1/members", "/v1/members/" + member, "/v1/members/" + member + "/permissions", "/v1/roles", "/v1/roles/owner", "/v1/resource-grants", "/v1/audit-log", "/v1/domains", "/v1/domains/" + named, "/v1/domains/" + named + "/verify"}
 	junk := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
 		`null`, `{}`, `[]`, `""`, `0`, `1e400`, `-0`, `{"type":{"a":1},"data":1}`, `{"events":{}}`, `{"events":[null]}`, `{"events":[[]]}`,
 		`{"url":"https://\u0000/","event_types":["*"]}`, `{"url":"https://[::ffff:1","event_types":["*"]}`, `{"url":"%","event_types":["*"]}`,
 		`{"version":99999999999,"settings":[]}`, `{"settings":{"timezone":{}},"branding":null}`, `{"settings":null,"name":null}`, `{"email":[],"role":null}`,
 		`{"email":"a@b.c","role":"role_zzzzzzzzzzzzzzzzzzzzzzzzzz"}`, `{"name":"x","permissions":[null],"condition":"\u0000"}`, `{"name":"x","permissions":["events:read"],"condition":"ip(\"\")"}`,
-		`{"url":[],"event_types":"*"}`, `{"overlap_seconds":1e400}`, `{"overlap_seconds":null}`, `{"description":null}`, `{"event_types":[null]}`, "\ufeff{}", "{\"type\":\"a\",\"data\":\"\xed\xa0\x80\"}",
+		`{"name":"xn--a\ud800.example.com"}`, `{"name":"\u0000.com"}`, `{"url":[],"event_types":"*"}`, `{"overlap_seconds":1e400}`, `{"overlap_seconds":null}`, `{"description":null}`, `{"event_types":[null]}`, "\ufeff{}", "{\"type\":\"a\",\"data\":\"\xed\xa0\x80\"}",
 	}))
 	rapid.Check(t, func(rt *rapid.T) {
 		method := rapid.SampledFrom([]string{"GET", "POST", "PATCH", "DELETE"}).Draw(rt, "method")
@@ -193,10 +206,11 @@ func TestMalformedNeverFails(t *testing.T) {
 		name := rapid.SampledFrom([]string{"limit", "after", "status", "event_id", "endpoint_id", "action", "actor_id", "since", "until", "x"}).Draw(rt, "parameter")
 		r := httptest.NewRequest(method, path, strings.NewReader(junk.Draw(rt, "body")))
 		r.URL.RawQuery = rapid.OneOf(rapid.Just(""), rapid.Map(rapid.String(), func(s string) string { return name + "=" + s })).Draw(rt, "query")
+		r.Host = rapid.OneOf(rapid.Just("example.com"), rapid.String()).Draw(rt, "host")
 		r.Header.Set("Authorization", "Bearer "+acme.key)
 		r.Header.Set("Content-Type", rapid.SampledFrom([]string{"application/json", "", "text/plain", "application/json; charset=latin1", ";"}).Draw(rt, "type"))
 		r.Header.Set("Idempotency-Key", rapid.OneOf(rapid.Just(""), rapid.String()).Draw(rt, "key"))
-		if method == "DELETE" && strings.HasSuffix(path, endpoint) {
+		if method == "DELETE" && (strings.HasSuffix(path, endpoint) || strings.HasSuffix(path, acme.org.String())) {
 			return // would only end the fun
 		}
 		w := httptest.NewRecorder()

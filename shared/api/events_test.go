@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/shared/auth"
+	"portico/shared/pg"
 	"portico/shared/testkit"
 )
 
@@ -169,7 +170,7 @@ func TestPublishWakes(t *testing.T) {
 	if n := h.nudges.Depth().Visible; n != 1 {
 		t.Errorf("%d nudges, want 1", n)
 	}
-	item, err := h.edge.Waker.Due.Read(t.Context())
+	item, err := h.edge.Wakers[pg.Home].Due.Read(t.Context())
 	if err != nil || item.At.IsZero() || item.At.After(h.Clock.Now()) {
 		t.Errorf("due item %+v (%v)", item, err)
 	}

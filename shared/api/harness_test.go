@@ -22,6 +22,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/apikey"
 	"portico/shared/auth"
+	"portico/shared/domain"
 	"portico/shared/egress"
 	"portico/shared/id"
 	"portico/shared/jobs"
@@ -39,7 +40,8 @@ type harness struct {
 	edge    *api.Edge
 	handler http.Handler
 	keys    *apikey.Projection
-	table   string // where keys lies
+	table   string              // where keys lies
+	names   *testkit.NameServer // where domains are proven
 	nudges  *local.Queue
 	lines   *lines
 
@@ -52,6 +54,7 @@ func newHarness(t *testing.T) *harness {
 	h := &harness{Database: testkit.DB(t), t: t, lines: &lines{}, auditing: &sync.Mutex{}}
 	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	_, dueTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
 	h.keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
 
 	auditor, err := pgx.ConnectConfig(context.Background(), h.Admin.Config())
@@ -74,11 +77,14 @@ func newHarness(t *testing.T) *harness {
 	}
 	h.edge = &api.Edge{
 		DB: h.App, Keys: h.keys, Box: testkit.Box(t), Egress: policy, SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock, Log: observe.NewLog(h.lines, "test"),
-		Waker: &webhook.Waker{
-			Due:   webhook.NewDue(client, dueTable, h.Clock),
+		Wakers: map[string]*webhook.Waker{pg.Home: {
+			Database: pg.Home, Due: webhook.NewDue(client, dueTable, pg.Home, h.Clock),
 			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),
-		},
+		}},
 	}
+	h.names = testkit.NewNameServer(t)
+	h.edge.Hosts = domain.NewHosts(client, domainTable, "portico.example", h.Clock)
+	h.edge.Hosts.Resolver = h.names.Resolver()
 	if h.handler, err = h.edge.Handler(api.All()...); err != nil {
 		t.Fatal(err)
 	}

@@ -147,8 +147,12 @@ func (e *Edge) createMember(ctx context.Context, tx pg.Tx, own id.Org, in *creat
 	if err := member.CheckRole(ctx, tx, own, *ref, mayGive(ctx)); err != nil {
 		return nil, err
 	}
-	now := e.Clock.Now()
-	m, err := member.Insert(ctx, tx, own, member.Member{ID: id.New[id.Member](now), Email: strings.ToLower(b.Email), Name: b.Name, Role: *ref, CreatedAt: now})
+	now, email := e.Clock.Now(), strings.ToLower(b.Email)
+	user, err := member.FindUser(ctx, e.DB, email, now)
+	if err != nil {
+		return nil, err
+	}
+	m, err := member.Insert(ctx, tx, own, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *ref, CreatedAt: now})
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ type Op struct {
 	Path        string // /v1/<plural-nouns>
 	Function    string // the folder below functions/api that serves it
 	Permission  auth.Permission
+	Acts        Acts   // on which organization
 	Cost        int    // what one call takes from the caller's rate limit
 	Audit       string // `<noun>.<verb>` of the audit entry; mutations only
 	Tag         string
@@ -41,6 +42,7 @@ type Op struct {
 type Operation interface {
 	Meta() Op
 	register(*Edge)
+	inside() bool // whether its handler runs in one organization's transaction
 }
 
 // Read is an operation without effect. Its handler runs in a transaction bound
@@ -57,7 +59,8 @@ type Write[I, O any] struct {
 	Handle func(*Edge, context.Context, pg.Tx, id.Org, *I) (*O, error)
 }
 
-// Static is an operation that needs neither caller nor store.
+// Static is an operation outside of every organization: a public one, which
+// needs neither caller nor store, or one of staff's that looks across them all.
 type Static[I, O any] struct {
 	Op
 	Handle func(*Edge, context.Context, *I) (*O, error)
@@ -65,6 +68,10 @@ type Static[I, O any] struct {
 
 // Meta returns the declaration.
 func (o Op) Meta() Op { return o }
+
+func (Read[I, O]) inside() bool   { return true }
+func (Write[I, O]) inside() bool  { return true }
+func (Static[I, O]) inside() bool { return false }
 
 func (r Read[I, O]) register(e *Edge) {
 	huma.Register(e.huma, e.declare(r.Op), func(ctx context.Context, in *I) (out *O, err error) {
@@ -125,7 +132,7 @@ func checkAll(operations []Operation) error {
 	seen := map[string]bool{}
 	for _, o := range operations {
 		op := o.Meta()
-		faults = append(faults, op.check())
+		faults = append(faults, op.check(), op.checkActs(o.inside()))
 		if seen[op.ID] || seen[op.Method+" "+op.Path] {
 			faults = append(faults, fmt.Errorf("operation %s (%s %s) is declared twice", op.ID, op.Method, op.Path))
 		}

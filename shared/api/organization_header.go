@@ -4,7 +4,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/fault"
-	"portico/shared/id"
 	"portico/shared/org"
 	"portico/shared/pg"
 )
@@ -20,19 +19,28 @@ var organizationParameter = &huma.Param{
 	Schema:      &huma.Schema{Type: huma.TypeString}, Example: "org_01jdf3z9k2e4nv6xq8r0s1t2u3",
 }
 
-// enter chooses the organization of a call: an API key's own, or the one that
-// a staff key's request names. One that the caller cannot enter looks like one
-// that does not exist. The reply to staff names the staff key.
+// enter chooses the organization of a call: an API key's own, the one that a
+// staff key's request names, or the one that it makes. One that the caller cannot
+// enter looks like one that does not exist. The reply to staff names the staff key.
 func (e *Edge) enter(ctx huma.Context, c *call) error {
 	if c.caller.IsStaff() {
 		c.setHeader(staffKeyHeader, c.caller.StaffKey.String())
 	}
-	var named id.Org
-	if text := ctx.Header(organizationHeader); text != "" {
-		var err error
-		if named, err = id.Parse[id.Org](text); err != nil {
-			return fault.InvalidField("header."+organizationHeader, err.Error())
+	named, err := namedOrganization(ctx, c.op.Acts)
+	if err != nil {
+		return err
+	}
+	if c.op.Acts.StaffOnly() {
+		if !named.IsZero() {
+			return errNamed
 		}
+		if c.op.Acts == OnNew {
+			c.caller.Org = e.newOrganization(c)
+		}
+		return nil
+	}
+	if named, err = e.byHost(ctx, named); err != nil {
+		return err
 	}
 	if !c.caller.IsStaff() {
 		if !named.IsZero() && named != c.caller.Org {

@@ -11,10 +11,12 @@ func All() []Operation {
 		PublishEvent, PublishEventBatch, ListEvents, GetEvent,
 		ListDeliveries, GetDelivery,
 		GetOrganization, UpdateOrganization,
+		CreateOrganization, ListOrganizations, GetNamedOrganization, UpdateNamedOrganization, DeleteOrganization,
 		CreateMember, ListMembers, GetMember, UpdateMember, DeleteMember, GetMemberPermissions,
 		ListPermissions, CreateRole, ListRoles, GetRole, UpdateRole, DeleteRole,
 		CreateResourceGrant, ListResourceGrants, DeleteResourceGrant,
 		CreateAPIKey, ListAPIKeys, GetAPIKey, UpdateAPIKey, RotateAPIKey, RevokeAPIKey,
 		ListAuditLog,
+		CreateDomain, ListDomains, GetDomain, VerifyDomain, DeleteDomain,
 	}, System()...)
 }

@@ -21,7 +21,7 @@ func mustExec(t *testing.T, h *harness, sql string) {
 // begin runs the bootstrap function.
 func (h *harness) begin(payload string) jobs.StaffKeyMade {
 	h.t.Helper()
-	made, err := jobs.Begin(context.Background(), h.App, h.keys, h.Clock, json.RawMessage(payload))
+	made, err := jobs.Begin(context.Background(), h.App, h.keys, h.edge.Hosts, h.Clock, json.RawMessage(payload))
 	if err != nil {
 		h.t.Fatal(err)
 	}

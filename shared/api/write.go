@@ -34,9 +34,10 @@ func ptr[T any](v T) *T { return &v }
 // before the commit and woken after it.
 func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, error) {
 	call := callOf(ctx)
+	place := e.DB.PlaceOf(call.caller.Org)
 	if w.Wakes {
-		if err := e.Waker.Due.Lower(ctx, e.Clock.Now()); err != nil {
-			return nil, errUnavailable.Because(err)
+		if err := e.lower(ctx, place); err != nil {
+			return nil, err
 		}
 	}
 	var out *O
@@ -48,10 +49,15 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 		} else {
 			out, replayed, err = once(ctx, e, tx, w, in)
 		}
-		if len(call.due) > 0 {
-			webhook.Tell(&then, call.caller.Org, call.due, &awake)
+		if len(call.due) == 0 || err != nil {
+			return err
 		}
-		return err
+		webhook.Tell(&then, call.caller.Org, call.due, &awake)
+		if found := pg.DatabaseOf(tx); found != place { // it has moved
+			place = found
+			return e.lower(ctx, place)
+		}
+		return nil
 	}, &then)
 	if err != nil {
 		return nil, err
@@ -63,7 +69,7 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 		f(ctx)
 	}
 	if len(call.due) > 0 && !awake {
-		e.wake(ctx)
+		e.wake(ctx, place)
 	}
 	return out, nil
 }
@@ -104,10 +110,18 @@ func work[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I
 	return out, e.record(ctx, tx, w.Op, org)
 }
 
+// lower tells the sweep of a database that something is due there from now on.
+func (e *Edge) lower(ctx context.Context, database string) error {
+	if err := e.Wakers[database].Due.Lower(ctx, e.Clock.Now()); err != nil {
+		return errUnavailable.Because(err)
+	}
+	return nil
+}
+
 // wake is best effort: what is committed is delivered at the latest by the
 // sweep, so a nudge that fails does not fail the request.
-func (e *Edge) wake(ctx context.Context) {
-	if err := e.Waker.Wake(ctx); err != nil {
+func (e *Edge) wake(ctx context.Context, database string) {
+	if err := e.Wakers[database].Wake(ctx); err != nil {
 		callOf(ctx).note(slog.String("wake_failed", err.Error()))
 		return
 	}

@@ -83,7 +83,7 @@ func (p *Projection) Forget(ctx context.Context, hash Hash) error {
 	return nil
 }
 
-// DenyAll denies every key of an organization that is closed.
+// DenyAll denies every key of an organization that is being closed.
 func (p *Projection) DenyAll(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) error {
 	var after id.APIKey
 	for {

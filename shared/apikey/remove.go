@@ -12,18 +12,25 @@ import (
 	"portico/shared/pg"
 )
 
-// RevokeAll revokes every key of an organization that is being deleted and
-// returns the hashes of all it ever had: their projections are to be denied and
-// later removed.
-func RevokeAll(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) ([]Hash, error) {
-	rows, err := tx.Query(ctx, `
-		UPDATE api_key SET revoked_at = coalesce(revoked_at, $2) WHERE org_id = $1 RETURNING hash`, org, now)
+// RevokeAll revokes every key of an organization that is being deleted. Deny
+// them first.
+func RevokeAll(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) error {
+	if _, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $2 WHERE org_id = $1 AND revoked_at IS NULL`, org, now); err != nil {
+		return fmt.Errorf("apikey.RevokeAll: %w", err)
+	}
+	return nil
+}
+
+// Hashes returns those of all keys that the organization ever had: under them
+// lie their projections.
+func Hashes(ctx context.Context, tx pg.Tx, org id.Org) ([]Hash, error) {
+	rows, err := tx.Query(ctx, `SELECT hash FROM api_key WHERE org_id = $1`, org)
 	if err != nil {
-		return nil, fmt.Errorf("apikey.RevokeAll: %w", err)
+		return nil, fmt.Errorf("apikey.Hashes: %w", err)
 	}
 	hashes, err := pgx.CollectRows(rows, pgx.RowTo[Hash])
 	if err != nil {
-		return nil, fmt.Errorf("apikey.RevokeAll: %w", err)
+		return nil, fmt.Errorf("apikey.Hashes: %w", err)
 	}
 	return hashes, nil
 }

@@ -56,10 +56,29 @@ func (p *Projection) lookUp(ctx context.Context, hash Hash, now time.Time) (hold
 		return holder{}, fmt.Errorf("apikey.lookUp: %w", err)
 	case !staff.ID.IsZero():
 		return p.repairStaff(ctx, staff, hash, now)
-	case org.IsZero():
+	}
+	if org.IsZero() {
+		if org, err = p.lookElsewhere(ctx, hash); err != nil {
+			return holder{}, err
+		}
+	}
+	if org.IsZero() {
 		return holder{}, p.refuse(hash, errNoProjection, now)
 	}
 	return p.repair(ctx, org, hash)
+}
+
+// lookElsewhere finds a key whose organization does not live at home; zero: none.
+func (p *Projection) lookElsewhere(ctx context.Context, hash Hash) (org id.Org, err error) {
+	for _, database := range p.db.Databases()[1:] {
+		if err = p.db.SharedAt(database).QueryRow(ctx, `SELECT api_key_org($1)`, hash[:]).Scan(&org); err != nil {
+			return org, fmt.Errorf("apikey.lookUp: database %s: %w", database, err)
+		}
+		if !org.IsZero() {
+			break
+		}
+	}
+	return org, nil
 }
 
 // Repair projects a key whose row was changed or made. A key that works no more
@@ -73,15 +92,15 @@ func (p *Projection) Repair(ctx context.Context, org id.Org, hash Hash) error {
 }
 
 // repair projects what Postgres says of a key, if it works, and returns its
-// holder. It holds the row's lock meanwhile: no change of the key comes between
-// reading and writing.
+// holder. It holds the locks of the organization and of the row meanwhile: the
+// organization is not closed, nor the key changed, between reading and writing.
 func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder, error) {
 	now := p.clock.Now()
 	var k Stored
 	err := p.db.InOrg(ctx, org, func(tx pg.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND hash = $2
-			  AND EXISTS (SELECT FROM organization WHERE id = $1 AND deleted_at IS NULL) FOR SHARE`, org, hash[:])
+			WITH open AS MATERIALIZED (SELECT FROM organization WHERE id = $1 AND deleted_at IS NULL FOR SHARE)
+			SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND hash = $2 AND EXISTS (SELECT FROM open) FOR SHARE`, org, hash[:])
 		if k, err = one("Repair", rows, err); err != nil {
 			return err
 		}

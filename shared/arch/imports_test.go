@@ -18,7 +18,7 @@ var layers = []struct {
 	{"functions infra/local infra/apigen", false},
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
-	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency", true},
+	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/domain shared/placement", true},
 	{"shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe infra/migrations", true},
 }
@@ -110,6 +110,7 @@ var only = map[string][]string{
 	"testing":                          {"shared/testkit"},
 	"github.com/pressly/goose":         {"infra/migrations"},
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
+	"golang.org/x/net":                 {"shared/domain", "shared/testkit"},
 }
 
 // Each library has the one place that hides it: a change of library changes

@@ -8,7 +8,7 @@ import (
 	"portico/shared/id"
 )
 
-// Permission allows a group of operations: `<resource>:<read|write>`.
+// Permission allows a group of operations: `<resource>:<read|write|delete>`.
 type Permission string
 
 // The permissions. An operation names one of them or Public.
@@ -21,12 +21,15 @@ const (
 	AuditLogRead          Permission = "audit_log:read"
 	OrganizationRead      Permission = "organization:read"
 	OrganizationWrite     Permission = "organization:write"
+	OrganizationDelete    Permission = "organization:delete"
 	MembersRead           Permission = "members:read"
 	MembersWrite          Permission = "members:write"
 	RolesRead             Permission = "roles:read"
 	RolesWrite            Permission = "roles:write"
 	APIKeysRead           Permission = "api_keys:read"
 	APIKeysWrite          Permission = "api_keys:write"
+	DomainsRead           Permission = "domains:read"
+	DomainsWrite          Permission = "domains:write"
 	// Public marks an operation that needs no caller at all. Nobody holds it.
 	Public Permission = "public"
 )
@@ -41,12 +44,15 @@ var Description = map[Permission]string{
 	AuditLogRead:          "Read the audit log: who changed what.",
 	OrganizationRead:      "Read the organization's name, settings and branding.",
 	OrganizationWrite:     "Change the organization's name, settings and branding.",
+	OrganizationDelete:    "Delete the organization with all that it owns.",
 	MembersRead:           "Read members, their resource grants and what they may do.",
 	MembersWrite:          "Add, change and remove members and their resource grants.",
 	RolesRead:             "Read roles.",
 	RolesWrite:            "Create, change and delete roles.",
 	APIKeysRead:           "Read API keys: what they may do and when they were last used.",
 	APIKeysWrite:          "Create, change, rotate and revoke API keys, none of which may do more than the one that does it.",
+	DomainsRead:           "Read the organization's domains and the DNS records that prove them.",
+	DomainsWrite:          "Add, verify and delete domains.",
 }
 
 // All returns every permission that can be held, sorted.

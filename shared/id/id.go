@@ -1,4 +1,4 @@
-// Package id holds the identifiers of every noun: a UUIDv7 in Postgres, and
+// Package id holds the identifiers of every noun: a UUIDv7 (or 8) in Postgres, and
 // outside it a TypeID (https://github.com/jetify-com/typeid, spec v0.3): the
 // noun's prefix, an underscore and 26 characters of lower-case base32.
 package id
@@ -6,6 +6,7 @@ package id
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type (
 	roleNoun     struct{}
 	grantNoun    struct{}
 	staffKeyNoun struct{}
+	domainNoun   struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -50,6 +52,7 @@ func (userNoun) Prefix() string     { return "usr" }
 func (roleNoun) Prefix() string     { return "role" }
 func (grantNoun) Prefix() string    { return "grant" }
 func (staffKeyNoun) Prefix() string { return "staff" }
+func (domainNoun) Prefix() string   { return "dom" }
 
 // The identifiers.
 type (
@@ -65,6 +68,7 @@ type (
 	Role            = ID[roleNoun]
 	ResourceGrant   = ID[grantNoun]
 	StaffKey        = ID[staffKeyNoun]
+	Domain          = ID[domainNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in
@@ -79,6 +83,17 @@ func New[I ~struct{ uuid.UUID }](t time.Time) I {
 	fraction := t.Nanosecond() % 1_000_000 * 4096 / 1_000_000
 	u[6] = byte(fraction>>8) | 0x70
 	u[7] = byte(fraction)
+	u[8] = u[8]&0x3f | 0x80
+	return I{u}
+}
+
+// Derive returns the id that a text stands for, always the same one: for a thing
+// that a repeated request must find again. A UUIDv8 (RFC 9562, section 5.8) of
+// 122 bits of the text's SHA-256; it carries no time.
+func Derive[I ~struct{ uuid.UUID }](text string) I {
+	sum := sha256.Sum256([]byte(text))
+	u := uuid.UUID(sum[:16])
+	u[6] = u[6]&0x0f | 0x80
 	u[8] = u[8]&0x3f | 0x80
 	return I{u}
 }

@@ -40,7 +40,7 @@ func newUpkeep(t *testing.T, db *testkit.Database, out io.Writer) (*jobs.Upkeep,
 	return &jobs.Upkeep{
 		DB: db.Worker, Clock: db.Clock, Log: observe.NewLog(out, "test"),
 		Waker: &webhook.Waker{
-			Due:   webhook.NewDue(client, table, db.Clock),
+			Database: pg.Home, Due: webhook.NewDue(client, table, pg.Home, db.Clock),
 			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),
 		},
 	}, nudges

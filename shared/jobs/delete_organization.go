@@ -8,6 +8,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/clock"
+	"portico/shared/domain"
 	"portico/shared/id"
 	"portico/shared/org"
 	"portico/shared/pg"
@@ -17,6 +18,7 @@ import (
 type Deleter struct {
 	DB    *pg.DB
 	Keys  *apikey.Projection
+	Hosts *domain.Hosts
 	Clock *clock.Clock
 	// Wait lets time pass; nil: Pause.
 	Wait func(context.Context, time.Duration) error
@@ -32,6 +34,10 @@ type Deleted struct {
 // organization may still be running: twice as long as keys are cached.
 const lastRequest = 10 * time.Second
 
+// settled is how long after the beginning of its closing an organization may be
+// erased without waiting: denying all its keys takes seconds.
+const settled = time.Minute
+
 // Delete erases all that an organization owns, with its keys' projections. It
 // first sees to it that nobody adds anything. Stopped halfway, for example by
 // the function's time, it goes on when called again; what is gone is no error.
@@ -41,45 +47,53 @@ func (d Deleter) Delete(ctx context.Context, organization string) (Deleted, erro
 	if err != nil {
 		return done, fmt.Errorf("delete_organization: %w", err)
 	}
-	keys, err := d.shut(ctx, own)
+	err = d.DB.InOrg(ctx, own, func(tx pg.Tx) error {
+		_, err := org.Close(ctx, tx, d.Keys, own, d.Clock.Now())
+		return err
+	})
+	if err == nil {
+		done.RowsRemoved, err = d.erase(ctx, own)
+	}
 	if errors.Is(err, org.ErrNotFound) {
-		return done, nil
+		return done, org.Forget(ctx, d.DB, own)
 	}
-	if err != nil {
-		return done, err
-	}
-	for _, key := range keys {
-		if err := d.Keys.Deny(ctx, key, d.Clock.Now()); err != nil {
-			return done, err
-		}
-	}
-	wait := d.Wait
-	if wait == nil {
-		wait = Pause
-	}
-	if err := wait(ctx, lastRequest); err != nil {
-		return done, err
-	}
-	for _, key := range keys {
-		if err := d.Keys.Remove(ctx, key); err != nil {
-			return done, err
-		}
-	}
-	done.RowsRemoved, err = org.Erase(ctx, d.DB, own)
 	return done, err
 }
 
-// shut marks the organization as deleted and revokes its keys, which it returns.
-func (d Deleter) shut(ctx context.Context, own id.Org) (keys []apikey.Hash, err error) {
-	now := d.Clock.Now()
-	err = d.DB.InOrg(ctx, own, func(tx pg.Tx) error {
-		if _, err := org.Close(ctx, tx, own, now); err != nil {
+// erase erases what a closed organization owns; one that is not closed where it
+// lives is not found. It waits unless no request can be running any more.
+func (d Deleter) erase(ctx context.Context, own id.Org) (rows int, err error) {
+	var since time.Time
+	var keys []apikey.Hash
+	err = d.DB.InOrg(ctx, own, func(tx pg.Tx) (err error) {
+		if since, err = org.ClosedSince(ctx, tx, own); err != nil {
 			return err
 		}
-		keys, err = apikey.RevokeAll(ctx, tx, own, now)
+		keys, err = apikey.Hashes(ctx, tx, own)
 		return err
 	})
-	return keys, err
+	if err != nil {
+		return 0, err
+	}
+	if d.Clock.Now().Sub(since) < settled {
+		wait := d.Wait
+		if wait == nil {
+			wait = Pause
+		}
+		if err := wait(ctx, lastRequest); err != nil {
+			return 0, err
+		}
+	}
+	for _, key := range keys {
+		if err := d.Keys.Remove(ctx, key); err != nil {
+			return 0, err
+		}
+	}
+	err = d.DB.InOrg(ctx, own, func(tx pg.Tx) error { return d.Hosts.DeleteAll(ctx, tx, own) })
+	if err != nil {
+		return 0, err
+	}
+	return org.Erase(ctx, d.DB, own)
 }
 
 // Pause waits, or ends with its context.

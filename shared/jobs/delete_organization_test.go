@@ -13,60 +13,23 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/apikey"
+	"portico/shared/domain"
 	"portico/shared/id"
 	"portico/shared/jobs"
+	"portico/shared/pg"
 	"portico/shared/testkit"
 )
 
-// oneOfEverything gives $1 a row in every table with an organization. The user
-// $2 is a member of it; the other user is a member of it alone.
-const oneOfEverything = `
-	WITH alone AS (INSERT INTO user_account VALUES (gen_random_uuid(), $1 || '@example.com', '', portico_now()) RETURNING id)
-	SELECT set_config('test.alone', (SELECT id FROM alone)::text, false);
-	INSERT INTO role VALUES ($1, $1, 'r', '', '{}', '', portico_now(), portico_now());
-	INSERT INTO member VALUES ($1, $1, current_setting('test.alone')::uuid, '', NULL, $1, portico_now(), portico_now());
-	INSERT INTO member VALUES ($1, gen_random_uuid(), $2, '', 'owner', NULL, portico_now(), portico_now());
-	INSERT INTO resource_grant VALUES ($1, $1, $1, 'p', 't', 'r', portico_now());
-	INSERT INTO idempotency_key (org_id, caller, operation, key, body_hash) VALUES ($1, 'c', 'o', 'k', '');
-	INSERT INTO webhook_endpoint (org_id, id, url, event_types) VALUES ($1, $1, 'https://example.com/', '{*}');
-	INSERT INTO webhook_secret (org_id, id, endpoint_id, sealed) VALUES ($1, $1, $1, '');
-	INSERT INTO webhook_lane (org_id, endpoint_id) VALUES ($1, $1);
-	INSERT INTO webhook_paused_key VALUES ($1, $1, 'k', $1, portico_now());
-	INSERT INTO ordering_key VALUES ($1, 'k', 1);
-	INSERT INTO audit_target VALUES ($1, 't', $1);
-	INSERT INTO event (org_id, id, type, payload, created_at)
-	  SELECT $1, overlay($1::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 't', '', portico_now() FROM generate_series(1, 12000) n;
-	INSERT INTO event (org_id, id, type, payload, created_at)
-	  SELECT $1, uuid_floor(portico_now() + interval '40 days'), 't', '', portico_now();
-	INSERT INTO webhook_delivery (org_id, event_id, endpoint_id, id, status) SELECT org_id, id, $1, id, 'failed' FROM event WHERE org_id = $1;
-	INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, response_body)
-	  SELECT org_id, id, $1, 1, portico_now(), 1, '' FROM event WHERE org_id = $1`
-
-// rowsOf counts an organization's rows in every table that the catalogue knows.
-func rowsOf(t *testing.T, db *testkit.Database, org id.Org) map[string]int {
-	t.Helper()
-	tables := testkit.Value[[]string](t, db, `
-		SELECT array_agg(c.relname::text ORDER BY c.relname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND (a.attname = 'org_id' OR c.relname = 'organization' AND a.attname = 'id')`)
-	counts := map[string]int{}
-	for _, table := range tables {
-		column := "org_id"
-		if table == "organization" {
-			column = "id"
-		}
-		counts[table] = testkit.Value[int](t, db, `SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()+` WHERE `+column+` = $1`, org)
-	}
-	return counts
-}
-
 // Deleting an organization leaves no row of it in any table that the catalogue
-// knows, in no partition, and no projection of its keys; another organization
+// knows, in no partition, no projection of its keys and no name; another organization
 // and its users keep all. It can be stopped and go on.
 func TestDeleteOrganization(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	keys := apikey.NewProjection(client, table, db.App, db.Clock)
+	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
+	hosts := domain.NewHosts(client, domainTable, "portico.example", db.Clock)
 	shared := "01890000-0000-7000-8000-00000000aaaa"
 	if _, err := db.Admin.Exec(ctx, `INSERT INTO user_account VALUES ($1, 'both@example.com', '', portico_now())`, shared); err != nil {
 		t.Fatal(err)
@@ -77,8 +40,16 @@ func TestDeleteOrganization(t *testing.T) {
 			t.Fatal(err)
 		}
 		org, _ := id.Parse[id.Org](made.OrganizationID)
-		sql := strings.NewReplacer("$1", "'"+org.UUID.String()+"'", "$2", "'"+shared+"'").Replace(oneOfEverything)
-		if _, err := db.Admin.Exec(ctx, sql); err != nil {
+		testkit.Everything(t, db, org, shared)
+		sub := domain.New(strings.ToLower(name)+".portico.example", db.Clock.Now())
+		err = db.App.InOrg(ctx, org, func(tx pg.Tx) error {
+			if err := hosts.Add(ctx, tx, org, sub); err != nil {
+				return err
+			}
+			_, _, err := hosts.Verify(ctx, tx, org, sub.ID, db.Clock.Now())
+			return err
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		hash, _ := apikey.Parse(made.APIKey)
@@ -86,13 +57,8 @@ func TestDeleteOrganization(t *testing.T) {
 	}
 	acme, acmeKey := populate("Acme")
 	evil, evilKey := populate("Evil")
-	for table, n := range rowsOf(t, db, acme) {
-		if n == 0 && !strings.Contains(table, "_20") { // a partition of another time
-			t.Errorf("the test has no row in %s: add one to oneOfEverything", table)
-		}
-	}
-	before, waited := rowsOf(t, db, evil), 0
-	deleter := jobs.Deleter{DB: db.App, Keys: keys, Clock: db.Clock, Wait: func(_ context.Context, d time.Duration) error {
+	before, waited := db.Rows(t, evil), 0
+	deleter := jobs.Deleter{DB: db.App, Keys: keys, Hosts: hosts, Clock: db.Clock, Wait: func(_ context.Context, d time.Duration) error {
 		if waited++; waited == 1 {
 			return context.DeadlineExceeded // the function's time is over
 		}
@@ -111,7 +77,7 @@ func TestDeleteOrganization(t *testing.T) {
 	if err != nil || done.RowsRemoved < 36_000 {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	for table, n := range rowsOf(t, db, acme) {
+	for table, n := range db.Rows(t, acme) {
 		if n != 0 {
 			t.Errorf("%d rows are left in %s", n, table)
 		}
@@ -119,11 +85,16 @@ func TestDeleteOrganization(t *testing.T) {
 	if n := projections(t, client, table); n != 1 {
 		t.Errorf("%d projections are left, want the other organization's", n)
 	}
-	if got := rowsOf(t, db, evil); fmt.Sprint(got) != fmt.Sprint(before) {
+	if got := db.Rows(t, evil); fmt.Sprint(got) != fmt.Sprint(before) {
 		t.Errorf("the other organization has %v, had %v", got, before)
 	}
 	if n := testkit.Value[int](t, db, `SELECT count(*) FROM user_account`); n != 2 {
 		t.Errorf("%d users are left, want the other organization's two", n)
+	}
+	for host, want := range map[string]id.Org{"acme.portico.example": {}, "evil.portico.example": evil} {
+		if got, err := hosts.Org(ctx, host); err != nil || got != want {
+			t.Errorf("%s is of %v (%v), want %v", host, got, err, want)
+		}
 	}
 	if _, err := keys.Caller(ctx, evilKey, netip.Addr{}); err != nil {
 		t.Errorf("the other organization's key: %v", err)

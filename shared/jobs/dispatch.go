@@ -4,12 +4,25 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
+	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
-// Dispatch answers a nudge: it dispatches until nothing is due. What the nudge
-// says does not matter.
-func Dispatch(d *webhook.Dispatcher) func(ctx context.Context, body string) error {
-	return func(ctx context.Context, _ string) error { return d.Run(ctx) }
+// Dispatch answers a nudge: it dispatches in the database that the nudge names
+// until nothing is due there.
+func Dispatch(dispatchers map[string]*webhook.Dispatcher) func(ctx context.Context, body string) error {
+	return func(ctx context.Context, body string) error {
+		nudge := webhook.Nudge{Database: pg.Home}
+		if err := json.Unmarshal([]byte(body), &nudge); err != nil {
+			return fmt.Errorf("jobs.Dispatch: %q is no nudge: %w", body, err)
+		}
+		d, ok := dispatchers[nudge.Database]
+		if !ok {
+			return fmt.Errorf("jobs.Dispatch: DATABASES does not name %q", nudge.Database)
+		}
+		return d.Run(ctx)
+	}
 }

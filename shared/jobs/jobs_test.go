@@ -13,6 +13,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/jobs"
+	"portico/shared/pg"
 	"portico/shared/testkit"
 )
 
@@ -90,12 +91,12 @@ func TestMigrate(t *testing.T) {
 			return `{"username":"portico_master","password":"portico"}`, nil
 		},
 	}
-	version, err := jobs.Migrate(context.Background(), login)
+	version, err := jobs.Migrate(context.Background(), map[string]jobs.Login{pg.Home: login})
 	if err != nil || version != migrations.Version() {
 		t.Errorf("reached %s, %v", version, err)
 	}
 	login.Credentials = func(context.Context) (string, error) { return `[]`, nil }
-	if _, err := jobs.Migrate(context.Background(), login); err == nil || !strings.Contains(err.Error(), "DATABASE_SECRET") {
+	if _, err := jobs.Migrate(context.Background(), map[string]jobs.Login{"acme": login}); err == nil || !strings.Contains(err.Error(), "acme: DATABASE_SECRET") {
 		t.Errorf("with a malformed secret: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"portico/shared/clock"
@@ -17,6 +18,8 @@ type Upkeep struct {
 	Waker *webhook.Waker
 	Clock *clock.Clock
 	Log   *observe.Log
+	// Deleter erases what was closed.
+	Deleter Deleter
 }
 
 // Maintained says what the daily upkeep did.
@@ -25,14 +28,15 @@ type Maintained struct {
 	IdempotencyKeysRemoved int64 `json:"idempotency_keys_removed"`
 	CertificatesExpiring   int   `json:"certificates_expiring"`
 	CertificatesTold       int   `json:"certificates_told"`
+	OrganizationsErased    int   `json:"organizations_erased"`
 }
 
 // keysPerStatement bounds how long one deletion holds its locks.
 const keysPerStatement = 5000
 
 // Maintain makes the partitions of the year ahead, removes expired idempotency
-// keys, and warns of client certificates that expire soon: in the log, and their
-// owners. It may run at any time and any number of times.
+// keys, warns of client certificates that expire soon, in the log and their
+// owners, and erases the organizations that were closed. It may run at any time and any number of times.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
 	if err := u.DB.QueryRow(ctx, `SELECT make_partitions()`).Scan(&m.PartitionsMade); err != nil {
@@ -48,6 +52,6 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 			break
 		}
 	}
-	err := u.watchCertificates(ctx, &m)
+	err := errors.Join(u.watchCertificates(ctx, &m), u.eraseClosed(ctx, &m))
 	return m, err
 }

@@ -10,7 +10,7 @@ import (
 	"portico/infra/migrations"
 )
 
-// Login is how Migrate reaches the database: as its owner's login.
+// Login is how a database is reached as its owner's login.
 type Login struct {
 	URL string
 	// Credentials returns {"username","password"} for a URL without them, as
@@ -20,22 +20,35 @@ type Login struct {
 	RolePassword string
 }
 
-// Migrate brings the database up to date and returns the version reached.
-func Migrate(ctx context.Context, l Login) (string, error) {
+// Migrate brings every database up to date and returns the version reached.
+func Migrate(ctx context.Context, databases map[string]Login) (string, error) {
+	for name, l := range databases {
+		config, err := l.config(ctx)
+		if err == nil {
+			err = migrations.Apply(ctx, config, l.RolePassword)
+		}
+		if err != nil {
+			return "", fmt.Errorf("database %s: %w", name, err)
+		}
+	}
+	return migrations.Version(), nil
+}
+
+func (l Login) config(ctx context.Context) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(l.URL)
 	if err != nil {
-		return "", fmt.Errorf("DATABASE_URL cannot be read: %w", err)
+		return nil, fmt.Errorf("its URL cannot be read: %w", err)
 	}
 	if l.Credentials != nil {
 		text, err := l.Credentials(ctx)
 		if err != nil {
-			return "", fmt.Errorf("DATABASE_SECRET: %w", err)
+			return nil, fmt.Errorf("DATABASE_SECRET: %w", err)
 		}
 		var login struct{ Username, Password string }
 		if err := json.Unmarshal([]byte(text), &login); err != nil {
-			return "", fmt.Errorf("DATABASE_SECRET is not {\"username\",\"password\"}: %w", err)
+			return nil, fmt.Errorf("DATABASE_SECRET is not {\"username\",\"password\"}: %w", err)
 		}
 		config.User, config.Password = login.Username, login.Password
 	}
-	return migrations.Version(), migrations.Apply(ctx, config, l.RolePassword)
+	return config, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/clock"
+	"portico/shared/domain"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -29,14 +30,14 @@ type StaffKeyMade struct {
 
 // Begin does what cannot be done through the API, because nobody may yet: it
 // makes an organization with its first key, or makes or revokes a staff key.
-func Begin(ctx context.Context, db *pg.DB, keys *apikey.Projection, clock *clock.Clock, payload json.RawMessage) (any, error) {
+func Begin(ctx context.Context, db *pg.DB, keys *apikey.Projection, hosts *domain.Hosts, clock *clock.Clock, payload json.RawMessage) (any, error) {
 	var order StaffKeyOrder
 	if err := json.Unmarshal(payload, &order); err != nil {
 		return nil, fmt.Errorf("the payload is not JSON such as {\"organization\":\"Acme\"}: %w", err)
 	}
 	switch {
 	case order.Delete != "":
-		return Deleter{DB: db, Keys: keys, Clock: clock}.Delete(ctx, order.Delete)
+		return Deleter{DB: db, Keys: keys, Hosts: hosts, Clock: clock}.Delete(ctx, order.Delete)
 	case order.Revoke != "":
 		key, err := id.Parse[id.StaffKey](order.Revoke)
 		if err != nil {

@@ -21,7 +21,7 @@ func TestBeginStaffKey(t *testing.T) {
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	keys := apikey.NewProjection(client, table, db.App, db.Clock)
 	begin := func(payload string) (any, error) {
-		return jobs.Begin(ctx, db.App, keys, db.Clock, json.RawMessage(payload))
+		return jobs.Begin(ctx, db.App, keys, nil, db.Clock, json.RawMessage(payload))
 	}
 	past := db.Clock.Now().Add(-time.Second).Format(time.RFC3339)
 	for payload, want := range map[string]string{

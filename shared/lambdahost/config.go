@@ -15,6 +15,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"portico/shared/clock"
+	"portico/shared/domain"
 	"portico/shared/observe"
 	"portico/shared/queue"
 	"portico/shared/secret"
@@ -28,11 +29,13 @@ type (
 		// ClockOffset is added to the clock; only tests and the local stack set it.
 		ClockOffset time.Duration `env:"PORTICO_CLOCK_OFFSET"`
 	}
-	databaseEnv struct {
-		URL string `env:"DATABASE_URL,required,notEmpty"`
-	}
 	keysEnv struct {
 		Table string `env:"API_KEY_TABLE,required,notEmpty"`
+	}
+	domainEnv struct {
+		Table string `env:"DOMAIN_TABLE,required,notEmpty"`
+		// Base is the domain whose subdomains organizations may have; empty: none.
+		Base string `env:"BASE_DOMAIN"`
 	}
 	sealingEnv struct {
 		Secret string `env:"SEALING_SECRET,required,notEmpty"`
@@ -55,7 +58,6 @@ type (
 		DisableAfterFailures int32         `env:"DISABLE_AFTER_FAILURES" envDefault:"20"`
 	}
 	migrateEnv struct {
-		URL          string `env:"DATABASE_URL,required,notEmpty"`
 		Secret       string `env:"DATABASE_SECRET"`
 		RolePassword string `env:"DATABASE_ROLE_PASSWORD"`
 	}
@@ -116,9 +118,16 @@ func (h *host) box(ctx context.Context, e sealingEnv) (*secret.Box, error) {
 	return secret.Parse(text)
 }
 
-func (h *host) waker(e wakeEnv) *webhook.Waker {
-	return &webhook.Waker{
-		Due:   webhook.NewDue(dynamodb.NewFromConfig(h.aws), e.Table, h.clock),
-		Nudge: queue.NewSender(sqs.NewFromConfig(h.aws), e.Queue),
+func (h *host) hosts(e domainEnv) *domain.Hosts {
+	return domain.NewHosts(dynamodb.NewFromConfig(h.aws), e.Table, e.Base, h.clock)
+}
+
+// wakers returns the waker of each database.
+func (h *host) wakers(e wakeEnv, databases []string) map[string]*webhook.Waker {
+	table, nudge := dynamodb.NewFromConfig(h.aws), queue.NewSender(sqs.NewFromConfig(h.aws), e.Queue)
+	all := map[string]*webhook.Waker{}
+	for _, name := range databases {
+		all[name] = &webhook.Waker{Database: name, Due: webhook.NewDue(table, e.Table, name, h.clock), Nudge: nudge}
 	}
+	return all
 }

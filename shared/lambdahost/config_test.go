@@ -18,9 +18,9 @@ func unset(t *testing.T, names ...string) {
 
 // A function that lacks configuration says all that it lacks, at once.
 func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
-	names := []string{"DATABASE_URL", "API_KEY_TABLE", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL"}
+	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL"}
 	unset(t, names...)
-	err := read(&databaseEnv{}, &keysEnv{}, &sealingEnv{}, &wakeEnv{})
+	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &sealingEnv{}, &wakeEnv{})
 	if err == nil {
 		t.Fatal("nothing is missing")
 	}

@@ -19,7 +19,6 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/egress"
 	"portico/shared/observe"
-	"portico/shared/pg"
 )
 
 // API serves operations behind API Gateway.
@@ -65,11 +64,12 @@ func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
 	var (
 		database databaseEnv
 		keys     keysEnv
+		domains  domainEnv
 		sealing  sealingEnv
 		outward  egressEnv
 		wake     wakeEnv
 	)
-	environment := []any{&database, &keys, &sealing, &outward}
+	environment := []any{&database, &keys, &domains, &sealing, &outward}
 	if needs.Wake {
 		environment = append(environment, &wake)
 	}
@@ -77,7 +77,7 @@ func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	if edge.DB, err = pg.Open(ctx, database.URL); err != nil {
+	if edge.DB, err = database.open(ctx); err != nil {
 		return nil, err
 	}
 	if edge.Box, err = h.box(ctx, sealing); err != nil {
@@ -88,8 +88,9 @@ func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
 	}
 	edge.SourceIPs = outward.SourceIPs
 	edge.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, edge.DB, h.clock)
+	edge.Hosts = h.hosts(domains)
 	if needs.Wake {
-		edge.Waker = h.waker(wake)
+		edge.Wakers = h.wakers(wake, database.names())
 	}
 	return edge, nil
 }

@@ -1,8 +1,11 @@
 package lambdahost
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -13,7 +16,6 @@ import (
 	"portico/shared/egress"
 	"portico/shared/event"
 	"portico/shared/jobs"
-	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -32,15 +34,17 @@ func Dispatcher() {
 	exitOn(err)
 	box, err := h.box(ctx, sealing)
 	exitOn(err)
-	waker := h.waker(wake)
-	consume(jobs.Dispatch(&webhook.Dispatcher{
-		DB:  openWorker(ctx, database, 4), // claim, record, renew, listen
-		Box: box, Due: waker.Due, Nudge: waker.Nudge, Clock: h.clock, Log: h.log,
-		Sender:      webhook.NewSender(policy, h.clock, webhook.MaxTimeout),
-		Disabling:   webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
-		Publish:     event.PublishNotices,
-		Concurrency: own.Concurrency, Idle: own.Idle,
-	}), h.log)
+	sender, wakers := webhook.NewSender(policy, h.clock, webhook.MaxTimeout), h.wakers(wake, database.names())
+	dispatchers := map[string]*webhook.Dispatcher{}
+	for name, db := range database.workers(ctx, 4) { // claim, record, renew, listen
+		dispatchers[name] = &webhook.Dispatcher{
+			DB: db, Box: box, Waker: wakers[name], Sender: sender, Clock: h.clock, Log: h.log,
+			Disabling:   webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
+			Publish:     event.PublishNotices,
+			Concurrency: own.Concurrency, Idle: own.Idle,
+		}
+	}
+	consume(jobs.Dispatch(dispatchers), h.log)
 }
 
 // Sweeper runs the sweep of every minute.
@@ -51,8 +55,13 @@ func Sweeper() {
 		wake     wakeEnv
 	)
 	h := begin(ctx, &database, &wake)
-	s := &webhook.Sweeper{DB: openWorker(ctx, database, 1), Waker: h.waker(wake), Clock: h.clock, Log: h.log}
-	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) { return nil, s.Sweep(ctx) })
+	workers, wakers := database.workers(ctx, 1), h.wakers(wake, database.names())
+	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
+		return nil, everywhere(database.names(), func(name string) error {
+			s := webhook.Sweeper{DB: workers[name], Waker: wakers[name], Clock: h.clock, Log: h.log}
+			return s.Sweep(ctx)
+		})
+	})
 }
 
 // Maintenance runs the daily upkeep.
@@ -61,13 +70,19 @@ func Maintenance() {
 	var (
 		database databaseEnv
 		wake     wakeEnv
+		keys     keysEnv
+		domains  domainEnv
 	)
-	h := begin(ctx, &database, &wake)
-	u := &jobs.Upkeep{DB: openWorker(ctx, database, 1), Waker: h.waker(wake), Clock: h.clock, Log: h.log}
+	h := begin(ctx, &database, &wake, &keys, &domains)
+	workers, wakers, deleter := database.workers(ctx, 1), h.wakers(wake, database.names()), h.deleter(ctx, database, keys, domains)
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
-		done, err := u.Maintain(ctx)
-		h.log.Info("maintained", "done", done)
-		return done, err
+		all := map[string]jobs.Maintained{}
+		return all, everywhere(database.names(), func(name string) (err error) {
+			u := jobs.Upkeep{DB: workers[name], Waker: wakers[name], Deleter: deleter, Clock: h.clock, Log: h.log}
+			all[name], err = u.Maintain(ctx)
+			h.log.Info("maintained", "database", name, "done", all[name])
+			return err
+		})
 	})
 }
 
@@ -78,13 +93,14 @@ func Bootstrap() {
 	var (
 		database databaseEnv
 		keys     keysEnv
+		domains  domainEnv
 	)
-	h := begin(ctx, &database, &keys)
-	db, err := pg.Open(ctx, database.URL)
+	h := begin(ctx, &database, &keys, &domains)
+	db, err := database.open(ctx)
 	exitOn(err)
 	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, db, h.clock)
 	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
-		return jobs.Begin(ctx, db, projection, h.clock, payload)
+		return jobs.Begin(ctx, db, projection, h.hosts(domains), h.clock, payload)
 	})
 }
 
@@ -96,32 +112,69 @@ func begin(ctx context.Context, environment ...any) *host {
 	return h
 }
 
-func openWorker(ctx context.Context, database databaseEnv, sessions int32) *pg.Worker {
-	db, err := pg.OpenWorker(ctx, database.URL, sessions)
-	exitOn(err)
-	return db
-}
-
-// Migrate brings the database up to date when CloudFormation asks for it.
-func Migrate() {
-	ctx := context.Background()
-	var e migrateEnv
-	h := begin(ctx, &e)
-	login := jobs.Login{URL: e.URL, RolePassword: e.RolePassword}
-	if e.Secret != "" {
-		login.Credentials = func(ctx context.Context) (string, error) {
-			out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
-			if err != nil {
-				return "", err
-			}
-			return *out.SecretString, nil
+// everywhere does the same for every database. One that is away does not keep
+// the others from theirs.
+func everywhere(databases []string, do func(name string) error) error {
+	var failed error
+	for _, name := range databases {
+		if err := do(name); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("database %s: %w", name, err))
 		}
 	}
+	return failed
+}
+
+// Migrate brings the databases up to date when CloudFormation asks for it.
+func Migrate() {
+	ctx := context.Background()
+	var (
+		database databaseEnv
+		e        migrateEnv
+	)
+	h := begin(ctx, &database, &e)
+	logins := h.logins(database, e)
 	lambda.Start(cfn.LambdaWrap(func(ctx context.Context, event cfn.Event) (string, map[string]any, error) {
 		if event.RequestType == cfn.RequestDelete {
 			return event.PhysicalResourceID, nil, nil // the data outlives the stack
 		}
-		version, err := jobs.Migrate(ctx, login)
+		version, err := jobs.Migrate(ctx, logins)
 		return "migrations", map[string]any{"Version": version}, err
 	}))
+}
+
+// Move moves an organization to another database on direct invocation.
+func Move() {
+	ctx := context.Background()
+	var (
+		database databaseEnv
+		e        migrateEnv
+		wake     wakeEnv
+	)
+	h := begin(ctx, &database, &e, &wake)
+	m := jobs.Move{
+		Logins: h.logins(database, e), Wakers: h.wakers(wake, database.names()), Clock: h.clock,
+		Progress: func(format string, args ...any) { h.log.Info(fmt.Sprintf(format, args...)) },
+	}
+	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) { return m.Run(ctx, payload) })
+}
+
+// logins returns how every database is reached as its owner's login.
+func (h *host) logins(database databaseEnv, e migrateEnv) map[string]jobs.Login {
+	urls, err := database.urls()
+	exitOn(err)
+	all := map[string]jobs.Login{}
+	for name, url := range urls {
+		login := jobs.Login{URL: url, RolePassword: e.RolePassword}
+		if secret := cmp.Or(database.Others[name].Secret, e.Secret); secret != "" {
+			login.Credentials = func(ctx context.Context) (string, error) {
+				out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secret})
+				if err != nil {
+					return "", err
+				}
+				return *out.SecretString, nil
+			}
+		}
+		all[name] = login
+	}
+	return all
 }

@@ -45,10 +45,29 @@ const Most = 10_000
 
 const columns = `m.id, m.user_id, u.email, m.name, m.predefined, m.role_id, m.created_at, m.updated_at`
 
-// Insert makes the user with m.Email a member; the user is made too if nobody
-// has the address. It returns the member with its user.
+// FindUser returns the id of the user with an address, in whatever database it
+// is known, or a fresh one: who is a member in two databases is one user.
+func FindUser(ctx context.Context, db *pg.DB, email string, now time.Time) (user id.User, err error) {
+	databases := db.Databases()
+	for _, name := range databases {
+		if len(databases) == 1 {
+			break // Insert asks anyway
+		}
+		if err = db.SharedAt(name).QueryRow(ctx, `SELECT user_with($1)`, email).Scan(&user); err != nil {
+			return user, fmt.Errorf("member.FindUser: database %s: %w", name, err)
+		}
+		if !user.IsZero() {
+			return user, nil
+		}
+	}
+	return id.New[id.User](now), nil
+}
+
+// Insert makes the user with m.Email a member; the user is made too, as
+// m.UserID, if its database knows nobody with the address. It returns the member
+// with its user.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, m Member) (Member, error) {
-	err := tx.QueryRow(ctx, `SELECT user_of($1, $2, $3)`, m.Email, m.Name, id.New[id.User](m.CreatedAt)).Scan(&m.UserID)
+	err := tx.QueryRow(ctx, `SELECT user_of($1, $2, $3)`, m.Email, m.Name, m.UserID).Scan(&m.UserID)
 	if err != nil {
 		return Member{}, fmt.Errorf("member.Insert: user: %w", err)
 	}

@@ -8,14 +8,31 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/apikey"
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/webhook"
 )
 
 // Close marks the organization as deleted and returns since when it is: from
-// now on it may be erased. Its keys must be denied before that. ErrNotFound
-// when nothing is left of it.
-func Close(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) (since time.Time, err error) {
+// now on it may be erased. Its keys are denied before the commit, so that no
+// failure leaves one at work of an organization that somebody was told is
+// deleted; a key that is made meanwhile is not projected any more. Its endpoints
+// get nothing more. It may be repeated. ErrNotFound when nothing is left of it.
+func Close(ctx context.Context, tx pg.Tx, keys *apikey.Projection, org id.Org, now time.Time) (since time.Time, err error) {
+	if since, err = mark(ctx, tx, org, now); err != nil {
+		return since, err
+	}
+	if err := keys.DenyAll(ctx, tx, org, now); err != nil {
+		return since, err
+	}
+	if err := apikey.RevokeAll(ctx, tx, org, now); err != nil {
+		return since, err
+	}
+	return since, webhook.DeleteEndpoints(ctx, tx, org, now)
+}
+
+func mark(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) (since time.Time, err error) {
 	err = tx.QueryRow(ctx, `
 		UPDATE organization SET deleted_at = coalesce(deleted_at, $2) WHERE id = $1 RETURNING deleted_at`, org, now).Scan(&since)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -27,23 +44,79 @@ func Close(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) (since time
 	return since, nil
 }
 
+// ClosedSince returns since when the organization is marked as deleted, or
+// ErrNotFound when it is not, or nothing is left of it.
+func ClosedSince(ctx context.Context, tx pg.Tx, org id.Org) (since time.Time, err error) {
+	err = tx.QueryRow(ctx, `SELECT deleted_at FROM organization WHERE id = $1 AND deleted_at IS NOT NULL`, org).Scan(&since)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return since, ErrNotFound
+	}
+	if err != nil {
+		return since, fmt.Errorf("org.ClosedSince: %w", err)
+	}
+	return since, nil
+}
+
+// Closed returns the organizations of a database that have been marked as
+// deleted for so long, those first that wait longest.
+func Closed(ctx context.Context, db pg.Querier, longer time.Duration) ([]id.Org, error) {
+	rows, err := db.Query(ctx, `
+		SELECT id FROM organization WHERE deleted_at <= portico_now() - $1::interval ORDER BY deleted_at`, longer)
+	if err != nil {
+		return nil, fmt.Errorf("org.Closed: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[id.Org])
+	if err != nil {
+		return nil, fmt.Errorf("org.Closed: %w", err)
+	}
+	return list, nil
+}
+
 // eraseAtOnce bounds a transaction of Erase.
 const eraseAtOnce = 5000
 
 // Erase removes every row of a closed organization, in transactions of bounded
-// size. Stopped halfway it goes on when called again.
+// size, from every database. Stopped halfway it goes on when called again.
 func Erase(ctx context.Context, db *pg.DB, org id.Org) (rows int, err error) {
-	for {
-		var n int
-		err := db.InOrg(ctx, org, func(tx pg.Tx) error {
-			return tx.QueryRow(ctx, `SELECT erase_organization($1)`, eraseAtOnce).Scan(&n)
+	for n := 1; n > 0; rows += n {
+		n = 0
+		err := everywhere(ctx, db, org, func(tx pg.Tx) error {
+			var removed int
+			err := tx.QueryRow(ctx, `SELECT coalesce((SELECT erase_organization($2) FROM organization WHERE id = $1), 0)`, org, eraseAtOnce).Scan(&removed)
+			n += removed
+			return err
 		})
 		if err != nil {
-			return rows, fmt.Errorf("org.Erase: %w", err)
+			return rows, err
 		}
-		if n == 0 {
-			return rows, nil
-		}
-		rows += n
 	}
+	return rows, Forget(ctx, db, org)
+}
+
+// Forget removes what says that an organization once lived in a database, if it
+// lives in none any more. Erase does it last: until then it is found.
+func Forget(ctx context.Context, db *pg.DB, org id.Org) error {
+	lives := false
+	err := everywhere(ctx, db, org, func(tx pg.Tx) error {
+		var here bool
+		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM organization WHERE id = $1)`, org).Scan(&here)
+		lives = lives || here
+		return err
+	})
+	if err != nil || lives {
+		return err
+	}
+	return everywhere(ctx, db, org, func(tx pg.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT forget_placement()`)
+		return err
+	})
+}
+
+func everywhere(ctx context.Context, db *pg.DB, org id.Org, do func(pg.Tx) error) error {
+	for _, database := range db.Databases() {
+		if err := db.InOrgAt(ctx, database, org, do); err != nil {
+			return fmt.Errorf("org.Erase: database %s: %w", database, err)
+		}
+	}
+	return nil
 }

@@ -29,7 +29,11 @@ type Organization struct {
 
 var (
 	// ErrNotFound answers for an organization that is gone.
-	ErrNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no such organization.")
+	ErrNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no organization with this id, or your key cannot enter it.")
+	// ErrExists answers an id that an organization has; only one that was derived
+	// from an Idempotency-Key comes twice.
+	ErrExists = fault.New(fault.Conflict, "organization_exists",
+		"This Idempotency-Key made an organization more than 24 hours ago. List the organizations to find it, or send a new key to make another one.")
 	// ErrVersion answers a change of something that has changed meanwhile.
 	ErrVersion = fault.New(fault.Conflict, "version_mismatch",
 		"The organization has changed since you read it. Read it again and send your change with its version.")
@@ -37,11 +41,15 @@ var (
 
 const columns = `id, name, settings, branding, version, created_at, updated_at`
 
-// Insert writes a new organization. tx is bound to its own id.
+// Insert writes a new organization, or returns ErrExists. tx is bound to its own id.
 func Insert(ctx context.Context, tx pg.Tx, o Organization) error {
-	_, err := tx.Exec(ctx, `INSERT INTO organization (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)`, o.ID, o.Name, o.CreatedAt)
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO organization (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3) ON CONFLICT (id) DO NOTHING`, o.ID, o.Name, o.CreatedAt)
 	if err != nil {
 		return fmt.Errorf("org.Insert: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrExists
 	}
 	return nil
 }
@@ -49,6 +57,13 @@ func Insert(ctx context.Context, tx pg.Tx, o Organization) error {
 // Get returns the organization, or ErrNotFound once it is marked as deleted.
 func Get(ctx context.Context, tx pg.Tx, org id.Org) (Organization, error) {
 	return get(ctx, tx, org, "")
+}
+
+// Lock returns the organization, or ErrNotFound, and keeps everybody else from
+// changing or closing it until the transaction ends. What belongs to it can be
+// written meanwhile.
+func Lock(ctx context.Context, tx pg.Tx, org id.Org) (Organization, error) {
+	return get(ctx, tx, org, " FOR NO KEY UPDATE")
 }
 
 func get(ctx context.Context, tx pg.Tx, org id.Org, lock string) (Organization, error) {
@@ -78,7 +93,7 @@ type Change struct {
 
 // Update changes the organization and returns it before and after.
 func Update(ctx context.Context, tx pg.Tx, org id.Org, c Change, now time.Time) (before, after Organization, err error) {
-	if before, err = get(ctx, tx, org, " FOR UPDATE"); err != nil {
+	if before, err = Lock(ctx, tx, org); err != nil {
 		return before, after, err
 	}
 	if c.Version != nil && *c.Version != before.Version {

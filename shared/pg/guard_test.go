@@ -32,8 +32,8 @@ part AS (
 pol AS (
   SELECT p.*, p.polroles = ARRAY['portico_app'::regrole::oid] AS for_app, p.polroles = ARRAY['portico_worker'::regrole::oid] AS for_worker,
          p.polname = 'erase' AND p.polroles = ARRAY['portico_owner'::regrole::oid] AS for_eraser,
-         -- api_key_org reads it: of a key only its hash is known before its organization is
-         p.polrelid = 'api_key'::regclass AND p.polname = 'lookup' AND p.polcmd = 'r' AND p.polroles = ARRAY['portico_owner'::regrole::oid] AS for_lookup,
+         -- api_key_org reads it: of a key only its hash is known before its organization is; and list_organizations, for staff
+         p.polrelid IN ('api_key'::regclass, 'organization'::regclass, 'placement'::regclass) AND p.polname = 'lookup' AND p.polcmd = 'r' AND p.polroles = ARRAY['portico_owner'::regrole::oid] AS for_lookup,
          pg_get_expr(p.polqual, p.polrelid) AS visible, pg_get_expr(p.polwithcheck, p.polrelid) AS writable
   FROM pg_policy p),
 role AS (SELECT * FROM pg_roles WHERE rolname IN ('portico_app', 'portico_worker'))
@@ -131,8 +131,8 @@ func TestGuardFindsFaults(t *testing.T) {
 		{`CREATE VIEW bad AS SELECT * FROM event` + own, []string{"bad: a view that does not ask as its caller"}},
 		{`ALTER TABLE clock ADD org_id uuid`, []string{"clock: exempt, but has an organization column"}},
 		{`ALTER TABLE clock OWNER TO portico_master`, []string{"clock: is not portico_owner's", "clock_pkey: is not portico_owner's"}},
-		{`ALTER FUNCTION make_partitions RESET search_path`, []string{"make_partitions: a SECURITY DEFINER function without a search_path, or open to all"}},
-		{`GRANT EXECUTE ON FUNCTION make_partitions TO PUBLIC`, []string{"make_partitions: a SECURITY DEFINER function without a search_path, or open to all"}},
+		{`ALTER FUNCTION make_partitions() RESET search_path`, []string{"make_partitions: a SECURITY DEFINER function without a search_path, or open to all"}},
+		{`GRANT EXECUTE ON FUNCTION make_partitions() TO PUBLIC`, []string{"make_partitions: a SECURITY DEFINER function without a search_path, or open to all"}},
 		{`ALTER TABLE dispatcher OWNER TO portico_app`, []string{
 			"dispatcher: is not portico_owner's", "dispatcher_pkey: is not portico_owner's", "portico_app: owns pg_class "}},
 		{`ALTER ROLE portico_worker BYPASSRLS`, []string{"portico_worker: has attributes that go around the wall"}},

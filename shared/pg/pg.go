@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,22 +17,40 @@ import (
 	"portico/shared/id"
 )
 
-// DB runs transactions for organizations.
-type DB struct{ pool *pgxpool.Pool }
+// DB runs transactions for organizations, each in the database where it lives.
+type DB struct {
+	pools map[string]*pgxpool.Pool // by the database's name
+
+	mu sync.Mutex
+	// places is where organizations were last found that do not live at home. It
+	// may be out of date: the databases themselves know, and correct it.
+	places map[id.Org]string
+}
 
 // Open returns a DB that connects when first used, so a function that is never
 // asked for data opens no session. A url without password takes an IAM token.
 func Open(ctx context.Context, url string) (*DB, error) {
+	d := &DB{pools: map[string]*pgxpool.Pool{}, places: map[id.Org]string{}}
+	return d, d.Add(ctx, Home, url)
+}
+
+// Add makes known another database in which organizations live.
+func (d *DB) Add(ctx context.Context, name, url string) (err error) {
 	// A Lambda environment serves one request at a time.
-	pool, err := open(ctx, url, 2)
-	return &DB{pool: pool}, err
+	d.pools[name], err = open(ctx, url, 2)
+	return err
 }
 
 // Close ends the sessions.
-func (d *DB) Close() { d.pool.Close() }
+func (d *DB) Close() {
+	for _, pool := range d.pools {
+		pool.Close()
+	}
+}
 
 // InOrg runs fn in a transaction bound to org and commits it unless fn fails.
-// Begin and binding cost no round trip of their own.
+// Begin and binding cost no round trip of their own. While the organization
+// moves to another database it waits for that.
 func (d *DB) InOrg(ctx context.Context, org id.Org, fn func(Tx) error) error {
 	return d.InOrgThen(ctx, org, fn, nil)
 }
@@ -41,10 +60,13 @@ func (d *DB) InOrg(ctx context.Context, org id.Org, fn func(Tx) error) error {
 // committed before them. What becomes of them is not the transaction's: an
 // error only keeps their callbacks from being called.
 func (d *DB) InOrgThen(ctx context.Context, org id.Org, fn func(Tx) error, then *pgx.Batch) error {
-	if org.IsZero() {
+	return d.run(ctx, &orgTx{db: d, org: org}, fn, then)
+}
+
+func (d *DB) run(ctx context.Context, tx *orgTx, fn func(Tx) error, then *pgx.Batch) error {
+	if tx.org.IsZero() {
 		return errors.New("pg.InOrg: no organization")
 	}
-	tx := &orgTx{db: d, org: org}
 	defer func() {
 		if tx.conn != nil {
 			tx.conn.Release() // closes a session that is still in a transaction
@@ -90,8 +112,8 @@ func commit(ctx context.Context, conn *pgxpool.Conn, then *pgx.Batch) error {
 }
 
 // Shared is what the few tables outside the wall are read through: a bare pool
-// session of portico_app, on which every walled table raises.
-func (d *DB) Shared() Querier { return d.pool }
+// session of portico_app at home, on which every walled table raises.
+func (d *DB) Shared() Querier { return d.pools[Home] }
 
 // Querier runs single statements.
 type Querier interface {

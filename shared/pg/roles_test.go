@@ -34,6 +34,8 @@ var grants = map[string]map[string]string{
 		"member":             "DELETE INSERT SELECT",
 		"resource_grant":     "DELETE INSERT SELECT",
 		"staff_key":          "INSERT SELECT",
+		"placement":          "SELECT",
+		"domain":             "DELETE INSERT SELECT",
 	},
 	"portico_worker": {
 		"clock":              "SELECT",
@@ -48,6 +50,7 @@ var grants = map[string]map[string]string{
 		"webhook_lane":       "SELECT UPDATE",
 		"webhook_paused_key": "INSERT SELECT",
 		"audit_entry":        "INSERT",
+		"placement":          "SELECT",
 		"audit_target":       "INSERT",
 	},
 }
@@ -83,16 +86,18 @@ func TestGrants(t *testing.T) {
 func TestColumnGrants(t *testing.T) {
 	d := testkit.DB(t)
 	got := testkit.Value[[]string](t, d, `
-		SELECT array_agg(format('%s: %s %s.%s', g.grantee::regrole, g.privilege_type, a.attrelid::regclass, a.attname) ORDER BY a.attrelid, a.attnum)
+		SELECT array_agg(format('%s: %s %s.%s', g.grantee::regrole, g.privilege_type, a.attrelid::regclass, a.attname) ORDER BY a.attrelid, a.attnum, g.grantee::regrole::text)
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) g
 		WHERE c.relnamespace = 'public'::regnamespace`)
 	want := []string{
+		"portico_worker: SELECT organization.id",
 		"portico_app: UPDATE organization.name",
 		"portico_app: UPDATE organization.settings",
 		"portico_app: UPDATE organization.branding",
 		"portico_app: UPDATE organization.version",
 		"portico_app: UPDATE organization.updated_at",
 		"portico_app: UPDATE organization.deleted_at",
+		"portico_worker: SELECT organization.deleted_at",
 		"portico_worker: UPDATE webhook_endpoint.status",
 		"portico_worker: UPDATE webhook_endpoint.updated_at",
 		"portico_worker: UPDATE webhook_endpoint.disabled_at",
@@ -108,6 +113,7 @@ func TestColumnGrants(t *testing.T) {
 		"portico_app: UPDATE member.predefined",
 		"portico_app: UPDATE member.role_id",
 		"portico_app: UPDATE member.updated_at",
+		"portico_app: UPDATE domain.verified_at",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rights on columns (-listed +granted):\n%s", diff)
@@ -156,7 +162,7 @@ func TestRolesCannotEscape(t *testing.T) {
 	}
 	for role, only := range map[string][]string{
 		"portico_app":    {`SELECT make_partitions()`, `SET ROLE portico_worker`},
-		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `INSERT INTO webhook_secret VALUES (NULL)`},
+		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `SELECT name FROM organization`, `SELECT list_organizations(NULL, NULL, '', 1)`, `INSERT INTO webhook_secret VALUES (NULL)`},
 	} {
 		conn, err := pgx.Connect(ctx, w.URL(role))
 		if err != nil {

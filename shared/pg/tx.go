@@ -19,38 +19,48 @@ type Tx interface {
 // orgTx is the Tx of InOrg. BEGIN and the binding to the organization travel
 // with the first statement, in its round trip.
 type orgTx struct {
-	db   *DB
-	org  id.Org
-	conn *pgxpool.Conn // nil until the first statement
+	db       *DB
+	org      id.Org
+	wherever bool          // also where the organization does not live
+	database string        // where it runs; "": not known yet
+	conn     *pgxpool.Conn // nil until the first statement
 }
+
+// DatabaseOf names where a transaction of InOrg runs; "" before its first statement.
+func DatabaseOf(tx Tx) string { return tx.(*orgTx).database }
 
 // SendBatch runs statements in one round trip.
 func (t *orgTx) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
 	if t.conn != nil {
 		return t.conn.SendBatch(ctx, batch)
 	}
-	results, err := t.begin(ctx, batch)
-	if err != nil && lostSession(err) {
-		// The session had died since its last use, so nothing has happened yet:
-		// after a failover a pool is full of such sessions.
-		t.db.pool.Reset()
-		results, err = t.begin(ctx, batch)
-	}
+	results, err := t.find(ctx, batch)
 	if err != nil {
 		return failed{err: err}
 	}
 	return results
 }
 
+// beginAnew begins, and once more if the session had died since its last use,
+// so that nothing has happened yet: after a failover a pool is full of those.
+func (t *orgTx) beginAnew(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
+	results, err := t.begin(ctx, batch)
+	if err != nil && lostSession(err) {
+		t.db.pools[t.database].Reset()
+		results, err = t.begin(ctx, batch)
+	}
+	return results, err
+}
+
 // begin sends the batch behind BEGIN and the binding, and reads what these answer.
 func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
-	conn, err := t.db.pool.Acquire(ctx)
+	conn, err := t.db.pools[t.database].Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	opening := &pgx.Batch{}
 	opening.Queue("begin")
-	opening.Queue("select set_config('app.org_id', $1, true)", t.org.UUID.String())
+	opening.Queue("select bind_organization($1, $2)", t.org, t.wherever)
 	for _, q := range batch.QueuedQueries {
 		// Anew, because a sent query remembers the session that prepared it.
 		opening.Queue(q.SQL, q.Arguments...).Fn = q.Fn

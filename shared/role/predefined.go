@@ -20,6 +20,9 @@ func names() []string { return []string{Owner, Admin, Developer, Viewer} }
 // writes are what a developer may change.
 var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite}
 
+// ownersOnly is what an admin may not.
+var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete}
+
 // confidential is what only owners and admins may read.
 var confidential = []auth.Permission{auth.AuditLogRead}
 
@@ -31,8 +34,8 @@ func Predefined(name string) (Role, bool) {
 		r.Description = "May do everything. An organization that has an owner always keeps one."
 		r.Permissions = auth.All()
 	case Admin:
-		r.Description = "May do everything but change the organization itself."
-		r.Permissions = those(func(p auth.Permission) bool { return p != auth.OrganizationWrite })
+		r.Description = "May do everything but change or delete the organization itself."
+		r.Permissions = those(func(p auth.Permission) bool { return !slices.Contains(ownersOnly, p) })
 	case Developer:
 		r.Description = "May read everything but the audit log, publish events and work on webhook endpoints."
 		r.Permissions = those(func(p auth.Permission) bool { return readable(p) || slices.Contains(writes, p) })

@@ -54,7 +54,8 @@ type Target struct {
 // claimDue leases due deliveries of the endpoints whose turn it is until now +
 // lease, the oldest of each first. A row that another dispatcher is claiming at
 // the same moment is skipped, not awaited. Limits and breakers are part of the
-// claim: what they forbid is never leased.
+// claim: what they forbid is never leased. Nor is anything of an organization
+// that moves to another database or has left rows behind there.
 func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Duration) ([]Claim, error) {
 	token := uuid.New()
 	orgs, endpoints, rooms := make([]id.Org, len(turns)), make([]id.WebhookEndpoint, len(turns)), make([]int32, len(turns))
@@ -92,6 +93,7 @@ const claimSQL = `
 		CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
 		JOIN webhook_endpoint e ON e.org_id = t.org_id AND e.id = t.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
 		JOIN webhook_lane l ON l.org_id = t.org_id AND l.endpoint_id = t.endpoint_id
+		WHERE NOT EXISTS (SELECT FROM placement p WHERE p.org_id = t.org_id AND p.until > portico_now())
 	), gate AS MATERIALIZED (
 		SELECT w.org_id, w.endpoint_id, w.room, w.rate_limit, l.open_until IS NOT NULL AS probe,
 			greatest(l.next_slot, (SELECT portico_now())) AS slot
@@ -153,6 +155,7 @@ const laneSQL = `
 			WHERE d.org_id = p.org_id AND d.endpoint_id = p.endpoint_id AND d.status = 'pending'
 			ORDER BY next_retry_at LIMIT 1
 		) d
+		WHERE NOT EXISTS (SELECT FROM placement m WHERE m.org_id = p.org_id AND m.until > portico_now())
 	) `
 
 // findDue returns the endpoints that have had something due for a time.

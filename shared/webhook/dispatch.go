@@ -56,7 +56,7 @@ func (r *run) callHelp(ctx context.Context) {
 		r.fullSince = time.Now()
 	case time.Since(r.fullSince) > time.Second:
 		r.fullSince = time.Now()
-		if err := r.Nudge.Send(ctx, nudgeBody); err != nil {
+		if err := r.Waker.Wake(ctx); err != nil {
 			r.warn(ctx, "no other dispatcher could be woken", err)
 		}
 	}
@@ -122,7 +122,7 @@ func (r *run) claim(ctx context.Context, limit int) (n int, more bool, err error
 }
 
 func (r *run) take(ctx context.Context, turns []turn) ([]Claim, error) {
-	if err := r.Due.Lower(ctx, r.Clock.Now()); err != nil {
+	if err := r.Waker.Due.Lower(ctx, r.Clock.Now()); err != nil {
 		return nil, err
 	}
 	return claimDue(ctx, r.DB, turns, leaseFor)

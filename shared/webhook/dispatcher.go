@@ -14,7 +14,6 @@ import (
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pg"
-	"portico/shared/queue"
 	"portico/shared/secret"
 )
 
@@ -40,8 +39,7 @@ const (
 type Dispatcher struct {
 	DB     *pg.Worker
 	Box    *secret.Box
-	Due    *Due
-	Nudge  *queue.Sender
+	Waker  *Waker // of DB
 	Sender *Sender
 	Clock  *clock.Clock
 	Log    *observe.Log
@@ -147,12 +145,12 @@ func (r *run) handOver(ctx context.Context) error {
 	case err != nil || next.at.IsZero() || until > sweepEvery:
 		return err
 	case next.due:
-		return r.Nudge.Send(ctx, nudgeBody)
+		return r.Waker.Wake(ctx)
 	default:
 		awake, err := isAwake(ctx, r.DB)
 		if err != nil || awake {
 			return err // whoever is awake will hand over, too
 		}
-		return r.Nudge.SendAfter(ctx, nudgeBody, until)
+		return r.Waker.WakeAfter(ctx, until)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"portico/shared/clock"
+	"portico/shared/pg"
 )
 
 const (
@@ -34,6 +35,7 @@ const (
 type Due struct {
 	client *dynamodb.Client
 	table  string
+	id     string
 	clock  *clock.Clock
 
 	mu      sync.Mutex
@@ -41,9 +43,13 @@ type Due struct {
 	to      time.Time // and to what
 }
 
-// NewDue returns the due time kept in table.
-func NewDue(client *dynamodb.Client, table string, clock *clock.Clock) *Due {
-	return &Due{client: client, table: table, clock: clock}
+// NewDue returns the due time of a database, kept in table.
+func NewDue(client *dynamodb.Client, table, database string, clock *clock.Clock) *Due {
+	d := &Due{client: client, table: table, id: dueID, clock: clock}
+	if database != pg.Home {
+		d.id += "@" + database
+	}
+	return d
 }
 
 // DueItem is the item as read.
@@ -58,8 +64,8 @@ func (i DueItem) Missing() bool { return i.rev == "" }
 
 const dueID = "webhook_delivery"
 
-func dueKey() map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: dueID}}
+func (d *Due) key() map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: d.id}}
 }
 
 // Lower makes the item no later than t. It costs at most one write in
@@ -93,7 +99,7 @@ func (d *Due) Lower(ctx context.Context, t time.Time) error {
 
 func (d *Due) update(ctx context.Context, set, condition string, t, now time.Time) error {
 	_, err := d.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &d.table, Key: dueKey(), UpdateExpression: &set, ConditionExpression: &condition,
+		TableName: &d.table, Key: d.key(), UpdateExpression: &set, ConditionExpression: &condition,
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":t": number(t), ":now": number(now), ":one": &types.AttributeValueMemberN{Value: "1"},
 		},
@@ -104,7 +110,7 @@ func (d *Due) update(ctx context.Context, set, condition string, t, now time.Tim
 // Read returns the item.
 func (d *Due) Read(ctx context.Context) (DueItem, error) {
 	out, err := d.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &d.table, Key: dueKey(), ConsistentRead: aws.Bool(true),
+		TableName: &d.table, Key: d.key(), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return DueItem{}, fmt.Errorf("webhook.Due.Read: %w", err)
@@ -125,7 +131,7 @@ func (d *Due) Raise(ctx context.Context, read DueItem, next time.Time) (bool, er
 		return false, nil
 	}
 	input := &dynamodb.UpdateItemInput{
-		TableName: &d.table, Key: dueKey(),
+		TableName: &d.table, Key: d.key(),
 		UpdateExpression:          aws.String("REMOVE due_at ADD rev :one"),
 		ConditionExpression:       aws.String("attribute_not_exists(rev)"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":one": &types.AttributeValueMemberN{Value: "1"}},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portico/shared/clock"
+	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
@@ -15,7 +16,7 @@ func dues(t *testing.T, endpoint string) (a, b *webhook.Due, c *clock.Clock) {
 	t.Helper()
 	client, table := testkit.Table(t, endpoint, "id")
 	c = &clock.Clock{}
-	return webhook.NewDue(client, table, c), webhook.NewDue(client, table, c), c
+	return webhook.NewDue(client, table, pg.Home, c), webhook.NewDue(client, table, pg.Home, c), c
 }
 
 func readDue(t *testing.T, d *webhook.Due) webhook.DueItem {

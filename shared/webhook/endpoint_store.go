@@ -106,6 +106,16 @@ func DeleteEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webho
 	return oneEndpoint("DeleteEndpoint", rows, err)
 }
 
+// DeleteEndpoints takes all endpoints of an organization out of use.
+func DeleteEndpoints(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE webhook_endpoint SET deleted_at = $2, updated_at = $2 WHERE org_id = $1 AND deleted_at IS NULL`, org, now)
+	if err != nil {
+		return fmt.Errorf("webhook.DeleteEndpoints: %w", err)
+	}
+	return nil
+}
+
 func oneEndpoint(caller string, rows pgx.Rows, err error) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("webhook.%s: %w", caller, err)

@@ -44,7 +44,7 @@ func newEngine(t *testing.T) *engine {
 	t.Helper()
 	e := &engine{Database: testkit.DB(t), t: t, box: testkit.Box(t), lines: &lockedBuffer{}}
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
-	e.due = webhook.NewDue(client, table, e.Clock)
+	e.due = webhook.NewDue(client, table, pg.Home, e.Clock)
 
 	server := httptest.NewUnstartedServer(nil)
 	server.Start()
@@ -139,7 +139,7 @@ func (e *engine) localSender(timeout time.Duration) *webhook.Sender {
 func (e *engine) dispatcher() *webhook.Dispatcher {
 	e.t.Helper()
 	return &webhook.Dispatcher{
-		DB: e.Worker, Box: e.box, Due: e.due, Nudge: e.sender, Clock: e.Clock,
+		DB: e.Worker, Box: e.box, Waker: &webhook.Waker{Database: pg.Home, Due: e.due, Nudge: e.sender}, Clock: e.Clock,
 		Log: observe.NewLog(e.lines, "test"), Sender: e.localSender(2 * time.Second),
 		Concurrency: 64, Idle: 50 * time.Millisecond,
 		Disabling: webhook.Disabling{After: 120 * time.Hour, Failures: 20}, Publish: event.PublishNotices,

@@ -25,6 +25,9 @@ const toldNow = `EXISTS (
 	WHERE certificate_expires_at - before < portico_now()
 		AND certificate_expires_at - before >= coalesce(certificate_told_at, '-infinity'))`
 
+// livesHere holds for what no other database has, or is about to have.
+const livesHere = `NOT EXISTS (SELECT FROM placement p WHERE p.org_id = webhook_endpoint.org_id AND p.until > portico_now())`
+
 // ExpiringCertificate is a client certificate that soon ends, or has ended.
 type ExpiringCertificate struct {
 	Org       id.Org
@@ -38,7 +41,7 @@ type ExpiringCertificate struct {
 func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Duration) ([]ExpiringCertificate, error) {
 	rows, err := db.Query(ctx, `
 		SELECT org_id, id, certificate_expires_at, `+toldNow+` FROM webhook_endpoint
-		WHERE certificate_expires_at < portico_now() + $2 AND status = 'enabled' AND deleted_at IS NULL
+		WHERE certificate_expires_at < portico_now() + $2 AND status = 'enabled' AND deleted_at IS NULL AND `+livesHere+`
 		ORDER BY certificate_expires_at`, toldBefore, within)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.ExpiringCertificates: %w", err)
@@ -67,7 +70,7 @@ type expiringNotice struct {
 func TellOfCertificates(ctx context.Context, tx pgx.Tx, org id.Org) ([]Notice, error) {
 	rows, err := tx.Query(ctx, `
 		UPDATE webhook_endpoint SET certificate_told_at = portico_now()
-		WHERE `+toldNow+` AND org_id = $2 AND certificate_expires_at IS NOT NULL AND status = 'enabled' AND deleted_at IS NULL
+		WHERE `+toldNow+` AND org_id = $2 AND certificate_expires_at IS NOT NULL AND status = 'enabled' AND deleted_at IS NULL AND `+livesHere+`
 		RETURNING id, certificate_expires_at, client_certificate`, toldBefore, org)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.TellOfCertificates: %w", err)

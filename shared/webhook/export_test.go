@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"portico/shared/id"
 	"portico/shared/pg"
 )
 
@@ -47,6 +48,11 @@ func ClaimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration
 	l := newLanes(2 * limit)
 	l.add(keys...)
 	return claimDue(ctx, db, l.pick(limit), lease)
+}
+
+// ClaimOf claims what is due of an endpoint without asking first whether anything is.
+func ClaimOf(ctx context.Context, db *pg.Worker, org id.Org, endpoint id.WebhookEndpoint) ([]Claim, error) {
+	return claimDue(ctx, db, []turn{{endpointKey{org, endpoint}, 10}}, time.Second)
 }
 
 const MaxPresenters = maxPresenters

@@ -74,7 +74,7 @@ func (r *run) tryRecord(ctx context.Context, batch []Result) (settled, error) {
 		}
 	}
 	if !earliest.IsZero() {
-		if err := r.Due.Lower(ctx, earliest); err != nil {
+		if err := r.Waker.Due.Lower(ctx, earliest); err != nil {
 			return settled{}, err
 		}
 	}

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"portico/shared/observe"
+	"portico/shared/pg"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
 func (e *engine) sweeper() *webhook.Sweeper {
 	return &webhook.Sweeper{
-		DB: e.Worker, Waker: &webhook.Waker{Due: e.due, Nudge: e.sender}, Clock: e.Clock, Log: observe.NewLog(e.lines, "test"),
+		DB: e.Worker, Waker: &webhook.Waker{Database: pg.Home, Due: e.due, Nudge: e.sender}, Clock: e.Clock, Log: observe.NewLog(e.lines, "test"),
 	}
 }
 
@@ -95,4 +97,40 @@ func TestIdleSweepAsksNothing(t *testing.T) {
 	if lines := strings.Count(e.lines.String(), `"message":"swept"`); lines != 2 {
 		t.Errorf("%d lines of 2 sweeps", lines)
 	}
+}
+
+// Of an organization that is about to move, or that has left rows behind, nothing
+// is due, claimed or told: its deliveries are sent from where it lives.
+func TestMovedIsNotDue(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	endpoint, _ := e.endpoint("https://example.com/", "*")
+	e.setCertificate(endpoint, testkit.NewAuthority(t), testkit.ECDSA(t))
+	e.publish(`1`)
+	place := func(sql string) {
+		t.Helper()
+		_, err := e.Admin.Exec(context.Background(), sql)
+		e.must(err)
+	}
+	check := func(state string, want bool) {
+		t.Helper()
+		if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || webhook.IsDue(n) != want {
+			t.Errorf("%s: due %+v, %v, want %v", state, n, err, want)
+		}
+		list, err := webhook.ExpiringCertificates(context.Background(), e.Worker, 400*24*time.Hour)
+		if err != nil || (len(list) > 0) != want {
+			t.Errorf("%s: %d certificates expire, %v, want %v", state, len(list), err, want)
+		}
+		claims, err := webhook.ClaimOf(context.Background(), e.Worker, e.org, endpoint)
+		if err != nil || (len(claims) > 0) != want {
+			t.Errorf("%s: %d claims, %v, want %v", state, len(claims), err, want)
+		}
+	}
+	place(`INSERT INTO placement SELECT id, 'left', 'acme' FROM organization`)
+	for _, state := range []string{"left", "arriving", "leaving", "draining"} {
+		place(`UPDATE placement SET until = CASE WHEN '` + state + `' IN ('left', 'arriving') THEN 'infinity' ELSE portico_now() + interval '1 minute' END, state = '` + state + `'`)
+		check(state, false)
+	}
+	e.Advance(t, time.Minute)
+	check("draining, of a mover that died", true)
 }

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -26,14 +27,17 @@ const (
 	renewEvery = 1500 * time.Millisecond
 )
 
-// Waker tells dispatchers that something is due.
+// Waker tells the dispatchers of one database that something is due there.
 type Waker struct {
-	Due   *Due
-	Nudge *queue.Sender
+	Database string
+	Due      *Due
+	Nudge    *queue.Sender
 }
 
-// nudgeBody is what a nudge says; nobody reads it, people see it in the queue.
-const nudgeBody = `{"nudge":"webhook deliveries are due"}`
+// Nudge is what a nudge says: in which database something is due.
+type Nudge struct {
+	Database string `json:"database"`
+}
 
 // channel is where awake dispatchers listen.
 const channel = "webhook_delivery"
@@ -87,7 +91,16 @@ func decodeNews(news string) ([]endpointKey, bool) {
 }
 
 // Wake sends a nudge, which starts a dispatcher.
-func (w *Waker) Wake(ctx context.Context) error { return w.Nudge.Send(ctx, nudgeBody) }
+func (w *Waker) Wake(ctx context.Context) error { return w.WakeAfter(ctx, 0) }
+
+// WakeAfter sends a nudge that arrives after a delay.
+func (w *Waker) WakeAfter(ctx context.Context, delay time.Duration) error {
+	body, err := json.Marshal(Nudge{w.Database})
+	if err != nil {
+		return err
+	}
+	return w.Nudge.SendAfter(ctx, string(body), delay)
+}
 
 func isAwake(ctx context.Context, q pg.Querier) (bool, error) {
 	var awake bool

@@ -43,7 +43,7 @@ func tail(log []byte) []byte { return log[max(0, len(log)-20_000):] }
 
 func start(log io.Writer) (*stack.Stack, error) {
 	return stack.Start(context.Background(), stack.Options{
-		Root: "../../..", Throwaway: true, HTTPAddr: "127.0.0.1:0", Log: log, MaxConcurrency: 16,
+		Root: "../../..", Throwaway: true, HTTPAddr: "127.0.0.1:0", Log: log, MaxConcurrency: 16, Databases: []string{"acme"},
 		// Shorter than the default, so that tests of falling asleep are short.
 		Env: map[string]map[string]string{"dispatcher": {"DISPATCHER_IDLE": "1s"}},
 	})

@@ -15,19 +15,19 @@ const (
 	MasterPassword = "portico-local" // of a server that listens on this machine only
 )
 
-// EnsureDatabase creates the master login and the stack's database where they
-// are missing.
-func (p *Postgres) EnsureDatabase(ctx context.Context) error {
+// Other is the name on the server of another database of the stack.
+func Other(name string) string { return Database + "_" + name }
+
+// EnsureDatabases creates the master login, the stack's database and its other
+// ones where they are missing.
+func (p *Postgres) EnsureDatabases(ctx context.Context, others ...string) error {
 	conn, err := pgx.Connect(ctx, p.AdminURL())
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	var role, database bool
-	err = conn.QueryRow(ctx, `
-		SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1), EXISTS (SELECT FROM pg_database WHERE datname = $2)`,
-		Master, Database).Scan(&role, &database)
-	if err != nil {
+	var role bool
+	if err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`, Master).Scan(&role); err != nil {
 		return err
 	}
 	verb := "CREATE"
@@ -37,15 +37,29 @@ func (p *Postgres) EnsureDatabase(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, verb+` ROLE `+Master+` LOGIN CREATEROLE PASSWORD '`+MasterPassword+`'`); err != nil {
 		return fmt.Errorf("cannot create the login %s: %w", Master, err)
 	}
-	if database {
-		return nil
+	if err := ensureDatabase(ctx, conn, Database); err != nil {
+		return err
+	}
+	for _, name := range others {
+		if err := ensureDatabase(ctx, conn, Other(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ensureDatabase(ctx context.Context, conn *pgx.Conn, name string) error {
+	var there bool
+	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&there)
+	if err != nil || there {
+		return err
 	}
 	// To give a database away one must be able to become its owner; a superuser can.
 	if _, err := conn.Exec(ctx, `GRANT `+Master+` TO CURRENT_USER`); err != nil {
 		return fmt.Errorf("cannot become %s: %w", Master, err)
 	}
-	if _, err := conn.Exec(ctx, `CREATE DATABASE `+Database+` OWNER `+Master); err != nil {
-		return fmt.Errorf("cannot create the database %s: %w", Database, err)
+	if _, err := conn.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize()+` OWNER `+Master); err != nil {
+		return fmt.Errorf("cannot create the database %s: %w", name, err)
 	}
 	return nil
 }

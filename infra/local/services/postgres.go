@@ -256,6 +256,15 @@ func WithServer(deployed, adminURL, password string) (string, error) {
 	return as(*here, url.UserPassword(there.User.Username(), password), strings.TrimPrefix(there.Path, "/")), nil
 }
 
+// WithoutLogin returns the URL of a database on the server of adminURL.
+func WithoutLogin(adminURL, database string) string {
+	u, err := url.Parse(adminURL)
+	if err != nil {
+		return ""
+	}
+	return as(*u, nil, database)
+}
+
 // Restart stops the server as a crash would and starts it on the same port.
 func (p *Postgres) Restart(ctx context.Context) error {
 	if p.process == nil {

@@ -168,22 +168,23 @@ func TestPostgresSettings(t *testing.T) {
 
 // The master login is no superuser, may create roles and owns the database;
 // making both again changes nothing.
-func TestEnsureDatabase(t *testing.T) {
+func TestEnsureDatabases(t *testing.T) {
 	p := startPostgres(t, services.PostgresOptions{Throwaway: true})
 	for range 2 {
-		if err := p.EnsureDatabase(t.Context()); err != nil {
+		if err := p.EnsureDatabases(t.Context(), "acme"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	master := p.URL(services.Master, services.MasterPassword, services.Database)
 	want(t, master, "SELECT rolcreaterole AND NOT rolsuper FROM pg_roles WHERE rolname = current_user", true)
 	want(t, master, "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()", services.Master)
+	want(t, p.URL(services.Master, services.MasterPassword, "portico_acme"), "SELECT 1", 1)
 	want(t, master, "CREATE ROLE some_app; CREATE SCHEMA s; SELECT 1", 1)
 
 	// The same on a server that is there already, as a login without superuser.
-	want(t, p.AdminURL(), "CREATE ROLE helper LOGIN CREATEROLE CREATEDB PASSWORD 'x'; DROP DATABASE portico; REASSIGN OWNED BY portico_master TO postgres; DROP ROLE portico_master; SELECT 1", 1)
+	want(t, p.AdminURL(), "CREATE ROLE helper LOGIN CREATEROLE CREATEDB PASSWORD 'x'; DROP DATABASE portico; DROP DATABASE portico_acme; REASSIGN OWNED BY portico_master TO postgres; DROP ROLE portico_master; SELECT 1", 1)
 	theirs := startPostgres(t, services.PostgresOptions{URL: p.URL("helper", "x", "postgres")})
-	if err := theirs.EnsureDatabase(t.Context()); err != nil {
+	if err := theirs.EnsureDatabases(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	want(t, master, "SELECT 1", 1)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 
 	"portico/infra/local/services"
@@ -16,12 +17,14 @@ type endpoints struct {
 	AWS      string
 	DynamoDB string
 	Postgres string // of an administrator
+	// Databases are the further ones on that server.
+	Databases []string
 }
 
 func (s *Stack) endpoints() endpoints {
 	e := endpoints{URL: s.URL, AWS: s.AWSURL, DynamoDB: s.DynamoDBURL}
 	if s.postgres != nil {
-		e.Postgres = s.postgres.AdminURL()
+		e.Postgres, e.Databases = s.postgres.AdminURL(), s.opts.Databases
 	}
 	return e
 }
@@ -48,16 +51,23 @@ const localEgress = "127.0.0.0/8,::1/128"
 // localSource is where deliveries come from here.
 const localSource = "127.0.0.1"
 
+// localBase is whose subdomains organizations may have here: every resolver
+// sends them to this machine.
+const localBase = "portico.localhost"
+
 // functionEnvironment is the template's environment with what must differ
 // here: the stage, the database and its passwords (deployed functions use IAM),
-// the addresses that may be dialled and those that deliveries come from. A
-// variable that the template does not give a function is not added.
+// the addresses that may be dialled, those that deliveries come from, and the
+// base of subdomains. A variable that the template does not give a function is not added.
 func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
 	env := maps.Clone(f.Env)
-	for name, value := range map[string]string{"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource} {
+	for name, value := range map[string]string{"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource, "BASE_DOMAIN": localBase} {
 		if _, ok := env[name]; ok {
 			env[name] = value
 		}
+	}
+	if _, ok := env["DATABASES"]; ok {
+		env["DATABASES"] = e.databases()
 	}
 	if deployed := env["DATABASE_URL"]; deployed != "" && e.Postgres != "" {
 		password := rolePassword
@@ -75,4 +85,20 @@ func (e endpoints) functionEnvironment(f template.Function, overrides map[string
 		maps.Copy(env, overrides[name])
 	}
 	return env, nil
+}
+
+// databases names the further databases as the functions read them.
+func (e endpoints) databases() string {
+	if len(e.Databases) == 0 {
+		return ""
+	}
+	type database struct {
+		URL string `json:"url"`
+	}
+	all := map[string]database{}
+	for _, name := range e.Databases {
+		all[name] = database{services.WithoutLogin(e.Postgres, services.Other(name))}
+	}
+	text, _ := json.Marshal(all) // texts
+	return string(text)
 }

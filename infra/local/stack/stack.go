@@ -29,6 +29,7 @@ type Options struct {
 	Throwaway      bool                         // keep no data, on any port, without durability
 	HTTPAddr       string                       // of the HTTP API; default 127.0.0.1:8080, or the next free port
 	DatabaseURL    string                       // a Postgres to use instead of an own one
+	Databases      []string                     // further ones in which organizations may live
 	Parameters     map[string]string            // of the template
 	Env            map[string]map[string]string // by function, or "*": overrides the template's
 	MaxConcurrency int                          // processes per function without reserved concurrency; default 10

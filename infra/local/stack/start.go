@@ -57,7 +57,7 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	}
 	s.postgres = p
 	s.DatabaseURL = p.AdminURLOf(services.Database)
-	return p.EnsureDatabase(ctx)
+	return p.EnsureDatabases(ctx, s.opts.Databases...)
 }
 
 func (s *Stack) startDynamoDB(ctx context.Context) error {

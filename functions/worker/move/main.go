@@ -1,0 +1,6 @@
+// Command move brings an organization to another database; see shared/jobs/move.go.
+package main
+
+import "portico/shared/lambdahost"
+
+func main() { lambdahost.Move() }

@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/domain"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+const domainsTag = "Domains"
+
+// CreateDomain is POST /v1/domains.
+var CreateDomain = Write[createDomainInput, createdDomainOutput]{
+	Op: Op{
+		ID: "createDomain", Method: http.MethodPost, Path: "/v1/domains", Function: organizationFunction,
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: domainsTag, Summary: "Add a domain",
+		Description: "It identifies your organization once it is verified. Of a name of your own the reply shows the DNS record to create before; a subdomain of ours needs none. Several organizations may add the same name: the first that verifies it has it.",
+	},
+	Handle: (*Edge).createDomain,
+}
+
+// ListDomains is GET /v1/domains.
+var ListDomains = Read[Page, listDomainsOutput]{
+	Op: Op{
+		ID: "listDomains", Method: http.MethodGet, Path: "/v1/domains", Function: organizationFunction,
+		Permission: auth.DomainsRead, Cost: 1, Tag: domainsTag, Summary: "List domains",
+	},
+	Handle: (*Edge).listDomains,
+}
+
+// GetDomain is GET /v1/domains/{id}.
+var GetDomain = Read[DomainPath, domainOutput]{
+	Op: Op{
+		ID: "getDomain", Method: http.MethodGet, Path: "/v1/domains/{id}", Function: organizationFunction,
+		Permission: auth.DomainsRead, Cost: 1, Tag: domainsTag, Summary: "Get a domain",
+	},
+	Handle: (*Edge).getDomain,
+}
+
+// VerifyDomain is POST /v1/domains/{id}/verify.
+var VerifyDomain = Write[DomainPath, domainOutput]{
+	Op: Op{
+		ID: "verifyDomain", Method: http.MethodPost, Path: "/v1/domains/{id}/verify", Function: organizationFunction,
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: domainsTag, Summary: "Verify a domain",
+		Description: "Asks DNS for the record, once. When it is there, and no other organization holds the name, the domain is yours until you delete it, and the record may go. A subdomain of ours is yours at once, if it is free. Try again as often as you like.",
+	},
+	Handle: (*Edge).verifyDomain,
+}
+
+// DeleteDomain is DELETE /v1/domains/{id}.
+var DeleteDomain = Write[DomainPath, struct{}]{
+	Op: Op{
+		ID: "deleteDomain", Method: http.MethodDelete, Path: "/v1/domains/{id}", Function: organizationFunction,
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: domainsTag, Summary: "Delete a domain",
+		Description: "After five seconds it identifies nobody, and whoever proves it next may have it. The DNS record of this domain proves nothing any more.",
+	},
+	Handle: (*Edge).deleteDomain,
+}
+
+// DomainPath names a domain.
+type DomainPath struct {
+	ID id.Domain `path:"id" doc:"The domain's id." example:"dom_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type domainRecord struct {
+	Type  string `json:"type" enum:"TXT"`
+	Name  string `json:"name" example:"_portico.portal.example.com"`
+	Value string `json:"value" example:"portico-verification=7J3Z…" doc:"Of this domain only: of one that is deleted and added again it is another."`
+}
+
+type domainBody struct {
+	ID         id.Domain     `json:"id"`
+	Name       string        `json:"name" example:"portal.example.com"`
+	Status     string        `json:"status" enum:"pending,verified" doc:"verified: requests to this host are your organization's."`
+	Record     *domainRecord `json:"record,omitempty" doc:"The DNS record that proves the domain; a subdomain of ours has none."`
+	VerifiedAt *time.Time    `json:"verified_at"`
+	CreatedAt  time.Time     `json:"created_at"`
+}
+
+type domainOutput struct{ Body domainBody }
+
+type listDomainsOutput struct{ Body List[domainBody] }
+
+type createDomainInput struct {
+	Body struct {
+		Name string `json:"name" minLength:"1" maxLength:"253" doc:"A host name. Other scripts than Latin are kept as punycode." example:"portal.example.com"`
+	}
+}
+
+type createdDomainOutput struct {
+	Location string `header:"Location"`
+	Body     domainBody
+}
+
+func (e *Edge) showDomain(d domain.Domain) domainBody {
+	b := domainBody{ID: d.ID, Name: d.Name, Status: "pending", VerifiedAt: utc(d.VerifiedAt), CreatedAt: d.CreatedAt.UTC()}
+	if d.VerifiedAt != nil {
+		b.Status = "verified"
+	}
+	if !domain.IsSubdomain(d.Name, e.Hosts.Base) {
+		name, value := d.Record()
+		b.Record = &domainRecord{Type: "TXT", Name: name, Value: value}
+	}
+	return b
+}
+
+func domainFields(d domain.Domain) audit.Fields {
+	return audit.Fields{"name": d.Name, "verified_at": utc(d.VerifiedAt)}
+}
+
+func domainTarget(d domain.Domain) audit.Target { return audit.Of("domain", d.ID) }
+
+func (e *Edge) createDomain(ctx context.Context, tx pg.Tx, own id.Org, in *createDomainInput) (*createdDomainOutput, error) {
+	name, err := domain.ParseName(in.Body.Name, e.Hosts.Base)
+	if err != nil {
+		return nil, fault.InvalidField("body.name", err.Error())
+	}
+	d := domain.New(name, e.Clock.Now())
+	if err := e.Hosts.Add(ctx, tx, own, d); err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(nil, domainFields(d), domainTarget(d))
+	return &createdDomainOutput{Location: "/v1/domains/" + d.ID.String(), Body: e.showDomain(d)}, nil
+}
+
+func (e *Edge) listDomains(ctx context.Context, tx pg.Tx, own id.Org, in *Page) (*listDomainsOutput, error) {
+	var after id.Domain
+	if err := e.position("domains", own, in.After, (*[16]byte)(&after.UUID)); err != nil {
+		return nil, err
+	}
+	domains, err := domain.List(ctx, tx, own, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &listDomainsOutput{Body: listOf(domains, in.Limit, e.showDomain, func(last domain.Domain) *string {
+		return e.cursor("domains", own, last.ID.UUID)
+	})}, nil
+}
+
+func (e *Edge) getDomain(ctx context.Context, tx pg.Tx, own id.Org, in *DomainPath) (*domainOutput, error) {
+	d, err := domain.Get(ctx, tx, own, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &domainOutput{Body: e.showDomain(d)}, nil
+}
+
+func (e *Edge) verifyDomain(ctx context.Context, tx pg.Tx, own id.Org, in *DomainPath) (*domainOutput, error) {
+	before, after, err := e.Hosts.Verify(ctx, tx, own, in.ID, e.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(domainFields(before), domainFields(after), domainTarget(after))
+	return &domainOutput{Body: e.showDomain(after)}, nil
+}
+
+func (e *Edge) deleteDomain(ctx context.Context, tx pg.Tx, own id.Org, in *DomainPath) (*struct{}, error) {
+	d, err := e.Hosts.Delete(ctx, tx, own, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(domainFields(d), nil, domainTarget(d))
+	return nil, nil
+}

@@ -1,0 +1,130 @@
+package api_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"portico/shared/auth"
+	"portico/shared/testkit"
+)
+
+const nobodysDomain = "dom_01890000000000000000000000"
+
+// prove makes DNS show the record that a domain's body names.
+func (c caller) prove(path string) {
+	c.t.Helper()
+	r := c.do("GET", path, "")
+	c.names.Set(r.get(c.t, "record.name"), r.get(c.t, "record.value"))
+}
+
+// Every operation on a domain works on one's own, and on nobody else's; what is
+// wrong with a name is said in its field.
+func TestDomains(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	own := acme.make("/v1/domains", `{"name":"portal.example.com"}`)
+	foreign := evil.make("/v1/domains", `{"name":"portal.example.com"}`)
+	reader := acme.with(auth.DomainsRead)
+	record := `"record":{"type":"TXT","name":"_portico.portal.example.com","value":"portico-verification=`
+
+	for _, tt := range []struct {
+		name, method, path, body string
+		as                       caller
+		want                     string
+	}{
+		{"get own", "GET", "/" + own, "", reader, `200 "id":"` + own + `" "name":"portal.example.com" "status":"pending" "verified_at":null ` + record},
+		{"get missing", "GET", "/" + nobodysDomain, "", acme, `404 domain_not_found`},
+		{"get another organization's", "GET", "/" + foreign, "", acme, `404 domain_not_found`},
+		{"get with a malformed id", "GET", "/dom_1", "", acme, `422 path.id`},
+		{"get without permission", "GET", "/" + own, "", acme.with(auth.EventsRead), `403 domains:read`},
+		{"list own", "GET", "", "", reader, `200 ` + own + ` !` + foreign},
+		{"list with a forged cursor", "GET", "?after=AAAA", "", acme, `422 query.after`},
+		{"add a name in another script", "POST", "", `{"name":"Bücher.example.com"}`, acme, `201 "name":"xn--bcher-kva.example.com"`},
+		{"add a subdomain", "POST", "", `{"name":"acme.portico.example"}`, acme, `201 "status":"pending" !record`},
+		{"add it again", "POST", "", `{"name":"ACME.portico.example"}`, acme, `409 domain_exists`},
+		{"add a reserved subdomain", "POST", "", `{"name":"www.portico.example"}`, acme, `422 body.name reserved`},
+		{"add an address", "POST", "", `{"name":"192.0.2.1"}`, acme, `422 body.name`},
+		{"add a public suffix", "POST", "", `{"name":"co.uk"}`, acme, `422 body.name`},
+		{"add nothing", "POST", "", `{"name":""}`, acme, `422 body.name`},
+		{"add without permission", "POST", "", `{"name":"a.example.com"}`, reader, `403 domains:write`},
+		{"verify without a record", "POST", "/" + own + "/verify", "", acme, `409 domain_unproven`},
+		{"verify missing", "POST", "/" + nobodysDomain + "/verify", "", acme, `404 domain_not_found`},
+		{"verify another organization's", "POST", "/" + foreign + "/verify", "", acme, `404 domain_not_found`},
+		{"verify without permission", "POST", "/" + own + "/verify", "", reader, `403 domains:write`},
+		{"delete missing", "DELETE", "/" + nobodysDomain, "", acme, `404 domain_not_found`},
+		{"delete another organization's", "DELETE", "/" + foreign, "", acme, `404 domain_not_found`},
+		{"delete without permission", "DELETE", "/" + own, "", reader, `403 domains:write`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want(t, tt.as.do(tt.method, "/v1/domains"+tt.path, tt.body), tt.want)
+		})
+	}
+	h.names.Fail(dnsmessage.RCodeSuccess, true)
+	want(t, acme.do("POST", "/v1/domains/"+own+"/verify", ""), "503 dns_unavailable")
+	h.names.Fail(dnsmessage.RCodeSuccess, false)
+	want(t, acme.do("GET", "/v1/domains/"+own, ""), `200 "status":"pending"`)
+}
+
+// A domain's whole life: who proves the name first has it until it deletes it,
+// and every step is in the audit log.
+func TestDomainLife(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	ours := "/v1/domains/" + acme.make("/v1/domains", `{"name":"portal.example.com"}`)
+	theirs := "/v1/domains/" + evil.make("/v1/domains", `{"name":"portal.example.com"}`)
+	acme.prove(ours)
+	first := acme.do("POST", ours+"/verify", "", "Idempotency-Key", "k")
+	want(t, first, `200 "status":"verified" !"verified_at":null`)
+	again := acme.do("POST", ours+"/verify", "", "Idempotency-Key", "k")
+	if again.body != first.body || again.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("repeated: %d %s", again.status, again.body)
+	}
+	evil.prove(theirs)
+	want(t, evil.do("POST", theirs+"/verify", ""), `409 domain_taken !`+acme.org.String())
+	want(t, acme.do("DELETE", ours, ""), `204`)
+	want(t, acme.do("GET", ours, ""), `404 domain_not_found`)
+	want(t, evil.do("POST", theirs+"/verify", ""), `200 "status":"verified"`)
+
+	sub := "/v1/domains/" + evil.make("/v1/domains", `{"name":"shop.portico.example"}`)
+	want(t, evil.do("POST", sub+"/verify", ""), `200 "status":"verified"`)
+	want(t, acme.do("POST", "/v1/domains", `{"name":"shop.portico.example"}`), `409 domain_taken`)
+
+	for _, action := range []string{"domain.create", "domain.verify", "domain.delete"} {
+		if r := acme.do("GET", "/v1/audit-log?action="+action, ""); !strings.Contains(r.body, `"portal.example.com"`) && action != "domain.verify" ||
+			!strings.Contains(r.body, `"action":"`+action+`"`) || strings.Contains(r.body, "portico-verification") {
+			t.Errorf("%s: %s", action, r.body)
+		}
+	}
+	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE org_id = $1 AND action LIKE 'domain.%'`, acme.org); n != 3 {
+		t.Errorf("%d audit entries, want 3: a replay and a refusal write none", n)
+	}
+}
+
+// A list is newest first, and its pages hold every domain once.
+func TestDomainPages(t *testing.T) {
+	t.Parallel()
+	acme := newHarness(t).org("Acme")
+	for i := range 5 {
+		acme.make("/v1/domains", fmt.Sprintf(`{"name":"x%d.example.com"}`, i))
+	}
+	var names []string
+	for after := ""; ; {
+		r := acme.do("GET", "/v1/domains?limit=2"+after, "")
+		for _, part := range strings.Split(r.body, `"name":"x`)[1:] {
+			names = append(names, part[:1])
+		}
+		next := r.get(t, "next")
+		if next == "null" {
+			break
+		}
+		after = "&after=" + next
+	}
+	if got := strings.Join(names, ""); got != "43210" {
+		t.Errorf("listed %s", got)
+	}
+}

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"encoding/binary"
+	"net/http"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/org"
+	"portico/shared/pg"
+)
+
+const organizationsPath = "/v1/organizations"
+
+// CreateOrganization is POST /v1/organizations.
+var CreateOrganization = Write[createOrganizationInput, createdOrganizationOutput]{
+	Op: Op{
+		ID: "createOrganization", Method: http.MethodPost, Path: organizationsPath, Function: organizationFunction, Acts: OnNew,
+		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.create", Status: http.StatusCreated,
+		Tag: organizationTag, Summary: "Create an organization",
+		Description: "It has no member and no API key yet: make its first key with `POST /v1/api-keys` and its id as `Portico-Organization`. " +
+			"An Idempotency-Key never makes two: after 24 hours, too, a repetition is refused.",
+	},
+	Handle: (*Edge).createOrganization,
+}
+
+// ListOrganizations is GET /v1/organizations.
+var ListOrganizations = Static[listOrganizationsInput, listOrganizationsOutput]{
+	Op: Op{
+		ID: "listOrganizations", Method: http.MethodGet, Path: organizationsPath, Function: organizationFunction, Acts: OnAll,
+		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "List organizations",
+		Description: "Deleted ones are not among them.",
+	},
+	Handle: (*Edge).listOrganizations,
+}
+
+// GetNamedOrganization is GET /v1/organizations/{id}.
+var GetNamedOrganization = Read[organizationPath, organizationOutput]{
+	Op: Op{
+		ID: "getNamedOrganization", Method: http.MethodGet, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
+		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "Get an organization",
+		Description: "An API key may name its own organization only.",
+	},
+	Handle: func(e *Edge, ctx context.Context, tx pg.Tx, org id.Org, _ *organizationPath) (*organizationOutput, error) {
+		return e.getOrganization(ctx, tx, org, nil)
+	},
+}
+
+// UpdateNamedOrganization is PATCH /v1/organizations/{id}.
+var UpdateNamedOrganization = Write[updateNamedOrganizationInput, organizationOutput]{
+	Op: Op{
+		ID: "updateNamedOrganization", Method: http.MethodPatch, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
+		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationTag, Summary: "Change an organization",
+		Description: "As `PATCH /v1/organization` does. An API key may name its own organization only.",
+	},
+	Handle: func(e *Edge, ctx context.Context, tx pg.Tx, org id.Org, in *updateNamedOrganizationInput) (*organizationOutput, error) {
+		return e.updateOrganization(ctx, tx, org, &in.updateOrganizationInput)
+	},
+}
+
+// DeleteOrganization is DELETE /v1/organizations/{id}.
+var DeleteOrganization = Write[organizationPath, deletedOrganizationOutput]{
+	Op: Op{
+		ID: "deleteOrganization", Method: http.MethodDelete, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
+		Permission: auth.OrganizationDelete, Cost: 1, Audit: "organization.delete", Status: http.StatusAccepted,
+		Tag: organizationTag, Summary: "Delete an organization",
+		Description: "With everything it owns, for good: there is no way back. From the reply on it looks like one that does not exist, nothing of it is delivered any more, and ten seconds later none of its API keys works anywhere. " +
+			"What it owned, its audit log included, is erased within a day. A repetition is a 404, with an Idempotency-Key too.",
+	},
+	Handle: (*Edge).deleteOrganization,
+}
+
+type organizationPath struct {
+	ID id.Org `path:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type createOrganizationInput struct {
+	Body struct {
+		Name string `json:"name" minLength:"1" maxLength:"200" example:"Acme"`
+	}
+}
+
+type createdOrganizationOutput struct {
+	Location string `header:"Location"`
+	Body     organizationBody
+}
+
+type updateNamedOrganizationInput struct {
+	organizationPath
+	updateOrganizationInput
+}
+
+type listOrganizationsInput struct {
+	Page
+	Name string `query:"name" maxLength:"200" doc:"Only those whose name starts like this, in capitals or not." example:"acme"`
+}
+
+type listOrganizationsOutput struct{ Body List[organizationBody] }
+
+type deletedOrganizationOutput struct {
+	Body struct {
+		ID        id.Org    `json:"id"`
+		DeletedAt time.Time `json:"deleted_at" doc:"Since when it looks like one that does not exist."`
+	}
+}
+
+func (e *Edge) createOrganization(ctx context.Context, tx pg.Tx, fresh id.Org, in *createOrganizationInput) (*createdOrganizationOutput, error) {
+	if err := checkText("name", &in.Body.Name); err != nil {
+		return nil, err
+	}
+	if err := org.Insert(ctx, tx, org.Organization{ID: fresh, Name: in.Body.Name, CreatedAt: e.Clock.Now()}); err != nil {
+		return nil, err
+	}
+	made, err := org.Get(ctx, tx, fresh)
+	if err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(nil, organizationFields(made), audit.Of("organization", fresh))
+	return &createdOrganizationOutput{Location: organizationsPath + "/" + fresh.String(), Body: showOrganization(made).Body}, nil
+}
+
+func (e *Edge) listOrganizations(ctx context.Context, in *listOrganizationsInput) (*listOrganizationsOutput, error) {
+	f := org.Filter{NameStarts: in.Name}
+	plain, err := e.textPosition("organizations", id.Org{}, in.After)
+	if err != nil {
+		return nil, err
+	}
+	if !storable(in.Name) {
+		return nil, fault.InvalidField("query.name", "must not hold the character U+0000")
+	}
+	if plain != "" {
+		f.CreatedAt = time.UnixMicro(int64(binary.BigEndian.Uint64([]byte(plain))))
+		copy(f.ID.UUID[:], plain[8:])
+	}
+	list, err := org.List(ctx, e.DB, f, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	show := func(o org.Organization) organizationBody { return showOrganization(o).Body }
+	return &listOrganizationsOutput{Body: listOf(list, in.Limit, show, func(last org.Organization) *string {
+		at := binary.BigEndian.AppendUint64(nil, uint64(last.CreatedAt.UnixMicro())) // Postgres keeps no more
+		return e.textCursor("organizations", id.Org{}, append(at, last.ID.UUID[:]...))
+	})}, nil
+}
+
+// deleteOrganization closes the organization and lets go of its domains;
+// jobs.Deleter erases the rest.
+func (e *Edge) deleteOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *organizationPath) (*deletedOrganizationOutput, error) {
+	before, err := org.Lock(ctx, tx, own)
+	if err != nil {
+		return nil, err
+	}
+	out := &deletedOrganizationOutput{}
+	out.Body.ID = own
+	if out.Body.DeletedAt, err = org.Close(ctx, tx, e.Keys, own, e.Clock.Now()); err != nil {
+		return nil, err
+	}
+	if err := e.Hosts.DeleteAll(ctx, tx, own); err != nil {
+		return nil, err
+	}
+	callOf(ctx).audit(organizationFields(before), nil, audit.Of("organization", own))
+	return out, nil
+}

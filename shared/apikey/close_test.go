@@ -1,0 +1,82 @@
+package apikey_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"portico/shared/org"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+)
+
+// denied counts the items of the table that are denied.
+func (f *fixture) denied() (n int) {
+	f.Helper()
+	out, err := f.client.Scan(context.Background(), &dynamodb.ScanInput{TableName: &f.table})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, item := range out.Items {
+		if item["revoked_at"] != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// A key that is projected while its organization is being closed waits for
+// that, and then is not: none works that the closing did not see.
+func TestClosedOrganizationsKeyIsNotProjected(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.insert()
+		projected := make(chan error, 1)
+		f.inOrg(func(ctx context.Context, tx pg.Tx) error {
+			if _, err := tx.Exec(ctx, `UPDATE organization SET deleted_at = portico_now() WHERE id = $1`, f.org); err != nil {
+				return err
+			}
+			go func() { projected <- f.projection.Repair(context.Background(), f.org, f.hash) }()
+			testkit.Await(f.T, "the projection to wait for the closing", func() bool {
+				return testkit.Value[bool](f.T, f.db, `
+					SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity s USING (pid) WHERE NOT granted AND s.datname = current_database())`)
+			})
+			return nil
+		})
+		if err := <-projected; err != nil {
+			f.Errorf("projecting: %v", err)
+		}
+		if item := f.item(); len(item) != 0 {
+			f.Errorf("the item is %v", item)
+		}
+		f.elsewhere().fails("of a closed organization", f.hash)
+	})
+}
+
+// Closing denies the keys that work, also when they are many pages; it revokes
+// all, and can be repeated.
+func TestCloseDeniesEveryKey(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.insert()
+		f.works("before")
+		if _, err := f.db.Admin.Exec(context.Background(), `
+			INSERT INTO api_key (org_id, id, name, hash, permissions)
+			SELECT org_id, gen_random_uuid(), 'one of many', sha256(n::text::bytea), permissions FROM api_key, generate_series(1, 250) n`); err != nil {
+			f.Fatal(err)
+		}
+		for range 2 {
+			f.inOrg(func(ctx context.Context, tx pg.Tx) error {
+				_, err := org.Close(ctx, tx, f.projection, f.org, f.clock.Now())
+				return err
+			})
+		}
+		f.fails("at once", f.hash)
+		f.elsewhere().fails("in another environment", f.hash)
+		if n := testkit.Value[int](f.T, f.db, `SELECT count(*) FROM api_key WHERE revoked_at IS NULL`); n != 0 {
+			f.Errorf("%d keys are not revoked", n)
+		}
+		if n := f.denied(); n != 251 {
+			f.Errorf("%d keys are denied, want 251", n)
+		}
+	})
+}

@@ -1,0 +1,204 @@
+package domain_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"portico/shared/domain"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+)
+
+// Several organizations may add a name; one has it: who proves it first, until
+// it deletes it. Nobody's release touches another's name.
+func TestFirstProofHasTheName(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		ours, theirs := f.add(f.acme, "portal.example.com"), f.add(f.evil, "portal.example.com")
+		f.show(ours)
+		f.must(f.verify(f.acme, ours))
+		f.must(f.verify(f.acme, ours)) // again
+		f.show(theirs)
+		f.answers("the second proof", f.verify(f.evil, theirs), "domain_taken")
+		f.must(f.delete(f.evil, theirs))
+		f.isOf(ours.Name, f.acme)
+		theirs = f.add(f.evil, ours.Name)
+		f.show(theirs)
+		f.must(f.delete(f.acme, ours))
+		f.must(f.verify(f.evil, theirs))
+		f.isOf(ours.Name, f.evil)
+		f.answers("the same name twice", f.tryAdd(f.evil, theirs.Name), "domain_exists")
+	})
+}
+
+// A subdomain is whose verification comes first, without proof; whoever comes
+// later is told when adding it.
+func TestSubdomains(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		ours, theirs := f.add(f.acme, "acme."+base), f.add(f.evil, "acme."+base)
+		f.isOf(ours.Name, nobody)
+		f.must(f.verify(f.acme, ours))
+		f.answers("the second", f.verify(f.evil, theirs), "domain_taken")
+		f.must(f.delete(f.evil, theirs))
+		f.answers("adding one that is taken", f.tryAdd(f.evil, ours.Name), "domain_taken")
+		f.isOf(ours.Name, f.acme)
+	})
+}
+
+// An organization has at most Most domains, pending ones included.
+func TestMost(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	hosts, org, ctx := domain.NewHosts(nil, "", "", db.Clock), db.NewOrg(t), context.Background()
+	for i := range domain.Most + 1 {
+		err := db.App.InOrg(ctx, org, func(tx pg.Tx) error {
+			return hosts.Add(ctx, tx, org, domain.New(fmt.Sprintf("x%d.example.com", i), db.Clock.Now()))
+		})
+		if i < domain.Most && err != nil || i == domain.Most && !errors.Is(err, domain.ErrTooMany) {
+			t.Errorf("domain %d: %v", i+1, err)
+		}
+	}
+}
+
+// However a process ends, a name is its domain's or nobody's: what was claimed
+// before the end can be verified or deleted again, what was released is free,
+// and nobody is locked out.
+func TestCrashes(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		d := f.add(f.acme, "portal.example.com")
+		f.show(d)
+		verify := func(d *domain.Domain) func(context.Context, pg.Tx) error {
+			return func(ctx context.Context, tx pg.Tx) error {
+				_, _, err := f.hosts.Verify(ctx, tx, f.acme, d.ID, f.db.Clock.Now())
+				return err
+			}
+		}
+		remove := func(ctx context.Context, tx pg.Tx) error {
+			_, err := f.hosts.Delete(ctx, tx, f.acme, d.ID)
+			return err
+		}
+		f.crash(f.acme, verify(&d))
+		if f.verified(d) {
+			t.Error("written down before the commit")
+		}
+		name, _ := d.Record()
+		f.names.Set(name)
+		f.must(f.verify(f.acme, d)) // it holds its name already
+		f.isOf(d.Name, f.acme)
+
+		f.crash(f.acme, remove)
+		f.isOf(d.Name, nobody)
+		f.answers("a released domain without its record", f.verify(f.acme, d), "domain_unproven")
+		theirs := f.add(f.evil, d.Name)
+		f.show(theirs)
+		f.must(f.verify(f.evil, theirs))
+		f.answers("a released domain whose name another has", f.verify(f.acme, d), "domain_taken")
+		f.must(f.delete(f.acme, d))
+		f.isOf(d.Name, f.evil)
+
+		// A claim that was begun and then deleted leaves nothing.
+		f.must(f.delete(f.evil, theirs))
+		d = f.add(f.acme, d.Name)
+		f.show(d)
+		f.crash(f.acme, verify(&d))
+		f.must(f.delete(f.acme, d))
+		f.isOf(d.Name, nobody)
+
+		// Adding claims nothing, so its crash leaves nothing.
+		lost := domain.New("lost."+base, f.db.Clock.Now())
+		f.crash(f.acme, func(ctx context.Context, tx pg.Tx) error { return f.hosts.Add(ctx, tx, f.acme, lost) })
+		f.isOf(lost.Name, nobody)
+		f.must(f.verify(f.evil, f.add(f.evil, lost.Name)))
+	})
+}
+
+// Whoever verifies waits for who deletes, and the other way round, from before
+// the one asks DynamoDB until it has committed: in either order the name is
+// nobody's afterwards.
+func TestVerifyMeetsDelete(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		for _, first := range []string{"verify", "delete"} {
+			d := f.add(f.acme, first+"."+base)
+			verify, remove := func() error { return f.verify(f.acme, d) }, func() error { return f.delete(f.acme, d) }
+			call, one, two := "PutItem", verify, remove
+			if first == "delete" {
+				f.must(verify())
+				call, one, two = "DeleteItem", remove, verify
+			}
+			ended, once := make(chan error, 1), sync.Once{}
+			f.before.Store(func(c string) {
+				if c != call {
+					return
+				}
+				once.Do(func() {
+					go func() { ended <- two() }()
+					testkit.Await(t, "the second waits for the row", func() bool {
+						return testkit.Value[bool](t, f.db, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)`)
+					})
+				})
+			})
+			f.must(one())
+			err := <-ended
+			f.before.Store(func(string) {})
+			if first == "delete" {
+				f.answers("verify after delete", err, "domain_not_found")
+			} else {
+				f.must(err)
+			}
+			f.isOf(d.Name, nobody)
+		}
+	})
+}
+
+// Of two organizations that verify one name at once, and both find it free, one
+// has it.
+func TestOneOfTwoHasTheName(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		ours, theirs := f.add(f.acme, "wanted."+base), f.add(f.evil, "wanted."+base)
+		var reads atomic.Int64
+		both := make(chan struct{})
+		f.before.Store(func(call string) {
+			if call == "GetItem" && reads.Add(1) == 2 {
+				close(both)
+			}
+			if call == "PutItem" {
+				<-both
+			}
+		})
+		theirEnd := make(chan error, 1)
+		go func() { theirEnd <- f.verify(f.evil, theirs) }()
+		err, theirErr := f.verify(f.acme, ours), <-theirEnd
+		f.before.Store(func(string) {})
+		switch {
+		case err == nil && errors.Is(theirErr, domain.ErrTaken):
+			f.isOf("wanted."+base, f.acme)
+		case theirErr == nil && errors.Is(err, domain.ErrTaken):
+			f.isOf("wanted."+base, f.evil)
+		default:
+			t.Errorf("one ends with %v, the other with %v", err, theirErr)
+		}
+	})
+}
+
+// Deleting an organization frees its names and no others.
+func TestDeleteAll(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.must(f.verify(f.acme, f.add(f.acme, "one."+base)))
+		f.must(f.verify(f.acme, f.add(f.acme, "two."+base)))
+		f.must(f.verify(f.evil, f.add(f.evil, "three."+base)))
+		f.add(f.acme, "portal.example.com")
+		f.add(f.acme, "three.example.com")
+		all := func(ctx context.Context, tx pg.Tx) error { return f.hosts.DeleteAll(ctx, tx, f.acme) }
+		f.crash(f.acme, all)
+		f.must(f.inOrg(f.acme, all))
+		f.isOf("one."+base, nobody)
+		f.isOf("two."+base, nobody)
+		f.isOf("three."+base, f.evil)
+		if n := testkit.Value[int](t, f.db, `SELECT count(*) FROM domain`); n != 1 {
+			t.Errorf("%d domains are left, want the other organization's", n)
+		}
+	})
+}

@@ -1,0 +1,59 @@
+// Package domain holds the host names that identify an organization: subdomains
+// of ours, first come, and names of its own, proven by DNS. Postgres has each
+// organization's list; DynamoDB says whose a name is.
+package domain
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+)
+
+// Most is how many domains an organization may have, pending ones included.
+const Most = 20
+
+// Domain is a host name of an organization.
+type Domain struct {
+	ID         id.Domain
+	Name       string
+	Token      string
+	VerifiedAt *time.Time // nil: pending
+	CreatedAt  time.Time
+}
+
+var (
+	// ErrNotFound answers an id of which the organization has no domain.
+	ErrNotFound = fault.New(fault.NotFound, "domain_not_found", "There is no domain with this id.")
+	// ErrExists answers a name that the organization has already.
+	ErrExists = fault.New(fault.Conflict, "domain_exists", "Your organization has this domain already: verify that one.")
+	// ErrTaken answers a name that another organization holds.
+	ErrTaken = fault.New(fault.Conflict, "domain_taken",
+		"Another organization holds this domain. It has to delete it first; if the name is yours and you do not know who that is, write to support.")
+	// ErrTooMany answers a domain too many.
+	ErrTooMany = fault.New(fault.Conflict, "too_many_domains",
+		fmt.Sprintf("The organization has %d domains. Delete those that nobody uses, then add this one.", Most))
+)
+
+// New returns a pending domain with a token of its own: a record that was made
+// for an earlier one, or for another organization's, proves nothing.
+func New(name string, now time.Time) Domain {
+	return Domain{ID: id.New[id.Domain](now), Name: name, Token: rand.Text(), CreatedAt: now}
+}
+
+// Record returns name and value of the TXT record that proves the domain.
+func (d Domain) Record() (name, value string) {
+	return recordLabel + d.Name, "portico-verification=" + d.Token
+}
+
+const recordLabel = "_portico."
+
+// IsSubdomain reports whether a name is one of ours, which needs no proof.
+// Without a base there are none.
+func IsSubdomain(name, base string) bool {
+	label, rest, _ := strings.Cut(name, ".")
+	return base != "" && label != "" && rest == base
+}

@@ -1,0 +1,185 @@
+package domain_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"portico/shared/domain"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+)
+
+const base = "portico.example"
+
+// fixture is two organizations with one table of names, behind a proxy that
+// counts calls and can be told to lose them, or to do something before each.
+type fixture struct {
+	*testing.T
+	db         *testkit.Database
+	names      *testkit.NameServer
+	table      string
+	proxy      string
+	hosts      *domain.Hosts
+	acme, evil id.Org
+	calls      *atomic.Int64
+	lost       *atomic.Value // the calls that are lost, by name: «PutItem»; "": none
+	before     *atomic.Value // func(call string)
+}
+
+// eachStore runs a test against every DynamoDB there is.
+func eachStore(t *testing.T, test func(*fixture)) {
+	t.Parallel()
+	for name, endpoint := range testkit.DynamoDBEndpoints(t) {
+		t.Run(name, func(t *testing.T) {
+			f := &fixture{T: t, db: testkit.DB(t), names: testkit.NewNameServer(t), calls: &atomic.Int64{}, lost: &atomic.Value{}, before: &atomic.Value{}}
+			f.lose("")
+			f.before.Store(func(string) {})
+			_, f.table = testkit.Table(t, endpoint, "name")
+			f.proxy = f.between(endpoint)
+			f.acme, f.evil = f.db.NewOrg(t), f.db.NewOrg(t)
+			f.hosts = f.environment()
+			test(f)
+		})
+	}
+}
+
+// between returns the address of a proxy to target.
+func (f *fixture) between(target string) string {
+	to, err := url.Parse(target)
+	if err != nil {
+		f.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		f.before.Load().(func(string))(call)
+		if err != nil || call == f.lost.Load().(string) {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		f.calls.Add(1)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	f.Cleanup(server.Close)
+	return server.URL
+}
+
+func (f *fixture) lose(call string) { f.lost.Store(call) }
+
+// environment is an execution environment with a cache of its own.
+func (f *fixture) environment() *domain.Hosts {
+	config := testkit.AWS(f.proxy)
+	config.RetryMaxAttempts = 1
+	hosts := domain.NewHosts(dynamodb.NewFromConfig(config), f.table, base, f.db.Clock)
+	hosts.Resolver = f.names.Resolver()
+	return hosts
+}
+
+// add adds a pending domain.
+func (f *fixture) add(org id.Org, name string) domain.Domain {
+	f.Helper()
+	d := domain.New(name, f.db.Clock.Now())
+	f.must(f.inOrg(org, func(ctx context.Context, tx pg.Tx) error { return f.hosts.Add(ctx, tx, org, d) }))
+	return d
+}
+
+func (f *fixture) tryAdd(org id.Org, name string) error {
+	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
+		return f.hosts.Add(ctx, tx, org, domain.New(name, f.db.Clock.Now()))
+	})
+}
+
+// show makes DNS show a domain's record, beside another.
+func (f *fixture) show(d domain.Domain) {
+	name, value := d.Record()
+	f.names.Set(name, "v=spf1 -all", value)
+}
+
+func (f *fixture) verify(org id.Org, d domain.Domain) error {
+	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
+		_, _, err := f.hosts.Verify(ctx, tx, org, d.ID, f.db.Clock.Now())
+		return err
+	})
+}
+
+func (f *fixture) delete(org id.Org, d domain.Domain) error {
+	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
+		_, err := f.hosts.Delete(ctx, tx, org, d.ID)
+		return err
+	})
+}
+
+func (f *fixture) inOrg(org id.Org, do func(context.Context, pg.Tx) error) error {
+	ctx := context.Background()
+	return f.db.App.InOrg(ctx, org, func(tx pg.Tx) error { return do(ctx, tx) })
+}
+
+// errCrash ends a transaction before its commit, as the end of a process does.
+var errCrash = errors.New("the process ended")
+
+func (f *fixture) crash(org id.Org, do func(context.Context, pg.Tx) error) {
+	f.Helper()
+	err := f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
+		if err := do(ctx, tx); err != nil {
+			return err
+		}
+		return errCrash
+	})
+	if !errors.Is(err, errCrash) {
+		f.Fatalf("before the crash: %v", err)
+	}
+}
+
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// answers checks that an error is a fault of a code with this in its detail; "": none.
+func (f *fixture) answers(what string, err error, code string, says ...string) {
+	f.Helper()
+	got := fault.Of(err)
+	if (code == "") != (err == nil) || code != "" && (got == nil || got.Code != code) {
+		f.Errorf("%s: %v, want %q", what, err, code)
+		return
+	}
+	for _, text := range says {
+		if !strings.Contains(got.Detail, text) {
+			f.Errorf("%s: %q does not say %q", what, got.Detail, text)
+		}
+	}
+}
+
+// isOf checks whose a host is, in an environment that has cached nothing.
+func (f *fixture) isOf(host string, want id.Org) {
+	f.Helper()
+	got, err := f.environment().Org(context.Background(), host)
+	if err != nil || got != want {
+		f.Errorf("%s is of %v (%v), want %v", host, got, err, want)
+	}
+}
+
+func (f *fixture) verified(d domain.Domain) bool {
+	f.Helper()
+	return testkit.Value[bool](f.T, f.db, `SELECT verified_at IS NOT NULL FROM domain WHERE id = $1`, d.ID)
+}
+
+// nobody is no organization.
+var nobody id.Org

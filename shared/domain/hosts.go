@@ -1,0 +1,193 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"portico/shared/clock"
+	"portico/shared/fault"
+	"portico/shared/id"
+)
+
+const (
+	// cacheFor is how long one execution environment trusts what it has read: a
+	// released name identifies nobody after that.
+	cacheFor = 5 * time.Second
+	// cacheSize bounds the memory of an environment that sees many names.
+	cacheSize = 10_000
+)
+
+// Hosts answers «whose host name is this» from DynamoDB: an item per name that
+// is held, with its organization and domain.
+//
+// Guarantee: one domain at most holds a name, in all databases together. Only
+// who has the lock of the domain's committed row claims or releases it, so a
+// crash in between leaves a claim that its row still accounts for.
+type Hosts struct {
+	// Base is the domain whose subdomains we give away; "": none.
+	Base string
+	// Resolver asks DNS; nil: as this machine does.
+	Resolver *net.Resolver
+
+	client *dynamodb.Client
+	table  string
+	clock  *clock.Clock
+
+	mu    sync.Mutex
+	cache map[string]cached
+}
+
+type cached struct {
+	org   id.Org
+	until time.Time
+}
+
+// NewHosts returns the names kept in table.
+func NewHosts(client *dynamodb.Client, table, base string, clock *clock.Clock) *Hosts {
+	return &Hosts{Base: strings.ToLower(base), client: client, table: table, clock: clock, cache: map[string]cached{}}
+}
+
+// Org returns the organization that a request's host identifies, whose port
+// does not matter; zero: it identifies none. It asks DynamoDB once at most, and
+// not at all for our own hosts, or while the answer is cached.
+func (h *Hosts) Org(ctx context.Context, host string) (id.Org, error) {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if h.isOurs(name) {
+		return id.Org{}, nil
+	}
+	now := h.clock.Now()
+	if c, ok := h.recall(name); ok && now.Before(c.until) {
+		return c.org, nil
+	}
+	held, err := h.holder(ctx, name)
+	if err != nil {
+		return id.Org{}, err
+	}
+	h.remember(name, cached{held.org, now.Add(cacheFor)})
+	return held.org, nil
+}
+
+// isOurs reports whether a host is the API's own, or no name at all.
+func (h *Hosts) isOurs(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || !isName(host) || isAmazons(host) || h.Base != "" && (host == h.Base || host == "api."+h.Base)
+}
+
+// holding is what an item says of its name; zero: nobody holds it.
+type holding struct {
+	org    id.Org
+	domain id.Domain
+}
+
+// holder returns who holds a name, strongly consistent.
+func (h *Hosts) holder(ctx context.Context, name string) (held holding, err error) {
+	out, err := h.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &h.table, Key: keyOf(name), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return held, away("holder", err)
+	}
+	if len(out.Item) == 0 {
+		return held, nil
+	}
+	if held.org, err = id.Parse[id.Org](text(out.Item, "org")); err != nil {
+		return held, fmt.Errorf("domain.holder: item of %s: %w", name, err)
+	}
+	if held.domain, err = id.Parse[id.Domain](text(out.Item, "domain")); err != nil {
+		return held, fmt.Errorf("domain.holder: item of %s: %w", name, err)
+	}
+	return held, nil
+}
+
+// claim gives a name to a domain, or returns ErrTaken. It may be repeated.
+func (h *Hosts) claim(ctx context.Context, org id.Org, d Domain) error {
+	item := keyOf(d.Name)
+	item["org"] = &types.AttributeValueMemberS{Value: org.String()}
+	item["domain"] = &types.AttributeValueMemberS{Value: d.ID.String()}
+	_, err := h.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &h.table, Item: item,
+		ConditionExpression:       aws.String("attribute_not_exists(#domain) OR #domain = :domain"),
+		ExpressionAttributeNames:  map[string]string{"#domain": "domain"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":domain": item["domain"]},
+	})
+	h.forget(d.Name)
+	if isRefused(err) {
+		return ErrTaken
+	}
+	return away("claim", err)
+}
+
+// release takes a name from a domain. One that the domain does not hold stays
+// as it is. It may be repeated.
+func (h *Hosts) release(ctx context.Context, d Domain) error {
+	_, err := h.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &h.table, Key: keyOf(d.Name),
+		ConditionExpression:       aws.String("#domain = :domain"),
+		ExpressionAttributeNames:  map[string]string{"#domain": "domain"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":domain": &types.AttributeValueMemberS{Value: d.ID.String()}},
+	})
+	h.forget(d.Name)
+	if isRefused(err) {
+		return nil
+	}
+	return away("release", err)
+}
+
+func (h *Hosts) recall(name string) (cached, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, ok := h.cache[name]
+	return c, ok
+}
+
+func (h *Hosts) remember(name string, c cached) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.cache) >= cacheSize {
+		clear(h.cache)
+	}
+	h.cache[name] = c
+}
+
+// forget makes this environment read the name anew.
+func (h *Hosts) forget(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.cache, name)
+}
+
+func keyOf(name string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"name": &types.AttributeValueMemberS{Value: name}}
+}
+
+func text(item map[string]types.AttributeValue, name string) string {
+	if v, ok := item[name].(*types.AttributeValueMemberS); ok {
+		return v.Value
+	}
+	return ""
+}
+
+func isRefused(err error) bool {
+	var refused *types.ConditionalCheckFailedException
+	return errors.As(err, &refused)
+}
+
+// away is the fault of a store that does not answer; nil stays nil.
+func away(during string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "unavailable",
+		"Domains cannot be looked up at the moment. Send the request again.").Because(fmt.Errorf("domain.%s: %w", during, err))
+}

@@ -1,0 +1,121 @@
+package domain_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/domain"
+	"portico/shared/fault"
+)
+
+// A host is its name, however it is written; nothing near it identifies anybody.
+func TestHostIsTheName(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		own, sub := f.add(f.acme, "portal.example.com"), f.add(f.evil, "evil."+base)
+		f.show(own)
+		f.must(f.verify(f.acme, own))
+		f.must(f.verify(f.evil, sub))
+		for _, host := range []string{"portal.example.com", "PORTAL.Example.com", "portal.example.com:443", "portal.example.com."} {
+			f.isOf(host, f.acme)
+		}
+		f.isOf("evil."+base, f.evil)
+		for _, host := range []string{"example.com", "x.portal.example.com", "portal.example.co", "portal-example.com", "evil", "evil.example", "x.evil." + base} {
+			f.isOf(host, nobody)
+		}
+	})
+}
+
+// Our own hosts, addresses and junk are never looked up.
+func TestOwnHostsCostNothing(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.calls.Store(0)
+		for _, host := range []string{
+			"", "localhost", "localhost:8080", "127.0.0.1", "127.0.0.1:8080", "[::1]:8080", "::1", "x.execute-api.eu-central-1.amazonaws.com",
+			base, "api." + base, "API." + base + ":443", "portal.example.com/x", "portal.example.com,evil.example.com", "pörtal.example.com",
+			strings.Repeat("a.", 2000) + "com", "a\x00.com", "portal example.com",
+		} {
+			f.isOf(host, nobody)
+		}
+		if n := f.calls.Load(); n != 0 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
+// Whatever is answered costs one read in five seconds, and a released name
+// identifies nobody after them.
+func TestHostIsCached(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		d := f.add(f.acme, "acme."+base)
+		f.must(f.verify(f.acme, d))
+		there := f.environment()
+		ask := func(host string, calls int64) (known bool) {
+			t.Helper()
+			f.calls.Store(0)
+			for range 100 {
+				org, err := there.Org(context.Background(), host)
+				f.must(err)
+				known = org == f.acme
+			}
+			if n := f.calls.Load(); n != calls {
+				t.Errorf("100 questions about %s cost %d calls, want %d", host, n, calls)
+			}
+			return known
+		}
+		if !ask(d.Name, 1) || ask("unknown.example.com", 1) {
+			t.Error("wrong at first")
+		}
+		f.must(f.delete(f.acme, d))
+		f.db.Advance(t, 4*time.Second)
+		if !ask(d.Name, 0) || ask("unknown.example.com", 0) {
+			t.Error("wrong while cached")
+		}
+		f.db.Advance(t, time.Second)
+		if ask(d.Name, 1) || ask("unknown.example.com", 1) {
+			t.Error("wrong after five seconds")
+		}
+		own := f.hosts // the environment that changes a name notices at once
+		d = f.add(f.acme, d.Name)
+		if org, err := own.Org(context.Background(), d.Name); err != nil || org != nobody {
+			t.Errorf("pending: %v, %v", org, err)
+		}
+		f.must(f.verify(f.acme, d))
+		if org, err := own.Org(context.Background(), d.Name); err != nil || org != f.acme {
+			t.Errorf("verified: %v, %v", org, err)
+		}
+	})
+}
+
+// While DynamoDB is away a host is neither somebody's nor nobody's, and no
+// change is made.
+func TestStoreAway(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		d := f.add(f.acme, "acme."+base)
+		f.lose("GetItem")
+		_, err := f.environment().Org(context.Background(), d.Name)
+		f.answers("a question", err, "unavailable")
+		if strings.Contains(fault.Of(err).Detail, f.table) {
+			t.Error("the detail shows what is ours")
+		}
+		f.answers("a verification that cannot read", f.verify(f.acme, d), "unavailable")
+		f.lose("PutItem")
+		f.answers("a verification that cannot write", f.verify(f.acme, d), "unavailable")
+		f.lose("")
+		if f.verified(d) {
+			t.Error("verified")
+		}
+		f.must(f.verify(f.acme, d))
+		f.lose("DeleteItem")
+		f.answers("a deletion", f.delete(f.acme, d), "unavailable")
+		f.lose("")
+		f.isOf(d.Name, f.acme)
+		if !f.verified(d) {
+			t.Error("the domain is gone, and its name is not")
+		}
+		f.must(f.delete(f.acme, d))
+		f.isOf(d.Name, nobody)
+		f.answers("a second deletion", f.delete(f.acme, d), domain.ErrNotFound.Code)
+	})
+}

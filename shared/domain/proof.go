@@ -1,0 +1,50 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"portico/shared/fault"
+)
+
+const (
+	// askFor is how long DNS may take.
+	askFor = 3 * time.Second
+	// readAtMost bounds how many of a name's records are looked at.
+	readAtMost = 20
+	// showAtMost bounds how much of a record is shown, in bytes.
+	showAtMost = 80
+)
+
+// prove asks DNS for the domain's record, through an alias if there is one, and
+// says what it found instead. Only a record with exactly its value will do.
+func (d Domain) prove(ctx context.Context, resolver *net.Resolver) error {
+	name, value := d.Record()
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	found, err := resolver.LookupTXT(ctx, name+".") // the dot keeps the machine's search domains out
+	found = found[:min(len(found), readAtMost)]
+	var failed *net.DNSError
+	switch {
+	case slices.Contains(found, value):
+		return nil
+	case err == nil && len(found) > 0:
+		return unproven("%s has %d TXT records, the first is %q, and none is %q. Create it beside them, wait until DNS shows it, and verify again.",
+			name, len(found), found[0][:min(len(found[0]), showAtMost)], value)
+	case err == nil, errors.As(err, &failed) && failed.IsNotFound:
+		return unproven("%s has no TXT record. Create it with the value %q, wait until DNS shows it, and verify again.", name, value)
+	case errors.As(err, &failed) && failed.IsTemporary && !failed.IsTimeout:
+		return unproven("The name servers of %s answer with an error. Repair its DNS, and verify again.", name)
+	}
+	return fault.New(fault.Unavailable, "dns_unavailable",
+		fmt.Sprintf("DNS did not answer for %s. Verify again; if it stays so, look whether the name servers of the domain answer.", name)).
+		Because(fmt.Errorf("domain.prove: %w", err))
+}
+
+func unproven(what string, args ...any) error {
+	return fault.New(fault.Conflict, "domain_unproven", fmt.Sprintf(what, args...))
+}

@@ -1,0 +1,128 @@
+package jobs_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/apikey"
+	"portico/shared/domain"
+	"portico/shared/id"
+	"portico/shared/jobs"
+	"portico/shared/org"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+)
+
+// newEraser returns the daily upkeep of a database, which erases in another or
+// the same one and never waits, and the projection of its keys.
+func newEraser(t *testing.T, db, lives *testkit.Database) (*jobs.Upkeep, *apikey.Projection) {
+	t.Helper()
+	u, _ := newUpkeep(t, db, io.Discard)
+	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
+	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
+	keys := apikey.NewProjection(client, keyTable, lives.App, db.Clock)
+	u.Deleter = jobs.Deleter{
+		DB: lives.App, Keys: keys, Hosts: domain.NewHosts(client, domainTable, "", db.Clock), Clock: db.Clock,
+		Wait: func(context.Context, time.Duration) error {
+			t.Error("the upkeep waits for requests that ended long ago")
+			return nil
+		},
+	}
+	return u, keys
+}
+
+// closeOrg closes an organization as DELETE /v1/organizations/{id} does.
+func closeOrg(t *testing.T, db *testkit.Database, keys *apikey.Projection, own id.Org) {
+	t.Helper()
+	ctx := context.Background()
+	err := db.App.InOrg(ctx, own, func(tx pg.Tx) error {
+		_, err := org.Close(ctx, tx, keys, own, db.Clock.Now())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The daily upkeep erases what has been closed for longer than a minute: not a
+// row is left in any table that the catalogue knows. What was closed a moment
+// ago, what is open and what cannot be erased today keep no other from it.
+func TestMaintainErasesClosedOrganizations(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	u, keys := newEraser(t, db, db)
+	shared := "01890000-0000-7000-8000-00000000aaaa"
+	if _, err := db.Admin.Exec(ctx, `INSERT INTO user_account VALUES ($1, 'both@example.com', '', portico_now())`, shared); err != nil {
+		t.Fatal(err)
+	}
+	populate := func(name string) id.Org {
+		made, err := jobs.Bootstrap(ctx, db.App, keys, db.Clock, json.RawMessage(`{"organization":"`+name+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, _ := id.Parse[id.Org](made.OrganizationID)
+		testkit.Everything(t, db, own, shared)
+		return own
+	}
+	stuck, gone, late, open := populate("Stuck"), populate("Gone"), populate("Late"), populate("Open")
+	exec := func(sql string) {
+		if _, err := db.Admin.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''held''; END'`)
+	exec(`CREATE TRIGGER hold BEFORE DELETE ON ordering_key FOR EACH ROW WHEN (OLD.org_id = '` + stuck.UUID.String() + `') EXECUTE FUNCTION hold()`)
+	closeOrg(t, db, keys, stuck)
+	closeOrg(t, db, keys, gone)
+	db.Advance(t, time.Minute)
+	closeOrg(t, db, keys, late)
+	before := fmt.Sprint(db.Rows(t, late), db.Rows(t, open))
+
+	done, err := u.Maintain(ctx)
+	if err == nil || !strings.Contains(err.Error(), stuck.String()) || strings.Contains(err.Error(), gone.String()) || done.OrganizationsErased != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	for table, n := range db.Rows(t, gone) {
+		if n != 0 {
+			t.Errorf("%d rows are left in %s", n, table)
+		}
+	}
+	if after := fmt.Sprint(db.Rows(t, late), db.Rows(t, open)); after != before {
+		t.Errorf("the others had\n%s\nand have\n%s", before, after)
+	}
+	exec(`DROP TRIGGER hold ON ordering_key`)
+	db.Advance(t, 24*time.Hour)
+	if done, err := u.Maintain(ctx); err != nil || done.OrganizationsErased != 2 {
+		t.Errorf("a day later: %+v, %v", done, err)
+	}
+	if n := testkit.Value[int](t, db, `SELECT count(*) FROM organization`); n != 1 {
+		t.Errorf("%d organizations are left, want the open one", n)
+	}
+}
+
+// An organization that lives in another database, and left closed rows behind,
+// is not erased where it lives.
+func TestMaintainErasesWhatIsClosedWhereItLives(t *testing.T) {
+	t.Parallel()
+	left, lives := testkit.DB(t), testkit.DB(t)
+	u, keys := newEraser(t, left, lives)
+	own := left.NewOrg(t)
+	if err := lives.App.InOrg(t.Context(), own, func(tx pg.Tx) error {
+		return org.Insert(t.Context(), tx, org.Organization{ID: own, Name: "Acme", CreatedAt: lives.Clock.Now()})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	closeOrg(t, left, keys, own)
+	left.Advance(t, time.Hour)
+	if done, err := u.Maintain(t.Context()); err != nil || done.OrganizationsErased != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if n := testkit.Value[int](t, lives, `SELECT count(*) FROM organization WHERE deleted_at IS NULL`); n != 1 {
+		t.Error("the organization is closed or gone where it lives")
+	}
+}

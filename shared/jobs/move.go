@@ -1,0 +1,72 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"portico/shared/clock"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/placement"
+	"portico/shared/webhook"
+)
+
+// MoveOrganization asks for an organization to live in another database.
+type MoveOrganization struct {
+	OrganizationID string `json:"organization_id"`
+	Database       string `json:"database"`
+}
+
+// OrganizationMoved says what was done.
+type OrganizationMoved struct {
+	OrganizationID string `json:"organization_id"`
+	From           string `json:"from"`
+	Database       string `json:"database"`
+	RowsCopied     int    `json:"rows_copied"`
+	// For how long its requests waited, and for how long nothing was sent for it.
+	WritersStopped  string `json:"writers_stopped"`
+	DeliveriesQuiet string `json:"deliveries_quiet"`
+}
+
+// Move is the job that moves organizations between databases.
+type Move struct {
+	Logins   map[string]Login          // of every database
+	Wakers   map[string]*webhook.Waker // of every database
+	Clock    *clock.Clock
+	Progress func(format string, args ...any)
+}
+
+// Run moves one organization. It may be repeated whenever it failed; to give a
+// move up, name the database that the organization comes from.
+func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMoved, error) {
+	var in MoveOrganization
+	if err := json.Unmarshal(payload, &in); err != nil {
+		return OrganizationMoved{}, fmt.Errorf(`the payload is not JSON such as {"organization_id":"org_…","database":"acme"}: %w`, err)
+	}
+	own, err := id.Parse[id.Org](in.OrganizationID)
+	if err != nil {
+		return OrganizationMoved{}, fmt.Errorf("organization_id: %w", err)
+	}
+	mover := placement.Mover{Owners: map[string]*pg.Owner{}, Progress: m.Progress, BeforeArrival: func(ctx context.Context, database string) error {
+		return m.Wakers[database].Due.Lower(ctx, m.Clock.Now())
+	}}
+	for name, login := range m.Logins {
+		config, err := login.config(ctx)
+		if err != nil {
+			return OrganizationMoved{}, fmt.Errorf("database %s: %w", name, err)
+		}
+		mover.Owners[name] = pg.NewOwner(name, config)
+	}
+	done, err := mover.Move(ctx, own, in.Database)
+	if done.Rows > 0 {
+		// The sweep finds what is due if no dispatcher can be woken.
+		if err := m.Wakers[in.Database].Wake(ctx); err != nil {
+			m.Progress("no dispatcher could be woken: %v", err)
+		}
+	}
+	return OrganizationMoved{
+		OrganizationID: in.OrganizationID, From: done.From, Database: done.To, RowsCopied: done.Rows,
+		WritersStopped: done.Stopped.String(), DeliveriesQuiet: done.Silent.String(),
+	}, err
+}

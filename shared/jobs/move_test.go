@@ -1,0 +1,176 @@
+package jobs_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/apikey"
+	"portico/shared/id"
+	"portico/shared/jobs"
+	"portico/shared/member"
+	"portico/shared/org"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// moved is two databases, and an organization that lives in the second.
+type moved struct {
+	t        *testing.T
+	home, db *testkit.Database
+	upkeep   *jobs.Upkeep // of home
+	keys     *apikey.Projection
+	move     jobs.Move
+	org      id.Org
+	key      apikey.Hash
+}
+
+const both = "01890000-0000-7000-8000-00000000aaaa"
+
+func newMoved(t *testing.T) *moved {
+	t.Helper()
+	m := &moved{t: t, home: testkit.DB(t), db: testkit.DB(t)}
+	ctx := context.Background()
+	m.must(m.home.App.Add(ctx, "acme", m.db.URL("portico_app")))
+	m.upkeep, m.keys = newEraser(t, m.home, m.home)
+	m.upkeep.Deleter.Wait = func(context.Context, time.Duration) error { return nil }
+	u, nudges := newUpkeep(t, m.home, io.Discard)
+	m.move = jobs.Move{
+		Logins:   map[string]jobs.Login{pg.Home: {URL: m.home.URL("portico_master")}, "acme": {URL: m.db.URL("portico_master")}},
+		Wakers:   map[string]*webhook.Waker{pg.Home: u.Waker, "acme": {Database: "acme", Due: u.Waker.Due, Nudge: u.Waker.Nudge}},
+		Clock:    m.home.Clock,
+		Progress: t.Logf,
+	}
+	made, err := jobs.Bootstrap(ctx, m.home.App, m.keys, m.home.Clock, json.RawMessage(`{"organization":"Acme"}`))
+	m.must(err)
+	m.org, err = id.Parse[id.Org](made.OrganizationID)
+	m.must(err)
+	m.key, err = apikey.Parse(made.APIKey)
+	m.must(err)
+	_, err = m.home.Admin.Exec(ctx, `INSERT INTO user_account VALUES ($1, 'both@example.com', '', portico_now())`, both)
+	m.must(err)
+	testkit.Everything(t, m.home, m.org, both)
+	done, err := m.run(m.org.String(), "acme")
+	m.must(err)
+	if done.From != pg.Home || done.Database != "acme" || done.RowsCopied < 36_000 || nudges.Depth().Visible != 1 {
+		t.Errorf("%+v, and %d nudges", done, nudges.Depth().Visible)
+	}
+	return m
+}
+
+func (m *moved) must(err error) {
+	m.t.Helper()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *moved) run(org, database string) (jobs.OrganizationMoved, error) {
+	payload, err := json.Marshal(jobs.MoveOrganization{OrganizationID: org, Database: database})
+	m.must(err)
+	return m.move.Run(context.Background(), payload)
+}
+
+// What cannot be moved is refused with a sentence that says why.
+func TestMoveRefuses(t *testing.T) {
+	t.Parallel()
+	m := newMoved(t)
+	for _, tt := range []struct{ org, database, want string }{
+		{"org_1", "acme", "organization_id"},
+		{m.org.String(), "berlin", `DATABASES does not name "berlin"`},
+		{id.New[id.Org](time.Now()).String(), "acme", "there is no such organization"},
+	} {
+		if _, err := m.run(tt.org, tt.database); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s to %s: %v, want %q", tt.org, tt.database, err, tt.want)
+		}
+	}
+	if _, err := m.move.Run(context.Background(), json.RawMessage(`{`)); err == nil || !strings.Contains(err.Error(), "not JSON such as") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A key works wherever its organization lives, and a lost projection is found
+// and repaired from there.
+func TestKeyOfMovedOrganization(t *testing.T) {
+	t.Parallel()
+	m, ctx := newMoved(t), context.Background()
+	m.must(m.keys.Remove(ctx, m.key))
+	caller, err := m.keys.Caller(ctx, m.key, netip.Addr{})
+	if err != nil || caller.Org != m.org {
+		t.Errorf("%+v, %v", caller, err)
+	}
+}
+
+// Whoever is a member in two databases is one user with one id; the list of all
+// organizations shows each once, in one order, wherever it lives.
+func TestOneOfEachAcrossDatabases(t *testing.T) {
+	t.Parallel()
+	m, ctx := newMoved(t), context.Background()
+	known, err := member.FindUser(ctx, m.home.App, "BOTH@example.com", time.Now())
+	if err != nil || known.UUID.String() != both {
+		t.Errorf("the user is %s, %v", known.UUID, err)
+	}
+	alone, err := member.FindUser(ctx, m.home.App, m.org.UUID.String()+"@example.com", time.Now())
+	if n := testkit.Value[int](t, m.db, `SELECT count(*) FROM user_account WHERE id = $1`, alone); err != nil || n != 1 {
+		t.Errorf("the user of the other database is not found: %v", err)
+	}
+	if n := testkit.Value[int](t, m.home, `SELECT count(*) FROM user_account WHERE id = $1`, alone); n != 0 {
+		t.Error("home remembers a user who is a member elsewhere only")
+	}
+	if fresh, err := member.FindUser(ctx, m.home.App, "new@example.com", time.Now()); err != nil || fresh.IsZero() {
+		t.Errorf("a new user: %s, %v", fresh, err)
+	}
+
+	first := m.home.NewOrg(t)
+	m.home.Advance(t, time.Second)
+	last := m.home.NewOrg(t)
+	var found []id.Org
+	filter := org.Filter{}
+	for {
+		page, err := org.List(ctx, m.home.App, filter, 1)
+		m.must(err)
+		if len(page) == 0 {
+			break
+		}
+		found = append(found, page[0].ID)
+		filter.CreatedAt, filter.ID = page[0].CreatedAt, page[0].ID
+	}
+	if want := []id.Org{last, first, m.org}; fmt.Sprint(found) != fmt.Sprint(want) {
+		t.Errorf("listed %s, want %s", found, want)
+	}
+}
+
+// Deleting an organization that has moved leaves no row in any database, not
+// even that it once lived there; stopped halfway it goes on.
+func TestDeleteMovedOrganization(t *testing.T) {
+	t.Parallel()
+	m, ctx := newMoved(t), context.Background()
+	if rows := m.home.Rows(t, m.org); rows["placement"] != 1 || rows["organization"] != 0 {
+		t.Errorf("home has %v", rows)
+	}
+	_, err := m.db.Admin.Exec(ctx, `REVOKE EXECUTE ON FUNCTION forget_placement FROM portico_app`)
+	m.must(err)
+	if _, err := m.upkeep.Deleter.Delete(ctx, m.org.String()); err == nil {
+		t.Error("the deletion did not stop")
+	}
+	_, err = m.db.Admin.Exec(ctx, `GRANT EXECUTE ON FUNCTION forget_placement TO portico_app`)
+	m.must(err)
+	_, err = m.upkeep.Deleter.Delete(ctx, m.org.String())
+	m.must(err)
+	for name, d := range map[string]*testkit.Database{"home": m.home, "acme": m.db} {
+		for table, n := range d.Rows(t, m.org) {
+			if n != 0 {
+				t.Errorf("%d rows are left in %s of %s", n, table, name)
+			}
+		}
+	}
+	if _, err := m.run(m.org.String(), pg.Home); err == nil || !strings.Contains(err.Error(), "no such organization") {
+		t.Errorf("moved: %v", err)
+	}
+}

@@ -1,0 +1,99 @@
+package lambdahost
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+
+	"portico/shared/pg"
+)
+
+// databaseEnv says where organizations live: at home, and in whatever other
+// databases there are.
+type databaseEnv struct {
+	URL string `env:"DATABASE_URL,required,notEmpty"`
+	// Others are the other databases, in JSON: {"acme":{"url":"postgres://host:5432/portico?sslmode=require"}}.
+	// Their login is the one of DATABASE_URL.
+	Others databases `env:"DATABASES"`
+}
+
+// databases are by name.
+type databases map[string]struct {
+	URL string `json:"url"`
+	// Secret is the master login's; empty: home's is good there, too.
+	Secret string `json:"secret"`
+}
+
+var databaseName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+
+// UnmarshalText reads and checks the JSON.
+func (d *databases) UnmarshalText(text []byte) error {
+	type plain databases // without this method
+	var all plain
+	if err := json.Unmarshal(text, &all); err != nil {
+		return fmt.Errorf(`it must be JSON such as {"acme":{"url":"postgres://host:5432/portico"}}: %w`, err)
+	}
+	for name, one := range all {
+		if !databaseName.MatchString(name) || name == pg.Home {
+			return fmt.Errorf("%q cannot name a database: lower-case letters, digits and hyphens, and not %q", name, pg.Home)
+		}
+		if u, err := url.Parse(one.URL); err != nil || u.Scheme != "postgres" || u.User != nil {
+			return fmt.Errorf("the url of %s must be like postgres://host:5432/portico, without a login", name)
+		}
+	}
+	*d = databases(all)
+	return nil
+}
+
+// urls returns every database's URL with the login of DATABASE_URL, by name.
+func (e databaseEnv) urls() (map[string]string, error) {
+	home, err := url.Parse(e.URL)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL cannot be read: %w", err)
+	}
+	all := map[string]string{pg.Home: e.URL}
+	for name, other := range e.Others {
+		u, err := url.Parse(other.URL)
+		if err != nil {
+			return nil, fmt.Errorf("DATABASES: %s: %w", name, err)
+		}
+		u.User = home.User
+		all[name] = u.String()
+	}
+	return all, nil
+}
+
+func (e databaseEnv) open(ctx context.Context) (*pg.DB, error) {
+	urls, err := e.urls()
+	if err != nil {
+		return nil, err
+	}
+	db, err := pg.Open(ctx, e.URL)
+	for name, url := range urls {
+		if name != pg.Home && err == nil {
+			err = db.Add(ctx, name, url)
+		}
+	}
+	return db, err
+}
+
+// names returns home's and the others', home first.
+func (e databaseEnv) names() []string {
+	return append([]string{pg.Home}, slices.Sorted(maps.Keys(e.Others))...)
+}
+
+// workers opens a Worker of at most that many sessions for each database.
+func (e databaseEnv) workers(ctx context.Context, sessions int32) map[string]*pg.Worker {
+	urls, err := e.urls()
+	exitOn(err)
+	workers := map[string]*pg.Worker{}
+	for name, url := range urls {
+		workers[name], err = pg.OpenWorker(ctx, url, sessions)
+		exitOn(err)
+	}
+	return workers
+}

@@ -1,0 +1,48 @@
+package lambdahost
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Further databases are reached with the login of DATABASE_URL; what cannot be
+// one is refused when the function starts.
+func TestDatabases(t *testing.T) {
+	t.Setenv("DATABASE_URL", "postgres://portico_app:secret@127.0.0.1:5432/portico?sslmode=disable")
+	t.Setenv("DATABASES", "")
+	var e databaseEnv
+	if err := read(&e); err != nil || len(e.names()) != 1 {
+		t.Errorf("without others: %v, %v", e.names(), err)
+	}
+	t.Setenv("DATABASES", `{"berlin":{"url":"postgres://berlin:5432/portico"},"acme":{"url":"postgres://acme/portico?sslmode=require","secret":"arn"}}`)
+	e = databaseEnv{}
+	if err := read(&e); err != nil {
+		t.Fatal(err)
+	}
+	urls, err := e.urls()
+	want := map[string]string{
+		"home":   "postgres://portico_app:secret@127.0.0.1:5432/portico?sslmode=disable",
+		"acme":   "postgres://portico_app:secret@acme/portico?sslmode=require",
+		"berlin": "postgres://portico_app:secret@berlin:5432/portico",
+	}
+	if diff := cmp.Diff(want, urls); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if diff := cmp.Diff([]string{"home", "acme", "berlin"}, e.names()); diff != "" || e.Others["acme"].Secret != "arn" {
+		t.Errorf("%s%+v", diff, e.Others)
+	}
+	for text, because := range map[string]string{
+		`acme`:                                "must be JSON such as",
+		`{"home":{"url":"postgres://h/p"}}`:   `"home" cannot name a database`,
+		`{"A b":{"url":"postgres://h/p"}}`:    "lower-case letters",
+		`{"acme":{"url":"https://h/p"}}`:      "the url of acme must be like",
+		`{"acme":{"url":"postgres://a@h/p"}}`: "without a login",
+	} {
+		t.Setenv("DATABASES", text)
+		if err := read(&databaseEnv{}); err == nil || !strings.Contains(err.Error(), because) {
+			t.Errorf("%s: %v, want %q", text, err, because)
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package org
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Filter chooses organizations of a list.
+type Filter struct {
+	NameStarts string // in capitals or not; "": any
+	// CreatedAt and ID are the last one's of the page before; zero: the first page.
+	CreatedAt time.Time
+	ID        id.Org
+}
+
+// List returns up to limit organizations that are not closed, newest first, from
+// every database. It looks across the tenant wall: for staff only. Their number
+// bounds what a name that none has costs.
+func List(ctx context.Context, db *pg.DB, f Filter, limit int) ([]Organization, error) {
+	var all []Organization
+	for _, database := range db.Databases() {
+		list, err := listIn(ctx, db.SharedAt(database), f, limit)
+		if err != nil {
+			return nil, fmt.Errorf("org.List: database %s: %w", database, err)
+		}
+		all = append(all, list...)
+	}
+	slices.SortFunc(all, func(a, b Organization) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID.UUID[:], a.ID.UUID[:]))
+	})
+	return all[:min(limit, len(all))], nil
+}
+
+func listIn(ctx context.Context, db pg.Querier, f Filter, limit int) ([]Organization, error) {
+	var before *time.Time
+	if !f.ID.IsZero() {
+		before = &f.CreatedAt
+	}
+	rows, err := db.Query(ctx, `SELECT `+columns+` FROM list_organizations($1, $2, $3, $4)`, before, f.ID, f.NameStarts, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Organization])
+}

@@ -1,0 +1,50 @@
+package pg
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+)
+
+// Owner reads and writes every table as portico_owner, behind the wall of one
+// organization at a time. Only what moves organizations logs in like that.
+type Owner struct {
+	Name   string // of the database
+	config *pgx.ConnConfig
+}
+
+// NewOwner returns the owner of a database, of which config has the login that
+// migrates it.
+func NewOwner(name string, config *pgx.ConnConfig) *Owner {
+	config = config.Copy()
+	config.RuntimeParams["role"] = "portico_owner"
+	return &Owner{name, config}
+}
+
+// Session is a connection of an Owner.
+type Session struct {
+	*pgx.Conn
+	org id.Org
+}
+
+// Session connects for work on one organization, wherever that lives.
+func (o *Owner) Session(ctx context.Context, org id.Org) (*Session, error) {
+	conn, err := pgx.ConnectConfig(ctx, o.config)
+	if err != nil {
+		return nil, fmt.Errorf("pg: database %s: %w", o.Name, err)
+	}
+	return &Session{conn, org}, nil
+}
+
+// InOrg runs fn in a transaction bound to the session's organization.
+func (s *Session) InOrg(ctx context.Context, level pgx.TxIsoLevel, fn func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, s.Conn, pgx.TxOptions{IsoLevel: level}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT bind_organization($1, true)`, s.org); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}

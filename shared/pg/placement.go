@@ -1,0 +1,122 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"portico/shared/id"
+)
+
+// Home names the database in which every organization begins, and which every
+// other one is asked after.
+const Home = "home"
+
+// What bind_organization raises: infra/migrations/00018_placement.sql.
+const (
+	hasLeft = "PTLFT" // the detail says for which database
+	isMoved = "PTMOV"
+)
+
+const (
+	lookAgain = 25 * time.Millisecond
+	// moveAtMost is how long a request waits for its organization to arrive.
+	moveAtMost = 15 * time.Second
+)
+
+// PlaceOf returns the database in which the organization was last found. A
+// transaction may find it elsewhere.
+func (d *DB) PlaceOf(org id.Org) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if place, ok := d.places[org]; ok {
+		return place
+	}
+	return Home
+}
+
+// placesAtMost bounds the memory of an environment that sees many organizations.
+const placesAtMost = 10_000
+
+func (d *DB) learn(org id.Org, place string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if place == Home {
+		delete(d.places, org)
+		return
+	}
+	if len(d.places) >= placesAtMost {
+		clear(d.places)
+	}
+	d.places[org] = place
+}
+
+// Databases returns the names of all databases, home first.
+func (d *DB) Databases() []string {
+	names := []string{Home}
+	for name := range d.pools {
+		if name != Home {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names[1:])
+	return names
+}
+
+// SharedAt is Shared in another database.
+func (d *DB) SharedAt(database string) Querier { return d.pools[database] }
+
+// InOrgAt runs fn in a transaction bound to org in that database, whether the
+// organization lives there or has left rows behind: only erasing may do so.
+func (d *DB) InOrgAt(ctx context.Context, database string, org id.Org, fn func(Tx) error) error {
+	return d.run(ctx, &orgTx{db: d, org: org, wherever: true, database: database}, fn, nil)
+}
+
+// find begins in the database where the organization lives. Each that it has
+// left says where it went; while it moves, it is awaited.
+func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
+	if t.wherever {
+		return t.beginAnew(ctx, batch)
+	}
+	patience := time.Now().Add(moveAtMost)
+	t.database = t.db.PlaceOf(t.org)
+	for hops := 0; ; {
+		results, err := t.beginAnew(ctx, batch)
+		var state *pgconn.PgError
+		if err == nil || !errors.As(err, &state) {
+			return results, err
+		}
+		switch {
+		case state.Code == isMoved && time.Now().Before(patience):
+			if !pause(ctx, lookAgain) {
+				return nil, err
+			}
+		case state.Code == hasLeft && hops <= len(t.db.pools):
+			if t.db.pools[state.Detail] == nil {
+				return nil, fmt.Errorf("pg: organization %s lives in %q, a database that PLACEMENTS does not name: %w", t.org, state.Detail, err)
+			}
+			hops++
+			t.database = state.Detail
+			t.db.learn(t.org, t.database)
+		default:
+			return nil, err
+		}
+	}
+}
+
+// pause reports whether the time has passed before the context's end.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,160 @@
+package placement
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/pg"
+)
+
+// rowsAtOnce bounds a transaction, and what a temporary table holds.
+const rowsAtOnce = 5000
+
+// copyRest copies what has come or changed since the horizon, and the tables
+// that were left until nobody writes; then it counts. All is read at one moment.
+func (v *move) copyRest(ctx context.Context, horizon uint32) error {
+	changed := fmt.Sprintf(`age(xmin) <= age('%d'::xid)`, horizon)
+	return v.from.InOrg(ctx, pgx.RepeatableRead, func(tx pgx.Tx) error {
+		for _, t := range v.tables {
+			filter := ""
+			if t.ahead {
+				filter = changed
+			}
+			if err := v.copyRows(ctx, tx, t, filter); err != nil {
+				return err
+			}
+		}
+		return v.compare(ctx, tx)
+	})
+}
+
+// copyTable copies a table while it is written to.
+func (v *move) copyTable(ctx context.Context, t table, filter string) error {
+	return v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error { return v.copyRows(ctx, tx, t, filter) })
+}
+
+// copyRows copies a table's rows of the organization in the order of its key.
+func (v *move) copyRows(ctx context.Context, tx pgx.Tx, t table, filter string) error {
+	after := ""
+	for {
+		where := t.where
+		if filter != "" {
+			where += " AND " + filter
+		}
+		if after != "" {
+			where += fmt.Sprintf(" AND (%s) > (%s)", t.key(), after)
+		}
+		last, err := t.bound(ctx, tx, where)
+		if err != nil {
+			return err
+		}
+		if last != "" {
+			where += fmt.Sprintf(" AND (%s) <= (%s)", t.key(), last)
+		}
+		rows, err := v.copyPart(ctx, tx, t, where)
+		if err != nil {
+			return fmt.Errorf("placement: %s: %w", t.Name, err)
+		}
+		v.done.Rows += rows
+		if last == "" {
+			return nil
+		}
+		if after = last; v.done.Rows%(20*rowsAtOnce) == 0 {
+			v.Progress("%d rows are copied", v.done.Rows)
+		}
+	}
+}
+
+// bound returns the key of the last row of the next part, as literals; "" when
+// what remains is no more than a part.
+func (t table) bound(ctx context.Context, tx pgx.Tx, where string) (string, error) {
+	texts := make([]string, len(t.Key))
+	for i, k := range t.Key {
+		texts[i] = k + "::text"
+	}
+	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT ARRAY[%s] FROM %s WHERE %s ORDER BY %s OFFSET %d LIMIT 1`,
+		strings.Join(texts, ", "), t.Name, where, t.key(), rowsAtOnce-1))
+	if err != nil {
+		return "", err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[[]string])
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	for i, text := range found[0] {
+		found[0][i] = "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	}
+	return strings.Join(found[0], ", "), nil
+}
+
+// copyPart streams rows from one database into the other. Behind row-level
+// security COPY may read and not write, so they pass through a temporary table.
+func (v *move) copyPart(ctx context.Context, from pgx.Tx, t table, where string) (rows int, err error) {
+	columns := strings.Join(t.Columns, ", ")
+	reader, writer := io.Pipe()
+	read := make(chan error, 1)
+	go func() {
+		_, err := from.Conn().PgConn().CopyTo(ctx, writer, fmt.Sprintf(`COPY (SELECT %s FROM %s WHERE %s) TO STDOUT (FORMAT binary)`, columns, t.Name, where))
+		_ = writer.CloseWithError(err)
+		read <- err
+	}()
+	err = v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE part ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA`, columns, t.Name)); err != nil {
+			return err
+		}
+		if _, err := tx.Conn().PgConn().CopyFrom(ctx, reader, `COPY part FROM STDIN (FORMAT binary)`); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, t.insert(columns))
+		rows = int(tag.RowsAffected())
+		return err
+	})
+	_ = reader.CloseWithError(io.ErrClosedPipe) // or a failed target would leave the source waiting
+	if failed := <-read; err == nil {
+		err = failed
+	}
+	if t.users && pg.IsUniqueViolation(err) {
+		err = fmt.Errorf("a member's e-mail address belongs to another user in %s, made at the same moment: %w", v.done.To, err)
+	}
+	return rows, err
+}
+
+func (t table) insert(columns string) string {
+	values := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		values[i] = "excluded." + c
+	}
+	// *<> compares bytes, also of types without equality.
+	conflict := fmt.Sprintf(`DO UPDATE SET (%s) = ROW (%s) WHERE ROW (%s)::record *<> ROW (%s)::record`, columns, strings.Join(values, ", "),
+		"t."+strings.Join(t.Columns, ", t."), strings.Join(values, ", "))
+	if t.users {
+		conflict = "DO NOTHING" // what the database knows of them is as good
+	}
+	return fmt.Sprintf(`INSERT INTO %s AS t (%s) SELECT %s FROM part ON CONFLICT (%s) %s`, t.Name, columns, columns, t.key(), conflict)
+}
+
+// compare refuses a copy that does not have as many rows in each table.
+func (v *move) compare(ctx context.Context, from pgx.Tx) error {
+	for _, t := range v.tables {
+		if t.users {
+			continue
+		}
+		var there, here int
+		count := fmt.Sprintf(`SELECT count(*) FROM %s WHERE %s`, t.Name, t.where)
+		if err := from.QueryRow(ctx, count).Scan(&there); err != nil {
+			return err
+		}
+		err := v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error { return tx.QueryRow(ctx, count).Scan(&here) })
+		if err != nil {
+			return err
+		}
+		if here != there {
+			return fmt.Errorf("placement: %s has %d rows in %s and %d in %s", t.Name, there, v.done.From, here, v.done.To)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+// Package placement moves organizations between databases while they are used.
+//
+// What cannot change any more is copied first, with nothing held up. Then the
+// organization's deliveries are let end, its writers are stopped, and the rest
+// follows: for that time requests wait. Until its rows have all arrived it lives
+// where it was, and a move that fails leaves it there.
+package placement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Mover moves organizations.
+type Mover struct {
+	Owners map[string]*pg.Owner // of all databases
+	// BeforeArrival runs before the organization is served in its new database,
+	// which has deliveries due from then on.
+	BeforeArrival func(ctx context.Context, database string) error
+	// Progress tells a person what is being done.
+	Progress func(format string, args ...any)
+}
+
+// Moved says what a move did.
+type Moved struct {
+	From string
+	To   string
+	// Rows were copied, of which Late while writers were stopped.
+	Rows, Late int
+	// Stopped is for how long writers waited, Silent for how long nothing was sent.
+	Stopped, Silent time.Duration
+}
+
+const (
+	drainFor = 5 * time.Minute // longer than any lease
+	leaveFor = 5 * time.Minute
+	// inTime is how long before the end of leaveFor the move must be decided: by
+	// then writers are let in again.
+	inTime = time.Minute
+)
+
+// move is one move in work.
+type move struct {
+	Mover
+	org      id.Org
+	sessions map[string]*pg.Session
+	from, to *pg.Session
+	tables   []table
+	done     Moved
+}
+
+// Move brings the organization to a database. First it finishes or undoes what
+// earlier calls have left, so a call that died is repeated, and a call with the
+// database in which the organization lives does nothing but that.
+func (m Mover) Move(ctx context.Context, org id.Org, to string) (Moved, error) {
+	v := &move{Mover: m, org: org, sessions: map[string]*pg.Session{}}
+	if m.Owners[to] == nil {
+		return v.done, fmt.Errorf("DATABASES does not name %q", to)
+	}
+	defer v.disconnect(ctx)
+	if err := v.connect(ctx); err != nil {
+		return v.done, err
+	}
+	home, err := v.settle(ctx)
+	if err != nil || home == to {
+		v.done.From, v.done.To = home, home
+		return v.done, err
+	}
+	v.done.From, v.done.To, v.from, v.to = home, to, v.sessions[home], v.sessions[to]
+	if err := v.transfer(ctx); err != nil {
+		return v.done, errors.Join(err, v.undo(context.WithoutCancel(ctx)))
+	}
+	_, err = v.settle(ctx)
+	return v.done, err
+}
+
+// connect opens a session in every database. Only one move runs at a time: a
+// lock lasts as long as the session at home.
+func (v *move) connect(ctx context.Context) error {
+	for name, owner := range v.Owners {
+		s, err := owner.Session(ctx, v.org)
+		if err != nil {
+			return err
+		}
+		v.sessions[name] = s
+	}
+	_, err := v.sessions[pg.Home].Exec(ctx, `SET lock_timeout = '5s'; SELECT pg_advisory_lock(7046029254386353132); RESET lock_timeout`)
+	if pg.IsLockTimeout(err) {
+		return errors.New("another organization is being moved: wait for its end")
+	}
+	return err
+}
+
+func (v *move) disconnect(ctx context.Context) {
+	for _, s := range v.sessions {
+		_ = s.Close(context.WithoutCancel(ctx)) // it ends with the process at the latest
+	}
+}
+
+// transfer copies the organization's rows and decides the move.
+func (v *move) transfer(ctx context.Context) error {
+	if err := v.prepare(ctx); err != nil {
+		return err
+	}
+	horizon, err := v.horizon(ctx)
+	if err != nil {
+		return err
+	}
+	v.Progress("copying what does not change any more")
+	for _, t := range v.tables {
+		if t.ahead {
+			if err := v.copyTable(ctx, t, ""); err != nil {
+				return err
+			}
+		}
+	}
+	v.Progress("%d rows are copied; waiting for deliveries in flight", v.done.Rows)
+	silent := time.Now()
+	if err := v.announce(ctx, "draining", drainFor); err != nil {
+		return err
+	}
+	if err := v.awaitLeases(ctx); err != nil {
+		return err
+	}
+	v.Progress("stopping writers")
+	stopped, early := time.Now(), v.done.Rows
+	if err := v.announce(ctx, "leaving", leaveFor); err != nil {
+		return err
+	}
+	if err := v.copyRest(ctx, horizon); err != nil {
+		return err
+	}
+	if err := v.decide(ctx); err != nil {
+		return err
+	}
+	err = v.open(ctx)
+	v.done.Stopped, v.done.Silent, v.done.Late = time.Since(stopped), time.Since(silent), v.done.Rows-early
+	v.Progress("the organization lives in %s; writers waited %s", v.done.To, v.done.Stopped.Round(time.Millisecond))
+	return err
+}
+
+// prepare makes the place ready, in which the organization must not live.
+func (v *move) prepare(ctx context.Context) error {
+	if err := v.sameSchema(ctx); err != nil {
+		return err
+	}
+	err := v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO placement (org_id, state, database) VALUES ($1, 'arriving', $2)
+			ON CONFLICT (org_id) DO UPDATE SET state = excluded.state, database = excluded.database, until = 'infinity'`, v.org, v.done.From)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var since time.Time
+	if v.tables, err = v.listTables(ctx); err == nil {
+		err = v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, `SELECT created_at FROM organization WHERE id = $1`, v.org).Scan(&since)
+		})
+	}
+	if err == nil {
+		_, err = v.to.Exec(ctx, `SELECT make_partitions($1)`, since)
+	}
+	return err
+}
+
+// announce says in the old database what the organization does, and returns
+// when every transaction that began before knowing it has ended.
+func (v *move) announce(ctx context.Context, state string, lasts time.Duration) error {
+	err := v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO placement (org_id, state, database, until) VALUES ($1, $2, $3, portico_now() + $4)
+			ON CONFLICT (org_id) DO UPDATE SET state = excluded.state, until = excluded.until`, v.org, state, v.done.To, lasts)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return v.awaitTransactions(ctx)
+}
+
+// decide is the moment at which the organization's home changes. It is refused
+// when writers might have been let in again.
+func (v *move) decide(ctx context.Context) error {
+	return v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE placement SET state = 'left', until = 'infinity'
+			WHERE org_id = $1 AND state = 'leaving' AND until > portico_now() + $2`, v.org, inTime)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = fmt.Errorf("the organization could not be moved within %s: its writers were let in again", leaveFor-inTime)
+		}
+		if err == nil {
+			tag, err = tx.Exec(ctx, `SELECT FROM organization WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, v.org)
+		}
+		if err == nil && tag.RowsAffected() == 0 {
+			err = errors.New("the organization was deleted meanwhile")
+		}
+		return err
+	})
+}
+
+// open lets writers into the new database.
+func (v *move) open(ctx context.Context) error {
+	if err := v.BeforeArrival(ctx, v.done.To); err != nil {
+		return err
+	}
+	return v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM placement WHERE org_id = $1 AND state = 'arriving'`, v.org)
+		return err
+	})
+}

@@ -1,0 +1,159 @@
+package placement_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/placement"
+	"portico/shared/testkit"
+)
+
+const user = "01890000-0000-7000-8000-00000000aaaa"
+
+// Every row of every table moves as it is, the old database keeps nothing, and a
+// neighbour notices nothing. And it moves back.
+func TestMove(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPair(t), context.Background()
+	home := p.at[pg.Home]
+	for _, d := range p.at { // who is in both is one user
+		_, err := d.Admin.Exec(ctx, `INSERT INTO user_account VALUES ($1, 'both@example.com', '', '2026-01-01')`, user)
+		p.must(err)
+	}
+	neighbour := home.NewOrg(t)
+	for _, org := range []id.Org{p.org, neighbour} {
+		testkit.Everything(t, home, org, user)
+	}
+	// The organization is older than the other database.
+	_, err := home.Admin.Exec(ctx, `
+		SELECT make_partitions('2025-02-03');
+		UPDATE organization SET created_at = '2025-02-03';
+		INSERT INTO event (org_id, id, type, payload, created_at) SELECT id, uuid_floor('2025-02-04'), 't', '', '2025-02-04' FROM organization`)
+	p.must(err)
+	before, beside := p.content(pg.Home), home.Rows(t, neighbour)
+	done, err := p.mover.Move(ctx, p.org, acme)
+	p.must(err)
+	p.same(before, p.content(acme))
+	if done.From != pg.Home || done.To != acme || done.Rows < 36_000 || done.Late > 100 {
+		t.Errorf("%+v", done)
+	}
+	p.livesIn(acme)
+	for table, n := range home.Rows(t, neighbour) {
+		if n != beside[table] {
+			t.Errorf("the neighbour has %d rows in %s, had %d", n, table, beside[table])
+		}
+	}
+	if done, err := p.mover.Move(ctx, p.org, acme); err != nil || done.Rows != 0 {
+		t.Errorf("again: %+v, %v", done, err)
+	}
+	before = p.content(acme)
+	_, err = p.mover.Move(ctx, p.org, pg.Home)
+	p.must(err)
+	p.same(before, p.content(pg.Home))
+	p.livesIn(pg.Home)
+}
+
+// What cannot be moved stays where it is, and the reason is told.
+func TestMoveRefused(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPair(t), context.Background()
+	refused := func(org id.Org, to, because string) {
+		t.Helper()
+		if _, err := p.mover.Move(ctx, org, to); err == nil || !strings.Contains(err.Error(), because) {
+			t.Errorf("%v, want %q", err, because)
+		}
+	}
+	refused(p.org, "berlin", `DATABASES does not name "berlin"`)
+	refused(id.New[id.Org](time.Now()), acme, placement.ErrNotFound.Error())
+	_, err := p.at[acme].Admin.Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
+	p.must(err)
+	refused(p.org, acme, "different schemas")
+	_, err = p.at[acme].Admin.Exec(ctx, `DELETE FROM goose_db_version WHERE version_id = 99999`)
+	p.must(err)
+	p.livesIn(pg.Home)
+	_, err = p.at[pg.Home].Admin.Exec(ctx, `UPDATE organization SET deleted_at = '2026-01-01'`)
+	p.must(err)
+	refused(p.org, acme, "was deleted")
+	_, err = p.at[acme].Admin.Exec(ctx, `INSERT INTO organization (id, name) VALUES ($1, 'twice')`, p.org)
+	p.must(err)
+	_, err = p.at[pg.Home].Admin.Exec(ctx, `UPDATE organization SET deleted_at = NULL`)
+	p.must(err)
+	refused(p.org, acme, "nothing may be moved before that is understood")
+	if n := testkit.Value[int](t, p.at[acme], `SELECT count(*) FROM organization`); n != 1 {
+		t.Error("the second one was erased")
+	}
+}
+
+// Wherever a move dies, the organization goes on where it lives, or the move had
+// been decided; repeated, it ends. Nothing is lost or doubled.
+func TestMoveDies(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"copying what", "waiting for deliveries", "stopping writers", "lives in", "erasing", "before arrival"} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			_, err := p.at[pg.Home].Admin.Exec(context.Background(), `INSERT INTO user_account VALUES ($1, 'both@example.com', '', '2026-01-01')`, user)
+			p.must(err)
+			testkit.Everything(t, p.at[pg.Home], p.org, user)
+			before := p.content(pg.Home)
+			ctx, die := context.WithCancel(context.Background())
+			p.progress = func(said string) {
+				if strings.Contains(said, line) {
+					die()
+				}
+			}
+			if line == "before arrival" {
+				p.mover.BeforeArrival = func(context.Context, string) error { return errors.New("DynamoDB is away") }
+			}
+			if _, err := p.mover.Move(ctx, p.org, acme); err == nil {
+				t.Fatal("the move did not die")
+			}
+			p.progress, p.mover.BeforeArrival = func(string) {}, func(context.Context, string) error { return nil }
+			_, err = p.mover.Move(context.Background(), p.org, acme)
+			p.must(err)
+			p.same(before, p.content(acme))
+			p.livesIn(acme)
+		})
+	}
+}
+
+// A mover that was killed blocks nobody for long: what it announced ends by
+// itself. A decision that comes too late is refused.
+func TestAnnouncementsEnd(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPair(t), context.Background()
+	home := p.at[pg.Home]
+	_, err := home.Admin.Exec(ctx, `INSERT INTO placement VALUES ($1, 'leaving', 'acme', portico_now() + interval '5 minutes')`, p.org)
+	p.must(err)
+	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	err = p.another().InOrg(short, p.org, func(tx pg.Tx) error { _, err := tx.Exec(short, `SELECT`); return err })
+	if !pg.IsTransient(err) {
+		t.Errorf("while it leaves: %v, want an error that passes", err)
+	}
+	home.Advance(t, 5*time.Minute)
+	p.livesIn(pg.Home)
+
+	var late sync.WaitGroup
+	p.progress = func(line string) {
+		if strings.Contains(line, "stopping writers") {
+			late.Go(func() { // the time passes while the rest is copied
+				testkit.Await(t, "writers to be stopped", func() bool {
+					return testkit.Value[bool](t, home, `SELECT EXISTS (SELECT FROM placement WHERE state = 'leaving')`)
+				})
+				home.Advance(t, 4*time.Minute+time.Second)
+			})
+			p.holdUp(&late)
+		}
+	}
+	if _, err := p.mover.Move(ctx, p.org, acme); err == nil || !strings.Contains(err.Error(), "writers were let in again") {
+		t.Errorf("decided too late: %v", err)
+	}
+	p.livesIn(pg.Home)
+}

@@ -1,0 +1,120 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/pg"
+)
+
+// ErrNotFound answers for an organization that lives in no database.
+var ErrNotFound = errors.New("there is no such organization")
+
+// trace is what one database knows of an organization.
+type trace struct {
+	rows     bool   // there are rows of it
+	deleted  bool   // it is being erased
+	state    string // of its placement; "": none
+	database string // of its placement
+}
+
+func (v *move) look(ctx context.Context, s *pg.Session) (t trace, err error) {
+	err = s.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT o.id IS NOT NULL, o.deleted_at IS NOT NULL, coalesce(p.state, ''), coalesce(p.database, '')
+			FROM (SELECT) AS once LEFT JOIN organization o ON o.id = $1 LEFT JOIN placement p ON p.org_id = $1`, v.org).
+			Scan(&t.rows, &t.deleted, &t.state, &t.database)
+	})
+	return t, err
+}
+
+// settle returns where the organization lives, after a move that was decided
+// has been finished, one that was not is undone, and rows left behind are gone.
+func (v *move) settle(ctx context.Context) (home string, err error) {
+	traces := map[string]trace{}
+	for name, s := range v.sessions {
+		if traces[name], err = v.look(ctx, s); err != nil {
+			return "", err
+		}
+	}
+	for name, t := range traces {
+		switch to := traces[t.database]; {
+		case t.state == "left" && to.state == "arriving" && to.database == name:
+			v.done.From, v.done.To, v.to = name, t.database, v.sessions[t.database]
+			if err := v.open(ctx); err != nil {
+				return "", err
+			}
+			return v.settle(ctx)
+		case t.state == "left" || t.state == "arriving" || !t.rows:
+		case t.deleted:
+			return "", fmt.Errorf("the organization was deleted in database %s", name)
+		case home != "":
+			return "", fmt.Errorf("the organization lives in %s and in %s: nothing may be moved before that is understood", home, name)
+		default:
+			home = name
+		}
+	}
+	if home == "" {
+		return "", ErrNotFound
+	}
+	for name, t := range traces {
+		if err := v.clear(ctx, name, t, home); err != nil {
+			return "", err
+		}
+	}
+	return home, nil
+}
+
+// clear takes away what a database should not have: the announcement of a move
+// that was not decided, or the rows of an organization that lives elsewhere.
+func (v *move) clear(ctx context.Context, name string, t trace, home string) error {
+	s := v.sessions[name]
+	if name == home {
+		if t.state == "" {
+			return nil
+		}
+		return s.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `DELETE FROM placement WHERE org_id = $1`, v.org)
+			return err
+		})
+	}
+	if t.rows {
+		v.Progress("erasing what is left in %s", name)
+	}
+	for left := t.rows; left; {
+		err := s.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+			var rows int
+			err := tx.QueryRow(ctx, `SELECT erase_organization(5000)`).Scan(&rows)
+			left = rows > 0
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if t.state != "arriving" {
+		return nil
+	}
+	// Whoever still looks here is sent to where it lives.
+	return s.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE placement SET state = 'left', database = $2 WHERE org_id = $1`, v.org, home)
+		return err
+	})
+}
+
+// undo lets the organization live on where it does. If that fails, too, its
+// announcement ends by itself.
+func (v *move) undo(ctx context.Context) error {
+	v.disconnect(ctx) // a session may be in the middle of something
+	if err := v.connect(ctx); err != nil {
+		return err
+	}
+	home, err := v.settle(ctx)
+	if err == nil {
+		v.Progress("the organization lives in %s", home)
+	}
+	return err
+}

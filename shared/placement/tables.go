@@ -1,0 +1,85 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// table is one whose rows move.
+type table struct {
+	Name    string
+	Columns []string
+	Key     []string // of the primary key, in its order
+	where   string   // which rows
+	ahead   bool     // copied while it is written to
+	users   bool     // holds what other organizations have, too
+}
+
+func (t table) key() string { return strings.Join(t.Key, ", ") }
+
+// ahead are the tables that grow with use: their rows are added, few of them
+// change, and none is deleted alone. The others are small.
+var ahead = []string{"organization", "event", "webhook_delivery", "webhook_attempt", "audit_entry", "audit_target"}
+
+// listTables reads from the catalogue what there is of an organization, those
+// first that others refer to, so that no table is forgotten.
+func (v *move) listTables(ctx context.Context) ([]table, error) {
+	rows, err := v.from.Query(ctx, `
+		WITH RECURSIVE place (oid, depth) AS (
+			SELECT polrelid, 0 FROM pg_policy WHERE polname = 'erase' AND polrelid <> 'placement'::regclass
+			UNION ALL
+			SELECT 'user_account'::regclass, 0
+			UNION
+			SELECT k.conrelid, place.depth + 1 FROM place
+			JOIN pg_constraint k ON k.confrelid = place.oid AND k.contype = 'f' AND k.conparentid = 0
+			WHERE place.depth < 20)
+		SELECT oid::regclass::text,
+			(SELECT array_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
+				WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''),
+			(SELECT array_agg(quote_ident(attname) ORDER BY k.n) FROM pg_index i
+				CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, n) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+				WHERE i.indrelid = oid AND i.indisprimary)
+		FROM place GROUP BY oid ORDER BY max(depth), oid`)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t table, err error) {
+		err = row.Scan(&t.Name, &t.Columns, &t.Key)
+		t.where, t.ahead = "org_id = (SELECT app_org())", slices.Contains(ahead, t.Name)
+		switch t.Name {
+		case "organization":
+			t.where = "id = (SELECT app_org())"
+		case "user_account":
+			t.where, t.users = "id IN (SELECT user_id FROM member WHERE org_id = (SELECT app_org()))", true
+		}
+		return t, err
+	})
+	return list, err
+}
+
+// horizon returns the oldest transaction that is still running: what it and
+// later ones write may be missing from a copy that is made from now on.
+func (v *move) horizon(ctx context.Context) (xid uint32, err error) {
+	err = v.from.QueryRow(ctx, `SELECT pg_snapshot_xmin(pg_current_snapshot())::xid`).Scan(&xid)
+	return xid, err
+}
+
+// sameSchema refuses databases of different versions.
+func (v *move) sameSchema(ctx context.Context) error {
+	const version = `SELECT max(version_id) FROM goose_db_version WHERE is_applied`
+	var here, there int64
+	if err := v.from.QueryRow(ctx, version).Scan(&there); err != nil {
+		return err
+	}
+	if err := v.to.QueryRow(ctx, version).Scan(&here); err != nil {
+		return err
+	}
+	if here != there {
+		return errors.New("the two databases have different schemas: invoke the migrate function first")
+	}
+	return nil
+}

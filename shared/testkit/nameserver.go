@@ -1,0 +1,118 @@
+package testkit
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// NameServer answers questions for TXT records, on loopback. A name that it
+// does not know does not exist.
+type NameServer struct {
+	address string
+
+	mu      sync.Mutex
+	records map[string][][]string // the texts of each record, by name
+	aliases map[string]string
+	code    dnsmessage.RCode // of every answer, unless it is success
+	silent  bool
+}
+
+// NewNameServer starts one for the length of the test.
+func NewNameServer(t testing.TB) *NameServer {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	s := &NameServer{address: conn.LocalAddr().String(), records: map[string][][]string{}, aliases: map[string]string{}}
+	go func() {
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if reply := s.reply(buf[:n]); reply != nil {
+				_, _ = conn.WriteTo(reply, from)
+			}
+		}
+	}()
+	return s
+}
+
+// Resolver asks this server only.
+func (s *NameServer) Resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", s.address)
+	}}
+}
+
+// Set gives a name these records, of one text each. None: it does not exist.
+func (s *NameServer) Set(name string, texts ...string) {
+	var records [][]string
+	for _, text := range texts {
+		records = append(records, []string{text})
+	}
+	s.SetRecords(name, records...)
+}
+
+// SetRecords does the same with records of several texts.
+func (s *NameServer) SetRecords(name string, records ...[]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records[name+"."] = records
+}
+
+// Alias makes a name an alias of another.
+func (s *NameServer) Alias(name, of string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aliases[name+"."] = of + "."
+}
+
+// Fail makes the server answer with a code, or not at all.
+func (s *NameServer) Fail(code dnsmessage.RCode, silent bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.code, s.silent = code, silent
+}
+
+// reply returns nil when there is none.
+func (s *NameServer) reply(question []byte) []byte {
+	var m dnsmessage.Message
+	if err := m.Unpack(question); err != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.Response, m.RecursionAvailable, m.Additionals, m.RCode = true, true, nil, s.code
+	name := m.Questions[0].Name
+	if alias := s.aliases[name.String()]; alias != "" {
+		of := dnsmessage.MustNewName(alias)
+		m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.CNAMEResource{CNAME: of}})
+		name = of
+	}
+	for _, texts := range s.records[name.String()] {
+		m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.TXTResource{TXT: texts}})
+	}
+	if len(m.Answers) == 0 && s.code == dnsmessage.RCodeSuccess {
+		m.RCode = dnsmessage.RCodeNameError
+	}
+	if s.code != dnsmessage.RCodeSuccess {
+		m.Answers = nil
+	}
+	reply, err := m.Pack()
+	if err != nil || s.silent {
+		return nil
+	}
+	return reply
+}
+
+func header(name dnsmessage.Name) dnsmessage.ResourceHeader {
+	return dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 60}
+}

@@ -127,6 +127,8 @@ func TestOneOfEachAcrossDatabases(t *testing.T) {
 		t.Errorf("a new user: %s, %v", fresh, err)
 	}
 
+	_, err = m.home.Admin.Exec(ctx, `INSERT INTO organization (id, name) VALUES ($1, 'not erased yet')`, m.org)
+	m.must(err)
 	first := m.home.NewOrg(t)
 	m.home.Advance(t, time.Second)
 	last := m.home.NewOrg(t)
@@ -154,12 +156,12 @@ func TestDeleteMovedOrganization(t *testing.T) {
 	if rows := m.home.Rows(t, m.org); rows["placement"] != 1 || rows["organization"] != 0 {
 		t.Errorf("home has %v", rows)
 	}
-	_, err := m.db.Admin.Exec(ctx, `REVOKE EXECUTE ON FUNCTION forget_placement FROM portico_app`)
+	_, err := m.home.Admin.Exec(ctx, `REVOKE EXECUTE ON FUNCTION forget_placement FROM portico_app`)
 	m.must(err)
 	if _, err := m.upkeep.Deleter.Delete(ctx, m.org.String()); err == nil {
 		t.Error("the deletion did not stop")
 	}
-	_, err = m.db.Admin.Exec(ctx, `GRANT EXECUTE ON FUNCTION forget_placement TO portico_app`)
+	_, err = m.home.Admin.Exec(ctx, `GRANT EXECUTE ON FUNCTION forget_placement TO portico_app`)
 	m.must(err)
 	_, err = m.upkeep.Deleter.Delete(ctx, m.org.String())
 	m.must(err)

@@ -219,9 +219,9 @@ func TestMoveAwaitsDeliveries(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	tr := newTraffic(p)
-	arrived, answer := make(chan struct{}), make(chan struct{})
+	arrived, answer := make(chan struct{}, 100), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		arrived <- struct{}{} // a second request would wait here for ever
+		arrived <- struct{}{}
 		<-answer
 	}))
 	t.Cleanup(server.Close)
@@ -257,7 +257,7 @@ func TestMoveAwaitsDeliveries(t *testing.T) {
 	tr.awaitDeliveries()
 	stopDispatching()
 	dispatchers.Wait()
-	if n := testkit.Value[int](t, p.at[acme], `SELECT count(*) FROM webhook_attempt`); n != 1 {
-		t.Errorf("%d attempts are logged", n)
+	if n := testkit.Value[int](t, p.at[acme], `SELECT count(*) FROM webhook_attempt`); n != 1 || len(arrived) != 0 {
+		t.Errorf("%d attempts are logged, %d further requests came", n, len(arrived))
 	}
 }

@@ -1,0 +1,65 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/jobs"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// An environment that saw an organization before it moved publishes where it
+// lives now, and tells the dispatchers and the sweep of that database.
+func TestPublishAfterMove(t *testing.T) {
+	t.Parallel()
+	h, ctx := newHarness(t), t.Context()
+	c, other := h.org("Acme"), testkit.DB(t)
+	if err := h.App.Add(ctx, "acme", other.URL("portico_app")); err != nil {
+		t.Fatal(err)
+	}
+	waker := &webhook.Waker{Database: "acme", Nudge: h.edge.Wakers[pg.Home].Nudge}
+	h.edge.Wakers["acme"] = waker
+	sweptAnew := func() {
+		client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+		waker.Due = webhook.NewDue(client, table, "acme", h.Clock)
+	}
+	sweptAnew()
+	c.do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`)
+	move := jobs.Move{
+		Logins:   map[string]jobs.Login{pg.Home: {URL: h.URL("portico_master")}, "acme": {URL: other.URL("portico_master")}},
+		Wakers:   h.edge.Wakers,
+		Clock:    h.Clock,
+		Progress: t.Logf,
+	}
+	payload, _ := json.Marshal(jobs.MoveOrganization{OrganizationID: c.org.String(), Database: "acme"})
+	if _, err := move.Run(ctx, payload); err != nil {
+		t.Fatal(err)
+	}
+	h.nudges.Purge()
+	for n := range 2 { // the first is corrected, the second knows
+		sweptAnew()
+		r := httptest.NewRequest("POST", "/v1/events", strings.NewReader(`{"type":"invoice.paid","data":{}}`))
+		r.Header.Set("Authorization", "Bearer "+c.key)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, r)
+		if w.Code != 202 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if item, err := waker.Due.Read(ctx); err != nil || item.At.IsZero() {
+			t.Errorf("publish %d: the sweep of acme looks at %s, %v", n, item.At, err)
+		}
+		nudges := h.nudges.Receive(ctx, 10, time.Minute, 0)
+		if len(nudges) != 1 || nudges[0].Body != `{"database":"acme"}` {
+			t.Errorf("publish %d: nudges %+v", n, nudges)
+		}
+	}
+	if n := testkit.Value[int](t, other, `SELECT count(*) FROM webhook_delivery WHERE status = 'pending'`); n != 2 {
+		t.Errorf("%d deliveries wait in acme", n)
+	}
+}

@@ -3,9 +3,9 @@
 // receives what is delivered, and accounts for every accepted event. Beside
 // each figure stand two of the same run that put it in proportion: the
 // gateway's no-op rate, and a bare loop that only claims, POSTs and completes.
-// Two more parts show that history does not slow the queue (growth), and that
-// nothing is lost while receivers fail, dispatchers are killed and Postgres
-// crashes (soak).
+// Further parts show that history does not slow the queue (growth), what it is
+// like to move to another database (move), and that nothing is lost while
+// receivers fail, dispatchers are killed and Postgres crashes (soak).
 package main
 
 import (
@@ -35,6 +35,7 @@ type options struct {
 	plans   string        // file for the plans of the growth run; "": none
 	history int           // finished deliveries of the growth run
 	rounds  int           // of the growth run
+	moved   int           // finished deliveries of the organization that moves
 	soak    time.Duration // how long the soak publishes
 	seed    uint64        // of what is left to chance in the soak
 }
@@ -46,9 +47,9 @@ func main() {
 	}
 	o := options{
 		noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000, hanging: 100_000,
-		history: 10_000_000, rounds: 15, soak: 10 * time.Minute,
+		history: 10_000_000, rounds: 15, moved: 1_000_000, soak: 10 * time.Minute,
 	}
-	only := flag.String("only", "", "just one `part`: speed, growth or soak")
+	only := flag.String("only", "", "just one `part`: speed, growth, move or soak")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of what is left to chance in the soak")
 	flag.StringVar(&o.plans, "plans", "", "write the plans of the growth run's statements to this `file`")
 	flag.BoolVar(&o.short, "short", false, "a tenth of everything, to see that it works")
@@ -56,7 +57,7 @@ func main() {
 	flag.Parse()
 	if o.short {
 		o.noop, o.steady, o.events, o.reference, o.hanging = time.Second, 6*time.Second, 2_000, 5_000, 10_000
-		o.history, o.rounds, o.soak = 1_000_000, 6, 2*time.Minute
+		o.history, o.rounds, o.moved, o.soak = 1_000_000, 6, 50_000, 2*time.Minute
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -68,7 +69,7 @@ func run(ctx context.Context, o options, only string) error {
 	parts := []struct {
 		name string
 		run  func(context.Context, options) error
-	}{{"speed", speed}, {"growth", growth}, {"soak", soak}}
+	}{{"speed", speed}, {"growth", growth}, {"move", move}, {"soak", soak}}
 	known := only == ""
 	for _, part := range parts {
 		if only != "" && only != part.name {
@@ -80,7 +81,7 @@ func run(ctx context.Context, o options, only string) error {
 		}
 	}
 	if !known {
-		return fmt.Errorf("there is no part %q: choose speed, growth or soak", only)
+		return fmt.Errorf("there is no part %q: choose speed, growth, move or soak", only)
 	}
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -35,6 +34,7 @@ type settings struct {
 	Schedules bool   // without them, whatever was not told or nudged for is missed, and noticed
 	Idle      string // how long a dispatcher stays awake without work; "": the template's
 	Log       string // file for the functions' logs; "": none
+	Databases []string
 }
 
 func (s settings) env() map[string]map[string]string {
@@ -72,6 +72,7 @@ func serve(args []string) error {
 		// In Lambda each process has a processor of its own; here they share.
 		MaxConcurrency: 4 * runtime.NumCPU(),
 		Schedules:      set.Schedules,
+		Databases:      set.Databases,
 		Progress:       func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) },
 	})
 	if err != nil {
@@ -112,7 +113,8 @@ func (b *bench) restartPostgres() error {
 type bench struct {
 	options
 	endpoints
-	key     string // API key of the organization
+	org     string // organization's id
+	key     string // its API key
 	dir     string
 	process *exec.Cmd
 	input   io.WriteCloser
@@ -197,20 +199,27 @@ func (b *bench) startStack(set settings) error {
 }
 
 func (b *bench) bootstrap(ctx context.Context) error {
+	var made struct {
+		OrganizationID string `json:"organization_id"`
+		APIKey         string `json:"api_key"`
+	}
+	err := b.invoke(ctx, "BootstrapFunction", `{"organization":"Bench"}`, &made)
+	b.org, b.key = made.OrganizationID, made.APIKey
+	return err
+}
+
+// invoke invokes a function directly.
+func (b *bench) invoke(ctx context.Context, function, payload string, reply any) error {
 	client := lambda.New(lambda.Options{
 		Region: stack.Region, BaseEndpoint: &b.AWSURL, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
-	out, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String("BootstrapFunction"), Payload: []byte(`{"organization":"Bench"}`)})
+	out, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: []byte(payload)})
 	if err != nil {
 		return err
 	}
-	var made struct {
-		APIKey string `json:"api_key"`
+	if err := json.Unmarshal(out.Payload, reply); err != nil || out.FunctionError != nil {
+		return fmt.Errorf("%s answered %s", function, out.Payload)
 	}
-	if err := json.Unmarshal(out.Payload, &made); err != nil || made.APIKey == "" {
-		return fmt.Errorf("bootstrap answered %s", out.Payload)
-	}
-	b.key = made.APIKey
 	return nil
 }
 

@@ -48,9 +48,10 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 	if err != nil {
 		return OrganizationMoved{}, fmt.Errorf("organization_id: %w", err)
 	}
-	mover := placement.Mover{Owners: map[string]*pg.Owner{}, Progress: m.Progress, BeforeArrival: func(ctx context.Context, database string) error {
-		return m.Wakers[database].Due.Lower(ctx, m.Clock.Now())
-	}}
+	mover := placement.Mover{
+		Owners: map[string]*pg.Owner{}, Progress: m.Progress, AfterArrival: m.wake,
+		BeforeArrival: func(ctx context.Context, database string) error { return m.Wakers[database].Due.Lower(ctx, m.Clock.Now()) },
+	}
 	for name, login := range m.Logins {
 		config, err := login.config(ctx)
 		if err != nil {
@@ -59,14 +60,15 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 		mover.Owners[name] = pg.NewOwner(name, config)
 	}
 	done, err := mover.Move(ctx, own, in.Database)
-	if done.Rows > 0 {
-		// The sweep finds what is due if no dispatcher can be woken.
-		if err := m.Wakers[in.Database].Wake(ctx); err != nil {
-			m.Progress("no dispatcher could be woken: %v", err)
-		}
-	}
 	return OrganizationMoved{
 		OrganizationID: in.OrganizationID, From: done.From, Database: done.To, RowsCopied: done.Rows,
 		WritersStopped: done.Stopped.String(), DeliveriesQuiet: done.Silent.String(),
 	}, err
+}
+
+// wake is best effort: the sweep finds what is due if no dispatcher can be woken.
+func (m Move) wake(ctx context.Context, database string) {
+	if err := m.Wakers[database].Wake(ctx); err != nil {
+		m.Progress("no dispatcher could be woken: %v", err)
+	}
 }

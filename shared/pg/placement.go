@@ -25,8 +25,9 @@ const (
 
 const (
 	lookAgain = 25 * time.Millisecond
-	// moveAtMost is how long a request waits for its organization to arrive.
-	moveAtMost = 15 * time.Second
+	// moveAtMost is how long a request waits for its organization to arrive. What
+	// waits occupies a function.
+	moveAtMost = 10 * time.Second
 )
 
 // PlaceOf returns the database in which the organization was last found. A

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,17 +15,21 @@ import (
 // rowsAtOnce bounds a transaction, and what a temporary table holds.
 const rowsAtOnce = 5000
 
+const tellEvery = 100_000 // rows
+
 // copyRest copies what has come or changed since the horizon, and the tables
 // that were left until nobody writes; then it counts. All is read at one moment.
 func (v *move) copyRest(ctx context.Context, horizon uint32) error {
 	changed := fmt.Sprintf(`age(xmin) <= age('%d'::xid)`, horizon)
 	return v.from.InOrg(ctx, pgx.RepeatableRead, func(tx pgx.Tx) error {
 		for _, t := range v.tables {
-			filter := ""
-			if t.ahead {
-				filter = changed
+			if !t.ahead {
+				if err := v.copyRows(ctx, tx, t); err != nil {
+					return err
+				}
+				continue
 			}
-			if err := v.copyRows(ctx, tx, t, filter); err != nil {
+			if err := v.copyPart(ctx, tx, t, t.where+" AND "+changed, ""); err != nil {
 				return err
 			}
 		}
@@ -33,37 +38,37 @@ func (v *move) copyRest(ctx context.Context, horizon uint32) error {
 }
 
 // copyTable copies a table while it is written to.
-func (v *move) copyTable(ctx context.Context, t table, filter string) error {
-	return v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error { return v.copyRows(ctx, tx, t, filter) })
+func (v *move) copyTable(ctx context.Context, t table) error {
+	return v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		// Parts are read along the key: sorting all that remains for each of them
+		// would cost the square of the rows.
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off`); err != nil {
+			return err
+		}
+		return v.copyRows(ctx, tx, t)
+	})
 }
 
 // copyRows copies a table's rows of the organization in the order of its key.
-func (v *move) copyRows(ctx context.Context, tx pgx.Tx, t table, filter string) error {
+func (v *move) copyRows(ctx context.Context, tx pgx.Tx, t table) error {
 	after := ""
 	for {
 		where := t.where
-		if filter != "" {
-			where += " AND " + filter
-		}
 		if after != "" {
-			where += fmt.Sprintf(" AND (%s) > (%s)", t.key(), after)
+			where += fmt.Sprintf(" AND (%s) > (%s)", t.orderBy(), after)
 		}
 		last, err := t.bound(ctx, tx, where)
 		if err != nil {
 			return err
 		}
 		if last != "" {
-			where += fmt.Sprintf(" AND (%s) <= (%s)", t.key(), last)
+			where += fmt.Sprintf(" AND (%s) <= (%s)", t.orderBy(), last)
 		}
-		rows, err := v.copyPart(ctx, tx, t, where)
-		if err != nil {
-			return fmt.Errorf("placement: %s: %w", t.Name, err)
+		before := v.done.Rows
+		if err := v.copyPart(ctx, tx, t, where, " ORDER BY "+t.orderBy()); err != nil || last == "" {
+			return err
 		}
-		v.done.Rows += rows
-		if last == "" {
-			return nil
-		}
-		if after = last; v.done.Rows%(20*rowsAtOnce) == 0 {
+		if after = last; v.done.Rows/tellEvery > before/tellEvery {
 			v.Progress("%d rows are copied", v.done.Rows)
 		}
 	}
@@ -72,12 +77,12 @@ func (v *move) copyRows(ctx context.Context, tx pgx.Tx, t table, filter string) 
 // bound returns the key of the last row of the next part, as literals; "" when
 // what remains is no more than a part.
 func (t table) bound(ctx context.Context, tx pgx.Tx, where string) (string, error) {
-	texts := make([]string, len(t.Key))
-	for i, k := range t.Key {
+	texts := make([]string, len(t.order()))
+	for i, k := range t.order() {
 		texts[i] = k + "::text"
 	}
 	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT ARRAY[%s] FROM %s WHERE %s ORDER BY %s OFFSET %d LIMIT 1`,
-		strings.Join(texts, ", "), t.Name, where, t.key(), rowsAtOnce-1))
+		strings.Join(texts, ", "), t.Name, where, t.orderBy(), rowsAtOnce-1))
 	if err != nil {
 		return "", err
 	}
@@ -93,16 +98,16 @@ func (t table) bound(ctx context.Context, tx pgx.Tx, where string) (string, erro
 
 // copyPart streams rows from one database into the other. Behind row-level
 // security COPY may read and not write, so they pass through a temporary table.
-func (v *move) copyPart(ctx context.Context, from pgx.Tx, t table, where string) (rows int, err error) {
+func (v *move) copyPart(ctx context.Context, from pgx.Tx, t table, where, order string) error {
 	columns := strings.Join(t.Columns, ", ")
 	reader, writer := io.Pipe()
 	read := make(chan error, 1)
 	go func() {
-		_, err := from.Conn().PgConn().CopyTo(ctx, writer, fmt.Sprintf(`COPY (SELECT %s FROM %s WHERE %s) TO STDOUT (FORMAT binary)`, columns, t.Name, where))
+		_, err := from.Conn().PgConn().CopyTo(ctx, writer, fmt.Sprintf(`COPY (SELECT %s FROM %s WHERE %s%s) TO STDOUT (FORMAT binary)`, columns, t.Name, where, order))
 		_ = writer.CloseWithError(err)
 		read <- err
 	}()
-	err = v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+	err := v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE part ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA`, columns, t.Name)); err != nil {
 			return err
 		}
@@ -110,7 +115,7 @@ func (v *move) copyPart(ctx context.Context, from pgx.Tx, t table, where string)
 			return err
 		}
 		tag, err := tx.Exec(ctx, t.insert(columns))
-		rows = int(tag.RowsAffected())
+		v.done.Rows += int(tag.RowsAffected())
 		return err
 	})
 	_ = reader.CloseWithError(io.ErrClosedPipe) // or a failed target would leave the source waiting
@@ -120,7 +125,10 @@ func (v *move) copyPart(ctx context.Context, from pgx.Tx, t table, where string)
 	if t.users && pg.IsUniqueViolation(err) {
 		err = fmt.Errorf("a member's e-mail address belongs to another user in %s, made at the same moment: %w", v.done.To, err)
 	}
-	return rows, err
+	if err != nil {
+		return fmt.Errorf("placement: %s: %w", t.Name, err)
+	}
+	return nil
 }
 
 func (t table) insert(columns string) string {
@@ -137,7 +145,8 @@ func (t table) insert(columns string) string {
 	return fmt.Sprintf(`INSERT INTO %s AS t (%s) SELECT %s FROM part ON CONFLICT (%s) %s`, t.Name, columns, columns, t.key(), conflict)
 }
 
-// compare refuses a copy that does not have as many rows in each table.
+// compare refuses a copy that does not have as many rows in each table. Of those
+// that were copied ahead it may have more: expired rows that were removed since.
 func (v *move) compare(ctx context.Context, from pgx.Tx) error {
 	for _, t := range v.tables {
 		if t.users {
@@ -145,14 +154,13 @@ func (v *move) compare(ctx context.Context, from pgx.Tx) error {
 		}
 		var there, here int
 		count := fmt.Sprintf(`SELECT count(*) FROM %s WHERE %s`, t.Name, t.where)
-		if err := from.QueryRow(ctx, count).Scan(&there); err != nil {
-			return err
-		}
+		counted := make(chan error, 1)
+		go func() { counted <- from.QueryRow(ctx, count).Scan(&there) }()
 		err := v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error { return tx.QueryRow(ctx, count).Scan(&here) })
-		if err != nil {
+		if err := errors.Join(err, <-counted); err != nil {
 			return err
 		}
-		if here != there {
+		if here < there || here > there && !t.ahead {
 			return fmt.Errorf("placement: %s has %d rows in %s and %d in %s", t.Name, there, v.done.From, here, v.done.To)
 		}
 	}

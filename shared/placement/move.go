@@ -24,6 +24,8 @@ type Mover struct {
 	// BeforeArrival runs before the organization is served in its new database,
 	// which has deliveries due from then on.
 	BeforeArrival func(ctx context.Context, database string) error
+	// AfterArrival runs once it is.
+	AfterArrival func(ctx context.Context, database string)
 	// Progress tells a person what is being done.
 	Progress func(format string, args ...any)
 }
@@ -116,7 +118,7 @@ func (v *move) transfer(ctx context.Context) error {
 	v.Progress("copying what does not change any more")
 	for _, t := range v.tables {
 		if t.ahead {
-			if err := v.copyTable(ctx, t, ""); err != nil {
+			if err := v.copyTable(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -212,8 +214,12 @@ func (v *move) open(ctx context.Context) error {
 	if err := v.BeforeArrival(ctx, v.done.To); err != nil {
 		return err
 	}
-	return v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+	err := v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM placement WHERE org_id = $1 AND state = 'arriving'`, v.org)
 		return err
 	})
+	if err == nil {
+		v.AfterArrival(ctx, v.done.To)
+	}
+	return err
 }

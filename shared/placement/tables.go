@@ -21,9 +21,20 @@ type table struct {
 
 func (t table) key() string { return strings.Join(t.Key, ", ") }
 
+// order is the key behind the organization, which is the same in all rows: an
+// index is entered there only by a comparison that leaves it out.
+func (t table) order() []string {
+	if t.Key[0] == "org_id" {
+		return t.Key[1:]
+	}
+	return t.Key
+}
+
+func (t table) orderBy() string { return strings.Join(t.order(), ", ") }
+
 // ahead are the tables that grow with use: their rows are added, few of them
-// change, and none is deleted alone. The others are small.
-var ahead = []string{"organization", "event", "webhook_delivery", "webhook_attempt", "audit_entry", "audit_target"}
+// change, and only expired ones are deleted. The others are small.
+var ahead = []string{"organization", "event", "webhook_delivery", "webhook_attempt", "audit_entry", "audit_target", "idempotency_key"}
 
 // listTables reads from the catalogue what there is of an organization, those
 // first that others refer to, so that no table is forgotten.

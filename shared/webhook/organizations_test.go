@@ -1,0 +1,61 @@
+package webhook_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	stripe "github.com/stripe/stripe-go/v76/webhook"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// What a dispatcher claims, remembers and records carries its organization: two
+// whose endpoints have the same id, and whose events the same ordering key, have
+// nothing in common. One's payloads go to its own receiver under its own secret,
+// and the other's failures are not its own.
+func TestOrganizationsDispatchApart(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	acme, evil := e.org, e.newOrg("Evil")
+	shared := id.New[id.WebhookEndpoint](e.Clock.Now())
+	receivers, secrets := map[id.Org]*receiver{}, map[id.Org]string{}
+	for _, org := range []id.Org{acme, evil} {
+		receivers[org] = newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			if org == evil {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		})
+		secrets[org], e.org = webhook.NewSecret(), org
+		endpoint := webhook.Endpoint{ID: shared, URL: receivers[org].URL, EventTypes: []string{"*"}, Status: webhook.Enabled, CreatedAt: e.Clock.Now()}
+		e.must(e.App.InOrg(context.Background(), org, func(tx pg.Tx) error {
+			return webhook.InsertEndpoint(context.Background(), tx, org, endpoint, secrets[org], e.box)
+		}))
+		e.setOptions(shared, webhook.OptionsChange{Ordered: new(true)})
+		e.publishKeys("k", "k", "k", "k")
+		e.publish(`1`, `2`, `3`, `4`, `5`, `6`) // more failures than open a breaker
+	}
+	e.dispatch()
+	for org, want := range map[id.Org]webhook.Status{acme: webhook.Delivered, evil: webhook.Pending} {
+		e.org = org
+		list := e.deliveries(webhook.DeliveryFilter{})
+		for _, d := range list {
+			if d.Status != want {
+				t.Errorf("%s: %s is %s", org, d.ID, d.Status)
+			}
+		}
+		if len(list) != 10 {
+			t.Errorf("%s has %d deliveries", org, len(list))
+		}
+		for _, r := range receivers[org].all() {
+			if err := stripe.ValidatePayload(r.body, r.header.Get("Webhook-Signature"), secrets[org]); err != nil {
+				t.Errorf("%s: %v", org, err)
+			}
+		}
+	}
+	if n := len(receivers[acme].all()); n != 10 {
+		t.Errorf("acme got %d requests, want its own ten", n)
+	}
+}

@@ -50,7 +50,9 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 	}
 	mover := placement.Mover{
 		Owners: map[string]*pg.Owner{}, Progress: m.Progress, AfterArrival: m.wake,
-		BeforeArrival: func(ctx context.Context, database string) error { return m.Wakers[database].Due.Lower(ctx, m.Clock.Now()) },
+		BeforeArrival: func(ctx context.Context, database string) error {
+			return m.Wakers[database].Due.Lower(ctx, m.Clock.Now())
+		},
 	}
 	for name, login := range m.Logins {
 		config, err := login.config(ctx)

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http/httptest"
 	"strings"
@@ -61,5 +62,26 @@ func TestPublishAfterMove(t *testing.T) {
 	}
 	if n := testkit.Value[int](t, other, `SELECT count(*) FROM webhook_delivery WHERE status = 'pending'`); n != 2 {
 		t.Errorf("%d deliveries wait in acme", n)
+	}
+}
+
+// A request that waits for its organization to arrive, and cannot wait longer,
+// is told to come again.
+func TestWhileMoving(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	c := h.org("Acme")
+	_, err := h.Admin.Exec(t.Context(), `INSERT INTO placement VALUES ($1, 'leaving', 'acme', portico_now() + interval '5 minutes')`, c.org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/v1/organization", nil)
+	r.Header.Set("Authorization", "Bearer "+c.key)
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, r)
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"code":"unavailable"`) {
+		t.Errorf("%d %s %v", w.Code, w.Body, w.Header())
 	}
 }

@@ -35,7 +35,7 @@ func API(operations ...api.Operation) {
 		if id == "" {
 			id = requestID(ctx)
 		}
-		ctx, cancel := withAnswer(ctx)
+		ctx, cancel := endEarlier(ctx, forAnswer)
 		defer cancel()
 		w := newResponse()
 		handler.ServeHTTP(w, request(observe.WithRequestID(ctx, id), event))
@@ -47,12 +47,13 @@ func API(operations ...api.Operation) {
 // transaction can be rolled back and the caller is told.
 const forAnswer = 2 * time.Second
 
-func withAnswer(ctx context.Context) (context.Context, context.CancelFunc) {
+// endEarlier returns a context that ends so long before the function does.
+func endEarlier(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return ctx, func() {}
 	}
-	return context.WithDeadline(ctx, deadline.Add(-forAnswer))
+	return context.WithDeadline(ctx, deadline.Add(-by))
 }
 
 // edge opens what the operations need, and nothing else.

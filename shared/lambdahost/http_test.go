@@ -170,12 +170,12 @@ func TestRequestLeavesTimeForItsAnswer(t *testing.T) {
 	ends := time.Now().Add(29 * time.Second)
 	function, cancel := context.WithDeadline(context.Background(), ends)
 	defer cancel()
-	ctx, done := withAnswer(function)
+	ctx, done := endEarlier(function, forAnswer)
 	defer done()
 	if deadline, ok := ctx.Deadline(); !ok || ends.Sub(deadline) != forAnswer {
 		t.Errorf("the request ends %s before the function", ends.Sub(deadline))
 	}
-	ctx, done = withAnswer(context.Background())
+	ctx, done = endEarlier(context.Background(), forAnswer)
 	defer done()
 	if _, ok := ctx.Deadline(); ok {
 		t.Error("a request without a deadline got one")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -142,6 +143,10 @@ func Migrate() {
 	}))
 }
 
+// forUndoing is how long before the function's end a move is given up, so that
+// it can be undone.
+const forUndoing = time.Minute
+
 // Move moves an organization to another database on direct invocation.
 func Move() {
 	ctx := context.Background()
@@ -155,7 +160,11 @@ func Move() {
 		Logins: h.logins(database, e), Wakers: h.wakers(wake, database.names()), Clock: h.clock,
 		Progress: func(format string, args ...any) { h.log.Info(fmt.Sprintf(format, args...)) },
 	}
-	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) { return m.Run(ctx, payload) })
+	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
+		ctx, cancel := endEarlier(ctx, forUndoing)
+		defer cancel()
+		return m.Run(ctx, payload)
+	})
 }
 
 // logins returns how every database is reached as its owner's login.

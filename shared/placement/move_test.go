@@ -131,7 +131,7 @@ func TestAnnouncementsEnd(t *testing.T) {
 	home := p.at[pg.Home]
 	_, err := home.Admin.Exec(ctx, `INSERT INTO placement VALUES ($1, 'leaving', 'acme', portico_now() + interval '5 minutes')`, p.org)
 	p.must(err)
-	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	err = p.another().InOrg(short, p.org, func(tx pg.Tx) error { _, err := tx.Exec(short, `SELECT`); return err })
 	if !pg.IsTransient(err) {

@@ -60,27 +60,37 @@ func (v *move) settle(ctx context.Context) (home string, err error) {
 	if home == "" {
 		return "", ErrNotFound
 	}
-	for name, t := range traces {
-		if err := v.clear(ctx, name, t, home); err != nil {
-			return "", err
-		}
-	}
-	return home, nil
+	return home, v.clear(ctx, traces, home)
 }
 
-// clear takes away what a database should not have: the announcement of a move
-// that was not decided, or the rows of an organization that lives elsewhere.
-func (v *move) clear(ctx context.Context, name string, t trace, home string) error {
-	s := v.sessions[name]
-	if name == home {
-		if t.state == "" {
-			return nil
-		}
-		return s.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+// clear takes away the announcement of a move that was not decided, so that
+// writers need not wait for what follows: the rows where the organization does
+// not live.
+func (v *move) clear(ctx context.Context, traces map[string]trace, home string) error {
+	if traces[home].state != "" {
+		err := v.sessions[home].InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `DELETE FROM placement WHERE org_id = $1`, v.org)
 			return err
 		})
+		if err != nil {
+			return err
+		}
 	}
+	for name, t := range traces {
+		if name == home {
+			continue
+		}
+		if err := v.erase(ctx, name, t, home); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erase removes an organization's rows from where it does not live, and sees to
+// it that whoever still looks there is sent to where it does.
+func (v *move) erase(ctx context.Context, name string, t trace, home string) error {
+	s := v.sessions[name]
 	if t.rows {
 		v.Progress("erasing what is left in %s", name)
 	}
@@ -98,7 +108,6 @@ func (v *move) clear(ctx context.Context, name string, t trace, home string) err
 	if t.state != "arriving" {
 		return nil
 	}
-	// Whoever still looks here is sent to where it lives.
 	return s.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE placement SET state = 'left', database = $2 WHERE org_id = $1`, v.org, home)
 		return err

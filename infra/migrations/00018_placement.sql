@@ -20,8 +20,9 @@ GRANT SELECT ON placement TO portico_app;
 CALL open_to_worker('placement', 'SELECT');
 
 -- bind_organization binds the transaction to an organization, or raises
---   PTLFT  it has left; the detail is the name of the database it went to
---   PTMOV  it is on its way: try again in a moment
+--   PTLFT  it lives in another database, which the detail names: it has left for
+--          there, or has not arrived from there
+--   PTMOV  it is leaving: try again in a moment
 -- Moving and erasing reach its rows wherever some are.
 -- +goose StatementBegin
 CREATE FUNCTION bind_organization(org uuid, wherever boolean DEFAULT false) RETURNS void LANGUAGE plpgsql AS $$
@@ -35,10 +36,10 @@ BEGIN
   SELECT * INTO place FROM placement WHERE org_id = org AND state <> 'draining' AND until > portico_now();
   IF NOT FOUND THEN
     RETURN;
-  ELSIF place.state = 'left' THEN
-    RAISE EXCEPTION 'organization % has left', org USING ERRCODE = 'PTLFT', DETAIL = place.database;
+  ELSIF place.state = 'leaving' THEN
+    RAISE EXCEPTION 'organization % is leaving', org USING ERRCODE = 'PTMOV';
   END IF;
-  RAISE EXCEPTION 'organization % is %', org, place.state USING ERRCODE = 'PTMOV';
+  RAISE EXCEPTION 'organization % does not live here', org USING ERRCODE = 'PTLFT', DETAIL = place.database;
 END $$;
 -- +goose StatementEnd
 

@@ -23,7 +23,7 @@ var transientStates = []string{
 	"40001", "40P01", // serialization failure, deadlock
 	"55P03", "57014", // lock timeout, statement timeout
 	"25P03", // idle in transaction timeout
-	isMoved,
+	isMoved, hasLeft,
 }
 
 // IsTransient reports whether err comes from Postgres being away or busy, so

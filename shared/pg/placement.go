@@ -19,7 +19,7 @@ const Home = "home"
 
 // What bind_organization raises: infra/migrations/00018_placement.sql.
 const (
-	hasLeft = "PTLFT" // the detail says for which database
+	hasLeft = "PTLFT" // the detail says in which database it lives
 	isMoved = "PTMOV"
 )
 
@@ -97,11 +97,13 @@ func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, e
 			if !pause(ctx, lookAgain) {
 				return nil, err
 			}
-		case state.Code == hasLeft && hops <= len(t.db.pools):
+		case state.Code == hasLeft && time.Now().Before(patience):
+			if hops++; hops > len(t.db.pools) && !pause(ctx, lookAgain) { // in this moment it arrives
+				return nil, err
+			}
 			if t.db.pools[state.Detail] == nil {
 				return nil, fmt.Errorf("pg: organization %s lives in %q, a database that PLACEMENTS does not name: %w", t.org, state.Detail, err)
 			}
-			hops++
 			t.database = state.Detail
 			t.db.learn(t.org, t.database)
 		default:

@@ -53,6 +53,13 @@ func TestMove(t *testing.T) {
 		t.Errorf("again: %+v, %v", done, err)
 	}
 	before = p.content(acme)
+	p.progress = func(line string) {
+		if strings.Contains(line, "waiting for deliveries") { // all the while it is used as before
+			if found, err := p.rename(p.another(), "found"); err != nil || found != acme {
+				t.Errorf("during the copy a write that begins at home goes to %q (%v)", found, err)
+			}
+		}
+	}
 	_, err = p.mover.Move(ctx, p.org, pg.Home)
 	p.must(err)
 	p.same(before, p.content(pg.Home))

@@ -20,6 +20,7 @@ var (
 	NextDue   = nextDue
 
 	WaitFor         = waitFor
+	EgressWait      = egressWait
 	ParseRetryAfter = parseRetryAfter
 	IsExhausted     = isExhausted
 	IsUnreachable   = isUnreachable
@@ -70,8 +71,10 @@ func PresentersOf(s *Sender) int { return len(s.presenters.kept) }
 // Reach is reach with the means of its tests.
 type Reach struct{ reach }
 
-func (r *Reach) Reached()                { r.reached() }
-func (r *Reach) Failed(host string) bool { return r.failed(context.Background(), host) }
+func (r *Reach) Reached() { r.reached() }
+func (r *Reach) Failed(org id.Org, host string) bool {
+	return r.failed(context.Background(), org, host)
+}
 
 // Dial replaces how a sender connects.
 func Dial(s *Sender, dial func(ctx context.Context, network, address string) (net.Conn, error)) {

@@ -13,8 +13,11 @@ const (
 	// overloadedAtLeast is the shortest wait before an overloaded receiver is
 	// tried again.
 	overloadedAtLeast = time.Minute
-	// egressWait is how long a delivery waits for our own network to recover.
-	egressWait = 30 * time.Second
+	// A delivery waits for our own network to recover for an eighth of its event's
+	// age, within these bounds: so a long outage causes few tries, and its end is
+	// noticed soon in proportion.
+	egressWaitAtLeast = 30 * time.Second
+	egressWaitAtMost  = 15 * time.Minute
 )
 
 // Hint is what a try that did not succeed says about the next one.
@@ -33,7 +36,7 @@ func reschedule(r Result, random float64) Result {
 	switch {
 	case r.Status != Pending:
 	case r.EgressFault != nil:
-		r.Wait, _ = Schedule{egressWait}.Next(1, random)
+		r.Wait, _ = Schedule{egressWait(r.StartedAt.Sub(r.EventID.Time()))}.Next(1, random)
 	case r.Tried:
 		scheduled, more := r.Endpoint.Schedule.Next(int(r.Attempts)+1, random)
 		if r.Wait = waitFor(scheduled, r.StatusCode, r.Hint); !more {
@@ -41,6 +44,12 @@ func reschedule(r Result, random float64) Result {
 		}
 	}
 	return r
+}
+
+// egressWait returns how long a delivery waits that could not be tried because
+// of us, by the age of its event.
+func egressWait(age time.Duration) time.Duration {
+	return min(max(age/8, egressWaitAtLeast), egressWaitAtMost)
 }
 
 // waitFor returns how long to wait after a failed try: as long as scheduled, or

@@ -11,19 +11,23 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"portico/shared/id"
 )
 
 const (
-	// outageHosts is how many hosts must be out of reach, and none within it, for
-	// the fault to be ours.
-	outageHosts = 3
+	// outageWitnesses is how many organizations must each have a host of its own
+	// out of reach, while no host is reached, for the fault to be ours. So one
+	// organization cannot make its dead hosts look like an outage of our own.
+	outageWitnesses = 3
 	// suspense is how long a try that reached nobody waits for others to show
 	// whose fault it is, so that those that fail first are not counted either.
 	suspense = time.Second
 	// excusedFor is how old an event may be for its tries not to count when hosts
 	// are out of reach. A quiet stack whose only receivers are a few dead hosts
 	// looks like an outage of our own: without a bound its deliveries would never
-	// fail, nor its endpoints be disabled.
+	// fail, nor its endpoints be disabled. With the waits of egressWait that makes
+	// about 130 tries that do not count.
 	excusedFor = 24 * time.Hour
 )
 
@@ -36,9 +40,12 @@ type reach struct {
 
 // spell is a time in which no receiver was reached.
 type spell struct {
-	hosts   map[string]bool // that were out of reach
-	outage  bool            // they are too many: the fault is ours
-	decided chan struct{}   // closed by an outage, or when a receiver is reached
+	// Each host that was out of reach counts for the first organization that met
+	// it, and each organization for one host.
+	hosts   map[string]bool
+	orgs    map[id.Org]bool
+	outage  bool          // the organizations are enough: the fault is ours
+	decided chan struct{} // closed by an outage, or when a receiver is reached
 }
 
 // reached ends a spell: our network works.
@@ -51,10 +58,10 @@ func (r *reach) reached() {
 	r.now = nil
 }
 
-// failed notes that a host is out of reach and reports whether the fault is
-// ours. It blocks until that is decided, for suspense at most.
-func (r *reach) failed(ctx context.Context, host string) bool {
-	s := r.note(host)
+// failed notes that an organization's host is out of reach and reports whether
+// the fault is ours. It blocks until that is decided, for suspense at most.
+func (r *reach) failed(ctx context.Context, org id.Org, host string) bool {
+	s := r.note(org, host)
 	t := time.NewTimer(suspense)
 	defer t.Stop()
 	select {
@@ -67,15 +74,15 @@ func (r *reach) failed(ctx context.Context, host string) bool {
 	return s.outage
 }
 
-func (r *reach) note(host string) *spell {
+func (r *reach) note(org id.Org, host string) *spell {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now == nil {
-		r.now = &spell{hosts: map[string]bool{}, decided: make(chan struct{})}
+		r.now = &spell{hosts: map[string]bool{}, orgs: map[id.Org]bool{}, decided: make(chan struct{})}
 	}
-	if s := r.now; !s.outage {
-		s.hosts[host] = true
-		if s.outage = len(s.hosts) >= outageHosts; s.outage {
+	if s := r.now; !s.outage && !s.hosts[host] && !s.orgs[org] {
+		s.hosts[host], s.orgs[org] = true, true
+		if s.outage = len(s.orgs) >= outageWitnesses; s.outage {
 			close(s.decided)
 		}
 	}
@@ -99,8 +106,8 @@ func (r *reach) watch(ctx context.Context) (context.Context, *atomic.Bool) {
 
 // egressFault returns err if it is our side's fault, and nil if it is the
 // receiver's, taken as such because of the event's age, or there is none.
-func (r *reach) egressFault(ctx context.Context, target string, age time.Duration, connected bool, err error) error {
-	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, hostOf(target)) && age < excusedFor) {
+func (r *reach) egressFault(ctx context.Context, c Claim, age time.Duration, connected bool, err error) error {
+	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, c.Org, hostOf(c.Endpoint.URL)) && age < excusedFor) {
 		return err
 	}
 	return nil
@@ -114,8 +121,24 @@ func hostOf(target string) string {
 	return strings.ToLower(u.Hostname())
 }
 
+// isIPv6Only reports whether the receiver was not reached because only IPv6
+// leads to it and this machine has no IPv6: of a host with both kinds of
+// address, the error is the IPv4 address's.
+func isIPv6Only(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return false
+	}
+	addr, ok := op.Addr.(*net.TCPAddr)
+	return ok && addr.IP.To4() == nil &&
+		(errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT))
+}
+
 // isExhausted reports whether this machine has run out of files, ports or memory.
 func isExhausted(err error) bool {
+	if isIPv6Only(err) {
+		return false // EADDRNOTAVAIL says then that there is no address to send from, not that ports have run out
+	}
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, errno) {
 			return true
@@ -128,9 +151,10 @@ func isExhausted(err error) bool {
 
 // isUnreachable reports whether a try failed on the way to the receiver: no
 // answer of the resolver, no route, or no connection in time. A name that does
-// not exist, a refused or a broken connection are the receiver's.
+// not exist or has no IPv4 address, a refused or a broken connection are the
+// receiver's.
 func isUnreachable(err error, connected bool) bool {
-	if err == nil || connected {
+	if err == nil || connected || isIPv6Only(err) {
 		return false
 	}
 	var dns *net.DNSError

@@ -13,13 +13,20 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"portico/shared/egress"
+	"portico/shared/id"
 	"portico/shared/webhook"
 )
 
 func dialError(call string, errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, errno)}
+}
+
+// dialErrorAt is dialError of a connection to an address.
+func dialErrorAt(ip string, errno syscall.Errno) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 443}, Err: os.NewSyscallError("connect", errno)}
 }
 
 // What is exhausted on our side, and what stands between us and a receiver, is
@@ -43,6 +50,11 @@ func TestEgressErrors(t *testing.T) {
 		{"a resolver that is broken", resolver(net.DNSError{Err: "server misbehaving", IsTemporary: true}), false, false, true},
 		{"a name that does not exist", resolver(net.DNSError{Err: "no such host", IsNotFound: true}), false, false, false},
 		{"no network", dialError("connect", syscall.ENETUNREACH), false, false, true},
+		{"no network to IPv4", dialErrorAt("192.0.2.1", syscall.ENETUNREACH), false, false, true},
+		{"no ports to IPv4", dialErrorAt("192.0.2.1", syscall.EADDRNOTAVAIL), false, true, false},
+		{"IPv6 only, and no route", dialErrorAt("2001:db8::1", syscall.ENETUNREACH), false, false, false},
+		{"IPv6 only, and no address of ours", dialErrorAt("2001:db8::1", syscall.EADDRNOTAVAIL), false, false, false},
+		{"IPv6 only, and no IPv6 at all", dialErrorAt("2001:db8::1", syscall.EAFNOSUPPORT), false, false, false},
 		{"no way to the host", dialError("connect", syscall.EHOSTUNREACH), false, false, true},
 		{"no way to the host any more", dialError("read", syscall.EHOSTUNREACH), true, false, false},
 		{"no connection in time", context.DeadlineExceeded, false, false, true},
@@ -65,13 +77,17 @@ func TestEgressErrors(t *testing.T) {
 // pass lets a bubble's time pass, which is not the machine's.
 func pass(d time.Duration) { <-time.After(d) }
 
-// Three hosts out of reach, and none reached since the first, are our fault,
-// also the first of them if the others follow within a second. An outage lasts
-// until a receiver is reached.
+// Hosts of three organizations out of reach, and none reached since the first,
+// are our fault, also the first of them if the others follow within a second. An
+// outage lasts until a receiver is reached. No organization makes one alone, nor
+// does one host that many send to.
 func TestReach(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		hosts string // a, b, c … fail 100 ms apart; . waits a second; ! reaches a receiver
+		name string
+		// a, b, c … fail 100 ms apart, hosts of an organization each; 1, 2, 3 … are
+		// hosts of one organization, A, B, C … are a host that a, b, c … share;
+		// . waits a second; ! reaches a receiver.
+		hosts string
 		ours  string // the hosts whose failure is our fault, in the same order
 	}{
 		{"one host", "a", ""},
@@ -84,20 +100,36 @@ func TestReach(t *testing.T) {
 		{"one was reached meanwhile, and then none", "ab!cde", "cde"},
 		{"an outage goes on", "abc.a", "abca"},
 		{"an outage ends", "abc!a", "abc"},
+		{"many hosts of one organization", "123451", ""},
+		{"many hosts of one organization beside another's", "123a45", ""},
+		{"many hosts of one organization beside two others'", "12ab3", "12ab3"},
+		{"one host that many send to", "ABCDE", ""},
+		{"one host that many send to, beside two more", "AbCd", "AbCd"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var r webhook.Reach
 			var all sync.WaitGroup
 			ours := make([]bool, len(tt.hosts))
+			orgs := map[rune]id.Org{}
+			org := func(name rune) id.Org {
+				if orgs[name].IsZero() {
+					orgs[name] = id.New[id.Org](time.Now())
+				}
+				return orgs[name]
+			}
 			for i, step := range tt.hosts {
 				pass(100 * time.Millisecond)
-				switch step {
-				case '.':
+				switch {
+				case step == '.':
 					pass(time.Second)
-				case '!':
+				case step == '!':
 					r.Reached()
+				case unicode.IsDigit(step):
+					all.Go(func() { ours[i] = r.Failed(org('1'), string(step)) })
+				case unicode.IsUpper(step):
+					all.Go(func() { ours[i] = r.Failed(org(unicode.ToLower(step)), "shared") })
 				default:
-					all.Go(func() { ours[i] = r.Failed(string(step)) })
+					all.Go(func() { ours[i] = r.Failed(org(step), string(step)) })
 				}
 				synctest.Wait()
 			}
@@ -115,18 +147,35 @@ func TestReach(t *testing.T) {
 	}
 }
 
-// A fault of our own uses up no try: the delivery waits half a minute and is
-// delivered by its first try when the fault is over. A receiver's fault counts,
-// and of an event that is older than a day hosts out of reach are the receivers'.
+// What cannot be tried because of us waits in proportion to its event's age, so
+// that the tries of a day that do not count are few.
+func TestEgressWait(t *testing.T) {
+	tries := 0
+	for age := time.Duration(0); age < 24*time.Hour; tries++ {
+		wait := webhook.EgressWait(age)
+		if wait < 30*time.Second || wait > 15*time.Minute {
+			t.Fatalf("%s at the age of %s", wait, age)
+		}
+		age += wait
+	}
+	if tries > 130 {
+		t.Errorf("%d tries in a day", tries)
+	}
+}
+
+// A fault of our own uses up no try: the delivery waits and is delivered by its
+// first try when the fault is over. A receiver's fault counts, and so do hosts
+// out of reach that are one organization's, or of an event that is older than a
+// day.
 func TestEgressFaults(t *testing.T) {
 	t.Parallel()
 	broken := func(err error) func(context.Context) error { return func(context.Context) error { return err } }
 	for _, tt := range []struct {
-		name      string
-		receivers int
-		dial      func(ctx context.Context) error
-		age       time.Duration // of the event
-		attempts  int16
+		name     string
+		orgs     int // with a receiver each; -5: one with five
+		dial     func(ctx context.Context) error
+		age      time.Duration // of the event
+		attempts int16
 	}{
 		{"three receivers without a route", 3, broken(dialError("connect", syscall.ENETUNREACH)), 0, 0},
 		{"three receivers without a route for almost a day", 3, broken(dialError("connect", syscall.ENETUNREACH)), 23 * time.Hour, 0},
@@ -137,6 +186,10 @@ func TestEgressFaults(t *testing.T) {
 		{"one receiver and no files", 1, broken(dialError("socket", syscall.EMFILE)), 0, 0},
 		{"one receiver and no files for more than a day", 1, broken(dialError("socket", syscall.EMFILE)), 25 * time.Hour, 0},
 		{"one receiver without a route", 1, broken(dialError("connect", syscall.EHOSTUNREACH)), 0, 1},
+		{"one organization's five receivers without a route", -5, broken(dialError("connect", syscall.EHOSTUNREACH)), 0, 1},
+		{"one organization's five receivers that do not connect", -5, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 0, 1},
+		{"three receivers with IPv6 only", 3, broken(dialErrorAt("2001:db8::1", syscall.ENETUNREACH)), 0, 1},
+		{"a receiver with IPv6 only, where we have none", 1, broken(dialErrorAt("2001:db8::1", syscall.EADDRNOTAVAIL)), 0, 1},
 		{"three receivers that refuse", 3, broken(dialError("connect", syscall.ECONNREFUSED)), 0, 1},
 		{"three receivers that do not exist", 3, broken(&net.DNSError{Err: "no such host", IsNotFound: true}), 0, 1},
 	} {
@@ -144,10 +197,17 @@ func TestEgressFaults(t *testing.T) {
 			t.Parallel()
 			e := newEngine(t)
 			rec := newReceiver(t, nil)
-			for i := range tt.receivers {
+			var orgs []id.Org
+			for i := range max(tt.orgs, -tt.orgs) {
+				if i == 0 || tt.orgs > 0 {
+					e.org = e.newOrg("Acme")
+					orgs = append(orgs, e.org)
+				}
 				e.endpoint(fmt.Sprintf("http://receiver-%d.test/", i), "*")
 			}
-			e.publish(`{}`)
+			for _, e.org = range orgs {
+				e.publish(`{}`)
+			}
 			e.Advance(t, tt.age)
 			works := false
 			d := e.dispatcher()
@@ -159,25 +219,42 @@ func TestEgressFaults(t *testing.T) {
 				return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(rec.URL, "http://"))
 			})
 			e.must(d.Run(context.Background()))
-			for _, got := range e.deliveries(webhook.DeliveryFilter{}) {
+			e.eachDelivery(orgs, func(got webhook.Delivery) {
 				wait := got.NextRetryAt.Sub(e.Clock.Now())
-				if got.Status != webhook.Pending || got.Attempts != tt.attempts || len(e.attempts(got)) != int(tt.attempts) || (tt.attempts == 0 && wait > 30*time.Second) {
+				if got.Status != webhook.Pending || got.Attempts != tt.attempts || len(e.attempts(got)) != int(tt.attempts) || wait > 17*time.Minute {
 					t.Errorf("%+v", got)
 				}
+			})
+			faults := 0
+			if tt.attempts == 0 {
+				faults = len(orgs)
 			}
-			faults := (1 - int(tt.attempts)) * tt.receivers
 			if n := e.sum("EgressFaults"); n != faults || strings.Contains(e.lines.String(), "our own network failed") != (faults > 0) {
 				t.Errorf("%d egress faults, want %d: %s", n, faults, e.lines)
 			}
 			works = true
-			e.Advance(t, 2*time.Minute)
+			e.Advance(t, 17*time.Minute)
 			e.must(d.Run(context.Background()))
-			for _, got := range e.deliveries(webhook.DeliveryFilter{}) {
+			e.eachDelivery(orgs, func(got webhook.Delivery) {
 				if got.Status != webhook.Delivered || got.Attempts != tt.attempts+1 {
 					t.Errorf("afterwards: %+v", got)
 				}
-			}
+			})
 		})
+	}
+}
+
+// eachDelivery calls do with every delivery of these organizations, as one of them.
+func (e *engine) eachDelivery(orgs []id.Org, do func(webhook.Delivery)) {
+	e.t.Helper()
+	for _, e.org = range orgs {
+		list := e.deliveries(webhook.DeliveryFilter{})
+		if len(list) == 0 {
+			e.t.Errorf("%s has no delivery", e.org)
+		}
+		for _, d := range list {
+			do(d)
+		}
 	}
 }
 
@@ -200,19 +277,22 @@ func TestStalledHandshakes(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	e.must(err)
 	defer silent.Close()
+	var orgs []id.Org
 	for i := range 3 {
+		e.org = e.newOrg("Acme")
+		orgs = append(orgs, e.org)
 		e.endpoint(fmt.Sprintf("https://receiver-%d.test/", i), "*")
+		e.publish(`{}`)
 	}
-	e.publish(`{}`)
 	d := e.dispatcher()
 	d.Sender = e.localSender(300 * time.Millisecond)
 	webhook.Dial(d.Sender, func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, silent.Addr().String())
 	})
 	e.must(d.Run(context.Background()))
-	for _, got := range e.deliveries(webhook.DeliveryFilter{}) {
+	e.eachDelivery(orgs, func(got webhook.Delivery) {
 		if got.Attempts != 1 {
 			t.Errorf("%+v", got)
 		}
-	}
+	})
 }

@@ -39,6 +39,8 @@ func reason(err error, closed string) string {
 		return "the connection was refused"
 	case isClosed(err):
 		return cmp.Or(closed, "the connection was closed before the response was complete")
+	case isIPv6Only(err):
+		return "the host has no IPv4 address: deliveries are sent over IPv4"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "the host cannot be reached"
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server response headers exceeded"):

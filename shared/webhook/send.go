@@ -71,7 +71,7 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	r.Hint = Hint{
 		RetryAfter:  parseRetryAfter(answer.retryAfter, s.clock.Now()),
 		TimedOut:    errors.Is(err, context.DeadlineExceeded),
-		EgressFault: s.reach.egressFault(ctx, c.Endpoint.URL, r.StartedAt.Sub(c.EventID.Time()), answer.connected, err),
+		EgressFault: s.reach.egressFault(ctx, c, r.StartedAt.Sub(c.EventID.Time()), answer.connected, err),
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

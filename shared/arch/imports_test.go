@@ -104,6 +104,7 @@ func TestMayImport(t *testing.T) {
 // only says which packages alone may import another, outside tests.
 var only = map[string][]string{
 	"github.com/aws/aws-lambda-go":     {"shared/lambdahost"},
+	"github.com/awslabs":               {"shared/lambdahost"},
 	"github.com/jackc/pgx/v5/pgxpool":  {"shared/pg", "infra/bench"},
 	"github.com/danielgtaylor/huma":    {"shared/api"},
 	"portico/shared/testkit":           {},

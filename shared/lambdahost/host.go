@@ -37,9 +37,7 @@ func API(operations ...api.Operation) {
 		}
 		ctx, cancel := endEarlier(ctx, forAnswer)
 		defer cancel()
-		w := newResponse()
-		handler.ServeHTTP(w, request(observe.WithRequestID(ctx, id), event))
-		return w.event(), nil
+		return answer(observe.WithRequestID(ctx, id), handler, event)
 	})
 }
 

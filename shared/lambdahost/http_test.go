@@ -37,6 +37,15 @@ func eventOf(t *testing.T, text string) events.APIGatewayV2HTTPRequest {
 	return e
 }
 
+// request returns what a handler gets for an event.
+func request(ctx context.Context, e events.APIGatewayV2HTTPRequest) (got *http.Request) {
+	_, err := answer(ctx, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r }), e)
+	if err != nil {
+		panic(err) // a 5xx from the gateway
+	}
+	return got
+}
+
 // A payload becomes the request that the client sent: header values keep their
 // commas, the query its raw form, each cookie its own value.
 func TestRequest(t *testing.T) {
@@ -88,8 +97,8 @@ func TestRequestBody(t *testing.T) {
 	}
 }
 
-// Whatever path, query, header and body the gateway lets through becomes a
-// request with exactly that path, and a mux can serve it.
+// Whatever path, query, header, body, method and host the gateway lets through
+// becomes a request with exactly that path, and a mux can serve it.
 func TestOddRequestsNeverFail(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/things/{id}", func(http.ResponseWriter, *http.Request) {})
@@ -99,10 +108,8 @@ func TestOddRequestsNeverFail(t *testing.T) {
 		if r.URL.Path != e.RawPath || r.URL.RawQuery != e.RawQueryString {
 			t.Fatalf("%q?%q became %q?%q", e.RawPath, e.RawQueryString, r.URL.Path, r.URL.RawQuery)
 		}
-		w := newResponse()
-		mux.ServeHTTP(w, r)
-		if out := w.event(); out.StatusCode < 200 || out.StatusCode >= 500 {
-			t.Fatalf("%q was answered %d", e.RawPath, out.StatusCode)
+		if out, err := answer(context.Background(), mux, e); err != nil || out.StatusCode < 200 || out.StatusCode >= 500 {
+			t.Fatalf("%q was answered %d, %v", e.RawPath, out.StatusCode, err)
 		}
 	}
 	for _, path := range []string{
@@ -117,7 +124,8 @@ func TestOddRequestsNeverFail(t *testing.T) {
 			Headers: rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "headers"), Body: rapid.String().Draw(t, "body"),
 			IsBase64Encoded: rapid.Bool().Draw(t, "encoded"),
 		}
-		e.RequestContext.HTTP.Method = rapid.SampledFrom([]string{"GET", "POST", "CONNECT", "", "ODD"}).Draw(t, "method")
+		e.RequestContext.HTTP.Method = rapid.SampledFrom([]string{"GET", "POST", "CONNECT", "", "ODD", "A B"}).Draw(t, "method")
+		e.RequestContext.DomainName = rapid.SampledFrom([]string{"", "api.example.com", "a b", "[::1", "%"}).Draw(t, "host")
 		serve(t, e)
 	})
 }
@@ -152,10 +160,13 @@ func TestResponse(t *testing.T) {
 			_, _ = io.WriteString(w, "x")
 		}, `{"statusCode":404,"headers":{},"multiValueHeaders":null,"body":"x","cookies":null}`},
 	} {
-		w := newResponse()
-		c.write(w)
+		out, err := answer(context.Background(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { c.write(w) }),
+			events.APIGatewayV2HTTPRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		var got, want any
-		text, err := json.Marshal(w.event())
+		text, err := json.Marshal(out)
 		if err != nil || json.Unmarshal(text, &got) != nil || json.Unmarshal([]byte(c.want), &want) != nil {
 			t.Fatalf("%s: %s, %v", what, text, err)
 		}

@@ -56,6 +56,8 @@ type DeliveryBody struct {
 	AttemptCount int16              `json:"attempt_count" doc:"How many tries were made."`
 	NextRetryAt  *time.Time         `json:"next_retry_at" doc:"When the next try is due; null once nothing more is tried. During a try, when it would be repeated if its result were lost."`
 	CompletedAt  *time.Time         `json:"completed_at"`
+	LastStatus   *int16             `json:"last_status_code" doc:"What the receiver answered to the last try; null before the first try, or without a response." example:"500"`
+	LastError    *string            `json:"last_error" doc:"Why the last try failed; null before the first try, or if it succeeded." example:"answered 500, expected 2xx"`
 }
 
 type attemptBody struct {
@@ -79,7 +81,7 @@ type listDeliveriesOutput struct{ Body List[DeliveryBody] }
 func showDelivery(d webhook.Delivery) DeliveryBody {
 	return DeliveryBody{
 		ID: d.ID, EventID: d.EventID, EndpointID: d.EndpointID, Status: string(d.Status), AttemptCount: d.Attempts,
-		NextRetryAt: utc(d.NextRetryAt), CompletedAt: utc(d.CompletedAt),
+		NextRetryAt: utc(d.NextRetryAt), CompletedAt: utc(d.CompletedAt), LastStatus: d.LastStatusCode, LastError: d.LastError,
 	}
 }
 

@@ -54,7 +54,9 @@ func (e *Edge) rotateWebhookEndpointSecret(ctx context.Context, tx pg.Tx, org id
 		return nil, err
 	}
 	out := &rotatedSecretOutput{}
-	out.Body.EndpointBody = showEndpoint(endpoint)
+	if out.Body.EndpointBody, err = showWithHealth(ctx, tx, org, endpoint); err != nil {
+		return nil, err
+	}
 	rotated := "key_pair"
 	if endpoint.SignatureScheme != webhook.SchemeStandardAsymmetric {
 		out.Body.Secret, rotated = &secret, "secret"

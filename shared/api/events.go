@@ -45,11 +45,11 @@ var PublishEventBatch = Write[publishBatchInput, publishBatchOutput]{
 }
 
 // ListEvents is GET /v1/events.
-var ListEvents = Read[Page, listEventsOutput]{
+var ListEvents = Read[listEventsInput, listEventsOutput]{
 	Op: Op{
 		ID: "listEvents", Method: http.MethodGet, Path: "/v1/events", Function: "events",
 		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "List events",
-		Description: "Without their data: get one event for that.",
+		Description: "Without their data: get one event for that. With a type, one page looks at 10,000 events at most: it may hold fewer than limit, or none, while next is set.",
 	},
 	Handle: (*Edge).listEvents,
 }
@@ -59,12 +59,18 @@ var GetEvent = Read[eventPath, eventOutput]{
 	Op: Op{
 		ID: "getEvent", Method: http.MethodGet, Path: "/v1/events/{id}", Function: "events",
 		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "Get an event with its data",
+		Description: "delivery_count and skipped_endpoints say who got it, and why others did not.",
 	},
 	Handle: (*Edge).getEvent,
 }
 
 type eventPath struct {
 	ID id.Event `path:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type listEventsInput struct {
+	Page
+	Type string `query:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?$" patternDescription:"a type such as invoice.paid, or a prefix such as invoice.*" doc:"Only events of this type, or with this prefix." example:"invoice.paid"`
 }
 
 type draftBody struct {
@@ -93,7 +99,21 @@ type EventSummary struct {
 
 type eventBody struct {
 	EventSummary
-	Data json.RawMessage `json:"data" doc:"As it was sent, without insignificant white space. Deliveries keep every byte."`
+	Data          json.RawMessage   `json:"data" doc:"As it was sent, without insignificant white space. Deliveries keep every byte."`
+	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that takes the event, disabled ones included." example:"2"`
+	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"The webhook endpoints that do not get the event, and why; the first 100 of them. For an event of the past it is judged by the endpoints' settings of now."`
+}
+
+// skippedEndpoint says why an endpoint does not get an event.
+type skippedEndpoint struct {
+	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Reason     string             `json:"reason" enum:"event_type,filter,disabled,created_later,changed_later,about_itself" doc:"event_type: it does not subscribe to the event's type. filter: its filter is not true for the event. disabled: its delivery is held until it is enabled. created_later: it did not exist yet. changed_later: it takes such events now, but its settings were others then. about_itself: Portico tells no endpoint about its own failures." example:"filter"`
+}
+
+// BatchedEvent is an event of a batch.
+type BatchedEvent struct {
+	EventSummary
+	DeliveryCount int `json:"delivery_count" doc:"How many deliveries were made. GET /v1/events/{id} says which endpoints do not get the event, and why." example:"2"`
 }
 
 type eventOutput struct{ Body eventBody }
@@ -105,7 +125,7 @@ type publishOutput struct {
 
 type publishBatchOutput struct {
 	Body struct {
-		Data []EventSummary `json:"data" nullable:"false"`
+		Data []BatchedEvent `json:"data" nullable:"false"`
 	}
 }
 
@@ -113,6 +133,14 @@ type listEventsOutput struct{ Body List[EventSummary] }
 
 func showEvent(e event.Event) EventSummary {
 	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: textOrNull(e.PublishedBy), CreatedAt: e.CreatedAt.UTC()}
+}
+
+func showWhole(e event.Event, data json.RawMessage) eventBody {
+	skipped := make([]skippedEndpoint, len(e.Fanout.Skipped))
+	for i, s := range e.Fanout.Skipped {
+		skipped[i] = skippedEndpoint{EndpointID: s.Endpoint, Reason: s.Reason}
+	}
+	return eventBody{EventSummary: showEvent(e), Data: data, DeliveryCount: e.Fanout.Deliveries, Skipped: skipped}
 }
 
 // draftOf checks what the schema cannot say. at is where in the body d stands.
@@ -164,7 +192,7 @@ func (e *Edge) publishEvent(ctx context.Context, tx pg.Tx, org id.Org, in *publi
 	}
 	return &publishOutput{
 		Location: "/v1/events/" + events[0].ID.String(),
-		Body:     eventBody{EventSummary: showEvent(events[0]), Data: draft.Data},
+		Body:     showWhole(events[0], draft.Data),
 	}, nil
 }
 
@@ -182,7 +210,7 @@ func (e *Edge) publishEventBatch(ctx context.Context, tx pg.Tx, org id.Org, in *
 	}
 	out := &publishBatchOutput{}
 	for _, ev := range events {
-		out.Body.Data = append(out.Body.Data, showEvent(ev))
+		out.Body.Data = append(out.Body.Data, BatchedEvent{showEvent(ev), ev.Fanout.Deliveries})
 	}
 	return out, nil
 }
@@ -201,18 +229,21 @@ func (e *Edge) publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []event
 	return events, err
 }
 
-func (e *Edge) listEvents(ctx context.Context, tx pg.Tx, org id.Org, in *Page) (*listEventsOutput, error) {
-	var after id.Event
-	if err := e.position("events", org, in.After, (*[16]byte)(&after.UUID)); err != nil {
+func (e *Edge) listEvents(ctx context.Context, tx pg.Tx, org id.Org, in *listEventsInput) (*listEventsOutput, error) {
+	filter := event.Filter{Type: in.Type}
+	if err := e.position("events", org, in.After, (*[16]byte)(&filter.After.UUID)); err != nil {
 		return nil, err
 	}
-	events, err := event.List(ctx, tx, org, after, in.Limit+1)
+	events, scanned, err := event.List(ctx, tx, org, filter, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listEventsOutput{Body: listOf(events, in.Limit, showEvent, func(last event.Event) *string {
-		return e.cursor("events", org, last.ID.UUID)
-	})}, nil
+	next := func(last id.Event) *string { return e.cursor("events", org, last.UUID) }
+	list := listOf(events, in.Limit, showEvent, func(last event.Event) *string { return next(last.ID) })
+	if list.Next == nil && !scanned.IsZero() {
+		list.Next = next(scanned)
+	}
+	return &listEventsOutput{Body: list}, nil
 }
 
 func (e *Edge) getEvent(ctx context.Context, tx pg.Tx, org id.Org, in *eventPath) (*eventOutput, error) {
@@ -220,5 +251,5 @@ func (e *Edge) getEvent(ctx context.Context, tx pg.Tx, org id.Org, in *eventPath
 	if err != nil {
 		return nil, err
 	}
-	return &eventOutput{Body: eventBody{EventSummary: showEvent(ev), Data: ev.Data()}}, nil
+	return &eventOutput{Body: showWhole(ev, ev.Data())}, nil
 }

@@ -85,6 +85,7 @@ type EndpointBody struct {
 	DisabledReason *string            `json:"disabled_reason" enum:"requested,gone,failing" doc:"requested: by you; gone: it answered 410; failing: nothing but failed tries for days. Null while the endpoint is enabled."`
 	CreatedAt      time.Time          `json:"created_at"`
 	UpdatedAt      time.Time          `json:"updated_at"`
+	Health         endpointHealth     `json:"health" doc:"How its deliveries fare."`
 	ShownOptions
 }
 
@@ -123,12 +124,12 @@ type updateEndpointInput struct {
 	}
 }
 
-func showEndpoint(e webhook.Endpoint) EndpointBody {
+func showEndpoint(e webhook.Endpoint, h webhook.EndpointHealth) EndpointBody {
 	return EndpointBody{
 		ID: e.ID, URL: e.URL, EventTypes: e.EventTypes, Description: e.Description, Status: e.Status,
 		DisabledAt: utc(e.DisabledAt), DisabledReason: e.DisabledReason,
 		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(),
-		ShownOptions: showOptions(e.Options),
+		Health: showHealth(h), ShownOptions: showOptions(e.Options),
 	}
 }
 
@@ -171,7 +172,7 @@ func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	callOf(ctx).audit(nil, changedFields(endpoint, options), endpointTarget(endpoint.ID))
 	return &createdEndpointOutput{
 		Location: "/v1/webhook-endpoints/" + endpoint.ID.String(),
-		Body:     createdEndpoint{EndpointBody: showEndpoint(endpoint), Secret: secret},
+		Body:     createdEndpoint{EndpointBody: showEndpoint(endpoint, webhook.EndpointHealth{Breaker: webhook.BreakerClosed}), Secret: secret},
 	}, nil
 }
 
@@ -184,7 +185,12 @@ func (e *Edge) listWebhookEndpoints(ctx context.Context, tx pg.Tx, org id.Org, i
 	if err != nil {
 		return nil, err
 	}
-	return &listEndpointsOutput{Body: listOf(endpoints, in.Limit, showEndpoint, func(last webhook.Endpoint) *string {
+	healths, err := webhook.Healths(ctx, tx, org, endpoints)
+	if err != nil {
+		return nil, err
+	}
+	show := func(shown webhook.Endpoint) EndpointBody { return showEndpoint(shown, healths[shown.ID]) }
+	return &listEndpointsOutput{Body: listOf(endpoints, in.Limit, show, func(last webhook.Endpoint) *string {
 		return e.cursor("webhook_endpoints", org, last.ID.UUID)
 	})}, nil
 }
@@ -194,7 +200,8 @@ func (e *Edge) getWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in 
 	if err != nil {
 		return nil, err
 	}
-	return &endpointOutput{Body: showEndpoint(endpoint)}, nil
+	shown, err := showWithHealth(ctx, tx, org, endpoint)
+	return &endpointOutput{Body: shown}, err
 }
 
 func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *updateEndpointInput) (*endpointOutput, error) {
@@ -217,7 +224,8 @@ func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	if enables {
 		callOf(ctx).due = []id.WebhookEndpoint{endpoint.ID}
 	}
-	return &endpointOutput{Body: showEndpoint(endpoint)}, nil
+	shown, err := showWithHealth(ctx, tx, org, endpoint)
+	return &endpointOutput{Body: shown}, err
 }
 
 func (e *Edge) deleteWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *EndpointPath) (*struct{}, error) {

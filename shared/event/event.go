@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/webhook"
 )
 
 // MaxData is the largest `data` of an event, in bytes as sent.
@@ -24,6 +25,8 @@ type Event struct {
 	PublishedBy string
 	CreatedAt   time.Time
 	Payload     []byte
+	// Fanout is who gets the event: after Publish and Get, not in lists.
+	Fanout webhook.Fanout `db:"-"`
 }
 
 // Draft is an event before it is published. Data keeps the bytes it was sent

@@ -49,17 +49,19 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 }
 
 // match returns the deliveries of events to those that want them, and the
-// endpoints that get any, each once. It ends when ctx does: each filter is
+// endpoints that get any, each once, and fills in the fan-out of each event. It
+// ends when ctx does: each filter is
 // bounded, but a thousand slow ones for each of a batch outlast a request.
 func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []Draft, events []Event, seqs []*int64) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
 	wanted := make([]bool, len(subscriptions))
 	for i, d := range drafts {
-		candidate := webhook.Candidate{Type: d.Type, Data: d.Data}
+		candidate := webhook.Candidate{Type: d.Type, Data: d.Data, About: d.About}
 		for k, s := range subscriptions {
 			if err := ctx.Err(); err != nil {
 				return nil, nil, fmt.Errorf("event.match: after %d of %d events: %w", i, len(drafts), err)
 			}
-			if s.ID == d.About || !webhook.Wants(s.EventTypes, d.Type) || !candidate.Meets(s.Filter) {
+			skips := s.Skips(&candidate)
+			if events[i].Fanout.Add(s, skips); skips != "" {
 				continue
 			}
 			delivery := webhook.NewDelivery{EventID: events[i].ID, EndpointID: s.ID}

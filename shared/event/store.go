@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/webhook"
 )
 
-// Get returns the organization's event with its payload, or ErrNotFound.
+// Get returns the organization's event with its payload and its fan-out, or
+// ErrNotFound.
 func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at, payload FROM event WHERE org_id = $1 AND id = $2`, org, event)
@@ -25,22 +28,55 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, erro
 	if err != nil {
 		return Event{}, fmt.Errorf("event.Get: %w", err)
 	}
-	return e, nil
+	e.Fanout, err = webhook.FanoutOf(ctx, tx, org, e.ID, webhook.Candidate{Type: e.Type, Data: e.Data()})
+	return e, err
 }
 
-// List returns up to limit events older than after, newest first, without
-// their payloads. A zero after starts with the newest.
-func List(ctx context.Context, tx pg.Tx, org id.Org, after id.Event, limit int) ([]Event, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at FROM event
-		WHERE org_id = $1 AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-		ORDER BY id DESC LIMIT $3`, org, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("event.List: %w", err)
+// maxScan bounds how many events one List with a type looks at, so that a rare
+// type in a long history costs no more than some ten milliseconds a page.
+const maxScan = 10_000
+
+// Filter narrows a list.
+type Filter struct {
+	// Type is an event type, or a prefix such as `invoice.*`; "" is any.
+	Type string
+	// After is the last event of the page before; zero starts with the newest.
+	After id.Event
+}
+
+// List returns up to limit events, newest first, without their payloads. With a
+// type it looks at maxScan events at most: if there may be more behind them,
+// it returns the last that it has looked at, otherwise a zero id.
+func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (list []Event, scanned id.Event, err error) {
+	scan, prefix := limit, ""
+	if f.Type != "" {
+		scan = maxScan
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[Event])
-	if err != nil {
-		return nil, fmt.Errorf("event.List: %w", err)
+	if p, ok := strings.CutSuffix(f.Type, "*"); ok {
+		prefix = p
 	}
-	return list, nil
+	var batch pgx.Batch
+	batch.Queue(`
+		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at FROM (
+			SELECT id, type, ordering_key, published_by, created_at FROM event
+			WHERE org_id = $1 AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+			ORDER BY id DESC LIMIT $3) AS scanned
+		WHERE $4 = '' OR type = $4 OR ($5 <> '' AND starts_with(type, $5))
+		ORDER BY id DESC LIMIT $6`, org, f.After, scan, f.Type, prefix, limit).Query(func(rows pgx.Rows) (err error) {
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByNameLax[Event])
+		return err
+	})
+	if f.Type != "" {
+		batch.Queue(`
+			SELECT id FROM event
+			WHERE org_id = $1 AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+			ORDER BY id DESC OFFSET $3 LIMIT 1`, org, f.After, scan-1).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&scanned}, func() error { return nil })
+			return err
+		})
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, scanned, fmt.Errorf("event.List: %w", err)
+	}
+	return list, scanned, nil
 }

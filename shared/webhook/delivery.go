@@ -27,6 +27,10 @@ type Delivery struct {
 	Attempts    int16
 	NextRetryAt *time.Time
 	CompletedAt *time.Time
+	// The last try's; nil before the first one. LastError is nil after a success,
+	// LastStatusCode without a response.
+	LastStatusCode *int16
+	LastError      *string
 }
 
 // Attempt is one try of a delivery.

@@ -27,6 +27,19 @@ const deliverySQL = `
 		FROM webhook_delivery d JOIN webhook_endpoint e ON e.org_id = d.org_id AND e.id = d.endpoint_id
 	) delivery `
 
+// withLastTry adds the last try's answer to deliveries that a query selects. It
+// is read for those only, by the attempt log's primary key.
+func withLastTry(deliveries string) string {
+	return `
+	SELECT p.*, a.status_code AS last_status_code, a.error AS last_error FROM (` + deliveries + `) AS p
+	LEFT JOIN LATERAL (
+		SELECT status_code, error FROM webhook_attempt t
+		WHERE t.org_id = $1 AND t.event_id = p.event_id AND t.endpoint_id = p.endpoint_id AND t.number = p.attempts
+		LIMIT 1
+	) AS a ON true
+	ORDER BY p.event_id DESC, p.endpoint_id DESC`
+}
+
 // NewDelivery is a delivery to be enqueued with its event.
 type NewDelivery struct {
 	EventID    id.Event
@@ -85,8 +98,8 @@ func enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery, at string) 
 // one partition.
 func GetDelivery(ctx context.Context, tx pg.Tx, org id.Org, delivery id.Delivery) (Delivery, error) {
 	lo, hi := delivery.Bounds()
-	rows, err := tx.Query(ctx, deliverySQL+`
-		WHERE org_id = $1 AND event_id BETWEEN $2 AND $3 AND id = $4`, org, lo, hi, delivery)
+	rows, err := tx.Query(ctx, withLastTry(deliverySQL+`
+		WHERE org_id = $1 AND event_id BETWEEN $2 AND $3 AND id = $4`), org, lo, hi, delivery)
 	if err != nil {
 		return Delivery{}, fmt.Errorf("webhook.GetDelivery: %w", err)
 	}
@@ -134,8 +147,8 @@ func ListDeliveries(ctx context.Context, tx pg.Tx, org id.Org, f DeliveryFilter,
 		add(`(event_id, endpoint_id) < ($%d, $%d)`, f.AfterEvent, f.AfterEndpoint)
 	}
 	args = append(args, limit)
-	rows, err := tx.Query(ctx, deliverySQL+`WHERE `+where+
-		fmt.Sprintf(` ORDER BY event_id DESC, endpoint_id DESC LIMIT $%d`, len(args)), args...)
+	rows, err := tx.Query(ctx, withLastTry(deliverySQL+`WHERE `+where+
+		fmt.Sprintf(` ORDER BY event_id DESC, endpoint_id DESC LIMIT $%d`, len(args))), args...)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.ListDeliveries: %w", err)
 	}

@@ -129,27 +129,3 @@ func oneEndpoint(caller string, rows pgx.Rows, err error) (Endpoint, error) {
 	}
 	return e, nil
 }
-
-// Subscription is what a publish needs to know of an endpoint.
-type Subscription struct {
-	ID         id.WebhookEndpoint
-	EventTypes []string
-	Ordered    bool
-	Filter     string
-}
-
-// Subscriptions returns the organization's endpoints. A disabled one takes
-// events too: they are held for it.
-func Subscriptions(ctx context.Context, tx pg.Tx, org id.Org) ([]Subscription, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT id, event_types, ordered, filter FROM webhook_endpoint
-		WHERE org_id = $1 AND deleted_at IS NULL`, org)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Subscription])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
-	}
-	return list, nil
-}

@@ -9,14 +9,17 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"portico/shared/fault"
+	"portico/shared/id"
 )
 
-// Candidate is an event that endpoints with a filter may get. It is for one
-// goroutine.
+// Candidate is an event that endpoints may get. It is for one goroutine.
 type Candidate struct {
 	Type string
 	Data json.RawMessage
-	env  *filterEnv // once the first filter has asked
+	// About is the endpoint that an operational event is about and that does not
+	// get it; zero in all other events.
+	About id.WebhookEndpoint
+	env   *filterEnv // once the first filter has asked
 }
 
 // filterEnv is all that a filter sees.

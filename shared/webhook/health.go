@@ -45,6 +45,8 @@ type outcome struct {
 	telling   bool      // not all were operational events
 	troubled  bool      // tries had failed before
 	lastError string
+	lastCode  int       // 0: no response
+	lastAt    time.Time // of the last failed try; zero: none failed
 }
 
 // verdict is what an outcome changes for the owner.
@@ -138,6 +140,8 @@ func (o *outcome) add(r Result) {
 		o.since = r.StartedAt
 	}
 	o.failures++
-	o.lastError = r.Error
+	if !r.StartedAt.Before(o.lastAt) {
+		o.lastAt, o.lastError, o.lastCode = r.StartedAt, r.Error, r.StatusCode
+	}
 	o.gone = o.gone || r.StatusCode == http.StatusGone
 }

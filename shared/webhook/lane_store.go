@@ -46,21 +46,27 @@ func lockLanes(ctx context.Context, tx pg.Tx, outcomes []outcome) ([]health, tim
 	return list, now, nil
 }
 
-// saveLanes writes what lockLanes read.
+// saveLanes writes what lockLanes read, and the last failed try of each endpoint.
 func saveLanes(ctx context.Context, tx pg.Tx, outcomes []outcome, after []health) error {
 	orgs, endpoints := outcomeColumns(outcomes)
 	n := len(after)
 	failures, since, until := make([]int32, n), make([]*time.Time, n), make([]*time.Time, n)
 	openings, told := make([]int16, n), make([]bool, n)
+	lastAt, errors, codes := make([]*time.Time, n), make([]*string, n), make([]*int16, n)
 	for i, h := range after {
 		failures[i], since[i], until[i], openings[i], told[i] = h.Failures, h.FailingSince, h.OpenUntil, h.Openings, h.Told
+		lastAt[i], errors[i], codes[i] = nonZero(outcomes[i].lastAt), nonZero(outcomes[i].lastError), nonZero(int16(outcomes[i].lastCode))
 	}
 	_, err := tx.Exec(ctx, `
 		UPDATE webhook_lane l SET failures = h.failures, failing_since = h.failing_since, open_until = h.open_until,
-			openings = h.openings, told = h.told
-		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::boolean[])
-			AS h (org_id, endpoint_id, failures, failing_since, open_until, openings, told)
-		WHERE l.org_id = h.org_id AND l.endpoint_id = h.endpoint_id`, orgs, endpoints, failures, since, until, openings, told)
+			openings = h.openings, told = h.told, last_failed_at = coalesce(h.last_at, l.last_failed_at),
+			last_error = CASE WHEN h.last_at IS NULL THEN l.last_error ELSE h.error END,
+			last_status_code = CASE WHEN h.last_at IS NULL THEN l.last_status_code ELSE h.code END
+		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::boolean[],
+				$8::timestamptz[], $9::text[], $10::smallint[])
+			AS h (org_id, endpoint_id, failures, failing_since, open_until, openings, told, last_at, error, code)
+		WHERE l.org_id = h.org_id AND l.endpoint_id = h.endpoint_id`,
+		orgs, endpoints, failures, since, until, openings, told, lastAt, errors, codes)
 	if err != nil {
 		return fmt.Errorf("webhook.saveLanes: %w", err)
 	}

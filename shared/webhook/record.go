@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"portico/shared/id"
 	"portico/shared/observe"
 )
 
@@ -103,6 +104,10 @@ func (r *run) report(ctx context.Context, batch []Result, s settled) {
 			failed++
 		}
 	}
+	var named []slog.Attr
+	if failed > 0 {
+		named = failedEndpoints(batch)
+	}
 	r.Log.Line(ctx, slog.LevelInfo, "deliveries recorded", []observe.Metric{
 		observe.One("Delivered", observe.Count, delivered),
 		observe.One("Failed", observe.Count, failed),
@@ -113,7 +118,32 @@ func (r *run) report(ctx context.Context, batch []Result, s settled) {
 		observe.One("OldestDueAge", observe.Seconds, age.Seconds()),
 		{Name: "DeliveryLatency", Unit: observe.Milliseconds, Values: whole},
 		{Name: "AttemptLatency", Unit: observe.Milliseconds, Values: tries},
-	})
+	}, named...)
+}
+
+// maxNamed bounds how many failed endpoints a line names.
+const maxNamed = 10
+
+// failedEndpoint is an endpoint at which tries of a batch failed.
+type failedEndpoint struct {
+	Org       id.Org             `json:"organization_id"`
+	Endpoint  id.WebhookEndpoint `json:"endpoint_id"`
+	Failures  int32              `json:"failures"`
+	LastError string             `json:"last_error"`
+}
+
+// failedEndpoints names the endpoints at which tries failed, for the batch's line.
+func failedEndpoints(batch []Result) []slog.Attr {
+	var failed []failedEndpoint
+	for _, o := range outcomesOf(batch) {
+		if o.failures > 0 && len(failed) < maxNamed {
+			failed = append(failed, failedEndpoint{o.org, o.endpoint, o.failures, o.lastError})
+		}
+	}
+	if failed == nil {
+		return nil
+	}
+	return []slog.Attr{slog.Any("failed_endpoints", failed)}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// endpointHealth is how deliveries to an endpoint fare.
+type endpointHealth struct {
+	Failures       int32      `json:"failures" doc:"Failed tries since the last success." example:"12"`
+	FailingSince   *time.Time `json:"failing_since" doc:"The first of them; null when there are none."`
+	Breaker        string     `json:"breaker" enum:"closed,open,probing" doc:"closed: deliveries are sent. open: after five failures in a row nothing is sent until breaker_open_until. probing: one delivery at a time is tried; the first success closes the breaker." example:"open"`
+	OpenUntil      *time.Time `json:"breaker_open_until" doc:"Null unless the breaker is open."`
+	Backlog        int        `json:"backlog" maximum:"1000" doc:"Deliveries that are not finished, held ones too; 1000 means that many or more." example:"40"`
+	LastFailedAt   *time.Time `json:"last_failed_at" doc:"When the last failed try began, also after a success; null if none has failed."`
+	LastStatusCode *int16     `json:"last_status_code" doc:"What the receiver answered to that try; null without a response." example:"503"`
+	LastError      *string    `json:"last_error" doc:"Why that try failed." example:"answered 503, expected 2xx"`
+}
+
+func showHealth(h webhook.EndpointHealth) endpointHealth {
+	shown := endpointHealth{
+		Failures: h.Failures, FailingSince: utc(h.FailingSince), Breaker: h.Breaker, Backlog: h.Backlog,
+		LastFailedAt: utc(h.LastFailedAt), LastStatusCode: h.LastStatusCode, LastError: h.LastError,
+	}
+	if h.Breaker == webhook.BreakerOpen {
+		shown.OpenUntil = utc(h.OpenUntil)
+	}
+	return shown
+}
+
+// showWithHealth shows an endpoint as it is now.
+func showWithHealth(ctx context.Context, tx pg.Tx, org id.Org, e webhook.Endpoint) (EndpointBody, error) {
+	healths, err := webhook.Healths(ctx, tx, org, []webhook.Endpoint{e})
+	return showEndpoint(e, healths[e.ID]), err
+}

@@ -1,0 +1,95 @@
+package api_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A publish says at once which endpoints get the event, and why others do not;
+// the event says it later, too, and why those do not that came or changed since.
+func TestWhyNothingWasDelivered(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme, evil := h.org("Acme"), h.org("Evil")
+	foreign, _ := evil.newEndpoint(`["*"]`)
+	endpoint := func(types, change string) string {
+		id, _ := acme.newEndpoint(types)
+		if change != "" {
+			want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+id, change), "200 ")
+		}
+		return id
+	}
+	skipped := func(id, reason string) string {
+		return fmt.Sprintf(` {"endpoint_id":"%s","reason":"%s"}`, id, reason)
+	}
+	takes := endpoint(`["*"]`, "")
+	filtered := endpoint(`["*"]`, `{"filter":"data.total > 100"}`)
+	other := endpoint(`["order.*"]`, "")
+	disabled := endpoint(`["invoice.paid"]`, `{"status":"disabled"}`)
+	deleted := endpoint(`["*"]`, "")
+
+	published := acme.publish(`{"type":"invoice.paid","data":{"total":5}}`)
+	want(t, published, `202 "delivery_count":3`+skipped(filtered, "filter")+skipped(other, "event_type")+skipped(disabled, "disabled")+` !`+takes+` !`+foreign)
+	want(t, acme.do("POST", "/v1/events/batch", `{"events":[{"type":"invoice.paid","data":{"total":500}},{"type":"order.made","data":1}]}`),
+		`202 "delivery_count":4 "delivery_count":3 !skipped_endpoints`)
+
+	later := endpoint(`["*"]`, "")
+	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+other, `{"event_types":["*"]}`), "200 ")
+	want(t, acme.do("DELETE", "/v1/webhook-endpoints/"+deleted, ""), "204")
+	event := "/v1/events/" + published.get(t, "id")
+	want(t, acme.do("GET", event, ""), `200 "delivery_count":3`+skipped(filtered, "filter")+skipped(other, "changed_later")+
+		skipped(disabled, "disabled")+skipped(later, "created_later")+` !`+takes+` !`+foreign)
+	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+disabled, `{"status":"enabled"}`), "200 ")
+	want(t, acme.do("GET", event, ""), `200 "delivery_count":3 !`+disabled)
+}
+
+// As many skipped endpoints are named as a reply can bear.
+func TestSkippedEndpointsAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	for range 101 {
+		acme.newEndpoint(`["order.*"]`)
+	}
+	published := acme.publish(`{"type":"invoice.paid","data":1}`)
+	for _, r := range []reply{published, acme.do("GET", "/v1/events/"+published.get(t, "id"), "")} {
+		if n := strings.Count(r.body, `"reason":"event_type"`); n != 100 {
+			t.Errorf("%d endpoints are named, want 100: %d", n, r.status)
+		}
+	}
+}
+
+// Events are listed by type or prefix, and a page with a type ends after
+// looking at ten thousand events, with a cursor to go on from there.
+func TestListEventsByType(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	rare := acme.publish(`{"type":"invoice.paid","data":1}`).get(t, "id")
+	voided := acme.publish(`{"type":"invoice.voided","data":1}`).get(t, "id")
+	order := acme.publish(`{"type":"order.made","data":1}`).get(t, "id")
+	for _, tt := range []struct{ name, query, want string }{
+		{"all", "", "200 " + order + " " + voided + " " + rare},
+		{"one type", "?type=invoice.paid", "200 " + rare + " !" + voided + " !" + order + ` "next":null`},
+		{"a prefix", "?type=invoice.*", "200 " + voided + " " + rare + " !" + order},
+		{"a prefix, one by one", "?type=invoice.*&limit=1", "200 " + voided + " !" + rare + ` !"next":null`},
+		{"part of a word", "?type=invoice", "200 !evt_"},
+		{"no such type", "?type=nothing.here", "200 !evt_"},
+		{"a malformed type", "?type=in%20voice", "422 query.type"},
+		{"a star", "?type=*", "422 query.type"},
+	} {
+		t.Run(tt.name, func(t *testing.T) { want(t, acme.do("GET", "/v1/events"+tt.query, ""), tt.want) })
+	}
+
+	if _, err := h.Admin.Exec(t.Context(), `
+		INSERT INTO event (org_id, id, type, payload, created_at)
+		SELECT org_id, (lpad(to_hex((extract(epoch FROM portico_now()) * 1000)::bigint + 1000 + n), 12, '0') || substr(replace(gen_random_uuid()::text, '-', ''), 13))::uuid,
+			'order.made', '{"data":1}', portico_now()
+		FROM event CROSS JOIN generate_series(1, 10000) AS n WHERE type = 'invoice.paid'`); err != nil {
+		t.Fatal(err)
+	}
+	first := acme.do("GET", "/v1/events?type=invoice.paid", "")
+	want(t, first, `200 !evt_ !"next":null`)
+	want(t, acme.do("GET", "/v1/events?type=invoice.paid&after="+first.get(t, "next"), ""), "200 "+rare+` "next":null`)
+}

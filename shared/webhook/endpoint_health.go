@@ -1,0 +1,69 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// EndpointHealth is how deliveries to an endpoint fare.
+type EndpointHealth struct {
+	EndpointID   id.WebhookEndpoint
+	Failures     int32      // failed tries since the last success
+	FailingSince *time.Time // the first of them
+	OpenUntil    *time.Time // the breaker's; nil: closed
+	// Breaker is BreakerClosed, BreakerOpen or BreakerProbing.
+	Breaker string
+	// Backlog counts unfinished deliveries, up to MaxBacklog.
+	Backlog int
+	// The last failed try's, also after a success; nil: none has failed.
+	LastFailedAt   *time.Time
+	LastError      *string
+	LastStatusCode *int16 // nil: no response
+}
+
+// The states of a breaker.
+const (
+	BreakerClosed  = "closed"  // deliveries are sent
+	BreakerOpen    = "open"    // nothing is sent until OpenUntil
+	BreakerProbing = "probing" // one delivery at a time is tried
+)
+
+// MaxBacklog is how far the deliveries of an endpoint's backlog are counted: it
+// bounds what a list of endpoints costs.
+const MaxBacklog = 1000
+
+// Healths returns the health of each of these endpoints.
+func Healths(ctx context.Context, tx pg.Tx, org id.Org, endpoints []Endpoint) (map[id.WebhookEndpoint]EndpointHealth, error) {
+	ids := make([]id.WebhookEndpoint, len(endpoints))
+	for i, e := range endpoints {
+		ids[i] = e.ID
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT l.endpoint_id, l.failures, l.failing_since, l.open_until, l.last_failed_at, l.last_error, l.last_status_code,
+			CASE WHEN l.open_until IS NULL THEN 'closed' WHEN l.open_until > portico_now() THEN 'open' ELSE 'probing' END AS breaker,
+			(SELECT count(*) FROM (
+				SELECT FROM webhook_delivery d
+				WHERE d.org_id = l.org_id AND d.endpoint_id = l.endpoint_id AND d.status = 'pending'
+					AND (e.dropped_before IS NULL OR d.event_id >= e.dropped_before)
+				LIMIT $3) AS counted) AS backlog
+		FROM webhook_lane l JOIN webhook_endpoint e ON e.org_id = l.org_id AND e.id = l.endpoint_id
+		WHERE l.org_id = $1 AND l.endpoint_id = ANY ($2::uuid[])`, org, ids, MaxBacklog)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.Healths: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[EndpointHealth])
+	if err != nil {
+		return nil, fmt.Errorf("webhook.Healths: %w", err)
+	}
+	byID := make(map[id.WebhookEndpoint]EndpointHealth, len(list))
+	for _, h := range list {
+		byID[h.EndpointID] = h
+	}
+	return byID, nil
+}

@@ -1,0 +1,168 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Fanout says which endpoints get an event, and why others do not.
+type Fanout struct {
+	Deliveries int // that were made, held ones and those of deleted endpoints too
+	Skipped    []Skipped
+}
+
+// MaxSkipped bounds how many endpoints a Fanout names.
+const MaxSkipped = 100
+
+// Skipped is an endpoint that does not get an event.
+type Skipped struct {
+	Endpoint id.WebhookEndpoint
+	Reason   string
+}
+
+// Why an endpoint does not get an event.
+const (
+	SkippedType    = "event_type"    // it does not subscribe to the type
+	SkippedFilter  = "filter"        // its filter is not true for the event
+	SkippedHeld    = "disabled"      // its delivery is held until it is enabled
+	SkippedAbout   = "about_itself"  // an operational event about this endpoint
+	SkippedLater   = "created_later" // it did not exist when the event was published
+	SkippedChanged = "changed_later" // its settings were others when the event was published
+)
+
+// Subscription is what decides whether an endpoint gets an event.
+type Subscription struct {
+	ID         id.WebhookEndpoint
+	EventTypes []string
+	Ordered    bool
+	Filter     string
+	Disabled   bool
+}
+
+// Skips returns why the endpoint gets no delivery of the event; "" if it does.
+func (s Subscription) Skips(c *Candidate) string {
+	switch {
+	case s.ID == c.About:
+		return SkippedAbout
+	case !Wants(s.EventTypes, c.Type):
+		return SkippedType
+	case !c.Meets(s.Filter):
+		return SkippedFilter
+	}
+	return ""
+}
+
+// Add counts a delivery, or names an endpoint that does not get the event.
+// skips is why no delivery is made; "": one is.
+func (f *Fanout) Add(s Subscription, skips string) {
+	if skips == "" {
+		f.Deliveries++
+	}
+	f.name(s, skips)
+}
+
+func (f *Fanout) name(s Subscription, skips string) {
+	if skips == "" && s.Disabled {
+		skips = SkippedHeld
+	}
+	if skips != "" && len(f.Skipped) < MaxSkipped {
+		f.Skipped = append(f.Skipped, Skipped{s.ID, skips})
+	}
+}
+
+const subscriptionColumns = `e.id, e.event_types, e.ordered, e.filter, e.status = 'disabled' AS disabled`
+
+// Subscriptions returns the organization's endpoints. A disabled one takes
+// events too: they are held for it.
+func Subscriptions(ctx context.Context, tx pg.Tx, org id.Org) ([]Subscription, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+subscriptionColumns+` FROM webhook_endpoint e
+		WHERE org_id = $1 AND deleted_at IS NULL`, org)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Subscription])
+	if err != nil {
+		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
+	}
+	return list, nil
+}
+
+// pastDelivery is an endpoint as it is now, and its delivery of a past event.
+type pastDelivery struct {
+	Subscription
+	Later     bool // created after the event
+	Delivered bool // a delivery was made
+	Finished  bool // it is not pending any more
+}
+
+// FanoutOf returns which endpoints got a past event, and why others did not, as
+// far as the endpoints of today tell.
+func FanoutOf(ctx context.Context, tx pg.Tx, org id.Org, event id.Event, c Candidate) (Fanout, error) {
+	var f Fanout
+	var list []pastDelivery
+	var batch pgx.Batch
+	batch.Queue(`SELECT count(*) FROM webhook_delivery WHERE org_id = $1 AND event_id = $2`, org, event).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&f.Deliveries)
+	})
+	batch.Queue(`
+		SELECT `+subscriptionColumns+`, e.created_at > v.created_at AS later, d.id IS NOT NULL AS delivered,
+			d.status IS DISTINCT FROM 'pending' AS finished
+		FROM webhook_endpoint e
+		JOIN event v ON v.org_id = e.org_id AND v.id = $2
+		LEFT JOIN webhook_delivery d ON d.org_id = e.org_id AND d.event_id = v.id AND d.endpoint_id = e.id
+		WHERE e.org_id = $1 AND e.deleted_at IS NULL ORDER BY e.id`, org, event).Query(func(rows pgx.Rows) (err error) {
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByName[pastDelivery])
+		return err
+	})
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return f, fmt.Errorf("webhook.FanoutOf: %w", err)
+	}
+	c.About = aboutOf(c)
+	for _, p := range list {
+		if err := ctx.Err(); err != nil {
+			return f, fmt.Errorf("webhook.FanoutOf: %w", err)
+		}
+		if len(f.Skipped) < MaxSkipped {
+			p.explain(&f, &c)
+		}
+	}
+	return f, nil
+}
+
+func (p pastDelivery) explain(f *Fanout, c *Candidate) {
+	switch {
+	case p.Delivered:
+		p.Disabled = p.Disabled && !p.Finished
+		f.name(p.Subscription, "")
+	case p.Later:
+		f.name(p.Subscription, SkippedLater)
+	default:
+		reason := p.Skips(c)
+		if reason == "" {
+			reason = SkippedChanged
+		}
+		f.name(p.Subscription, reason)
+	}
+}
+
+// aboutOf returns the endpoint that an operational event is about and that did
+// not get it for that; zero for any other event.
+func aboutOf(c Candidate) id.WebhookEndpoint {
+	if !IsOperational(c.Type) || c.Type == EventExpiring {
+		return id.WebhookEndpoint{}
+	}
+	var data struct {
+		EndpointID id.WebhookEndpoint `json:"endpoint_id"`
+	}
+	if err := json.Unmarshal(c.Data, &data); err != nil {
+		return id.WebhookEndpoint{} // newNotice wrote it
+	}
+	return data.EndpointID
+}

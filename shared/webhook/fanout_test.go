@@ -1,0 +1,35 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"portico/shared/event"
+	"portico/shared/pg"
+	"portico/shared/webhook"
+)
+
+// An operational event names the endpoint that it is about as the one that does
+// not get it, when it is published and later.
+func TestNoEndpointIsToldAboutItself(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	about, _ := e.endpoint("https://example.com/a", "webhook_endpoint.*")
+	e.endpoint("https://example.com/b", "webhook_endpoint.*")
+	published := e.publishDrafts([]event.Draft{{
+		Type: webhook.EventFailing, About: about, Data: json.RawMessage(`{"endpoint_id":"` + about.String() + `"}`),
+	}})[0]
+	var later event.Event
+	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
+		later, err = event.Get(context.Background(), tx, e.org, published.ID)
+		return err
+	}))
+	want := fmt.Sprintf("{1 [{%s %s}]}", about, webhook.SkippedAbout)
+	for _, got := range []webhook.Fanout{published.Fanout, later.Fanout} {
+		if fmt.Sprint(got) != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}

@@ -73,29 +73,43 @@ def queues(model, overrides):
         properties = mapping["Properties"]
         if int(properties.get("BatchSize", 10)) > 10 and not properties.get("MaximumBatchingWindowInSeconds"):
             yield f"{name}: a BatchSize above 10 needs MaximumBatchingWindowInSeconds"
-        stack, queue = queue_behind(model, properties["EventSourceArn"])
+        stack, queue = model.behind(properties["EventSourceArn"])
         function = function_behind(model, properties["FunctionName"])
         if queue is None or function is None:
             yield f"{name}: cannot tell which queue or function it connects; use Ref and GetAtt of a queue in the stack"
             continue
-        visibility = int(model.value(queue["Properties"].get("VisibilityTimeout", 30), stack, overrides))
+        visibility = visibility_timeout(model, stack, model.stacks[stack]["Resources"][queue], overrides)
         timeout = int(model.value(function["Properties"].get("Timeout", 3), "template.yaml", overrides))
         if visibility < timeout:
             yield f"{name}: the queue's VisibilityTimeout of {visibility} s is below the function's Timeout of {timeout} s"
 
 
-def queue_behind(model, arn):
-    """Follows GetAtt Data.Outputs.X → GetAtt Queue.Arn. Answers (stack, queue), or (None, None)."""
-    try:
-        name, attribute = arn["Fn::GetAtt"]
-        stack = "template.yaml"
-        if attribute.startswith("Outputs."):
-            stack = model.main["Resources"][name]["Properties"]["TemplateURL"]
-            target = model.stacks[stack]["Outputs"][attribute.removeprefix("Outputs.")]["Value"]["Fn::GetAtt"]
-            name = (target.split(".") if isinstance(target, str) else target)[0]
-        return stack, model.stacks[stack]["Resources"][name]
-    except (KeyError, TypeError):
-        return None, None
+def visibility_timeout(model, stack, queue, overrides):
+    return int(model.value(queue["Properties"].get("VisibilityTimeout", 30), stack, overrides))
+
+
+def dead_letters(model, overrides):
+    """A message that expires before its last try never reaches the dead letters."""
+    for stack, name, queue in model.resources("AWS::SQS::Queue"):
+        tries = int(queue["Properties"].get("RedrivePolicy", {}).get("maxReceiveCount", 0))
+        visibility = visibility_timeout(model, stack, queue, overrides)
+        kept = int(model.value(queue["Properties"].get("MessageRetentionPeriod", 345600), stack, overrides))
+        if tries * visibility >= kept:
+            yield f"{stack}: {name} keeps a message for {kept} s, but {tries} tries of {visibility} s take longer: it would never reach the dead letters"
+
+
+FOR_ANSWER = 2  # seconds before its function's end at which a request ends: forAnswer in shared/lambdahost
+
+
+def connecting(model, overrides):
+    """A request must be answered even when connecting takes all the time that it may."""
+    for _, name, function in model.resources("AWS::Lambda::Function"):
+        variables = function["Properties"].get("Environment", {}).get("Variables", {})
+        _, url = model.output(variables.get("DATABASE_URL"))
+        timeout = int(model.value(function["Properties"].get("Timeout", 3), "template.yaml", overrides))
+        for seconds in re.findall(r"connect_timeout=(\d+)", json.dumps(url)):
+            if int(seconds) >= timeout - FOR_ANSWER:
+                yield f"{name}: connecting may take {seconds} s, and a request ends after {timeout - FOR_ANSWER} s: leave time for an answer"
 
 
 def function_behind(model, reference):
@@ -148,4 +162,4 @@ def dashboards(model, overrides):
                 yield f"{stack}: widget {i} of {name} has an unknown type or a metric that is no list"
 
 
-ALL = (parameters, billing_mode, capacity, schedules, queues, iam, managed_policies, dashboards)
+ALL = (parameters, billing_mode, capacity, schedules, queues, dead_letters, connecting, iam, managed_policies, dashboards)

@@ -12,9 +12,12 @@ MAX_ROUTES = 250     # API Gateway stops at 300
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"}
 DEPLOYMENTS = {"AllAtOnce"} | {f"Canary10Percent{m}Minutes" for m in (5, 10, 15, 30)} | \
     {f"Linear10PercentEvery{m}" for m in ("1Minute", "2Minutes", "3Minutes", "10Minutes")}
+# DeletionPolicy and UpdateReplacePolicy of what holds data. What a first deployment made before it failed is not kept,
+# or trying again would leave a key and tables behind each time.
+RETAIN = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 KEEP = {
-    "AWS::RDS::DBCluster": "Snapshot", "AWS::DynamoDB::Table": "Retain", "AWS::SecretsManager::Secret": "Retain",
-    "AWS::KMS::Key": "Retain", "AWS::S3::Bucket": "Retain",
+    "AWS::RDS::DBCluster": {"DeletionPolicy": "Snapshot", "UpdateReplacePolicy": "Snapshot"},
+    "AWS::DynamoDB::Table": RETAIN, "AWS::SecretsManager::Secret": RETAIN, "AWS::KMS::Key": RETAIN, "AWS::S3::Bucket": RETAIN,
 }
 
 
@@ -165,7 +168,7 @@ def deletion(model):
         if kind not in stateful and kind not in KEEP or kind == "AWS::CloudFormation::Stack":
             continue
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
-            wanted = KEEP.get(kind)
+            wanted = KEEP.get(kind, {}).get(policy)
             if resource.get(policy) not in ((wanted,) if wanted else ("Delete", "Retain", "Snapshot")):
                 yield f"{stack}: {name} needs {policy}: {wanted or 'Retain, Snapshot or Delete'}"
 

@@ -60,6 +60,27 @@ class Model:
                 return self.value(passed.get(parameter, expression), "template.yaml", overrides)
         return expression
 
+    def output(self, reference):
+        """The value of a nested stack's output, from GetAtt Stack.Outputs.X: (stack name, value), or (None, None)."""
+        try:
+            name, attribute = reference["Fn::GetAtt"]
+            stack = self.main["Resources"][name]["Properties"]["TemplateURL"]
+            return stack, self.stacks[stack]["Outputs"][attribute.removeprefix("Outputs.")]["Value"]
+        except (KeyError, TypeError):
+            return None, None
+
+    def behind(self, reference):
+        """The resource that a Ref or GetAtt names, through outputs: (stack name, logical id), or (None, None)."""
+        stack, value = self.output(reference)
+        if stack is None:
+            stack, value = "template.yaml", reference
+        try:
+            target = value["Ref"] if "Ref" in value else value["Fn::GetAtt"]
+            name = (target.split(".") if isinstance(target, str) else target)[0]
+            return (stack, name) if name in self.stacks[stack]["Resources"] else (None, None)
+        except (KeyError, TypeError):
+            return None, None
+
 
 def inline_includes(node, root):
     """Replaces Fn::Transform AWS::Include by the file's content, as CloudFormation does before the SAM transform."""
@@ -86,13 +107,13 @@ def load(root=ROOT):
     return Model(source, stacks, root)
 
 
-def translate(source):
+def translate(source, parameters={}):
     """The SAM transform, offline. Code locations become S3 addresses, as `sam package` would make them."""
     packaged = copy.deepcopy(source)
     for logical_id, resource in packaged["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = f"s3://local/{logical_id}.zip"
-    return json.loads(json.dumps(transform(packaged, {}, ManagedPolicies())))
+    return json.loads(json.dumps(transform(packaged, dict(parameters), ManagedPolicies())))
 
 
 def main():

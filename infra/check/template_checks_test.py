@@ -1,4 +1,6 @@
 """Seeds each mistake that cfn-lint lets pass into a copy of the stack, and expects a complaint about it."""
+import copy
+import re
 import unittest
 
 import model as models
@@ -34,6 +36,18 @@ def statement(seed, policy):
     return seed.properties(policy, DATA)["PolicyDocument"]["Statement"][0]
 
 
+def versions(source, parameters):
+    """function -> (the logical id of the version that its alias points to, its description)."""
+    found = {}
+    resources = models.translate(source, parameters)["Resources"]
+    for resource in resources.values():
+        if resource["Type"] == "AWS::Lambda::Alias":
+            function = resource["Properties"]["FunctionName"]["Ref"]
+            version = resource["Properties"]["FunctionVersion"]["Fn::GetAtt"][0]
+            found[function] = version, resources[function]["Properties"].get("Description", "")
+    return found
+
+
 # What each mistake is, how it is made, and what must be said about it.
 MISTAKES = [
     ("unknown billing mode", lambda s: s.properties("DueTable", DATA).update(BillingMode="ON_DEMAND"), "BillingMode ON_DEMAND"),
@@ -46,6 +60,8 @@ MISTAKES = [
     ("a schedule without a name", lambda s: s.properties("SweeperFunctionEveryMinute").update(Name="SweeperFunctionEveryMinute"), "two stages in one account collide"),
     ("visibility below the timeout", lambda s: s.properties("DispatchQueue", DATA).update(VisibilityTimeout=60), "below the function's Timeout of 300 s"),
     ("no visibility timeout", lambda s: s.properties("DispatchQueue", DATA).pop("VisibilityTimeout"), "VisibilityTimeout of 30 s is below"),
+    ("messages that expire before the dead letters", lambda s: s.properties("DispatchQueue", DATA).update(MessageRetentionPeriod=900), "would never reach the dead letters"),
+    ("a function that ends before it has connected", lambda s: s.properties("EventsFunction").update(Timeout=27), "EventsFunction: connecting may take 25 s"),
     ("a large batch without a window", lambda s: s.properties("DispatcherFunctionNudges").update(BatchSize=100), "needs MaximumBatchingWindowInSeconds"),
     ("a mapping that bypasses the alias", lambda s: s.properties("DispatcherFunctionNudges").update(FunctionName={"Ref": "DispatcherFunction"}), "cannot tell which queue or function"),
     ("an unknown IAM action", lambda s: statement(s, "SendNudges").update(Action="sqs:SendMesage"), "sqs:SendMesage, which is no IAM action"),
@@ -57,7 +73,9 @@ MISTAKES = [
     ("an unused parameter", lambda s: s.model.source["Parameters"].update(Forgotten={"Type": "String"}), "the parameter Forgotten is not used"),
     ("an unused parameter of a nested stack", lambda s: s.model.stacks[DATA]["Parameters"].update(Forgotten={"Type": "String"}), "the parameter Forgotten is not used"),
     ("no deletion policy", lambda s: s.model.stacks[DATA]["Resources"]["Database"].pop("DeletionPolicy"), "Database needs DeletionPolicy: Snapshot"),
-    ("a table that is deleted with the stack", lambda s: s.model.stacks[DATA]["Resources"]["ApiKeyTable"].update(DeletionPolicy="Delete"), "ApiKeyTable needs DeletionPolicy: Retain"),
+    ("a table that is deleted with the stack", lambda s: s.model.stacks[DATA]["Resources"]["ApiKeyTable"].update(DeletionPolicy="Delete"), "ApiKeyTable needs DeletionPolicy: RetainExceptOnCreate"),
+    ("a key that outlives a first deployment that failed", lambda s: s.model.stacks[DATA]["Resources"]["DataKey"].update(DeletionPolicy="Retain"), "DataKey needs DeletionPolicy: RetainExceptOnCreate"),
+    ("a secret that a replacement deletes", lambda s: s.model.stacks[DATA]["Resources"]["SealingSecret"].update(UpdateReplacePolicy="Delete"), "SealingSecret needs UpdateReplacePolicy: Retain"),
     ("an unknown build method", lambda s: s.source("PublishFunction")["Metadata"].update(BuildMethod="makefil"), "PublishFunction: Metadata must be"),
     ("no code", lambda s: s.source("PublishFunction")["Properties"].pop("CodeUri"), "is missing"),
     ("a code folder that does not exist", lambda s: s.source("PublishFunction")["Properties"].update(CodeUri="functions/nowhere/publish"), "functions/nowhere/publish/main.go does not exist"),
@@ -79,6 +97,18 @@ MISTAKES = [
     ("a function without a log group", lambda s: s.model.stacks[WATCH]["Resources"].pop("PublishLogs"), "no log group for publish"),
     ("logs kept for ever", lambda s: s.properties("PublishLogs", WATCH).pop("RetentionInDays"), "PublishLogs keeps logs for ever"),
     ("an alarm on a misspelt function", lambda s: s.properties("PublishErrors", WATCH)["Dimensions"][0].update(Value={"Fn::Sub": "${Prefix}-publsh"}), "a metric of the function publsh"),
+    ("a parameter that never reaches a function", lambda s: s.source("PublishFunction")["Properties"].pop("AutoPublishCodeSha256"), "PublishFunction needs AutoPublishCodeSha256"),
+    ("a chain of nudges that Lambda drops", lambda s: s.properties("DispatcherFunction").pop("RecursiveLoop"), "dispatcher sends to the queue that invokes it"),
+    ("nudges that are dropped without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("RecursionDropped"), "no alarm on RecursiveInvocationsDropped of dispatcher"),
+    ("a version that changes by itself", lambda s: s.properties("DatabaseWriter", DATA).pop("AutoMinorVersionUpgrade"), "DatabaseWriter needs AutoMinorVersionUpgrade: false"),
+    ("an instance without insights", lambda s: s.properties("DatabaseStandbyInstance", DATA).pop("EnablePerformanceInsights"), "DatabaseStandbyInstance needs EnablePerformanceInsights"),
+    ("a log that stays in the database", lambda s: s.properties("Database", DATA).pop("EnableCloudwatchLogsExports"), "Database does not export its log"),
+    ("an endpoint to everybody's tables", lambda s: s.properties("DynamoEndpoint", "infra/network.yaml").pop("PolicyDocument"), "DynamoEndpoint has no PolicyDocument"),
+    ("a migration that is retried", lambda s: s.properties("MigrateFunctionEventInvokeConfig").update(MaximumRetryAttempts=2), "Migration: its function needs EventInvokeConfig"),
+    ("metrics on every route", lambda s: s.properties("HttpApiStage")["DefaultRouteSettings"].update(DetailedMetricsEnabled=True), "detailed metrics on every route"),
+    ("a route without a throttle", lambda s: s.properties("HttpApiStage")["RouteSettings"].update({"GET /healthz": {"DetailedMetricsEnabled": False}}), "GET /healthz has settings of its own"),
+    ("an alarm without a runbook", lambda s: s.properties("Throttles", WATCH).update(AlarmName={"Fn::Sub": "${Prefix}-new"}), "what to do when the alarm new rings"),
+    ("a runbook without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("Throttles"), "the alarm throttles, which does not exist"),
     ("a table without TTL", lambda s: s.properties("DueTable", DATA).pop("TimeToLiveSpecification"), "DueTable has no TTL"),
     ("a table without recovery", lambda s: s.properties("DueTable", DATA).pop("PointInTimeRecoverySpecification"), "no point-in-time recovery"),
 ]
@@ -103,6 +133,44 @@ class TemplateChecks(unittest.TestCase):
             with self.subTest(str(override)):
                 new = set(template_checks.problems(ORIGINAL, {"prod": override}))
                 self.assertTrue(any(expected in problem for problem in new), f"wanted {expected!r} in {new}")
+
+    def test_republish_makes_versions(self):
+        """Empty, it leaves the version to the code; set, every function gets a new one, once for each value."""
+        source = copy.deepcopy(ORIGINAL.source)
+        for resource in source["Resources"].values():
+            resource["Properties"].pop("AutoPublishCodeSha256", None)
+        by_code, empty = versions(source, {}), versions(ORIGINAL.source, {"Republish": ""})
+        first, second = (versions(ORIGINAL.source, {"Republish": value}) for value in ("20261121a", "20261121b"))
+        self.assertEqual(by_code.keys(), {name for name, r in source["Resources"].items() if r["Type"] == "AWS::Serverless::Function"})
+        for function in by_code:
+            with self.subTest(function):
+                self.assertEqual(empty[function][0], by_code[function][0])
+                self.assertEqual(len({v[function][0] for v in (empty, first, second)}), 3, "a new value must be a new version")
+                # Lambda publishes nothing unless the function itself has changed.
+                self.assertEqual(len({v[function][1] for v in (empty, first, second)}), 3, "a new value must change the function")
+
+    def test_republish_is_a_logical_id(self):
+        """SAM puts it into the version's logical id, its first ten characters only."""
+        pattern = re.compile(ORIGINAL.source["Parameters"]["Republish"]["AllowedPattern"])
+        for value, allowed in (("", True), ("20261121a", True), ("2026-11-21", False), ("20261121120", False)):
+            self.assertEqual(bool(pattern.search(value)), allowed, value)
+
+    def test_an_urgent_fix_minds_no_alarm(self):
+        for _, name, group in ORIGINAL.resources("AWS::CodeDeploy::DeploymentGroup"):
+            condition, minding, urgent = group["Properties"]["AlarmConfiguration"]["Fn::If"]
+            self.assertEqual((condition, minding["Enabled"], urgent), ("MindsAlarms", True, {}), name)
+            self.assertEqual(group["Properties"]["DeploymentConfigName"]["Fn::If"][0], "ShiftsSlowly", name)
+
+    def test_what_the_sam_cli_cannot_read_is_named(self):
+        good = ['Republish=""', "UrgentFix=false"]
+        self.assertEqual(list(template_checks.written("prod", ["Stage=prod"] + good)), [])
+        for pairs, expected in (
+            (good + ["AlarmEmail="], "cannot read 'AlarmEmail='"),
+            (["Republish=", "UrgentFix=false"], "cannot read 'Republish='"),
+            (["Republish=x", "UrgentFix=false"], "prod must have 'Republish=\"\"'"),
+            (['Republish=""', "UrgentFix=true"], "prod must have 'UrgentFix=false'"),
+        ):
+            self.assertTrue(any(expected in p for p in template_checks.written("prod", pairs)), expected)
 
     def test_samconfig_has_the_stages(self):
         self.assertLessEqual({"default", "dev", "staging", "prod"}, set(ENVIRONMENTS))

@@ -15,10 +15,21 @@ const (
 	lockTimeout     = "55P03"
 )
 
-// transientStates pass by themselves: the server starts, stops or is full, or
+// readOnly is what a server answers to a write that is no longer the writer.
+const readOnly = "25006"
+
+// endStates are the end of a session: the server goes, or takes no writes any more.
+var endStates = []string{
+	"57P01", "57P02", "57P03", "57P05", // shutdown, crash, starting up, idle session closed
+	readOnly,
+}
+
+// errReadOnly is readOnly, noticed before anything was written.
+var errReadOnly = errors.New("pg: the server takes no writes: it is not the writer any more")
+
+// transientStates pass by themselves, as endStates do: the server is full, or
 // another transaction was preferred.
 var transientStates = []string{
-	"57P01", "57P02", "57P03", "57P05", // shutdown, crash, starting up, idle session closed
 	"53300", "53400", // too many connections, configuration limit
 	"40001", "40P01", // serialization failure, deadlock
 	"55P03", "57014", // lock timeout, statement timeout
@@ -31,7 +42,7 @@ var transientStates = []string{
 func IsTransient(err error) bool {
 	var state *pgconn.PgError
 	if errors.As(err, &state) {
-		return slices.Contains(transientStates, state.Code) || state.Code[:2] == "08"
+		return slices.Contains(transientStates, state.Code) || slices.Contains(endStates, state.Code) || state.Code[:2] == "08"
 	}
 	var connect *pgconn.ConnectError
 	return errors.As(err, &connect) || lostSession(err)
@@ -41,10 +52,10 @@ func IsTransient(err error) bool {
 func lostSession(err error) bool {
 	var state *pgconn.PgError
 	if errors.As(err, &state) {
-		return slices.Contains(transientStates[:4], state.Code)
+		return slices.Contains(endStates, state.Code)
 	}
 	var network net.Error
-	return pgconn.SafeToRetry(err) || errors.As(err, &network) ||
+	return pgconn.SafeToRetry(err) || errors.As(err, &network) || errors.Is(err, errReadOnly) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"portico/shared/id"
 )
@@ -21,6 +22,7 @@ type Owner struct {
 func NewOwner(name string, config *pgx.ConnConfig) *Owner {
 	config = config.Copy()
 	config.RuntimeParams["role"] = "portico_owner"
+	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	return &Owner{name, config}
 }
 

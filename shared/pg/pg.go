@@ -132,7 +132,11 @@ func OpenWorker(ctx context.Context, url string, sessions int32) (*Worker, error
 	return &Worker{Pool: pool}, err
 }
 
-func open(ctx context.Context, url string, sessions int32) (*pgxpool.Pool, error) {
+// SessionLife is how long a session is used at most. Whatever a failover or a
+// change of the DNS leaves behind, after that everybody is at the right server.
+const SessionLife = 10 * time.Minute
+
+func open(ctx context.Context, url string, sessions int32) (pool *pgxpool.Pool, err error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL cannot be read: %w", err)
@@ -140,9 +144,21 @@ func open(ctx context.Context, url string, sessions int32) (*pgxpool.Pool, error
 	config.MaxConns = sessions
 	config.MinConns = 0
 	config.MaxConnIdleTime = 5 * time.Minute
+	config.MaxConnLifetimeJitter = SessionLife / 10
+	config.MaxConnLifetime = SessionLife - config.MaxConnLifetimeJitter
 	config.ConnConfig.ConnectTimeout = 10 * time.Second
 	if config.ConnConfig.Password == "" {
 		config.BeforeConnect = iamToken
 	}
-	return pgxpool.NewWithConfig(ctx, config)
+	config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	keeps := config.ConnConfig.OnPgError
+	config.ConnConfig.OnPgError = func(conn *pgconn.PgConn, state *pgconn.PgError) bool {
+		if state.Code == readOnly {
+			pool.Reset() // the other sessions lead to the same server
+			return false
+		}
+		return keeps(conn, state)
+	}
+	pool, err = pgxpool.NewWithConfig(ctx, config)
+	return pool, err
 }

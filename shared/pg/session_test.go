@@ -229,6 +229,7 @@ func TestIsTransient(t *testing.T) {
 	}{
 		{"nobody listens", open("postgres://portico_worker:x@" + closedPort(t) + "/portico"), true},
 		{"a lock is not had in time", lockTimeout, true},
+		{"the server takes no writes", run(`SET TRANSACTION READ ONLY`, `UPDATE webhook_endpoint SET description = ''`), true},
 		{"a statement takes too long", run(`SET LOCAL statement_timeout = 10`, `SELECT pg_sleep(10)`), true},
 		{"no error", nil, false},
 		{"no such role", open(w.URL("portico_nobody")), false},

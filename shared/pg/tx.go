@@ -41,8 +41,9 @@ func (t *orgTx) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResult
 	return results
 }
 
-// beginAnew begins, and once more if the session had died since its last use,
-// so that nothing has happened yet: after a failover a pool is full of those.
+// beginAnew begins, and once more if the session had died or become read-only
+// since its last use, so that nothing has happened yet: after a failover a pool
+// is full of those.
 func (t *orgTx) beginAnew(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
 	results, err := t.begin(ctx, batch)
 	if err != nil && lostSession(err) {
@@ -52,7 +53,7 @@ func (t *orgTx) beginAnew(ctx context.Context, batch *pgx.Batch) (pgx.BatchResul
 	return results, err
 }
 
-// begin sends the batch behind BEGIN and the binding, and reads what these answer.
+// begin sends the batch behind BEGIN and the binding.
 func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
 	conn, err := t.db.pools[t.database].Acquire(ctx)
 	if err != nil {
@@ -60,21 +61,35 @@ func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, 
 	}
 	opening := &pgx.Batch{}
 	opening.Queue("begin")
-	opening.Queue("select bind_organization($1, $2)", t.org, t.wherever)
+	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", t.org, t.wherever)
 	for _, q := range batch.QueuedQueries {
 		// Anew, because a sent query remembers the session that prepared it.
 		opening.Queue(q.SQL, q.Arguments...).Fn = q.Fn
 	}
 	results := conn.SendBatch(ctx, opening)
-	for range 2 {
-		if _, err := results.Exec(); err != nil {
-			_ = results.Close() // the same error
-			conn.Release()
-			return nil, err
-		}
+	if err := readOpening(results); err != nil {
+		_ = results.Close() // the same error
+		conn.Release()
+		return nil, err
 	}
 	t.conn = conn
 	return results, nil
+}
+
+// readOpening reads what BEGIN and the binding answer. A session that was kept
+// over a failover may lead to a server that is no longer the writer.
+func readOpening(results pgx.BatchResults) error {
+	if _, err := results.Exec(); err != nil {
+		return err
+	}
+	var isReadOnly bool
+	if err := results.QueryRow().Scan(nil, &isReadOnly); err != nil {
+		return err
+	}
+	if isReadOnly {
+		return errReadOnly
+	}
+	return nil
 }
 
 // Exec runs a statement.

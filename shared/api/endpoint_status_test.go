@@ -40,6 +40,7 @@ func TestEndpointStatus(t *testing.T) {
 				publish()
 				return
 			}
+			h.newWaker()
 			before := h.nudges.Depth().Visible
 			want(t, acme.do(tt.method, tt.path, tt.body), tt.want)
 			if woken := h.nudges.Depth().Visible > before; woken != (tt.name == "enable" || tt.name == "enable and drop") {

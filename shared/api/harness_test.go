@@ -91,6 +91,12 @@ func newHarness(t *testing.T) *harness {
 	return h
 }
 
+// newWaker lets the next publish nudge: only the first in a second does.
+func (h *harness) newWaker() {
+	w := h.edge.Wakers[pg.Home]
+	h.edge.Wakers[pg.Home] = &webhook.Waker{Database: w.Database, Due: w.Due, Nudge: w.Nudge}
+}
+
 // caller calls the API with one key.
 type caller struct {
 	*harness

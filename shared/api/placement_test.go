@@ -23,11 +23,11 @@ func TestPublishAfterMove(t *testing.T) {
 	if err := h.App.Add(ctx, "acme", other.URL("portico_app")); err != nil {
 		t.Fatal(err)
 	}
-	waker := &webhook.Waker{Database: "acme", Nudge: h.edge.Wakers[pg.Home].Nudge}
-	h.edge.Wakers["acme"] = waker
+	var waker *webhook.Waker
 	sweptAnew := func() {
 		client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
-		waker.Due = webhook.NewDue(client, table, "acme", h.Clock)
+		waker = &webhook.Waker{Database: "acme", Due: webhook.NewDue(client, table, "acme", h.Clock), Nudge: h.edge.Wakers[pg.Home].Nudge}
+		h.edge.Wakers["acme"] = waker
 	}
 	sweptAnew()
 	c.do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`)

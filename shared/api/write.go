@@ -121,9 +121,10 @@ func (e *Edge) lower(ctx context.Context, database string) error {
 // wake is best effort: what is committed is delivered at the latest by the
 // sweep, so a nudge that fails does not fail the request.
 func (e *Edge) wake(ctx context.Context, database string) {
-	if err := e.Wakers[database].Wake(ctx); err != nil {
+	nudged, err := e.Wakers[database].WakeForPublish(ctx)
+	if err != nil {
 		callOf(ctx).note(slog.String("wake_failed", err.Error()))
 		return
 	}
-	callOf(ctx).note(slog.Bool("nudged", true))
+	callOf(ctx).note(slog.Bool("nudged", nudged))
 }

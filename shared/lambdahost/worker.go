@@ -42,7 +42,7 @@ func Dispatcher() {
 			DB: db, Box: box, Waker: wakers[name], Sender: sender, Clock: h.clock, Log: h.log,
 			Disabling:   webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
 			Publish:     event.PublishNotices,
-			Concurrency: own.Concurrency, Idle: own.Idle,
+			Concurrency: own.Concurrency, Idle: max(own.Idle, webhook.IdleAtLeast),
 		}
 	}
 	consume(jobs.Dispatch(dispatchers), h.log)

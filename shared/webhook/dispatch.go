@@ -8,25 +8,27 @@ import (
 	"portico/shared/pg"
 )
 
-// dispatch claims and sends until it is idle or short of time.
+// dispatch claims and sends until it is idle or short of time, or until claims
+// have failed for as long as patience says, by what may not pass by itself.
 func (r *run) dispatch(ctx context.Context) error {
-	busy := time.Now()
+	busy, worked := time.Now(), time.Now()
 	for r.hasTime(ctx) {
 		limit := min(r.lanes.awaitFree(ctx), batchSize)
 		began := time.Now()
 		n, more, err := r.claim(ctx, limit)
 		switch {
-		case err != nil && !pg.IsTransient(err):
+		case err != nil && !pg.IsTransient(err) && time.Since(worked) > patience:
 			return err
 		case err != nil:
 			r.warn(ctx, "nothing could be claimed", err)
-			pause(ctx, 250*time.Millisecond)
+			pause(ctx, tryAgain)
 			continue
 		case n > 0:
 			busy = time.Now()
-		case time.Since(busy) > r.Idle && r.lanes.free() == r.Concurrency:
+		case time.Since(busy) > r.idle() && r.lanes.free() == r.Concurrency:
 			return nil
 		}
+		worked = time.Now()
 		r.callHelp(ctx)
 		if !more {
 			pause(ctx, pace(n, time.Since(began)))
@@ -34,6 +36,15 @@ func (r *run) dispatch(ctx context.Context) error {
 		r.awaitNews(ctx)
 	}
 	return nil
+}
+
+// idle returns how long to stay awake without work: what is published is the
+// leader's, so the others are needed only while they find something.
+func (r *run) idle() time.Duration {
+	if r.leads.Load() {
+		return r.Idle
+	}
+	return min(r.Idle, IdleAtLeast)
 }
 
 // pace returns how long to gather more after a claim of n that took so long.

@@ -3,6 +3,7 @@ package webhook
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,11 @@ const (
 	// gatherAtMost bounds how long a dispatcher under load waits for more before
 	// it claims or records again: small batches cost as much as large ones.
 	gatherAtMost = 10 * time.Millisecond
+	// tryAgain is how long a dispatcher waits after what failed.
+	tryAgain = 250 * time.Millisecond
+	// IdleAtLeast is how long a dispatcher stays awake without work if it does not
+	// lead. One that leads stays for its Idle, which should not be shorter.
+	IdleAtLeast = time.Second
 )
 
 // Dispatcher claims due deliveries, sends them and records the results.
@@ -56,6 +62,7 @@ type Dispatcher struct {
 	Random func() float64
 
 	lookEvery time.Duration // 0: lookAtLeast
+	listenFor time.Duration // 0: pg.SessionLife
 }
 
 // run is one stretch of being awake.
@@ -65,6 +72,8 @@ type run struct {
 	lanes   *lanes
 	results chan Result
 	senders sync.WaitGroup
+	// recorded counts the batches whose recording has ended.
+	recorded atomic.Int64
 
 	// leads: of several that are awake one takes what is published at once. The
 	// others help with what it leaves, and sleep when that is nothing.
@@ -81,41 +90,64 @@ type run struct {
 // too near for another request; then it leaves what is due to a successor. All
 // that it claimed is recorded when it returns.
 func (d *Dispatcher) Run(ctx context.Context) error {
+	r := d.newRun()
+	if err := insist(ctx, func() error { return r.renew(ctx) }); err != nil {
+		return err
+	}
+	awake, fallAsleep := context.WithCancel(ctx)
+	var helpers, recorder sync.WaitGroup
+	helpers.Go(func() { r.keepAwake(ctx, awake.Done()) })
+	helpers.Go(func() { r.listen(awake) })
+	recorder.Go(func() { r.record(ctx) })
+	err := r.dispatch(ctx)
+	fallAsleep()
+	helpers.Wait()
+	// Before the last requests end, which may take as long as a receiver likes:
+	// whoever publishes meanwhile must not rely on this dispatcher.
+	recorded := r.recorded.Load()
+	handed, failed := r.handOver(ctx, err == nil)
+	r.senders.Wait()
+	close(r.results)
+	recorder.Wait()
+	if err == nil && (!handed || recorded != r.recorded.Load()) {
+		failed = errors.Join(failed, r.passOn(ctx))
+	}
+	return errors.Join(err, failed)
+}
+
+func (d *Dispatcher) newRun() *run {
 	if d.Random == nil {
 		d.Random = rand.Float64
 	}
 	d.lookEvery = cmp.Or(d.lookEvery, lookAtLeast)
-	r := &run{
+	d.listenFor = cmp.Or(d.listenFor, pg.SessionLife)
+	return &run{
 		Dispatcher: d, id: uuid.Must(uuid.NewV7()), lanes: newLanes(d.Concurrency),
 		results: make(chan Result, d.Concurrency), told: make(chan struct{}, 1),
 	}
-	if err := r.renew(ctx); err != nil {
-		return err
+}
+
+// patience is how long a dispatcher tries what fails again and again.
+const patience = 10 * time.Second
+
+// insist does what may fail in passing until it succeeds or patience ends.
+func insist(ctx context.Context, do func() error) error {
+	for giveUp := time.Now().Add(patience); ; pause(ctx, tryAgain) {
+		if err := do(); err == nil || ctx.Err() != nil || time.Now().After(giveUp) {
+			return err
+		}
 	}
-	awake, fallAsleep := context.WithCancel(ctx)
-	var helpers sync.WaitGroup
-	helpers.Go(func() { r.keepAwake(awake) })
-	helpers.Go(func() { r.listen(awake) })
-	helpers.Go(func() { r.record(ctx) })
-	err := r.dispatch(ctx)
-	r.senders.Wait()
-	close(r.results)
-	fallAsleep()
-	helpers.Wait()
-	if err != nil {
-		return err
-	}
-	return r.handOver(ctx)
 }
 
 // keepAwake renews the row until told to stop. A failed renewal only means
-// more nudges.
-func (r *run) keepAwake(ctx context.Context) {
+// more nudges. None is broken off: one that took effect after handOver has
+// deleted the row would make publishers rely on nobody.
+func (r *run) keepAwake(ctx context.Context, stop <-chan struct{}) {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-stop:
 			return
 		case <-tick.C:
 			if err := r.renew(ctx); err != nil && ctx.Err() == nil {
@@ -133,24 +165,41 @@ func (r *run) renew(ctx context.Context) error {
 	return err
 }
 
-// handOver deletes the row, looks once more and nudges a successor if anything
-// is due: this dispatcher is done. What is due before the next sweep, such as
-// the first retry of a fast policy, gets a nudge that arrives when it is.
-func (r *run) handOver(ctx context.Context) error {
-	if err := giveUpRow(ctx, r.DB, r.id); err != nil {
-		return err
+// handOver deletes the row, then looks once more and nudges a successor if
+// anything is due, which it reports. A dispatcher that fails nudges none: a
+// successor would fail as well, and the sweep wakes the next.
+func (r *run) handOver(ctx context.Context, works bool) (handed bool, err error) {
+	err = insist(ctx, func() error { return giveUpRow(ctx, r.DB, r.id) })
+	if err != nil || !works {
+		return false, err
 	}
-	next, err := nextDue(ctx, r.DB)
-	switch until := -next.age; {
-	case err != nil || next.at.IsZero() || until > sweepEvery:
-		return err
-	case next.due:
-		return r.Waker.Wake(ctx)
-	default:
-		awake, err := isAwake(ctx, r.DB)
-		if err != nil || awake {
-			return err // whoever is awake will hand over, too
+	err = insist(ctx, func() error {
+		next, err := nextDue(ctx, r.DB)
+		if err == nil && next.due {
+			handed, err = true, r.Waker.Wake(ctx)
 		}
-		return r.Waker.WakeAfter(ctx, until)
-	}
+		return err
+	})
+	return handed && err == nil, err
+}
+
+// passOn looks for what the last results have made due, such as the next of an
+// ordering key, and for what is due before the next sweep, such as the first
+// retry of a fast policy: that gets a nudge that arrives when it is.
+func (r *run) passOn(ctx context.Context) error {
+	return insist(ctx, func() error {
+		next, err := nextDue(ctx, r.DB)
+		switch until := -next.age; {
+		case err != nil || next.at.IsZero() || until > sweepEvery:
+			return err
+		case next.due:
+			return r.Waker.Wake(ctx)
+		default:
+			awake, err := isAwake(ctx, r.DB)
+			if err != nil || awake {
+				return err // whoever is awake will hand over, too
+			}
+			return r.Waker.WakeAfter(ctx, until)
+		}
+	})
 }

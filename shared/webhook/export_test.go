@@ -40,6 +40,12 @@ func IsDue(n next) bool { return n.due }
 // LookEvery changes how often a dispatcher looks untold.
 func LookEvery(d *Dispatcher, every time.Duration) { d.lookEvery = every }
 
+// NudgedAt changes when a waker last nudged for a publish.
+func NudgedAt(w *Waker, at time.Time) { w.nudged = at }
+
+// ListenFor changes how long one session of a dispatcher listens.
+func ListenFor(d *Dispatcher, most time.Duration) { d.listenFor = most }
+
 // ClaimDue claims up to limit of what is due, whoever's it is.
 func ClaimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration) ([]Claim, error) {
 	keys, err := findDue(ctx, db, 0)

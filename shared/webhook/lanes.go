@@ -181,12 +181,21 @@ func (l *lanes) awaitFree(ctx context.Context) int {
 	}
 }
 
-// full reports whether something may be due while three quarters of the places
-// are taken: more than this dispatcher can send.
+// full reports whether more is due than this dispatcher can send: something may
+// be while three quarters of the places are taken, or of an endpoint that holds
+// all it may have.
 func (l *lanes) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.due) > 0 && l.size-l.taken <= l.size/4
+	if len(l.due) > 0 && l.size-l.taken <= l.size/4 {
+		return true
+	}
+	for k := range l.due {
+		if l.room(k) <= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // waiting reports whether an endpoint may have something due and has room for it.

@@ -6,7 +6,9 @@ import (
 )
 
 // listen passes on what publishers tell, on a session of its own, once the
-// dispatcher leads. Whoever does not listen still looks every lookAtLeast.
+// dispatcher leads. Whoever does not listen still looks every lookAtLeast. No
+// session listens longer than listenFor: one to a server that is no longer the
+// writer hears nothing, and does not end by itself.
 func (r *run) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		if !r.leads.Load() {
@@ -30,8 +32,14 @@ func (r *run) listenOnce(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
 		return err
 	}
+	// What is told between two sessions is found by the next look.
+	life, cancel := context.WithTimeout(ctx, r.listenFor)
+	defer cancel()
 	for {
-		notification, err := conn.WaitForNotification(ctx)
+		notification, err := conn.WaitForNotification(life)
+		if err != nil && life.Err() != nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 func (r *run) record(ctx context.Context) {
 	for first := range r.results {
 		r.recordBatch(ctx, r.gather(first))
+		r.recorded.Add(1)
 	}
 }
 

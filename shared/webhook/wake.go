@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,6 +33,9 @@ type Waker struct {
 	Database string
 	Due      *Due
 	Nudge    *queue.Sender
+
+	mu     sync.Mutex
+	nudged time.Time // when WakeForPublish last sent a nudge
 }
 
 // Nudge is what a nudge says: in which database something is due.
@@ -92,6 +96,24 @@ func decodeNews(news string) ([]endpointKey, bool) {
 
 // Wake sends a nudge, which starts a dispatcher.
 func (w *Waker) Wake(ctx context.Context) error { return w.WakeAfter(ctx, 0) }
+
+// WakeForPublish is Wake for a publisher that saw no dispatcher awake. It sends
+// at most one nudge in IdleAtLeast, however many publish until a dispatcher has
+// started: the one that answers a nudge stays awake that long at least, so the
+// publisher would have seen it, or it is yet to come and will look.
+func (w *Waker) WakeForPublish(ctx context.Context) (nudged bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if !w.nudged.IsZero() && now.Sub(w.nudged) < IdleAtLeast {
+		return false, nil
+	}
+	if err := w.Wake(ctx); err != nil {
+		return false, err
+	}
+	w.nudged = now
+	return true, nil
+}
 
 // WakeAfter sends a nudge that arrives after a delay.
 func (w *Waker) WakeAfter(ctx context.Context, delay time.Duration) error {

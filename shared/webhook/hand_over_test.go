@@ -1,0 +1,227 @@
+package webhook_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"portico/shared/pg"
+	"portico/shared/queue"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// hanging is a receiver that answers only when released.
+func hanging(t *testing.T) (rec *receiver, release func()) {
+	t.Helper()
+	hang := make(chan struct{})
+	rec = newReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-hang:
+		case <-r.Context().Done():
+		}
+	})
+	return rec, func() { close(hang) }
+}
+
+// run starts a dispatcher; what it returns waits for its end.
+func (e *engine) run(ctx context.Context, d *webhook.Dispatcher) (end func() error) {
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	return func() error { return <-done }
+}
+
+// A dispatcher that is short of time does not count as awake while its last
+// request hangs: who publishes then nudges, and what is due has a nudge already.
+// What its last result makes due gets one, too.
+func TestHandOverBeforeTheLastRequestEnds(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec, release := hanging(t)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.setOptions(endpoint, webhook.OptionsChange{Ordered: new(true)})
+	e.publishKeys("a", "a")
+	d := e.dispatcher()
+	d.Sender, d.Idle = e.localSender(time.Minute), time.Hour
+	ctx, cancel := context.WithTimeout(context.Background(), webhook.LeaseFor+5*time.Second)
+	defer cancel()
+	end := e.run(ctx, d)
+	testkit.Await(t, "a request in flight", func() bool { return len(rec.all()) == 1 })
+	testkit.Await(t, "the dispatcher to give up its row", func() bool { return !e.tell() })
+	if n := e.nudges.Depth().Visible; n != 0 || len(rec.all()) != 1 {
+		t.Errorf("%d nudges with nothing due, %d requests", n, len(rec.all()))
+	}
+	release()
+	e.must(end())
+	if n := e.count(webhook.Delivered); n != 1 {
+		t.Errorf("%d delivered, want the one that was in flight", n)
+	}
+	if n := e.nudges.Depth().Visible; n != 1 {
+		t.Errorf("%d nudges for the next of the key, want 1", n)
+	}
+}
+
+// Of several that are awake only the leader stays for Idle.
+func TestHelperSleepsSoon(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	if _, err := e.Admin.Exec(t.Context(), `INSERT INTO dispatcher VALUES ($1, 'infinity')`, uuid.UUID{1}); err != nil {
+		t.Fatal(err)
+	}
+	d := e.dispatcher()
+	d.Idle = time.Hour
+	var err error
+	var ended atomic.Bool
+	go func() { err = d.Run(context.Background()); ended.Store(true) }()
+	testkit.Await(t, "the helper to sleep", ended.Load)
+	e.must(err)
+}
+
+// While no dispatcher is awake an environment nudges once a second, however many
+// publish. A nudge that could not be sent does not count.
+func TestNudgesAreBounded(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	w := &webhook.Waker{Database: pg.Home, Due: e.due, Nudge: e.sender}
+	wake := func(want bool) {
+		t.Helper()
+		if nudged, err := w.WakeForPublish(ctx); err != nil || nudged != want {
+			t.Errorf("nudged %v, %v; want %v", nudged, err, want)
+		}
+	}
+	wake(true)
+	webhook.NudgedAt(w, time.Now())
+	for range 20 {
+		wake(false)
+	}
+	webhook.NudgedAt(w, time.Now().Add(-webhook.IdleAtLeast))
+	wake(true)
+	if n := e.nudges.Depth().Visible; n != 2 {
+		t.Errorf("%d nudges, want 2", n)
+	}
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	w = &webhook.Waker{Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(away.URL)), away.URL)}
+	for range 2 {
+		if nudged, err := w.WakeForPublish(ctx); err == nil || nudged {
+			t.Errorf("without a queue: nudged %v, %v", nudged, err)
+		}
+	}
+}
+
+// An endpoint that answers slowly and has more due than one dispatcher may send
+// to it at once gets a second one.
+func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec, release := hanging(t)
+	e.endpoint(rec.URL, "*")
+	e.publish(strings.Split(strings.Repeat("1,", 9)+"1", ",")...)
+	d := e.dispatcher()
+	d.Sender, d.Concurrency = e.localSender(time.Minute), 8
+	end := e.run(context.Background(), d)
+	testkit.Await(t, "half of the places to be taken", func() bool { return len(rec.all()) == 4 })
+	testkit.Await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
+	second := e.dispatcher()
+	second.Sender, second.Concurrency = d.Sender, 8
+	endSecond := e.run(context.Background(), second)
+	testkit.Await(t, "half of the second's places to be taken", func() bool { return len(rec.all()) == 8 })
+	release()
+	e.must(errors.Join(end(), endSecond()))
+	if n := e.count(webhook.Delivered); n != 10 {
+		t.Errorf("%d delivered, want 10", n)
+	}
+}
+
+// A dispatcher survives DynamoDB and Postgres failing for a moment: it goes on
+// by itself. What fails for longer ends it, without its row.
+func TestDispatcherSurvivesFailedWrites(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	e.endpoint(rec.URL, "*")
+	e.publish(`1`)
+	var refused atomic.Int64
+	d := e.dispatcher()
+	d.Waker = &webhook.Waker{Database: pg.Home, Due: e.dueRefusing(&refused, 3), Nudge: e.sender}
+	sessions := make([]*pgxpool.Conn, e.Worker.Config().MaxConns)
+	for i := range sessions { // as after a failover
+		var err error
+		sessions[i], err = e.Worker.Acquire(t.Context())
+		e.must(err)
+		_, err = sessions[i].Exec(t.Context(), `SET default_transaction_read_only = on`)
+		e.must(err)
+	}
+	for _, s := range sessions {
+		s.Release()
+	}
+	e.must(d.Run(context.Background()))
+	if len(rec.all()) != 1 || e.count(webhook.Delivered) != 1 || refused.Load() != 3 {
+		t.Errorf("%d requests, %d delivered after %d refused writes", len(rec.all()), e.count(webhook.Delivered), refused.Load())
+	}
+
+	e.publish(`2`)
+	d.Waker = &webhook.Waker{Database: pg.Home, Due: e.dueRefusing(&refused, 1<<30), Nudge: e.sender}
+	if err := d.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "Due.Lower") {
+		t.Errorf("a dispatcher that can do nothing ended with %v", err)
+	}
+	if e.tell() {
+		t.Error("its row is still there")
+	}
+}
+
+// dueRefusing is the due time behind a DynamoDB that refuses so many writes.
+func (e *engine) dueRefusing(refused *atomic.Int64, most int64) *webhook.Due {
+	e.t.Helper()
+	store, err := url.Parse(testkit.DynamoDBEndpoint(e.t))
+	e.must(err)
+	proxy := httputil.NewSingleHostReverseProxy(store)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refused.Load() < most {
+			refused.Add(1)
+			w.WriteHeader(http.StatusBadRequest) // which the SDK does not send again
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	e.t.Cleanup(server.Close)
+	_, table := testkit.Table(e.t, testkit.DynamoDBEndpoint(e.t), "id")
+	return webhook.NewDue(dynamodb.NewFromConfig(testkit.AWS(server.URL)), table, pg.Home, e.Clock)
+}
+
+// A dispatcher renews the session that it listens on, and hears as before.
+func TestListenerIsRenewed(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	e.endpoint(rec.URL, "*")
+	d := e.dispatcher()
+	d.Idle = time.Hour
+	webhook.LookEvery(d, time.Hour)
+	webhook.ListenFor(d, 300*time.Millisecond)
+	ctx, stop := context.WithCancel(context.Background())
+	end := e.run(ctx, d)
+	listener := func() int {
+		return testkit.Value[int](t, e.Database, `
+			SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`)
+	}
+	var first int
+	testkit.Await(t, "a listener", func() bool { first = listener(); return first > 0 })
+	testkit.Await(t, "another listener", func() bool { now := listener(); return now > 0 && now != first })
+	e.publish(`1`)
+	testkit.Await(t, "the delivery", func() bool { e.tell(); return len(rec.all()) > 0 })
+	stop()
+	_ = end()
+}

@@ -97,9 +97,9 @@ func (e *Edge) getMemberPermissions(ctx context.Context, tx pg.Tx, own id.Org, i
 			return nil, err
 		}
 	}
-	out := &memberPermissionsOutput{}
+	out, judge := &memberPermissionsOutput{}, role.NewJudge(subject)
 	for _, p := range auth.All() {
-		out.Body.Data = append(out.Body.Data, showDecision(role.Decide(subject, p, resource, known)))
+		out.Body.Data = append(out.Body.Data, showDecision(judge.Decide(p, resource, known)))
 	}
 	return out, nil
 }

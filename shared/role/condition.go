@@ -1,9 +1,9 @@
 package role
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/cedar-policy/cedar-go"
@@ -16,6 +16,9 @@ import (
 // MaxCondition bounds a condition in bytes, and with it what judging one costs:
 // Cedar has neither loops nor calls.
 const MaxCondition = 1000
+
+// maxNesting bounds how deep brackets and prefix operators stand in one another.
+const maxNesting = 32
 
 // condition is a compiled condition.
 type condition struct {
@@ -40,11 +43,14 @@ func compile(text string) condition {
 	if strings.ContainsRune(text, 0) {
 		return condition{err: errors.New("must not hold the character U+0000")}
 	}
+	if nesting(text) > maxNesting {
+		return condition{err: fmt.Errorf("must not nest brackets, ! and - more than %d deep", maxNesting)}
+	}
 	list, err := cedar.NewPolicyListFromBytes("condition", []byte("permit (principal, action, resource) when {\n"+text+"\n};"))
 	if err != nil {
 		return condition{err: fmt.Errorf("is no Cedar expression: %w", err)}
 	}
-	if len(list) != 1 || clauses(list[0]) != 1 {
+	if len(list) != 1 || len(list[0].AST().Conditions) != 1 {
 		return condition{err: errors.New("must be a single Cedar expression, without clauses and policies of its own")}
 	}
 	set := cedar.NewPolicySet()
@@ -52,17 +58,35 @@ func compile(text string) condition {
 	return condition{policies: set}
 }
 
-// clauses counts the when and unless of a policy.
-func clauses(p *cedar.Policy) int {
-	var form struct {
-		Conditions []json.RawMessage `json:"conditions"`
+// nesting returns how deep brackets and prefix operators stand in one another,
+// before anything is parsed. What stands in texts and comments does not count.
+func nesting(text string) (deepest int) {
+	var open []int // at each open bracket: how many operators stand before it
+	depth, prefix := 0, 0
+	for _, token := range tokens.FindAllString(text, -1) {
+		switch token {
+		case "!", "-":
+			prefix++
+		case "(", "[", "{":
+			open = append(open, prefix)
+			depth += prefix + 1
+			prefix = 0
+		case ")", "]", "}":
+			if n := len(open); n > 0 {
+				depth -= open[n-1] + 1
+				open = open[:n-1]
+			}
+			prefix = 0
+		default:
+			prefix = 0
+		}
+		deepest = max(deepest, depth+prefix)
 	}
-	body, err := p.MarshalJSON()
-	if err != nil || json.Unmarshal(body, &form) != nil {
-		return 0
-	}
-	return len(form.Conditions)
+	return deepest
 }
+
+// tokens splits a condition: texts, comments, != and words are one token each.
+var tokens = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?|//.*|!=|[^\s"!()\[\]{}/-]+|\S`)
 
 // refuses says why the condition does not hold, or "" if it does. An error in
 // it refuses: a missing attribute must never open anything.

@@ -54,20 +54,36 @@ const (
 	FromGrant = "resource_grant"
 )
 
+// Judge decides for one subject. Its conditions are compiled once, for however
+// many permissions and resources it is asked about.
+type Judge struct {
+	subject    Subject
+	conditions []condition // of subject.Roles
+}
+
+// NewJudge returns the judge of a subject.
+func NewJudge(s Subject) Judge {
+	j := Judge{subject: s}
+	for _, role := range s.Roles {
+		j.conditions = append(j.conditions, compile(role.Condition))
+	}
+	return j
+}
+
 // Decide says whether the subject may do something with a resource, and why. A
 // role counts for every resource for which its condition holds, a grant for its
 // own resource. A condition that fails does not hold.
-func Decide(s Subject, p auth.Permission, r Resource, c Context) Decision {
+func (j Judge) Decide(p auth.Permission, r Resource, c Context) Decision {
 	d := Decision{Permission: p}
-	for _, role := range s.Roles {
+	for i, role := range j.subject.Roles {
 		if !slices.Contains(role.Permissions, p) {
 			continue
 		}
 		source := Source{Kind: FromRole, ID: role.Ref.String(), Name: role.Name, Condition: role.Condition}
-		source.Why = compile(role.Condition).refuses(s.Member, p, r, c)
+		source.Why = j.conditions[i].refuses(j.subject.Member, p, r, c)
 		d.add(source)
 	}
-	for _, g := range s.Grants {
+	for _, g := range j.subject.Grants {
 		if g.Permission == p && g.covers(r) {
 			d.add(Source{Kind: FromGrant, ID: g.ID.String()})
 		}
@@ -84,19 +100,19 @@ func (d *Decision) add(s Source) {
 // List returns those of the resources with which the subject may do something:
 // exactly those that Decide allows. What does not depend on the resource is
 // looked at once.
-func List(s Subject, p auth.Permission, resources []Resource, c Context) []Resource {
+func (j Judge) List(p auth.Permission, resources []Resource, c Context) []Resource {
 	var conditions []condition
-	for _, role := range s.Roles {
+	for i, role := range j.subject.Roles {
 		if !slices.Contains(role.Permissions, p) {
 			continue
 		}
 		if role.Condition == "" {
 			return resources
 		}
-		conditions = append(conditions, compile(role.Condition))
+		conditions = append(conditions, j.conditions[i])
 	}
 	var granted []Grant
-	for _, g := range s.Grants {
+	for _, g := range j.subject.Grants {
 		if g.Permission == p {
 			granted = append(granted, g)
 		}
@@ -104,7 +120,7 @@ func List(s Subject, p auth.Permission, resources []Resource, c Context) []Resou
 	var list []Resource
 	for _, r := range resources {
 		if slices.ContainsFunc(granted, func(g Grant) bool { return g.covers(r) }) ||
-			slices.ContainsFunc(conditions, func(k condition) bool { return k.refuses(s.Member, p, r, c) == "" }) {
+			slices.ContainsFunc(conditions, func(k condition) bool { return k.refuses(j.subject.Member, p, r, c) == "" }) {
 			list = append(list, r)
 		}
 	}

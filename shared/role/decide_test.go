@@ -2,6 +2,7 @@ package role_test
 
 import (
 	"net/netip"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +91,7 @@ func TestDecide(t *testing.T) {
 		{name: "a condition does not add permissions", roles: []role.Role{custom(`true`, read)}, p: write, r: endpoint("1")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := role.Decide(role.Subject{Member: id.New[id.Member](now), Roles: tt.roles, Grants: tt.grants}, tt.p, tt.r, tt.c)
+			d := role.NewJudge(role.Subject{Member: id.New[id.Member](now), Roles: tt.roles, Grants: tt.grants}).Decide(tt.p, tt.r, tt.c)
 			why := ""
 			if len(d.Sources) > 0 {
 				why = d.Sources[len(d.Sources)-1].Why
@@ -115,19 +116,74 @@ func TestCheckCondition(t *testing.T) {
 		"true }; permit (principal, action, resource) when { true":          "single",
 		"false };\npermit (principal, action, resource); //":                "no Cedar",
 		"false };\npermit (principal, action, resource) when { 1 == 1 // }": "single",
-		"true };":                "no Cedar",
-		"}":                      "no Cedar",
-		"what?":                  "no Cedar",
-		"// nothing":             "no Cedar",
-		"\x00":                   "U+0000",
-		strings.Repeat("(", 900): "no Cedar",
-		"true || " + strings.Repeat("true || ", 200) + "true": "at most 1000",
+		"true };":                        "no Cedar",
+		"}":                              "no Cedar",
+		"what?":                          "no Cedar",
+		"// nothing":                     "no Cedar",
+		"\x00":                           "U+0000",
+		strings.Repeat("(", 20) + "true": "no Cedar",
+		strings.Repeat("(", 32) + "true" + strings.Repeat(")", 32):                            "",
+		strings.Repeat("(", 33) + "true" + strings.Repeat(")", 33):                            "32 deep",
+		strings.Repeat("!", 900) + "true":                                                     "32 deep",
+		strings.Repeat("! ", 33) + "true":                                                     "32 deep",
+		"1 == " + strings.Repeat("-", 33) + "1":                                               "32 deep",
+		strings.Repeat("!(", 17) + "true" + strings.Repeat(")", 17):                           "32 deep",
+		strings.Repeat("!(", 16) + "true" + strings.Repeat(")", 16):                           "",
+		strings.Repeat("[", 33) + strings.Repeat("]", 33) + " == 1":                           "32 deep",
+		strings.Repeat("!true && ", 90) + "!true":                                             "",
+		`resource.name == "` + strings.Repeat("(", 99) + `\"` + strings.Repeat("!", 99) + `"`: "",
+		"true // " + strings.Repeat("(", 99):                                                  "",
+		strings.Repeat("true != ", 1) + "false" + strings.Repeat(" || 1 != 2", 90):            "",
+		"true || " + strings.Repeat("true || ", 200) + "true":                                 "at most 1000",
 	} {
 		err := role.CheckCondition(text)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", text, err, want)
 		}
 	}
+}
+
+// What the longest condition costs to check is bounded by its length, however
+// it is built: counted in bytes, since a clock says more about the machine.
+func TestCheckConditionIsCheap(t *testing.T) {
+	for name, text := range map[string]string{
+		"operators in one another": strings.Repeat("!", 990) + "true",
+		"brackets in one another":  strings.Repeat("(", 495) + "true" + strings.Repeat(")", 495),
+		"a path after has":         "resource has a" + strings.Repeat(".a", 490),
+		"a path":                   "resource" + strings.Repeat(".a", 490),
+		"a chain of operators":     "true" + strings.Repeat("||true", 165),
+		"additions":                "1==1" + strings.Repeat("+1", 497),
+	} {
+		if used := allocated(func() { _ = role.CheckCondition(text) }); used > 32<<20 { // refused or not
+			t.Errorf("%s: %d MB to check %d bytes", name, used>>20, len(text))
+		}
+	}
+}
+
+// However much is decided for a member, their role's condition is compiled once.
+func TestConditionIsCompiledOnce(t *testing.T) {
+	condition := "true" + strings.Repeat("||true", 165)
+	compiling := allocated(func() { _ = role.CheckCondition(condition) })
+	deciding := allocated(func() {
+		judge := role.NewJudge(role.Subject{Roles: []role.Role{custom(condition, auth.EventsRead)}})
+		for range 100 {
+			if !judge.Decide(auth.EventsRead, role.Resource{}, role.Context{}).Allowed {
+				t.Error("denied")
+			}
+		}
+	})
+	if deciding > 10*compiling {
+		t.Errorf("a hundred decisions took %d KB, compiling takes %d KB", deciding>>10, compiling>>10)
+	}
+}
+
+// allocated returns how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 // List finds exactly what Decide allows, whatever roles, grants, conditions and
@@ -159,14 +215,15 @@ func TestListIsDecide(t *testing.T) {
 			c.IP = netip.MustParseAddr(rapid.SampledFrom([]string{"127.0.0.1", "::1", "192.0.2.1"}).Draw(rt, "ip"))
 		}
 		p, all := rapid.SampledFrom(permissions).Draw(rt, "permission"), rapid.SliceOfN(resource, 0, 8).Draw(rt, "resources")
+		judge := role.NewJudge(s)
 		var want []string
 		for _, r := range all {
-			if role.Decide(s, p, r, c).Allowed {
+			if judge.Decide(p, r, c).Allowed {
 				want = append(want, r.ID)
 			}
 		}
 		var got []string
-		for _, r := range role.List(s, p, all, c) {
+		for _, r := range judge.List(p, all, c) {
 			got = append(got, r.ID)
 		}
 		if !slices.Equal(got, want) {

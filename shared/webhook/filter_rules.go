@@ -3,7 +3,6 @@ package webhook
 import (
 	"errors"
 	"fmt"
-	"regexp/syntax"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -32,15 +31,22 @@ func compileFilter(filter string) (*vm.Program, error) {
 	if !isText(filter, maxFilter) {
 		return nil, fmt.Errorf("must have at most %d characters, none of them U+0000", maxFilter)
 	}
+	if err := checkPatterns(filter); err != nil {
+		return nil, wrongFilter(filter, err)
+	}
 	rules := &filterRules{}
 	program, err := expr.Compile(filter, expr.Env(filterEnv{}), expr.AsBool(), expr.Optimize(false), expr.MaxNodes(maxFilterNodes), expr.Patch(rules))
 	if rules.err != nil {
-		err = rules.err.Bind(file.NewSource(filter))
+		return nil, wrongFilter(filter, rules.err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s", noFilter, oneLine(err))
 	}
 	return program, nil
+}
+
+func wrongFilter(filter string, err *file.Error) error {
+	return fmt.Errorf("%s: %s", noFilter, oneLine(err.Bind(file.NewSource(filter))))
 }
 
 // oneLine returns what is wrong and where, in at most 200 characters and the place.
@@ -57,12 +63,12 @@ func oneLine(err error) string {
 
 // filterRules finds the first node that a filter may not have, and patches two
 // kinds. Walking, the library visits children before their parents.
-type filterRules struct {
-	instructions int
-	err          *file.Error
-}
+type filterRules struct{ refusal }
 
-func (r *filterRules) refuse(node ast.Node, format string, args ...any) {
+// refusal is the first thing that is wrong with a filter.
+type refusal struct{ err *file.Error }
+
+func (r *refusal) refuse(node ast.Node, format string, args ...any) {
 	if r.err == nil {
 		r.err = &file.Error{Location: node.Location(), Message: fmt.Sprintf(format, args...)}
 	}
@@ -100,32 +106,10 @@ func (r *filterRules) binary(node *ast.Node, n *ast.BinaryNode) {
 	switch n.Operator {
 	case "..":
 		r.refuse(n, "filters have no ranges")
-	case "matches":
-		r.pattern(n)
 	case "+":
 		minus := ast.Node(&ast.UnaryNode{Operator: "-", Node: n.Right})
 		minus.SetLocation(n.Right.Location())
 		ast.Patch(node, &ast.BinaryNode{Operator: "-", Left: n.Left, Right: minus})
-	}
-}
-
-// pattern bounds the steps per character of data, which are the instructions.
-func (r *filterRules) pattern(n *ast.BinaryNode) {
-	text, ok := n.Right.(*ast.StringNode)
-	if !ok {
-		r.refuse(n.Right, "the pattern after matches must be a text in quotes")
-		return
-	}
-	tree, err := syntax.Parse(text.Value, syntax.Perl)
-	if err != nil {
-		return // the library says what is wrong
-	}
-	program, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return
-	}
-	if r.instructions += len(program.Inst); r.instructions > maxInstructions {
-		r.refuse(n.Right, "the patterns are too large: shorten them, or repeat less in {}")
 	}
 }
 

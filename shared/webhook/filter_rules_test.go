@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -48,6 +49,9 @@ func TestRefusedFilters(t *testing.T) {
 		{"a broken pattern", `data.a matches "("`, "error parsing regexp"},
 		{"a broken pattern of two lines", `data.a matches "(\n"`, "error parsing regexp"},
 		{"a large pattern", `data.a matches "(a?){500}"`, "patterns are too large"},
+		{"a pattern that repeats much", `data.a matches "a{1,1000}"`, "patterns are too large: shorten them, or repeat less in {} (line 1, column 16)"},
+		{"a pattern that is not to match", `not (data.a not matches "a{1000}")`, "patterns are too large"},
+		{"a large pattern in a predicate", `any(data, # matches "a{1000}")`, "patterns are too large"},
 		{"large patterns together", `data.a matches "a{80}" || data.b matches "a{80}"`, "patterns are too large"},
 	} {
 		t.Run(tt.name, func(t *testing.T) { refused(t, tt.filter, tt.want) })
@@ -75,6 +79,21 @@ func refused(t *testing.T, filter, want string) {
 	field := f.Fields[0]
 	if field.Location != "body.filter" || !strings.Contains(field.Message, want) || strings.ContainsAny(field.Message, "\n\r\x00") || len(field.Message) > 600 {
 		t.Errorf("%q is refused at %s with %q, want %q in one line", filter, field.Location, field.Message, want)
+	}
+}
+
+// Nothing is expanded to be refused: counted in bytes, since a clock says more
+// about the machine.
+func TestRefusedPatternsAreCheap(t *testing.T) {
+	for _, pattern := range []string{"a{1,1000}", strings.Repeat("a{1000}", 100), strings.Repeat("(a{0,1000})", 80), strings.Repeat("(^|$){1000}", 80), "((((a{10}){10}){10}){10}){10}"} {
+		filter := `data matches "` + pattern + `" || true`
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		refused(t, filter, "")
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+			t.Errorf("%.20s: %d KB to refuse %d characters", pattern, used>>10, len(pattern))
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
 		ID: "updateWebhookEndpoint", Method: http.MethodPatch, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.update", Wakes: true,
 		Tag: endpointsTag, Summary: "Change a webhook endpoint",
-		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending. While an endpoint is disabled its deliveries are held; enabling it sends them, or drops them as held_deliveries says.",
+		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending; one of another origin (scheme, host or port) needs custom_headers and client_certificate sent again, or removed by {}, if they are set. While an endpoint is disabled its deliveries are held; enabling it sends them, or drops them as held_deliveries says.",
 	},
 	Handle: (*Edge).updateWebhookEndpoint,
 }

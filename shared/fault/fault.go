@@ -5,6 +5,7 @@
 package fault
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -54,6 +55,24 @@ func InvalidField(location, message string) *Error {
 		Kind: Invalid, Code: "invalid_request", Detail: "The request has a field that cannot be accepted.",
 		Fields: []Field{{Location: location, Message: message}},
 	}
+}
+
+// Join returns the faults of several checks as one: of those that are Invalid
+// all fields. If there are none, it is the first error of another kind, or nil.
+func Join(errs ...error) error {
+	var first, invalid error
+	var fields []Field
+	for _, err := range errs {
+		if f := Of(err); f != nil && f.Kind == Invalid {
+			fields, invalid = append(fields, f.Fields...), err
+		} else if first == nil {
+			first = err
+		}
+	}
+	if len(fields) < 2 {
+		return cmp.Or(invalid, first)
+	}
+	return &Error{Kind: Invalid, Code: "invalid_request", Detail: "The request has fields that cannot be accepted.", Fields: fields}
 }
 
 // Because returns a copy of the fault with its private cause.

@@ -83,3 +83,26 @@ func TestInvalidField(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Several wrong fields are one fault; any other error counts only without them.
+func TestJoin(t *testing.T) {
+	a, b := fault.InvalidField("body.a", "is wrong"), fault.InvalidField("body.b", "is wrong too")
+	for _, tt := range []struct {
+		name string
+		errs []error
+		want error
+	}{
+		{"nothing", []error{nil, nil}, nil},
+		{"one field", []error{nil, a}, a},
+		{"another kind", []error{nil, errGone, io.EOF}, errGone},
+		{"a field after another kind", []error{errGone, a}, a},
+	} {
+		if got := fault.Join(tt.errs...); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	both := fault.Of(fault.Join(a, io.EOF, b))
+	if diff := cmp.Diff([]fault.Field{a.Fields[0], b.Fields[0]}, both.Fields); diff != "" || both.Kind != fault.Invalid {
+		t.Errorf("two fields: kind %d\n%s", both.Kind, diff)
+	}
+}

@@ -65,7 +65,7 @@ func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, after id.WebhookEn
 }
 
 // UpdateEndpoint changes the organization's endpoint and returns it as it was
-// and as it is.
+// and as it is. With an error the transaction must not be committed.
 func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time, box *secret.Box) (before, after Endpoint, err error) {
 	if c.Status != nil && *c.Status == Enabled {
 		// Before the endpoint's row, as the dispatcher locks them.
@@ -92,8 +92,10 @@ func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webho
 		return before, after, err
 	}
 	rows, err = results.Query()
-	after, err = oneEndpoint("UpdateEndpoint", rows, err)
-	return before, after, err
+	if after, err = oneEndpoint("UpdateEndpoint", rows, err); err != nil {
+		return before, after, err
+	}
+	return before, after, c.checkOrigin(before)
 }
 
 // DeleteEndpoint takes the endpoint out of use and returns it. Its deliveries

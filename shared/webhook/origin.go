@@ -1,0 +1,42 @@
+package webhook
+
+import (
+	"cmp"
+	"net/url"
+	"strings"
+
+	"portico/shared/fault"
+)
+
+// checkOrigin keeps what was set for one receiver, and is shown to nobody, from
+// going to another: whoever may change a URL could read it there.
+func (c EndpointChange) checkOrigin(before Endpoint) error {
+	if c.URL == nil || originOf(*c.URL) == originOf(before.URL) {
+		return nil
+	}
+	var faults []error
+	for _, secret := range []struct {
+		field   string
+		set     bool
+		renewed bool
+	}{
+		{"custom_headers", len(before.HeaderNames) > 0, c.Options.CustomHeaders != nil},
+		{"client_certificate", before.ClientCertificate != nil, c.Options.ClientCertificate != nil},
+	} {
+		if secret.set && !secret.renewed {
+			faults = append(faults, fault.InvalidField("body."+secret.field,
+				"must be sent again, or {} to remove what is set: url has another scheme, host or port, and what was set for the old one is not sent to the new one"))
+		}
+	}
+	return fault.Join(faults...)
+}
+
+// originOf returns scheme, host and port of an endpoint's URL.
+func originOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "" // CheckURL has accepted it
+	}
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}

@@ -2,12 +2,15 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,4 +237,40 @@ func TestRevokedKeyMakesNoOther(t *testing.T) {
 	want(t, acme.do("POST", "/v1/api-keys/"+key+"/revoke", ""), "200")
 	there.works("cached", true)
 	want(t, there.do("POST", "/v1/api-keys", `{"name":"x","permissions":["events:read"]}`), "401 api_key_invalid !ptc_0")
+}
+
+// While made-up keys come faster than they are looked up, a key that DynamoDB has
+// lost is told to come back, not that it is invalid. Whoever sends them does not
+// make the errors that roll a deployment back.
+func TestJunkIsNotDecided(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var flood sync.WaitGroup
+	for range 4 {
+		flood.Go(func() {
+			for ctx.Err() == nil {
+				if hash, err := apikey.Parse(apikey.Generate()); err == nil {
+					_, _ = h.keys.Caller(ctx, hash, netip.Addr{})
+				}
+			}
+		})
+	}
+	var refused reply
+	testkit.Await(t, "a key that is not looked up", func() bool {
+		refused = caller{harness: h, key: apikey.Generate()}.do("GET", "/v1/events", "")
+		return refused.status != http.StatusUnauthorized
+	})
+	stop()
+	flood.Wait()
+	want(t, refused, "503 unavailable")
+	if refused.header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After: %q", refused.header.Get("Retry-After"))
+	}
+	want(t, acme.do("GET", "/v1/events", ""), "200")
+	if lines := h.lines.String(); !strings.Contains(lines, `"KeysNotLookedUp":1`) || strings.Contains(lines, `"ServerErrors":1`) {
+		t.Errorf("the log counts it otherwise: %s", lines)
+	}
 }

@@ -49,6 +49,7 @@ func TestInvalidOptions(t *testing.T) {
 		{"a header with a colon in its name", header("X-A:", "s3cret"), `body.custom_headers.X-A:`},
 		{"a header with a name of 65", header(long[:65], "s3cret"), `body.custom_headers.` + long[:65]},
 		{"a header twice", `"custom_headers":{"X-A":"s3cret","x-a":"2"}`, `body.custom_headers.x-a`},
+		{"a header with _ and with -", `"custom_headers":{"X-A":"s3cret","x_a":"2"}`, `body.custom_headers.x_a`},
 		{"a header that is a number", `"custom_headers":{"X-A":1}`, `body.custom_headers.X-A`},
 		{"a line break in a header", header("X-A", `s3cret\r\nHost: evil`), `body.custom_headers.X-A`},
 		{"a NUL in a header", header("X-A", `s3cret\u0000`), `body.custom_headers.X-A`},
@@ -77,7 +78,7 @@ func TestInvalidOptions(t *testing.T) {
 	for _, name := range []string{
 		"Content-Type", "content-length", "Content-Encoding", "Transfer-Encoding", "HOST", "Connection", "Keep-Alive", "Upgrade",
 		"TE", "Trailer", "Expect", "User-Agent", "Date", "Accept-Encoding", "Cookie", "Proxy-Authorization", "Webhook-Id",
-		"webhook-anything", "Sec-Fetch-Mode",
+		"webhook-anything", "Sec-Fetch-Mode", "Content_Length", "content_type", "Transfer_Encoding", "Webhook_Id", "Proxy_Authorization",
 	} {
 		tests = append(tests, struct{ name, options, want string }{"the reserved header " + name, header(name, "s3cret"), `"body.custom_headers.` + name + `"`})
 	}

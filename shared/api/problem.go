@@ -51,7 +51,7 @@ func (p *Problem) GetHeaders() http.Header {
 }
 
 var errUnavailable = &fault.Error{
-	Kind: fault.Unavailable, Code: "unavailable", RetryAfter: 1e9,
+	Kind: fault.Unavailable, Code: "unavailable",
 	Detail: "Portico cannot do this at the moment. Send the request again with the same Idempotency-Key.",
 }
 
@@ -92,6 +92,9 @@ func newProblem(ctx context.Context, err error) *Problem {
 	p := problem(ctx, status, f.Code, f.Detail)
 	p.Errors = f.Fields
 	p.retryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
+	if status == http.StatusServiceUnavailable {
+		p.retryAfter = max(p.retryAfter, 1)
+	}
 	return p
 }
 

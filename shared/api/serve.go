@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"portico/shared/apikey"
 	"portico/shared/observe"
 )
 
@@ -88,7 +90,12 @@ func (e *Edge) logRequest(r *http.Request, c *call, status int, took time.Durati
 		attrs = append(attrs, slog.String("cause", c.cause.Error()))
 	}
 	level, serverErrors := slog.LevelInfo, 0.0
-	if status >= 500 {
+	switch {
+	case errors.Is(c.cause, apikey.ErrNotLookedUp):
+		// Anybody can cause it, so it must not ring what rolls deployments back.
+		level = slog.LevelWarn
+		c.measure(observe.One("KeysNotLookedUp", observe.Count, 1))
+	case status >= 500:
 		level, serverErrors = slog.LevelError, 1
 	}
 	e.Log.Line(r.Context(), level, "request", append([]observe.Metric{

@@ -14,11 +14,16 @@ import (
 )
 
 // How often an environment asks Postgres for keys that DynamoDB does not know:
-// junk with the right checksum reaches Postgres no faster than this.
+// junk with the right checksum reaches Postgres no faster than this. What is
+// beyond is not decided: among the junk may be a key that works.
 const (
 	lookupBurst = 20
 	lookupEvery = 200 * time.Millisecond
 )
+
+// ErrNotLookedUp is in the chain of the fault about a key of which nothing was
+// decided. Whoever sends junk causes it: it is no defect of ours.
+var ErrNotLookedUp = errors.New("a key that DynamoDB does not know is not looked up in Postgres: too many were just now")
 
 // bucket is a token bucket. Its zero value is full.
 type bucket struct{ full time.Time }
@@ -41,7 +46,7 @@ func (p *Projection) lookUp(ctx context.Context, hash Hash, now time.Time) (hold
 	may := p.lookups.take(now)
 	p.mu.Unlock()
 	if !may {
-		return holder{}, ErrUnknown.Because(errors.New("unknown key, not looked up in Postgres: too many were just now"))
+		return holder{}, ErrNotLookedUp
 	}
 	var (
 		org   id.Org

@@ -2,7 +2,7 @@ package apikey_test
 
 import (
 	"context"
-	"strings"
+	"errors"
 	"testing"
 	"time"
 
@@ -11,6 +11,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -113,7 +114,8 @@ func TestRepairNeverRevives(t *testing.T) {
 }
 
 // Junk reaches Postgres no faster than lookupEvery after a burst, and the same
-// junk not again for five seconds; a known key is not held up by it.
+// junk not again for five seconds; a known key is not held up by it. Of a key that
+// was not looked up nothing is decided: it is told to come back, and works then.
 func TestJunkDoesNotHammerPostgres(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.project()
@@ -121,8 +123,11 @@ func TestJunkDoesNotHammerPostgres(t *testing.T) {
 		junk, asked := fresh(f.T), 0
 		for range 40 {
 			_, err := f.projection.Caller(context.Background(), fresh(f.T), home)
-			if !strings.Contains(err.Error(), "not looked up") {
+			switch {
+			case errors.Is(err, apikey.ErrUnknown):
 				asked++
+			case !errors.Is(err, apikey.ErrNotLookedUp) || fault.Of(err).Kind != fault.Unavailable:
+				f.Errorf("a key that was not looked up: %v", err)
 			}
 		}
 		if asked < 20 || asked > 30 {
@@ -136,6 +141,21 @@ func TestJunkDoesNotHammerPostgres(t *testing.T) {
 		}
 		f.costs("the same junk", 0)
 		f.works("after it")
+	})
+}
+
+// A key that lost its projection while junk comes is not refused.
+func TestJunkRefusesNoKey(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.insert()
+		for range 30 {
+			_, _ = f.projection.Caller(context.Background(), fresh(f.T), home)
+		}
+		if _, err := f.projection.Caller(context.Background(), f.hash, home); !errors.Is(err, apikey.ErrNotLookedUp) {
+			f.Errorf("amid junk: %v", err)
+		}
+		f.clock.Advance(time.Second)
+		f.works("a second later")
 	})
 }
 

@@ -237,7 +237,7 @@ func TestClientCertificateAndEgress(t *testing.T) {
 	e.setCertificate(endpoint, authority, testkit.ECDSA(t))
 	e.publish(`1`)
 	e.dispatchTrusting(webhook.NewSender(egress.Policy{}, e.Clock, time.Second), authority)
-	if cause := value(e.attempts(e.deliveries(webhook.DeliveryFilter{})[0])[0].Error); cause != "the URL leads to a private or reserved address" || rec.seen() != 0 {
+	if cause := value(e.attempts(e.deliveries(webhook.DeliveryFilter{})[0])[0].Error); cause != webhook.NoPublicAddress || rec.seen() != 0 {
 		t.Errorf("error %q after %d connections", cause, rec.seen())
 	}
 }

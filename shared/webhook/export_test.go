@@ -24,9 +24,13 @@ var (
 	ParseRetryAfter = parseRetryAfter
 	IsExhausted     = isExhausted
 	IsUnreachable   = isUnreachable
+	Reason          = reason
 )
 
-const LeaseFor = leaseFor
+const (
+	LeaseFor        = leaseFor
+	NoPublicAddress = noPublicAddress
+)
 
 // StayAwake renews a dispatcher's row.
 func StayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {

@@ -31,11 +31,15 @@ var reserved = []string{
 // reservedPrefixes begin the names that others of that kind have.
 var reservedPrefixes = []string{"proxy-", "sec-", "webhook-"}
 
-func isReserved(lower string) bool {
-	return slices.Contains(reserved, lower) || slices.ContainsFunc(reservedPrefixes, func(prefix string) bool {
-		return strings.HasPrefix(lower, prefix)
+func isReserved(folded string) bool {
+	return slices.Contains(reserved, folded) || slices.ContainsFunc(reservedPrefixes, func(prefix string) bool {
+		return strings.HasPrefix(folded, prefix)
 	})
 }
+
+// fold returns the form in which names that a receiver may take for the same are
+// equal: names ignore case, and CGI and its heirs read _ and - as one.
+func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 
 func (c OptionsChange) checkHeaders() error {
 	const field = "body.custom_headers"
@@ -44,21 +48,21 @@ func (c OptionsChange) checkHeaders() error {
 	}
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(c.CustomHeaders)) {
-		lower, wrong := strings.ToLower(name), ""
+		folded, wrong := fold(name), ""
 		switch {
 		case len(name) > maxHeaderName || !token.MatchString(name):
 			wrong = fmt.Sprintf("is no header name: use 1 to %d letters, digits and !#$%%&'*+-.^_`|~", maxHeaderName)
-		case isReserved(lower):
-			wrong = "is a header that Portico sets itself: use another name"
-		case seen[lower]:
-			wrong = "stands twice in different case: header names ignore case"
+		case isReserved(folded):
+			wrong = "is a header that Portico sets itself, or is read as one by servers that take _ for -: use another name"
+		case seen[folded]:
+			wrong = "stands twice in different case, or with _ for -: many servers do not tell these apart"
 		case !isHeaderValue(c.CustomHeaders[name]):
 			wrong = fmt.Sprintf("must have at most %d printable ASCII characters", maxHeaderValue)
 		}
 		if wrong != "" {
 			return fault.InvalidField(field+"."+name, wrong)
 		}
-		seen[lower] = true
+		seen[folded] = true
 	}
 	return nil
 }

@@ -13,6 +13,10 @@ import (
 	"portico/shared/egress"
 )
 
+// noPublicAddress is said of a name that does not exist and of a private address
+// alike: which names our own network has is nobody's business.
+const noPublicAddress = "the host has no public address: its name does not resolve, or leads to a private or reserved address"
+
 // reason names the common ways in which a connection fails, for the attempt
 // log: what the customer can act on, without our side's addresses and ports.
 // closed is what it means that the connection was closed; "": nothing special.
@@ -27,8 +31,8 @@ func reason(err error, closed string) string {
 	switch {
 	case errors.Is(err, egress.ErrTooManyDials):
 		return "the server closed every connection before it answered"
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "the host name does not resolve"
+	case errors.Is(err, egress.ErrForbidden), errors.As(err, &dns) && dns.IsNotFound:
+		return noPublicAddress
 	case errors.As(err, &dns):
 		return "the host name could not be resolved"
 	case errors.As(err, &unknown), errors.As(err, &cert):

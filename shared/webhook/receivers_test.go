@@ -3,7 +3,9 @@ package webhook_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,16 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
+// What a customer reads of a name that does not exist tells it from no name of
+// our own network.
+func TestPrivateNamesLookLikeMissingOnes(t *testing.T) {
+	missing := webhook.Reason(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}, "")
+	private := webhook.Reason(&net.OpError{Op: "dial", Err: egress.Policy{}.Check(netip.MustParseAddr("10.0.0.1"))}, "")
+	if missing != private {
+		t.Errorf("missing: %q, private: %q", missing, private)
+	}
+}
+
 // A receiver on a private address is not dialled unless the policy allows it.
 func TestPrivateReceiver(t *testing.T) {
 	t.Parallel()
@@ -93,7 +105,7 @@ func TestPrivateReceiver(t *testing.T) {
 	d.Sender = webhook.NewSender(egress.Policy{}, e.Clock, time.Second)
 	e.must(d.Run(context.Background()))
 	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
-		if cause := value(e.attempts(d)[0].Error); cause != "the URL leads to a private or reserved address" {
+		if cause := value(e.attempts(d)[0].Error); cause != webhook.NoPublicAddress {
 			t.Errorf("error %q", cause)
 		}
 	}

@@ -81,7 +81,7 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	case r.TimedOut:
 		r.Error = fmt.Sprintf("no complete response within %s", s.timeout(c))
 	case err != nil:
-		r.Error = describe(err, answer.closed)
+		r.Error = reason(err, answer.closed)
 	case answer.code >= 300 && answer.code < 400:
 		r.Error = "redirects are not followed: give the final URL"
 	case answer.code < 200 || answer.code > 299:
@@ -156,13 +156,4 @@ func read(body io.Reader) ([]byte, error) {
 		err = nil
 	}
 	return head, err
-}
-
-// describe turns a transport error into a sentence for the customer, without
-// our own addresses.
-func describe(err error, closed string) string {
-	if errors.Is(err, egress.ErrForbidden) {
-		return "the URL leads to a private or reserved address"
-	}
-	return reason(err, closed)
 }

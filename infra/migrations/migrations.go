@@ -7,13 +7,17 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"portico/shared/pg"
 )
 
 //go:embed *.sql
@@ -58,17 +62,48 @@ func Apply(ctx context.Context, config *pgx.ConnConfig, rolePassword string) err
 
 const latest = math.MaxInt64
 
+// A migration that needs a table for itself waits until whoever reads it has
+// ended, and everybody else waits behind it. So it gives up soon and tries
+// again: it holds the table up for a tenth of the time at most.
+const (
+	lockAtMost  = 500 * time.Millisecond
+	lockPause   = 10 * lockAtMost
+	lockTries   = 60
+	lockMissing = "a table was in use for five minutes; look for old transactions in pg_stat_activity, end them, and deploy again"
+)
+
 func migrate(ctx context.Context, config *pgx.ConnConfig, version int64) error {
 	config = config.Copy()
 	config.RuntimeParams["role"] = "portico_owner"
+	config.RuntimeParams["lock_timeout"] = fmt.Sprint(lockAtMost.Milliseconds())
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	if _, err := provider.UpTo(ctx, version); err != nil {
-		return fmt.Errorf("migrations: %w", err)
+	return withPatience(ctx, func() error {
+		_, err := provider.UpTo(ctx, version) // each migration in a transaction of its own
+		return err
+	})
+}
+
+// withPatience repeats what gave up waiting for a lock.
+func withPatience(ctx context.Context, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		switch {
+		case err == nil:
+			return nil
+		case !pg.IsLockTimeout(err):
+			return fmt.Errorf("migrations: %w", err)
+		case try == lockTries:
+			return fmt.Errorf("migrations: %s: %w", lockMissing, err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("migrations: %w", errors.Join(ctx.Err(), err))
+		case <-time.After(lockPause):
+		}
 	}
-	return nil
 }

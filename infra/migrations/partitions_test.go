@@ -100,3 +100,21 @@ func TestUUIDFloor(t *testing.T) {
 		}
 	})
 }
+
+// Autovacuum comes early to every partition of the queue, also to those that an
+// older version made.
+func TestQueueIsVacuumedEarly(t *testing.T) {
+	d := testkit.DB(t)
+	d.Advance(t, 100*24*time.Hour)
+	if made := testkit.Value[int](t, d, `SELECT make_partitions()`); made < 2 {
+		t.Fatalf("%d partitions were made", made)
+	}
+	for _, table := range partitioned {
+		without := testkit.Value[int](t, d, `
+			SELECT count(*) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+			WHERE inhparent = $1::regclass AND NOT coalesce('autovacuum_vacuum_scale_factor=0.02' = ANY (c.reloptions), false)`, table)
+		if (without == 0) != (table == "webhook_delivery") {
+			t.Errorf("%s: %d partitions wait for the usual 20 %%", table, without)
+		}
+	}
+}

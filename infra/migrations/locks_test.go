@@ -1,0 +1,134 @@
+package migrations_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"portico/infra/migrations"
+	"portico/shared/event"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+)
+
+// read leaves a transaction open that has read tables.
+func read(t *testing.T, conn *pgx.Conn, tables ...string) pgx.Tx {
+	t.Helper()
+	ctx := context.Background()
+	tx, err := conn.Begin(ctx)
+	if err == nil {
+		_, err = tx.Exec(ctx, `LOCK TABLE `+strings.Join(tables, ", ")+` IN ACCESS SHARE MODE`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+// New partitions wait for no reader, so publishing does not wait for them.
+func TestNewPartitionsStopNobody(t *testing.T) {
+	t.Parallel()
+	d := testkit.DB(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // blocked, it would be for ever
+	defer cancel()
+	org := d.NewOrg(t)
+	d.Advance(t, 100*24*time.Hour)
+	read(t, d.Admin, partitioned...)
+	var made int
+	if err := d.Worker.QueryRow(ctx, `SELECT make_partitions()`).Scan(&made); err != nil || made < 6 {
+		t.Fatalf("with readers, %d partitions are made: %v", made, err)
+	}
+	err := d.App.InOrg(ctx, org, func(tx pg.Tx) error {
+		_, _, err := event.Publish(ctx, tx, org, []event.Draft{{Type: "invoice.paid", Data: []byte(`{}`)}}, d.Clock.Now())
+		return err
+	})
+	if err != nil {
+		t.Errorf("publishing: %v", err)
+	}
+}
+
+// asMade describes a table but for its name and bounds, a line each.
+const asMade = `
+	SELECT format('table %s %s %s %s %s', c.relowner::regrole, c.relacl, c.relrowsecurity, c.relforcerowsecurity, c.relpersistence) FROM pg_class c WHERE oid = $1::regclass
+	UNION ALL SELECT format('column %s %s %s %s %s %s %s %s', attname, atttypid::regtype, attnotnull, attislocal, attinhcount, attstorage, attacl,
+		pg_get_expr(d.adbin, d.adrelid)) FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = attrelid AND d.adnum = attnum WHERE attrelid = $1::regclass AND attnum > 0
+	UNION ALL SELECT format('constraint %s %s %s %s', conislocal, coninhcount, conparentid, pg_get_constraintdef(oid)) FROM pg_constraint WHERE conrelid = $1::regclass AND contype <> 'p'
+	UNION ALL SELECT format('index %s %s %s %s %s', inhparent::regclass, indisunique, indisprimary, indisvalid, replace(pg_get_indexdef(indexrelid), $2, ''))
+		FROM pg_index LEFT JOIN pg_inherits ON inhrelid = indexrelid WHERE indrelid = $1::regclass
+	UNION ALL SELECT format('policy %s', polname) FROM pg_policy WHERE polrelid = $1::regclass
+	UNION ALL SELECT format('trigger %s', tgname) FROM pg_trigger WHERE tgrelid = $1::regclass
+	ORDER BY 1`
+
+// A partition that was attached is like one that was created in place.
+func TestPartitionsAreAsCreatedInPlace(t *testing.T) {
+	t.Parallel()
+	d, ctx := testkit.DB(t), context.Background()
+	for _, table := range partitioned {
+		attached, inPlace := table+"_1999_01", table+"_1998_01"
+		_, err := d.Admin.Exec(ctx, `
+			SET ROLE portico_owner;
+			SELECT make_partitions('1999-01-01');
+			CREATE TABLE `+inPlace+` PARTITION OF `+table+` FOR VALUES FROM (uuid_floor('1998-01-01')) TO (uuid_floor('1998-02-01'));
+			ALTER TABLE `+inPlace+` ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+			RESET ROLE`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		describe := func(name string) []string {
+			rows, _ := d.Admin.Query(ctx, asMade, name, name)
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil || len(lines) < 10 {
+				t.Fatalf("%s: %v %v", name, lines, err)
+			}
+			return lines
+		}
+		if diff := cmp.Diff(describe(inPlace), describe(attached)); diff != "" {
+			t.Errorf("-in place +attached:\n%s", diff)
+		}
+	}
+}
+
+// A migration that needs a table for itself lets others use it while it waits
+// for a reader to end.
+func TestMigrationLetsOthersIn(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // blocked, it would be for ever
+	defer cancel()
+	config, password := testkit.Empty(t)
+	testkit.LockRoles(t)
+	if err := migrations.ApplyTo(ctx, config, password, 16); err != nil {
+		t.Fatal(err)
+	}
+	session := func() *pgx.Conn {
+		conn, err := pgx.ConnectConfig(ctx, config)
+		if err == nil {
+			_, err = conn.Exec(ctx, `SET ROLE portico_owner`)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close(context.Background()) })
+		return conn
+	}
+	reader, other := session(), session()
+	tx := read(t, reader, "organization")
+	applied := make(chan error, 1)
+	go func() { applied <- migrations.Apply(ctx, config, password) }()
+	testkit.Await(t, "the migration to wait", func() bool {
+		var waits bool
+		err := other.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'organization'::regclass AND NOT granted)`).Scan(&waits)
+		return err == nil && waits
+	})
+	if _, err := other.Exec(ctx, `SELECT FROM organization`); err != nil {
+		t.Errorf("while the migration waits: %v", err)
+	}
+	if err := tx.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-applied; err != nil {
+		t.Error(err)
+	}
+}

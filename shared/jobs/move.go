@@ -49,8 +49,8 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 		return OrganizationMoved{}, fmt.Errorf("organization_id: %w", err)
 	}
 	mover := placement.Mover{
-		Owners: map[string]*pg.Owner{}, Progress: m.Progress, AfterArrival: m.wake,
-		BeforeArrival: func(ctx context.Context, database string) error {
+		Owners: map[string]*pg.Owner{}, Progress: m.Progress, Wake: m.wake,
+		Lower: func(ctx context.Context, database string) error {
 			return m.Wakers[database].Due.Lower(ctx, m.Clock.Now())
 		},
 	}

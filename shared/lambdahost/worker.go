@@ -16,7 +16,9 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/egress"
 	"portico/shared/event"
+	"portico/shared/id"
 	"portico/shared/jobs"
+	"portico/shared/placement"
 	"portico/shared/webhook"
 )
 
@@ -56,10 +58,14 @@ func Sweeper() {
 		wake     wakeEnv
 	)
 	h := begin(ctx, &database, &wake)
-	workers, wakers := database.workers(ctx, 1), h.wakers(wake, database.names())
+	workers, wakers := database.workers(ctx, 2), h.wakers(wake, database.names())
+	moves := placement.Finisher{Workers: workers, Finished: func(org id.Org, from, to string) {
+		h.log.Warn("a move was finished whose mover had died; invoke it again to erase what is left behind", "organization", org, "from", from, "database", to)
+	}}
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		return nil, everywhere(database.names(), func(name string) error {
-			s := webhook.Sweeper{DB: workers[name], Waker: wakers[name], Clock: h.clock, Log: h.log}
+			finish := func(ctx context.Context) (bool, error) { return moves.Finish(ctx, name) }
+			s := webhook.Sweeper{DB: workers[name], Waker: wakers[name], Clock: h.clock, Log: h.log, FinishMoves: finish}
 			return s.Sweep(ctx)
 		})
 	})

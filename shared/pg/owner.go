@@ -23,6 +23,10 @@ func NewOwner(name string, config *pgx.ConnConfig) *Owner {
 	config = config.Copy()
 	config.RuntimeParams["role"] = "portico_owner"
 	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	// Of a function that was killed the server learns within a minute, and lets go of its locks.
+	for setting, value := range map[string]string{"idle": "30", "interval": "10", "count": "3"} {
+		config.RuntimeParams["tcp_keepalives_"+setting] = value
+	}
 	return &Owner{name, config}
 }
 

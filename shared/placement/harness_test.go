@@ -34,7 +34,7 @@ func newPair(t *testing.T) *pair {
 	p := &pair{t: t, at: map[string]*testkit.Database{pg.Home: home, acme: other}, db: home.App, org: home.NewOrg(t), progress: func(string) {}}
 	p.must(p.db.Add(context.Background(), acme, other.URL("portico_app")))
 	p.mover = placement.Mover{
-		Owners: map[string]*pg.Owner{}, BeforeArrival: func(context.Context, string) error { return nil }, AfterArrival: func(context.Context, string) {},
+		Owners: map[string]*pg.Owner{}, Lower: func(context.Context, string) error { return nil }, Wake: func(context.Context, string) {},
 		Progress: func(format string, args ...any) {
 			line := fmt.Sprintf(format, args...)
 			t.Log(line)

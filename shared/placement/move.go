@@ -21,11 +21,10 @@ import (
 // Mover moves organizations.
 type Mover struct {
 	Owners map[string]*pg.Owner // of all databases
-	// BeforeArrival runs before the organization is served in its new database,
-	// which has deliveries due from then on.
-	BeforeArrival func(ctx context.Context, database string) error
-	// AfterArrival runs once it is.
-	AfterArrival func(ctx context.Context, database string)
+	// Lower runs before deliveries of the organization are due in a database, so
+	// that its sweep looks for them, and Wake when they are.
+	Lower func(ctx context.Context, database string) error
+	Wake  func(ctx context.Context, database string)
 	// Progress tells a person what is being done.
 	Progress func(format string, args ...any)
 }
@@ -83,6 +82,9 @@ func (m Mover) Move(ctx context.Context, org id.Org, to string) (Moved, error) {
 	return v.done, err
 }
 
+// oneMover is the lock at home of whoever moves organizations.
+const oneMover = 7046029254386353132
+
 // connect opens a session in every database. Only one move runs at a time: a
 // lock lasts as long as the session at home.
 func (v *move) connect(ctx context.Context) error {
@@ -93,7 +95,7 @@ func (v *move) connect(ctx context.Context) error {
 		}
 		v.sessions[name] = s
 	}
-	_, err := v.sessions[pg.Home].Exec(ctx, `SET lock_timeout = '5s'; SELECT pg_advisory_lock(7046029254386353132); RESET lock_timeout`)
+	_, err := v.sessions[pg.Home].Exec(ctx, fmt.Sprintf(`SET lock_timeout = '5s'; SELECT pg_advisory_lock(%d); RESET lock_timeout`, oneMover))
 	if pg.IsLockTimeout(err) {
 		return errors.New("another organization is being moved: wait for its end")
 	}
@@ -142,6 +144,7 @@ func (v *move) transfer(ctx context.Context) error {
 	if err := v.decide(ctx); err != nil {
 		return err
 	}
+	v.Progress("the move is decided; letting writers in")
 	err = v.open(ctx)
 	v.done.Stopped, v.done.Silent, v.done.Late = time.Since(stopped), time.Since(silent), v.done.Rows-early
 	v.Progress("the organization lives in %s; writers waited %s", v.done.To, v.done.Stopped.Round(time.Millisecond))
@@ -190,8 +193,12 @@ func (v *move) announce(ctx context.Context, state string, lasts time.Duration) 
 }
 
 // decide is the moment at which the organization's home changes. It is refused
-// when writers might have been let in again.
+// when writers might have been let in again. Lowered before, the due time makes
+// the sweep let writers in if this process does not come to that.
 func (v *move) decide(ctx context.Context) error {
+	if err := v.Lower(ctx, v.done.To); err != nil {
+		return err
+	}
 	return v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			UPDATE placement SET state = 'left', until = 'infinity'
@@ -211,15 +218,9 @@ func (v *move) decide(ctx context.Context) error {
 
 // open lets writers into the new database.
 func (v *move) open(ctx context.Context) error {
-	if err := v.BeforeArrival(ctx, v.done.To); err != nil {
-		return err
-	}
-	err := v.to.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM placement WHERE org_id = $1 AND state = 'arriving'`, v.org)
-		return err
-	})
+	_, err := v.to.Exec(ctx, `SELECT open_arrival($1, $2)`, v.org, v.done.From)
 	if err == nil {
-		v.AfterArrival(ctx, v.done.To)
+		v.Wake(ctx, v.done.To)
 	}
 	return err
 }

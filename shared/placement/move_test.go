@@ -101,7 +101,7 @@ func TestMoveRefused(t *testing.T) {
 // been decided; repeated, it ends. Nothing is lost or doubled.
 func TestMoveDies(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"copying what", "waiting for deliveries", "stopping writers", "lives in", "erasing", "before arrival"} {
+	for _, line := range []string{"copying what", "waiting for deliveries", "stopping writers", "is decided", "lives in", "erasing", "lowering"} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t)
@@ -115,13 +115,13 @@ func TestMoveDies(t *testing.T) {
 					die()
 				}
 			}
-			if line == "before arrival" {
-				p.mover.BeforeArrival = func(context.Context, string) error { return errors.New("DynamoDB is away") }
+			if line == "lowering" {
+				p.mover.Lower = func(context.Context, string) error { return errors.New("DynamoDB is away") }
 			}
 			if _, err := p.mover.Move(ctx, p.org, acme); err == nil {
 				t.Fatal("the move did not die")
 			}
-			p.progress, p.mover.BeforeArrival = func(string) {}, func(context.Context, string) error { return nil }
+			p.progress, p.mover.Lower = func(string) {}, func(context.Context, string) error { return nil }
 			_, err = p.mover.Move(context.Background(), p.org, acme)
 			p.must(err)
 			p.same(before, p.content(acme))

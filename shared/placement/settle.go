@@ -68,11 +68,7 @@ func (v *move) settle(ctx context.Context) (home string, err error) {
 // not live.
 func (v *move) clear(ctx context.Context, traces map[string]trace, home string) error {
 	if traces[home].state != "" {
-		err := v.sessions[home].InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `DELETE FROM placement WHERE org_id = $1`, v.org)
-			return err
-		})
-		if err != nil {
+		if err := v.unannounce(ctx, home); err != nil {
 			return err
 		}
 	}
@@ -85,6 +81,23 @@ func (v *move) clear(ctx context.Context, traces map[string]trace, home string) 
 		}
 	}
 	return nil
+}
+
+// unannounce makes due what has waited for the move. If the due time cannot be
+// lowered, writers do not wait for that: the sweep looks when the announcement
+// would have ended.
+func (v *move) unannounce(ctx context.Context, home string) error {
+	if err := v.Lower(ctx, home); err != nil {
+		v.Progress("deliveries may wait for %s, because the due time could not be lowered: %v", drainFor, err)
+	}
+	err := v.sessions[home].InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM placement WHERE org_id = $1`, v.org)
+		return err
+	})
+	if err == nil {
+		v.Wake(ctx, home)
+	}
+	return err
 }
 
 // erase removes an organization's rows from where it does not live, and sees to

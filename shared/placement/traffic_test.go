@@ -32,6 +32,7 @@ import (
 type traffic struct {
 	*pair
 	wakers map[string]*webhook.Waker
+	nudges *local.Queue
 
 	mu       sync.Mutex
 	accepted map[string]bool     // by the event's id
@@ -49,7 +50,7 @@ func newTraffic(p *pair) *traffic {
 	services, err := local.NewServer(local.Options{Endpoint: server.URL})
 	p.must(err)
 	server.Config.Handler = services
-	services.AddQueue("dispatch", local.DefaultQueueAttributes())
+	tr.nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
 	nudge := queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch"))
 	for name, d := range p.at {
 		tr.wakers[name] = &webhook.Waker{Database: name, Due: webhook.NewDue(client, table, name, d.Clock), Nudge: nudge}

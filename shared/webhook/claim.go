@@ -133,7 +133,7 @@ const claimSQL = `
 	RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at, due.probe`
 
 // laneSQL selects who has pending deliveries and when the next of them may be
-// claimed. It steps through the index from one endpoint to the next, so its
+// claimed: of an organization that moves, when the move's time is over. It steps through the index from one endpoint to the next, so its
 // cost is theirs in number, however long their backlogs are.
 const laneSQL = `
 	WITH RECURSIVE pending AS (
@@ -146,7 +146,7 @@ const laneSQL = `
 			ORDER BY d.org_id, d.endpoint_id LIMIT 1
 		) n
 	), lane AS (
-		SELECT p.org_id, p.endpoint_id, greatest(d.next_retry_at, l.open_until, l.next_slot) AS at
+		SELECT p.org_id, p.endpoint_id, greatest(d.next_retry_at, l.open_until, l.next_slot, m.until) AS at
 		FROM pending p
 		JOIN webhook_lane l ON l.org_id = p.org_id AND l.endpoint_id = p.endpoint_id
 		JOIN webhook_endpoint e ON e.org_id = p.org_id AND e.id = p.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
@@ -155,7 +155,7 @@ const laneSQL = `
 			WHERE d.org_id = p.org_id AND d.endpoint_id = p.endpoint_id AND d.status = 'pending'
 			ORDER BY next_retry_at LIMIT 1
 		) d
-		WHERE NOT EXISTS (SELECT FROM placement m WHERE m.org_id = p.org_id AND m.until > portico_now())
+		LEFT JOIN placement m ON m.org_id = p.org_id AND m.until > portico_now()
 	) `
 
 // findDue returns the endpoints that have had something due for a time.

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -25,6 +26,9 @@ type Sweeper struct {
 	Waker *Waker
 	Clock *clock.Clock
 	Log   *observe.Log
+	// FinishMoves lets in whoever has moved to this database. While a mover is at
+	// work it is asked every minute.
+	FinishMoves func(context.Context) (moving bool, err error)
 }
 
 // Sweep costs one DynamoDB read, and nothing else while nothing is due.
@@ -45,15 +49,25 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// look asks Postgres, wakes a dispatcher if something is due, and lets the item
-// say when to look again.
+// look finishes moves, and asks for what is due; neither keeps the other from
+// being done.
 func (s *Sweeper) look(ctx context.Context, item DueItem) (age time.Duration, nudged bool, err error) {
+	moving, unfinished := s.FinishMoves(ctx)
+	age, nudged, err = s.lookForDue(ctx, item, !moving && unfinished == nil)
+	return age, nudged, errors.Join(unfinished, err)
+}
+
+// lookForDue asks Postgres, wakes a dispatcher if something is due, and else
+// lets the item say when to look again, if it may be raised.
+func (s *Sweeper) lookForDue(ctx context.Context, item DueItem, raise bool) (age time.Duration, nudged bool, err error) {
 	n, err := nextDue(ctx, s.DB)
 	if err != nil {
 		return 0, false, err
 	}
 	if !n.due {
-		_, err = s.Waker.Due.Raise(ctx, item, n.at)
+		if raise {
+			_, err = s.Waker.Due.Raise(ctx, item, n.at)
+		}
 		return 0, false, err
 	}
 	awake, err := isAwake(ctx, s.DB)

@@ -16,6 +16,7 @@ import (
 func (e *engine) sweeper() *webhook.Sweeper {
 	return &webhook.Sweeper{
 		DB: e.Worker, Waker: &webhook.Waker{Database: pg.Home, Due: e.due, Nudge: e.sender}, Clock: e.Clock, Log: observe.NewLog(e.lines, "test"),
+		FinishMoves: func(context.Context) (bool, error) { return false, nil },
 	}
 }
 

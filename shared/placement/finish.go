@@ -1,0 +1,77 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Finisher finishes moves whose mover died after their decision. Until that is
+// done the organization is served in neither database.
+type Finisher struct {
+	// Workers are those of all databases, with two sessions each at least.
+	Workers map[string]*pg.Worker
+	// Finished tells that an organization was let into the database to which it
+	// had moved. Rows of it are left where it comes from.
+	Finished func(org id.Org, from, to string)
+}
+
+// arrival is an organization that is coming from another database.
+type arrival struct {
+	Org  id.Org
+	From string
+}
+
+// Finish lets into a database whoever has moved there. It reports whether a
+// mover is at work, so that somebody must ask again.
+func (f Finisher) Finish(ctx context.Context, database string) (moving bool, err error) {
+	rows, err := f.Workers[database].Query(ctx, `SELECT org_id AS org, database AS "from" FROM placement WHERE state = 'arriving'`)
+	if err != nil {
+		return false, fmt.Errorf("placement.Finish: %w", err)
+	}
+	arrivals, err := pgx.CollectRows(rows, pgx.RowToStructByName[arrival])
+	if err != nil || len(arrivals) == 0 {
+		return false, err
+	}
+	// In the transaction no mover can begin.
+	err = pgx.BeginFunc(ctx, f.Workers[pg.Home], func(tx pgx.Tx) error {
+		var alone bool
+		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, oneMover).Scan(&alone); err != nil || !alone {
+			moving = err == nil
+			return err
+		}
+		var failed error
+		for _, a := range arrivals {
+			failed = errors.Join(failed, f.finish(ctx, a, database))
+		}
+		return failed
+	})
+	if err != nil {
+		return moving, fmt.Errorf("placement.Finish: %w", err)
+	}
+	return moving, nil
+}
+
+// finish lets one organization in if its move was decided.
+func (f Finisher) finish(ctx context.Context, a arrival, database string) error {
+	source := f.Workers[a.From]
+	if source == nil {
+		return fmt.Errorf("%s comes from %q, which DATABASES does not name", a.Org, a.From)
+	}
+	var decided, opened bool
+	err := source.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM placement WHERE org_id = $1 AND state = 'left' AND database = $2)`, a.Org, database).Scan(&decided)
+	if err != nil || !decided {
+		return err
+	}
+	err = f.Workers[database].QueryRow(ctx, `SELECT open_arrival($1, $2)`, a.Org, a.From).Scan(&opened)
+	if err == nil && opened {
+		f.Finished(a.Org, a.From, database)
+	}
+	return err
+}

@@ -37,6 +37,10 @@ def dropped(model):
 
 
 def databases(model):
+    for stack, template in model.stacks.items():
+        for name, output in template.get("Outputs", {}).items():
+            if "postgres://" in str(output["Value"]) and "sslmode=verify-full" not in str(output["Value"]):
+                yield f"{stack}: {name} must have sslmode=verify-full, or a function logs in to whoever answers"
     for stack, name, cluster in model.resources("AWS::RDS::DBCluster"):
         if cluster["Properties"].get("EnableCloudwatchLogsExports") != ["postgresql"]:
             yield f"{stack}: {name} does not export its log: set EnableCloudwatchLogsExports: [postgresql]"

@@ -1,6 +1,7 @@
 """Seeds each mistake that cfn-lint lets pass into a copy of the stack, and expects a complaint about it."""
 import copy
 import re
+import subprocess
 import unittest
 
 import model as models
@@ -100,6 +101,7 @@ MISTAKES = [
     ("a parameter that never reaches a function", lambda s: s.source("PublishFunction")["Properties"].pop("AutoPublishCodeSha256"), "PublishFunction needs AutoPublishCodeSha256"),
     ("a chain of nudges that Lambda drops", lambda s: s.properties("DispatcherFunction").pop("RecursiveLoop"), "dispatcher sends to the queue that invokes it"),
     ("nudges that are dropped without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("RecursionDropped"), "no alarm on RecursiveInvocationsDropped of dispatcher"),
+    ("a login to whoever answers", lambda s: s.model.stacks[DATA]["Outputs"]["MasterDatabaseUrl"].update(Value="postgres://a@b:5432/c?sslmode=require"), "MasterDatabaseUrl must have sslmode=verify-full"),
     ("a version that changes by itself", lambda s: s.properties("DatabaseWriter", DATA).pop("AutoMinorVersionUpgrade"), "DatabaseWriter needs AutoMinorVersionUpgrade: false"),
     ("an instance without insights", lambda s: s.properties("DatabaseStandbyInstance", DATA).pop("EnablePerformanceInsights"), "DatabaseStandbyInstance needs EnablePerformanceInsights"),
     ("a log that stays in the database", lambda s: s.properties("Database", DATA).pop("EnableCloudwatchLogsExports"), "Database does not export its log"),
@@ -171,6 +173,16 @@ class TemplateChecks(unittest.TestCase):
             (['Republish=""', "UrgentFix=true"], "prod must have 'UrgentFix=false'"),
         ):
             self.assertTrue(any(expected in p for p in template_checks.written("prod", pairs)), expected)
+
+    def test_rds_roots_are_compared(self):
+        roots = ORIGINAL.root / "shared/pg/roots"
+        for region, bundle, ends, says in (
+            ("eu-central-1", "eu-central-1", 0, "same "), ("eu-central-1", "eu-west-1", 1, "OURS "), ("xx-nowhere-1", "eu-west-1", 1, "no roots are embedded"),
+        ):
+            with self.subTest(f"{region} against {bundle}"):
+                run = subprocess.run([ORIGINAL.root / "infra/check/rds-roots", region, roots / f"{bundle}.pem"], capture_output=True, text=True)
+                self.assertEqual(run.returncode, ends)
+                self.assertIn(says, run.stdout)
 
     def test_samconfig_has_the_stages(self):
         self.assertLessEqual({"default", "dev", "staging", "prod"}, set(ENVIRONMENTS))

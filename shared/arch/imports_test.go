@@ -143,3 +143,18 @@ func TestDomainKnowsNoHTTP(t *testing.T) {
 		}
 	}
 }
+
+// Only shared/pg reads a database's URL, so every connection of a function
+// verifies the server as the URL asks. The local stack has no TLS.
+func TestDatabaseURLsAreReadInOnePlace(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.isTest() || s.dir == "shared/pg" || s.dir == "shared/testkit" || within(s.dir, "infra/local") || within(s.dir, "infra/bench") {
+			continue
+		}
+		for _, call := range []string{"pgx.ParseConfig(", "pgx.Connect(", "pgconn.ParseConfig(", "pgconn.Connect(", `sql.Open("pgx"`} {
+			if strings.Contains(s.text, call) {
+				t.Errorf("%s calls %s…): use pg.ParseConfig", s.name, call)
+			}
+		}
+	}
+}

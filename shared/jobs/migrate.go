@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/infra/migrations"
+	"portico/shared/pg"
 )
 
 // Login is how a database is reached as its owner's login.
@@ -35,9 +36,9 @@ func Migrate(ctx context.Context, databases map[string]Login) (string, error) {
 }
 
 func (l Login) config(ctx context.Context) (*pgx.ConnConfig, error) {
-	config, err := pgx.ParseConfig(l.URL)
+	config, err := pg.ParseConfig(l.URL)
 	if err != nil {
-		return nil, fmt.Errorf("its URL cannot be read: %w", err)
+		return nil, fmt.Errorf("its URL cannot be used: %w", err)
 	}
 	if l.Credentials != nil {
 		text, err := l.Credentials(ctx)

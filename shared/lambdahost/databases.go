@@ -16,7 +16,7 @@ import (
 // databases there are.
 type databaseEnv struct {
 	URL string `env:"DATABASE_URL,required,notEmpty"`
-	// Others are the other databases, in JSON: {"acme":{"url":"postgres://host:5432/portico?sslmode=require"}}.
+	// Others are the other databases, in JSON: {"acme":{"url":"postgres://host:5432/portico?sslmode=verify-full"}}.
 	// Their login is the one of DATABASE_URL.
 	Others databases `env:"DATABASES"`
 }

@@ -16,7 +16,7 @@ func TestDatabases(t *testing.T) {
 	if err := read(&e); err != nil || len(e.names()) != 1 {
 		t.Errorf("without others: %v, %v", e.names(), err)
 	}
-	t.Setenv("DATABASES", `{"berlin":{"url":"postgres://berlin:5432/portico"},"acme":{"url":"postgres://acme/portico?sslmode=require","secret":"arn"}}`)
+	t.Setenv("DATABASES", `{"berlin":{"url":"postgres://berlin:5432/portico"},"acme":{"url":"postgres://acme/portico?sslmode=verify-full","secret":"arn"}}`)
 	e = databaseEnv{}
 	if err := read(&e); err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestDatabases(t *testing.T) {
 	urls, err := e.urls()
 	want := map[string]string{
 		"home":   "postgres://portico_app:secret@127.0.0.1:5432/portico?sslmode=disable",
-		"acme":   "postgres://portico_app:secret@acme/portico?sslmode=require",
+		"acme":   "postgres://portico_app:secret@acme/portico?sslmode=verify-full",
 		"berlin": "postgres://portico_app:secret@berlin:5432/portico",
 	}
 	if diff := cmp.Diff(want, urls); diff != "" || err != nil {

@@ -132,25 +132,19 @@ func OpenWorker(ctx context.Context, url string, sessions int32) (*Worker, error
 	return &Worker{Pool: pool}, err
 }
 
-// SessionLife is how long a session is used at most. Whatever a failover or a
-// change of the DNS leaves behind, after that everybody is at the right server.
-const SessionLife = 10 * time.Minute
+const (
+	// SessionLife is how long a session is used at most. Whatever a failover or a
+	// change of the DNS leaves behind, after that everybody is at the right server.
+	SessionLife = 10 * time.Minute
+	// connectAtMost bounds connecting where the URL has no connect_timeout.
+	connectAtMost = 10 * time.Second
+)
 
 func open(ctx context.Context, url string, sessions int32) (pool *pgxpool.Pool, err error) {
-	config, err := pgxpool.ParseConfig(url)
+	config, err := poolConfig(url, sessions)
 	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL cannot be read: %w", err)
+		return nil, fmt.Errorf("DATABASE_URL cannot be used: %w", err)
 	}
-	config.MaxConns = sessions
-	config.MinConns = 0
-	config.MaxConnIdleTime = 5 * time.Minute
-	config.MaxConnLifetimeJitter = SessionLife / 10
-	config.MaxConnLifetime = SessionLife - config.MaxConnLifetimeJitter
-	config.ConnConfig.ConnectTimeout = 10 * time.Second
-	if config.ConnConfig.Password == "" {
-		config.BeforeConnect = iamToken
-	}
-	config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	keeps := config.ConnConfig.OnPgError
 	config.ConnConfig.OnPgError = func(conn *pgconn.PgConn, state *pgconn.PgError) bool {
 		if state.Code == readOnly {
@@ -161,4 +155,24 @@ func open(ctx context.Context, url string, sessions int32) (pool *pgxpool.Pool, 
 	}
 	pool, err = pgxpool.NewWithConfig(ctx, config)
 	return pool, err
+}
+
+func poolConfig(url string, sessions int32) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = sessions
+	config.MinConns = 0
+	config.MaxConnIdleTime = 5 * time.Minute
+	config.MaxConnLifetimeJitter = SessionLife / 10
+	config.MaxConnLifetime = SessionLife - config.MaxConnLifetimeJitter
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectAtMost
+	}
+	if config.ConnConfig.Password == "" {
+		config.BeforeConnect = iamToken
+	}
+	config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	return config, trustRDS(&config.ConnConfig.Config)
 }

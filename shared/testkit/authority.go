@@ -50,13 +50,16 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
+// PEM is the authority's own certificate.
+func (a *Authority) PEM() string { return encodePEM("CERTIFICATE", a.root.Raw) }
+
 // Issue returns a certificate for a key, and the key, both PEM. It is good for
-// clients and for servers on 127.0.0.1.
-func (a *Authority) Issue(key crypto.Signer, expires time.Time) (certificate, privateKey string) {
+// clients and for servers on 127.0.0.1 and of those names.
+func (a *Authority) Issue(key crypto.Signer, expires time.Time, names ...string) (certificate, privateKey string) {
 	a.t.Helper()
 	leaf := a.sign(key.Public(), x509.Certificate{
 		Subject: pkix.Name{CommonName: "portico", Organization: []string{"Acme"}}, NotAfter: expires,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: names,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	})
 	der, err := x509.MarshalPKCS8PrivateKey(key)

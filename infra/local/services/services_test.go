@@ -202,7 +202,7 @@ func TestEnsureDatabases(t *testing.T) {
 
 func TestWithServer(t *testing.T) {
 	const admin = "postgres://postgres@127.0.0.1:54329/postgres?sslmode=disable"
-	got, err := services.WithServer("postgres://portico_app@Database.Endpoint.Address:5432/portico?sslmode=require", admin, "secret")
+	got, err := services.WithServer("postgres://portico_app@Database.Endpoint.Address:5432/portico?sslmode=verify-full", admin, "secret")
 	if want := "postgres://portico_app:secret@127.0.0.1:54329/portico?sslmode=disable"; err != nil || got != want {
 		t.Errorf("got %s, %v, want %s", got, err, want)
 	}

@@ -112,10 +112,11 @@ func Store(ctx context.Context, tx pg.Tx, s Scope, reply []byte, box *secret.Box
 	return nil
 }
 
-// Sweep removes expired keys, at most limit of them, and returns how many.
+// Sweep removes expired keys, at most limit of them, and returns how many. Each
+// is checked again once it is locked: it may have been claimed anew meanwhile.
 func Sweep(ctx context.Context, db *pg.Worker, limit int) (int64, error) {
 	tag, err := db.Exec(ctx, `
-		DELETE FROM idempotency_key WHERE (org_id, caller, operation, key) IN (
+		DELETE FROM idempotency_key WHERE created_at <= portico_now() - $1::interval AND (org_id, caller, operation, key) IN (
 			SELECT org_id, caller, operation, key FROM idempotency_key
 			WHERE created_at <= portico_now() - $1::interval ORDER BY created_at LIMIT $2)`, Keep, limit)
 	if err != nil {

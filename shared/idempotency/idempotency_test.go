@@ -148,7 +148,7 @@ func (f *fixture) awaitBlocked() {
 			return
 		}
 	}
-	f.Error("the second request does not wait")
+	f.Error("nobody waits")
 }
 
 // The wait is bounded: a second request is not held up by a first that hangs,
@@ -236,6 +236,30 @@ func TestSweep(t *testing.T) {
 	if left := testkit.Value[string](t, f.Database, `SELECT string_agg(key, ',') FROM idempotency_key`); left != "young" {
 		t.Errorf("left: %s", left)
 	}
+}
+
+// A key that a request claims anew while Sweep is at it stays: the repetition
+// gets that request's reply.
+func TestSweepLeavesWhatIsClaimedAnew(t *testing.T) {
+	f, ctx := newFixture(t), context.Background()
+	f.works("the first", f.scope, "a")
+	f.Advance(t, idempotency.Keep)
+	swept := make(chan error, 1)
+	err := f.App.InOrg(ctx, f.scope.Org, func(tx pg.Tx) error {
+		if _, err := idempotency.Claim(ctx, tx, f.scope, []byte("b"), f.box); err != nil {
+			return err
+		}
+		go func() {
+			_, err := idempotency.Sweep(ctx, f.Worker, 10)
+			swept <- err
+		}()
+		f.awaitBlocked()
+		return idempotency.Store(ctx, tx, f.scope, []byte("reply to b"), f.box)
+	})
+	if err := errors.Join(err, <-swept); err != nil {
+		t.Fatal(err)
+	}
+	f.replays("the repetition", f.scope, "b", "reply to b")
 }
 
 // A key of another organization cannot even be claimed from here.

@@ -23,20 +23,22 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 	if err != nil {
 		return nil, nil, err
 	}
-	seqs, err := takeSeqs(ctx, tx, org, drafts)
-	if err != nil {
-		return nil, nil, err
-	}
 	events := make([]Event, len(drafts))
 	for i, d := range drafts {
 		at := now.Add(time.Duration(i) * time.Microsecond)
 		eventID := id.New[id.Event](at)
 		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, PublishedBy: d.PublishedBy, CreatedAt: at, Payload: payload(eventID, d, at)}
 	}
-	deliveries, due, err := match(ctx, subscriptions, drafts, events, seqs)
+	deliveries, due, err := match(ctx, subscriptions, drafts, events)
 	if err != nil {
 		return nil, nil, err
 	}
+	// Last, because it locks the ordering keys until the commit.
+	seqs, err := takeSeqs(ctx, tx, org, drafts)
+	if err != nil {
+		return nil, nil, err
+	}
+	number(deliveries, events, seqs)
 	var batch pgx.Batch
 	insert(&batch, org, events, seqs)
 	if len(deliveries) > 0 {
@@ -52,7 +54,7 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 // endpoints that get any, each once, and fills in the fan-out of each event. It
 // ends when ctx does: each filter is
 // bounded, but a thousand slow ones for each of a batch outlast a request.
-func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []Draft, events []Event, seqs []*int64) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
+func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []Draft, events []Event) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
 	wanted := make([]bool, len(subscriptions))
 	for i, d := range drafts {
 		candidate := webhook.Candidate{Type: d.Type, Data: d.Data, About: d.About}
@@ -66,7 +68,7 @@ func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []D
 			}
 			delivery := webhook.NewDelivery{EventID: events[i].ID, EndpointID: s.ID}
 			if s.Ordered {
-				delivery.OrderingKey, delivery.Seq = d.OrderingKey, seqs[i]
+				delivery.OrderingKey = d.OrderingKey
 			}
 			deliveries = append(deliveries, delivery)
 			if !wanted[k] {
@@ -76,6 +78,21 @@ func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []D
 		}
 	}
 	return deliveries, due, nil
+}
+
+// number gives ordered deliveries, which are in the order of their events, the
+// places of those.
+func number(deliveries []webhook.NewDelivery, events []Event, seqs []*int64) {
+	of := 0
+	for i := range deliveries {
+		d := &deliveries[i]
+		for events[of].ID != d.EventID {
+			of++
+		}
+		if d.OrderingKey != nil {
+			d.Seq = seqs[of]
+		}
+	}
 }
 
 // PublishNotices publishes operational events of one organization.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,9 +48,10 @@ type completion struct {
 }
 
 // complete records results in one statement: state, next try and attempt log
-// together or not at all. It returns how many were discarded because their
-// lease is no longer the delivery's.
-func complete(ctx context.Context, db pg.Querier, results []Result) (lost int, err error) {
+// together or not at all. It returns those that it wrote: the others are
+// discarded, because their lease is no longer the delivery's. It waits for locks
+// no longer than lock.
+func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Duration) (written []Result, err error) {
 	// Two dispatchers lock rows in the same order, so they cannot deadlock.
 	slices.SortFunc(results, func(a, b Result) int {
 		if c := bytes.Compare(a.EventID.UUID[:], b.EventID.UUID[:]); c != 0 {
@@ -60,9 +62,10 @@ func complete(ctx context.Context, db pg.Querier, results []Result) (lost int, e
 	c := columns(results)
 	rows, err := db.Query(ctx, `
 		WITH result AS MATERIALIZED (
-			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::interval[], $7::boolean[],
-				$8::timestamptz[], $9::integer[], $10::smallint[], $11::text[], $12::bytea[])
-			AS r (org_id, event_id, endpoint_id, lease, status, wait, tried, started_at, latency, status_code, error, response_body)
+			SELECT r.* FROM (SELECT set_config('lock_timeout', $13, true)) AS patient
+			CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::interval[], $7::boolean[],
+				$8::timestamptz[], $9::integer[], $10::smallint[], $11::text[], $12::bytea[]) WITH ORDINALITY
+			AS r (org_id, event_id, endpoint_id, lease, status, wait, tried, started_at, latency, status_code, error, response_body, place)
 		), done AS (
 			UPDATE webhook_delivery d SET
 				status = r.status, lease = NULL, attempts = d.attempts + r.tried::int,
@@ -71,23 +74,29 @@ func complete(ctx context.Context, db pg.Querier, results []Result) (lost int, e
 			FROM result r
 			WHERE d.org_id = r.org_id AND d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id AND d.lease = r.lease
 			RETURNING d.org_id, d.event_id, d.endpoint_id, d.attempts, r.tried, r.started_at, r.latency,
-				r.status_code, r.error, r.response_body
+				r.status_code, r.error, r.response_body, r.place
 		), logged AS (
 			INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, status_code, error, response_body)
 			SELECT org_id, event_id, endpoint_id, attempts, started_at, latency, status_code, error, response_body
 			FROM done WHERE tried
 		)
-		SELECT count(*) FROM done`,
-		c.orgs, c.events, c.endpoints, c.leases, c.statuses, c.waits, c.tried, c.started, c.latencies, c.codes, c.errors, c.bodies)
+		SELECT coalesce(array_agg(place), '{}') FROM done`,
+		c.orgs, c.events, c.endpoints, c.leases, c.statuses, c.waits, c.tried, c.started, c.latencies, c.codes, c.errors, c.bodies, lockTimeout(lock))
 	if err != nil {
-		return 0, fmt.Errorf("webhook.complete: %w", err)
+		return nil, fmt.Errorf("webhook.complete: %w", err)
 	}
-	written, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	places, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]int])
 	if err != nil {
-		return 0, fmt.Errorf("webhook.complete: %w", err)
+		return nil, fmt.Errorf("webhook.complete: %w", err)
 	}
-	return len(results) - written, nil
+	for _, place := range places {
+		written = append(written, results[place-1])
+	}
+	return written, nil
 }
+
+// lockTimeout is a time as the setting of that name takes it.
+func lockTimeout(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 func columns(results []Result) completion {
 	var c completion

@@ -25,7 +25,7 @@ func (r *run) dispatch(ctx context.Context) error {
 			continue
 		case n > 0:
 			busy = time.Now()
-		case time.Since(busy) > r.idle() && r.lanes.free() == r.Concurrency:
+		case time.Since(busy) > r.idle() && r.lanes.idle():
 			return nil
 		}
 		worked = time.Now()

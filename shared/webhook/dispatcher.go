@@ -71,6 +71,7 @@ type run struct {
 	id      uuid.UUID
 	lanes   *lanes
 	results chan Result
+	apart   *apart
 	senders sync.WaitGroup
 	// recorded counts the batches whose recording has ended.
 	recorded atomic.Int64

@@ -15,7 +15,6 @@ import (
 // What tests in webhook_test need of the inside.
 var (
 	Load      = load
-	Complete  = complete
 	GiveUpRow = giveUpRow
 	NextDue   = nextDue
 
@@ -31,6 +30,12 @@ const (
 	LeaseFor        = leaseFor
 	NoPublicAddress = noPublicAddress
 )
+
+// Complete records results and returns how many were discarded.
+func Complete(ctx context.Context, db *pg.Worker, results []Result) (lost int, err error) {
+	written, err := complete(ctx, db, results, time.Second)
+	return len(results) - len(written), err
+}
 
 // StayAwake renews a dispatcher's row.
 func StayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
@@ -94,4 +99,14 @@ func Dial(s *Sender, dial func(ctx context.Context, network, address string) (ne
 // PingAfter changes after which silence a connection of HTTP/2 is tested, and for how long.
 func PingAfter(s *Sender, after time.Duration) {
 	s.transport.HTTP2.SendPingTimeout, s.transport.HTTP2.PingTimeout = after, after
+}
+
+// Record records results that are ready at once, as a dispatcher does.
+func Record(ctx context.Context, d *Dispatcher, results []Result) {
+	r := &run{Dispatcher: d, lanes: newLanes(d.Concurrency), results: make(chan Result, len(results)), told: make(chan struct{}, 1)}
+	for _, result := range results {
+		r.results <- result
+	}
+	close(r.results)
+	r.record(ctx)
 }

@@ -20,30 +20,29 @@ func outcomeColumns(outcomes []outcome) (orgs []id.Org, endpoints []id.WebhookEn
 	return orgs, endpoints
 }
 
-// lockLanes returns the health of each outcome's endpoint, in the same order,
-// locked until the transaction ends, and the database's time.
-func lockLanes(ctx context.Context, tx pg.Tx, outcomes []outcome) ([]health, time.Time, error) {
+// lockLanes returns those outcomes whose endpoint has a lane, with its health,
+// locked until the transaction ends, and the database's time. An organization
+// that is being erased has none.
+func lockLanes(ctx context.Context, tx pg.Tx, outcomes []outcome) (kept []outcome, list []health, now time.Time, err error) {
 	orgs, endpoints := outcomeColumns(outcomes)
 	rows, err := tx.Query(ctx, `
-		SELECT l.failures, l.failing_since, l.open_until, l.openings, l.told, portico_now()
+		SELECT k.place, l.failures, l.failing_since, l.open_until, l.openings, l.told, portico_now()
 		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (org_id, endpoint_id, place)
 		JOIN webhook_lane l ON l.org_id = k.org_id AND l.endpoint_id = k.endpoint_id
 		ORDER BY k.place FOR UPDATE OF l`, orgs, endpoints)
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("webhook.lockLanes: %w", err)
+		return nil, nil, now, fmt.Errorf("webhook.lockLanes: %w", err)
 	}
-	var now time.Time
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h health, err error) {
-		err = row.Scan(&h.Failures, &h.FailingSince, &h.OpenUntil, &h.Openings, &h.Told, &now)
-		return h, err
+	var place int
+	var h health
+	_, err = pgx.ForEachRow(rows, []any{&place, &h.Failures, &h.FailingSince, &h.OpenUntil, &h.Openings, &h.Told, &now}, func() error {
+		kept, list = append(kept, outcomes[place-1]), append(list, h)
+		return nil
 	})
-	if err == nil && len(list) != len(outcomes) {
-		err = fmt.Errorf("%d lanes of %d endpoints", len(list), len(outcomes))
-	}
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("webhook.lockLanes: %w", err)
+		return nil, nil, now, fmt.Errorf("webhook.lockLanes: %w", err)
 	}
-	return list, now, nil
+	return kept, list, now, nil
 }
 
 // saveLanes writes what lockLanes read, and the last failed try of each endpoint.

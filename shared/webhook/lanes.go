@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"portico/shared/id"
 )
 
 // lanes is what one dispatcher knows of the endpoints that have something due:
@@ -24,6 +26,7 @@ type lanes struct {
 	taken int
 	due   map[endpointKey]bool // those that may have something due
 	lane  map[endpointKey]*lane
+	held  map[id.Org]bool // gets nothing: its results wait to be recorded
 }
 
 // lane is one endpoint's; it exists while requests to it are in flight or it
@@ -37,7 +40,7 @@ type lane struct {
 const remember = time.Minute
 
 func newLanes(size int) *lanes {
-	return &lanes{size: size, left: make(chan struct{}, 1), due: map[endpointKey]bool{}, lane: map[endpointKey]*lane{}}
+	return &lanes{size: size, left: make(chan struct{}, 1), due: map[endpointKey]bool{}, lane: map[endpointKey]*lane{}, held: map[id.Org]bool{}}
 }
 
 // add notes endpoints that have something due.
@@ -86,6 +89,9 @@ func (l *lanes) pick(limit int) []turn {
 // while less than a quarter of its places is free, because small claims cost as
 // much as large ones.
 func (l *lanes) room(k endpointKey) int {
+	if l.held[k.org] {
+		return 0
+	}
 	own := 0
 	if lane := l.lane[k]; lane != nil {
 		own = lane.inFlight
@@ -148,10 +154,35 @@ func (l *lanes) leave(k endpointKey) {
 	l.taken--
 	l.lane[k].inFlight--
 	l.mu.Unlock()
+	l.note()
+}
+
+func (l *lanes) note() {
 	select {
 	case l.left <- struct{}{}:
 	default: // noted already
 	}
+}
+
+// hold keeps an organization from being served, until release.
+func (l *lanes) hold(org id.Org) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held[org] = true
+}
+
+func (l *lanes) release(org id.Org) {
+	l.mu.Lock()
+	delete(l.held, org)
+	l.mu.Unlock()
+	l.note()
+}
+
+// idle reports whether no request is in flight and nobody is held.
+func (l *lanes) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.taken == 0 && len(l.held) == 0
 }
 
 // free returns how many places are.
@@ -191,7 +222,7 @@ func (l *lanes) full() bool {
 		return true
 	}
 	for k := range l.due {
-		if l.room(k) <= 0 {
+		if !l.held[k.org] && l.room(k) <= 0 {
 			return true
 		}
 	}

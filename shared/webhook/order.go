@@ -49,6 +49,9 @@ func orderedColumns(keys []orderedKey) (orgs []id.Org, endpoints []id.WebhookEnd
 
 // lockKeys keeps publishes to these keys away until the transaction ends.
 func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
 	orgs, _, texts := orderedColumns(keys)
 	_, err := tx.Exec(ctx, `
 		SELECT FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (org_id, key, place)
@@ -60,7 +63,8 @@ func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey) error {
 	return nil
 }
 
-// pauseKeys notes the keys whose head has just failed at an endpoint that pauses.
+// pauseKeys notes the keys whose head has just failed at an endpoint that
+// pauses. A deleted one gives up what is behind it.
 func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
 	var keys []orderedKey
 	var events []id.Event
@@ -74,14 +78,11 @@ func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
 		return nil
 	}
 	orgs, endpoints, texts := orderedColumns(keys)
-	// Only what this transaction has finished: a result whose lease was lost
-	// pauses nothing.
 	_, err := tx.Exec(ctx, `
 		INSERT INTO webhook_paused_key (org_id, endpoint_id, ordering_key, event_id, paused_at)
-		SELECT d.org_id, d.endpoint_id, k.key, d.event_id, d.completed_at
+		SELECT k.org_id, k.endpoint_id, k.key, k.event_id, portico_now()
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) AS k (org_id, endpoint_id, key, event_id)
-		JOIN webhook_delivery d ON d.org_id = k.org_id AND d.event_id = k.event_id AND d.endpoint_id = k.endpoint_id
-			AND d.status = 'failed' AND d.completed_at = portico_now()
+		JOIN webhook_endpoint e ON e.org_id = k.org_id AND e.id = k.endpoint_id AND e.deleted_at IS NULL
 		ON CONFLICT DO NOTHING`, orgs, endpoints, texts, events)
 	if err != nil {
 		return fmt.Errorf("webhook.pauseKeys: %w", err)

@@ -2,20 +2,38 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"portico/shared/id"
 	"portico/shared/observe"
+	"portico/shared/pg"
+)
+
+var (
+	// together is for a batch of several organizations: one that makes it wait is
+	// then recorded alone.
+	together = limits{lock: 50 * time.Millisecond, notify: 500 * time.Millisecond}
+	// alone is longer than a queue of publishes takes that all want one ordering key.
+	alone = limits{lock: time.Second, notify: 10 * time.Second}
 )
 
 // record writes results as they come, all that are ready within gatherAtMost
 // in one statement: the busier the dispatcher, the larger the batch.
 func (r *run) record(ctx context.Context) {
+	r.apart = newApart(r.lanes)
+	var background sync.WaitGroup
+	background.Go(func() { r.recordApart(ctx) })
 	for first := range r.results {
-		r.recordBatch(ctx, r.gather(first))
-		r.recorded.Add(1)
+		if batch := r.apart.divert(giveUpAt(ctx), r.gather(first)); len(batch) > 0 {
+			r.recordBatch(ctx, batch)
+			r.recorded.Add(1)
+		}
 	}
+	r.apart.close()
+	background.Wait()
 }
 
 func (r *run) gather(first Result) []Result {
@@ -36,30 +54,69 @@ func (r *run) gather(first Result) []Result {
 	return batch
 }
 
-// recordBatch tries until the leases have run out: by then another dispatcher
-// may own the deliveries, and the fence would discard the results.
+// recordBatch records a batch. If that is held up by one organization, each is
+// recorded alone, and only those that then hold it up still are put apart.
 func (r *run) recordBatch(ctx context.Context, batch []Result) {
-	wait := 50 * time.Millisecond
-	for giveUp := time.Now().Add(leaseFor); ; wait = min(2*wait, time.Second) {
-		s, err := r.tryRecord(ctx, batch)
+	giveUp := giveUpAt(ctx)
+	err := r.tryUntil(ctx, giveUp, batch, together)
+	if err == nil {
+		return
+	}
+	parts := byOrg(batch)
+	for _, part := range parts {
+		if len(parts) > 1 {
+			err = r.tryUntil(ctx, giveUp, part, together)
+		}
+		if err != nil {
+			r.putApart(ctx, giveUp, part, err)
+		}
+	}
+}
+
+// giveUpAt returns how long to try: until the leases have run out, because by
+// then another dispatcher may own the deliveries, and the fence would discard
+// the results; and until the dispatcher must end.
+func giveUpAt(ctx context.Context) time.Time {
+	at := time.Now().Add(leaseFor)
+	if end, ok := ctx.Deadline(); ok && end.Add(-2*time.Second).Before(at) {
+		return end.Add(-2 * time.Second)
+	}
+	return at
+}
+
+// tryUntil records results. While that fails for reasons that are everybody's,
+// such as Postgres being away, it tries again until giveUp. An error is one
+// organization's.
+func (r *run) tryUntil(ctx context.Context, giveUp time.Time, batch []Result, p limits) error {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := r.announce(ctx, batch)
 		if err == nil {
-			if len(s.due) > 0 {
-				r.tell(s.due...)
+			var s settled
+			if s, err = r.settle(ctx, batch, p); err == nil {
+				r.conclude(ctx, batch, s)
+				return nil
 			}
-			r.report(ctx, batch, s)
-			return
+			if ctx.Err() == nil && isOneOrgs(err) {
+				return err
+			}
 		}
 		r.warn(ctx, "results could not be recorded", err)
 		if ctx.Err() != nil || time.Now().After(giveUp) {
-			return
+			return nil
 		}
 		pause(ctx, wait)
 	}
 }
 
-// tryRecord announces what may become due before it commits: a retry, the next
-// of an ordering key, an operational event.
-func (r *run) tryRecord(ctx context.Context, batch []Result) (settled, error) {
+// isOneOrgs reports whether recording failed for a reason that does not concern
+// all results: a lock, slow filters, or something that trying again does not mend.
+func isOneOrgs(err error) bool {
+	return pg.IsLockTimeout(err) || errors.Is(err, errSlowFilters) || !pg.IsTransient(err)
+}
+
+// announce lowers the due time to when something may become due by a batch: a
+// retry, the next of an ordering key, an operational event.
+func (r *run) announce(ctx context.Context, batch []Result) error {
 	now := r.Clock.Now()
 	var earliest time.Time
 	lower := func(at time.Time) {
@@ -75,21 +132,27 @@ func (r *run) tryRecord(ctx context.Context, batch []Result) (settled, error) {
 			lower(now.Add(result.Wait))
 		}
 	}
-	if !earliest.IsZero() {
-		if err := r.Waker.Due.Lower(ctx, earliest); err != nil {
-			return settled{}, err
-		}
+	if earliest.IsZero() {
+		return nil
 	}
-	return r.settle(ctx, batch)
+	return r.Waker.Due.Lower(ctx, earliest)
 }
 
-// report writes the batch's line with its metrics.
-func (r *run) report(ctx context.Context, batch []Result, s settled) {
+// conclude tells the dispatcher what is due by a batch, and reports the batch.
+func (r *run) conclude(ctx context.Context, batch []Result, s settled) {
+	if len(s.due) > 0 {
+		r.tell(s.due...)
+	}
+	r.report(ctx, len(batch)-len(s.written), s)
+}
+
+// report writes a batch's line with its metrics, of what was written.
+func (r *run) report(ctx context.Context, lost int, s settled) {
 	now := r.Clock.Now()
 	var delivered, failed, exhausted float64
 	var age time.Duration
 	var whole, tries []float64
-	for _, result := range batch {
+	for _, result := range s.written {
 		if at := result.StartedAt.Sub(result.Due); result.Tried {
 			age = max(age, at)
 			tries = append(tries, milliseconds(result.Latency))
@@ -107,14 +170,14 @@ func (r *run) report(ctx context.Context, batch []Result, s settled) {
 	}
 	var named []slog.Attr
 	if failed > 0 {
-		named = failedEndpoints(batch)
+		named = failedEndpoints(s.written)
 	}
 	r.Log.Line(ctx, slog.LevelInfo, "deliveries recorded", []observe.Metric{
 		observe.One("Delivered", observe.Count, delivered),
 		observe.One("Failed", observe.Count, failed),
 		observe.One("Exhausted", observe.Count, exhausted),
-		observe.One("EgressFaults", observe.Count, r.egressFaults(ctx, batch)),
-		observe.One("LeaseLost", observe.Count, float64(s.lost)),
+		observe.One("EgressFaults", observe.Count, r.egressFaults(ctx, s.written)),
+		observe.One("LeaseLost", observe.Count, float64(lost)),
 		observe.One("EndpointsDisabled", observe.Count, float64(s.disabled)),
 		observe.One("OldestDueAge", observe.Seconds, age.Seconds()),
 		{Name: "DeliveryLatency", Unit: observe.Milliseconds, Values: whole},

@@ -2,7 +2,9 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,37 +14,43 @@ import (
 
 // settled is what the recording of a batch brought about.
 type settled struct {
-	lost     int           // results whose lease was no longer the delivery's
+	written  []Result      // the others' lease was no longer the delivery's
 	due      []endpointKey // have something due by it
 	disabled int           // endpoints
 }
 
+// limits is how long the recording of a batch may take because of one
+// organization.
+type limits struct {
+	lock   time.Duration // waiting for each lock that its requests hold
+	notify time.Duration // publishing its operational events, which meet its filters
+}
+
 // settle records a batch. What only succeeded is one statement; what has
 // consequences for its endpoint or its ordering key commits together with them.
-func (r *run) settle(ctx context.Context, batch []Result) (s settled, err error) {
+// Only what was written has any: a late result judges nobody.
+func (r *run) settle(ctx context.Context, batch []Result, p limits) (s settled, err error) {
 	if !hasConsequences(batch) {
-		s.lost, err = complete(ctx, r.DB, batch)
+		s.written, err = complete(ctx, r.DB, batch, p.lock)
 		return s, err
 	}
-	err = pgx.BeginFunc(ctx, r.DB, func(tx pgx.Tx) (err error) {
-		keys := finishedKeys(batch)
-		if len(keys) > 0 {
-			if err := lockKeys(ctx, tx, keys); err != nil {
-				return err
-			}
-		}
-		if s.lost, err = complete(ctx, tx, batch); err != nil {
+	begin := pgx.TxOptions{BeginQuery: "begin; set local lock_timeout = " + lockTimeout(p.lock)} // one round trip
+	err = pgx.BeginTxFunc(ctx, r.DB, begin, func(tx pgx.Tx) (err error) {
+		if err := lockKeys(ctx, tx, finishedKeys(batch)); err != nil {
 			return err
 		}
-		if len(keys) > 0 {
-			if err := pauseKeys(ctx, tx, batch); err != nil {
+		if s.written, err = complete(ctx, tx, batch, p.lock); err != nil {
+			return err
+		}
+		if keys := finishedKeys(s.written); len(keys) > 0 {
+			if err := pauseKeys(ctx, tx, s.written); err != nil {
 				return err
 			}
 			if s.due, err = advance(ctx, tx, keys); err != nil {
 				return err
 			}
 		}
-		return r.judge(ctx, tx, batch, &s)
+		return r.judge(ctx, tx, &s, p)
 	})
 	return s, err
 }
@@ -59,16 +67,16 @@ func hasConsequences(batch []Result) bool {
 
 // judge updates the lanes of endpoints that fail or failed, disables those that
 // are beyond hope, and publishes what their owners should know.
-func (r *run) judge(ctx context.Context, tx pg.Tx, batch []Result, s *settled) error {
-	outcomes := outcomesOf(batch)
+func (r *run) judge(ctx context.Context, tx pg.Tx, s *settled, p limits) error {
+	outcomes := outcomesOf(s.written)
 	if len(outcomes) == 0 {
 		return nil
 	}
-	before, now, err := lockLanes(ctx, tx, outcomes)
+	outcomes, before, now, err := lockLanes(ctx, tx, outcomes)
 	if err != nil {
 		return err
 	}
-	notices, after := exhausted(batch), make([]health, len(outcomes))
+	notices, after := exhausted(s.written), make([]health, len(outcomes))
 	verdicts := make([]verdict, len(outcomes))
 	for i, o := range outcomes {
 		after[i], verdicts[i] = before[i].after(o, now, r.Disabling)
@@ -82,19 +90,27 @@ func (r *run) judge(ctx context.Context, tx pg.Tx, batch []Result, s *settled) e
 	if s.disabled, err = r.disable(ctx, tx, outcomes, verdicts); err != nil {
 		return err
 	}
-	due, err := r.publish(ctx, tx, notices)
+	due, err := r.publish(ctx, tx, notices, p)
 	s.due = append(s.due, due...)
 	return err
 }
 
+// errSlowFilters says that the publishing of operational events took too long.
+var errSlowFilters = errors.New("the filters that an operational event meets are too slow")
+
 // publish publishes notices, each organization's together.
-func (r *run) publish(ctx context.Context, tx pg.Tx, notices []Notice) (due []endpointKey, err error) {
+func (r *run) publish(ctx context.Context, tx pg.Tx, notices []Notice, p limits) (due []endpointKey, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.notify, errSlowFilters)
+	defer cancel()
 	byOrg := map[id.Org][]Notice{}
 	for _, n := range notices {
 		byOrg[n.Org] = append(byOrg[n.Org], n)
 	}
 	for org, notices := range byOrg {
 		endpoints, err := r.Publish(ctx, tx, org, notices, r.Clock.Now())
+		if err != nil && context.Cause(ctx) == errSlowFilters {
+			err = fmt.Errorf("%w: %s", errSlowFilters, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("webhook.publish: %w", err)
 		}

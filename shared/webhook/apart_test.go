@@ -1,0 +1,297 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portico/shared/event"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// as runs fn with the engine acting for another organization.
+func (e *engine) as(org id.Org, fn func()) {
+	own := e.org
+	e.org = org
+	defer func() { e.org = own }()
+	fn()
+}
+
+var errUndone = errors.New("undone")
+
+// holdKey runs fn while a publish of the ordering key is at work, and rolls
+// that back. It fails the test if the publish did not hold the key all the time.
+func (e *engine) holdKey(org id.Org, key string, fn func()) {
+	e.t.Helper()
+	ctx := context.Background()
+	app, err := pg.Open(ctx, e.URL("portico_app")) // with sessions of its own
+	e.must(err)
+	defer app.Close()
+	err = app.InOrg(ctx, org, func(tx pg.Tx) error {
+		draft := event.Draft{Type: "invoice.paid", Data: json.RawMessage(`1`), OrderingKey: &key}
+		if _, _, err := event.Publish(ctx, tx, org, []event.Draft{draft}, e.Clock.Now()); err != nil {
+			return err
+		}
+		fn()
+		var one int
+		if err := tx.QueryRow(ctx, `SELECT 1`).Scan(&one); err != nil {
+			return err // Postgres has ended it meanwhile
+		}
+		return errUndone
+	})
+	if !errors.Is(err, errUndone) {
+		e.t.Errorf("the key was not held all the time: %v", err)
+	}
+}
+
+// running starts a dispatcher that stays awake until the returned function ends it.
+func (e *engine) running(d *webhook.Dispatcher) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	d.Idle = time.Hour
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	return func() { cancel(); <-done }
+}
+
+// While organizations hold their ordering keys, their own results wait and
+// nobody else's.
+func TestHeldKeysHoldUpTheirOrganizationsOnly(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	var hostile []id.Org
+	rec := newReceiver(t, nil)
+	for range 3 {
+		org := e.newOrg("Hostile")
+		hostile = append(hostile, org)
+		e.as(org, func() {
+			e.orderedEndpoint(rec.URL, webhook.ExhaustionPause)
+			e.publishNumbered("a", 0, 1)
+		})
+	}
+	other := newReceiver(t, nil)
+	e.endpoint(other.URL, "*")
+	e.holdKey(hostile[0], "a", func() {
+		e.holdKey(hostile[1], "a", func() {
+			e.holdKey(hostile[2], "a", func() {
+				defer e.running(e.dispatcher())()
+				testkit.Await(t, "the requests of all three", func() bool { return len(rec.all()) == 3 })
+				for n := 1; n <= 5; n++ {
+					e.publish(`1`)
+					testkit.Await(t, "the record of another organization's delivery", func() bool { return e.count(webhook.Delivered) == n })
+				}
+			})
+		})
+	})
+}
+
+// What waits because its organization holds its key is recorded when that has
+// ended, and its deliveries go on in order.
+func TestHeldResultsAreRecordedLater(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newReceiver(t, nil)
+	e.orderedEndpoint(rec.URL, webhook.ExhaustionPause)
+	e.publishNumbered("a", 0, 3)
+	stop := func() {}
+	e.holdKey(e.org, "a", func() {
+		stop = e.running(e.dispatcher())
+		testkit.Await(t, "the result to wait for the key", func() bool { return strings.Contains(e.lines.String(), "could not be recorded") })
+		if n := len(rec.all()); n != 1 {
+			t.Errorf("%d requests while the head's result waits, want 1", n)
+		}
+	})
+	testkit.Await(t, "all to be delivered", func() bool { return e.count(webhook.Delivered) == 3 })
+	stop()
+	if a := numbersOf(t, rec, "a"); len(a) != 3 || a[0] != 0 || a[1] != 1 || a[2] != 2 {
+		t.Errorf("received %v", a)
+	}
+}
+
+// An organization whose results wait gets no new claims: what it has in memory
+// stays what was in flight.
+func TestHeldOrganizationIsNotClaimed(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	ordered, free := newReceiver(t, nil), newReceiver(t, nil)
+	endpoint := e.orderedEndpoint(ordered.URL, webhook.ExhaustionPause)
+	e.publishNumbered("a", 0, 1)
+	e.setOptions(endpoint, webhook.OptionsChange{Filter: new(`data.key == "a"`)})
+	e.endpoint(free.URL, "*")
+	stop := func() {}
+	e.holdKey(e.org, "a", func() {
+		stop = e.running(e.dispatcher())
+		testkit.Await(t, "the result to wait for the key", func() bool { return strings.Contains(e.lines.String(), "could not be recorded") })
+		e.publish(`1`)
+		testkit.Await(t, "the dispatcher to try again", func() bool { return strings.Count(e.lines.String(), "could not be recorded") >= 3 })
+		if n := len(free.all()); n != 0 {
+			t.Errorf("%d new requests while results wait", n)
+		}
+	})
+	testkit.Await(t, "the new delivery", func() bool { return len(free.all()) == 1 })
+	stop()
+}
+
+// gone removes an organization with all its rows, as erasing does.
+func (e *engine) gone(org id.Org) {
+	e.t.Helper()
+	ctx := context.Background()
+	e.must(e.App.InOrg(ctx, org, func(tx pg.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE organization SET deleted_at = portico_now() WHERE id = $1`, org)
+		return err
+	}))
+	for removed := 1; removed > 0; {
+		e.must(e.App.InOrg(ctx, org, func(tx pg.Tx) error {
+			return tx.QueryRow(ctx, `SELECT erase_organization(5000)`).Scan(&removed)
+		}))
+	}
+}
+
+// Results of an organization that was erased while its requests were in flight
+// are discarded, and those beside them recorded, in one try.
+func TestErasedOrganizationHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	erased := e.newOrg("Gone")
+	e.as(erased, func() {
+		e.endpoint("https://example.com/", "*")
+		e.orderedEndpoint("https://example.com/", webhook.ExhaustionPause)
+		e.publishKeys("a")
+	})
+	e.endpoint("https://example.com/", "*")
+	e.publish(`1`)
+	claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
+	e.must(err)
+	e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+	if len(claims) != 3 {
+		t.Fatalf("%d claims, want 3", len(claims))
+	}
+	e.gone(erased)
+	results := delivered(claims)
+	for i := range results {
+		results[i].Status, results[i].StatusCode, results[i].Error = webhook.Failed, 500, "answered 500, expected 2xx"
+	}
+	webhook.Record(ctx, e.dispatcher(), results)
+	if n := e.count(webhook.Failed); n != 1 {
+		t.Errorf("%d of the other organization's results recorded, want 1", n)
+	}
+	if lines := e.lines.String(); strings.Contains(lines, "could not be recorded") || !strings.Contains(lines, `"LeaseLost":2`) {
+		t.Errorf("lines: %s", lines)
+	}
+	if n := testkit.Value[int](t, e.Database, `SELECT count(*) FROM event WHERE org_id = $1`, erased); n != 0 {
+		t.Errorf("%d events of an organization that is gone", n)
+	}
+}
+
+// A result that Postgres never takes is given up at once; those beside it are
+// recorded, of its own organization too.
+func TestBadResultIsGivenUpAlone(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	other := e.newOrg("Other")
+	e.endpoint("https://example.com/", "*")
+	e.publish(`1`, `2`, `3`)
+	e.as(other, func() {
+		e.endpoint("https://example.com/", "*")
+		e.publish(`1`)
+	})
+	claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
+	e.must(err)
+	e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+	results := delivered(claims)
+	for i := range results {
+		if results[i].Org == e.org {
+			results[i].Error = "a text that Postgres refuses: \x00"
+			break
+		}
+	}
+	webhook.Record(ctx, e.dispatcher(), results)
+	if n := e.count(webhook.Delivered); n != 2 {
+		t.Errorf("%d recorded of the 2 good results beside the bad one", n)
+	}
+	e.as(other, func() {
+		if n := e.count(webhook.Delivered); n != 1 {
+			t.Errorf("%d recorded of another organization's result", n)
+		}
+	})
+	if !strings.Contains(e.lines.String(), `"level":"ERROR"`) {
+		t.Error("no error line about the bad result")
+	}
+}
+
+// lateAnswer returns an engine whose first request was answered with a status
+// after its lease: another dispatcher delivered meanwhile.
+func lateAnswer(t *testing.T, status int, o webhook.OptionsChange) (*engine, id.WebhookEndpoint, *receiver) {
+	t.Helper()
+	e, ctx := newEngine(t), context.Background()
+	var late atomic.Bool
+	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n > 1 {
+			return
+		}
+		late.Store(true)
+		e.Advance(t, webhook.LeaseFor+time.Second)
+		testkit.Await(t, "the delivery under another lease", func() bool {
+			claims, err := webhook.ClaimDue(ctx, e.Worker, 1, webhook.LeaseFor)
+			if err == nil && len(claims) == 1 {
+				_, err = webhook.Complete(ctx, e.Worker, delivered(claims))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			return testkit.Value[bool](t, e.Database, `SELECT EXISTS (SELECT FROM webhook_delivery WHERE status = 'delivered')`)
+		})
+		w.WriteHeader(status)
+	})
+	watch := newReceiver(t, nil)
+	e.endpoint(watch.URL, "webhook_endpoint.*", "delivery.*")
+	endpoint, _ := e.endpoint(rec.URL, "invoice.paid")
+	o.TimeoutSeconds = new(int16(30))
+	e.setOptions(endpoint, o)
+	e.publish(`1`)
+	d := e.dispatcher()
+	d.Sender = e.localSender(time.Minute)
+	e.must(d.Run(ctx))
+	if !late.Load() || !strings.Contains(e.lines.String(), `"LeaseLost":1`) {
+		t.Fatalf("no result came late: %s", e.lines)
+	}
+	e.dispatch()
+	return e, endpoint, watch
+}
+
+// A result that lost its lease judges nothing: another dispatcher's does.
+func TestLateResultJudgesNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		status int
+		change webhook.OptionsChange
+	}{
+		{"gone", http.StatusGone, webhook.OptionsChange{}},
+		{"the last try failed", http.StatusInternalServerError, webhook.OptionsChange{RetryPolicy: new(webhook.RetryBestEffort)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e, endpoint, watch := lateAnswer(t, tt.status, tt.change)
+			if got := e.get(endpoint); got.Status != webhook.Enabled {
+				t.Errorf("the endpoint is %s", got.Status)
+			}
+			if types, data := notices(watch); len(types) > 0 {
+				t.Errorf("told %v: %v", types, data)
+			}
+			if n := testkit.Value[int](t, e.Database, `SELECT sum(failures) FROM webhook_lane`); n != 0 {
+				t.Errorf("%d failures are counted", n)
+			}
+			if lines := e.lines.String(); strings.Contains(lines, `"Failed":1`) || strings.Contains(lines, `"Exhausted":1`) {
+				t.Errorf("lines count the late result: %s", lines)
+			}
+		})
+	}
+}

@@ -132,6 +132,32 @@ func TestOneProbe(t *testing.T) {
 	}
 }
 
+// A probe that was not sent, because our own network failed, is given back: the
+// next delivery is one as soon as that one may be tried again.
+func TestProbeThatWasNotSent(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	rec := newSwitchable(t)
+	rec.down.Store(true)
+	e.endpoint(rec.URL, "*")
+	e.publish(`1`, `2`, `3`, `4`, `5`)
+	e.dispatch()
+	e.publish(`6`, `7`)
+	e.Advance(t, 10*time.Second)
+	for range 2 {
+		claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
+		if err != nil || len(claims) != 1 || !claims[0].Probe {
+			t.Fatalf("claimed %+v (%v), want one probe", claims, err)
+		}
+		e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+		webhook.Record(ctx, e.dispatcher(), []webhook.Result{{Claim: claims[0], Status: webhook.Pending, Wait: 3 * time.Second}})
+		if again, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor); err != nil || len(again) != 0 {
+			t.Fatalf("claimed %+v (%v) before its wait was over", again, err)
+		}
+		e.Advance(t, 4*time.Second)
+	}
+}
+
 // While a breaker is open nothing is due: the sweep of every minute wakes
 // nobody for it, and looks again when it closes.
 func TestOpenBreakerIsNotDue(t *testing.T) {

@@ -86,32 +86,42 @@ func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Durat
 //
 // The limit is the generic cell rate algorithm with a tolerance of 0.1 s or one
 // delivery: no second sees more than the limit and a tenth.
+//
+// What was dropped is never sent, so no limit counts it and no breaker is tried
+// out with it: while the oldest that is due was dropped, a turn takes what was
+// dropped and nothing else.
 const claimSQL = `
 	WITH wanted AS MATERIALIZED (
-		SELECT t.*, e.rate_limit, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
+		SELECT t.*, e.rate_limit, e.dropped_before, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
 		FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unsynced
 		CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
 		JOIN webhook_endpoint e ON e.org_id = t.org_id AND e.id = t.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
 		JOIN webhook_lane l ON l.org_id = t.org_id AND l.endpoint_id = t.endpoint_id
 		WHERE NOT EXISTS (SELECT FROM placement p WHERE p.org_id = t.org_id AND p.until > portico_now())
 	), gate AS MATERIALIZED (
-		SELECT w.org_id, w.endpoint_id, w.room, w.rate_limit, l.open_until IS NOT NULL AS probe,
-			greatest(l.next_slot, (SELECT portico_now())) AS slot
+		SELECT w.org_id, w.endpoint_id, w.room, w.rate_limit, w.dropped_before, l.open_until IS NOT NULL AS probe,
+			greatest(l.next_slot, (SELECT portico_now())) AS slot,
+			CASE WHEN w.dropped_before IS NOT NULL THEN (
+				SELECT d.event_id FROM webhook_delivery d
+				WHERE d.org_id = w.org_id AND d.endpoint_id = w.endpoint_id
+					AND d.status = 'pending' AND d.next_retry_at <= (SELECT portico_now())
+				ORDER BY d.next_retry_at LIMIT 1) < w.dropped_before
+			ELSE false END AS dropping
 		FROM wanted w JOIN webhook_lane l ON l.org_id = w.org_id AND l.endpoint_id = w.endpoint_id
 		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= (SELECT portico_now()))
 		FOR UPDATE OF l SKIP LOCKED
 	), turn AS (
-		SELECT org_id, endpoint_id, room, false AS probe FROM wanted WHERE NOT restricted
+		SELECT org_id, endpoint_id, room, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
 		UNION ALL
-		SELECT org_id, endpoint_id, CASE WHEN probe THEN 1 ELSE room END, probe FROM gate WHERE rate_limit IS NULL
-		UNION ALL
-		SELECT org_id, endpoint_id, least(CASE WHEN probe THEN 1 ELSE room END,
-			floor(extract(epoch FROM portico_now() - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer), probe
-		FROM gate WHERE rate_limit IS NOT NULL
+		SELECT org_id, endpoint_id, CASE WHEN dropping THEN room ELSE
+				least(CASE WHEN probe THEN 1 ELSE room END, -- and no rate limit is no bound
+					floor(extract(epoch FROM portico_now() - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer)
+			END, probe AND NOT dropping, dropped_before, dropping
+		FROM gate
 	), due AS MATERIALIZED (
 		SELECT d.*, t.probe FROM turn t
 		CROSS JOIN LATERAL (
-			SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at
+			SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at, w.event_id < t.dropped_before IS TRUE AS dropped
 			FROM webhook_delivery w
 			WHERE w.org_id = t.org_id AND w.endpoint_id = t.endpoint_id
 				AND w.status = 'pending' AND w.next_retry_at <= (SELECT portico_now())
@@ -119,11 +129,12 @@ const claimSQL = `
 			LIMIT greatest(t.room, 0)
 			FOR UPDATE SKIP LOCKED
 		) d
+		WHERE d.dropped OR NOT t.dropping
 	), spent AS (
 		UPDATE webhook_lane l SET
 			next_slot = g.slot + n.claimed * interval '1 second' / g.rate_limit,
 			open_until = CASE WHEN g.probe THEN portico_now() + $5 END
-		FROM gate g JOIN (SELECT org_id, endpoint_id, count(*) AS claimed FROM due GROUP BY org_id, endpoint_id) n
+		FROM gate g JOIN (SELECT org_id, endpoint_id, count(*) AS claimed FROM due WHERE NOT dropped GROUP BY org_id, endpoint_id) n
 			ON n.org_id = g.org_id AND n.endpoint_id = g.endpoint_id
 		WHERE l.org_id = g.org_id AND l.endpoint_id = g.endpoint_id
 	)

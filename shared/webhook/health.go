@@ -39,11 +39,12 @@ type outcome struct {
 	endpointKey
 	delivered bool
 	failures  int32
-	since     time.Time // of the first failed try
-	probe     bool      // one was made while the breaker was open
-	gone      bool      // the receiver answered 410
-	telling   bool      // not all were operational events
-	troubled  bool      // tries had failed before
+	since     time.Time     // of the first failed try
+	probe     bool          // one was made while the breaker was open
+	putOff    time.Duration // of a probe that was not sent
+	gone      bool          // the receiver answered 410
+	telling   bool          // not all were operational events
+	troubled  bool          // tries had failed before
 	lastError string
 	lastCode  int       // 0: no response
 	lastAt    time.Time // of the last failed try; zero: none failed
@@ -68,6 +69,10 @@ func (v verdict) reason() string {
 // after returns the health after an outcome. One success, whatever failed
 // beside it, shows that the receiver lives.
 func (h health) after(o outcome, now time.Time, d Disabling) (health, verdict) {
+	if o.failures == 0 && !o.delivered {
+		h.OpenUntil = new(now.Add(o.putOff)) // it was no probe: the next delivery is one
+		return h, unchanged
+	}
 	if o.delivered && !o.gone {
 		if h.Told && o.telling {
 			return health{}, nowRecovered
@@ -106,16 +111,16 @@ func (h *health) trip(o outcome, now time.Time) {
 
 // outcomesOf sums up a batch by endpoint: of those that fail or failed before,
 // sorted so that two dispatchers lock their lanes in the same order. What was
-// not tried says nothing of a receiver.
+// not tried says nothing of a receiver, but may have been to be the probe.
 func outcomesOf(batch []Result) []outcome {
 	all := map[endpointKey]*outcome{}
 	for _, r := range batch {
 		k := endpointKey{r.Org, r.EndpointID}
-		if !r.Tried {
+		if !r.Tried && !r.Probe {
 			continue
 		}
 		if all[k] == nil {
-			all[k] = &outcome{endpointKey: k, troubled: r.Endpoint.Troubled}
+			all[k] = &outcome{endpointKey: k, troubled: r.Endpoint != nil && r.Endpoint.Troubled}
 		}
 		all[k].add(r)
 	}
@@ -131,6 +136,10 @@ func outcomesOf(batch []Result) []outcome {
 
 func (o *outcome) add(r Result) {
 	o.probe = o.probe || r.Probe
+	if !r.Tried {
+		o.putOff = r.Wait
+		return
+	}
 	o.telling = o.telling || !IsOperational(r.Type)
 	if r.Status == Delivered {
 		o.delivered = true

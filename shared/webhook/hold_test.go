@@ -108,6 +108,54 @@ func TestHeldThenDropped(t *testing.T) {
 	}
 }
 
+// What was dropped is given up at once, whatever the rate limit: it is never
+// sent, and what is published afterwards does not wait for it.
+func TestDroppedUsesUpNoRate(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	endpoint, _ := e.endpoint("https://example.com/", "*")
+	e.setOptions(endpoint, webhook.OptionsChange{RateLimit: new(int32(1))})
+	e.setStatus(endpoint, webhook.Disabled, false)
+	for range 3 {
+		e.publish(`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`, `9`, `10`)
+	}
+	e.Advance(t, time.Second)
+	e.setStatus(endpoint, webhook.Enabled, true)
+	e.publish(`new`, `newer`)
+	for i, want := range []int{30, 1, 0} {
+		claims, err := webhook.ClaimDue(ctx, e.Worker, 100, time.Hour)
+		if err != nil || len(claims) != want {
+			t.Errorf("claim %d took %d (%v), want %d: the dropped, one new, and no other within the second", i+1, len(claims), err, want)
+		}
+	}
+}
+
+// A delivery that was dropped is no probe: the breaker is tried out with one
+// that is sent.
+func TestDroppedIsNoProbe(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec := newSwitchable(t)
+	rec.down.Store(true)
+	endpoint, _ := e.endpoint(rec.URL, "*")
+	e.publish(`1`)
+	e.dispatch()
+	e.setStatus(endpoint, webhook.Disabled, false)
+	e.Advance(t, time.Second)
+	e.setStatus(endpoint, webhook.Enabled, true)
+	e.publish(`2`, `3`, `4`, `5`, `6`)
+	e.dispatch()
+	if n := len(rec.all()); n != 6 {
+		t.Fatalf("%d tries, want the one before and the five that open the breaker", n)
+	}
+	rec.down.Store(false)
+	e.Advance(t, 5*time.Minute)
+	e.dispatch()
+	if failed, delivered := e.count(webhook.Failed), e.count(webhook.Delivered); failed != 1 || delivered != 5 {
+		t.Errorf("%d dropped and %d delivered when the breaker lets a probe through, want 1 and 5", failed, delivered)
+	}
+}
+
 func (e *engine) deleteEndpoint(endpoint id.WebhookEndpoint) {
 	e.t.Helper()
 	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {

@@ -29,6 +29,7 @@ func TestSlowFiltersHoldNoKey(t *testing.T) {
 		drafts[i] = event.Draft{Type: "slow", Data: data, OrderingKey: &key}
 	}
 	slowly, stop := context.WithCancel(context.Background())
+	defer stop()
 	done := make(chan error, 1)
 	go func() {
 		done <- e.App.InOrg(slowly, e.org, func(tx pg.Tx) error {

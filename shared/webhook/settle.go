@@ -108,8 +108,8 @@ func (r *run) publish(ctx context.Context, tx pg.Tx, notices []Notice, p limits)
 	}
 	for org, notices := range byOrg {
 		endpoints, err := r.Publish(ctx, tx, org, notices, r.Clock.Now())
-		if err != nil && context.Cause(ctx) == errSlowFilters {
-			err = fmt.Errorf("%w: %s", errSlowFilters, err)
+		if err != nil && errors.Is(context.Cause(ctx), errSlowFilters) {
+			err = fmt.Errorf("%w: %w", errSlowFilters, err)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("webhook.publish: %w", err)

@@ -79,7 +79,6 @@ func (p printer) progress(format string, args ...any) {
 func (p printer) addresses(s *stack.Stack) {
 	for _, line := range [][2]string{
 		{"API", s.URL}, {"reference", s.URL + "/docs"}, {"local pages", s.URL + "/_local/"}, {"Postgres", s.DatabaseURL},
-		{"AWS", s.AWSURL}, {"DynamoDB", s.DynamoDBURL},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(p.w, "  %-12s %s\n", line[0], p.paint("1", line[1]))

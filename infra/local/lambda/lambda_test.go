@@ -404,3 +404,20 @@ func BenchmarkInvoke(b *testing.B) {
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "invocations/s")
 }
+
+// Whoever reaches a process's Runtime API without its secret path gets no work.
+func TestRuntimeAPIIsTheProcesses(t *testing.T) {
+	_, f, _ := start(t, lambda.Options{}, lambda.Config{MaxConcurrency: 1})
+	var api string
+	if err := json.Unmarshal([]byte(mustDo(t, f, map[string]any{"do": "env", "arg": "AWS_LAMBDA_RUNTIME_API"})), &api); err != nil {
+		t.Fatal(err)
+	}
+	address, _, _ := strings.Cut(api, "/")
+	for _, path := range []string{"/", "/guessed/"} {
+		resp, err := (&http.Client{Timeout: 10 * time.Second}).Get("http://" + address + path + "2018-06-01/runtime/invocation/next")
+		if err != nil || resp.StatusCode != 404 {
+			t.Errorf("%s: %v, %v", path, resp, err)
+		}
+	}
+	mustDo(t, f, map[string]any{"do": "pid"})
+}

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -14,7 +15,8 @@ import (
 // process is one execution environment. Its fields are guarded by fn.mu.
 type process struct {
 	fn        *Function
-	pid       int // 0 until started
+	pid       int    // 0 until started
+	secret    string // the path of its Runtime API
 	initTimer *time.Timer
 	asked     bool        // has asked for work, so its initialisation is over
 	retired   bool        // is stopped instead of getting more work
@@ -64,13 +66,14 @@ func (p *process) execute(env map[string]string) string {
 		return fmt.Sprintf("Runtime could not be started: %v", err)
 	}
 	defer api.Close()
+	p.secret = rand.Text()
 	go p.accept(api)
 
 	output := f.host.log.prefixed(f.Name)
 	defer output.flush()
 	cmd := exec.Command(f.Binary)
 	cmd.Dir = filepath.Dir(f.Binary)
-	cmd.Env = p.environment(api.Addr().String(), env)
+	cmd.Env = p.environment(api.Addr().String()+"/"+p.secret, env)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.WaitDelay = time.Second // should a grandchild hold the pipe
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -16,7 +16,8 @@ import (
 // The Runtime API is served on bare connections: the answer to "next" is
 // written by whoever has the work, straight to the waiting connection, without
 // waking another goroutine. A process has its own listener, so runtimes of any
-// language that take host:port work.
+// language that take host:port work, and a path that only it knows: whoever else
+// reaches the address gets neither work nor a say in answers.
 
 func (p *process) accept(api net.Listener) {
 	for {
@@ -45,7 +46,7 @@ func (p *process) converse(conn net.Conn) {
 const runtimePrefix = "/2018-06-01/runtime/"
 
 func (p *process) handle(conn net.Conn, req *http.Request) error {
-	path, ok := strings.CutPrefix(req.URL.Path, runtimePrefix)
+	path, ok := strings.CutPrefix(req.URL.Path, "/"+p.secret+runtimePrefix)
 	if !ok {
 		return reply(conn, "404 Not Found", `{"errorType":"NotFound"}`)
 	}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -17,12 +19,15 @@ import (
 type DynaliteOptions struct {
 	Package  string // folder of package.json and package-lock.json
 	Dir      string // of the data; empty: in memory
+	Private  bool   // nobody else may reach it: only Handler leads to it
 	Progress Progress
 }
 
-// Dynalite is a running DynamoDB.
+// Dynalite is a running DynamoDB. It asks nobody who they are.
 type Dynalite struct {
-	URL     string
+	URL     string // of no use to others if it is private
+	socket  string // on which a private one listens, in a folder of its own
+	client  *http.Client
 	process *process
 }
 
@@ -39,42 +44,81 @@ func StartDynalite(ctx context.Context, opts DynaliteOptions) (*Dynalite, error)
 	if err := installDynalite(ctx, opts); err != nil {
 		return nil, err
 	}
-	port, err := freePort(0)
+	d := &Dynalite{}
+	listen, err := d.address(opts.Private)
 	if err != nil {
 		return nil, err
 	}
-	args := []string{
-		filepath.Join(opts.Package, "node_modules", "dynalite", "cli.js"), "--host", "127.0.0.1", "--port", fmt.Sprint(port),
+	args := append([]string{
+		filepath.Join(opts.Package, "node_modules", "dynalite", "cli.js"),
 		"--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0",
-	}
+	}, listen...)
 	if opts.Dir != "" {
 		if err := os.MkdirAll(opts.Dir, 0o755); err != nil {
 			return nil, err
 		}
 		args = append(args, "--path", opts.Dir)
 	}
-	p, err := start("dynalite", exec.Command(node, args...), nil, syscall.SIGKILL)
-	if err != nil {
+	if d.process, err = start("dynalite", exec.Command(node, args...), nil, syscall.SIGKILL); err != nil {
+		d.removeSocket()
 		return nil, err
 	}
-	d := &Dynalite{URL: fmt.Sprintf("http://127.0.0.1:%d", port), process: p}
-	if err := p.ready(ctx, d.answers); err != nil {
+	if err := d.process.ready(ctx, d.answers); err != nil {
 		d.Stop()
 		return nil, err
 	}
 	return d, nil
 }
 
+// address decides where the server listens, and returns that as its arguments.
+func (d *Dynalite) address(private bool) ([]string, error) {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	d.client = &http.Client{Transport: transport}
+	if !private {
+		port, err := freePort(0)
+		d.URL = fmt.Sprintf("http://127.0.0.1:%d", port)
+		return []string{"--host", "127.0.0.1", "--port", fmt.Sprint(port)}, err
+	}
+	dir, err := os.MkdirTemp("", "portico-dynamodb-") // only we can enter it, and its name is short enough for a socket
+	if err != nil {
+		return nil, err
+	}
+	d.URL, d.socket = "http://dynalite.invalid", filepath.Join(dir, "socket")
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", d.socket)
+	}
+	return []string{"--port", d.socket}, nil
+}
+
 func (d *Dynalite) answers(ctx context.Context) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(d.URL, "http://"))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.URL, nil)
 	if err != nil {
 		return err
 	}
-	return conn.Close()
+	resp, err := d.client.Do(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// Handler passes requests on.
+func (d *Dynalite) Handler() http.Handler {
+	server, _ := url.Parse(d.URL) // made above
+	return &httputil.ReverseProxy{Transport: d.client.Transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(server) }}
 }
 
 // Stop ends the server.
-func (d *Dynalite) Stop() { d.process.stop(syscall.SIGTERM, 5*time.Second) }
+func (d *Dynalite) Stop() {
+	d.process.stop(syscall.SIGTERM, 5*time.Second)
+	d.removeSocket()
+}
+
+func (d *Dynalite) removeSocket() {
+	if d.socket != "" {
+		_ = os.RemoveAll(filepath.Dir(d.socket)) // an empty folder of /tmp, else
+	}
+}
 
 func installDynalite(ctx context.Context, opts DynaliteOptions) error {
 	lockFile, err := os.Open(filepath.Join(opts.Package, "package-lock.json"))

@@ -18,7 +18,7 @@ import (
 // expired counts as absent whether or not it was removed.
 func (d *Dynalite) EnsureTables(ctx context.Context, tables []template.Table) error {
 	client := dynamodb.NewFromConfig(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &d.URL,
+		Region: "us-east-1", BaseEndpoint: &d.URL, HTTPClient: d.client,
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
 	for _, t := range tables {

@@ -44,15 +44,16 @@ func (s *Stack) control() *control {
 
 // above puts the control pages before another handler.
 func (c *control) above(next http.Handler) http.Handler {
+	own := fromThisMachine(noWebhooks(c.mux))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, controlPath) {
 			next.ServeHTTP(w, r)
 			return
 		}
 		// Pages, and mails in them, load nothing from elsewhere.
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; frame-ancestors 'none'")
 		w.Header().Set("Cache-Control", "no-store")
-		c.mux.ServeHTTP(w, r)
+		own.ServeHTTP(w, r)
 	})
 }
 

@@ -15,14 +15,13 @@ type endpoints struct {
 	PID      int
 	URL      string
 	AWS      string
-	DynamoDB string
 	Postgres string // of an administrator
 	// Databases are the further ones on that server.
 	Databases []string
 }
 
 func (s *Stack) endpoints() endpoints {
-	e := endpoints{URL: s.URL, AWS: s.AWSURL, DynamoDB: s.DynamoDBURL}
+	e := endpoints{URL: s.URL, AWS: s.AWSURL}
 	if s.postgres != nil {
 		e.Postgres, e.Databases = s.postgres.AdminURL(), s.opts.Databases
 	}
@@ -34,11 +33,7 @@ const nowhere = "http://127.0.0.1:9"
 
 // environment is what every function gets: the SDK's way to these endpoints.
 func (e endpoints) environment() map[string]string {
-	env := map[string]string{"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": cmp.Or(e.AWS, nowhere)}
-	if e.DynamoDB != "" {
-		env["AWS_ENDPOINT_URL_DYNAMODB"] = e.DynamoDB
-	}
-	return env
+	return map[string]string{"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": cmp.Or(e.AWS, nowhere)}
 }
 
 // rolePassword is that of the database's application roles.

@@ -6,6 +6,7 @@ package stack
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -49,8 +50,7 @@ const (
 // Stack is a running stack.
 type Stack struct {
 	URL         string // of the HTTP API; its own pages are below /_local/
-	AWSURL      string // of SQS, Secrets Manager, SES and Lambda
-	DynamoDBURL string // empty without tables
+	AWSURL      string // of DynamoDB, SQS, Secrets Manager, SES and Lambda; its path is this run's secret
 	DatabaseURL string // of the stack's database, as an administrator; empty without Postgres
 	Template    *template.Template
 
@@ -117,7 +117,7 @@ func (s *Stack) prepare(context.Context) (err error) {
 	if s.listeners.api, err = listen(s.opts.HTTPAddr, s.opts.Progress); err != nil {
 		return err
 	}
-	s.AWSURL = "http://" + s.listeners.aws.Addr().String()
+	s.AWSURL = "http://" + s.listeners.aws.Addr().String() + "/" + rand.Text()
 	s.URL = "http://" + s.listeners.api.Addr().String()
 	s.Template, err = loadTemplate(s.root, s.AWSURL, s.opts.Parameters)
 	return err

@@ -124,7 +124,7 @@ func TestFunctionsReachEverything(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	for name, want := range map[string]string{
 		"STAGE": "local", "EGRESS_ALLOW": "127.0.0.0/8,::1/128", "SOURCE_IPS": "127.0.0.1", "PLAIN": "overridden", "TABLE": "items",
-		"QUEUE_URL": shared.AWSURL + "/000000000000/work", "AWS_ENDPOINT_URL": shared.AWSURL, "AWS_ENDPOINT_URL_DYNAMODB": shared.DynamoDBURL,
+		"QUEUE_URL": shared.AWSURL + "/000000000000/work", "AWS_ENDPOINT_URL": shared.AWSURL,
 	} {
 		var got map[string]string
 		if err := json.Unmarshal([]byte(get(t, shared, "/env", name)), &got); err != nil || got[name] != want {
@@ -318,6 +318,9 @@ func TestKeptState(t *testing.T) {
 		out, joined, err := stack.InvokeOnce(t.Context(), opts, "api", event)
 		if err != nil || !joined || !strings.Contains(string(out), `"body":"kept"`) {
 			t.Errorf("got %s, joined %v, %v", out, joined, err)
+		}
+		if info, err := os.Stat(filepath.Join(dir, "run.json")); err != nil || info.Mode() != 0o600 {
+			t.Errorf("run.json: %v, %v", info.Mode(), err)
 		}
 		pids := s.Processes("api")
 		s.Close()

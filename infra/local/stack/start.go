@@ -3,8 +3,11 @@ package stack
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,7 +64,7 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 }
 
 func (s *Stack) startDynamoDB(ctx context.Context) error {
-	opts := services.DynaliteOptions{Package: s.opts.NodePackage, Progress: s.opts.Progress}
+	opts := services.DynaliteOptions{Package: s.opts.NodePackage, Private: true, Progress: s.opts.Progress}
 	if !s.opts.Throwaway {
 		opts.Dir = filepath.Join(s.stateDir, "dynamodb")
 	}
@@ -69,7 +72,7 @@ func (s *Stack) startDynamoDB(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.dynalite, s.DynamoDBURL = d, d.URL
+	s.dynalite = d
 	return d.EnsureTables(ctx, s.Template.Tables)
 }
 
@@ -94,8 +97,23 @@ func (s *Stack) startAWS(context.Context) error {
 			return err
 		}
 	}
-	s.serve(s.listeners.aws, s.callbacks.above(s.aws))
+	s.serve(s.listeners.aws, fromThisMachine(noWebhooks(below(path.Base(s.AWSURL), s.callbacks.above(s.dynamoDBAbove(s.aws))))))
 	return nil
+}
+
+// dynamoDBAbove lets DynamoDB have the address of the other services.
+func (s *Stack) dynamoDBAbove(next http.Handler) http.Handler {
+	if s.dynalite == nil {
+		return next
+	}
+	dynamoDB := s.dynalite.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_") {
+			dynamoDB.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Stack) startFunctions(context.Context) error {

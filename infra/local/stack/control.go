@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
@@ -21,6 +22,13 @@ var pageFiles embed.FS
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"clock": func(t time.Time) string { return t.Format("15:04:05") },
 	"join":  func(list []string) string { return strings.Join(list, ", ") },
+	"indent": func(text string) string {
+		var out bytes.Buffer
+		if json.Indent(&out, []byte(text), "", "  ") != nil {
+			return text // not JSON
+		}
+		return out.String()
+	},
 }).ParseFS(pageFiles, "pages/*.html"))
 
 // control is what the stack itself serves, below /_local/ of the HTTP API.
@@ -29,7 +37,10 @@ type control struct {
 	mux   *http.ServeMux
 }
 
-const controlPath = "/_local/"
+const (
+	controlPath = "/_local/"
+	inboxPath   = controlPath + "inbox"
+)
 
 func (s *Stack) control() *control {
 	c := &control{s, http.NewServeMux()}
@@ -37,6 +48,7 @@ func (s *Stack) control() *control {
 	c.mux.HandleFunc("GET /_local/functions", c.functions)
 	c.mux.HandleFunc("POST /_local/schedules/{name}", c.fire)
 	c.mux.HandleFunc("POST /_local/clock", c.clock)
+	c.mux.HandleFunc("GET "+inboxPath, c.inbox)
 	c.mux.HandleFunc("GET /_local/mailbox", c.mailbox)
 	c.mux.HandleFunc("GET /_local/mailbox/{id}", c.mail)
 	return c
@@ -44,7 +56,10 @@ func (s *Stack) control() *control {
 
 // above puts the control pages before another handler.
 func (c *control) above(next http.Handler) http.Handler {
-	own := fromThisMachine(noWebhooks(c.mux))
+	all := http.NewServeMux()
+	all.Handle("POST "+inboxPath, c.stack.inbox)
+	all.Handle("/", noWebhooks(c.mux))
+	own := fromThisMachine(all)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, controlPath) {
 			next.ServeHTTP(w, r)
@@ -93,7 +108,7 @@ func (c *control) index(w http.ResponseWriter, _ *http.Request) {
 	}
 	c.page(w, "index.html", map[string]any{
 		"Stack": c.stack, "Functions": c.functionStates(), "Queues": queues,
-		"Schedules": c.stack.Template.Schedules, "Mails": len(c.stack.Mailbox().List()),
+		"Schedules": c.stack.Template.Schedules, "Mails": len(c.stack.Mailbox().List()), "Webhooks": len(c.stack.inbox.Received()),
 	})
 }
 
@@ -131,6 +146,10 @@ func (c *control) clock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = fmt.Fprintf(w, "the clock is set %v ahead\n", offset)
+}
+
+func (c *control) inbox(w http.ResponseWriter, _ *http.Request) {
+	c.page(w, "inbox.html", map[string]any{"API": c.stack.URL, "URL": c.stack.InboxURL(), "Received": c.stack.inbox.Received()})
 }
 
 func (c *control) mailbox(w http.ResponseWriter, _ *http.Request) {

@@ -60,5 +60,3 @@ func below(secret string, next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
-
-const inboxPath = controlPath + "inbox"

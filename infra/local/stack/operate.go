@@ -84,6 +84,9 @@ func (s *Stack) Queue(name string) *aws.Queue {
 // Mailbox holds the mails that were sent.
 func (s *Stack) Mailbox() *aws.Mailbox { return s.aws.Mailbox() }
 
+// InboxURL is where an endpoint's deliveries can be looked at.
+func (s *Stack) InboxURL() string { return s.URL + inboxPath }
+
 // FireSchedule runs what a schedule runs, and waits for it. The name is the
 // schedule's logical id (SweeperFunctionEveryMinute) or that of its function.
 func (s *Stack) FireSchedule(ctx context.Context, name string) error {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"portico/infra/local/aws"
+	"portico/infra/local/inbox"
 	"portico/infra/local/lambda"
 	"portico/infra/local/services"
 	"portico/infra/local/template"
@@ -61,6 +62,7 @@ type Stack struct {
 	dynalite  *services.Dynalite
 	aws       *aws.Server
 	host      *lambda.Host
+	inbox     *inbox.Inbox
 	callbacks callbacks
 	listeners struct{ api, aws net.Listener }
 	servers   []*http.Server

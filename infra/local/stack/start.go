@@ -14,6 +14,7 @@ import (
 
 	"portico/infra/local/aws"
 	"portico/infra/local/gateway"
+	"portico/infra/local/inbox"
 	"portico/infra/local/lambda"
 	"portico/infra/local/services"
 	"portico/infra/local/template"
@@ -149,7 +150,14 @@ func (s *Stack) startAPI(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.serve(s.listeners.api, s.control().above(api))
+	secrets := ""
+	if !s.opts.Throwaway {
+		secrets = filepath.Join(s.stateDir, "inbox.json")
+	}
+	if s.inbox, err = inbox.New(inboxPath, secrets); err != nil {
+		return err
+	}
+	s.serve(s.listeners.api, s.control().above(s.inbox.Learn(api)))
 	return nil
 }
 

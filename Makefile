@@ -9,8 +9,12 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: local ## run everything on this machine and show the main job; Ctrl-C ends it (DATABASES=acme: with a second database)
-	@exec .local/bin/local up $(if $(DATABASES),-databases $(DATABASES))
+up: local ## run everything on this machine and show the main job; Ctrl-C ends it (DATABASES=acme: with a second database; LOG=json)
+	@exec .local/bin/local up -databases "$$DATABASES" -log "$$LOG"
+
+.PHONY: clean
+clean: local ## remove the data of make up and all that was built
+	@exec .local/bin/local clean
 
 .PHONY: test
 test: local ## run every test; starts and stops what it needs
@@ -33,8 +37,7 @@ bench: tools ## measure publishing and delivering on this machine (ARGS=-short, 
 
 .PHONY: invoke
 invoke: local ## run one function once: make invoke FN=bootstrap EVENT=events/bootstrap.json
-	@test -n "$(FN)" || { echo "say which function: make invoke FN=bootstrap EVENT=events/bootstrap.json"; exit 1; }
-	@.local/bin/local invoke $(FN) $(or $(EVENT),events/$(FN).json)
+	@exec .local/bin/local invoke "$$FN" "$${EVENT:-events/$$FN.json}"
 
 .PHONY: generate
 generate: tools ## write infra/api.yaml and docs/permissions.md from the operations in shared/api
@@ -53,6 +56,7 @@ tools:
 # Built, not `go run`, so that Ctrl-C reaches it and its exit code comes back.
 .PHONY: local
 local: tools
+	@test -x .local/bin/local || echo "… building the local stack (a minute or two the first time: Go fetches the libraries)"
 	@mkdir -p .local/bin && go build -o .local/bin/local ./infra/local
 
 .local/bin/golangci-lint-$(GOLANGCI):

@@ -21,7 +21,7 @@ type hook func(ctx context.Context, s *stack.Stack, stdout io.Writer) (done func
 func demonstrate(ctx context.Context, s *stack.Stack, stdout io.Writer) (func(), error) {
 	fmt.Fprintln(stdout, "\nThe main job, once:")
 	d, err := demo.Run(ctx, demo.Options{
-		URL: s.URL, StateFile: filepath.Join(s.StateDir(), "demo.json"), Out: stdout,
+		URL: s.URL, InboxURL: s.InboxURL(), StateFile: filepath.Join(s.StateDir(), "demo.json"), Out: stdout,
 		Bootstrap: func(ctx context.Context, payload []byte) ([]byte, error) {
 			return s.Invoke(ctx, "bootstrap", payload)
 		},

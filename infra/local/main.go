@@ -1,6 +1,7 @@
 // Command local runs Portico on this machine.
 //
 //	local up                           the whole stack, until Ctrl-C
+//	local clean                        the data and what was built, removed
 //	local invoke FUNCTION EVENT.json   one function, once
 //	local services -- COMMAND ARG…     a command with throw-away Postgres and DynamoDB
 package main
@@ -17,7 +18,9 @@ import (
 )
 
 const usage = `usage:
-  local [-root DIR] up [-http ADDRESS]        run the whole stack until Ctrl-C
+  local [-root DIR] up [-http ADDRESS] [-databases NAMES] [-log text|json]
+                                              run the whole stack until Ctrl-C
+  local [-root DIR] clean                     remove the data and what was built
   local [-root DIR] invoke FUNCTION EVENT     run one function for the event in a JSON file
   local [-root DIR] services -- COMMAND ARG…  run a command with throw-away Postgres and DynamoDB
 `
@@ -38,7 +41,9 @@ func run(args []string, stdout, stderr io.Writer, after hook) int {
 	var err error
 	switch args := flags.Args(); {
 	case len(args) > 0 && args[0] == "up":
-		err = up(*root, args[1:], stdout, after)
+		err = up(*root, args[1:], stdout, stderr, after)
+	case len(args) == 1 && args[0] == "clean":
+		err = clean(*root, stdout)
 	case len(args) == 3 && args[0] == "invoke":
 		err = invoke(*root, args[1], args[2], stdout, stderr)
 	case len(args) > 2 && args[0] == "services" && args[1] == "--":

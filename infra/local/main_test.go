@@ -51,7 +51,9 @@ func follow(t *testing.T, cmd *exec.Cmd) *bufio.Scanner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stderr = os.Stderr
+	if cmd.Stderr == nil {
+		cmd.Stderr = os.Stderr
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +69,22 @@ func await(t *testing.T, lines *bufio.Scanner, pattern string) string {
 	}
 	t.Fatalf("the program ended without %q", pattern)
 	return ""
+}
+
+// running starts a stack for the time of the test and returns its URL.
+func running(t *testing.T) string {
+	t.Helper()
+	cmd := local(t, "-root", app, "up", "-http", "127.0.0.1:0")
+	lines := follow(t, cmd)
+	url := await(t, lines, `^  API +(http://\S+)$`)
+	await(t, lines, "Ctrl-C stops")
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		for lines.Scan() {
+		}
+		_ = cmd.Wait()
+	})
+	return url
 }
 
 func exitStatus(err error) int {
@@ -90,7 +108,7 @@ func TestUp(t *testing.T) {
 	if !strings.Contains(string(body), `"stage":"local"`) {
 		t.Errorf("got %s", body)
 	}
-	await(t, lines, `^\[portico-echo\] a log line$`)
+	await(t, lines, `^echo: a log line$`)
 	children, err := exec.Command("pgrep", "-P", fmt.Sprint(cmd.Process.Pid)).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +143,7 @@ func TestAfter(t *testing.T) {
 }
 
 func TestInvoke(t *testing.T) {
+	running(t)
 	event := func(text string) string {
 		file := filepath.Join(t.TempDir(), "event.json")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -138,11 +157,13 @@ func TestInvoke(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"reply", []string{"echo", event(`{"name":"x"}`)}, 0, `{"name":"x","stage":"local"}` + "\n", "[portico-echo] a log line"},
-		{"logical id", []string{"EchoFunction", event(`{}`)}, 0, `{"name":null,"stage":"local"}` + "\n", "no stack is running"},
+		{"reply", []string{"echo", event(`{"name":"x"}`)}, 0, `{"name":"x","stage":"local"}` + "\n", "echo: a log line"},
+		{"logical id", []string{"EchoFunction", event(`{}`)}, 0, `{"name":null,"stage":"local"}` + "\n", ""},
 		{"failure", []string{"echo", event(`{"fail":true}`)}, 1, `{"errorMessage":"no luck","errorType":"errorString"}` + "\n", ""},
-		{"no such function", []string{"nobody", event(`{}`)}, 1, "", "there is no function nobody; there are echo"},
-		{"no such event", []string{"echo", "nope.json"}, 1, "", "cannot read the event"},
+		{"no such function", []string{"nobody", event(`{}`)}, 1, "", `there is no function "nobody"; there are echo`},
+		{"no such function nor event", []string{"nobody", "nope.json"}, 1, "", "there are echo"},
+		{"no function", []string{"", "events/.json"}, 1, "", "there are echo"},
+		{"no such event", []string{"echo", "nope.json"}, 1, "", "cannot read the event, name a file with EVENT=: open nope.json"},
 		{"not JSON", []string{"echo", event(`{`)}, 1, "", "is not JSON"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // withServices runs a command with Postgres and DynamoDB that keep nothing, and
 // ends as the command does.
 func withServices(root string, command []string, stderr io.Writer) error {
-	progress := printer{stderr, isTerminal(stderr)}.progress
+	progress := printer{stderr, colourful(stderr)}.progress
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 8)

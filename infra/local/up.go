@@ -1,30 +1,47 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"portico/infra/local/stack"
+	"portico/shared/lambdahost"
 )
 
-func up(root string, args []string, stdout io.Writer, after hook) error {
+func up(root string, args []string, stdout, stderr io.Writer, after hook) error {
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	flags.SetOutput(stderr)
 	addr := flags.String("http", "", "address of the HTTP API; default 127.0.0.1:8080 or the next free port")
 	databases := flags.String("databases", "", "names, separated by commas, of further databases in which organizations may live")
+	format := flags.String("log", "", "text (the default) or json")
 	if err := flags.Parse(args); err != nil {
 		return exitCode(2)
 	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "local: up takes no %q\n", flags.Args())
+		return exitCode(2)
+	}
+	others, err := names(*databases)
+	if err != nil {
+		return err
+	}
+	log, people, err := output(*format, stdout, stderr)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := interrupted()
 	defer cancel()
-	out := printer{stdout, isTerminal(stdout)}
-	log := &heldLog{w: stdout}
+	out := printer{people, colourful(people)}
 	begin := time.Now()
 	s, err := stack.Start(ctx, stack.Options{
-		Root: root, HTTPAddr: *addr, DatabaseURL: os.Getenv("DATABASE_URL"), Databases: names(*databases), Schedules: true, Log: log, Progress: out.progress,
+		Root: root, HTTPAddr: *addr, DatabaseURL: os.Getenv("DATABASE_URL"), Databases: others, Schedules: true, Log: log, Progress: out.progress,
+		EnvFile: filepath.Join(root, ".local", "env.json"),
 	})
 	if err == nil {
 		defer s.Close()
@@ -39,7 +56,7 @@ func up(root string, args []string, stdout io.Writer, after hook) error {
 	out.addresses(s)
 	if after != nil {
 		log.hold()
-		done, err := after(ctx, s, stdout)
+		done, err := after(ctx, s, people)
 		log.release(err != nil)
 		if ctx.Err() != nil {
 			return exitCode(130)
@@ -55,8 +72,28 @@ func up(root string, args []string, stdout io.Writer, after hook) error {
 	return nil
 }
 
-func names(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+// output returns where the functions' log goes, and where what is for people
+// goes: beside a log in JSON, which programs read, that is stderr.
+func output(format string, stdout, stderr io.Writer) (log *heldLog, people io.Writer, err error) {
+	switch cmp.Or(format, "text") {
+	case "text":
+		return &heldLog{w: lines{stdout, printer{stdout, colourful(stdout)}.paint}}, stdout, nil
+	case "json":
+		return &heldLog{w: jsonLines{stdout}}, stderr, nil
+	}
+	return nil, nil, fmt.Errorf("LOG=%s: the log can be text or json", format)
+}
+
+// names reads the list of databases, and refuses what the functions would
+// refuse to start with.
+func names(list string) ([]string, error) {
+	all := strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+	for _, name := range all {
+		if err := lambdahost.CheckDatabaseName(name); err != nil {
+			return nil, fmt.Errorf("DATABASES=%s: %w", list, err)
+		}
+	}
+	return all, nil
 }
 
 // printer writes for people, with colour on a terminal only.
@@ -78,7 +115,8 @@ func (p printer) progress(format string, args ...any) {
 
 func (p printer) addresses(s *stack.Stack) {
 	for _, line := range [][2]string{
-		{"API", s.URL}, {"reference", s.URL + "/docs"}, {"local pages", s.URL + "/_local/"}, {"Postgres", s.DatabaseURL},
+		{"API", s.URL}, {"reference", s.URL + "/docs"}, {"local pages", s.URL + "/_local/"}, {"inbox", s.InboxURL()},
+		{"Postgres", s.DatabaseURL}, {"data", s.StateDir()},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(p.w, "  %-12s %s\n", line[0], p.paint("1", line[1]))
@@ -86,9 +124,11 @@ func (p printer) addresses(s *stack.Stack) {
 	}
 }
 
-func isTerminal(w io.Writer) bool {
+// colourful reports whether w is a terminal whose user has nothing against
+// colour (https://no-color.org).
+func colourful(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return false
 	}
 	info, err := f.Stat()

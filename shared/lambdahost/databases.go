@@ -30,6 +30,14 @@ type databases map[string]struct {
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 
+// CheckDatabaseName returns an error unless another database can have the name.
+func CheckDatabaseName(name string) error {
+	if !databaseName.MatchString(name) || name == pg.Home {
+		return fmt.Errorf("%q cannot name a database: a letter, then at most 30 letters, digits and hyphens, all lower-case, and not %q", name, pg.Home)
+	}
+	return nil
+}
+
 // UnmarshalText reads and checks the JSON.
 func (d *databases) UnmarshalText(text []byte) error {
 	type plain databases // without this method
@@ -38,8 +46,8 @@ func (d *databases) UnmarshalText(text []byte) error {
 		return fmt.Errorf(`it must be JSON such as {"acme":{"url":"postgres://host:5432/portico"}}: %w`, err)
 	}
 	for name, one := range all {
-		if !databaseName.MatchString(name) || name == pg.Home {
-			return fmt.Errorf("%q cannot name a database: lower-case letters, digits and hyphens, and not %q", name, pg.Home)
+		if err := CheckDatabaseName(name); err != nil {
+			return err
 		}
 		if u, err := url.Parse(one.URL); err != nil || u.Scheme != "postgres" || u.User != nil {
 			return fmt.Errorf("the url of %s must be like postgres://host:5432/portico, without a login", name)

@@ -14,6 +14,7 @@ import (
 // Options say what to demonstrate on.
 type Options struct {
 	URL       string // of the API
+	InboxURL  string // where whoever tries it can send and see deliveries
 	StateFile string // remembers the demo organization between starts
 	Out       io.Writer
 	// Bootstrap invokes BootstrapFunction.
@@ -152,9 +153,15 @@ func (d *Demo) retry(ctx context.Context) error {
 	return nil
 }
 
+// explain says what the README says, with what is true of this run.
 func (d *Demo) explain() {
-	d.say("\nTry it. The demo organization's key is\n\n  export PORTICO_KEY=%s\n", d.state.APIKey)
-	d.say(`  curl -s %s/v1/events -H "Authorization: Bearer $PORTICO_KEY" \`, d.opts.URL)
-	d.say(`    -H 'Content-Type: application/json' -d '{"type":"demo.delivered","data":{"total":1.10}}'`)
-	d.say(`  curl -s "%s/v1/deliveries?limit=1" -H "Authorization: Bearer $PORTICO_KEY"`+"\n", d.opts.URL)
+	d.say("\nTry it, in another terminal. The key is the demo organization's.\n\n  export PORTICO_URL=%s PORTICO_KEY=%s\n", d.opts.URL, d.state.APIKey)
+	d.say(`  curl -s $PORTICO_URL/v1/webhook-endpoints -H "Authorization: Bearer $PORTICO_KEY" \
+    -H 'Content-Type: application/json' \
+    -d '{"url":"'$PORTICO_URL'/_local/inbox","event_types":["invoice.*"]}'
+
+  curl -s $PORTICO_URL/v1/events -H "Authorization: Bearer $PORTICO_KEY" \
+    -H 'Content-Type: application/json' -d '{"type":"invoice.paid","data":{"id":"in_1","total":1.10}}'
+`)
+	d.say("Then look into the inbox: %s\n", d.opts.InboxURL)
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -20,14 +21,25 @@ import (
 	"portico/infra/local/stack"
 )
 
-// shared is a stack for tests that break nothing.
-var shared *stack.Stack
+// shared is a stack for tests that break nothing; its functions' environment
+// stands in envFile.
+var (
+	shared  *stack.Stack
+	envFile string
+)
 
 func TestMain(m *testing.M) {
 	code := 1
 	defer func() { os.Exit(code) }()
+	dir, err := os.MkdirTemp("", "portico-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	envFile = filepath.Join(dir, "env.json")
 	var log bytes.Buffer
-	s, err := start(&log)
+	s, err := start(&log, envFile)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return
@@ -41,9 +53,9 @@ func TestMain(m *testing.M) {
 
 func tail(log []byte) []byte { return log[max(0, len(log)-20_000):] }
 
-func start(log io.Writer) (*stack.Stack, error) {
+func start(log io.Writer, envFile string) (*stack.Stack, error) {
 	return stack.Start(context.Background(), stack.Options{
-		Root: "../../..", Throwaway: true, HTTPAddr: "127.0.0.1:0", Log: log, MaxConcurrency: 16, Databases: []string{"acme"},
+		Root: "../../..", Throwaway: true, HTTPAddr: "127.0.0.1:0", Log: log, MaxConcurrency: 16, Databases: []string{"acme"}, EnvFile: envFile,
 		// Shorter than the default, so that tests of falling asleep are short.
 		Env: map[string]map[string]string{"dispatcher": {"DISPATCHER_IDLE": "1s"}},
 	})
@@ -53,7 +65,7 @@ func start(log io.Writer) (*stack.Stack, error) {
 func own(t *testing.T) *stack.Stack {
 	t.Helper()
 	var log bytes.Buffer
-	s, err := start(&log)
+	s, err := start(&log, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func (p *Postgres) prepareData(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if p.lock, err = lock(p.dir); err != nil {
+	if p.lock, err = Lock(p.dir); err != nil {
 		return err
 	}
 	version, err := os.ReadFile(filepath.Join(p.data(), "PG_VERSION"))

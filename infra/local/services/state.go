@@ -55,7 +55,7 @@ func throwawayDir() (string, error) {
 		if err != nil || time.Since(info.ModTime()) < time.Hour {
 			continue
 		}
-		if l, err := lock(dir); err == nil {
+		if l, err := Lock(dir); err == nil {
 			_ = os.RemoveAll(dir) // the next run tries again
 			_ = l.Close()
 		}
@@ -67,19 +67,19 @@ func throwawayDir() (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 }
 
-// errLocked says that another run uses the folder.
-var errLocked = errors.New("is used by another run of the local stack: stop that one first")
+// ErrLocked says that another run uses the folder.
+var ErrLocked = errors.New("is used by another run of the local stack: stop that one first")
 
-// lock makes this program the only user of a folder until the file is closed
+// Lock makes this program the only user of a folder until the file is closed
 // or the program ends.
-func lock(dir string) (*os.File, error) {
+func Lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s %w", dir, errLocked)
+		return nil, fmt.Errorf("%s %w", dir, ErrLocked)
 	}
 	return f, nil
 }

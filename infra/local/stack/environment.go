@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
 
@@ -28,12 +27,10 @@ func (s *Stack) endpoints() endpoints {
 	return e
 }
 
-// nowhere answers nobody, so that a function without a stack does not call AWS.
-const nowhere = "http://127.0.0.1:9"
-
-// environment is what every function gets: the SDK's way to these endpoints.
+// environment is what every function gets beside its own: the SDK's way to
+// these endpoints.
 func (e endpoints) environment() map[string]string {
-	return map[string]string{"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": cmp.Or(e.AWS, nowhere)}
+	return map[string]string{"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": e.AWS}
 }
 
 // rolePassword is that of the database's application roles.
@@ -56,7 +53,9 @@ const localBase = "portico.localhost"
 // base of subdomains. A variable that the template does not give a function is not added.
 func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
 	env := maps.Clone(f.Env)
-	for name, value := range map[string]string{"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource, "BASE_DOMAIN": localBase} {
+	for name, value := range map[string]string{
+		"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource, "BASE_DOMAIN": localBase, "AWS_ENDPOINT_URL": e.AWS,
+	} {
 		if _, ok := env[name]; ok {
 			env[name] = value
 		}
@@ -66,10 +65,9 @@ func (e endpoints) functionEnvironment(f template.Function, overrides map[string
 	}
 	if deployed := env["DATABASE_URL"]; deployed != "" && e.Postgres != "" {
 		password := rolePassword
-		if _, master := env["DATABASE_SECRET"]; master {
+		if env["DATABASE_SECRET"] != "" {
 			deployed, password = "postgres://"+services.Master+"@/"+services.Database, services.MasterPassword
-			delete(env, "DATABASE_SECRET")
-			env["DATABASE_ROLE_PASSWORD"] = rolePassword
+			env["DATABASE_SECRET"], env["DATABASE_ROLE_PASSWORD"] = "", rolePassword
 		}
 		var err error
 		if env["DATABASE_URL"], err = services.WithServer(deployed, e.Postgres, password); err != nil {

@@ -38,6 +38,7 @@ type Options struct {
 	QueueWait      time.Duration                // how long a request waits for a free process; default lambda.Options'
 	Schedules      bool                         // fire them by time; POST always works
 	NodePackage    string                       // folder of the package.json that names dynalite; default infra/local of Root
+	EnvFile        string                       // receives what `sam local invoke --env-vars` needs, while the stack runs; default none
 	Log            io.Writer                    // lines of the functions and of the stack; default none
 	Progress       services.Progress            // what takes a while at the start; default none
 }
@@ -57,6 +58,8 @@ type Stack struct {
 
 	opts      Options
 	stateDir  string
+	lock      *os.File // of the state's folder
+	files     []string // that tell others of this run
 	root      string
 	postgres  *services.Postgres
 	dynalite  *services.Dynalite
@@ -98,20 +101,17 @@ func Start(ctx context.Context, opts Options) (_ *Stack, err error) {
 		}
 	}
 	s.startTriggers()
-	return s, s.writeRunFile()
+	return s, errors.Join(s.writeRunFile(), s.writeEnvFile())
 }
 
-// prepare takes the addresses, which the template's values need, and reads the
-// template.
+// prepare takes the state's folder and the addresses, which the template's
+// values need, and reads the template.
 func (s *Stack) prepare(context.Context) (err error) {
 	if s.root, err = filepath.Abs(s.opts.Root); err != nil {
 		return err
 	}
-	s.stateDir = s.opts.StateDir
-	if s.stateDir == "" && !s.opts.Throwaway {
-		if s.stateDir, err = services.StateDir(s.root); err != nil {
-			return err
-		}
+	if err := s.takeState(); err != nil {
+		return err
 	}
 	if s.listeners.aws, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return err
@@ -176,7 +176,7 @@ func (s *Stack) logf(format string, args ...any) {
 // what it needs.
 func (s *Stack) Close() {
 	s.closeOnce.Do(func() {
-		s.removeRunFile()
+		s.removeFiles()
 		s.stop()
 		s.triggers.Wait()
 		for _, server := range s.servers {
@@ -198,6 +198,9 @@ func (s *Stack) Close() {
 			wg.Go(s.postgres.Stop)
 		}
 		wg.Wait()
+		if s.lock != nil {
+			_ = s.lock.Close()
+		}
 	})
 }
 

@@ -293,10 +293,9 @@ func TestKeptState(t *testing.T) {
 	opts := options()
 	opts.Throwaway, opts.StateDir, opts.HTTPAddr = false, dir, taken.Addr().String()
 	opts.Progress = func(format string, args ...any) { fmt.Fprintf(&progress, format+"\n", args...) }
-	event := []byte(`{"rawPath":"/item","queryStringParameters":{"arg":"kept"}}`)
-
-	if _, joined, err := stack.InvokeOnce(t.Context(), opts, "api", event); joined || err == nil {
-		t.Errorf("without a stack: joined %v, %v", joined, err)
+	event := filepath.Join(t.TempDir(), "event.json")
+	if err := os.WriteFile(event, []byte(`{"rawPath":"/item","queryStringParameters":{"arg":"kept"}}`), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	secrets := map[string]bool{}
 	for run := range 2 {
@@ -315,9 +314,12 @@ func TestKeptState(t *testing.T) {
 		}
 		secrets[get(t, s, "/secret", "")] = true
 		eventually(t, "the item is there", func() bool { return get(t, s, "/item", "kept") == "kept" })
-		out, joined, err := stack.InvokeOnce(t.Context(), opts, "api", event)
-		if err != nil || !joined || !strings.Contains(string(out), `"body":"kept"`) {
-			t.Errorf("got %s, joined %v, %v", out, joined, err)
+		out, err := stack.InvokeOnce(t.Context(), opts, "api", event)
+		if err != nil || !strings.Contains(string(out), `"body":"kept"`) {
+			t.Errorf("got %s, %v", out, err)
+		}
+		if _, err := stack.Start(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "runs already, as process "+fmt.Sprint(os.Getpid())+": API "+s.URL) {
+			t.Errorf("a second start: %v", err)
 		}
 		if info, err := os.Stat(filepath.Join(dir, "run.json")); err != nil || info.Mode() != 0o600 {
 			t.Errorf("run.json: %v, %v", info.Mode(), err)
@@ -339,7 +341,7 @@ func TestKeptState(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "run.json")); !os.IsNotExist(err) {
 		t.Errorf("run.json was left behind: %v", err)
 	}
-	if _, _, err := stack.InvokeOnce(t.Context(), opts, "nobody", event); err == nil || !strings.Contains(err.Error(), "there are api, ") {
-		t.Errorf("got %v", err)
+	if _, err := stack.InvokeOnce(t.Context(), opts, "api", event); err == nil || !strings.Contains(err.Error(), "no stack is running") {
+		t.Errorf("without a stack: %v", err)
 	}
 }

@@ -26,6 +26,7 @@ import (
 func (s *Stack) startServices(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
+		s.opts.Progress("building the functions, which takes a minute or two the first time")
 		return s.timed("built the functions", func() error { return build(ctx, s.root, s.Template.Functions) })
 	})
 	if s.usesPostgres() {

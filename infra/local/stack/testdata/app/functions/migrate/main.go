@@ -21,7 +21,7 @@ func main() {
 }
 
 func migrate(ctx context.Context) error {
-	if _, ok := os.LookupEnv("DATABASE_SECRET"); ok {
+	if os.Getenv("DATABASE_SECRET") != "" {
 		return fmt.Errorf("DATABASE_SECRET is Aurora's")
 	}
 	conn, err := pgx.Connect(ctx, os.Getenv("DATABASE_URL"))

@@ -33,7 +33,7 @@ var databaseName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 // CheckDatabaseName returns an error unless another database can have the name.
 func CheckDatabaseName(name string) error {
 	if !databaseName.MatchString(name) || name == pg.Home {
-		return fmt.Errorf("%q cannot name a database: a letter, then at most 30 letters, digits and hyphens, all lower-case, and not %q", name, pg.Home)
+		return fmt.Errorf("%q cannot name a database: at most 31 lower-case letters, digits and hyphens, a letter first, and not %q", name, pg.Home)
 	}
 	return nil
 }

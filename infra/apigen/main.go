@@ -1,8 +1,10 @@
 // Apigen prints infra/api.yaml: the OpenAPI definition of the HTTP API, one route per operation of the registry.
-// With the argument permissions it prints docs/permissions.md: which role may call which.
+// With the argument permissions it prints docs/permissions.md: which role may call which; with openapi what
+// GET /openapi.json answers.
 //
 //	go run ./infra/apigen > infra/api.yaml
 //	go run ./infra/apigen permissions > docs/permissions.md
+//	go run ./infra/apigen openapi
 package main
 
 import (
@@ -15,10 +17,15 @@ import (
 func main() {
 	var document []byte
 	var err error
-	if len(os.Args) > 1 && os.Args[1] == "permissions" {
-		document = renderPermissions()
-	} else {
+	switch {
+	case len(os.Args) < 2:
 		document, err = render(registered())
+	case os.Args[1] == "permissions":
+		document = renderPermissions()
+	case os.Args[1] == "openapi":
+		document, err = api.OpenAPI()
+	default:
+		err = fmt.Errorf("%q is none of permissions and openapi", os.Args[1])
 	}
 	if err == nil {
 		_, err = os.Stdout.Write(document)

@@ -14,6 +14,9 @@ import (
 var errNoKey = fault.New(fault.Unauthenticated, "api_key_missing",
 	"Send your API key as `Authorization: Bearer ptc_…`.")
 
+var errNoPermission = fault.New(fault.Denied, "permission_missing",
+	"This API key lacks the permission that the detail names. Use a key that has it.")
+
 var errBadIdempotencyKey = fault.InvalidField("header."+idempotencyHeader,
 	fmt.Sprintf("must have 1 to %d printable ASCII characters", maxIdempotencyKey))
 
@@ -59,8 +62,7 @@ func allowed(c *call, op Op) error {
 		return errStaffOnly
 	}
 	if !c.caller.May(op.Permission) {
-		return fault.New(fault.Denied, "permission_missing",
-			fmt.Sprintf("This API key lacks the permission %s. Use a key that has it.", op.Permission))
+		return errNoPermission.Saying("This API key lacks the permission %s. Use a key that has it.", op.Permission)
 	}
 	if len(c.key) > maxIdempotencyKey || strings.ContainsFunc(c.key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return errBadIdempotencyKey

@@ -8,6 +8,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -21,6 +22,8 @@ const (
 var CreateAPIKey = Write[createAPIKeyInput, createdAPIKeyOutput]{
 	Op: Op{
 		ID: "createAPIKey", Method: http.MethodPost, Path: "/v1/api-keys", Function: apiKeysFunction,
+		Faults:     []*fault.Error{apikey.ErrGrantExceeded, apikey.ErrTooMany},
+		Example:    `{"name":"billing, production","permissions":["events:write"],"allowed_ips":["203.0.113.0/24"]}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.create", Status: http.StatusCreated,
 		Tag: apiKeysTag, Summary: "Create an API key",
 		Description: "The reply shows the key, this once. It can do no more than the key that you call with: its permissions are among that one's, it ends no later, and it works from no other addresses.",
@@ -42,6 +45,7 @@ var ListAPIKeys = Read[Page, listAPIKeysOutput]{
 var GetAPIKey = Read[APIKeyPath, apiKeyOutput]{
 	Op: Op{
 		ID: "getAPIKey", Method: http.MethodGet, Path: "/v1/api-keys/{id}", Function: apiKeysFunction,
+		Faults:     []*fault.Error{apikey.ErrNotFound},
 		Permission: auth.APIKeysRead, Cost: 1, Tag: apiKeysTag, Summary: "Get an API key",
 	},
 	Handle: (*Edge).getAPIKey,
@@ -51,6 +55,8 @@ var GetAPIKey = Read[APIKeyPath, apiKeyOutput]{
 var UpdateAPIKey = Write[updateAPIKeyInput, apiKeyOutput]{
 	Op: Op{
 		ID: "updateAPIKey", Method: http.MethodPatch, Path: "/v1/api-keys/{id}", Function: apiKeysFunction,
+		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded},
+		Example:    `{"name":"billing","expires_at":"2099-12-31T00:00:00Z"}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.update",
 		Tag: apiKeysTag, Summary: "Change an API key",
 		Description: "Fields that are left out stay as they are. Permissions can only be taken away. A key changes only keys that can do no more than itself, before and after; so none widens itself. Works everywhere after ten seconds.",
@@ -62,6 +68,8 @@ var UpdateAPIKey = Write[updateAPIKeyInput, apiKeyOutput]{
 var RotateAPIKey = Write[rotateAPIKeyInput, createdAPIKeyOutput]{
 	Op: Op{
 		ID: "rotateAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/rotate", Function: apiKeysFunction,
+		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded, apikey.ErrReplaced, apikey.ErrTooMany},
+		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.rotate", Status: http.StatusCreated,
 		Tag: apiKeysTag, Summary: "Replace an API key by a new one",
 		Description: "The reply shows the new key, this once. It can do the same from the same addresses, and ends when the old one would have ended. The old key works until the overlap ends, if it does not end before. A key is rotated once: after that, rotate its successor.",
@@ -73,6 +81,7 @@ var RotateAPIKey = Write[rotateAPIKeyInput, createdAPIKeyOutput]{
 var RevokeAPIKey = Write[APIKeyPath, apiKeyOutput]{
 	Op: Op{
 		ID: "revokeAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/revoke", Function: apiKeysFunction,
+		Faults:     []*fault.Error{apikey.ErrNotFound},
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.revoke",
 		Tag: apiKeysTag, Summary: "Revoke an API key",
 		Description: "For good: ten seconds after the reply it works nowhere. A key may revoke any key of its organization, itself too, so that whoever finds a leaked one can end it. Doing it again changes nothing.",
@@ -87,16 +96,16 @@ type APIKeyPath struct {
 
 // APIKeyBody is an API key without its plain text.
 type APIKeyBody struct {
-	ID          id.APIKey         `json:"id"`
-	Name        string            `json:"name"`
+	ID          id.APIKey         `json:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Name        string            `json:"name" doc:"For people." example:"billing, production"`
 	KeyStart    string            `json:"key_start" doc:"The key's first characters, to know it again." example:"ptc_Ab12"`
 	Status      string            `json:"status" enum:"active,expiring,expired,revoked" doc:"expiring: it works, and ends within seven days."`
-	Permissions []auth.Permission `json:"permissions" nullable:"false"`
-	AllowedIPs  []string          `json:"allowed_ips" nullable:"false" doc:"Where it works from; empty: from anywhere."`
-	CreatedAt   time.Time         `json:"created_at"`
+	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"What it may do." example:"[\"events:write\"]"`
+	AllowedIPs  []string          `json:"allowed_ips" nullable:"false" doc:"Where it works from; empty: from anywhere." example:"[\"203.0.113.0/24\"]"`
+	CreatedAt   time.Time         `json:"created_at" doc:"When it was made."`
 	LastUsedAt  *time.Time        `json:"last_used_at" doc:"When it was last sent, to the minute; null: not yet, or not known any more. Requests that were refused count too, so that one sees when a revoked key is still in use."`
 	ExpiresAt   *time.Time        `json:"expires_at" doc:"Null: it does not end by itself."`
-	RevokedAt   *time.Time        `json:"revoked_at"`
+	RevokedAt   *time.Time        `json:"revoked_at" doc:"When it was revoked; null: it was not."`
 	ReplacedBy  *id.APIKey        `json:"replaced_by" doc:"The key that its rotation made."`
 }
 

@@ -13,11 +13,13 @@ import (
 	"portico/shared/pg"
 )
 
+const auditLogTag = "Audit log"
+
 // ListAuditLog is GET /v1/audit-log.
 var ListAuditLog = Read[listAuditLogInput, listAuditLogOutput]{
 	Op: Op{
 		ID: "listAuditLog", Method: http.MethodGet, Path: "/v1/audit-log", Function: "audit-log",
-		Permission: auth.AuditLogRead, Cost: 1, Tag: "Audit log", Summary: "List who changed what",
+		Permission: auth.AuditLogRead, Cost: 1, Tag: auditLogTag, Summary: "List who changed what",
 		Description: "Every change of your organization has one entry, written together with the change and never altered. Published events have none: each names who published it in published_by.",
 	},
 	Handle: (*Edge).listAuditLog,
@@ -34,27 +36,27 @@ type listAuditLogInput struct {
 
 type auditActorBody struct {
 	Type string  `json:"type" enum:"api_key,staff_key,system" doc:"staff_key: somebody of Portico's staff; system: Portico itself."`
-	ID   string  `json:"id" example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID   string  `json:"id" example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The actor's id."`
 	Name *string `json:"name" doc:"What the actor was called at that time."`
 }
 
 type auditTargetBody struct {
-	Type string `json:"type" example:"webhook_endpoint"`
-	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Type string `json:"type" example:"webhook_endpoint" doc:"What kind of thing it is."`
+	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"Its id."`
 }
 
 type auditEntryBody struct {
-	ID        id.AuditEntry     `json:"id"`
-	Action    string            `json:"action" example:"webhook_endpoint.update"`
-	Actor     auditActorBody    `json:"actor"`
+	ID        id.AuditEntry     `json:"id" doc:"The entry's id." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Action    string            `json:"action" example:"webhook_endpoint.update" doc:"What was done."`
+	Actor     auditActorBody    `json:"actor" doc:"Who did it."`
 	Targets   []auditTargetBody `json:"targets" nullable:"false" doc:"What was changed."`
-	Before    map[string]any    `json:"before" nullable:"true" doc:"The fields that were changed, as they were; null if there was nothing. A secret is never shown: [changed] stands for it."`
-	After     map[string]any    `json:"after" nullable:"true" doc:"The same as they are since; null if nothing is left."`
-	RequestID string            `json:"request_id" doc:"Names the request in the log."`
-	SourceIP  *string           `json:"source_ip" doc:"Where the request came from; null if nobody sent one."`
-	UserAgent string            `json:"user_agent" doc:"What the program called itself."`
-	Outcome   string            `json:"outcome" enum:"success,failure"`
-	CreatedAt time.Time         `json:"created_at"`
+	Before    map[string]any    `json:"before" nullable:"true" doc:"The fields that were changed, as they were; null if there was nothing. A secret is never shown: [changed] stands for it." example:"{\"description\":\"\"}"`
+	After     map[string]any    `json:"after" nullable:"true" doc:"The same as they are since; null if nothing is left." example:"{\"description\":\"Accounting\"}"`
+	RequestID string            `json:"request_id" doc:"Names the request in the log." example:"Y2xjcj1Z5QMEPuw="`
+	SourceIP  *string           `json:"source_ip" doc:"Where the request came from; null if nobody sent one." example:"203.0.113.7"`
+	UserAgent string            `json:"user_agent" doc:"What the program called itself." example:"acme-billing/2.1"`
+	Outcome   string            `json:"outcome" enum:"success,failure" doc:"Whether it was done."`
+	CreatedAt time.Time         `json:"created_at" doc:"When it was done."`
 }
 
 type listAuditLogOutput struct{ Body List[auditEntryBody] }

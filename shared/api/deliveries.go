@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -31,6 +32,7 @@ var ListDeliveries = Read[listDeliveriesInput, listDeliveriesOutput]{
 var GetDelivery = Read[deliveryPath, deliveryOutput]{
 	Op: Op{
 		ID: "getDelivery", Method: http.MethodGet, Path: "/v1/deliveries/{id}", Function: deliveriesFunction,
+		Faults:     []*fault.Error{webhook.ErrDeliveryNotFound},
 		Permission: auth.DeliveriesRead, Cost: 1, Tag: deliveriesTag, Summary: "Get a delivery with its attempts",
 	},
 	Handle: (*Edge).getDelivery,
@@ -49,24 +51,24 @@ type listDeliveriesInput struct {
 
 // DeliveryBody is a delivery without its attempts.
 type DeliveryBody struct {
-	ID           id.Delivery        `json:"id"`
-	EventID      id.Event           `json:"event_id"`
-	EndpointID   id.WebhookEndpoint `json:"endpoint_id"`
+	ID           id.Delivery        `json:"id" doc:"The delivery's id." example:"dlv_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	EventID      id.Event           `json:"event_id" doc:"The event that is delivered." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that it is delivered to." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Status       string             `json:"status" enum:"pending,delivered,failed,held" doc:"failed is final: every try failed, or the endpoint was deleted."`
-	AttemptCount int16              `json:"attempt_count" doc:"How many tries were made."`
+	AttemptCount int16              `json:"attempt_count" doc:"How many tries were made." example:"1"`
 	NextRetryAt  *time.Time         `json:"next_retry_at" doc:"When the next try is due; null once nothing more is tried. During a try, when it would be repeated if its result were lost."`
-	CompletedAt  *time.Time         `json:"completed_at"`
+	CompletedAt  *time.Time         `json:"completed_at" doc:"When it was delivered or failed for good; null before."`
 	LastStatus   *int16             `json:"last_status_code" doc:"What the receiver answered to the last try; null before the first try, or without a response." example:"500"`
 	LastError    *string            `json:"last_error" doc:"Why the last try failed; null before the first try, or if it succeeded." example:"answered 500, expected 2xx"`
 }
 
 type attemptBody struct {
-	Number       int16     `json:"number"`
-	StartedAt    time.Time `json:"started_at"`
-	LatencyMS    float64   `json:"latency_ms" doc:"Until the response was read or given up, in milliseconds."`
-	StatusCode   *int16    `json:"status_code" doc:"What the receiver answered; null without a response."`
+	Number       int16     `json:"number" doc:"Counts the tries from 1." example:"1"`
+	StartedAt    time.Time `json:"started_at" doc:"When it began."`
+	LatencyMS    float64   `json:"latency_ms" doc:"Until the response was read or given up, in milliseconds." example:"48.3"`
+	StatusCode   *int16    `json:"status_code" doc:"What the receiver answered; null without a response." example:"200"`
 	Error        *string   `json:"error" doc:"Why the try failed; null if it succeeded."`
-	ResponseBody string    `json:"response_body" doc:"The first 1,024 bytes of the response."`
+	ResponseBody string    `json:"response_body" doc:"The first 1,024 bytes of the response." example:"ok"`
 }
 
 type deliveryOutput struct {

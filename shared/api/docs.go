@@ -75,21 +75,6 @@ func docsOperationOf(api *huma.OpenAPI, op Op) docsOperation {
 	return out
 }
 
-func operationAt(api *huma.OpenAPI, op Op) *huma.Operation {
-	item := api.Paths[op.Path]
-	switch op.Method {
-	case http.MethodGet:
-		return item.Get
-	case http.MethodPost:
-		return item.Post
-	case http.MethodPatch:
-		return item.Patch
-	case http.MethodPut:
-		return item.Put
-	}
-	return item.Delete
-}
-
 func docsFields(api *huma.OpenAPI, media *huma.MediaType, prefix string) []docsField {
 	if media == nil {
 		return nil
@@ -122,13 +107,6 @@ func schemaFields(api *huma.OpenAPI, schema *huma.Schema, prefix string) []docsF
 	return fields
 }
 
-func resolve(api *huma.OpenAPI, schema *huma.Schema) *huma.Schema {
-	if schema != nil && schema.Ref != "" {
-		return api.Components.Schemas.SchemaFromRef(schema.Ref)
-	}
-	return schema
-}
-
 func typeName(schema *huma.Schema) string {
 	name := schema.Type
 	switch {
@@ -143,7 +121,9 @@ func typeName(schema *huma.Schema) string {
 	case len(schema.Enum) > 0:
 		name = "one of"
 		for _, v := range schema.Enum {
-			name += " " + v.(string)
+			if text, ok := v.(string); ok { // the other one is null
+				name += " " + text
+			}
 		}
 	}
 	if schema.Nullable {

@@ -19,6 +19,8 @@ const domainsTag = "Domains"
 var CreateDomain = Write[createDomainInput, createdDomainOutput]{
 	Op: Op{
 		ID: "createDomain", Method: http.MethodPost, Path: "/v1/domains", Function: organizationFunction,
+		Faults:     []*fault.Error{domain.ErrExists, domain.ErrTaken, domain.ErrTooMany},
+		Example:    `{"name":"app.example.com"}`,
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: domainsTag, Summary: "Add a domain",
 		Description: "It identifies your organization once it is verified. Of a name of your own the reply shows the DNS record to create before; a subdomain of ours needs none. Several organizations may add the same name: the first that verifies it has it.",
 	},
@@ -38,6 +40,7 @@ var ListDomains = Read[Page, listDomainsOutput]{
 var GetDomain = Read[DomainPath, domainOutput]{
 	Op: Op{
 		ID: "getDomain", Method: http.MethodGet, Path: "/v1/domains/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{domain.ErrNotFound},
 		Permission: auth.DomainsRead, Cost: 1, Tag: domainsTag, Summary: "Get a domain",
 	},
 	Handle: (*Edge).getDomain,
@@ -47,6 +50,7 @@ var GetDomain = Read[DomainPath, domainOutput]{
 var VerifyDomain = Write[DomainPath, domainOutput]{
 	Op: Op{
 		ID: "verifyDomain", Method: http.MethodPost, Path: "/v1/domains/{id}/verify", Function: organizationFunction,
+		Faults:     []*fault.Error{domain.ErrNotFound, domain.ErrTaken, domain.ErrUnproven, domain.ErrDNSAway},
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: domainsTag, Summary: "Verify a domain",
 		Description: "Asks DNS for the record, once. When it is there, and no other organization holds the name, the domain is yours until you delete it, and the record may go. A subdomain of ours is yours at once, if it is free. Try again as often as you like.",
 	},
@@ -57,6 +61,7 @@ var VerifyDomain = Write[DomainPath, domainOutput]{
 var DeleteDomain = Write[DomainPath, struct{}]{
 	Op: Op{
 		ID: "deleteDomain", Method: http.MethodDelete, Path: "/v1/domains/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{domain.ErrNotFound},
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: domainsTag, Summary: "Delete a domain",
 		Description: "After five seconds it identifies nobody, and whoever proves it next may have it. The DNS record of this domain proves nothing any more.",
 	},
@@ -69,18 +74,18 @@ type DomainPath struct {
 }
 
 type domainRecord struct {
-	Type  string `json:"type" enum:"TXT"`
-	Name  string `json:"name" example:"_portico.portal.example.com"`
+	Type  string `json:"type" enum:"TXT" doc:"The type of the DNS record."`
+	Name  string `json:"name" example:"_portico.portal.example.com" doc:"Its name."`
 	Value string `json:"value" example:"portico-verification=7J3Z…" doc:"Of this domain only: of one that is deleted and added again it is another."`
 }
 
 type domainBody struct {
-	ID         id.Domain     `json:"id"`
-	Name       string        `json:"name" example:"portal.example.com"`
+	ID         id.Domain     `json:"id" doc:"The domain's id." example:"dom_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Name       string        `json:"name" example:"portal.example.com" doc:"The host name."`
 	Status     string        `json:"status" enum:"pending,verified" doc:"verified: requests to this host are your organization's."`
 	Record     *domainRecord `json:"record,omitempty" doc:"The DNS record that proves the domain; a subdomain of ours has none."`
-	VerifiedAt *time.Time    `json:"verified_at"`
-	CreatedAt  time.Time     `json:"created_at"`
+	VerifiedAt *time.Time    `json:"verified_at" doc:"Since when it is yours; null before."`
+	CreatedAt  time.Time     `json:"created_at" doc:"When it was added."`
 }
 
 type domainOutput struct{ Body domainBody }

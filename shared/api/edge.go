@@ -57,14 +57,6 @@ func NeedsOf(operations []Operation) Needs {
 	return n
 }
 
-const (
-	title   = "Portico API"
-	version = "1.0.0"
-	about   = `Publish events; Portico signs and delivers them to webhook endpoints, retries and logs every attempt.
-
-Authenticate with ` + "`Authorization: Bearer ptc_…`" + `. Errors are RFC 9457 problems; their ` + "`code`" + ` is stable. Lists are newest first: pass ` + "`next`" + ` as ` + "`after`" + ` for the following page.`
-)
-
 // Handler returns the handler that serves the operations, or an error that
 // names every operation that is not wholly declared.
 func (e *Edge) Handler(operations ...Operation) (http.Handler, error) {
@@ -79,6 +71,9 @@ func (e *Edge) Handler(operations ...Operation) (http.Handler, error) {
 	})
 	for _, o := range operations {
 		o.register(e)
+		if err := checkDescribed(e.OpenAPI(), o.Meta()); err != nil {
+			return nil, err
+		}
 	}
 	e.mux.HandleFunc("/", e.notFound)
 	return e.observe(e.mux), nil
@@ -87,19 +82,6 @@ func (e *Edge) Handler(operations ...Operation) (http.Handler, error) {
 // OpenAPI describes the operations that Handler was given.
 func (e *Edge) OpenAPI() *huma.OpenAPI { return e.huma.OpenAPI() }
 
-func describe() *huma.OpenAPI {
-	return &huma.OpenAPI{
-		OpenAPI: "3.1.0",
-		Info:    &huma.Info{Title: title, Version: version, Description: about},
-		Components: &huma.Components{
-			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
-			SecuritySchemes: map[string]*huma.SecurityScheme{
-				"api_key": {Type: "http", Scheme: "bearer", Description: "An API key: `ptc_` and 36 characters."},
-			},
-		},
-	}
-}
-
 // declare turns a declaration into huma's.
 func (e *Edge) declare(op Op) huma.Operation {
 	h := huma.Operation{
@@ -107,13 +89,12 @@ func (e *Edge) declare(op Op) huma.Operation {
 		DefaultStatus: op.Status, MaxBodyBytes: op.MaxBody, Tags: []string{op.Tag},
 		RejectUnknownQueryParameters: true,
 		Middlewares:                  huma.Middlewares{e.admit(op)},
-		Errors:                       errorsOf(op),
+		Security:                     securityOf(op),
 	}
 	if h.MaxBodyBytes == 0 {
 		h.MaxBodyBytes = 64 << 10
 	}
 	if op.Permission != auth.Public {
-		h.Security = []map[string][]string{{"api_key": {}}}
 		h.Description += "\n\nPermission: `" + string(op.Permission) + "`."
 		if op.Acts.StaffOnly() {
 			h.Description += " Staff only."
@@ -122,22 +103,4 @@ func (e *Edge) declare(op Op) huma.Operation {
 		}
 	}
 	return h
-}
-
-// errorsOf lists the statuses of problems that an operation may answer.
-func errorsOf(op Op) []int {
-	if op.Permission == auth.Public {
-		return nil
-	}
-	errors := []int{
-		http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
-		http.StatusInternalServerError, http.StatusServiceUnavailable,
-	}
-	if op.Method != http.MethodGet {
-		errors = append(errors, http.StatusConflict)
-	}
-	if op.Method == http.MethodPost || op.Method == http.MethodPatch {
-		errors = append(errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-	}
-	return errors
 }

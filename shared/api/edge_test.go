@@ -60,7 +60,11 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 			op := whole
 			tt.change(&op)
 			edge := &api.Edge{Log: observe.NewLog(&lines{}, "test")}
-			_, err := edge.Handler(api.Write[none, none]{Op: op, Handle: func(*api.Edge, context.Context, pg.Tx, id.Org, *none) (*none, error) { return nil, nil }})
+			operation := api.Operation(api.Write[none, none]{Op: op})
+			if strings.Contains(op.Path, "{id}") {
+				operation = api.Write[api.OrganizationPath, none]{Op: op}
+			}
+			_, err := edge.Handler(operation)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
@@ -69,6 +73,10 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 	edge := &api.Edge{}
 	if _, err := edge.Handler(api.Static[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "does not run inside") {
 		t.Errorf("an operation on one organization that runs in none starts: %v", err)
+	}
+	whole.Path, whole.Acts = "/v1/organizations/{id}/things", api.OnPath
+	if _, err := edge.Handler(api.Write[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "its path has {id}") {
+		t.Errorf("an operation whose input lacks what its path has starts: %v", err)
 	}
 	if _, err := edge.Handler(append(api.All(), api.ListEvents)...); err == nil || !strings.Contains(err.Error(), "declared twice") {
 		t.Errorf("an operation declared twice starts: %v", err)

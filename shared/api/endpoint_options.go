@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -17,6 +18,7 @@ import (
 var GetWebhookEndpointKeys = Read[EndpointPath, endpointKeysOutput]{
 	Op: Op{
 		ID: "getWebhookEndpointKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/jwks", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get the public keys of a webhook endpoint as JWKS",
 		Description: "The keys that verify deliveries signed by the scheme standard_asymmetric: one, or during the overlap of a rotation two, the new one first. The list is empty while the endpoint never had that scheme.",
 	},
@@ -51,18 +53,18 @@ func (o EndpointOptions) change(now time.Time) (webhook.OptionsChange, error) {
 
 // ShownOptions is an endpoint's options as replies show them.
 type ShownOptions struct {
-	RetryPolicy       string            `json:"retry_policy" enum:"default,fast,best_effort,custom"`
-	RetrySchedule     []int32           `json:"retry_schedule" nullable:"false" doc:"The waits in seconds of the retry_policy custom; empty with any other."`
-	TimeoutSeconds    int16             `json:"timeout_seconds"`
-	CustomHeaders     map[string]string `json:"custom_headers" doc:"The names of the headers; their values are not shown."`
-	Metadata          map[string]string `json:"metadata"`
+	RetryPolicy       string            `json:"retry_policy" enum:"default,fast,best_effort,custom" doc:"When a failed try is repeated."`
+	RetrySchedule     []int32           `json:"retry_schedule" nullable:"false" doc:"The waits in seconds of the retry_policy custom; empty with any other." example:"[]"`
+	TimeoutSeconds    int16             `json:"timeout_seconds" doc:"How long a try may take, from connecting to the end of the response." example:"10"`
+	CustomHeaders     map[string]string `json:"custom_headers" doc:"The names of the headers; their values are not shown." example:"{\"Authorization\":\"***\"}"`
+	Metadata          map[string]string `json:"metadata" doc:"Texts of yours, kept with the endpoint." example:"{\"team\":\"billing\"}"`
 	RateLimit         *int32            `json:"rate_limit" doc:"Deliveries per second; null: no limit."`
-	Ordered           bool              `json:"ordered"`
-	Exhaustion        string            `json:"exhaustion_policy" enum:"pause,skip"`
-	SignatureScheme   string            `json:"signature_scheme" enum:"portico,standard,standard_asymmetric"`
+	Ordered           bool              `json:"ordered" doc:"Whether deliveries of events with the same ordering_key go one after another."`
+	Exhaustion        string            `json:"exhaustion_policy" enum:"pause,skip" doc:"What becomes of an ordering key when a delivery has failed for good."`
+	SignatureScheme   string            `json:"signature_scheme" enum:"portico,standard,standard_asymmetric" doc:"How deliveries are signed."`
 	ClientCertificate *ShownCertificate `json:"client_certificate" doc:"Presented to servers that demand one; null if none is set."`
 	PublicKey         *string           `json:"public_key" doc:"Verifies deliveries signed by standard_asymmetric; null while the endpoint never had that scheme. During the overlap of a rotation this is the new key; the JWKS lists both." example:"whpk_…"`
-	Filter            string            `json:"filter" doc:"The expression that events must meet; empty: none."`
+	Filter            string            `json:"filter" doc:"The expression that events must meet; empty: none." example:"data.total > 100"`
 }
 
 // hidden stands for the value of a custom header.
@@ -86,17 +88,17 @@ func showOptions(o webhook.Options) ShownOptions {
 
 // jsonWebKey is an Ed25519 public key (RFC 8037).
 type jsonWebKey struct {
-	KeyType   string `json:"kty" enum:"OKP"`
-	Curve     string `json:"crv" enum:"Ed25519"`
-	X         string `json:"x" doc:"The key, base64url."`
-	ID        string `json:"kid" doc:"The key's thumbprint."`
-	Algorithm string `json:"alg" enum:"EdDSA"`
-	Use       string `json:"use" enum:"sig"`
+	KeyType   string `json:"kty" enum:"OKP" doc:"The kind of key."`
+	Curve     string `json:"crv" enum:"Ed25519" doc:"The curve."`
+	X         string `json:"x" doc:"The key, base64url." example:"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"`
+	ID        string `json:"kid" doc:"The key's thumbprint." example:"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"`
+	Algorithm string `json:"alg" enum:"EdDSA" doc:"The algorithm."`
+	Use       string `json:"use" enum:"sig" doc:"What the key is for."`
 }
 
 type endpointKeysOutput struct {
 	Body struct {
-		Keys []jsonWebKey `json:"keys" nullable:"false"`
+		Keys []jsonWebKey `json:"keys" nullable:"false" doc:"The public keys, the newest first."`
 	}
 }
 

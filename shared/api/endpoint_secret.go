@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -16,6 +17,8 @@ import (
 var RotateWebhookEndpointSecret = Write[rotateSecretInput, rotatedSecretOutput]{
 	Op: Op{
 		ID: "rotateWebhookEndpointSecret", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/rotate-secret", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
+		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.rotate_secret",
 		Tag: endpointsTag, Summary: "Give a webhook endpoint a new signing secret or key pair",
 		Description: "The reply shows the new secret, this once. During the overlap deliveries are signed with the old secret too, so that the receiver can change over without losing any. At most two secrets sign: another rotation ends the oldest at once. An endpoint with the signature_scheme standard_asymmetric gets a new key pair in the same way: the reply shows its public_key, and the JWKS lists the old one too until the overlap ends.",

@@ -23,6 +23,7 @@ const eventsTag = "Events"
 var PublishEvent = Write[publishInput, publishOutput]{
 	Op: Op{
 		ID: "publishEvent", Method: http.MethodPost, Path: "/v1/events", Function: "publish",
+		Example:    `{"type":"invoice.paid","data":{"id":"in_1","total":1.10},"ordering_key":"customer_42"}`,
 		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: recordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		// The data itself, and room for the rest.
 		MaxBody: event.MaxData + 4<<10,
@@ -36,6 +37,7 @@ var PublishEvent = Write[publishInput, publishOutput]{
 var PublishEventBatch = Write[publishBatchInput, publishBatchOutput]{
 	Op: Op{
 		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
+		Example:    `{"events":[{"type":"invoice.paid","data":{"id":"in_1","total":1.10}},{"type":"customer.created","data":{"id":"cus_42"}}]}`,
 		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: recordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
 		Tag:     eventsTag, Summary: "Publish up to 100 events",
@@ -58,6 +60,7 @@ var ListEvents = Read[listEventsInput, listEventsOutput]{
 var GetEvent = Read[eventPath, eventOutput]{
 	Op: Op{
 		ID: "getEvent", Method: http.MethodGet, Path: "/v1/events/{id}", Function: "events",
+		Faults:     []*fault.Error{event.ErrNotFound},
 		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "Get an event with its data",
 		Description: "delivery_count and skipped_endpoints say who got it, and why others did not.",
 	},
@@ -83,23 +86,23 @@ type publishInput struct{ Body draftBody }
 
 type publishBatchInput struct {
 	Body struct {
-		Events []draftBody `json:"events" minItems:"1" maxItems:"100" nullable:"false"`
+		Events []draftBody `json:"events" minItems:"1" maxItems:"100" nullable:"false" doc:"What to publish, in this order."`
 	}
 }
 
 // EventSummary is an event without its data. Embedded structs are exported
 // because huma describes no others.
 type EventSummary struct {
-	ID          id.Event  `json:"id"`
-	Type        string    `json:"type"`
-	OrderingKey *string   `json:"ordering_key"`
+	ID          id.Event  `json:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Type        string    `json:"type" doc:"What happened." example:"invoice.paid"`
+	OrderingKey *string   `json:"ordering_key" doc:"The key by which deliveries are ordered; null without." example:"customer_42"`
 	PublishedBy *string   `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	CreatedAt   time.Time `json:"created_at"`
+	CreatedAt   time.Time `json:"created_at" doc:"When it was published."`
 }
 
 type eventBody struct {
 	EventSummary
-	Data          json.RawMessage   `json:"data" doc:"As it was sent, without insignificant white space. Deliveries keep every byte."`
+	Data          json.RawMessage   `json:"data" doc:"As it was sent, without insignificant white space. Deliveries keep every byte." example:"{\"id\":\"in_1\",\"total\":1.10}"`
 	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that takes the event, disabled ones included." example:"2"`
 	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"The webhook endpoints that do not get the event, and why; the first 100 of them. For an event of the past it is judged by the endpoints' settings of now."`
 }
@@ -125,7 +128,7 @@ type publishOutput struct {
 
 type publishBatchOutput struct {
 	Body struct {
-		Data []BatchedEvent `json:"data" nullable:"false"`
+		Data []BatchedEvent `json:"data" nullable:"false" doc:"The events, in the order sent."`
 	}
 }
 

@@ -22,6 +22,8 @@ const membersTag = "Members"
 var CreateMember = Write[createMemberInput, createdMemberOutput]{
 	Op: Op{
 		ID: "createMember", Method: http.MethodPost, Path: "/v1/members", Function: organizationFunction,
+		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
+		Example:    `{"email":"ada@example.com","name":"Ada Lovelace","role":"developer"}`,
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: membersTag, Summary: "Add a member",
 		Description: "You can give a role whose permissions your API key has itself.",
 	},
@@ -41,6 +43,7 @@ var ListMembers = Read[Page, listMembersOutput]{
 var GetMember = Read[MemberPath, memberOutput]{
 	Op: Op{
 		ID: "getMember", Method: http.MethodGet, Path: "/v1/members/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{member.ErrNotFound},
 		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "Get a member",
 	},
 	Handle: (*Edge).getMember,
@@ -50,6 +53,8 @@ var GetMember = Read[MemberPath, memberOutput]{
 var UpdateMember = Write[updateMemberInput, memberOutput]{
 	Op: Op{
 		ID: "updateMember", Method: http.MethodPatch, Path: "/v1/members/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
+		Example:    `{"role":"admin"}`,
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: membersTag, Summary: "Change a member's name or role",
 		Description: "You can give and take roles whose permissions your API key has itself. The last owner stays owner.",
 	},
@@ -60,6 +65,7 @@ var UpdateMember = Write[updateMemberInput, memberOutput]{
 var DeleteMember = Write[MemberPath, struct{}]{
 	Op: Op{
 		ID: "deleteMember", Method: http.MethodDelete, Path: "/v1/members/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{member.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: membersTag, Summary: "Remove a member",
 		Description: "Their resource grants go too. The last owner stays.",
 	},
@@ -73,12 +79,12 @@ type MemberPath struct {
 
 // memberBody has no id of the user: it would tell since when others know them.
 type memberBody struct {
-	ID        id.Member `json:"id"`
-	Email     string    `json:"email"`
-	Name      string    `json:"name"`
+	ID        id.Member `json:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Email     string    `json:"email" doc:"Who it is, in lower case." example:"ada@example.com"`
+	Name      string    `json:"name" doc:"By which your organization knows them." example:"Ada Lovelace"`
 	Role      string    `json:"role" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	CreatedAt time.Time `json:"created_at" doc:"Since when they are a member."`
+	UpdatedAt time.Time `json:"updated_at" doc:"When name or role was last changed."`
 }
 
 type memberOutput struct{ Body memberBody }

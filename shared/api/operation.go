@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -29,8 +30,13 @@ type Op struct {
 	Tag         string
 	Summary     string
 	Description string
-	Status      int   // of success; 0: 200
-	MaxBody     int64 // bytes; 0: 64 KiB
+	Example     string // a whole body in JSON, if the operation takes one
+	Media       string // media type of a reply that has no Go type; "": application/json
+	// Faults are those that only some operations raise: a reply with another
+	// code fails the tests.
+	Faults  []*fault.Error
+	Status  int   // of success; 0: 200
+	MaxBody int64 // bytes; 0: 64 KiB
 	// RecordedBy names the rows that are the mutation's record themselves and name
 	// its actor; "": an audit entry is written.
 	RecordedBy string

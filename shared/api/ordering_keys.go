@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -16,6 +17,7 @@ import (
 var ListOrderingKeys = Read[listOrderingKeysInput, listOrderingKeysOutput]{
 	Op: Op{
 		ID: "listOrderingKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/ordering-keys", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List the ordering keys that a webhook endpoint is behind with",
 		Description: "Of an ordered endpoint: every key with unfinished deliveries, how long it lags, and whether it is paused.",
 	},
@@ -26,6 +28,8 @@ var ListOrderingKeys = Read[listOrderingKeysInput, listOrderingKeysOutput]{
 var ResumeOrderingKey = Write[resumeOrderingKeyInput, struct{}]{
 	Op: Op{
 		ID: "resumeOrderingKey", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/resume-ordering-key", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrEndpointNotFound, webhook.ErrKeyNotPaused},
+		Example:    `{"ordering_key":"customer_42"}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.resume_ordering_key", Status: http.StatusNoContent, Wakes: true,
 		Tag: endpointsTag, Summary: "Let a paused ordering key go on",
 		Description: "The deliveries behind the one that failed are sent, in order. The failed one stays failed.",
@@ -40,9 +44,9 @@ type listOrderingKeysInput struct {
 }
 
 type orderingKeyBody struct {
-	OrderingKey     string       `json:"ordering_key"`
-	PendingCount    int64        `json:"pending_count" doc:"How many deliveries of the key are unfinished."`
-	LagSeconds      float64      `json:"lag_seconds" doc:"How long ago the event of the head, the delivery that the others wait for, was published; 0 when none is pending."`
+	OrderingKey     string       `json:"ordering_key" doc:"The key." example:"customer_42"`
+	PendingCount    int64        `json:"pending_count" doc:"How many deliveries of the key are unfinished." example:"3"`
+	LagSeconds      float64      `json:"lag_seconds" doc:"How long ago the event of the head, the delivery that the others wait for, was published; 0 when none is pending." example:"12.5"`
 	HeadID          *id.Delivery `json:"head_delivery_id" doc:"The head; null when none is pending."`
 	PausedAt        *time.Time   `json:"paused_at" doc:"Since when the key is paused; null unless it is."`
 	PausedByEventID *id.Event    `json:"paused_by_event_id" doc:"The event whose delivery failed for good."`

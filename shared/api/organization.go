@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
 	"portico/shared/pg"
@@ -30,6 +31,8 @@ var GetOrganization = Read[struct{}, organizationOutput]{
 var UpdateOrganization = Write[updateOrganizationInput, organizationOutput]{
 	Op: Op{
 		ID: "updateOrganization", Method: http.MethodPatch, Path: "/v1/organization", Function: organizationFunction,
+		Faults:     []*fault.Error{org.ErrVersion},
+		Example:    `{"version":1,"name":"Acme","settings":{"timezone":"Europe/Berlin"},"branding":{"primary_color":"#0a7cff"}}`,
 		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationTag, Summary: "Change your organization",
 		Description: "Fields and settings that are left out stay as they are; a setting that is null gets its default back. " +
 			"Send the version that you read, so that you do not overwrite what somebody else has changed meanwhile.\n\nSettings: " + org.DescribeSettings(),
@@ -38,13 +41,13 @@ var UpdateOrganization = Write[updateOrganizationInput, organizationOutput]{
 }
 
 type organizationBody struct {
-	ID        id.Org         `json:"id"`
-	Name      string         `json:"name"`
-	Settings  map[string]any `json:"settings" nullable:"false" doc:"The value of every setting."`
-	Branding  org.Branding   `json:"branding"`
-	Version   int32          `json:"version" doc:"Counts changes."`
-	CreatedAt time.Time      `json:"created_at"`
-	UpdatedAt time.Time      `json:"updated_at"`
+	ID        id.Org         `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Name      string         `json:"name" doc:"What it is called." example:"Acme"`
+	Settings  map[string]any `json:"settings" nullable:"false" doc:"The value of every setting." example:"{\"locale\":\"en\",\"require_mfa\":false,\"session_hours\":12,\"timezone\":\"UTC\"}"`
+	Branding  org.Branding   `json:"branding" doc:"How it appears to its people."`
+	Version   int32          `json:"version" doc:"Counts changes." example:"1"`
+	CreatedAt time.Time      `json:"created_at" doc:"When it was made."`
+	UpdatedAt time.Time      `json:"updated_at" doc:"When it was last changed."`
 }
 
 type organizationOutput struct{ Body organizationBody }
@@ -52,7 +55,7 @@ type organizationOutput struct{ Body organizationBody }
 type updateOrganizationInput struct {
 	Body struct {
 		Version  *int32             `json:"version,omitempty" minimum:"1" doc:"What you read. Another one now: 409 and nothing changes."`
-		Name     *string            `json:"name,omitempty" minLength:"1" maxLength:"200"`
+		Name     *string            `json:"name,omitempty" minLength:"1" maxLength:"200" doc:"What it is called." example:"Acme"`
 		Settings map[string]any     `json:"settings,omitempty" nullable:"false" doc:"By name."`
 		Branding org.BrandingChange `json:"branding,omitempty" doc:"An empty text removes a field."`
 	}

@@ -20,6 +20,8 @@ const organizationsPath = "/v1/organizations"
 var CreateOrganization = Write[createOrganizationInput, createdOrganizationOutput]{
 	Op: Op{
 		ID: "createOrganization", Method: http.MethodPost, Path: organizationsPath, Function: organizationFunction, Acts: OnNew,
+		Faults:     []*fault.Error{org.ErrExists},
+		Example:    `{"name":"Acme"}`,
 		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.create", Status: http.StatusCreated,
 		Tag: organizationTag, Summary: "Create an organization",
 		Description: "It has no member and no API key yet: make its first key with `POST /v1/api-keys` and its id as `Portico-Organization`. " +
@@ -39,13 +41,13 @@ var ListOrganizations = Static[listOrganizationsInput, listOrganizationsOutput]{
 }
 
 // GetNamedOrganization is GET /v1/organizations/{id}.
-var GetNamedOrganization = Read[organizationPath, organizationOutput]{
+var GetNamedOrganization = Read[OrganizationPath, organizationOutput]{
 	Op: Op{
 		ID: "getNamedOrganization", Method: http.MethodGet, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
 		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "Get an organization",
 		Description: "An API key may name its own organization only.",
 	},
-	Handle: func(e *Edge, ctx context.Context, tx pg.Tx, org id.Org, _ *organizationPath) (*organizationOutput, error) {
+	Handle: func(e *Edge, ctx context.Context, tx pg.Tx, org id.Org, _ *OrganizationPath) (*organizationOutput, error) {
 		return e.getOrganization(ctx, tx, org, nil)
 	},
 }
@@ -54,6 +56,8 @@ var GetNamedOrganization = Read[organizationPath, organizationOutput]{
 var UpdateNamedOrganization = Write[updateNamedOrganizationInput, organizationOutput]{
 	Op: Op{
 		ID: "updateNamedOrganization", Method: http.MethodPatch, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
+		Faults:     []*fault.Error{org.ErrVersion},
+		Example:    `{"version":1,"name":"Acme"}`,
 		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationTag, Summary: "Change an organization",
 		Description: "As `PATCH /v1/organization` does. An API key may name its own organization only.",
 	},
@@ -63,7 +67,7 @@ var UpdateNamedOrganization = Write[updateNamedOrganizationInput, organizationOu
 }
 
 // DeleteOrganization is DELETE /v1/organizations/{id}.
-var DeleteOrganization = Write[organizationPath, deletedOrganizationOutput]{
+var DeleteOrganization = Write[OrganizationPath, deletedOrganizationOutput]{
 	Op: Op{
 		ID: "deleteOrganization", Method: http.MethodDelete, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
 		Permission: auth.OrganizationDelete, Cost: 1, Audit: "organization.delete", Status: http.StatusAccepted,
@@ -74,13 +78,14 @@ var DeleteOrganization = Write[organizationPath, deletedOrganizationOutput]{
 	Handle: (*Edge).deleteOrganization,
 }
 
-type organizationPath struct {
+// OrganizationPath names an organization.
+type OrganizationPath struct {
 	ID id.Org `path:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
 
 type createOrganizationInput struct {
 	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"200" example:"Acme"`
+		Name string `json:"name" minLength:"1" maxLength:"200" example:"Acme" doc:"What it is called."`
 	}
 }
 
@@ -90,7 +95,7 @@ type createdOrganizationOutput struct {
 }
 
 type updateNamedOrganizationInput struct {
-	organizationPath
+	OrganizationPath
 	updateOrganizationInput
 }
 
@@ -103,7 +108,7 @@ type listOrganizationsOutput struct{ Body List[organizationBody] }
 
 type deletedOrganizationOutput struct {
 	Body struct {
-		ID        id.Org    `json:"id"`
+		ID        id.Org    `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 		DeletedAt time.Time `json:"deleted_at" doc:"Since when it looks like one that does not exist."`
 	}
 }
@@ -149,7 +154,7 @@ func (e *Edge) listOrganizations(ctx context.Context, in *listOrganizationsInput
 
 // deleteOrganization closes the organization and lets go of its domains;
 // jobs.Deleter erases the rest.
-func (e *Edge) deleteOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *organizationPath) (*deletedOrganizationOutput, error) {
+func (e *Edge) deleteOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *OrganizationPath) (*deletedOrganizationOutput, error) {
 	before, err := org.Lock(ctx, tx, own)
 	if err != nil {
 		return nil, err

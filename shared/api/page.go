@@ -15,7 +15,7 @@ type Page struct {
 
 // List is a part of a list, newest first.
 type List[T any] struct {
-	Data []T     `json:"data" nullable:"false"`
+	Data []T     `json:"data" nullable:"false" doc:"The items."`
 	Next *string `json:"next" doc:"Pass it as after for the following page; null on the last."`
 }
 

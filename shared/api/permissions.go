@@ -26,6 +26,7 @@ var ListPermissions = Read[struct{}, listPermissionsOutput]{
 var GetMemberPermissions = Read[memberPermissionsInput, memberPermissionsOutput]{
 	Op: Op{
 		ID: "getMemberPermissions", Method: http.MethodGet, Path: "/v1/members/{id}/permissions", Function: organizationFunction,
+		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource},
 		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "Tell what a member may do, and why",
 		Description: "In general, or with one resource; from an address, if you name one. A condition that needs what is not named does not hold.",
 	},
@@ -33,13 +34,13 @@ var GetMemberPermissions = Read[memberPermissionsInput, memberPermissionsOutput]
 }
 
 type permissionBody struct {
-	ID          auth.Permission `json:"id"`
-	Description string          `json:"description"`
+	ID          auth.Permission `json:"id" doc:"The permission." example:"events:read"`
+	Description string          `json:"description" doc:"What it allows to do." example:"Read events and their payloads."`
 }
 
 type listPermissionsOutput struct {
 	Body struct {
-		Data []permissionBody `json:"data" nullable:"false"`
+		Data []permissionBody `json:"data" nullable:"false" doc:"Every permission."`
 	}
 }
 
@@ -50,23 +51,23 @@ type memberPermissionsInput struct {
 }
 
 type memberPermissionBody struct {
-	Permission auth.Permission `json:"permission"`
-	Allowed    bool            `json:"allowed"`
+	Permission auth.Permission `json:"permission" doc:"The permission that it is about." example:"events:read"`
+	Allowed    bool            `json:"allowed" doc:"Whether the member has it."`
 	Sources    []sourceBody    `json:"sources" nullable:"false" doc:"The roles and resource grants that hold it; without any, nothing gives it."`
 }
 
 type sourceBody struct {
-	Type      string `json:"type" enum:"role,resource_grant"`
-	ID        string `json:"id" example:"developer"`
-	Name      string `json:"name" doc:"A role's."`
-	Condition string `json:"condition" doc:"A role's; empty for none."`
-	Allows    bool   `json:"allows"`
-	Reason    string `json:"reason" doc:"Why it does not allow; empty if it does."`
+	Type      string `json:"type" enum:"role,resource_grant" doc:"What gives it."`
+	ID        string `json:"id" example:"developer" doc:"The role or resource grant."`
+	Name      string `json:"name" doc:"A role's." example:"developer"`
+	Condition string `json:"condition" doc:"A role's; empty for none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
+	Allows    bool   `json:"allows" doc:"Whether it allows, its condition considered."`
+	Reason    string `json:"reason" doc:"Why it does not allow; empty if it does." example:"the condition does not hold"`
 }
 
 type memberPermissionsOutput struct {
 	Body struct {
-		Data []memberPermissionBody `json:"data" nullable:"false"`
+		Data []memberPermissionBody `json:"data" nullable:"false" doc:"Every permission."`
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,11 +20,11 @@ import (
 // Problem is the body of every error (RFC 9457).
 type Problem struct {
 	Type      string        `json:"type" doc:"Where the code is explained." example:"/docs#invalid_request"`
-	Title     string        `json:"title" doc:"The HTTP status in words."`
-	Status    int           `json:"status" doc:"The HTTP status."`
+	Title     string        `json:"title" doc:"The HTTP status in words." example:"Unprocessable Entity"`
+	Status    int           `json:"status" doc:"The HTTP status." example:"422"`
 	Code      string        `json:"code" doc:"What went wrong, stable: programs may rely on it." example:"invalid_request"`
-	Detail    string        `json:"detail" doc:"What went wrong and what to do, for a person."`
-	RequestID string        `json:"request_id" doc:"Names this request in the log; also in X-Request-Id."`
+	Detail    string        `json:"detail" doc:"What went wrong and what to do, for a person." example:"The request has fields that cannot be accepted."`
+	RequestID string        `json:"request_id" doc:"Names this request in the log; also in X-Request-Id." example:"Y2xjcj1Z5QMEPuw="`
 	Errors    []fault.Field `json:"errors,omitempty" doc:"The fields that are wrong, if any."`
 
 	retryAfter int // seconds; 0: no header
@@ -55,6 +56,11 @@ var errUnavailable = &fault.Error{
 	Detail: "Portico cannot do this at the moment. Send the request again with the same Idempotency-Key.",
 }
 
+// errInternal is a defect: it is of no kind.
+var errInternal = &fault.Error{Code: "internal", Detail: "Something went wrong on our side. Tell support the request id."}
+
+func statusFor(f *fault.Error) int { return cmp.Or(statusOf[f.Kind], http.StatusInternalServerError) }
+
 var statusOf = map[fault.Kind]int{
 	fault.Malformed:       http.StatusBadRequest,
 	fault.Unauthenticated: http.StatusUnauthorized,
@@ -83,16 +89,12 @@ func newProblem(ctx context.Context, err error) *Problem {
 	case f == nil && (pg.IsTransient(err) || errors.Is(err, context.DeadlineExceeded)):
 		f = errUnavailable
 	case f == nil:
-		f = &fault.Error{Code: "internal", Detail: "Something went wrong on our side. Tell support the request id."}
+		f = errInternal
 	}
-	status, known := statusOf[f.Kind]
-	if !known {
-		status = http.StatusInternalServerError
-	}
-	p := problem(ctx, status, f.Code, f.Detail)
+	p := problem(ctx, statusFor(f), f.Code, f.Detail)
 	p.Errors = f.Fields
 	p.retryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
-	if status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable {
 		p.retryAfter = max(p.retryAfter, 1)
 	}
 	return p

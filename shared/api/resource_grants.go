@@ -18,6 +18,8 @@ import (
 var CreateResourceGrant = Write[createGrantInput, grantOutput]{
 	Op: Op{
 		ID: "createResourceGrant", Method: http.MethodPost, Path: "/v1/resource-grants", Function: organizationFunction,
+		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource, role.ErrGrantExceeded, role.ErrGrantExists, role.ErrTooManyGrants},
+		Example:    `{"member_id":"mem_01jdf3z9k2e4nv6xq8r0s1t2u3","permission":"webhook_endpoints:write","resource_id":"we_01jdf3z9k2e4nv6xq8r0s1t2u3"}`,
 		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: membersTag,
 		Summary: "Give a member a permission on one resource", Description: "Your API key must have the permission itself.",
 	},
@@ -37,6 +39,7 @@ var ListResourceGrants = Read[listGrantsInput, listGrantsOutput]{
 var DeleteResourceGrant = Write[grantPath, struct{}]{
 	Op: Op{
 		ID: "deleteResourceGrant", Method: http.MethodDelete, Path: "/v1/resource-grants/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{role.ErrGrantNotFound, role.ErrGrantExceeded},
 		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: membersTag, Summary: "Take a resource grant back",
 		Description: "Your API key must have the permission itself.",
 	},
@@ -48,12 +51,12 @@ type grantPath struct {
 }
 
 type grantBody struct {
-	ID           id.ResourceGrant `json:"id"`
-	MemberID     id.Member        `json:"member_id"`
-	Permission   auth.Permission  `json:"permission"`
-	ResourceType string           `json:"resource_type" example:"webhook_endpoint"`
-	ResourceID   string           `json:"resource_id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	CreatedAt    time.Time        `json:"created_at"`
+	ID           id.ResourceGrant `json:"id" doc:"The resource grant's id." example:"grant_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	MemberID     id.Member        `json:"member_id" doc:"Who has it." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Permission   auth.Permission  `json:"permission" doc:"What it allows." example:"webhook_endpoints:read"`
+	ResourceType string           `json:"resource_type" example:"webhook_endpoint" doc:"The kind of the resource."`
+	ResourceID   string           `json:"resource_id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The resource."`
+	CreatedAt    time.Time        `json:"created_at" doc:"When it was given."`
 }
 
 type grantOutput struct{ Body grantBody }
@@ -67,8 +70,8 @@ type listGrantsOutput struct{ Body List[grantBody] }
 
 type createGrantInput struct {
 	Body struct {
-		MemberID   string          `json:"member_id" maxLength:"40" example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-		Permission auth.Permission `json:"permission" maxLength:"100" example:"webhook_endpoints:write"`
+		MemberID   string          `json:"member_id" maxLength:"40" example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"Who gets it."`
+		Permission auth.Permission `json:"permission" maxLength:"100" example:"webhook_endpoints:write" doc:"What it allows."`
 		ResourceID string          `json:"resource_id" maxLength:"40" doc:"A webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	}
 }

@@ -19,6 +19,8 @@ const rolesTag = "Roles"
 var CreateRole = Write[createRoleInput, createdRoleOutput]{
 	Op: Op{
 		ID: "createRole", Method: http.MethodPost, Path: "/v1/roles", Function: organizationFunction,
+		Faults:     []*fault.Error{role.ErrGrantExceeded, role.ErrNameTaken, role.ErrTooMany},
+		Example:    `{"name":"Support","description":"Looks, and changes nothing.","permissions":["events:read","deliveries:read"]}`,
 		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: rolesTag, Summary: "Create a role",
 		Description: "A set of permissions, all of which your API key has itself.",
 	},
@@ -39,6 +41,7 @@ var ListRoles = Read[Page, listRolesOutput]{
 var GetRole = Read[RolePath, roleOutput]{
 	Op: Op{
 		ID: "getRole", Method: http.MethodGet, Path: "/v1/roles/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{role.ErrNotFound},
 		Permission: auth.RolesRead, Cost: 1, Tag: rolesTag, Summary: "Get a role",
 	},
 	Handle: (*Edge).getRole,
@@ -48,6 +51,8 @@ var GetRole = Read[RolePath, roleOutput]{
 var UpdateRole = Write[updateRoleInput, roleOutput]{
 	Op: Op{
 		ID: "updateRole", Method: http.MethodPatch, Path: "/v1/roles/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrNameTaken},
+		Example:    `{"permissions":["events:read"]}`,
 		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: rolesTag, Summary: "Change a role",
 		Description: "It counts at once for every member who has it. Your API key must have all of its permissions, before and after.",
 	},
@@ -58,6 +63,7 @@ var UpdateRole = Write[updateRoleInput, roleOutput]{
 var DeleteRole = Write[RolePath, struct{}]{
 	Op: Op{
 		ID: "deleteRole", Method: http.MethodDelete, Path: "/v1/roles/{id}", Function: organizationFunction,
+		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrInUse},
 		Permission: auth.RolesWrite, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: rolesTag, Summary: "Delete a role that no member has",
 	},
 	Handle: (*Edge).deleteRole,
@@ -69,11 +75,11 @@ type RolePath struct {
 }
 
 type roleBody struct {
-	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Name        string            `json:"name"`
-	Description string            `json:"description"`
-	Permissions []auth.Permission `json:"permissions" nullable:"false"`
-	Condition   string            `json:"condition" doc:"Empty for none."`
+	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"owner, admin, developer, viewer or the id of a role of yours."`
+	Name        string            `json:"name" doc:"What it is called." example:"Support"`
+	Description string            `json:"description" doc:"For people." example:"Looks, and changes nothing."`
+	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"What its members may do." example:"[\"events:read\"]"`
+	Condition   string            `json:"condition" doc:"Empty for none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
 	Predefined  bool              `json:"predefined" doc:"Whether every organization has it and none can change it."`
 	CreatedAt   *time.Time        `json:"created_at" doc:"Null of a predefined role."`
 	UpdatedAt   *time.Time        `json:"updated_at" doc:"Null of a predefined role."`
@@ -85,7 +91,7 @@ type listRolesOutput struct{ Body List[roleBody] }
 
 type createRoleInput struct {
 	Body struct {
-		Name        string            `json:"name" minLength:"1" maxLength:"100" example:"Support"`
+		Name        string            `json:"name" minLength:"1" maxLength:"100" example:"Support" doc:"What it is called."`
 		Description string            `json:"description,omitempty" maxLength:"500" doc:"For people."`
 		Permissions []auth.Permission `json:"permissions" maxItems:"100" nullable:"false" doc:"GET /v1/permissions lists them." example:"[\"events:read\"]"`
 		Condition   string            `json:"condition,omitempty" maxLength:"1000" doc:"A Cedar expression that must hold besides, over context (ip, now) and resource (id, type and the resource's own attributes). An attribute that is missing, or an error, denies." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
@@ -100,7 +106,7 @@ type createdRoleOutput struct {
 type updateRoleInput struct {
 	RolePath
 	Body struct {
-		Name        *string           `json:"name,omitempty" minLength:"1" maxLength:"100"`
+		Name        *string           `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"What it is called."`
 		Description *string           `json:"description,omitempty" maxLength:"500" doc:"For people."`
 		Permissions []auth.Permission `json:"permissions,omitempty" maxItems:"100" nullable:"false" doc:"All of them."`
 		Condition   *string           `json:"condition,omitempty" maxLength:"1000" doc:"Empty removes it."`

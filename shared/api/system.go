@@ -4,35 +4,34 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"html/template"
 	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/auth"
 )
 
+const systemTag = "System"
+
 // System returns the operations about the API itself. It is a function and no
 // variables, because what documents all operations is one of them.
 func System() []Operation {
-	op := func(id, path, summary, description string) Op {
+	op := func(id, path, summary, description, media string) Op {
 		return Op{
 			ID: id, Method: http.MethodGet, Path: path, Function: "system", Permission: auth.Public,
-			Tag: "System", Summary: summary, Description: description,
+			Tag: systemTag, Summary: summary, Description: description, Media: media,
 		}
 	}
 	return []Operation{
 		Static[struct{}, healthOutput]{op("getHealth", "/healthz", "Tell whether the API answers",
-			"Touches no store, so that asking often does not keep the database awake."), (*Edge).getHealth},
-		Static[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", ""), (*Edge).getOpenAPI},
-		Static[struct{}, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", ""), (*Edge).getDocs},
+			"Touches no store, so that asking often does not keep the database awake.", ""), (*Edge).getHealth},
+		Static[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), (*Edge).getOpenAPI},
+		Static[struct{}, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), (*Edge).getDocs},
 	}
 }
 
 type healthOutput struct {
 	Body struct {
-		Status string `json:"status" enum:"ok"`
+		Status string `json:"status" enum:"ok" doc:"ok, or there is no answer."`
 	}
 }
 
@@ -49,22 +48,8 @@ func (e *Edge) getHealth(context.Context, *struct{}) (*healthOutput, error) {
 	return out, nil
 }
 
-// describeAll is the whole API's: a function serves some operations and
-// documents all.
-func describeAll() (*huma.OpenAPI, error) {
-	whole := &Edge{}
-	if _, err := whole.Handler(All()...); err != nil {
-		return nil, err
-	}
-	return whole.OpenAPI(), nil
-}
-
 func (e *Edge) getOpenAPI(context.Context, *struct{}) (*rawOutput, error) {
-	api, err := describeAll()
-	if err != nil {
-		return nil, err
-	}
-	body, err := json.MarshalIndent(api, "", "  ")
+	body, err := OpenAPI()
 	return &rawOutput{ContentType: "application/json", CacheControl: "public, max-age=300", Body: body}, err
 }
 

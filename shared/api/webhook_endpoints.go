@@ -21,6 +21,8 @@ const (
 var CreateWebhookEndpoint = Write[createEndpointInput, createdEndpointOutput]{
 	Op: Op{
 		ID: "createWebhookEndpoint", Method: http.MethodPost, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrTooManyEndpoints},
+		Example:    `{"url":"https://example.com/webhooks","event_types":["invoice.*"],"description":"Accounting"}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.create", Status: http.StatusCreated,
 		Tag: endpointsTag, Summary: "Create a webhook endpoint",
 		Description: "Every event whose type it subscribes to is delivered to its URL from now on. The reply shows the signing secret, this once.",
@@ -41,6 +43,7 @@ var ListWebhookEndpoints = Read[Page, listEndpointsOutput]{
 var GetWebhookEndpoint = Read[EndpointPath, endpointOutput]{
 	Op: Op{
 		ID: "getWebhookEndpoint", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get a webhook endpoint",
 	},
 	Handle: (*Edge).getWebhookEndpoint,
@@ -50,6 +53,8 @@ var GetWebhookEndpoint = Read[EndpointPath, endpointOutput]{
 var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
 	Op: Op{
 		ID: "updateWebhookEndpoint", Method: http.MethodPatch, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
+		Example:    `{"event_types":["invoice.*","customer.created"],"timeout_seconds":15}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.update", Wakes: true,
 		Tag: endpointsTag, Summary: "Change a webhook endpoint",
 		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending; one of another origin (scheme, host or port) needs custom_headers and client_certificate sent again, or removed by {}, if they are set. While an endpoint is disabled its deliveries are held; enabling it sends them, or drops them as held_deliveries says.",
@@ -61,6 +66,7 @@ var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
 var DeleteWebhookEndpoint = Write[EndpointPath, struct{}]{
 	Op: Op{
 		ID: "deleteWebhookEndpoint", Method: http.MethodDelete, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.delete", Status: http.StatusNoContent,
 		Tag: endpointsTag, Summary: "Delete a webhook endpoint",
 		Description: "Deliveries that are still pending fail without another try. What was delivered stays readable.",
@@ -76,15 +82,15 @@ type EndpointPath struct {
 
 // EndpointBody is an endpoint without its secret.
 type EndpointBody struct {
-	ID             id.WebhookEndpoint `json:"id"`
-	URL            string             `json:"url"`
-	EventTypes     []string           `json:"event_types" nullable:"false"`
-	Description    string             `json:"description"`
-	Status         string             `json:"status" enum:"enabled,disabled"`
+	ID             id.WebhookEndpoint `json:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	URL            string             `json:"url" doc:"Where deliveries are sent to." example:"https://example.com/webhooks"`
+	EventTypes     []string           `json:"event_types" nullable:"false" doc:"Which events are delivered: types, prefixes such as invoice.*, or * for all of yours." example:"[\"invoice.*\"]"`
+	Description    string             `json:"description" doc:"For people." example:"Accounting"`
+	Status         string             `json:"status" enum:"enabled,disabled" doc:"disabled: its deliveries are held back."`
 	DisabledAt     *time.Time         `json:"disabled_at" doc:"Null while the endpoint is enabled."`
 	DisabledReason *string            `json:"disabled_reason" enum:"requested,gone,failing" doc:"requested: by you; gone: it answered 410; failing: nothing but failed tries for days. Null while the endpoint is enabled."`
-	CreatedAt      time.Time          `json:"created_at"`
-	UpdatedAt      time.Time          `json:"updated_at"`
+	CreatedAt      time.Time          `json:"created_at" doc:"When it was made."`
+	UpdatedAt      time.Time          `json:"updated_at" doc:"When it was last changed."`
 	Health         endpointHealth     `json:"health" doc:"How its deliveries fare."`
 	ShownOptions
 }

@@ -14,6 +14,8 @@ var (
 	// ErrEnded answers a change of a key that works no more.
 	ErrEnded = fault.New(fault.Conflict, "api_key_ended",
 		"This API key has expired or was revoked, and does not come back. Create another one.")
+	// ErrGrantExceeded answers who would give a key what they do not have.
+	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with cannot give what it does not have.")
 	// ErrReplaced answers a second rotation of the same key.
 	ErrReplaced = fault.New(fault.Conflict, "api_key_replaced",
 		"This API key was rotated before: its replaced_by names the key to rotate. If that one is lost, revoke it and create another.")
@@ -47,8 +49,7 @@ func (g Grant) Check(k APIKey) error {
 }
 
 func exceeded(why string, args ...any) error {
-	return fault.New(fault.Denied, "grant_exceeded",
-		"The API key that you call with cannot give what it does not have. "+fmt.Sprintf(why, args...))
+	return ErrGrantExceeded.Saying("The API key that you call with cannot give what it does not have. "+why, args...)
 }
 
 // Change says what becomes of a key; nil leaves a field as it is.

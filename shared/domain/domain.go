@@ -33,6 +33,10 @@ var (
 	// ErrTaken answers a name that another organization holds.
 	ErrTaken = fault.New(fault.Conflict, "domain_taken",
 		"Another organization holds this domain. It has to delete it first; if the name is yours and you do not know who that is, write to support.")
+	// ErrUnproven answers a verification while DNS shows no proof.
+	ErrUnproven = fault.New(fault.Conflict, "domain_unproven", "DNS does not show the domain's TXT record.")
+	// ErrDNSAway answers a verification that could not ask.
+	ErrDNSAway = fault.New(fault.Unavailable, "dns_unavailable", "DNS did not answer. Verify the domain again.")
 	// ErrTooMany answers a domain too many.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_domains",
 		fmt.Sprintf("The organization has %d domains. Delete those that nobody uses, then add this one.", Most))

@@ -7,8 +7,6 @@ import (
 	"net"
 	"slices"
 	"time"
-
-	"portico/shared/fault"
 )
 
 const (
@@ -40,11 +38,10 @@ func (d Domain) prove(ctx context.Context, resolver *net.Resolver) error {
 	case errors.As(err, &failed) && failed.IsTemporary && !failed.IsTimeout:
 		return unproven("The name servers of %s answer with an error. Repair its DNS, and verify again.", name)
 	}
-	return fault.New(fault.Unavailable, "dns_unavailable",
-		fmt.Sprintf("DNS did not answer for %s. Verify again; if it stays so, look whether the name servers of the domain answer.", name)).
+	return ErrDNSAway.Saying("DNS did not answer for %s. Verify again; if it stays so, look whether the name servers of the domain answer.", name).
 		Because(fmt.Errorf("domain.prove: %w", err))
 }
 
 func unproven(what string, args ...any) error {
-	return fault.New(fault.Conflict, "domain_unproven", fmt.Sprintf(what, args...))
+	return ErrUnproven.Saying(what, args...)
 }

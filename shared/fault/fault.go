@@ -7,6 +7,7 @@ package fault
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -41,7 +42,7 @@ type Error struct {
 // Field is one wrong field: where it is (`body.url`) and what is wrong.
 type Field struct {
 	Location string `json:"location" doc:"Where the wrong value is: a dotted path that starts with body, path, query or header." example:"body.url"`
-	Message  string `json:"message" doc:"What is wrong with it and what is expected."`
+	Message  string `json:"message" doc:"What is wrong with it and what is expected." example:"must be an absolute URL with https"`
 }
 
 // New returns a fault.
@@ -79,6 +80,13 @@ func Join(errs ...error) error {
 func (e *Error) Because(cause error) *Error {
 	c := *e
 	c.cause = cause
+	return &c
+}
+
+// Saying returns a copy of the fault with a detail that fits the case.
+func (e *Error) Saying(detail string, args ...any) *Error {
+	c := *e
+	c.Detail = fmt.Sprintf(detail, args...)
 	return &c
 }
 

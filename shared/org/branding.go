@@ -9,10 +9,10 @@ import (
 
 // Branding is how an organization appears to its people; "" is ours.
 type Branding struct {
-	DisplayName  string `json:"display_name" doc:"Shown instead of the organization's name."`
+	DisplayName  string `json:"display_name" doc:"Shown instead of the organization's name." example:"Acme Billing"`
 	LogoURL      string `json:"logo_url" doc:"An image, by https." example:"https://example.com/logo.svg"`
-	PrimaryColor string `json:"primary_color" example:"#0a7cff"`
-	AccentColor  string `json:"accent_color" example:"#ffb300"`
+	PrimaryColor string `json:"primary_color" example:"#0a7cff" doc:"As #rrggbb."`
+	AccentColor  string `json:"accent_color" example:"#ffb300" doc:"As #rrggbb."`
 	SupportEmail string `json:"support_email" doc:"Where its people write to." example:"help@example.com"`
 }
 

@@ -70,6 +70,8 @@ var (
 	ErrInUse = fault.New(fault.Conflict, "role_in_use", "Members have this role. Give them another one first.")
 	// ErrNameTaken answers a second role with the same name.
 	ErrNameTaken = fault.New(fault.Conflict, "role_name_taken", "Another role has this name. Choose a different one.")
+	// ErrGrantExceeded answers who gives or takes what they do not have.
+	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with can neither give nor take what it does not have.")
 	// ErrTooMany answers the creation of one role more than Most.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_roles", fmt.Sprintf("An organization has at most %d roles of its own. Delete one that is no longer needed.", Most))
 )
@@ -94,6 +96,6 @@ func MayGrant(list []auth.Permission, grantor func(auth.Permission) bool) error 
 	if lacking < 0 {
 		return nil
 	}
-	return fault.New(fault.Denied, "grant_exceeded", fmt.Sprintf(
-		"The API key that you call with can neither give nor take what it does not have. It lacks the permission %s.", list[lacking]))
+	return ErrGrantExceeded.Saying(
+		"The API key that you call with can neither give nor take what it does not have. It lacks the permission %s.", list[lacking])
 }

@@ -55,9 +55,9 @@ func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Durati
 
 // expiringNotice is the data of webhook_endpoint.certificate_expiring.
 type expiringNotice struct {
-	EndpointID id.WebhookEndpoint `json:"endpoint_id"`
-	Subject    string             `json:"subject"`
-	ExpiresAt  time.Time          `json:"expires_at"`
+	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint whose certificate it is." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Subject    string             `json:"subject" doc:"Whose name stands in the certificate." example:"CN=portico,O=Acme"`
+	ExpiresAt  time.Time          `json:"expires_at" doc:"From when on servers refuse it." example:"2026-12-21T09:30:00Z"`
 }
 
 // TellOfCertificates returns what an organization is to be told of its client
@@ -84,7 +84,7 @@ func TellOfCertificates(ctx context.Context, tx pgx.Tx, org id.Org) ([]Notice, e
 		if leaf := (Options{ClientCertificate: chain}).Leaf(); leaf != nil {
 			n.Subject = leaf.Subject.String()
 		}
-		notices = append(notices, newNotice(org, id.WebhookEndpoint{}, EventExpiring, n))
+		notices = append(notices, newNotice(org, id.WebhookEndpoint{}, n))
 		return nil
 	})
 	if err != nil {

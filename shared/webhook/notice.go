@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"time"
 
@@ -21,10 +22,28 @@ const (
 	EventExpiring  = "webhook_endpoint.certificate_expiring"
 )
 
-var operational = []string{EventFailing, EventDisabled, EventRecovered, EventExhausted, EventExpiring}
+// OperationalEvent describes one type: what it tells, and a zero of its data,
+// whose Go type no other has.
+type OperationalEvent struct {
+	Type, Meaning string
+	Data          any
+}
+
+var operational = []OperationalEvent{
+	{EventFailing, "Nothing but failures for a minute, five tries at least.", FailingNotice{}},
+	{EventDisabled, "Portico has disabled a webhook endpoint: it answered 410, or failed for days.", disabledNotice{}},
+	{EventRecovered, "The first success of a webhook endpoint that was failing.", EndpointNotice{}},
+	{EventExhausted, "The last try of a delivery has failed.", exhaustedNotice{}},
+	{EventExpiring, "30, 14, 7, 3, 1 and 0 days before the client certificate of a webhook endpoint expires.", expiringNotice{}},
+}
+
+// Operational lists what Portico publishes itself.
+func Operational() []OperationalEvent { return operational }
 
 // IsOperational reports whether only Portico publishes this type.
-func IsOperational(eventType string) bool { return slices.Contains(operational, eventType) }
+func IsOperational(eventType string) bool {
+	return slices.ContainsFunc(operational, func(o OperationalEvent) bool { return o.Type == eventType })
+}
 
 // Notice is an operational event to be published.
 type Notice struct {
@@ -34,50 +53,61 @@ type Notice struct {
 	Data  json.RawMessage
 }
 
-// endpointNotice is the data of webhook_endpoint.*.
-type endpointNotice struct {
-	EndpointID   id.WebhookEndpoint `json:"endpoint_id"`
-	Reason       string             `json:"reason,omitempty"` // of disabled: gone or failing
-	FailingSince *time.Time         `json:"failing_since"`
-	Failures     int32              `json:"failures"` // tries in a row
-	LastError    string             `json:"last_error,omitempty"`
+// EndpointNotice is what every webhook_endpoint.* about failing tells, and all
+// that webhook_endpoint.recovered does. It is exported because huma describes no
+// other embedded structs.
+type EndpointNotice struct {
+	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that it is about." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	FailingSince *time.Time         `json:"failing_since" doc:"When the first of the failed tries was made; null if none is known." example:"2026-11-21T08:10:00Z"`
+	Failures     int32              `json:"failures" doc:"How many tries have failed in a row." example:"5"`
+}
+
+// FailingNotice is the data of webhook_endpoint.failing.
+type FailingNotice struct {
+	EndpointNotice
+	LastError string `json:"last_error" doc:"Why the last try failed." example:"answered 503, expected 2xx"`
+}
+
+// disabledNotice is the data of webhook_endpoint.disabled.
+type disabledNotice struct {
+	FailingNotice
+	Reason string `json:"reason" enum:"gone,failing" doc:"gone: it answered 410; failing: nothing but failed tries for days."`
 }
 
 // exhaustedNotice is the data of delivery.exhausted.
 type exhaustedNotice struct {
-	DeliveryID id.Delivery        `json:"delivery_id"`
-	EventID    id.Event           `json:"event_id"`
-	EventType  string             `json:"event_type"`
-	EndpointID id.WebhookEndpoint `json:"endpoint_id"`
-	Attempts   int16              `json:"attempt_count"`
-	StatusCode *int16             `json:"status_code"`
-	LastError  string             `json:"last_error"`
+	DeliveryID id.Delivery        `json:"delivery_id" doc:"The delivery that has failed." example:"dlv_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	EventID    id.Event           `json:"event_id" doc:"The event that was not delivered." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	EventType  string             `json:"event_type" doc:"The event's type." example:"invoice.paid"`
+	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that did not take it." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Attempts   int16              `json:"attempt_count" doc:"How many tries were made." example:"8"`
+	StatusCode *int16             `json:"status_code" doc:"What the receiver answered last; null without a response." example:"503"`
+	LastError  string             `json:"last_error" doc:"Why the last try failed." example:"answered 503, expected 2xx"`
 }
 
-func newNotice(org id.Org, about id.WebhookEndpoint, eventType string, data any) Notice {
+// newNotice makes the operational event that has such data, so that what is
+// described is what is sent.
+func newNotice(org id.Org, about id.WebhookEndpoint, data any) Notice {
+	i := slices.IndexFunc(operational, func(o OperationalEvent) bool { return reflect.TypeOf(o.Data) == reflect.TypeOf(data) })
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		panic("webhook: " + err.Error()) // ids, numbers, texts and times always marshal
 	}
-	return Notice{Org: org, About: about, Type: eventType, Data: encoded}
+	return Notice{Org: org, About: about, Type: operational[i].Type, Data: encoded}
 }
 
 // noticeOf tells a verdict; false when there is nothing to tell.
 func noticeOf(o outcome, before, after health, v verdict) (Notice, bool) {
-	n := endpointNotice{EndpointID: o.endpoint, FailingSince: after.FailingSince, Failures: after.Failures, LastError: o.lastError}
-	var eventType string
+	now := FailingNotice{EndpointNotice{o.endpoint, after.FailingSince, after.Failures}, o.lastError}
 	switch v {
 	case nowFailing:
-		eventType = EventFailing
+		return newNotice(o.org, o.endpoint, now), o.telling
 	case nowRecovered:
-		eventType = EventRecovered
-		n.FailingSince, n.Failures, n.LastError = before.FailingSince, before.Failures, ""
+		return newNotice(o.org, o.endpoint, EndpointNotice{o.endpoint, before.FailingSince, before.Failures}), o.telling
 	case nowGone, nowBeyond:
-		eventType, n.Reason = EventDisabled, v.reason()
-	default:
-		return Notice{}, false
+		return newNotice(o.org, o.endpoint, disabledNotice{now, v.reason()}), o.telling
 	}
-	return newNotice(o.org, o.endpoint, eventType, n), o.telling
+	return Notice{}, false
 }
 
 // exhausted tells of every delivery that has failed for good after a try.
@@ -85,7 +115,7 @@ func exhausted(batch []Result) []Notice {
 	var notices []Notice
 	for _, r := range batch {
 		if r.Status == Failed && r.Tried && !IsOperational(r.Type) {
-			notices = append(notices, newNotice(r.Org, r.EndpointID, EventExhausted, exhaustedNotice{
+			notices = append(notices, newNotice(r.Org, r.EndpointID, exhaustedNotice{
 				DeliveryID: r.ID, EventID: r.EventID, EventType: r.Type, EndpointID: r.EndpointID,
 				Attempts: r.Attempts + 1, StatusCode: nonZero(int16(r.StatusCode)), LastError: r.Error,
 			}))

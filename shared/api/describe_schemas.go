@@ -1,0 +1,100 @@
+package api
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// schemaName names the schema of a type as clients are to call it: List[T] is
+// TList, the parts of our inputs and outputs are requests and replies.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for _, suffix := range []struct{ ours, theirs string }{{"InputBody", "Request"}, {"OutputBody", "Reply"}, {"Body", ""}} {
+		if found, ok := strings.CutSuffix(name, suffix.ours); ok {
+			name = found + suffix.theirs
+			break
+		}
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if strings.HasPrefix(t.Name(), "List[") {
+		return strings.TrimPrefix(name, "List") + "List"
+	}
+	return name
+}
+
+// finishSchemas says in the terms of JSON Schema what huma knows in its own:
+// null is one of the values of an enum that may be null, and what a pattern
+// means stands in the description. A reply may get members that a client does
+// not know yet; a request must not have any.
+func finishSchemas(d *huma.OpenAPI) {
+	requests, replies := map[*huma.Schema]bool{}, map[*huma.Schema]bool{}
+	for _, op := range operationsOf(d) {
+		for _, p := range op.Parameters {
+			walk(d, p.Schema, requests)
+		}
+		if op.RequestBody != nil {
+			walkMedia(d, op.RequestBody.Content, requests)
+		}
+		for _, r := range op.Responses {
+			walkMedia(d, r.Content, replies)
+		}
+	}
+	for _, r := range d.Components.Responses {
+		walkMedia(d, r.Content, replies)
+	}
+	for schema := range requests {
+		finishSchema(schema)
+	}
+	for schema := range replies {
+		finishSchema(schema)
+		if schema.AdditionalProperties == false && !requests[schema] {
+			schema.AdditionalProperties = nil
+		}
+	}
+}
+
+func finishSchema(s *huma.Schema) {
+	if s.Nullable && len(s.Enum) > 0 && s.Enum[len(s.Enum)-1] != nil {
+		s.Enum = append(s.Enum, nil)
+	}
+	if s.PatternDescription != "" {
+		s.Description = strings.TrimSpace(s.Description + " Must be " + s.PatternDescription + ".")
+		s.PatternDescription = ""
+	}
+}
+
+func walkMedia(d *huma.OpenAPI, content map[string]*huma.MediaType, seen map[*huma.Schema]bool) {
+	for _, media := range content {
+		walk(d, media.Schema, seen)
+	}
+}
+
+// walk adds a schema and all that it is made of to those seen.
+func walk(d *huma.OpenAPI, s *huma.Schema, seen map[*huma.Schema]bool) {
+	if s = resolve(d, s); s == nil || seen[s] {
+		return
+	}
+	seen[s] = true
+	for _, part := range s.Properties {
+		walk(d, part, seen)
+	}
+	for _, part := range s.AllOf {
+		walk(d, part, seen)
+	}
+	walk(d, s.Items, seen)
+	if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
+		walk(d, values, seen)
+	}
+}
+
+// resolve follows a reference.
+func resolve(d *huma.OpenAPI, s *huma.Schema) *huma.Schema {
+	if s != nil && s.Ref != "" {
+		return d.Components.Schemas.SchemaFromRef(s.Ref)
+	}
+	return s
+}

@@ -1,0 +1,205 @@
+package api_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portico/shared/api"
+	"portico/shared/auth"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// every calls f for every object of the description, with the names that lead to it.
+func every(v any, names []string, f func(names []string, object map[string]any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		f(names, v)
+		for name, member := range v {
+			every(member, append(slices.Clip(names), name), f)
+		}
+	case []any:
+		for _, item := range v {
+			every(item, append(slices.Clip(names), "-"), f)
+		}
+	}
+}
+
+// Every member of every request and reply, every parameter, header and tag is
+// explained.
+func TestEverythingIsExplained(t *testing.T) {
+	t.Parallel()
+	explained := 0
+	every(published().document, nil, func(names []string, object map[string]any) {
+		members, schema := object["properties"].(map[string]any)
+		if !schema {
+			members = nil
+		}
+		if _, parameter := object["in"].(string); parameter {
+			members = map[string]any{object["name"].(string): object}
+		}
+		if slices.Equal(names, []string{"components", "headers"}) {
+			members = object
+		}
+		for name, member := range members {
+			if text, _ := member.(map[string]any)["description"].(string); text == "" && !slices.Contains(names, "example") {
+				t.Errorf("%s of %s has no description", name, strings.Join(names, " "))
+			}
+			explained++
+		}
+	})
+	if explained < 300 {
+		t.Errorf("only %d were looked at", explained)
+	}
+	for _, tag := range published().document["tags"].([]any) {
+		if text, _ := tag.(map[string]any)["description"].(string); text == "" {
+			t.Errorf("the tag %v has no description", tag)
+		}
+	}
+}
+
+// Every request and every reply has an example, and every example is what its
+// schema says: of whole bodies, of problems, of parameters and of members.
+func TestExamplesAreAsDescribed(t *testing.T) {
+	t.Parallel()
+	d, checked := published(), 0
+	check := func(value any, names ...string) {
+		checked++
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Error(err)
+		}
+		if err := d.check(text, names...); err != nil {
+			t.Errorf("the example %s of %s: %v", text, strings.Join(names, " "), err)
+		}
+	}
+	every(d.document, nil, func(names []string, object map[string]any) {
+		if slices.Contains(names, "-") {
+			return // parameters and parts of schemas: their pointers have numbers
+		}
+		if object["schema"] != nil && len(names) > 1 && names[len(names)-2] == "content" {
+			schema := append(slices.Clip(names), "schema")
+			if object["example"] == nil && object["examples"] == nil && !strings.HasPrefix(names[len(names)-1], "text/") && names[1] != "/openapi.json" {
+				t.Errorf("%s has no example", strings.Join(names, " "))
+			}
+			if object["example"] != nil {
+				check(object["example"], schema...)
+			}
+			examples, _ := object["examples"].(map[string]any)
+			for _, one := range examples {
+				check(one.(map[string]any)["value"], schema...)
+			}
+		}
+		if examples, ok := object["examples"].([]any); ok && names[len(names)-2] == "properties" {
+			for _, one := range examples {
+				check(one, names...)
+			}
+		}
+	})
+	if checked < 300 {
+		t.Errorf("only %d examples were checked", checked)
+	}
+}
+
+// A reply may get members in time, so nothing forbids them; a request's are
+// all named.
+func TestOnlyRequestsForbidMembers(t *testing.T) {
+	t.Parallel()
+	d := published()
+	for name := range d.at("components", "schemas") {
+		_, closed := d.at("components", "schemas", name)["additionalProperties"].(bool)
+		request := strings.HasSuffix(name, "Request") || slices.Contains([]string{"Draft", "BrandingChange", "ClientCertificate", "RotateSecret"}, name)
+		if closed != request {
+			t.Errorf("%s forbids other members: %v, want %v", name, closed, request)
+		}
+	}
+}
+
+// What a generator goes by stands in the description: where the API is, what a
+// call needs, and the groups in their order.
+func TestDescriptionIsWhole(t *testing.T) {
+	t.Parallel()
+	d := published()
+	if diff := cmp.Diff([]any{map[string]any{"api_key": []any{}}}, d.document["security"]); diff != "" {
+		t.Errorf("security: %s", diff)
+	}
+	if servers, _ := d.document["servers"].([]any); len(servers) != 1 || servers[0].(map[string]any)["url"] != "/" {
+		t.Errorf("servers: %v", d.document["servers"])
+	}
+	var order, used []string
+	for _, tag := range d.document["tags"].([]any) {
+		order = append(order, tag.(map[string]any)["name"].(string))
+	}
+	for _, o := range api.All() {
+		op := o.Meta()
+		at := d.at("paths", op.Path, strings.ToLower(op.Method))
+		if security, _ := at["security"].([]any); security == nil || (len(security) == 0) != (op.Permission == auth.Public) {
+			t.Errorf("%s: security %v", op.ID, at["security"])
+		}
+		if !slices.Contains(used, op.Tag) {
+			used = append(used, op.Tag)
+		}
+		for _, status := range []string{"429", "500", "503"} {
+			if d.follow("paths", op.Path, strings.ToLower(op.Method), "responses", status) == nil {
+				t.Errorf("%s does not describe %s", op.ID, status)
+			}
+		}
+	}
+	slices.Sort(used)
+	if diff := cmp.Diff(used, slices.Sorted(slices.Values(order))); diff != "" {
+		t.Errorf("tags (-used +described): %s", diff)
+	}
+}
+
+// Every webhook that Portico sends is described, its example is as described,
+// and so is what package event makes of a published event.
+func TestWebhooksAreDescribed(t *testing.T) {
+	t.Parallel()
+	d := published()
+	names := []string{"event"}
+	for _, o := range webhook.Operational() {
+		names = append(names, o.Type)
+		if !webhook.IsOperational(o.Type) {
+			t.Errorf("anybody may publish %s", o.Type)
+		}
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(d.at("webhooks")))); diff != "" {
+		t.Errorf("webhooks (-sent +described): %s", diff)
+	}
+	h := newHarness(t)
+	h.org("Acme").publish(`{"type":"invoice.paid","data":[1.10]}`)
+	payload := testkit.Value[[]byte](t, h.Database, `SELECT payload FROM event`)
+	if err := d.check(payload, "webhooks", "event", "post", "requestBody", "content", "application/json", "schema"); err != nil {
+		t.Errorf("%s is not as described: %v", payload, err)
+	}
+}
+
+// Every example of a request can be sent as it is, with ids of one's own.
+func TestRequestExamplesAreAccepted(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	staff := caller{harness: h, key: h.begin(`{"staff_key_name":"Ada"}`).StaffKey}
+	for _, o := range api.All() {
+		op := o.Meta()
+		if op.Example == "" {
+			continue
+		}
+		as := h.org("Acme")
+		own := as.things()
+		path := place(t, op, own)
+		if op.Acts.StaffOnly() {
+			as = staff
+		}
+		body := strings.NewReplacer("mem_01jdf3z9k2e4nv6xq8r0s1t2u3", own["/v1/members"],
+			"we_01jdf3z9k2e4nv6xq8r0s1t2u3", own["/v1/webhook-endpoints"]).Replace(op.Example)
+		if r := as.do(op.Method, path, body); r.status >= 300 && !strings.Contains(r.body, "ordering_key_not_paused") {
+			t.Errorf("%s with %s: %d %s", op.ID, body, r.status, r.body)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"portico/shared/api"
+)
+
+// description is the published OpenAPI document, as anybody reads it.
+type description struct {
+	document map[string]any
+	mu       sync.Mutex
+	compiler *jsonschema.Compiler // compiles each schema once
+}
+
+// published is the description of all tests. Its schemas are made strict: a
+// member that they do not name is an error here, though clients shall ignore it.
+var published = sync.OnceValue(func() *description {
+	text, err := api.OpenAPI()
+	if err != nil {
+		panic(err)
+	}
+	d := &description{compiler: jsonschema.NewCompiler()}
+	if err := json.Unmarshal(text, &d.document); err != nil {
+		panic(err)
+	}
+	strict, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		panic(err)
+	}
+	seal(strict)
+	d.compiler.AssertFormat()
+	if err := d.compiler.AddResource("openapi.json", strict); err != nil {
+		panic(err)
+	}
+	return d
+})
+
+// seal forbids members that an object's schema does not name. A part of an
+// allOf names some of them only.
+func seal(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if _, object := v["properties"].(map[string]any); object && v["additionalProperties"] == nil {
+			v["additionalProperties"] = false
+		}
+		for _, member := range v {
+			seal(member)
+		}
+		parts, _ := v["allOf"].([]any)
+		for _, part := range parts {
+			delete(part.(map[string]any), "additionalProperties")
+		}
+	case []any:
+		for _, item := range v {
+			seal(item)
+		}
+	}
+}
+
+// at returns the object that the names lead to, nil if there is none.
+func (d *description) at(names ...string) map[string]any {
+	found := d.document
+	for _, name := range names {
+		found, _ = found[name].(map[string]any)
+	}
+	return found
+}
+
+// follow returns the names of where the object really stands to which the names
+// lead; nil if there is none.
+func (d *description) follow(names ...string) []string {
+	found := d.at(names...)
+	if ref, ok := found["$ref"].(string); ok {
+		return strings.Split(strings.TrimPrefix(ref, "#/"), "/")
+	}
+	if found == nil {
+		return nil
+	}
+	return names
+}
+
+// check validates JSON against the schema to which the names lead.
+func (d *description) check(text []byte, names ...string) error {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	pointer := "openapi.json#"
+	for _, name := range names {
+		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(name)
+	}
+	d.mu.Lock()
+	schema, err := d.compiler.Compile(pointer)
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
+}
+
+var parameter = regexp.MustCompile(`\{\w+\}`)
+
+// operation returns the path of the operation that a request is for, as the
+// description has it; "" for none.
+func (d *description) operation(r *http.Request) string {
+	method := strings.ToLower(r.Method)
+	if d.at("paths", r.URL.Path, method) != nil {
+		return r.URL.Path
+	}
+	for path := range d.at("paths") {
+		form := regexp.MustCompile("^" + parameter.ReplaceAllString(path, "[^/]+") + "$")
+		if form.MatchString(r.URL.Path) && d.at("paths", path, method) != nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// checkAgainstDescription makes every call of every test a test of the published
+// description: status, media type, problem code and every member of the reply,
+// nulls included, are described, and no other member is there.
+func (c caller) checkAgainstDescription(r *http.Request, w *httptest.ResponseRecorder) {
+	c.t.Helper()
+	d := published()
+	path := d.operation(r)
+	if path == "" {
+		return
+	}
+	at := d.follow("paths", path, strings.ToLower(r.Method), "responses", strconv.Itoa(w.Code))
+	if at == nil {
+		c.t.Errorf("%s %s answered %d %s, which is not described", r.Method, path, w.Code, w.Body)
+		return
+	}
+	if w.Body.Len() == 0 {
+		return
+	}
+	at = append(at, "content", w.Header().Get("Content-Type"), "schema")
+	if d.at(at...) == nil {
+		c.t.Errorf("%s %s answered %d as %s, which is not described", r.Method, path, w.Code, w.Header().Get("Content-Type"))
+		return
+	}
+	if err := d.check(w.Body.Bytes(), at...); err != nil {
+		c.t.Errorf("%s %s: %d %s is not as described: %v", r.Method, path, w.Code, w.Body, err)
+	}
+}

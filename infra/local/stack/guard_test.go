@@ -57,6 +57,8 @@ func TestOthersAreKeptOut(t *testing.T) {
 		{"the page's own form", "POST", clock, "", []string{"Sec-Fetch-Site", "same-origin"}, 200},
 		{"a program", "POST", clock, "", nil, 200},
 		{"a webhook", "POST", clock, "", []string{"Webhook-Id", "evt_1"}, 403},
+		{"a webhook to the inbox", "POST", shared.InboxURL(), "", []string{"Webhook-Id", "evt_1"}, 200},
+		{"another site to the inbox", "POST", shared.InboxURL(), "", []string{"Webhook-Id", "evt_1", "Origin", "https://evil.example"}, 403},
 		{"no secret", "POST", bare + invoke, "", nil, 403},
 		{"a wrong secret", "POST", bare + "/AAAAAAAAAAAAAAAAAAAAAAAAAA" + invoke, "", nil, 403},
 		{"DynamoDB without the secret", "POST", bare + "/", "", []string{"X-Amz-Target", "DynamoDB_20120810.ListTables"}, 403},

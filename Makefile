@@ -44,6 +44,10 @@ generate: tools ## write infra/api.yaml and docs/permissions.md from the operati
 	@mkdir -p .local && go run ./infra/apigen > .local/api.yaml && mv .local/api.yaml infra/api.yaml
 	@go run ./infra/apigen permissions > .local/permissions.md && mv .local/permissions.md docs/permissions.md
 
+.PHONY: renderer
+renderer: tools ## take the renderer of the API reference from npm again (VERSION=1.2.3: another one)
+	@shared/api/reference/renew $(VERSION)
+
 .PHONY: fmt
 fmt: ## format the Go code
 	@gofmt -w functions infra shared

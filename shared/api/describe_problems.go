@@ -148,7 +148,7 @@ func problemWith(problems []answerable, problem *huma.Schema) *huma.Schema {
 
 func exampleProblem(p answerable) *Problem {
 	out := &Problem{
-		Type: "/docs#" + p.code, Title: http.StatusText(p.status), Status: p.status, Code: p.code, Detail: p.detail,
+		Type: "/docs/errors#" + p.code, Title: http.StatusText(p.status), Status: p.status, Code: p.code, Detail: p.detail,
 		RequestID: exampleRequestID,
 	}
 	if p.code == refusals[http.StatusUnprocessableEntity].code {

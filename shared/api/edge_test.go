@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -144,15 +143,10 @@ func TestNoSuchRoute(t *testing.T) {
 	want(t, caller{harness: h}.do("DELETE", "/v1/events", ""), "404 no_such_route")
 }
 
-// The API describes itself, in OpenAPI 3.1 and as a page that loads nothing
-// from elsewhere and explains every code.
+// The API describes itself in OpenAPI 3.1.
 func TestSystem(t *testing.T) {
 	t.Parallel()
-	edge := &api.Edge{Log: observe.NewLog(&lines{}, "test")}
-	handler, err := edge.Handler(api.System()...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	handler := systemHandler(t)
 	get := func(path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -174,19 +168,12 @@ func TestSystem(t *testing.T) {
 	if err := json.Unmarshal(get("/openapi.json").Body.Bytes(), &spec); err != nil || spec.OpenAPI != "3.1.0" {
 		t.Fatalf("openapi %q: %v", spec.OpenAPI, err)
 	}
-	page := get("/docs").Body.String()
 	for _, o := range api.All() {
 		op := o.Meta()
 		described := spec.Paths[op.Path][strings.ToLower(op.Method)]
 		if described.OperationID != op.ID || (len(described.Security) == 0) != (op.Permission == auth.Public) {
 			t.Errorf("%s is described as %+v", op.ID, described)
 		}
-		if !strings.Contains(page, `id="`+op.ID+`"`) {
-			t.Errorf("the page does not show %s", op.ID)
-		}
-	}
-	if outside := regexp.MustCompile(`(?i)(src=|href="http|url\(|@import|<script)`).FindString(page); outside != "" {
-		t.Errorf("the page loads from elsewhere: %s", outside)
 	}
 }
 

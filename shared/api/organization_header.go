@@ -16,7 +16,7 @@ const (
 var organizationParameter = &huma.Param{
 	Name: organizationHeader, In: "header",
 	Description: "The id of the organization to act on. An API key acts on its own only, and need not name it.",
-	Schema:      &huma.Schema{Type: huma.TypeString}, Example: "org_01jdf3z9k2e4nv6xq8r0s1t2u3",
+	Schema:      &huma.Schema{Type: huma.TypeString},
 }
 
 // enter chooses the organization of a call: an API key's own, the one that a

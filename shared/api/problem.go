@@ -19,7 +19,7 @@ import (
 
 // Problem is the body of every error (RFC 9457).
 type Problem struct {
-	Type      string        `json:"type" doc:"Where the code is explained." example:"/docs#invalid_request"`
+	Type      string        `json:"type" doc:"Where the code is explained." example:"/docs/errors#invalid_request"`
 	Title     string        `json:"title" doc:"The HTTP status in words." example:"Unprocessable Entity"`
 	Status    int           `json:"status" doc:"The HTTP status." example:"422"`
 	Code      string        `json:"code" doc:"What went wrong, stable: programs may rely on it." example:"invalid_request"`
@@ -102,7 +102,7 @@ func newProblem(ctx context.Context, err error) *Problem {
 
 func problem(ctx context.Context, status int, code, detail string) *Problem {
 	return &Problem{
-		Type: "/docs#" + code, Title: http.StatusText(status), Status: status,
+		Type: "/docs/errors#" + code, Title: http.StatusText(status), Status: status,
 		Code: code, Detail: detail, RequestID: observe.RequestID(ctx),
 	}
 }

@@ -18,5 +18,5 @@ func All() []Operation {
 		CreateAPIKey, ListAPIKeys, GetAPIKey, UpdateAPIKey, RotateAPIKey, RevokeAPIKey,
 		ListAuditLog,
 		CreateDomain, ListDomains, GetDomain, VerifyDomain, DeleteDomain,
-	}, System()...)
+	}, System(nil)...)
 }

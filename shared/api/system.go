@@ -1,10 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
-	"html/template"
 	"net/http"
 
 	"portico/shared/auth"
@@ -14,7 +11,8 @@ const systemTag = "System"
 
 // System returns the operations about the API itself. It is a function and no
 // variables, because what documents all operations is one of them.
-func System() []Operation {
+func System(pages DocsPages) []Operation {
+	docs := newDocs(pages)
 	op := func(id, path, summary, description, media string) Op {
 		return Op{
 			ID: id, Method: http.MethodGet, Path: path, Function: "system", Permission: auth.Public,
@@ -24,8 +22,10 @@ func System() []Operation {
 	return []Operation{
 		Static[struct{}, healthOutput]{op("getHealth", "/healthz", "Tell whether the API answers",
 			"Touches no store, so that asking often does not keep the database awake.", ""), (*Edge).getHealth},
-		Static[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), (*Edge).getOpenAPI},
-		Static[struct{}, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), (*Edge).getDocs},
+		Static[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), docs.getOpenAPI},
+		Static[docsInput, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), docs.getReference},
+		Static[docsPageInput, rawOutput]{op("getDocsPage", "/docs/{page}", "Get a guide as a page",
+			"Also answers the files that the pages load.", "text/html"), docs.getPage},
 	}
 }
 
@@ -38,37 +38,17 @@ type healthOutput struct {
 type rawOutput struct {
 	ContentType  string `header:"Content-Type"`
 	CacheControl string `header:"Cache-Control"`
-	Policy       string `header:"Content-Security-Policy"`
 	Body         []byte
+
+	// Of pages only.
+	ContentEncoding string `header:"Content-Encoding"`
+	Policy          string `header:"Content-Security-Policy"`
+	Options         string `header:"X-Content-Type-Options"`
+	Vary            string `header:"Vary"`
 }
 
 func (e *Edge) getHealth(context.Context, *struct{}) (*healthOutput, error) {
 	out := &healthOutput{}
 	out.Body.Status = "ok"
 	return out, nil
-}
-
-func (e *Edge) getOpenAPI(context.Context, *struct{}) (*rawOutput, error) {
-	body, err := OpenAPI()
-	return &rawOutput{ContentType: "application/json", CacheControl: "public, max-age=300", Body: body}, err
-}
-
-//go:embed docs.html
-var docsPage string
-
-var docsTemplate = template.Must(template.New("docs").Funcs(docsFuncs).Parse(docsPage))
-
-func (e *Edge) getDocs(context.Context, *struct{}) (*rawOutput, error) {
-	api, err := describeAll()
-	if err != nil {
-		return nil, err
-	}
-	var page bytes.Buffer
-	if err := docsTemplate.Execute(&page, docsOf(api)); err != nil {
-		return nil, err
-	}
-	return &rawOutput{
-		ContentType: "text/html; charset=utf-8", CacheControl: "public, max-age=300",
-		Policy: "default-src 'none'; style-src 'unsafe-inline'", Body: page.Bytes(),
-	}, nil
 }

@@ -4,7 +4,8 @@ package main
 
 import (
 	"portico/shared/api"
+	"portico/shared/api/reference"
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(api.System()...) }
+func main() { lambdahost.API(api.System(reference.New)...) }

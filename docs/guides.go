@@ -1,0 +1,10 @@
+// Package docs holds the guides that the API serves beside its reference.
+package docs
+
+import "embed"
+
+// Guides are for those who call the API; the other documents are for those who
+// run it.
+//
+//go:embed verifying.md errors.md webhooks.md organizations.md permissions.md
+var Guides embed.FS

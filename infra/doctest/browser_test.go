@@ -1,0 +1,104 @@
+package doctest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// tab is a page in Chromium. What goes wrong on it fails the test.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu     sync.Mutex
+	faults []string
+}
+
+// newTab starts a browser of its own.
+func newTab(t *testing.T, width int, script bool) *tab {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(width, 900), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("blink-settings", fmt.Sprintf("scriptEnabled=%v", script)))
+	allocated, end := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(end)
+	ctx, end := chromedp.NewContext(allocated)
+	t.Cleanup(end)
+	ctx, end = context.WithTimeout(ctx, 5*time.Minute)
+	t.Cleanup(end)
+	b := &tab{t: t, ctx: ctx}
+	if err := chromedp.Listen(ctx, b.watch); err != nil {
+		t.Fatal(err)
+	}
+	// Scrollbars take no width on a phone.
+	b.do(chromedp.EmulateViewport(int64(width), 900))
+	t.Cleanup(func() {
+		if faults := b.seen(); len(faults) > 0 {
+			t.Errorf("the page is at fault:\n%s", strings.Join(faults, "\n"))
+		}
+	})
+	return b
+}
+
+// watch notes every request that leaves the origin and everything that a
+// console would show in red or yellow, violations of the policy too.
+func (b *tab) watch(event any) {
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		url := e.Request.URL
+		if !strings.HasPrefix(url, running.URL+"/") && !strings.HasPrefix(url, "data:") && !strings.HasPrefix(url, "blob:"+running.URL) {
+			b.fault("request to %s", url)
+		}
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			for _, a := range e.Args {
+				b.fault("console %s: %s %s", e.Type, a.Value, a.Description)
+			}
+		}
+	case *runtime.EventExceptionThrown:
+		b.fault("exception: %s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+			b.fault("log: %s %s", e.Entry.Text, e.Entry.URL)
+		}
+	}
+}
+
+func (b *tab) fault(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.faults = append(b.faults, fmt.Sprintf(format, args...))
+}
+
+func (b *tab) seen() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.faults...)
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatalf("%v\n%s", err, strings.Join(b.seen(), "\n"))
+	}
+}
+
+// get runs an action and returns what it answers.
+func get[T any](b *tab, action chromedp.Action[T]) T {
+	b.t.Helper()
+	value, err := chromedp.Run(b.ctx, action)
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, strings.Join(b.seen(), "\n"))
+	}
+	return value
+}

@@ -1,0 +1,114 @@
+package doctest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// prelude lets a document's blocks run as they are printed. A reply of 4xx or
+// 5xx ends them, make invoke reaches the stack of the test, and no command that
+// takes long is there.
+const prelude = `set -euo pipefail
+curl() {
+  local arg expects=--fail-with-body
+  for arg; do case $arg in *%{http_code}*) expects=;; esac; done # who prints the status expects any
+  command curl $expects "$@"
+}
+make() {
+  [ "$1" = invoke ] || { echo "make $1 takes long: mark the block"; return 1; }
+  local "${@:2}"
+  cat "$EVENT" | command curl -s --fail-with-body --data-binary @- "$INVOKE/$FN"
+}
+export -f curl make
+`
+
+// Every shell block of README and docs runs as it is printed, the blocks of a
+// document one after another. Those marked aws, which need an account, and long,
+// which take minutes or do not end, are shell at least.
+func TestShellBlocksRun(t *testing.T) {
+	t.Parallel()
+	invoke := invoker(t)
+	byFile := map[string][]block{}
+	for _, b := range blocks(t) {
+		switch {
+		case len(b.info) == 0 || b.info[0] != "sh":
+			if len(b.info) == 0 || slices.Contains([]string{"bash", "shell", "console"}, b.info[0]) {
+				t.Errorf("%s: name the language of the block: sh for shell", b)
+			}
+		case len(b.info) == 1:
+			byFile[b.file] = append(byFile[b.file], b)
+		case b.info[1] == "aws" || b.info[1] == "long":
+			parses(t, b)
+		default:
+			t.Errorf("%s: a shell block is marked aws, long or not at all", b)
+		}
+	}
+	if len(byFile) < 3 {
+		t.Fatalf("only %d documents have shell blocks", len(byFile))
+	}
+	for file, blocks := range byFile {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			key := newKey(t)
+			script := prelude
+			for _, b := range blocks {
+				script += fmt.Sprintf("echo; echo '# %s'\n%s\n", b, asPrinted(strings.Join(b.lines, "\n"), key))
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "bash", "-c", script)
+			cmd.Dir = root
+			cmd.Env = append(os.Environ(), "PORTICO_KEY="+key, "INVOKE="+invoke)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// asPrinted puts in what make up prints: where the stack listens, and the key.
+func asPrinted(script, key string) string {
+	script = strings.ReplaceAll(script, "http://127.0.0.1:8080", running.URL)
+	return strings.ReplaceAll(script, "PORTICO_KEY=ptc_…", "PORTICO_KEY="+key)
+}
+
+// invoker serves make invoke: what is posted to /<function> is its event.
+func invoker(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		event, err := io.ReadAll(r.Body)
+		var reply []byte
+		if err == nil {
+			reply, err = running.Invoke(r.Context(), path.Base(r.URL.Path), event)
+		}
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			reply = []byte(err.Error())
+		}
+		_, _ = w.Write(reply) // who asked is gone
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func parses(t *testing.T, b block) {
+	t.Helper()
+	cmd := exec.Command("bash", "-n")
+	cmd.Stdin = strings.NewReader(strings.Join(b.lines, "\n"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		t.Errorf("%s is no shell: %s", b, &stderr)
+	}
+}

@@ -65,8 +65,6 @@ func (b *tab) await(expression string) {
 	b.t.Helper()
 	poll := chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(50*time.Millisecond))
 	if _, err := chromedp.Run(b.ctx, poll); err != nil {
-		_ = os.WriteFile("/tmp/g7/fail.html", []byte(get(b, chromedp.OuterHTML("html"))), 0o644)
-		_ = os.WriteFile("/tmp/g7/fail.png", get(b, chromedp.CaptureScreenshot()), 0o644)
 		b.t.Fatalf("never true: %s: %v", expression, err)
 	}
 }

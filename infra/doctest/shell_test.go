@@ -80,7 +80,7 @@ func TestShellBlocksRun(t *testing.T) {
 // asPrinted puts in what make up prints: where the stack listens, and the key.
 func asPrinted(script, key string) string {
 	script = strings.ReplaceAll(script, "http://127.0.0.1:8080", running.URL)
-	return strings.ReplaceAll(script, "PORTICO_KEY=ptc_…", "PORTICO_KEY="+key)
+	return strings.ReplaceAll(script, "=ptc_…", "="+key)
 }
 
 // invoker serves make invoke: what is posted to /<function> is its event.

@@ -63,7 +63,7 @@ func (b *tab) open(name string, o operation) (selector string) {
 // await waits until an expression is true on the page.
 func (b *tab) await(expression string) {
 	b.t.Helper()
-	poll := chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(50*time.Millisecond))
+	poll := chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(30*time.Second), chromedp.WithPollingInterval(50*time.Millisecond))
 	if _, err := chromedp.Run(b.ctx, poll); err != nil {
 		b.t.Fatalf("never true: %s: %v", expression, err)
 	}

@@ -34,8 +34,8 @@ export -f curl make
 `
 
 // Every shell block of README and docs runs as it is printed, the blocks of a
-// document one after another. Those marked aws, which need an account, and long,
-// which take minutes or do not end, are shell at least.
+// document one after another. Those marked aws or docker, which need these, and
+// long, which take minutes or do not end, are shell at least.
 func TestShellBlocksRun(t *testing.T) {
 	t.Parallel()
 	invoke := invoker(t)
@@ -48,10 +48,10 @@ func TestShellBlocksRun(t *testing.T) {
 			}
 		case len(b.info) == 1:
 			byFile[b.file] = append(byFile[b.file], b)
-		case b.info[1] == "aws" || b.info[1] == "long":
+		case slices.Contains([]string{"aws", "docker", "long"}, b.info[1]):
 			parses(t, b)
 		default:
-			t.Errorf("%s: a shell block is marked aws, long or not at all", b)
+			t.Errorf("%s: a shell block is marked aws, docker, long or not at all", b)
 		}
 	}
 	if len(byFile) < 3 {

@@ -3,7 +3,9 @@ package idempotency_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -207,6 +209,27 @@ func TestRepliesAreSealed(t *testing.T) {
 	if reply, worked, err := f.request(stolen, "whsec_hush", nil); err == nil || worked || reply != "" {
 		t.Errorf("a reply moved to another key: worked %v, %q, %v; want an error", worked, reply, err)
 	}
+}
+
+// A reply that another environment stored after the sealing keys were rotated is
+// replayed by one that began before.
+func TestReplayAfterRotationOfSealingKeys(t *testing.T) {
+	f := newFixture(t)
+	first, second := rand.Text()+rand.Text(), rand.Text()+rand.Text()
+	stored := fmt.Sprintf(`{"current":"1","1":%q}`, first)
+	box := func() *secret.Box {
+		box, err := secret.New(func() ([]byte, error) { return []byte(stored), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return box
+	}
+	warm := box()
+	stored = fmt.Sprintf(`{"current":"2","1":%q,"2":%q}`, first, second)
+	f.box = box()
+	f.works("the first", f.scope, "body")
+	f.box = warm
+	f.replays("at the warm environment", f.scope, "body", "reply to body")
 }
 
 // Sweep removes what has expired, in the pieces asked for, and nothing else.

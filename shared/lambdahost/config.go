@@ -105,17 +105,18 @@ func read(into ...any) error {
 	return missing
 }
 
-// box fetches the sealing keys. With a known default the function does not start.
-func (h *host) box(ctx context.Context, e sealingEnv) (*secret.Box, error) {
-	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
-	if err != nil {
-		return nil, fmt.Errorf("SEALING_SECRET: %w", err)
-	}
-	text := []byte(aws.ToString(out.SecretString))
-	if err := secret.CheckDrawn(text); err != nil {
-		return nil, err
-	}
-	return secret.Parse(text)
+// box reads the sealing keys. With a known default the function does not start.
+func (h *host) box(e sealingEnv) (*secret.Box, error) {
+	manager := secretsmanager.NewFromConfig(h.aws)
+	return secret.New(func() ([]byte, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), awsTimeout)
+		defer cancel()
+		out, err := manager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+		if err != nil {
+			return nil, fmt.Errorf("SEALING_SECRET: %w", err)
+		}
+		return []byte(aws.ToString(out.SecretString)), nil
+	})
 }
 
 func (h *host) hosts(e domainEnv) *domain.Hosts {

@@ -79,7 +79,7 @@ func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
 	if edge.DB, err = database.open(ctx); err != nil {
 		return nil, err
 	}
-	if edge.Box, err = h.box(ctx, sealing); err != nil {
+	if edge.Box, err = h.box(sealing); err != nil {
 		return nil, err
 	}
 	if edge.Egress, err = egress.ParsePolicy(outward.Allow); err != nil {

@@ -1,12 +1,12 @@
 package lambdahost
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"portico/shared/testkit"
@@ -34,10 +34,34 @@ func TestSealingSecret(t *testing.T) {
 			}))
 			defer manager.Close()
 			h := &host{aws: testkit.AWS(manager.URL)}
-			_, err := h.box(context.Background(), sealingEnv{Secret: "sealing"})
+			_, err := h.box(sealingEnv{Secret: "sealing"})
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// A warm environment opens what a fresh one seals after the keys were rotated.
+func TestSealingKeysAreReadAgain(t *testing.T) {
+	first, second := rand.Text()+rand.Text(), rand.Text()+rand.Text()
+	var stored atomic.Value
+	manager := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"SecretString":%q}`, stored.Load())
+	}))
+	defer manager.Close()
+	h := &host{aws: testkit.AWS(manager.URL)}
+	stored.Store(fmt.Sprintf(`{"current":"1","1":%q}`, first))
+	warm, err := h.box(sealingEnv{Secret: "sealing"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored.Store(fmt.Sprintf(`{"current":"2","1":%q,"2":%q}`, first, second))
+	fresh, err := h.box(sealingEnv{Secret: "sealing"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := warm.Open(fresh.Seal([]byte("plain"), "context"), "context"); err != nil || string(plain) != "plain" {
+		t.Errorf("the warm environment opened %q, %v", plain, err)
 	}
 }

@@ -35,7 +35,7 @@ func Dispatcher() {
 	h := begin(ctx, &database, &sealing, &wake, &outward, &own)
 	policy, err := egress.ParsePolicy(outward.Allow)
 	exitOn(err)
-	box, err := h.box(ctx, sealing)
+	box, err := h.box(sealing)
 	exitOn(err)
 	sender, wakers := webhook.NewSender(policy, h.clock, webhook.MaxTimeout), h.wakers(wake, database.names())
 	dispatchers := map[string]*webhook.Dispatcher{}

@@ -5,82 +5,94 @@
 package secret
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
 )
-
-// minMaterial is the least number of characters of key material: GenerateSecretString
-// draws 64 of 62 kinds, 381 bits; 43 still hold 256.
-const minMaterial = 43
 
 // Box seals and opens. It is safe for concurrent use.
 type Box struct {
-	current byte
-	keys    map[byte]cipher.AEAD
+	keys  atomic.Pointer[keyring]
+	fetch func() ([]byte, error) // nil: the keys never change
+
+	mu      sync.Mutex
+	fetched time.Time // when a key version that was not known was last looked for
+	failed  error     // why that did not succeed
 }
 
 // ErrSealed is returned for a value that this box did not seal, that was
 // changed, or that belongs elsewhere.
 var ErrSealed = errors.New("secret: value cannot be opened")
 
-// Parse reads the keys from the form kept in Secrets Manager:
-// {"current":"2","1":"<material>","2":"<material>"}. Versions are 1 to 255;
-// old ones stay as long as something sealed with them exists.
+// fetchEvery bounds how often a box reads its keys again, whoever asks: a
+// forged cursor can name any key version.
+const fetchEvery = time.Minute
+
+// Parse returns a box of the keys in text, which never change.
 func Parse(text []byte) (*Box, error) {
-	var fields map[string]string
-	if err := json.Unmarshal(text, &fields); err != nil {
-		return nil, errors.New("secret: the sealing secret is not a JSON object of strings")
+	keys, err := parse(text)
+	if err != nil {
+		return nil, err
 	}
-	b := &Box{keys: map[byte]cipher.AEAD{}}
-	for name, material := range fields {
-		if name == "current" {
-			continue
-		}
-		version, err := strconv.ParseUint(name, 10, 8)
-		if err != nil || strconv.FormatUint(version, 10) != name || version == 0 || len(material) < minMaterial {
-			return nil, fmt.Errorf("secret: the sealing secret has a bad key version %q: want 1 to 255 and at least %d characters", name, minMaterial)
-		}
-		key := sha256.Sum256([]byte("portico sealing key\n" + material))
-		block, err := aes.NewCipher(key[:])
-		if err != nil {
-			return nil, err
-		}
-		if b.keys[byte(version)], err = cipher.NewGCM(block); err != nil {
-			return nil, err
-		}
-	}
-	current, err := strconv.ParseUint(fields["current"], 10, 8)
-	if err != nil || b.keys[byte(current)] == nil {
-		return nil, errors.New(`secret: the sealing secret names no key as "current"`)
-	}
-	b.current = byte(current)
+	b := &Box{}
+	b.keys.Store(keys)
 	return b, nil
+}
+
+// New returns a box of the keys that fetch reads. It reads them again when a
+// value was sealed under a version that it does not know, because somebody has
+// rotated the keys since: once a minute at most. fetch must end by itself: its
+// result is for all who wait, so it does not end with the request of one.
+func New(fetch func() ([]byte, error)) (*Box, error) {
+	b := &Box{fetch: fetch}
+	return b, b.read()
+}
+
+// read replaces the keys. If that fails the box keeps those that it has.
+func (b *Box) read() error {
+	text, err := b.fetch()
+	if err != nil {
+		return err
+	}
+	if err := CheckDrawn(text); err != nil {
+		return err
+	}
+	keys, err := parse(text)
+	if err != nil {
+		return err
+	}
+	b.keys.Store(keys)
+	return nil
 }
 
 // Seal returns version, nonce and ciphertext of plain, bound to context.
 func (b *Box) Seal(plain []byte, context string) []byte {
-	aead := b.keys[b.current]
+	keys := b.keys.Load()
+	aead := keys.of[keys.current]
 	out := make([]byte, 1+aead.NonceSize(), 1+aead.NonceSize()+len(plain)+aead.Overhead())
-	out[0] = b.current
+	out[0] = keys.current
 	if _, err := rand.Read(out[1:]); err != nil {
 		panic("secret: no randomness: " + err.Error()) // crypto/rand never fails on Linux
 	}
 	return aead.Seal(out, out[1:], plain, []byte(context))
 }
 
-// Open returns what Seal was given, or ErrSealed.
+// Open returns what Seal was given, or an error that is ErrSealed and says why.
 func (b *Box) Open(sealed []byte, context string) ([]byte, error) {
 	if len(sealed) == 0 {
 		return nil, ErrSealed
 	}
-	aead := b.keys[sealed[0]]
-	if aead == nil || len(sealed) < 1+aead.NonceSize() {
+	aead := b.keys.Load().of[sealed[0]]
+	if aead == nil {
+		if err := b.look(sealed[0]); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrSealed, err)
+		}
+		aead = b.keys.Load().of[sealed[0]]
+	}
+	if len(sealed) < 1+aead.NonceSize() {
 		return nil, ErrSealed
 	}
 	nonce, text := sealed[1:1+aead.NonceSize()], sealed[1+aead.NonceSize():]
@@ -89,4 +101,24 @@ func (b *Box) Open(sealed []byte, context string) ([]byte, error) {
 		return nil, ErrSealed
 	}
 	return plain, nil
+}
+
+// look reads the keys again for a version that is not known.
+func (b *Box) look(version byte) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.keys.Load().of[version] != nil {
+		return nil // somebody else has just read it
+	}
+	if b.fetch != nil && (b.fetched.IsZero() || time.Since(b.fetched) >= fetchEvery) {
+		b.failed = b.read()
+		b.fetched = time.Now()
+	}
+	switch {
+	case b.keys.Load().of[version] != nil:
+		return nil
+	case b.failed != nil:
+		return fmt.Errorf("key version %d is not known, and the keys could not be read again: %w", version, b.failed)
+	}
+	return fmt.Errorf("the sealing secret has no key version %d", version)
 }

@@ -31,6 +31,9 @@ type Claim struct {
 	Type     string // the event's
 	Payload  []byte // shared by all deliveries of an event: never written to
 	Endpoint *Target
+	// Unopened says why something sealed of the endpoint cannot be opened; then
+	// Endpoint holds only what was dropped. Nil: all of it is open.
+	Unopened error
 }
 
 // Target is where to send and how to sign; nil in a Claim whose endpoint is gone.

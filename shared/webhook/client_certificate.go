@@ -163,7 +163,7 @@ func openClientCertificate(box *secret.Box, org id.Org, endpoint id.WebhookEndpo
 	}
 	key, err := box.Open(sealed, clientKeyContext(org, endpoint))
 	if err != nil {
-		return nil, fmt.Errorf("client certificate of %s: %w", endpoint, err)
+		return nil, fmt.Errorf("key of the client certificate: %w", err)
 	}
 	return &ClientCertificate{chain: chain, key: key}, nil
 }

@@ -121,6 +121,8 @@ func (r *run) claim(ctx context.Context, limit int) (n int, more bool, err error
 	err = load(ctx, r.DB, r.Box, claims)
 	if err != nil {
 		r.warn(ctx, "claimed deliveries could not be loaded", err)
+	} else if err := holdUnopened(ctx, r.DB, claims); err != nil {
+		r.warn(ctx, "endpoints that cannot be opened could not be held", err)
 	}
 	for _, c := range claims {
 		if err != nil {
@@ -164,6 +166,9 @@ func (r *run) send(ctx context.Context, c Claim) Result {
 	if c.Endpoint == nil || len(c.Payload) == 0 || c.EventID.Before(c.Endpoint.DroppedBefore) {
 		// Deleted since the publish, or dropped: given up without a try.
 		return Result{Claim: c, Status: Failed}
+	}
+	if c.Unopened != nil {
+		return Result{Claim: c, Status: Pending, Wait: unopenedWait}
 	}
 	return reschedule(r.Sender.Send(ctx, c), r.Random())
 }

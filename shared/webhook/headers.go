@@ -97,7 +97,7 @@ func openHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, seale
 		err = json.Unmarshal(plain, &headers)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("custom headers of %s: %w", endpoint, err)
+		return nil, fmt.Errorf("custom headers: %w", err)
 	}
 	return headers, nil
 }

@@ -37,23 +37,26 @@ type eventKey struct {
 // load fills in payloads and targets, each read once however many deliveries
 // share it, in one round trip.
 func load(ctx context.Context, db *pg.Worker, box *secret.Box, claims []Claim) error {
-	targets, contents := map[endpointKey]*Target{}, map[eventKey]content{}
+	var rows []targetRow
+	contents := map[eventKey]content{}
 	var batch pgx.Batch
-	queueTargets(&batch, box, claims, targets)
+	queueTargets(&batch, claims, &rows)
 	queueContents(&batch, claims, contents)
 	if err := db.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("webhook.load: %w", err)
 	}
+	targets, unopened := openTargets(box, rows)
 	for i := range claims {
 		c := &claims[i]
-		c.Endpoint = targets[endpointKey{c.Org, c.EndpointID}]
+		k := endpointKey{c.Org, c.EndpointID}
+		c.Endpoint, c.Unopened = targets[k], unopened[k]
 		of := contents[eventKey{c.Org, c.EventID}]
 		c.Type, c.Payload = of.eventType, of.payload
 	}
 	return nil
 }
 
-func queueTargets(batch *pgx.Batch, box *secret.Box, claims []Claim, into map[endpointKey]*Target) {
+func queueTargets(batch *pgx.Batch, claims []Claim, into *[]targetRow) {
 	var orgs []id.Org
 	var endpoints []id.WebhookEndpoint
 	seen := map[endpointKey]bool{}
@@ -73,25 +76,9 @@ func queueTargets(batch *pgx.Batch, box *secret.Box, claims []Claim, into map[en
 		JOIN webhook_lane l ON l.org_id = e.org_id AND l.endpoint_id = e.id
 		JOIN webhook_secret s ON s.org_id = e.org_id AND s.endpoint_id = e.id
 			AND (s.expires_at IS NULL OR s.expires_at > portico_now())
-		ORDER BY s.id DESC`, orgs, endpoints).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			row, err := pgx.RowToStructByName[targetRow](rows)
-			if err != nil {
-				return err
-			}
-			k := endpointKey{row.OrgID, row.ID}
-			if into[k] == nil {
-				if into[k], err = row.target(box); err != nil {
-					return err
-				}
-			}
-			plain, err := box.Open(row.SealedSecret, secretContext(row.OrgID, row.SecretID))
-			if err != nil {
-				return fmt.Errorf("webhook_secret %s: %w", row.SecretID, err)
-			}
-			into[k].Secrets = append(into[k].Secrets, string(plain))
-		}
-		return rows.Err()
+		ORDER BY s.id DESC`, orgs, endpoints).Query(func(rows pgx.Rows) (err error) {
+		*into, err = pgx.CollectRows(rows, pgx.RowToStructByName[targetRow])
+		return err
 	})
 }
 

@@ -177,6 +177,7 @@ func (r *run) report(ctx context.Context, lost int, s settled) {
 		observe.One("Failed", observe.Count, failed),
 		observe.One("Exhausted", observe.Count, exhausted),
 		observe.One("EgressFaults", observe.Count, r.egressFaults(ctx, s.written)),
+		observe.One("SealingFaults", observe.Count, r.sealingFaults(ctx, s.written)),
 		observe.One("LeaseLost", observe.Count, float64(lost)),
 		observe.One("EndpointsDisabled", observe.Count, float64(s.disabled)),
 		observe.One("OldestDueAge", observe.Seconds, age.Seconds()),

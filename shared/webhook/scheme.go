@@ -116,8 +116,11 @@ func openSigningKeys(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, s
 			continue
 		}
 		seed, err := box.Open(s, signingKeyContext(org, endpoint))
+		if err == nil && len(seed) != ed25519.SeedSize {
+			err = fmt.Errorf("it has %d bytes instead of %d", len(seed), ed25519.SeedSize)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("signing key of %s: %w", endpoint, err)
+			return nil, fmt.Errorf("signing key: %w", err)
 		}
 		keys = append(keys, ed25519.NewKeyFromSeed(seed))
 	}

@@ -55,7 +55,9 @@ func receive(t *testing.T, scheme string) signed {
 			return false
 		}
 	})
-	d.Secret = endpoint.Secret + endpoint.PublicKey
+	if d.Secret = endpoint.Secret; scheme == "standard_asymmetric" {
+		d.Secret = endpoint.PublicKey
+	}
 	return d
 }
 

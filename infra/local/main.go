@@ -4,6 +4,7 @@
 //	local clean                        the data and what was built, removed
 //	local invoke FUNCTION EVENT.json   one function, once
 //	local services -- COMMAND ARG…     a command with throw-away Postgres and DynamoDB
+//	local with-stack -- COMMAND ARG…   a command with a throw-away stack: PORTICO_URL, PORTICO_KEY
 package main
 
 import (
@@ -23,6 +24,7 @@ const usage = `usage:
   local [-root DIR] clean                     remove the data and what was built
   local [-root DIR] invoke FUNCTION EVENT     run one function for the event in a JSON file
   local [-root DIR] services -- COMMAND ARG…  run a command with throw-away Postgres and DynamoDB
+  local [-root DIR] with-stack -- COMMAND ARG…  run a command with a throw-away stack (PORTICO_URL, PORTICO_KEY)
 `
 
 func main() {
@@ -48,6 +50,8 @@ func run(args []string, stdout, stderr io.Writer, after hook) int {
 		err = invoke(*root, args[1], args[2], stdout, stderr)
 	case len(args) > 2 && args[0] == "services" && args[1] == "--":
 		err = withServices(*root, args[2:], stderr)
+	case len(args) > 2 && args[0] == "with-stack" && args[1] == "--":
+		err = withStack(*root, args[2:], stderr)
 	default:
 		flags.Usage()
 		return 2

@@ -53,6 +53,31 @@ func TestBootstrap(t *testing.T) {
 	}
 }
 
+// The daily upkeep lets go what waits behind a paused ordering key of a deleted
+// endpoint, once.
+func TestMaintainReleasesKeys(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	org := db.NewOrg(t)
+	if _, err := db.Admin.Exec(ctx, strings.ReplaceAll(`
+		INSERT INTO webhook_endpoint (org_id, id, url, event_types, deleted_at) VALUES ($1, $1, 'https://example.com/', '{*}', portico_now());
+		INSERT INTO ordering_key VALUES ($1, 'k', 2);
+		INSERT INTO webhook_paused_key VALUES ($1, $1, 'k', $1, portico_now());
+		INSERT INTO webhook_delivery (org_id, event_id, endpoint_id, id, next_retry_at, ordering_key, seq)
+			VALUES ($1, uuid_floor(portico_now()), $1, $1, 'infinity', 'k', 2)`, "$1", "'"+org.UUID.String()+"'")); err != nil {
+		t.Fatal(err)
+	}
+	u, _ := newUpkeep(t, db, io.Discard)
+	for _, want := range []int{1, 0} {
+		if done, err := u.Maintain(ctx); err != nil || done.OrderingKeysReleased != want {
+			t.Errorf("%+v, %v; want %d keys released", done, err, want)
+		}
+	}
+	if due := testkit.Value[bool](t, db, `SELECT next_retry_at <= portico_now() FROM webhook_delivery`); !due {
+		t.Error("what waited behind the key is not due")
+	}
+}
+
 // The daily upkeep keeps partitions a year ahead and forgets expired
 // idempotency keys; a second run has nothing to do.
 func TestMaintain(t *testing.T) {

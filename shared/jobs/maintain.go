@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"portico/shared/clock"
 	"portico/shared/idempotency"
 	"portico/shared/observe"
@@ -26,6 +28,7 @@ type Upkeep struct {
 type Maintained struct {
 	PartitionsMade         int   `json:"partitions_made"`
 	IdempotencyKeysRemoved int64 `json:"idempotency_keys_removed"`
+	OrderingKeysReleased   int   `json:"ordering_keys_released"`
 	CertificatesExpiring   int   `json:"certificates_expiring"`
 	CertificatesTold       int   `json:"certificates_told"`
 	OrganizationsErased    int   `json:"organizations_erased"`
@@ -35,7 +38,7 @@ type Maintained struct {
 const keysPerStatement = 5000
 
 // Maintain makes the partitions of the year ahead, removes expired idempotency
-// keys, warns of client certificates that expire soon, in the log and their
+// keys, lets go what waits at deleted endpoints, warns of client certificates that expire soon, in the log and their
 // owners, and erases the organizations that were closed. It may run at any time and any number of times.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
@@ -52,6 +55,28 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 			break
 		}
 	}
-	err := errors.Join(u.watchCertificates(ctx, &m), u.eraseClosed(ctx, &m))
+	err := errors.Join(u.releaseKeys(ctx, &m), u.watchCertificates(ctx, &m), u.eraseClosed(ctx, &m))
 	return m, err
+}
+
+// releaseKeys lets go what waits behind paused ordering keys of deleted
+// endpoints. At the latest the next sweep wakes a dispatcher for it.
+func (u *Upkeep) releaseKeys(ctx context.Context, m *Maintained) error {
+	for {
+		if err := u.Waker.Due.Lower(ctx, u.Clock.Now()); err != nil {
+			return err
+		}
+		released := 0
+		err := pgx.BeginFunc(ctx, u.DB, func(tx pgx.Tx) (err error) {
+			released, err = webhook.ReleaseKeys(ctx, tx, keysPerStatement)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		m.OrderingKeysReleased += released
+		if released < keysPerStatement {
+			return nil
+		}
+	}
 }

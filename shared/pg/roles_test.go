@@ -48,7 +48,7 @@ var grants = map[string]map[string]string{
 		"webhook_delivery":   "INSERT SELECT UPDATE",
 		"webhook_attempt":    "INSERT SELECT",
 		"webhook_lane":       "SELECT UPDATE",
-		"webhook_paused_key": "INSERT SELECT",
+		"webhook_paused_key": "DELETE INSERT SELECT",
 		"audit_entry":        "INSERT",
 		"placement":          "SELECT",
 		"audit_target":       "INSERT",

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -226,72 +224,41 @@ func TestBadResultIsGivenUpAlone(t *testing.T) {
 	}
 }
 
-// lateAnswer returns an engine whose first request was answered with a status
-// after its lease: another dispatcher delivered meanwhile.
-func lateAnswer(t *testing.T, status int, o webhook.OptionsChange) (*engine, id.WebhookEndpoint, *receiver) {
-	t.Helper()
-	e, ctx := newEngine(t), context.Background()
-	var late atomic.Bool
-	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
-		if n > 1 {
-			return
-		}
-		late.Store(true)
-		e.Advance(t, webhook.LeaseFor+time.Second)
-		testkit.Await(t, "the delivery under another lease", func() bool {
-			claims, err := webhook.ClaimDue(ctx, e.Worker, 1, webhook.LeaseFor)
-			if err == nil && len(claims) == 1 {
-				_, err = webhook.Complete(ctx, e.Worker, delivered(claims))
-			}
-			if err != nil {
-				t.Error(err)
-			}
-			return testkit.Value[bool](t, e.Database, `SELECT EXISTS (SELECT FROM webhook_delivery WHERE status = 'delivered')`)
-		})
-		w.WriteHeader(status)
-	})
-	watch := newReceiver(t, nil)
-	e.endpoint(watch.URL, "webhook_endpoint.*", "delivery.*")
-	endpoint, _ := e.endpoint(rec.URL, "invoice.paid")
-	o.TimeoutSeconds = new(int16(30))
-	e.setOptions(endpoint, o)
-	e.publish(`1`)
-	d := e.dispatcher()
-	d.Sender = e.localSender(time.Minute)
-	e.must(d.Run(ctx))
-	if !late.Load() || !strings.Contains(e.lines.String(), `"LeaseLost":1`) {
-		t.Fatalf("no result came late: %s", e.lines)
-	}
-	e.dispatch()
-	return e, endpoint, watch
-}
-
-// A result that lost its lease judges nothing: another dispatcher's does.
-func TestLateResultJudgesNothing(t *testing.T) {
+// An organization whose operational events take long to publish, because of its
+// filters, holds up its own results only.
+func TestSlowNoticesHoldUpTheirOrganizationOnly(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name   string
-		status int
-		change webhook.OptionsChange
-	}{
-		{"gone", http.StatusGone, webhook.OptionsChange{}},
-		{"the last try failed", http.StatusInternalServerError, webhook.OptionsChange{RetryPolicy: new(webhook.RetryBestEffort)}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			e, endpoint, watch := lateAnswer(t, tt.status, tt.change)
-			if got := e.get(endpoint); got.Status != webhook.Enabled {
-				t.Errorf("the endpoint is %s", got.Status)
-			}
-			if types, data := notices(watch); len(types) > 0 {
-				t.Errorf("told %v: %v", types, data)
-			}
-			if n := testkit.Value[int](t, e.Database, `SELECT sum(failures) FROM webhook_lane`); n != 0 {
-				t.Errorf("%d failures are counted", n)
-			}
-			if lines := e.lines.String(); strings.Contains(lines, `"Failed":1`) || strings.Contains(lines, `"Exhausted":1`) {
-				t.Errorf("lines count the late result: %s", lines)
-			}
-		})
+	e, ctx := newEngine(t), context.Background()
+	hostile := e.newOrg("Hostile")
+	e.endpoint("https://example.com/", "*")
+	e.publish(`1`)
+	e.as(hostile, func() {
+		e.endpoint("https://example.com/", "*")
+		e.publish(`1`)
+	})
+	claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
+	e.must(err)
+	e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+	results := delivered(claims)
+	for i := range results {
+		results[i].Status, results[i].StatusCode, results[i].Error = webhook.Failed, 500, "answered 500, expected 2xx"
 	}
+	d, slow := e.dispatcher(), 0
+	d.Publish = func(ctx context.Context, tx pg.Tx, org id.Org, notices []webhook.Notice, now time.Time) ([]id.WebhookEndpoint, error) {
+		if org == hostile && slow < 2 {
+			slow++
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return event.PublishNotices(ctx, tx, org, notices, now)
+	}
+	webhook.Record(ctx, d, results)
+	if n := e.count(webhook.Failed); n != 1 || slow != 2 {
+		t.Errorf("%d recorded; %d tries were slow, want 2: one for all, one for the organization", n, slow)
+	}
+	e.as(hostile, func() {
+		if n := e.count(webhook.Failed); n != 1 {
+			t.Errorf("%d recorded of the organization that was slow", n)
+		}
+	})
 }

@@ -77,3 +77,38 @@ func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEnd
 	advanced, err := advance(ctx, tx, keys)
 	return len(advanced) > 0, err
 }
+
+// ReleaseKeys resumes up to limit ordering keys that are paused at deleted
+// endpoints, where nobody can: what waits behind them is then given up like the
+// rest. It returns how many. A key that a publish holds is left for the next
+// time, and an organization that is closed to its erasing. The caller has lowered
+// the due time.
+func ReleaseKeys(ctx context.Context, tx pg.Tx, limit int) (int, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT p.org_id, p.endpoint_id, p.ordering_key
+		FROM webhook_paused_key p
+		JOIN webhook_endpoint ON webhook_endpoint.org_id = p.org_id AND webhook_endpoint.id = p.endpoint_id
+		JOIN ordering_key o ON o.org_id = p.org_id AND o.key = p.ordering_key
+		WHERE webhook_endpoint.deleted_at IS NOT NULL AND `+livesHere+`
+			AND p.org_id NOT IN (SELECT id FROM organization WHERE deleted_at IS NOT NULL)
+		ORDER BY p.org_id, p.ordering_key LIMIT $1 FOR SHARE OF o SKIP LOCKED`, limit)
+	if err != nil {
+		return 0, fmt.Errorf("webhook.ReleaseKeys: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k orderedKey, err error) {
+		err = row.Scan(&k.org, &k.endpoint, &k.key)
+		return k, err
+	})
+	if err != nil || len(keys) == 0 {
+		return 0, err
+	}
+	orgs, endpoints, texts := orderedColumns(keys)
+	_, err = tx.Exec(ctx, `
+		DELETE FROM webhook_paused_key p USING unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (org_id, endpoint_id, key)
+		WHERE p.org_id = k.org_id AND p.endpoint_id = k.endpoint_id AND p.ordering_key = k.key`, orgs, endpoints, texts)
+	if err != nil {
+		return 0, fmt.Errorf("webhook.ReleaseKeys: %w", err)
+	}
+	_, err = advance(ctx, tx, keys)
+	return len(keys), err
+}

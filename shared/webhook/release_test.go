@@ -1,0 +1,65 @@
+package webhook_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// What waits behind a paused key of a deleted endpoint is finished after the
+// daily upkeep: nobody can resume the key any more. A live endpoint's stays
+// paused, and so does a key that a publish holds at that moment, until the next day.
+func TestKeysOfDeletedEndpointsAreReleased(t *testing.T) {
+	t.Parallel()
+	e, rec, endpoint := exhaustedHead(t, webhook.ExhaustionPause)
+	release := func() (released int) {
+		e.must(e.due.Lower(context.Background(), e.Clock.Now()))
+		e.must(pgx.BeginFunc(context.Background(), e.Worker, func(tx pgx.Tx) (err error) {
+			released, err = webhook.ReleaseKeys(context.Background(), tx, 10)
+			return err
+		}))
+		return released
+	}
+	if n := release(); n != 0 {
+		t.Errorf("%d keys of a live endpoint released", n)
+	}
+	e.deleteEndpoint(endpoint)
+	e.holdKey(e.org, "a", func() {
+		if n := release(); n != 0 {
+			t.Errorf("%d keys released while a publish holds them", n)
+		}
+	})
+	if n := release(); n != 1 {
+		t.Errorf("%d keys released, want 1", n)
+	}
+	e.dispatch()
+	if n := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_delivery WHERE status = 'pending'`); n != 0 {
+		t.Errorf("%d deliveries are unfinished", n)
+	}
+	if n := len(rec.all()); n != 2 {
+		t.Errorf("%d requests, want none but the head's two", n)
+	}
+}
+
+// A try of a deleted endpoint that fails for good pauses nothing: what is behind
+// it is given up.
+func TestDeletedEndpointPausesNothing(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	endpoint := e.orderedEndpoint("https://example.com/", webhook.ExhaustionPause)
+	e.publishNumbered("a", 0, 3)
+	claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
+	e.must(err)
+	e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+	e.deleteEndpoint(endpoint)
+	webhook.Record(ctx, e.dispatcher(), []webhook.Result{{Claim: claims[0], Status: webhook.Failed, Tried: true, StartedAt: time.Now(), Error: "answered 500"}})
+	e.dispatch()
+	if n := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_delivery WHERE status = 'pending'`); n != 0 {
+		t.Errorf("%d deliveries are unfinished", n)
+	}
+}

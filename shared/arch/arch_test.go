@@ -48,7 +48,7 @@ func sources(t *testing.T) []source {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && isForeign(d.Name()) {
+		if d.IsDir() && (isForeign(d.Name()) || isOtherModule(name)) {
 			return fs.SkipDir
 		}
 		if d.IsDir() || !strings.HasSuffix(name, ".go") {
@@ -70,6 +70,13 @@ func sources(t *testing.T) []source {
 		t.Fatalf("only %d Go files found: the walk is broken", len(list))
 	}
 	return list
+}
+
+// isOtherModule reports whether a folder is the root of another Go module: the
+// generated clients' imports are not ours.
+func isOtherModule(folder string) bool {
+	_, err := fs.Stat(repository, path.Join(folder, "go.mod"))
+	return folder != "." && err == nil
 }
 
 func isForeign(dir string) bool {

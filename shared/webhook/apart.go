@@ -108,7 +108,7 @@ func (a *apart) next() (giveUp time.Time, part []Result) {
 func (a *apart) done(org id.Org) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.orgs[org].results) == 0 {
+	if kept := a.orgs[org]; kept == nil || len(kept.results) == 0 { // nil: divert has forgotten it meanwhile
 		a.lanes.release(org)
 	}
 }

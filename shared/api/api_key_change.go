@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -21,6 +23,7 @@ type createAPIKeyInput struct {
 		ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When it ends, to the second. Without, it does not end by itself."`
 		AllowedIPs  []string          `json:"allowed_ips,omitempty" maxItems:"50" nullable:"false" doc:"Where it works from: IP addresses and CIDR prefixes. Without, from anywhere." example:"[\"203.0.113.0/24\"]"`
 	}
+	change apikey.Change // by check
 }
 
 type updateAPIKeyInput struct {
@@ -31,6 +34,35 @@ type updateAPIKeyInput struct {
 		ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When it ends: in the future, earlier or later than now set. An end cannot be taken away again."`
 		AllowedIPs  []string          `json:"allowed_ips,omitempty" maxItems:"50" nullable:"false" doc:"Where it works from; [] is anywhere."`
 	}
+	change apikey.Change // by check
+}
+
+// Resolve hands the input to the framework.
+func (in *createAPIKeyInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *createAPIKeyInput) check(_ context.Context, e *Edge) (err error) {
+	b := in.Body
+	in.change, err = keyChange(&b.Name, b.Permissions, b.ExpiresAt, b.AllowedIPs, e.Clock.Now())
+	return err
+}
+
+// Resolve hands the input to the framework.
+func (in *updateAPIKeyInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *updateAPIKeyInput) check(_ context.Context, e *Edge) (err error) {
+	b := in.Body
+	in.change, err = keyChange(b.Name, b.Permissions, b.ExpiresAt, b.AllowedIPs, e.Clock.Now())
+	return err
+}
+
+// keyChange returns what a body says of a key, or all that is wrong with it.
+func keyChange(name *string, permissions []auth.Permission, end *time.Time, networks []string, now time.Time) (apikey.Change, error) {
+	c := apikey.Change{Name: name}
+	var wrong [3]error
+	c.Permissions, wrong[0] = checkPermissions(permissions)
+	c.ExpiresAt, wrong[1] = checkEnd(end, now)
+	c.AllowedIPs, wrong[2] = checkNetworks(networks)
+	return c, fault.Join(append(wrong[:], checkName("body.name", name))...)
 }
 
 type rotateAPIKeyInput struct {
@@ -51,25 +83,31 @@ func (in *rotateAPIKeyInput) overlap() time.Duration {
 
 // checkPermissions returns a list sorted and each once, if all exist.
 func checkPermissions(list []auth.Permission) ([]auth.Permission, error) {
-	for _, p := range list {
+	var faults []error
+	for i, p := range list {
 		if auth.Description[p] == "" {
-			return nil, fault.InvalidField("body.permissions", fmt.Sprintf("%q is no permission", p))
+			faults = append(faults, fault.InvalidField(fmt.Sprintf("body.permissions[%d]", i), fmt.Sprintf("%q is no permission", p)))
 		}
 	}
 	sorted := slices.Clone(list)
 	slices.Sort(sorted)
-	return slices.Compact(sorted), nil
+	return slices.Compact(sorted), fault.Join(faults...)
 }
 
 func checkNetworks(list []string) ([]string, error) {
 	if list == nil {
 		return nil, nil
 	}
-	networks, err := apikey.ParseNetworks(list)
-	if err != nil {
-		return nil, fault.InvalidField("body.allowed_ips", err.Error())
+	var faults []error
+	for i, text := range list {
+		if _, err := apikey.ParseNetworks([]string{text}); err != nil {
+			faults = append(faults, fault.InvalidField(fmt.Sprintf("body.allowed_ips[%d]", i), err.Error()))
+		}
 	}
-	return networks, nil
+	if len(faults) > 0 {
+		return nil, fault.Join(faults...)
+	}
+	return apikey.ParseNetworks(list)
 }
 
 // maxLife bounds an end that is set, so that every store can keep it.
@@ -137,18 +175,12 @@ func (e *Edge) issue(ctx context.Context, tx pg.Tx, org id.Org, k apikey.APIKey)
 }
 
 func (e *Edge) createAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
-	now := e.Clock.Now()
-	permissions, errPermissions := checkPermissions(in.Body.Permissions)
-	end, errEnd := checkEnd(in.Body.ExpiresAt, now)
-	networks, errNetworks := checkNetworks(in.Body.AllowedIPs)
-	if err := firstError(checkText("name", &in.Body.Name), errPermissions, errEnd, errNetworks); err != nil {
-		return nil, err
-	}
+	now, c := e.Clock.Now(), in.change
 	_, grant, err := e.lockKeys(ctx, tx, org, id.APIKey{})
 	if err != nil {
 		return nil, err
 	}
-	k := apikey.APIKey{ID: id.New[id.APIKey](now), Name: in.Body.Name, Permissions: permissions, AllowedIPs: networks, CreatedAt: now, ExpiresAt: end}
+	k := apikey.APIKey{ID: id.New[id.APIKey](now), Name: in.Body.Name, Permissions: c.Permissions, AllowedIPs: c.AllowedIPs, CreatedAt: now, ExpiresAt: c.ExpiresAt}
 	if err := grant.Check(k); err != nil {
 		return nil, err
 	}
@@ -157,13 +189,6 @@ func (e *Edge) createAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *creat
 }
 
 func (e *Edge) updateAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *updateAPIKeyInput) (*apiKeyOutput, error) {
-	now := e.Clock.Now()
-	permissions, errPermissions := checkPermissions(in.Body.Permissions)
-	end, errEnd := checkEnd(in.Body.ExpiresAt, now)
-	networks, errNetworks := checkNetworks(in.Body.AllowedIPs)
-	if err := firstError(checkText("name", in.Body.Name), errPermissions, errEnd, errNetworks); err != nil {
-		return nil, err
-	}
 	k, grant, err := e.lockKeys(ctx, tx, org, in.ID)
 	if err != nil {
 		return nil, err
@@ -172,7 +197,7 @@ func (e *Edge) updateAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *updat
 		return nil, apikey.ErrNotFound
 	}
 	before := k.APIKey
-	k.APIKey, err = before.Apply(apikey.Change{Name: in.Body.Name, Permissions: permissions, ExpiresAt: end, AllowedIPs: networks}, grant, now)
+	k.APIKey, err = before.Apply(in.change, grant, e.Clock.Now())
 	if err != nil {
 		return nil, err
 	}

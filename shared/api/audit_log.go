@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -76,31 +78,35 @@ func showAuditEntry(e audit.Entry) auditEntryBody {
 	return b
 }
 
-// filter checks what the schema cannot say.
-func (in *listAuditLogInput) filter() (audit.Filter, error) {
+func (in *listAuditLogInput) filter() audit.Filter {
 	f := audit.Filter{ActorID: in.ActorID, TargetID: in.TargetID, Since: in.Since, Until: in.Until}
-	for field, text := range map[string]string{"actor_id": in.ActorID, "target_id": in.TargetID} {
-		if !storable(text) {
-			return f, fault.InvalidField("query."+field, "must not hold the character U+0000")
-		}
-	}
-	// No id is older than the epoch.
-	for field, at := range map[string]time.Time{"since": in.Since, "until": in.Until} {
-		if !at.IsZero() && at.Before(time.Unix(0, 0)) {
-			return f, fault.InvalidField("query."+field, "must not be before 1970")
-		}
-	}
 	if noun, all := strings.CutSuffix(in.Action, ".*"); all {
 		f.Noun = noun
 	} else {
 		f.Action = in.Action
 	}
-	return f, nil
+	return f
+}
+
+// Resolve hands the input to the framework.
+func (in *listAuditLogInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *listAuditLogInput) check(context.Context, *Edge) error {
+	return fault.Join(checkText("query.actor_id", &in.ActorID), checkText("query.target_id", &in.TargetID),
+		checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
+}
+
+// checkSince1970 refuses a time that is older than any id can be.
+func checkSince1970(location string, at time.Time) error {
+	if !at.IsZero() && at.Before(time.Unix(0, 0)) {
+		return fault.InvalidField(location, "must not be before 1970")
+	}
+	return nil
 }
 
 func (e *Edge) listAuditLog(ctx context.Context, tx pg.Tx, org id.Org, in *listAuditLogInput) (*listAuditLogOutput, error) {
-	f, err := in.filter()
-	if err := firstError(err, e.position("audit_log", org, in.After, (*[16]byte)(&f.After.UUID))); err != nil {
+	f := in.filter()
+	if err := e.position("audit_log", org, in.After, (*[16]byte)(&f.After.UUID)); err != nil {
 		return nil, err
 	}
 	entries, err := audit.List(ctx, tx, org, f, in.Limit+1)

@@ -18,6 +18,8 @@ import (
 // writes into its log line at the end.
 type call struct {
 	op     *Op
+	edge   *Edge
+	input  checker // nil: not read yet, or without rules of its own
 	caller auth.Caller
 	key    string // Idempotency-Key
 	digest hash.Hash
@@ -45,8 +47,8 @@ func callOf(ctx context.Context) *call {
 
 // withCall returns the request with a call in its context. A request with an
 // Idempotency-Key has its path and body hashed as they are read.
-func withCall(w http.ResponseWriter, r *http.Request) (*call, *http.Request) {
-	c := &call{headers: w.Header(), key: r.Header.Get(idempotencyHeader), origin: originOf(r)}
+func (e *Edge) withCall(w http.ResponseWriter, r *http.Request) (*call, *http.Request) {
+	c := &call{edge: e, headers: w.Header(), key: r.Header.Get(idempotencyHeader), origin: originOf(r)}
 	if c.key != "" {
 		c.digest = sha256.New()
 		_, _ = io.WriteString(c.digest, r.URL.Path+"\n")

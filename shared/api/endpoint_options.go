@@ -41,14 +41,16 @@ type EndpointOptions struct {
 	Filter            *string            `json:"filter,omitempty" doc:"An expression over the event's type and data, in the language of expr-lang.org, such as data.total > 100 && data.customer?.tier == 'gold': an event for which it is not true is not delivered. A missing member is nil; to go into nil, or to compare its size, makes the expression not true. data.customer?.tier is nil when customer is missing, and ?? gives another value: (data.total ?? 0) < 100. There are len, lower, upper, trim, any, all and none, such as any(data.items, .price > 9); + adds numbers only. At most 1,024 characters and 128 parts. \"\" removes it." example:"data.total > 100"`
 }
 
+// change returns the options as they are to be, or all that is wrong with them.
 func (o EndpointOptions) change(now time.Time) (webhook.OptionsChange, error) {
 	certificate, err := o.ClientCertificate.parse(now)
-	return webhook.OptionsChange{
+	c := webhook.OptionsChange{
 		ClientCertificate: certificate,
 		RetryPolicy:       o.RetryPolicy, RetrySchedule: o.RetrySchedule, TimeoutSeconds: o.TimeoutSeconds,
 		CustomHeaders: o.CustomHeaders, Metadata: o.Metadata, SignatureScheme: o.SignatureScheme,
 		Filter: o.Filter, RateLimit: o.RateLimit, Ordered: o.Ordered, ExhaustionPolicy: o.Exhaustion,
-	}, err
+	}
+	return c, fault.Join(err, c.Check())
 }
 
 // ShownOptions is an endpoint's options as replies show them.

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/auth"
 	"portico/shared/event"
@@ -82,12 +83,16 @@ type draftBody struct {
 	OrderingKey *string         `json:"ordering_key,omitempty" minLength:"1" maxLength:"255" doc:"Events of one key are numbered in the order of their commits." example:"customer_42"`
 }
 
-type publishInput struct{ Body draftBody }
+type publishInput struct {
+	Body  draftBody
+	draft event.Draft // by check
+}
 
 type publishBatchInput struct {
 	Body struct {
 		Events []draftBody `json:"events" minItems:"1" maxItems:"100" nullable:"false" doc:"What to publish, in this order."`
 	}
+	drafts []event.Draft // by check
 }
 
 // EventSummary is an event without its data. Embedded structs are exported
@@ -154,17 +159,33 @@ func draftOf(d draftBody, at string) (event.Draft, error) {
 			Fields: []fault.Field{{Location: at + "data", Message: fmt.Sprintf("has %d bytes, at most %d are accepted", len(d.Data), event.MaxData)}},
 		}
 	}
+	var operational error
 	if webhook.IsOperational(d.Type) {
-		return event.Draft{}, fault.InvalidField(at+"type", "is published by Portico only: choose another type")
+		operational = fault.InvalidField(at+"type", "is published by Portico only: choose another type")
 	}
-	if d.OrderingKey != nil && !storable(*d.OrderingKey) {
-		return event.Draft{}, fault.InvalidField(at+"ordering_key", "must not hold the character U+0000")
-	}
-	return event.Draft{Type: d.Type, Data: d.Data, OrderingKey: d.OrderingKey}, nil
+	return event.Draft{Type: d.Type, Data: d.Data, OrderingKey: d.OrderingKey},
+		fault.Join(operational, checkText(at+"ordering_key", d.OrderingKey))
 }
 
-// storable reports whether Postgres can keep s as text.
-func storable(s string) bool { return !strings.ContainsRune(s, 0) }
+// Resolve hands the input to the framework.
+func (in *publishInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *publishInput) check(context.Context, *Edge) (err error) {
+	in.draft, err = draftOf(in.Body, "body.")
+	return err
+}
+
+// Resolve hands the input to the framework.
+func (in *publishBatchInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *publishBatchInput) check(context.Context, *Edge) error {
+	in.drafts = make([]event.Draft, len(in.Body.Events))
+	faults := make([]error, len(in.drafts))
+	for i, d := range in.Body.Events {
+		in.drafts[i], faults[i] = draftOf(d, fmt.Sprintf("body.events[%d].", i))
+	}
+	return fault.Join(faults...)
+}
 
 // textOrNull returns nil, which is shown as null, for "".
 func textOrNull(s string) *string {
@@ -174,40 +195,19 @@ func textOrNull(s string) *string {
 	return &s
 }
 
-// firstError returns the first of several that is not nil.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (e *Edge) publishEvent(ctx context.Context, tx pg.Tx, org id.Org, in *publishInput) (*publishOutput, error) {
-	draft, err := draftOf(in.Body, "body.")
-	if err != nil {
-		return nil, err
-	}
-	events, err := e.publish(ctx, tx, org, []event.Draft{draft})
+	events, err := e.publish(ctx, tx, org, []event.Draft{in.draft})
 	if err != nil {
 		return nil, err
 	}
 	return &publishOutput{
 		Location: "/v1/events/" + events[0].ID.String(),
-		Body:     showWhole(events[0], draft.Data),
+		Body:     showWhole(events[0], in.draft.Data),
 	}, nil
 }
 
 func (e *Edge) publishEventBatch(ctx context.Context, tx pg.Tx, org id.Org, in *publishBatchInput) (*publishBatchOutput, error) {
-	drafts := make([]event.Draft, len(in.Body.Events))
-	for i, d := range in.Body.Events {
-		var err error
-		if drafts[i], err = draftOf(d, fmt.Sprintf("body.events[%d].", i)); err != nil {
-			return nil, err
-		}
-	}
-	events, err := e.publish(ctx, tx, org, drafts)
+	events, err := e.publish(ctx, tx, org, in.drafts)
 	if err != nil {
 		return nil, err
 	}

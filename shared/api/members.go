@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -97,6 +99,7 @@ type createMemberInput struct {
 		Name  string `json:"name,omitempty" maxLength:"200" doc:"By which your organization knows them." example:"Ada Lovelace"`
 		Role  string `json:"role" maxLength:"40" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
 	}
+	role *role.Ref // by check
 }
 
 type createdMemberOutput struct {
@@ -110,6 +113,7 @@ type updateMemberInput struct {
 		Name *string `json:"name,omitempty" maxLength:"200" doc:"By which your organization knows them."`
 		Role *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, developer, viewer or the id of a role of yours."`
 	}
+	role *role.Ref // by check
 }
 
 func showMember(m member.Member) memberBody {
@@ -141,16 +145,29 @@ func roleOf(name *string) (*role.Ref, error) {
 	return &ref, nil
 }
 
+// Resolve hands the input to the framework.
+func (in *createMemberInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *createMemberInput) check(context.Context, *Edge) (err error) {
+	var email error
+	if !org.IsEmail(in.Body.Email) {
+		email = fault.InvalidField("body.email", "must be an e-mail address such as ada@example.com")
+	}
+	in.role, err = roleOf(&in.Body.Role)
+	return fault.Join(email, checkName("body.name", &in.Body.Name), err)
+}
+
+// Resolve hands the input to the framework.
+func (in *updateMemberInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *updateMemberInput) check(context.Context, *Edge) (err error) {
+	in.role, err = roleOf(in.Body.Role)
+	return fault.Join(checkName("body.name", in.Body.Name), err)
+}
+
 func (e *Edge) createMember(ctx context.Context, tx pg.Tx, own id.Org, in *createMemberInput) (*createdMemberOutput, error) {
 	b := in.Body
-	if !org.IsEmail(b.Email) {
-		return nil, fault.InvalidField("body.email", "must be an e-mail address such as ada@example.com")
-	}
-	ref, err := roleOf(&b.Role)
-	if err := firstError(err, checkText("name", &b.Name)); err != nil {
-		return nil, err
-	}
-	if err := member.CheckRole(ctx, tx, own, *ref, mayGive(ctx)); err != nil {
+	if err := member.CheckRole(ctx, tx, own, *in.role, mayGive(ctx)); err != nil {
 		return nil, err
 	}
 	now, email := e.Clock.Now(), strings.ToLower(b.Email)
@@ -158,7 +175,7 @@ func (e *Edge) createMember(ctx context.Context, tx pg.Tx, own id.Org, in *creat
 	if err != nil {
 		return nil, err
 	}
-	m, err := member.Insert(ctx, tx, own, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *ref, CreatedAt: now})
+	m, err := member.Insert(ctx, tx, own, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *in.role, CreatedAt: now})
 	if err != nil {
 		return nil, err
 	}
@@ -189,11 +206,7 @@ func (e *Edge) getMember(ctx context.Context, tx pg.Tx, own id.Org, in *MemberPa
 }
 
 func (e *Edge) updateMember(ctx context.Context, tx pg.Tx, own id.Org, in *updateMemberInput) (*memberOutput, error) {
-	ref, err := roleOf(in.Body.Role)
-	if err := firstError(err, checkText("name", in.Body.Name)); err != nil {
-		return nil, err
-	}
-	before, after, err := member.Update(ctx, tx, own, in.ID, member.Change{Name: in.Body.Name, Role: ref}, e.Clock.Now(), mayGive(ctx))
+	before, after, err := member.Update(ctx, tx, own, in.ID, member.Change{Name: in.Body.Name, Role: in.role}, e.Clock.Now(), mayGive(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,29 @@ type Read[I, O any] struct {
 	Handle func(*Edge, context.Context, pg.Tx, id.Org, *I) (*O, error)
 }
 
+// checker is an input with rules that its schema cannot say. check returns all
+// that is wrong, and may keep in the input what it has parsed. Resolve calls hold.
+type checker interface {
+	check(context.Context, *Edge) error
+	Resolve(huma.Context) []error
+}
+
+// hold is told of each input before it is known whether the schema accepts it.
+// What the schema accepts is checked later, since the stored reply to a repeated
+// request comes first: time may have made its input invalid.
+func hold(ctx huma.Context, in checker) []error {
+	callOf(ctx.Context()).input = in
+	return nil
+}
+
+// checked returns what is wrong with an input that its schema accepts.
+func checked(ctx context.Context, e *Edge, in any) error {
+	if c, ok := in.(checker); ok {
+		return c.check(ctx, e)
+	}
+	return nil
+}
+
 // Write is a mutation. Idempotency-Key, transaction, audit and wake are the
 // framework's; the handler only does the work, in the transaction it is given.
 type Write[I, O any] struct {
@@ -81,6 +104,9 @@ func (Static[I, O]) inside() bool { return false }
 
 func (r Read[I, O]) register(e *Edge) {
 	huma.Register(e.huma, e.declare(r.Op), func(ctx context.Context, in *I) (out *O, err error) {
+		if err := checked(ctx, e, in); err != nil {
+			return nil, problemOf(ctx, err)
+		}
 		org := callOf(ctx).caller.Org
 		err = e.DB.InOrg(ctx, org, func(tx pg.Tx) error {
 			out, err = r.Handle(e, ctx, tx, org, in)
@@ -101,6 +127,9 @@ func (w Write[I, O]) register(e *Edge) {
 
 func (s Static[I, O]) register(e *Edge) {
 	huma.Register(e.huma, e.declare(s.Op), func(ctx context.Context, in *I) (*O, error) {
+		if err := checked(ctx, e, in); err != nil {
+			return nil, problemOf(ctx, err)
+		}
 		out, err := s.Handle(e, ctx, in)
 		return out, problemOf(ctx, err)
 	})

@@ -91,7 +91,7 @@ func (e *Edge) listOrderingKeys(ctx context.Context, tx pg.Tx, org id.Org, in *l
 }
 
 func (e *Edge) resumeOrderingKey(ctx context.Context, tx pg.Tx, org id.Org, in *resumeOrderingKeyInput) (*struct{}, error) {
-	if err := checkText("ordering_key", &in.Body.OrderingKey); err != nil {
+	if err := checkText("body.ordering_key", &in.Body.OrderingKey); err != nil {
 		return nil, err
 	}
 	if _, err := webhook.GetEndpoint(ctx, tx, org, in.ID); err != nil {

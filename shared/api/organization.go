@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -72,14 +74,13 @@ func organizationFields(o org.Organization) audit.Fields {
 	return audit.Fields{"name": o.Name, "settings": o.Settings.All(), "branding": o.Branding, "version": o.Version}
 }
 
-// checkTexts refuses what Postgres cannot keep, anywhere in a body's texts.
-func checkTexts(texts map[string]*string) error {
-	for field, text := range texts {
-		if err := checkText(field, text); err != nil {
-			return err
-		}
-	}
-	return nil
+// Resolve hands the input to the framework.
+func (in *updateOrganizationInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *updateOrganizationInput) check(context.Context, *Edge) error {
+	b := in.Body
+	return fault.Join(checkName("body.name", b.Name), checkName("body.branding.display_name", b.Branding.DisplayName),
+		org.CheckSettings("body.settings", b.Settings), b.Branding.Check("body.branding"))
 }
 
 func (e *Edge) getOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *struct{}) (*organizationOutput, error) {
@@ -92,11 +93,6 @@ func (e *Edge) getOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *str
 
 func (e *Edge) updateOrganization(ctx context.Context, tx pg.Tx, own id.Org, in *updateOrganizationInput) (*organizationOutput, error) {
 	b := in.Body
-	err := firstError(checkTexts(map[string]*string{"name": b.Name, "branding.display_name": b.Branding.DisplayName}),
-		org.CheckSettings("body.settings", b.Settings), b.Branding.Check("body.branding"))
-	if err != nil {
-		return nil, err
-	}
 	before, after, err := org.Update(ctx, tx, own, org.Change{
 		Version: b.Version, Name: b.Name, Settings: b.Settings, Branding: b.Branding,
 	}, e.Clock.Now())

@@ -6,9 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"portico/shared/audit"
 	"portico/shared/auth"
-	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
 	"portico/shared/pg"
@@ -113,10 +114,14 @@ type deletedOrganizationOutput struct {
 	}
 }
 
+// Resolve hands the input to the framework.
+func (in *createOrganizationInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *createOrganizationInput) check(context.Context, *Edge) error {
+	return checkName("body.name", &in.Body.Name)
+}
+
 func (e *Edge) createOrganization(ctx context.Context, tx pg.Tx, fresh id.Org, in *createOrganizationInput) (*createdOrganizationOutput, error) {
-	if err := checkText("name", &in.Body.Name); err != nil {
-		return nil, err
-	}
 	if err := org.Insert(ctx, tx, org.Organization{ID: fresh, Name: in.Body.Name, CreatedAt: e.Clock.Now()}); err != nil {
 		return nil, err
 	}
@@ -134,8 +139,8 @@ func (e *Edge) listOrganizations(ctx context.Context, in *listOrganizationsInput
 	if err != nil {
 		return nil, err
 	}
-	if !storable(in.Name) {
-		return nil, fault.InvalidField("query.name", "must not hold the character U+0000")
+	if err := checkText("query.name", &in.Name); err != nil {
+		return nil, err
 	}
 	if plain != "" {
 		f.CreatedAt = time.UnixMicro(int64(binary.BigEndian.Uint64([]byte(plain))))

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"portico/shared/fault"
 	"portico/shared/observe"
@@ -135,9 +137,13 @@ func init() {
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 		return invalid(ctx.Context(), status, message, errs)
 	}
+	validation.MsgExpectedRequiredProperty = missing + "%s" // invalid reads it
 	// {"DATA": 1} does not set data: only what the schema names is accepted.
 	huma.ValidateStrictCasing = true
 }
+
+// missing begins huma's message about a member that is not there; its name follows.
+const missing = "is missing: "
 
 // codes of what huma itself refuses; the sentence is ours.
 var refusals = map[int]struct{ code, detail string }{
@@ -159,16 +165,53 @@ func invalid(ctx context.Context, status int, message string, errs []error) *Pro
 	if len(errs) == 0 {
 		p.Errors = []fault.Field{{Location: "body", Message: message}}
 	}
-	var causes []error
 	for _, err := range errs {
 		field := fault.Field{Location: "body", Message: err.Error()}
 		if detailer, ok := err.(huma.ErrorDetailer); ok {
 			d := detailer.ErrorDetail()
-			field = fault.Field{Location: strings.TrimSuffix(d.Location, "."), Message: d.Message}
+			field = located(strings.TrimSuffix(d.Location, "."), d.Message)
 		}
 		p.Errors = append(p.Errors, field)
+	}
+	if status == http.StatusUnprocessableEntity {
+		p.Errors = append(p.Errors, alsoWrong(ctx, p.Errors)...)
+	}
+	var causes []error
+	for _, field := range p.Errors {
 		causes = append(causes, errors.New(field.Location+": "+field.Message))
 	}
 	callOf(ctx).cause = errors.Join(causes...)
 	return p
+}
+
+// located puts the fault of a missing member at its own name.
+func located(location, message string) fault.Field {
+	if name, ok := strings.CutPrefix(message, missing); ok {
+		return fault.Field{Location: location + "." + name, Message: "is required"}
+	}
+	return fault.Field{Location: location, Message: message}
+}
+
+// alsoWrong returns what the rules of an input say besides its schema, but not of
+// fields that the schema has refused already, nor of what is in or around them.
+func alsoWrong(ctx context.Context, found []fault.Field) []fault.Field {
+	call := callOf(ctx)
+	if call.input == nil {
+		return nil
+	}
+	f := fault.Of(call.input.check(ctx, call.edge))
+	if f == nil || f.Kind != fault.Invalid {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(f.Fields), func(rule fault.Field) bool {
+		return slices.ContainsFunc(found, func(schema fault.Field) bool {
+			return holds(schema.Location, rule.Location) || holds(rule.Location, schema.Location)
+		})
+	})
+}
+
+// holds reports whether a location is another, or around it.
+func holds(outer, inner string) bool {
+	rest, ok := strings.CutPrefix(inner, outer)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }

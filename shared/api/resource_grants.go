@@ -93,13 +93,13 @@ func (e *Edge) createResourceGrant(ctx context.Context, tx pg.Tx, own id.Org, in
 	b := in.Body
 	memberID, err := id.Parse[id.Member](b.MemberID)
 	if err != nil {
-		return nil, fault.InvalidField("body.member_id", err.Error())
+		err = fault.InvalidField("body.member_id", err.Error())
 	}
-	resource, err := role.Load(ctx, tx, own, "body.resource_id", b.ResourceID)
-	if err != nil {
+	resource, errResource := role.Load(ctx, tx, own, "body.resource_id", b.ResourceID)
+	if err := fault.Join(err, errResource); err != nil {
 		return nil, err
 	}
-	if err := firstError(role.CheckGrant(b.Permission, resource), role.MayGrant([]auth.Permission{b.Permission}, callOf(ctx).caller.May)); err != nil {
+	if err := fault.Join(role.CheckGrant(b.Permission, resource), role.MayGrant([]auth.Permission{b.Permission}, callOf(ctx).caller.May)); err != nil {
 		return nil, err
 	}
 	if _, err := member.Get(ctx, tx, own, memberID); err != nil {

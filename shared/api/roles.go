@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -128,23 +130,35 @@ func roleFields(r role.Role) audit.Fields {
 	return audit.Fields{"name": r.Name, "description": r.Description, "permissions": r.Permissions, "condition": r.Condition}
 }
 
+// Resolve hands the input to the framework.
+func (in *createRoleInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *createRoleInput) check(ctx context.Context, _ *Edge) error {
+	b := in.Body
+	return checkRole(ctx, &b.Name, &b.Description, b.Permissions, &b.Condition)
+}
+
+// Resolve hands the input to the framework.
+func (in *updateRoleInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *updateRoleInput) check(ctx context.Context, _ *Edge) error {
+	b := in.Body
+	return checkRole(ctx, b.Name, b.Description, b.Permissions, b.Condition)
+}
+
 func checkRole(ctx context.Context, name, description *string, permissions []auth.Permission, condition *string) error {
-	if err := firstError(checkText("name", name), checkText("description", description)); err != nil {
-		return err
-	}
+	var wrong error
 	if condition != nil {
 		if err := role.CheckCondition(*condition); err != nil {
-			return fault.InvalidField("body.condition", err.Error())
+			wrong = fault.InvalidField("body.condition", err.Error())
 		}
 	}
-	return role.CheckPermissions("body.permissions", permissions, callOf(ctx).caller.May)
+	return fault.Join(checkName("body.name", name), checkText("body.description", description), wrong,
+		role.CheckPermissions("body.permissions", permissions, callOf(ctx).caller.May))
 }
 
 func (e *Edge) createRole(ctx context.Context, tx pg.Tx, own id.Org, in *createRoleInput) (*createdRoleOutput, error) {
 	b := in.Body
-	if err := checkRole(ctx, &b.Name, &b.Description, b.Permissions, &b.Condition); err != nil {
-		return nil, err
-	}
 	now := e.Clock.Now()
 	r := role.Role{
 		Ref: role.Ref{Custom: id.New[id.Role](now)}, Name: b.Name, Description: b.Description,
@@ -185,9 +199,6 @@ func (e *Edge) getRole(ctx context.Context, tx pg.Tx, own id.Org, in *RolePath) 
 
 func (e *Edge) updateRole(ctx context.Context, tx pg.Tx, own id.Org, in *updateRoleInput) (*roleOutput, error) {
 	b := in.Body
-	if err := checkRole(ctx, b.Name, b.Description, b.Permissions, b.Condition); err != nil {
-		return nil, err
-	}
 	before, after, err := role.Update(ctx, tx, own, in.ID, role.Change{
 		Name: b.Name, Description: b.Description, Permissions: b.Permissions, Condition: b.Condition,
 	}, e.Clock.Now(), mayGive(ctx))

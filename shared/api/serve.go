@@ -18,7 +18,7 @@ import (
 func (e *Edge) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		call, r := withCall(w, r)
+		call, r := e.withCall(w, r)
 		answer := &answer{ResponseWriter: w}
 		answer.Header().Set("X-Request-Id", observe.RequestID(r.Context()))
 		defer func() {

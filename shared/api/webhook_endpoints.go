@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -106,6 +108,7 @@ type createEndpointInput struct {
 		Description string   `json:"description,omitempty" maxLength:"500" doc:"For people."`
 		EndpointOptions
 	}
+	options webhook.OptionsChange // by check
 }
 
 type createdEndpoint struct {
@@ -128,6 +131,7 @@ type updateEndpointInput struct {
 		Held        string   `json:"held_deliveries,omitempty" enum:"send,drop" doc:"With the status enabled: send delivers what was held meanwhile, which is what happens unless you say drop; drop gives it up." example:"send"`
 		EndpointOptions
 	}
+	options webhook.OptionsChange // by check
 }
 
 func showEndpoint(e webhook.Endpoint, h webhook.EndpointHealth) EndpointBody {
@@ -137,14 +141,6 @@ func showEndpoint(e webhook.Endpoint, h webhook.EndpointHealth) EndpointBody {
 		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(),
 		Health: showHealth(h), ShownOptions: showOptions(e.Options),
 	}
-}
-
-// checkText refuses what Postgres cannot keep.
-func checkText(field string, text *string) error {
-	if text != nil && !storable(*text) {
-		return fault.InvalidField("body."+field, "must not hold the character U+0000")
-	}
-	return nil
 }
 
 func (e *Edge) checkURL(url *string) error {
@@ -157,11 +153,31 @@ func (e *Edge) checkURL(url *string) error {
 	return nil
 }
 
-func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *createEndpointInput) (*createdEndpointOutput, error) {
-	options, err := in.Body.EndpointOptions.change(e.Clock.Now())
-	if err := firstError(err, e.checkURL(&in.Body.URL), checkText("description", &in.Body.Description), options.Check()); err != nil {
-		return nil, err
+// Resolve hands the input to the framework.
+func (in *createEndpointInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *createEndpointInput) check(_ context.Context, e *Edge) (err error) {
+	in.options, err = in.Body.EndpointOptions.change(e.Clock.Now())
+	return fault.Join(e.checkURL(&in.Body.URL), checkText("body.description", &in.Body.Description), err)
+}
+
+// Resolve hands the input to the framework.
+func (in *updateEndpointInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+
+func (in *updateEndpointInput) check(_ context.Context, e *Edge) (err error) {
+	var held error
+	if in.Body.Held != "" && !in.enables() {
+		held = fault.InvalidField("body.held_deliveries", "goes with the status enabled only: send both, or neither")
 	}
+	in.options, err = in.Body.EndpointOptions.change(e.Clock.Now())
+	return fault.Join(e.checkURL(in.Body.URL), checkText("body.description", in.Body.Description), held, err)
+}
+
+func (in *updateEndpointInput) enables() bool {
+	return in.Body.Status != nil && *in.Body.Status == webhook.Enabled
+}
+
+func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *createEndpointInput) (*createdEndpointOutput, error) {
 	now := e.Clock.Now()
 	endpoint := webhook.Endpoint{
 		ID: id.New[id.WebhookEndpoint](now), URL: in.Body.URL, EventTypes: in.Body.EventTypes,
@@ -171,11 +187,11 @@ func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, 
 	if err := webhook.InsertEndpoint(ctx, tx, org, endpoint, secret, e.Box); err != nil {
 		return nil, err
 	}
-	_, endpoint, err = webhook.UpdateEndpoint(ctx, tx, org, endpoint.ID, webhook.EndpointChange{Options: options}, now, e.Box)
+	_, endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, endpoint.ID, webhook.EndpointChange{Options: in.options}, now, e.Box)
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(nil, changedFields(endpoint, options), endpointTarget(endpoint.ID))
+	callOf(ctx).audit(nil, changedFields(endpoint, in.options), endpointTarget(endpoint.ID))
 	return &createdEndpointOutput{
 		Location: "/v1/webhook-endpoints/" + endpoint.ID.String(),
 		Body:     createdEndpoint{EndpointBody: showEndpoint(endpoint, webhook.EndpointHealth{Breaker: webhook.BreakerClosed}), Secret: secret},
@@ -212,22 +228,14 @@ func (e *Edge) getWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in 
 
 func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *updateEndpointInput) (*endpointOutput, error) {
 	b := in.Body
-	enables := b.Status != nil && *b.Status == webhook.Enabled
-	if b.Held != "" && !enables {
-		return nil, fault.InvalidField("body.held_deliveries", "goes with the status enabled only: send both, or neither")
-	}
-	options, err := b.EndpointOptions.change(e.Clock.Now())
-	if err := firstError(err, e.checkURL(b.URL), checkText("description", b.Description), options.Check()); err != nil {
-		return nil, err
-	}
 	before, endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, in.ID, webhook.EndpointChange{
-		URL: b.URL, EventTypes: b.EventTypes, Description: b.Description, Status: b.Status, DropHeld: b.Held == "drop", Options: options,
+		URL: b.URL, EventTypes: b.EventTypes, Description: b.Description, Status: b.Status, DropHeld: b.Held == "drop", Options: in.options,
 	}, e.Clock.Now(), e.Box)
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(endpointFields(before), changedFields(endpoint, options), endpointTarget(endpoint.ID))
-	if enables {
+	callOf(ctx).audit(endpointFields(before), changedFields(endpoint, in.options), endpointTarget(endpoint.ID))
+	if in.enables() {
 		callOf(ctx).due = []id.WebhookEndpoint{endpoint.ID}
 	}
 	shown, err := showWithHealth(ctx, tx, org, endpoint)

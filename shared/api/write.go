@@ -100,8 +100,11 @@ func once[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I
 	return out, false, idempotency.Store(ctx, tx, scope, encoded.Bytes(), e.Box)
 }
 
-// work does the work and writes its audit entry.
+// work checks the input, does the work and writes its audit entry.
 func work[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I) (*O, error) {
+	if err := checked(ctx, e, in); err != nil {
+		return nil, err
+	}
 	org := callOf(ctx).caller.Org
 	out, err := w.Handle(e, ctx, tx, org, in)
 	if err != nil {

@@ -20,7 +20,7 @@ var layers = []struct {
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/domain shared/placement", true},
 	{"shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
-		"shared/observe infra/migrations docs", true},
+		"shared/observe shared/name infra/migrations docs", true},
 }
 
 const domain = 4 // the index in layers

@@ -3,6 +3,7 @@ package org
 import (
 	"net/url"
 	"regexp"
+	"strings"
 
 	"portico/shared/fault"
 )
@@ -28,8 +29,9 @@ type BrandingChange struct {
 
 var color = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 
-// Check returns the fault of the first field that cannot be accepted.
+// Check returns the fault of all fields that cannot be accepted.
 func (c BrandingChange) Check(field string) error {
+	var faults []error
 	for _, f := range []struct {
 		name  string
 		value *string
@@ -42,15 +44,15 @@ func (c BrandingChange) Check(field string) error {
 		{"support_email", c.SupportEmail, IsEmail, "must be an e-mail address such as help@example.com"},
 	} {
 		if f.value != nil && *f.value != "" && !f.ok(*f.value) {
-			return fault.InvalidField(field+"."+f.name, f.wrong)
+			faults = append(faults, fault.InvalidField(field+"."+f.name, f.wrong))
 		}
 	}
-	return nil
+	return fault.Join(faults...)
 }
 
 func isHTTPS(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Opaque == ""
+	return err == nil && u.Scheme == "https" && u.Hostname() != "" && !strings.Contains(u.Hostname(), "%") && u.User == nil && u.Opaque == ""
 }
 
 func (b Branding) with(c BrandingChange) Branding {

@@ -101,21 +101,23 @@ func (set Settings) All() map[string]any {
 	return all
 }
 
-// CheckSettings returns the fault of the first change that cannot be accepted.
+// CheckSettings returns the fault of all changes that cannot be accepted.
 func CheckSettings(field string, change map[string]any) error {
+	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(change)) {
 		i := slices.IndexFunc(registry, func(s setting) bool { return s.name() == name })
 		if i < 0 {
-			return fault.InvalidField(field+"."+name, "is no setting")
+			faults = append(faults, fault.InvalidField(field+"."+name, "is no setting"))
+			continue
 		}
 		if change[name] == nil {
 			continue // back to the default
 		}
 		if wrong := registry[i].wrong(change[name]); wrong != "" {
-			return fault.InvalidField(field+"."+name, wrong)
+			faults = append(faults, fault.InvalidField(field+"."+name, wrong))
 		}
 	}
-	return nil
+	return fault.Join(faults...)
 }
 
 func (set Settings) with(change map[string]any) Settings {

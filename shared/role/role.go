@@ -82,12 +82,13 @@ const Most = 100
 // CheckPermissions returns the fault of a list that names what does not exist,
 // or what the grantor lacks: nobody gives away what they do not have.
 func CheckPermissions(field string, list []auth.Permission, grantor func(auth.Permission) bool) error {
+	var faults []error
 	for i, p := range list {
 		if auth.Description[p] == "" {
-			return fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), "is no permission. List them with GET /v1/permissions")
+			faults = append(faults, fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), "is no permission. List them with GET /v1/permissions"))
 		}
 	}
-	return MayGrant(list, grantor)
+	return fault.Join(append(faults, MayGrant(list, grantor))...)
 }
 
 // MayGrant returns the fault of a grantor who lacks one of the permissions.

@@ -46,6 +46,7 @@ func (c OptionsChange) checkHeaders() error {
 	if len(c.CustomHeaders) > maxHeaders {
 		return fault.InvalidField(field, fmt.Sprintf("must have at most %d headers", maxHeaders))
 	}
+	var faults []error
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(c.CustomHeaders)) {
 		folded, wrong := fold(name), ""
@@ -60,11 +61,11 @@ func (c OptionsChange) checkHeaders() error {
 			wrong = fmt.Sprintf("must have at most %d printable ASCII characters", maxHeaderValue)
 		}
 		if wrong != "" {
-			return fault.InvalidField(field+"."+name, wrong)
+			faults = append(faults, fault.InvalidField(field+"."+name, wrong))
 		}
 		seen[folded] = true
 	}
-	return nil
+	return fault.Join(faults...)
 }
 
 func isHeaderValue(s string) bool {

@@ -72,19 +72,10 @@ const (
 	maxValue    = 512
 )
 
-// Check returns the fault of the first option that cannot be accepted. It never
+// Check returns the fault of all options that cannot be accepted. It never
 // repeats a value, which may be secret; only of a filter it says what is wrong.
 func (c OptionsChange) Check() error {
-	if err := c.checkRetries(); err != nil {
-		return err
-	}
-	if err := c.checkHeaders(); err != nil {
-		return err
-	}
-	if err := c.checkMetadata(); err != nil {
-		return err
-	}
-	return c.checkFilter()
+	return fault.Join(c.checkRetries(), c.checkHeaders(), c.checkMetadata(), c.checkFilter())
 }
 
 func (c OptionsChange) checkRetries() error {
@@ -96,12 +87,13 @@ func (c OptionsChange) checkRetries() error {
 	case !custom && c.RetrySchedule != nil:
 		return fault.InvalidField(field, "goes with the retry_policy custom only: send both, or neither")
 	}
+	var faults []error
 	for i, wait := range c.RetrySchedule {
 		if wait < 1 || wait > maxWait {
-			return fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("must be 1 to %d seconds", maxWait))
+			faults = append(faults, fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("must be 1 to %d seconds", maxWait)))
 		}
 	}
-	return nil
+	return fault.Join(faults...)
 }
 
 func (c OptionsChange) checkMetadata() error {
@@ -109,15 +101,16 @@ func (c OptionsChange) checkMetadata() error {
 	if len(c.Metadata) > maxMetadata {
 		return fault.InvalidField(field, fmt.Sprintf("must have at most %d entries", maxMetadata))
 	}
+	var faults []error
 	for _, key := range slices.Sorted(maps.Keys(c.Metadata)) {
 		switch {
 		case !isText(key, maxKey) || key == "":
 			return fault.InvalidField(field, fmt.Sprintf("must have keys of 1 to %d characters without U+0000", maxKey))
 		case !isText(c.Metadata[key], maxValue):
-			return fault.InvalidField(field+"."+key, fmt.Sprintf("must have at most %d characters, none of them U+0000", maxValue))
+			faults = append(faults, fault.InvalidField(field+"."+key, fmt.Sprintf("must have at most %d characters, none of them U+0000", maxValue)))
 		}
 	}
-	return nil
+	return fault.Join(faults...)
 }
 
 // isText reports whether Postgres can keep s, and s has at most limit characters.

@@ -1,0 +1,78 @@
+package api_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/fault"
+)
+
+// locations returns where a problem finds faults, sorted.
+func (r reply) locations(t *testing.T) []string {
+	t.Helper()
+	var problem struct{ Errors []fault.Field }
+	if err := json.Unmarshal([]byte(r.body), &problem); err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, f := range problem.Errors {
+		list = append(list, f.Location)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// One reply names every fault of a request, those of the schema and those of our
+// own rules, each once and at its own name.
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	acme := newHarness(t).org("Acme")
+	own, _ := acme.newEndpoint(`["*"]`)
+	for _, tt := range []struct{ name, method, path, body, want string }{
+		{"missing members", "POST", "/v1/webhook-endpoints", `{}`, "body.event_types body.url"},
+		{"a member of a member", "POST", "/v1/events/batch", `{"events":[{"type":"a"},{"data":1}]}`, "body.events[0].data body.events[1].type"},
+		{"an endpoint", "POST", "/v1/webhook-endpoints", `{"url":"http://example.com","event_types":["a b"],"timeout_seconds":99,"retry_schedule":[1],
+			"custom_headers":{"Host":"a","X A":"b"},"metadata":{"a":"\u0000","b":"\u0000"},"filter":"1","client_certificate":{"certificate":"x"},"x":1}`,
+			"body.client_certificate.private_key body.custom_headers.Host body.custom_headers.X A body.event_types[0] body.filter body.metadata.a body.metadata.b body.retry_schedule body.timeout_seconds body.url body.x"},
+		{"a change of it", "PATCH", "/v1/webhook-endpoints/" + own, `{"held_deliveries":"send","url":"ftp://a","filter":"("}`, "body.filter body.held_deliveries body.url"},
+		{"a role", "POST", "/v1/roles", `{"name":"a\nb","description":"\u0000","permissions":["x","events:read","y"],"condition":"?"}`,
+			"body.condition body.description body.name body.permissions[0] body.permissions[2]"},
+		{"a member", "POST", "/v1/members", `{"email":"x","name":"\u202eeve","role":"king"}`, "body.email body.name body.role"},
+		{"an API key", "POST", "/v1/api-keys", `{"permissions":["x"],"expires_at":"2020-01-01T00:00:00Z","allowed_ips":["a","::1","b"]}`,
+			"body.allowed_ips[0] body.allowed_ips[2] body.expires_at body.name body.permissions[0]"},
+		{"the organization", "PATCH", "/v1/organization", `{"name":"a\u2028b","settings":{"timezone":"x","y":1},"branding":{"primary_color":"red","support_email":"x","display_name":"\t"}}`,
+			"body.branding.display_name body.branding.primary_color body.branding.support_email body.name body.settings.timezone body.settings.y"},
+		{"events", "POST", "/v1/events/batch", `{"events":[{"type":"a","data":1,"ordering_key":"\u0000"},{"type":"webhook_endpoint.failing","data":1}]}`,
+			"body.events[0].ordering_key body.events[1].type"},
+		{"a grant", "POST", "/v1/resource-grants", `{"member_id":"x","permission":"events:read","resource_id":"y"}`, "body.member_id body.resource_id"},
+		{"the audit log", "GET", "/v1/audit-log?since=1900-01-01T00:00:00Z&until=1900-01-01T00:00:00Z&limit=0", "", "query.limit query.since query.until"},
+		{"no object at all", "POST", "/v1/webhook-endpoints", `[]`, "body"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := acme.do(tt.method, tt.path, tt.body)
+			want(t, r, "422 invalid_request")
+			if got := strings.Join(r.locations(t), " "); got != tt.want {
+				t.Errorf("%s\nfound at %s\nwant     %s", r.body, got, tt.want)
+			}
+		})
+	}
+}
+
+// What a request that was done once said wrong since, such as an end that lies in
+// the past by now, does not change the reply to its repetition.
+func TestRepetitionIsNotCheckedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	acme := h.org("Acme")
+	body := `{"name":"short","permissions":["events:read"],"expires_at":"` + h.Clock.Now().Add(time.Minute).Format(time.RFC3339) + `"}`
+	first := acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1")
+	want(t, first, "201")
+	h.Clock.Advance(time.Hour)
+	if again := acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1"); again.body != first.body || again.status != 201 {
+		t.Errorf("%d %s, want %s", again.status, again.body, first.body)
+	}
+	want(t, acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k2"), "422 body.expires_at")
+}

@@ -26,22 +26,28 @@ func (e *Edge) admit(op Op) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		call := callOf(ctx.Context())
 		call.op = &op
-		if op.Permission == auth.Public {
-			next(ctx)
-			return
-		}
-		var err error
-		if call.caller, err = e.authenticate(ctx); err == nil {
-			if err = allowed(call, op); err == nil {
-				err = e.enter(ctx, call)
-			}
-		}
-		if err != nil {
+		if err := e.letIn(ctx, call); err != nil {
 			e.writeProblem(ctx, err)
 			return
 		}
 		next(ctx)
 	}
+}
+
+// letIn returns why a request does not reach its operation, or nil.
+func (e *Edge) letIn(ctx huma.Context, call *call) (err error) {
+	if call.op.Permission != auth.Public {
+		if call.caller, err = e.authenticate(ctx); err != nil {
+			return err
+		}
+		if err = allowed(call, *call.op); err != nil {
+			return err
+		}
+	}
+	if err = checkParameters(ctx.Operation(), ctx.URL().RawQuery, call.sent); err != nil || call.op.Permission == auth.Public {
+		return err
+	}
+	return e.enter(ctx, call)
 }
 
 // authenticate is the one place that resolves a caller.

@@ -32,7 +32,8 @@ type call struct {
 	committed []func(context.Context)
 	notes     []slog.Attr
 	metrics   []observe.Metric
-	headers   http.Header
+	sent      http.Header // with the request
+	headers   http.Header // of the reply
 }
 
 type callKey struct{}
@@ -48,7 +49,7 @@ func callOf(ctx context.Context) *call {
 // withCall returns the request with a call in its context. A request with an
 // Idempotency-Key has its path and body hashed as they are read.
 func (e *Edge) withCall(w http.ResponseWriter, r *http.Request) (*call, *http.Request) {
-	c := &call{edge: e, headers: w.Header(), key: r.Header.Get(idempotencyHeader), origin: originOf(r)}
+	c := &call{edge: e, headers: w.Header(), sent: r.Header, key: r.Header.Get(idempotencyHeader), origin: originOf(r)}
 	if c.key != "" {
 		c.digest = sha256.New()
 		_, _ = io.WriteString(c.digest, r.URL.Path+"\n")

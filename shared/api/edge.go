@@ -7,6 +7,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -35,9 +36,13 @@ type Edge struct {
 	SourceIPs []string
 	Clock     *clock.Clock
 	Log       *observe.Log
+	// Elsewhere are operations that other functions serve: one of them with
+	// another method is a 405 here.
+	Elsewhere []Operation
 
-	huma huma.API
-	mux  *http.ServeMux
+	huma  huma.API
+	mux   *http.ServeMux
+	known *http.ServeMux // every route, to find which methods a path has
 }
 
 // Needs says what a set of operations needs of its host.
@@ -75,7 +80,15 @@ func (e *Edge) Handler(operations ...Operation) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	e.mux.HandleFunc("/", e.notFound)
+	e.mux.HandleFunc("/", e.notServed)
+	e.known = http.NewServeMux()
+	routes := map[string]bool{}
+	for _, o := range slices.Concat(operations, e.Elsewhere) {
+		if op := o.Meta(); !routes[op.Method+" "+op.Path] {
+			routes[op.Method+" "+op.Path] = true
+			e.known.Handle(op.Method+" "+op.Path, http.NotFoundHandler())
+		}
+	}
 	return e.observe(e.mux), nil
 }
 
@@ -87,9 +100,8 @@ func (e *Edge) declare(op Op) huma.Operation {
 	h := huma.Operation{
 		OperationID: op.ID, Method: op.Method, Path: op.Path, Summary: op.Summary, Description: op.Description,
 		DefaultStatus: op.Status, MaxBodyBytes: op.MaxBody, Tags: []string{op.Tag},
-		RejectUnknownQueryParameters: true,
-		Middlewares:                  huma.Middlewares{e.admit(op)},
-		Security:                     securityOf(op),
+		Middlewares: huma.Middlewares{e.admit(op)},
+		Security:    securityOf(op),
 	}
 	if h.MaxBodyBytes == 0 {
 		h.MaxBodyBytes = 64 << 10

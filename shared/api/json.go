@@ -36,6 +36,9 @@ func encodeJSON(w io.Writer, v any) error {
 // opaque is the member whose value belongs to the customer and is not looked into.
 const opaque = "data"
 
+// maxDepth bounds how deep a body nests. Parsers that receivers use refuse 65.
+const maxDepth = 64
+
 // checkJSON returns the body with every opaque value replaced by 0: what the
 // schema can judge, without the work of decoding the rest.
 func checkJSON(data []byte) ([]byte, error) {
@@ -45,7 +48,7 @@ func checkJSON(data []byte) ([]byte, error) {
 	if !json.Valid(data) {
 		return nil, json.Unmarshal(data, new(any)) // says where
 	}
-	s := scanner{rest: data, copied: data, envelope: make([]byte, 0, min(len(data), 4<<10))}
+	s := scanner{whole: data, rest: data, copied: data, envelope: make([]byte, 0, min(len(data), 4<<10))}
 	if err := s.value(); err != nil {
 		return nil, err
 	}
@@ -55,7 +58,9 @@ func checkJSON(data []byte) ([]byte, error) {
 // scanner walks over JSON that is known to be valid, looks for repeated names
 // and leaves opaque values out of the envelope.
 type scanner struct {
+	whole    []byte
 	rest     []byte
+	depth    int
 	copied   []byte // from where the envelope still has to be copied
 	envelope []byte
 }
@@ -64,9 +69,9 @@ type scanner struct {
 func (s *scanner) value() error {
 	switch s.peek() {
 	case '{':
-		return s.object()
+		return s.nested(s.object)
 	case '[':
-		return s.list()
+		return s.nested(s.list)
 	case '"':
 		s.text()
 	default:
@@ -75,6 +80,20 @@ func (s *scanner) value() error {
 		}
 	}
 	return nil
+}
+
+// nested steps over an object or a list.
+func (s *scanner) nested(step func() error) error {
+	if s.depth++; s.depth > maxDepth {
+		return s.tooDeep()
+	}
+	err := step()
+	s.depth--
+	return err
+}
+
+func (s *scanner) tooDeep() error {
+	return fmt.Errorf("nests objects and lists more than %d deep at byte %d", maxDepth, len(s.whole)-len(s.rest)+1)
 }
 
 func (s *scanner) list() error {
@@ -124,17 +143,21 @@ func (s *scanner) member(name string) error {
 	}
 	s.envelope = append(s.envelope, s.copied[:len(s.copied)-len(s.rest)]...)
 	s.envelope = append(s.envelope, '0')
-	s.skip()
+	if err := s.skip(); err != nil {
+		return fmt.Errorf("%s %w", name, err)
+	}
 	s.copied = s.rest
 	return nil
 }
 
 // skip steps over one value by its brackets.
-func (s *scanner) skip() {
-	for depth := 0; ; {
+func (s *scanner) skip() error {
+	for depth := s.depth; ; {
 		switch s.peek() {
 		case '{', '[':
-			depth++
+			if depth++; depth > maxDepth {
+				return s.tooDeep()
+			}
 			s.rest = s.rest[1:]
 		case '}', ']':
 			depth--
@@ -149,8 +172,8 @@ func (s *scanner) skip() {
 				s.rest = s.rest[1:]
 			}
 		}
-		if depth == 0 {
-			return
+		if depth == s.depth {
+			return nil
 		}
 	}
 }

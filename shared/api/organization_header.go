@@ -16,7 +16,7 @@ const (
 var organizationParameter = &huma.Param{
 	Name: organizationHeader, In: "header",
 	Description: "The id of the organization to act on. An API key acts on its own only, and need not name it.",
-	Schema:      &huma.Schema{Type: huma.TypeString},
+	Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^org_[0-7][0-9a-hjkmnp-tv-z]{25}$`},
 }
 
 // enter chooses the organization of a call: an API key's own, the one that a

@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -120,13 +119,35 @@ func (e *Edge) writeProblem(ctx huma.Context, err error) {
 	_ = encodeJSON(ctx.BodyWriter(), p) // the client is gone
 }
 
+// notServed answers what no operation does: a known path with another method, or
+// a path that none has.
+func (e *Edge) notServed(w http.ResponseWriter, r *http.Request) {
+	var methods []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if _, pattern := e.known.Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); pattern != "" {
+			methods = append(methods, method)
+		}
+	}
+	if len(methods) == 0 {
+		e.notFound(w, r)
+		return
+	}
+	allow := strings.Join(methods, ", ")
+	w.Header().Set("Allow", allow)
+	refuse(w, problem(r.Context(), http.StatusMethodNotAllowed, "method_not_allowed", "This path answers "+allow+" only. See /docs for what there is."))
+}
+
 // notFound answers every path that no operation has.
 func (e *Edge) notFound(w http.ResponseWriter, r *http.Request) {
 	p := problem(r.Context(), http.StatusNotFound, "no_such_route",
-		"There is nothing at this method and path. See /docs for what there is.")
+		"There is nothing at this path. See /docs for what there is.")
+	refuse(w, p)
+}
+
+func refuse(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client is gone
+	_ = encodeJSON(w, p) // the client is gone
 }
 
 // huma reports what it finds wrong with a request through these variables.

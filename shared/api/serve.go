@@ -20,6 +20,7 @@ func (e *Edge) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		call, r := e.withCall(w, r)
 		answer := &answer{ResponseWriter: w}
+		guard(answer.Header())
 		answer.Header().Set("X-Request-Id", observe.RequestID(r.Context()))
 		defer func() {
 			if p := recover(); p != nil {
@@ -41,9 +42,7 @@ func (e *Edge) observe(next http.Handler) http.Handler {
 func (e *Edge) internalError(w http.ResponseWriter, r *http.Request) {
 	cause := callOf(r.Context()).cause
 	p := newProblem(r.Context(), cause)
-	w.Header().Set("Content-Type", p.ContentType(""))
-	w.WriteHeader(p.Status)
-	_ = encodeJSON(w, p) // the client is gone
+	refuse(w, p)
 }
 
 // answer remembers the status of a response.

@@ -65,14 +65,14 @@ func (p Policy) Check(addr netip.Addr) error {
 	if !addr.IsValid() {
 		return fmt.Errorf("%w: not an address", ErrForbidden)
 	}
-	plain := addr.WithZone("").Unmap()
+	if addr.Zone() != "" {
+		return fmt.Errorf("%w: %s has a zone", ErrForbidden, addr)
+	}
+	plain := addr.Unmap()
 	for _, prefix := range p.allow {
 		if prefix.Contains(plain) {
 			return nil
 		}
-	}
-	if addr.Zone() != "" {
-		return fmt.Errorf("%w: %s has a zone", ErrForbidden, addr)
 	}
 	for _, prefix := range forbidden {
 		if prefix.Contains(plain) {

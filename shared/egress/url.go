@@ -54,6 +54,9 @@ func (p Policy) CheckURL(raw string) error {
 // as addresses.
 func (p Policy) checkHost(host string) (addr netip.Addr, literal bool, err error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
+		if addr.Zone() != "" {
+			return addr, true, errors.New("must not have a zone (%…) in its address: a zone means something on one machine only")
+		}
 		if p.Check(addr) != nil {
 			return addr, true, errors.New("must not point to a private or reserved address")
 		}

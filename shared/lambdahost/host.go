@@ -22,12 +22,19 @@ import (
 )
 
 // API serves operations behind API Gateway.
-func API(operations ...api.Operation) {
+func API(operations ...api.Operation) { serve(nil, operations) }
+
+// Default serves operations and the gateway's default route: it knows what others
+// serve, to tell a wrong method from a wrong path.
+func Default(elsewhere []api.Operation, operations ...api.Operation) { serve(elsewhere, operations) }
+
+func serve(elsewhere, operations []api.Operation) {
 	ctx := context.Background()
 	h, err := newHost(ctx)
 	exitOn(err)
 	edge, err := h.edge(ctx, api.NeedsOf(operations))
 	exitOn(err)
+	edge.Elsewhere = elsewhere
 	handler, err := edge.Handler(operations...)
 	exitOn(err)
 	lambda.Start(func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {

@@ -102,7 +102,7 @@ func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, e
 				return nil, err
 			}
 			if t.db.pools[state.Detail] == nil {
-				return nil, fmt.Errorf("pg: organization %s lives in %q, a database that PLACEMENTS does not name: %w", t.org, state.Detail, err)
+				return nil, fmt.Errorf("pg: organization %s lives in %q, a database that DATABASES does not name: %w", t.org, state.Detail, err)
 			}
 			t.database = state.Detail
 			t.db.learn(t.org, t.database)

@@ -174,13 +174,3 @@ func TestRootsOfTheURL(t *testing.T) {
 		}
 	}
 }
-
-// A URL may give a paused database time to wake; without a word it is ten seconds.
-func TestConnectTimeout(t *testing.T) {
-	for query, want := range map[string]time.Duration{"": 10 * time.Second, "?connect_timeout=25": 25 * time.Second} {
-		config, err := pg.PoolConfig("postgres://a:b@127.0.0.1/portico"+query, 1)
-		if err != nil || config.ConnConfig.ConnectTimeout != want {
-			t.Errorf("%q: %v, %v", query, config.ConnConfig.ConnectTimeout, err)
-		}
-	}
-}

@@ -138,8 +138,10 @@ func TestReferenceTriesACall(t *testing.T) {
 			name := "GET /v1/webhook-endpoints"
 			section := b.open(name, described(t)[name])
 			get(b, chromedp.Evaluate[bool](section+`.querySelectorAll('button').forEach(e => { if (e.innerText.includes('Test Request')) e.click() }); true`))
-			b.do(chromedp.Click(chromedp.CSS(`[data-addressbar-action="send"]`), chromedp.NodeVisible))
-			b.await(`document.querySelector('[role=dialog]').innerText.includes('200 OK')`)
+			send := `[...document.querySelectorAll('[data-addressbar-action="send"]')].find(e => e.offsetParent)` // each width has its own
+			b.await("!!" + send)
+			get(b, chromedp.Evaluate[bool](send+`.click(); true`))
+			b.await(`document.querySelector('[role=dialog]').innerText.includes('200')`)
 		})
 	}
 }

@@ -23,6 +23,11 @@ var roleSettings = map[string][]string{
 	},
 }
 
+// shares are the parts, in percent, of the server's connections that a role may
+// have, so that a burst of requests leaves dispatchers theirs. What remains is
+// for migrations, moves and people.
+var shares = map[string]int{"portico_app": 70, "portico_worker": 20}
+
 func makeRoles(ctx context.Context, conn *pgx.Conn, password string) error {
 	statements := []string{
 		createRole("portico_owner", "NOLOGIN"),
@@ -31,9 +36,16 @@ func makeRoles(ctx context.Context, conn *pgx.Conn, password string) error {
 		   EXECUTE format('GRANT CREATE ON DATABASE %I TO portico_owner', current_database());
 		 END $$`,
 		`GRANT ALL ON SCHEMA public TO portico_owner`,
+		// For oldest_transaction. Since Postgres 16 it takes more to give that; without it the function sees its caller's role only.
+		`DO $$ BEGIN
+		   GRANT pg_read_all_stats TO portico_owner;
+		 EXCEPTION WHEN insufficient_privilege THEN
+		   NULL;
+		 END $$`,
 	}
 	for _, role := range []string{"portico_app", "portico_worker"} {
-		statements = append(statements, createRole(role, "LOGIN"))
+		statements = append(statements, createRole(role, "LOGIN"), fmt.Sprintf(
+			`DO $$ BEGIN EXECUTE format('ALTER ROLE %s CONNECTION LIMIT %%s', current_setting('max_connections')::integer * %d / 100); END $$`, role, shares[role]))
 		for _, setting := range roleSettings[role] {
 			statements = append(statements, `ALTER ROLE `+role+` SET `+setting)
 		}

@@ -38,7 +38,7 @@ func newUpkeep(t *testing.T, db *testkit.Database, out io.Writer) (*jobs.Upkeep,
 	nudges := services.AddQueue("dispatch", local.DefaultQueueAttributes())
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	return &jobs.Upkeep{
-		DB: db.Worker, Clock: db.Clock, Log: observe.NewLog(out, "test"),
+		DB: db.Worker, Clock: db.Clock, Log: observe.NewLog(out, "test"), Keep: 30 * 24 * time.Hour,
 		Waker: &webhook.Waker{
 			Database: pg.Home, Due: webhook.NewDue(client, table, pg.Home, db.Clock),
 			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),

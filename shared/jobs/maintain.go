@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,11 +23,15 @@ type Upkeep struct {
 	Log   *observe.Log
 	// Deleter erases what was closed.
 	Deleter Deleter
+	// Keep is how long events, deliveries and attempts are kept at least.
+	Keep time.Duration
 }
 
 // Maintained says what the daily upkeep did.
 type Maintained struct {
 	PartitionsMade         int   `json:"partitions_made"`
+	PartitionsDropped      int   `json:"partitions_dropped"`
+	PartitionsKept         int   `json:"partitions_kept"` // although they have expired
 	IdempotencyKeysRemoved int64 `json:"idempotency_keys_removed"`
 	OrderingKeysReleased   int   `json:"ordering_keys_released"`
 	CertificatesExpiring   int   `json:"certificates_expiring"`
@@ -38,25 +43,32 @@ type Maintained struct {
 const keysPerStatement = 5000
 
 // Maintain makes the partitions of the year ahead, removes expired idempotency
-// keys, lets go what waits at deleted endpoints, warns of client certificates that expire soon, in the log and their
-// owners, and erases the organizations that were closed. It may run at any time and any number of times.
+// keys, lets go what waits at deleted endpoints, warns of client certificates
+// that expire soon, in the log and their owners, erases the organizations that
+// were closed, and drops the partitions that have expired. It may run at any time
+// and any number of times. What fails keeps nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
+	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.watchCertificates(ctx, &m),
+		u.eraseClosed(ctx, &m), u.dropExpired(ctx, &m))
+	return m, err
+}
+
+func (u *Upkeep) makePartitions(ctx context.Context, m *Maintained) error {
 	if err := u.DB.QueryRow(ctx, `SELECT make_partitions()`).Scan(&m.PartitionsMade); err != nil {
-		return m, fmt.Errorf("jobs.Maintain: partitions: %w", err)
+		return fmt.Errorf("jobs.makePartitions: %w", err)
 	}
+	return nil
+}
+
+func (u *Upkeep) sweepKeys(ctx context.Context, m *Maintained) error {
 	for {
 		removed, err := idempotency.Sweep(ctx, u.DB, keysPerStatement)
 		m.IdempotencyKeysRemoved += removed
-		if err != nil {
-			return m, err
-		}
-		if removed < keysPerStatement {
-			break
+		if err != nil || removed < keysPerStatement {
+			return err
 		}
 	}
-	err := errors.Join(u.releaseKeys(ctx, &m), u.watchCertificates(ctx, &m), u.eraseClosed(ctx, &m))
-	return m, err
 }
 
 // releaseKeys lets go what waits behind paused ordering keys of deleted

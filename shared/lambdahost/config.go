@@ -57,6 +57,10 @@ type (
 		DisableAfter         time.Duration `env:"DISABLE_AFTER" envDefault:"120h"`
 		DisableAfterFailures int32         `env:"DISABLE_AFTER_FAILURES" envDefault:"20"`
 	}
+	retentionEnv struct {
+		// Days for which events, deliveries and attempts are kept at least.
+		Days int `env:"RETENTION_DAYS" envDefault:"30"`
+	}
 	migrateEnv struct {
 		Secret       string `env:"DATABASE_SECRET"`
 		RolePassword string `env:"DATABASE_ROLE_PASSWORD"`

@@ -79,13 +79,17 @@ func Maintenance() {
 		wake     wakeEnv
 		keys     keysEnv
 		domains  domainEnv
+		keep     retentionEnv
 	)
-	h := begin(ctx, &database, &wake, &keys, &domains)
+	h := begin(ctx, &database, &wake, &keys, &domains, &keep)
 	workers, wakers, deleter := database.workers(ctx, 1), h.wakers(wake, database.names()), h.deleter(ctx, database, keys, domains)
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		all := map[string]jobs.Maintained{}
 		return all, everywhere(database.names(), func(name string) (err error) {
-			u := jobs.Upkeep{DB: workers[name], Waker: wakers[name], Deleter: deleter, Clock: h.clock, Log: h.log}
+			u := jobs.Upkeep{
+				DB: workers[name], Waker: wakers[name], Deleter: deleter, Clock: h.clock, Log: h.log,
+				Keep: time.Duration(keep.Days) * 24 * time.Hour,
+			}
 			all[name], err = u.Maintain(ctx)
 			h.log.Info("maintained", "database", name, "done", all[name])
 			return err

@@ -161,7 +161,7 @@ func TestRolesCannotEscape(t *testing.T) {
 		`COPY webhook_endpoint TO PROGRAM 'cat'`,
 	}
 	for role, only := range map[string][]string{
-		"portico_app":    {`SELECT make_partitions()`, `SET ROLE portico_worker`},
+		"portico_app":    {`SELECT make_partitions()`, `SELECT drop_partition('event_2020_01', '1 day')`, `SELECT open_arrival(NULL, '')`, `SET ROLE portico_worker`},
 		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `SELECT name FROM organization`, `SELECT list_organizations(NULL, NULL, '', 1)`, `INSERT INTO webhook_secret VALUES (NULL)`},
 	} {
 		conn, err := pgx.Connect(ctx, w.URL(role))

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -39,13 +40,19 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	}
 	var age time.Duration
 	nudged := false
+	var metrics []observe.Metric
 	if item.Missing() || (!item.At.IsZero() && !item.At.After(s.Clock.Now())) {
 		if age, nudged, err = s.look(ctx, item); err != nil {
 			return err
 		}
+		var open time.Duration
+		if err := s.DB.QueryRow(ctx, `SELECT oldest_transaction()`).Scan(&open); err != nil {
+			return fmt.Errorf("webhook.Sweep: %w", err)
+		}
+		metrics = append(metrics, observe.One("OldestTransactionAge", observe.Seconds, open.Seconds()))
 	}
-	s.Log.Line(ctx, slog.LevelInfo, "swept",
-		[]observe.Metric{observe.One("OldestDueAge", observe.Seconds, age.Seconds())}, slog.Bool("nudged", nudged))
+	metrics = append(metrics, observe.One("OldestDueAge", observe.Seconds, age.Seconds()))
+	s.Log.Line(ctx, slog.LevelInfo, "swept", metrics, slog.Bool("nudged", nudged))
 	return nil
 }
 

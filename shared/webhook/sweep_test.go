@@ -2,10 +2,13 @@ package webhook_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -134,4 +137,30 @@ func TestMovedIsNotDue(t *testing.T) {
 	}
 	e.Advance(t, time.Minute)
 	check("draining, of a mover that died", true)
+}
+
+// A transaction that is kept open is measured, whoever's it is.
+func TestSweepMeasuresOldestTransaction(t *testing.T) {
+	t.Parallel()
+	e, ctx := newEngine(t), context.Background()
+	oldest := func() (age time.Duration) {
+		e.must(e.Worker.QueryRow(ctx, `SELECT oldest_transaction()`).Scan(&age))
+		return age
+	}
+	e.Advance(t, time.Hour) // of another clock
+	if age := oldest(); age != 0 {
+		t.Errorf("%s with no transaction", age)
+	}
+	report, err := pgx.Connect(ctx, e.URL("portico_master"))
+	e.must(err)
+	defer report.Close(ctx)
+	_, err = report.Exec(ctx, `BEGIN`)
+	e.must(err)
+	testkit.Await(t, "it to be old", func() bool { return oldest() > time.Second })
+	e.sweep()
+	var line struct{ OldestTransactionAge float64 }
+	e.must(json.Unmarshal([]byte(e.lines.String()), &line))
+	if line.OldestTransactionAge <= 1 || line.OldestTransactionAge > 600 {
+		t.Errorf("%s", e.lines.String())
+	}
 }

@@ -108,9 +108,13 @@ func (p *Postgres) useExisting(ctx context.Context) error {
 }
 
 func (p *Postgres) run(ctx context.Context) error {
+	connections := 300
+	if p.opts.Throwaway {
+		connections = 1000 // each test has roles of all kinds at work
+	}
 	settings := []string{
 		"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", p.port), "unix_socket_directories=",
-		"max_connections=300", "shared_buffers=256MB", "timezone=UTC", "log_timezone=UTC",
+		fmt.Sprintf("max_connections=%d", connections), "shared_buffers=256MB", "timezone=UTC", "log_timezone=UTC",
 	}
 	if p.opts.Throwaway {
 		// A commit still reaches the operating system, so that killing Postgres loses nothing.

@@ -1,0 +1,34 @@
+package migrations_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/infra/migrations"
+	"portico/shared/testkit"
+)
+
+// However many requests come, dispatchers and migrations find a connection: no
+// role may have all.
+func TestRolesShareConnections(t *testing.T) {
+	ctx := context.Background()
+	config, password := testkit.Empty(t)
+	testkit.LockRoles(t)
+	if err := migrations.Apply(ctx, config, password); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	var app, worker, all int
+	err = conn.QueryRow(ctx, `
+		SELECT a.rolconnlimit, w.rolconnlimit, current_setting('max_connections')::integer
+		FROM pg_roles a, pg_roles w WHERE a.rolname = 'portico_app' AND w.rolname = 'portico_worker'`).Scan(&app, &worker, &all)
+	if err != nil || app != all*70/100 || worker != all*20/100 {
+		t.Errorf("of %d connections the API may have %d and dispatchers %d (%v)", all, app, worker, err)
+	}
+}

@@ -1,0 +1,209 @@
+package jobs_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/event"
+	"portico/shared/id"
+	"portico/shared/jobs"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+const day = 24 * time.Hour
+
+// publish accepts an event, of which each endpoint gets a delivery.
+func (c *customer) publish() id.Event {
+	c.t.Helper()
+	var published id.Event
+	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+		events, _, err := event.Publish(ctx, tx, c.org, []event.Draft{{Type: "invoice.paid", Data: json.RawMessage(`{}`)}}, c.Clock.Now())
+		if err == nil {
+			published = events[0].ID
+		}
+		return err
+	})
+	return published
+}
+
+func (c *customer) exec(sql string, args ...any) {
+	c.t.Helper()
+	if _, err := c.Admin.Exec(context.Background(), sql, args...); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// partitionsOf lists the partitions that hold or would hold an event, its
+// deliveries and its attempts.
+func (c *customer) partitionsOf(e id.Event) []string {
+	c.t.Helper()
+	return testkit.Value[[]string](c.t, c.Database, `
+		SELECT coalesce(array_agg(part ORDER BY part), '{}') FROM expired_partitions('-1000 days')
+		WHERE uuid_floor(since) <= $1 AND $1 < uuid_floor(till)`, e)
+}
+
+// lines returns the lines with a message, and forgets all.
+func lines(t *testing.T, log *bytes.Buffer, message string) (found []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(log.String()) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatal(err)
+		}
+		if fields["message"] == message {
+			found = append(found, fields)
+		}
+	}
+	log.Reset()
+	return found
+}
+
+// What is older than it is kept goes, but for partitions with unfinished
+// deliveries: the log names whose they are and what they wait for.
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	c := &customer{db, t, db.NewOrg(t)}
+	endpoint := c.endpoint(0, "*")
+	old := c.publish()
+	held := c.partitionsOf(old)
+	var log bytes.Buffer
+	u, _ := newUpkeep(t, db, &log)
+	maintain := func() jobs.Maintained {
+		t.Helper()
+		done, err := u.Maintain(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+	db.Advance(t, 200*day)
+	recent := c.publish()
+	db.Advance(t, 29*day)
+	c.exec(`UPDATE webhook_delivery SET status = 'delivered', next_retry_at = NULL WHERE event_id = $1`, recent)
+
+	for _, tt := range []struct{ because, sql string }{
+		{"retries", `SELECT`},
+		{"endpoint disabled", `UPDATE webhook_endpoint SET status = 'disabled', disabled_at = portico_now(), disabled_reason = 'requested'`},
+		{"endpoint deleted", `UPDATE webhook_endpoint SET deleted_at = portico_now()`},
+		{"ordering key paused", `UPDATE webhook_endpoint SET status = 'enabled', disabled_at = NULL, disabled_reason = NULL, deleted_at = NULL;
+			INSERT INTO webhook_paused_key SELECT org_id, id, 'k', id, portico_now() FROM webhook_endpoint`},
+		{"moved to another database, not erased here", `INSERT INTO placement SELECT id, 'left', 'acme' FROM organization`},
+	} {
+		c.exec(tt.sql)
+		if done := maintain(); done.PartitionsKept != 3 {
+			t.Errorf("%s: %+v", tt.because, done)
+		}
+		behind := log.String()
+		for _, line := range lines(t, &log, "an expired partition is held back") {
+			want := []any{map[string]any{"organization": c.org.String(), "endpoint": endpoint.String(), "waits": tt.because}}
+			if diff := cmp.Diff(want, line["unfinished"]); diff != "" {
+				t.Errorf("%s is held back by (-want +named):\n%s", line["partition"], diff)
+			}
+		}
+		if !strings.Contains(behind, `"RetentionBehind":1`) { // more than a hundred days in seconds
+			t.Errorf("the metric does not tell: %s", behind)
+		}
+	}
+	if now := c.partitionsOf(old); len(now) != 3 || strings.Join(now, " ") != strings.Join(held, " ") {
+		t.Fatalf("of %v there is %v", held, now)
+	}
+	c.exec(`DELETE FROM placement; UPDATE webhook_delivery SET status = 'delivered', next_retry_at = NULL`)
+	c.exec(`INSERT INTO placement VALUES (gen_random_uuid(), 'arriving', 'acme')`)
+	if done := maintain(); done.PartitionsDropped != 0 || done.PartitionsKept != 3 || !strings.Contains(log.String(), `"arriving":["org_`) {
+		t.Errorf("while an organization arrives: %+v\n%s", done, log.String())
+	}
+	c.exec(`DELETE FROM placement`)
+	log.Reset()
+	if done := maintain(); done.PartitionsDropped != 3 || done.PartitionsKept != 0 || !strings.Contains(log.String(), `"RetentionBehind":0`) {
+		t.Errorf("when all is finished: %+v\n%s", done, log.String())
+	}
+	if left := c.partitionsOf(old); len(left) != 0 {
+		t.Errorf("%v is left", left)
+	}
+	c.onlyOneIsLeft(old, recent, endpoint)
+}
+
+// onlyOneIsLeft checks that one event is not found, and is the end of the list.
+func (c *customer) onlyOneIsLeft(old, recent id.Event, endpoint id.WebhookEndpoint) {
+	c.t.Helper()
+	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+		if _, err := event.Get(ctx, tx, c.org, old); !errors.Is(err, event.ErrNotFound) {
+			c.t.Errorf("the old event: %v", err)
+		}
+		if _, err := event.Get(ctx, tx, c.org, recent); err != nil {
+			c.t.Errorf("the event that is 29 days old: %v", err)
+		}
+		for after, want := range map[id.Event]int{{}: 1, recent: 0, old: 0} {
+			events, _, err := event.List(ctx, tx, c.org, event.Filter{After: after}, 10)
+			if err != nil || len(events) != want {
+				c.t.Errorf("%d events behind %s, want %d: %v", len(events), after, want, err)
+			}
+			deliveries, err := webhook.ListDeliveries(ctx, tx, c.org, webhook.DeliveryFilter{AfterEvent: after, AfterEndpoint: endpoint}, 10)
+			if err != nil || len(deliveries) != want {
+				c.t.Errorf("%d deliveries behind %s, want %d: %v", len(deliveries), after, want, err)
+			}
+		}
+		return nil
+	})
+}
+
+// A partition that somebody reads is not waited for: publishing goes on beside
+// the tries, and the next upkeep drops it.
+func TestRetentionWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	c := &customer{db, t, db.NewOrg(t)}
+	part := c.partitionsOf(c.publish())[0]
+	u, _ := newUpkeep(t, db, &bytes.Buffer{})
+	db.Advance(t, 62*day)
+	reader, err := pgx.Connect(ctx, db.URL("portico_master"))
+	if err == nil {
+		defer reader.Close(ctx)
+		_, err = reader.Exec(ctx, `BEGIN; SET LOCAL ROLE portico_owner; LOCK TABLE event IN ACCESS SHARE MODE`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := u.Maintain(ctx)
+		ended <- err
+	}()
+	testkit.Await(t, "the upkeep to want the table", func() bool {
+		return testkit.Value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'event'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted)`)
+	})
+	c.publish()
+	if err := <-ended; !pg.IsLockTimeout(err) || !strings.Contains(err.Error(), part) {
+		t.Errorf("with a reader: %v, want that %s is in use", err, part)
+	}
+	if _, err := reader.Exec(ctx, `ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := u.Maintain(ctx); err != nil || done.PartitionsKept != 0 || testkit.Value[bool](t, db, `SELECT to_regclass($1) IS NOT NULL`, part) {
+		t.Errorf("without: %+v, %v", done, err)
+	}
+}
+
+// The database itself refuses to drop what has not expired, whoever asks.
+func TestOnlyExpiredPartitionsAreDropped(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	c := &customer{db, t, db.NewOrg(t)}
+	for _, part := range append(c.partitionsOf(c.publish()), "organization", "event") {
+		var dropped bool
+		if err := db.Worker.QueryRow(ctx, `SELECT drop_partition($1, '-1 year')`, part).Scan(&dropped); err == nil || !strings.Contains(err.Error(), "no partition that has expired") {
+			t.Errorf("%s: dropped %v, %v", part, dropped, err)
+		}
+	}
+}

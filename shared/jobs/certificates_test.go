@@ -143,7 +143,7 @@ func TestExpiringCertificates(t *testing.T) {
 		out.Reset()
 		done, err := u.Maintain(ctx)
 		line := out.String()
-		if err != nil || done.CertificatesExpiring != tt.warns || done.CertificatesTold != tt.warns || strings.Count(line, "\n") != tt.warns {
+		if err != nil || done.CertificatesExpiring != tt.warns || done.CertificatesTold != tt.warns || strings.Count(line, "certificates expire") != tt.warns {
 			t.Errorf("after %s: %+v, %v, %s", tt.after, done, err, line)
 		}
 		if tt.warns > 0 && (!strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, `"CertificatesExpiring":1`)) {

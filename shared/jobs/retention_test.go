@@ -7,7 +7,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -19,8 +18,6 @@ import (
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
-
-const day = 24 * time.Hour
 
 // publish accepts an event, of which each endpoint gets a delivery.
 func (c *customer) publish() id.Event {
@@ -87,9 +84,9 @@ func TestRetention(t *testing.T) {
 		}
 		return done
 	}
-	db.Advance(t, 200*day)
+	db.Advance(t, 200*days)
 	recent := c.publish()
-	db.Advance(t, 29*day)
+	db.Advance(t, 29*days)
 	c.exec(`UPDATE webhook_delivery SET status = 'delivered', next_retry_at = NULL WHERE event_id = $1`, recent)
 
 	for _, tt := range []struct{ because, sql string }{
@@ -166,7 +163,7 @@ func TestRetentionWaitsForNobody(t *testing.T) {
 	c := &customer{db, t, db.NewOrg(t)}
 	part := c.partitionsOf(c.publish())[0]
 	u, _ := newUpkeep(t, db, &bytes.Buffer{})
-	db.Advance(t, 62*day)
+	db.Advance(t, 62*days)
 	reader, err := pgx.Connect(ctx, db.URL("portico_master"))
 	if err == nil {
 		defer reader.Close(ctx)

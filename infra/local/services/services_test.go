@@ -154,7 +154,7 @@ func TestPostgresSettings(t *testing.T) {
 	p := startPostgres(t, services.PostgresOptions{Throwaway: true, Port: port})
 	want(t, p.AdminURL(), "SELECT current_setting('port')::int <> "+fmt.Sprint(port), true)
 	want(t, p.AdminURL(), "SHOW listen_addresses", "127.0.0.1")
-	want(t, p.AdminURL(), "SHOW max_connections", "300")
+	want(t, p.AdminURL(), "SHOW max_connections", "1000")
 	want(t, p.AdminURL(), "SHOW fsync", "off")
 	dir, err := query[string](p.AdminURL(), "SHOW data_directory")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
 	"portico/shared/pg"

@@ -40,6 +40,9 @@ func (e *Edge) letIn(ctx huma.Context, call *call) (err error) {
 		if call.caller, err = e.authenticate(ctx); err != nil {
 			return err
 		}
+		if call.caller.IsStaff() { // the reply names the staff key
+			call.setHeader(staffKeyHeader, call.caller.StaffKey.String())
+		}
 		if err = allowed(call, *call.op); err != nil {
 			return err
 		}

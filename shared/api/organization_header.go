@@ -21,11 +21,8 @@ var organizationParameter = &huma.Param{
 
 // enter chooses the organization of a call: an API key's own, the one that a
 // staff key's request names, or the one that it makes. One that the caller cannot
-// enter looks like one that does not exist. The reply to staff names the staff key.
+// enter looks like one that does not exist.
 func (e *Edge) enter(ctx huma.Context, c *call) error {
-	if c.caller.IsStaff() {
-		c.setHeader(staffKeyHeader, c.caller.StaffKey.String())
-	}
 	named, err := namedOrganization(ctx, c.op.Acts)
 	if err != nil {
 		return err

@@ -169,6 +169,7 @@ func TestLocalURLs(t *testing.T) {
 		"http://example.com/": false, "http://8.8.8.8/": false, "http://10.0.0.1/": false, "https://10.0.0.1/": false,
 		"http://api.localhost/": false, "http://localhost.example.com/": false, "ftp://127.0.0.1/": false,
 		"http://user@127.0.0.1/": false, "http://0x7f.1/": false,
+		"http://[::1%25lo]:8080/": false, "https://[::1%25lo]/": false,
 	} {
 		if err := p.CheckURL(url); (err == nil) != may {
 			t.Errorf("%s: %v", url, err)

@@ -11,6 +11,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/id"
+	"portico/shared/name"
 	"portico/shared/observe"
 	"portico/shared/org"
 	"portico/shared/pg"
@@ -41,6 +42,9 @@ func Bootstrap(ctx context.Context, db *pg.DB, keys *apikey.Projection, clock *c
 	}
 	if in.KeyName == "" {
 		in.KeyName = "first"
+	}
+	if err := errors.Join(name.Check(in.Organization), name.Check(in.KeyName)); err != nil {
+		return Bootstrapped{}, fmt.Errorf("a name in the payload %w", err)
 	}
 	now := clock.Now()
 	o := org.Organization{ID: id.New[id.Org](now), Name: in.Organization, CreatedAt: now}

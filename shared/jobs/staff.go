@@ -11,6 +11,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/domain"
 	"portico/shared/id"
+	"portico/shared/name"
 	"portico/shared/pg"
 )
 
@@ -53,6 +54,9 @@ func Begin(ctx context.Context, db *pg.DB, keys *apikey.Projection, hosts *domai
 func makeStaffKey(ctx context.Context, db *pg.DB, keys *apikey.Projection, now time.Time, order StaffKeyOrder) (made StaffKeyMade, err error) {
 	if len(order.Name) > 200 {
 		return made, errors.New("staff_key_name has more than 200 characters")
+	}
+	if err := name.Check(order.Name); err != nil {
+		return made, fmt.Errorf("staff_key_name %w", err)
 	}
 	k := apikey.StaffKey{ID: id.New[id.StaffKey](now), Name: order.Name, CreatedAt: now}
 	if order.Ends != nil {

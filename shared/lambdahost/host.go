@@ -26,7 +26,7 @@ func API(operations ...api.Operation) { serve(nil, operations) }
 
 // Default serves operations and the gateway's default route: it knows what others
 // serve, to tell a wrong method from a wrong path.
-func Default(elsewhere []api.Operation, operations ...api.Operation) { serve(elsewhere, operations) }
+func Default(operations ...api.Operation) { serve(api.All(), operations) }
 
 func serve(elsewhere, operations []api.Operation) {
 	ctx := context.Background()

@@ -1,5 +1,6 @@
 // Command system serves GET /healthz, /openapi.json and /docs, and answers every
-// route that does not exist; see shared/api/system.go.
+// route that does not exist: 405 where another method does, 404 elsewhere. See
+// shared/api/system.go.
 package main
 
 import (
@@ -8,4 +9,4 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(api.System(reference.New)...) }
+func main() { lambdahost.Default(api.System(reference.New)...) }

@@ -76,3 +76,15 @@ func TestRepetitionIsNotCheckedAgain(t *testing.T) {
 	}
 	want(t, acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k2"), "422 body.expires_at")
 }
+
+// A time that is none is refused in the same words, wherever it stands.
+func TestTimesAreRefusedAlike(t *testing.T) {
+	t.Parallel()
+	acme := newHarness(t).org("Acme")
+	for _, r := range []reply{
+		acme.do("GET", "/v1/audit-log?since=yesterday", ""),
+		acme.do("POST", "/v1/api-keys", `{"name":"a","permissions":["events:read"],"expires_at":"yesterday"}`),
+	} {
+		want(t, r, "422 invalid_request RFC 3339, such as 2026-11-01T00:00:00Z")
+	}
+}

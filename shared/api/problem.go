@@ -158,7 +158,8 @@ func init() {
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 		return invalid(ctx.Context(), status, message, errs)
 	}
-	validation.MsgExpectedRequiredProperty = missing + "%s" // invalid reads it
+	validation.MsgExpectedRequiredProperty = missing + "%s" // located reads it
+	validation.MsgExpectedRFC3339DateTime = wrongTime
 	// {"DATA": 1} does not set data: only what the schema names is accepted.
 	huma.ValidateStrictCasing = true
 }
@@ -205,8 +206,14 @@ func invalid(ctx context.Context, status int, message string, errs []error) *Pro
 	return p
 }
 
+// wrongTime is said of a time in a body and in a query alike.
+const wrongTime = "must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z"
+
 // located puts the fault of a missing member at its own name.
 func located(location, message string) fault.Field {
+	if strings.HasPrefix(message, "invalid date/time") {
+		message = wrongTime
+	}
 	if name, ok := strings.CutPrefix(message, missing); ok {
 		return fault.Field{Location: location + "." + name, Message: "is required"}
 	}

@@ -1,0 +1,117 @@
+package api_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"portico/shared/api"
+	"portico/shared/observe"
+)
+
+// A known path with another method is a 405 that names those it has, also where
+// another function serves it.
+func TestOtherMethods(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	system := &api.Edge{Log: observe.NewLog(&lines{}, "test"), Elsewhere: api.All()}
+	handler, err := system.Handler(api.System(nil)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := *h
+	alone.handler = handler
+	for _, tt := range []struct{ method, path, allow string }{
+		{"DELETE", "/v1/events", "GET, POST"},
+		{"OPTIONS", "/v1/webhook-endpoints/we_01890000000000000000000000", "GET, PATCH, DELETE"},
+		{"PUT", "/v1/events/batch", "GET, POST"}, // GET: of an event with the id batch
+		{"TRACE", "/v1/organization", "GET, PATCH"},
+		{"POST", "/docs", "GET"},
+		{"BREW", "/v1/members/mem_01890000000000000000000000/permissions", "GET"},
+	} {
+		for _, h := range []*harness{h, &alone} {
+			r := caller{harness: h}.do(tt.method, tt.path, "")
+			want(t, r, "405 method_not_allowed")
+			if allow := r.header.Get("Allow"); allow != tt.allow {
+				t.Errorf("%s %s: Allow: %s, want %s", tt.method, tt.path, allow, tt.allow)
+			}
+		}
+	}
+}
+
+// No reply is kept, sniffed or framed; only what is public says how long it may be kept.
+func TestRepliesAreGuarded(t *testing.T) {
+	t.Parallel()
+	acme := newHarness(t).org("Acme")
+	for path, cache := range map[string]string{
+		"/v1/webhook-endpoints": "no-store", "/v1/nothing": "no-store", "/healthz": "no-store",
+		"/docs": "public, max-age=300", "/openapi.json": "public, max-age=300",
+	} {
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("Authorization", "Bearer "+acme.key)
+		w := httptest.NewRecorder()
+		handler := acme.handler
+		if path == "/docs" {
+			handler = systemHandler(t)
+		}
+		handler.ServeHTTP(w, r)
+		header := w.Header()
+		if header.Get("Cache-Control") != cache || header.Get("X-Content-Type-Options") != "nosniff" || header.Get("X-Frame-Options") != "DENY" ||
+			!strings.Contains(header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+			t.Errorf("%s: %v", path, header)
+		}
+	}
+	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", "k1")
+	if again := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", "k1"); again.header.Get("Cache-Control") != "no-store" || again.body != made.body {
+		t.Errorf("a secret, repeated: %v", again.header)
+	}
+}
+
+// A parameter that is empty, unknown or sent twice is refused by its name.
+func TestParameters(t *testing.T) {
+	t.Parallel()
+	acme := newHarness(t).org("Acme")
+	for query, at := range map[string]string{
+		"limit=": "query.limit", "status=": "query.status", "after=": "query.after", "limit=1&limit=1": "query.limit", "limit": "query.limit",
+		"x=1&limit=&status=held&status=held": "query.limit query.status query.x", "limit=%zz": "query", "limit=1;after=2": "query",
+	} {
+		r := acme.do("GET", "/v1/deliveries?"+query, "")
+		want(t, r, "422 invalid_request")
+		if got := strings.Join(r.locations(t), " "); got != at {
+			t.Errorf("%s: %s at %s, want %s", query, r.body, got, at)
+		}
+	}
+	want(t, acme.do("GET", "/v1/organization?x=1", ""), "422 query.x")
+	want(t, acme.do("GET", "/v1/events", "", "Portico-Organization", ""), "422 header.Portico-Organization")
+	want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", ""), "422 header.Idempotency-Key")
+	want(t, acme.do("GET", "/v1/webhook-endpoints", ""), `200 "data":[]`)
+}
+
+// A body nests 64 deep at most, wherever it does, and what is accepted comes back.
+func TestNesting(t *testing.T) {
+	t.Parallel()
+	acme := newHarness(t).org("Acme")
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for _, tt := range []struct{ name, path, body, want string }{
+		{"the most", "/v1/events", `{"type":"a","data":` + deep(63) + `}`, "202"},
+		{"one too many", "/v1/events", `{"type":"a","data":` + deep(64) + `}`, "400 malformed_request data nests 64 deep at byte 83"},
+		{"objects", "/v1/events", `{"type":"a","data":` + strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9001), "400 malformed_request data nests"},
+		{"beside the data", "/v1/events", `{"type":` + deep(9000) + `,"data":1}`, "400 malformed_request nests"},
+		{"in a batch", "/v1/events/batch", `{"events":[{"type":"a","data":` + deep(62) + `}]}`, "400 malformed_request data nests"},
+		{"settings", "/v1/organizations", `{"name":` + deep(70) + `}`, "4"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := acme.do("POST", tt.path, tt.body, "Idempotency-Key", tt.name)
+			if tt.want == "4" {
+				if r.status < 400 || r.status > 499 {
+					t.Errorf("%d %s", r.status, r.body)
+				}
+				return
+			}
+			want(t, r, tt.want)
+			if again := acme.do("POST", tt.path, tt.body, "Idempotency-Key", tt.name); again.status != r.status {
+				t.Errorf("repeated: %d %s", again.status, again.body)
+			}
+		})
+	}
+}

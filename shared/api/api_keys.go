@@ -8,6 +8,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -102,10 +103,10 @@ type APIKeyBody struct {
 	Status      string            `json:"status" enum:"active,expiring,expired,revoked" doc:"expiring: it works, and ends within seven days."`
 	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"What it may do." example:"[\"events:write\"]"`
 	AllowedIPs  []string          `json:"allowed_ips" nullable:"false" doc:"Where it works from; empty: from anywhere." example:"[\"203.0.113.0/24\"]"`
-	CreatedAt   time.Time         `json:"created_at" doc:"When it was made."`
-	LastUsedAt  *time.Time        `json:"last_used_at" doc:"When it was last sent, to the minute; null: not yet, or not known any more. Requests that were refused count too, so that one sees when a revoked key is still in use."`
-	ExpiresAt   *time.Time        `json:"expires_at" doc:"Null: it does not end by itself."`
-	RevokedAt   *time.Time        `json:"revoked_at" doc:"When it was revoked; null: it was not."`
+	CreatedAt   clock.Stamp       `json:"created_at" format:"date-time" doc:"When it was made."`
+	LastUsedAt  *clock.Stamp      `json:"last_used_at" format:"date-time" doc:"When it was last sent, to the minute; null: not yet, or not known any more. Requests that were refused count too, so that one sees when a revoked key is still in use."`
+	ExpiresAt   *clock.Stamp      `json:"expires_at" format:"date-time" doc:"Null: it does not end by itself."`
+	RevokedAt   *clock.Stamp      `json:"revoked_at" format:"date-time" doc:"When it was revoked; null: it was not."`
 	ReplacedBy  *id.APIKey        `json:"replaced_by" doc:"The key that its rotation made."`
 }
 
@@ -124,8 +125,8 @@ type createdAPIKeyOutput struct {
 func showAPIKey(k apikey.APIKey, u apikey.Usage, now time.Time) APIKeyBody {
 	b := APIKeyBody{
 		ID: k.ID, Name: k.Name, KeyStart: k.KeyStart, Status: k.Status(now), Permissions: k.Permissions,
-		AllowedIPs: append([]string{}, k.AllowedIPs...), CreatedAt: k.CreatedAt.UTC(),
-		LastUsedAt: u.LastUsedAt, ExpiresAt: utc(k.ExpiresAt), RevokedAt: utc(k.RevokedAt),
+		AllowedIPs: append([]string{}, k.AllowedIPs...), CreatedAt: clock.Stamp(k.CreatedAt),
+		LastUsedAt: clock.StampOf(u.LastUsedAt), ExpiresAt: clock.StampOf(k.ExpiresAt), RevokedAt: clock.StampOf(k.RevokedAt),
 	}
 	if u.Denied {
 		b.Status = apikey.Revoked // its row is not written yet
@@ -140,7 +141,7 @@ func showAPIKey(k apikey.APIKey, u apikey.Usage, now time.Time) APIKeyBody {
 func apiKeyFields(k apikey.APIKey) audit.Fields {
 	return audit.Fields{
 		"name": k.Name, "permissions": k.Permissions, "allowed_ips": k.AllowedIPs,
-		"expires_at": utc(k.ExpiresAt), "revoked_at": utc(k.RevokedAt),
+		"expires_at": clock.StampOf(k.ExpiresAt), "revoked_at": clock.StampOf(k.RevokedAt),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -58,7 +59,7 @@ type auditEntryBody struct {
 	SourceIP  *string           `json:"source_ip" doc:"Where the request came from; null if nobody sent one." example:"203.0.113.7"`
 	UserAgent string            `json:"user_agent" doc:"What the program called itself." example:"acme-billing/2.1"`
 	Outcome   string            `json:"outcome" enum:"success,failure" doc:"Whether it was done."`
-	CreatedAt time.Time         `json:"created_at" doc:"When it was done."`
+	CreatedAt clock.Stamp       `json:"created_at" format:"date-time" doc:"When it was done."`
 }
 
 type listAuditLogOutput struct{ Body List[auditEntryBody] }
@@ -67,7 +68,7 @@ func showAuditEntry(e audit.Entry) auditEntryBody {
 	b := auditEntryBody{
 		ID: e.ID, Action: e.Action, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: textOrNull(e.Actor.Name)},
 		Targets: []auditTargetBody{}, Before: e.Before, After: e.After,
-		RequestID: e.Origin.RequestID, UserAgent: e.Origin.UserAgent, Outcome: e.Outcome, CreatedAt: e.CreatedAt.UTC(),
+		RequestID: e.Origin.RequestID, UserAgent: e.Origin.UserAgent, Outcome: e.Outcome, CreatedAt: clock.Stamp(e.CreatedAt),
 	}
 	for _, t := range e.Targets {
 		b.Targets = append(b.Targets, auditTargetBody(t))

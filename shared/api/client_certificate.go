@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"portico/shared/clock"
 	"portico/shared/webhook"
 )
 
@@ -25,12 +26,12 @@ func (c *ClientCertificate) parse(now time.Time) (*webhook.ClientCertificate, er
 
 // ShownCertificate says which certificate it is, and nothing of its key.
 type ShownCertificate struct {
-	_           struct{}  `nullable:"true"`
-	Subject     string    `json:"subject" example:"CN=portico,O=Acme" doc:"Whose certificate it is."`
-	Issuer      string    `json:"issuer" doc:"Who issued it." example:"CN=Acme CA,O=Acme"`
-	Serial      string    `json:"serial" doc:"Hexadecimal." example:"7b3f"`
-	Fingerprint string    `json:"fingerprint_sha256" doc:"Of the whole certificate, hexadecimal." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
-	ExpiresAt   time.Time `json:"expires_at" doc:"When it expires."`
+	_           struct{}    `nullable:"true"`
+	Subject     string      `json:"subject" example:"CN=portico,O=Acme" doc:"Whose certificate it is."`
+	Issuer      string      `json:"issuer" doc:"Who issued it." example:"CN=Acme CA,O=Acme"`
+	Serial      string      `json:"serial" doc:"Hexadecimal." example:"7b3f"`
+	Fingerprint string      `json:"fingerprint_sha256" doc:"Of the whole certificate, hexadecimal." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+	ExpiresAt   clock.Stamp `json:"expires_at" format:"date-time" doc:"When it expires."`
 }
 
 func showCertificate(o webhook.Options) *ShownCertificate {
@@ -41,6 +42,6 @@ func showCertificate(o webhook.Options) *ShownCertificate {
 	sum := sha256.Sum256(leaf.Raw)
 	return &ShownCertificate{
 		Subject: leaf.Subject.String(), Issuer: leaf.Issuer.String(), Serial: leaf.SerialNumber.Text(16),
-		Fingerprint: hex.EncodeToString(sum[:]), ExpiresAt: leaf.NotAfter.UTC(),
+		Fingerprint: hex.EncodeToString(sum[:]), ExpiresAt: clock.Stamp(leaf.NotAfter),
 	}
 }

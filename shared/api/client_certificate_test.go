@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/clock"
 	"portico/shared/testkit"
 )
 
@@ -125,7 +126,7 @@ func TestClientCertificate(t *testing.T) {
 		block, _ := pem.Decode([]byte(certificate))
 		sum := sha256.Sum256(block.Bytes)
 		shown := `"subject":"CN=portico,O=Acme" "issuer":"CN=test root" "serial":" "fingerprint_sha256":"` + hex.EncodeToString(sum[:]) +
-			`" "expires_at":"` + expires.Format(time.RFC3339) + `" !private_key !BEGIN`
+			`" "expires_at":"` + expires.Format(clock.Form) + `" !private_key !BEGIN`
 		made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+clientCertificate("Bag Attributes\n"+certificate+issuer, key)+"}", "Idempotency-Key", kind)
 		want(t, made, "201 "+shown)
 		own := "/v1/webhook-endpoints/" + made.get(t, "id")

@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -56,19 +56,19 @@ type DeliveryBody struct {
 	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that it is delivered to." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Status       string             `json:"status" enum:"pending,delivered,failed,held" doc:"failed is final: every try failed, or the endpoint was deleted."`
 	AttemptCount int16              `json:"attempt_count" doc:"How many tries were made." example:"1"`
-	NextRetryAt  *time.Time         `json:"next_retry_at" doc:"When the next try is due; null once nothing more is tried. During a try, when it would be repeated if its result were lost."`
-	CompletedAt  *time.Time         `json:"completed_at" doc:"When it was delivered or failed for good; null before."`
+	NextRetryAt  *clock.Stamp       `json:"next_retry_at" format:"date-time" doc:"When the next try is due; null once nothing more is tried. During a try, when it would be repeated if its result were lost."`
+	CompletedAt  *clock.Stamp       `json:"completed_at" format:"date-time" doc:"When it was delivered or failed for good; null before."`
 	LastStatus   *int16             `json:"last_status_code" doc:"What the receiver answered to the last try; null before the first try, or without a response." example:"500"`
 	LastError    *string            `json:"last_error" doc:"Why the last try failed; null before the first try, or if it succeeded." example:"answered 500, expected 2xx"`
 }
 
 type attemptBody struct {
-	Number       int16     `json:"number" doc:"Counts the tries from 1." example:"1"`
-	StartedAt    time.Time `json:"started_at" doc:"When it began."`
-	LatencyMS    float64   `json:"latency_ms" doc:"Until the response was read or given up, in milliseconds." example:"48.3"`
-	StatusCode   *int16    `json:"status_code" doc:"What the receiver answered; null without a response." example:"200"`
-	Error        *string   `json:"error" doc:"Why the try failed; null if it succeeded."`
-	ResponseBody string    `json:"response_body" doc:"The first 1,024 bytes of the response." example:"ok"`
+	Number       int16       `json:"number" doc:"Counts the tries from 1." example:"1"`
+	StartedAt    clock.Stamp `json:"started_at" format:"date-time" doc:"When it began."`
+	LatencyMS    float64     `json:"latency_ms" doc:"Until the response was read or given up, in milliseconds." example:"48.3"`
+	StatusCode   *int16      `json:"status_code" doc:"What the receiver answered; null without a response." example:"200"`
+	Error        *string     `json:"error" doc:"Why the try failed; null if it succeeded."`
+	ResponseBody string      `json:"response_body" doc:"The first 1,024 bytes of the response." example:"ok"`
 }
 
 type deliveryOutput struct {
@@ -83,21 +83,13 @@ type listDeliveriesOutput struct{ Body List[DeliveryBody] }
 func showDelivery(d webhook.Delivery) DeliveryBody {
 	return DeliveryBody{
 		ID: d.ID, EventID: d.EventID, EndpointID: d.EndpointID, Status: string(d.Status), AttemptCount: d.Attempts,
-		NextRetryAt: utc(d.NextRetryAt), CompletedAt: utc(d.CompletedAt), LastStatus: d.LastStatusCode, LastError: d.LastError,
+		NextRetryAt: clock.StampOf(d.NextRetryAt), CompletedAt: clock.StampOf(d.CompletedAt), LastStatus: d.LastStatusCode, LastError: d.LastError,
 	}
-}
-
-func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC()
-	return &u
 }
 
 func showAttempt(a webhook.Attempt) attemptBody {
 	return attemptBody{
-		Number: a.Number, StartedAt: a.StartedAt.UTC(), LatencyMS: float64(a.Latency.Microseconds()) / 1000,
+		Number: a.Number, StartedAt: clock.Stamp(a.StartedAt), LatencyMS: float64(a.Latency.Microseconds()) / 1000,
 		StatusCode: a.StatusCode, Error: a.Error, ResponseBody: strings.ToValidUTF8(string(a.ResponseBody), "\uFFFD"),
 	}
 }

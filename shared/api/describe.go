@@ -19,7 +19,7 @@ const (
 	version = "1.0.0"
 	about   = `Publish events; Portico signs and delivers them to webhook endpoints, retries and logs every attempt.
 
-Authenticate with ` + "`Authorization: Bearer ptc_…`" + `. Errors are RFC 9457 problems; their ` + "`code`" + ` is stable. Lists are newest first: pass ` + "`next`" + ` as ` + "`after`" + ` for the following page. Replies may get further members in time: ignore those that you do not know.`
+Authenticate with ` + "`Authorization: Bearer ptc_…`" + `. Errors are RFC 9457 problems; their ` + "`code`" + ` is stable. Times are RFC 3339 in UTC, with six digits of microseconds. Lists are newest first: pass ` + "`next`" + ` as ` + "`after`" + ` for the following page. Replies may get further members in time: ignore those that you do not know.`
 )
 
 // tags are the groups of operations, in the order in which they are shown.

@@ -13,7 +13,7 @@ import (
 
 const (
 	exampleRequestID = "Y2xjcj1Z5QMEPuw="
-	exampleTime      = "2026-11-21T09:30:00Z"
+	exampleTime      = "2026-11-21T09:30:00.000000Z"
 )
 
 // giveExamples gives every request its operation's example, and every reply one

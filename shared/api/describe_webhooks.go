@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/webhook"
 )
@@ -16,7 +16,7 @@ import (
 type deliveredBody struct {
 	ID        id.Event        `json:"id" doc:"The event's id: the same on every try and at every endpoint." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Type      string          `json:"type" doc:"What happened." example:"invoice.paid"`
-	CreatedAt time.Time       `json:"created_at" doc:"When it was published."`
+	CreatedAt clock.Stamp     `json:"created_at" format:"date-time" doc:"When it was published."`
 	Data      json.RawMessage `json:"data" doc:"The event's data, byte for byte as they were published." example:"{\"id\":\"in_1\",\"total\":1.10}"`
 }
 

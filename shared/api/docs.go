@@ -70,7 +70,7 @@ func (d docs) page(name, acceptEncoding string) (*rawOutput, error) {
 	if !ok {
 		return nil, fault.New(fault.NotFound, "no_such_route", "There is no such page. See /docs for what there is.")
 	}
-	out := &rawOutput{ContentType: p.ContentType, CacheControl: p.CacheControl, Policy: p.Policy, Options: "nosniff", Body: p.Body}
+	out := &rawOutput{ContentType: p.ContentType, CacheControl: p.CacheControl, Policy: p.Policy, Body: p.Body}
 	if p.Compressed != nil && (p.Body == nil || strings.Contains(acceptEncoding, "gzip")) {
 		out.ContentEncoding, out.Body = "gzip", p.Compressed
 	}

@@ -3,10 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/domain"
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -84,8 +84,8 @@ type domainBody struct {
 	Name       string        `json:"name" example:"portal.example.com" doc:"The host name."`
 	Status     string        `json:"status" enum:"pending,verified" doc:"verified: requests to this host are your organization's."`
 	Record     *domainRecord `json:"record,omitempty" doc:"The DNS record that proves the domain; a subdomain of ours has none."`
-	VerifiedAt *time.Time    `json:"verified_at" doc:"Since when it is yours; null before."`
-	CreatedAt  time.Time     `json:"created_at" doc:"When it was added."`
+	VerifiedAt *clock.Stamp  `json:"verified_at" format:"date-time" doc:"Since when it is yours; null before."`
+	CreatedAt  clock.Stamp   `json:"created_at" format:"date-time" doc:"When it was added."`
 }
 
 type domainOutput struct{ Body domainBody }
@@ -104,7 +104,7 @@ type createdDomainOutput struct {
 }
 
 func (e *Edge) showDomain(d domain.Domain) domainBody {
-	b := domainBody{ID: d.ID, Name: d.Name, Status: "pending", VerifiedAt: utc(d.VerifiedAt), CreatedAt: d.CreatedAt.UTC()}
+	b := domainBody{ID: d.ID, Name: d.Name, Status: "pending", VerifiedAt: clock.StampOf(d.VerifiedAt), CreatedAt: clock.Stamp(d.CreatedAt)}
 	if d.VerifiedAt != nil {
 		b.Status = "verified"
 	}
@@ -116,7 +116,7 @@ func (e *Edge) showDomain(d domain.Domain) domainBody {
 }
 
 func domainFields(d domain.Domain) audit.Fields {
-	return audit.Fields{"name": d.Name, "verified_at": utc(d.VerifiedAt)}
+	return audit.Fields{"name": d.Name, "verified_at": clock.StampOf(d.VerifiedAt)}
 }
 
 func domainTarget(d domain.Domain) audit.Target { return audit.Of("domain", d.ID) }

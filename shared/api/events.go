@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/event"
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -98,11 +98,11 @@ type publishBatchInput struct {
 // EventSummary is an event without its data. Embedded structs are exported
 // because huma describes no others.
 type EventSummary struct {
-	ID          id.Event  `json:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Type        string    `json:"type" doc:"What happened." example:"invoice.paid"`
-	OrderingKey *string   `json:"ordering_key" doc:"The key by which deliveries are ordered; null without." example:"customer_42"`
-	PublishedBy *string   `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	CreatedAt   time.Time `json:"created_at" doc:"When it was published."`
+	ID          id.Event    `json:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Type        string      `json:"type" doc:"What happened." example:"invoice.paid"`
+	OrderingKey *string     `json:"ordering_key" doc:"The key by which deliveries are ordered; null without." example:"customer_42"`
+	PublishedBy *string     `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	CreatedAt   clock.Stamp `json:"created_at" format:"date-time" doc:"When it was published."`
 }
 
 type eventBody struct {
@@ -140,7 +140,7 @@ type publishBatchOutput struct {
 type listEventsOutput struct{ Body List[EventSummary] }
 
 func showEvent(e event.Event) EventSummary {
-	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: textOrNull(e.PublishedBy), CreatedAt: e.CreatedAt.UTC()}
+	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: textOrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
 }
 
 func showWhole(e event.Event, data json.RawMessage) eventBody {

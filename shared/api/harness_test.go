@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -142,6 +143,13 @@ type reply struct {
 	body   string
 }
 
+// times are the times of a reply, in whichever form; oneForm is how all of them
+// are written.
+var (
+	times   = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:[^"]*"`)
+	oneForm = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"`)
+)
+
 // do sends a request; headers are name, value, name, value …
 func (c caller) do(method, path, body string, headers ...string) reply {
 	c.t.Helper()
@@ -161,6 +169,11 @@ func (c caller) do(method, path, body string, headers ...string) reply {
 	c.handler.ServeHTTP(w, r)
 	c.checkAgainstDescription(r, w)
 	c.checkRecord(r, w)
+	for _, at := range times.FindAllString(w.Body.String(), -1) {
+		if !oneForm.MatchString(at) {
+			c.t.Errorf("%s %s answered the time %s, whose form is not that of all others", method, path, at)
+		}
+	}
 	return reply{status: w.Code, header: w.Header(), body: w.Body.String()}
 }
 

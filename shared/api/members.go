@@ -4,12 +4,12 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/member"
@@ -81,12 +81,12 @@ type MemberPath struct {
 
 // memberBody has no id of the user: it would tell since when others know them.
 type memberBody struct {
-	ID        id.Member `json:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Email     string    `json:"email" doc:"Who it is, in lower case." example:"ada@example.com"`
-	Name      string    `json:"name" doc:"By which your organization knows them." example:"Ada Lovelace"`
-	Role      string    `json:"role" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
-	CreatedAt time.Time `json:"created_at" doc:"Since when they are a member."`
-	UpdatedAt time.Time `json:"updated_at" doc:"When name or role was last changed."`
+	ID        id.Member   `json:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Email     string      `json:"email" doc:"Who it is, in lower case." example:"ada@example.com"`
+	Name      string      `json:"name" doc:"By which your organization knows them." example:"Ada Lovelace"`
+	Role      string      `json:"role" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
+	CreatedAt clock.Stamp `json:"created_at" format:"date-time" doc:"Since when they are a member."`
+	UpdatedAt clock.Stamp `json:"updated_at" format:"date-time" doc:"When name or role was last changed."`
 }
 
 type memberOutput struct{ Body memberBody }
@@ -119,7 +119,7 @@ type updateMemberInput struct {
 func showMember(m member.Member) memberBody {
 	return memberBody{
 		ID: m.ID, Email: m.Email, Name: m.Name, Role: m.Role.String(),
-		CreatedAt: m.CreatedAt.UTC(), UpdatedAt: m.UpdatedAt.UTC(),
+		CreatedAt: clock.Stamp(m.CreatedAt), UpdatedAt: clock.Stamp(m.UpdatedAt),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -48,7 +49,7 @@ type orderingKeyBody struct {
 	PendingCount    int64        `json:"pending_count" doc:"How many deliveries of the key are unfinished." example:"3"`
 	LagSeconds      float64      `json:"lag_seconds" doc:"How long ago the event of the head, the delivery that the others wait for, was published; 0 when none is pending." example:"12.5"`
 	HeadID          *id.Delivery `json:"head_delivery_id" doc:"The head; null when none is pending."`
-	PausedAt        *time.Time   `json:"paused_at" doc:"Since when the key is paused; null unless it is."`
+	PausedAt        *clock.Stamp `json:"paused_at" format:"date-time" doc:"Since when the key is paused; null unless it is."`
 	PausedByEventID *id.Event    `json:"paused_by_event_id" doc:"The event whose delivery failed for good."`
 }
 
@@ -63,7 +64,7 @@ type resumeOrderingKeyInput struct {
 
 func showKeyLag(k webhook.KeyLag, now time.Time) orderingKeyBody {
 	b := orderingKeyBody{
-		OrderingKey: k.Key, PendingCount: k.Pending, HeadID: k.HeadID, PausedAt: utc(k.PausedAt), PausedByEventID: k.PausedBy,
+		OrderingKey: k.Key, PendingCount: k.Pending, HeadID: k.HeadID, PausedAt: clock.StampOf(k.PausedAt), PausedByEventID: k.PausedBy,
 	}
 	if k.Oldest != nil {
 		b.LagSeconds = max(0, now.Sub(*k.Oldest).Seconds())

@@ -3,12 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
@@ -48,8 +48,8 @@ type organizationBody struct {
 	Settings  map[string]any `json:"settings" nullable:"false" doc:"The value of every setting." example:"{\"locale\":\"en\",\"require_mfa\":false,\"session_hours\":12,\"timezone\":\"UTC\"}"`
 	Branding  org.Branding   `json:"branding" doc:"How it appears to its people."`
 	Version   int32          `json:"version" doc:"Counts changes." example:"1"`
-	CreatedAt time.Time      `json:"created_at" doc:"When it was made."`
-	UpdatedAt time.Time      `json:"updated_at" doc:"When it was last changed."`
+	CreatedAt clock.Stamp    `json:"created_at" format:"date-time" doc:"When it was made."`
+	UpdatedAt clock.Stamp    `json:"updated_at" format:"date-time" doc:"When it was last changed."`
 }
 
 type organizationOutput struct{ Body organizationBody }
@@ -66,7 +66,7 @@ type updateOrganizationInput struct {
 func showOrganization(o org.Organization) *organizationOutput {
 	return &organizationOutput{Body: organizationBody{
 		ID: o.ID, Name: o.Name, Settings: o.Settings.All(), Branding: o.Branding, Version: o.Version,
-		CreatedAt: o.CreatedAt.UTC(), UpdatedAt: o.UpdatedAt.UTC(),
+		CreatedAt: clock.Stamp(o.CreatedAt), UpdatedAt: clock.Stamp(o.UpdatedAt),
 	}}
 }
 

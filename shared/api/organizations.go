@@ -10,6 +10,7 @@ import (
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
@@ -110,8 +111,8 @@ type listOrganizationsOutput struct{ Body List[organizationBody] }
 
 type deletedOrganizationOutput struct {
 	Body struct {
-		ID        id.Org    `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-		DeletedAt time.Time `json:"deleted_at" doc:"Since when it looks like one that does not exist."`
+		ID        id.Org      `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+		DeletedAt clock.Stamp `json:"deleted_at" format:"date-time" doc:"Since when it looks like one that does not exist."`
 	}
 }
 
@@ -165,11 +166,12 @@ func (e *Edge) deleteOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *
 	if err != nil {
 		return nil, err
 	}
-	out := &deletedOrganizationOutput{}
-	out.Body.ID = own
-	if out.Body.DeletedAt, err = org.Close(ctx, tx, e.Keys, own, e.Clock.Now()); err != nil {
+	closed, err := org.Close(ctx, tx, e.Keys, own, e.Clock.Now())
+	if err != nil {
 		return nil, err
 	}
+	out := &deletedOrganizationOutput{}
+	out.Body.ID, out.Body.DeletedAt = own, clock.Stamp(closed)
 	if err := e.Hosts.DeleteAll(ctx, tx, own); err != nil {
 		return nil, err
 	}

@@ -3,10 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/member"
@@ -56,7 +56,7 @@ type grantBody struct {
 	Permission   auth.Permission  `json:"permission" doc:"What it allows." example:"webhook_endpoints:read"`
 	ResourceType string           `json:"resource_type" example:"webhook_endpoint" doc:"The kind of the resource."`
 	ResourceID   string           `json:"resource_id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The resource."`
-	CreatedAt    time.Time        `json:"created_at" doc:"When it was given."`
+	CreatedAt    clock.Stamp      `json:"created_at" format:"date-time" doc:"When it was given."`
 }
 
 type grantOutput struct{ Body grantBody }
@@ -79,7 +79,7 @@ type createGrantInput struct {
 func showGrant(g role.Grant) grantBody {
 	return grantBody{
 		ID: g.ID, MemberID: g.MemberID, Permission: g.Permission,
-		ResourceType: g.ResourceType, ResourceID: g.ResourceID, CreatedAt: g.CreatedAt.UTC(),
+		ResourceType: g.ResourceType, ResourceID: g.ResourceID, CreatedAt: clock.Stamp(g.CreatedAt),
 	}
 }
 

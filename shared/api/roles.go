@@ -3,12 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -83,8 +83,8 @@ type roleBody struct {
 	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"What its members may do." example:"[\"events:read\"]"`
 	Condition   string            `json:"condition" doc:"Empty for none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
 	Predefined  bool              `json:"predefined" doc:"Whether every organization has it and none can change it."`
-	CreatedAt   *time.Time        `json:"created_at" doc:"Null of a predefined role."`
-	UpdatedAt   *time.Time        `json:"updated_at" doc:"Null of a predefined role."`
+	CreatedAt   *clock.Stamp      `json:"created_at" format:"date-time" doc:"Null of a predefined role."`
+	UpdatedAt   *clock.Stamp      `json:"updated_at" format:"date-time" doc:"Null of a predefined role."`
 }
 
 type roleOutput struct{ Body roleBody }
@@ -121,7 +121,7 @@ func showRole(r role.Role) roleBody {
 		Condition: r.Condition, Predefined: r.Ref.Predefined != "",
 	}
 	if !b.Predefined {
-		b.CreatedAt, b.UpdatedAt = utc(&r.CreatedAt), utc(&r.UpdatedAt)
+		b.CreatedAt, b.UpdatedAt = clock.StampOf(&r.CreatedAt), clock.StampOf(&r.UpdatedAt)
 	}
 	return b
 }

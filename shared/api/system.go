@@ -43,7 +43,6 @@ type rawOutput struct {
 	// Of pages only.
 	ContentEncoding string `header:"Content-Encoding"`
 	Policy          string `header:"Content-Security-Policy"`
-	Options         string `header:"X-Content-Type-Options"`
 	Vary            string `header:"Vary"`
 }
 

@@ -3,11 +3,11 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -89,10 +89,10 @@ type EndpointBody struct {
 	EventTypes     []string           `json:"event_types" nullable:"false" doc:"Which events are delivered: types, prefixes such as invoice.*, or * for all of yours." example:"[\"invoice.*\"]"`
 	Description    string             `json:"description" doc:"For people." example:"Accounting"`
 	Status         string             `json:"status" enum:"enabled,disabled" doc:"disabled: its deliveries are held back."`
-	DisabledAt     *time.Time         `json:"disabled_at" doc:"Null while the endpoint is enabled."`
+	DisabledAt     *clock.Stamp       `json:"disabled_at" format:"date-time" doc:"Null while the endpoint is enabled."`
 	DisabledReason *string            `json:"disabled_reason" enum:"requested,gone,failing" doc:"requested: by you; gone: it answered 410; failing: nothing but failed tries for days. Null while the endpoint is enabled."`
-	CreatedAt      time.Time          `json:"created_at" doc:"When it was made."`
-	UpdatedAt      time.Time          `json:"updated_at" doc:"When it was last changed."`
+	CreatedAt      clock.Stamp        `json:"created_at" format:"date-time" doc:"When it was made."`
+	UpdatedAt      clock.Stamp        `json:"updated_at" format:"date-time" doc:"When it was last changed."`
 	Health         endpointHealth     `json:"health" doc:"How its deliveries fare."`
 	ShownOptions
 }
@@ -137,8 +137,8 @@ type updateEndpointInput struct {
 func showEndpoint(e webhook.Endpoint, h webhook.EndpointHealth) EndpointBody {
 	return EndpointBody{
 		ID: e.ID, URL: e.URL, EventTypes: e.EventTypes, Description: e.Description, Status: e.Status,
-		DisabledAt: utc(e.DisabledAt), DisabledReason: e.DisabledReason,
-		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(),
+		DisabledAt: clock.StampOf(e.DisabledAt), DisabledReason: e.DisabledReason,
+		CreatedAt: clock.Stamp(e.CreatedAt), UpdatedAt: clock.Stamp(e.UpdatedAt),
 		Health: showHealth(h), ShownOptions: showOptions(e.Options),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/webhook"
@@ -45,9 +46,6 @@ type Draft struct {
 var ErrNotFound = fault.New(fault.NotFound, "event_not_found",
 	"There is no event with this id. List yours with GET /v1/events.")
 
-// timeForm is RFC 3339 in UTC with the microseconds that Postgres keeps.
-const timeForm = "2006-01-02T15:04:05.000000Z"
-
 // payload assembles the body once: {"id","type","created_at","data"}. Type is a
 // valid event type and needs no escaping.
 func payload(e id.Event, d Draft, at time.Time) []byte {
@@ -57,7 +55,7 @@ func payload(e id.Event, d Draft, at time.Time) []byte {
 	out = append(out, `","type":"`...)
 	out = append(out, d.Type...)
 	out = append(out, `","created_at":"`...)
-	out = at.AppendFormat(out, timeForm)
+	out = at.AppendFormat(out, clock.Form)
 	out = append(out, `","data":`...)
 	out = append(out, d.Data...)
 	return append(out, '}')

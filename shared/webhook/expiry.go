@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -57,7 +58,7 @@ func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Durati
 type expiringNotice struct {
 	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint whose certificate it is." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Subject    string             `json:"subject" doc:"Whose name stands in the certificate." example:"CN=portico,O=Acme"`
-	ExpiresAt  time.Time          `json:"expires_at" doc:"From when on servers refuse it." example:"2026-12-21T09:30:00Z"`
+	ExpiresAt  clock.Stamp        `json:"expires_at" format:"date-time" doc:"From when on servers refuse it." example:"2026-12-21T09:30:00.000000Z"`
 }
 
 // TellOfCertificates returns what an organization is to be told of its client
@@ -80,7 +81,7 @@ func TellOfCertificates(ctx context.Context, tx pgx.Tx, org id.Org) ([]Notice, e
 	var expiresAt time.Time
 	var chain []byte
 	_, err = pgx.ForEachRow(rows, []any{&endpoint, &expiresAt, &chain}, func() error {
-		n := expiringNotice{EndpointID: endpoint, ExpiresAt: expiresAt.UTC()}
+		n := expiringNotice{EndpointID: endpoint, ExpiresAt: clock.Stamp(expiresAt)}
 		if leaf := (Options{ClientCertificate: chain}).Leaf(); leaf != nil {
 			n.Subject = leaf.Subject.String()
 		}

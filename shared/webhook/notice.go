@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
-	"time"
 
+	"portico/shared/clock"
 	"portico/shared/id"
 )
 
@@ -58,7 +58,7 @@ type Notice struct {
 // other embedded structs.
 type EndpointNotice struct {
 	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that it is about." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	FailingSince *time.Time         `json:"failing_since" doc:"When the first of the failed tries was made; null if none is known." example:"2026-11-21T08:10:00Z"`
+	FailingSince *clock.Stamp       `json:"failing_since" format:"date-time" doc:"When the first of the failed tries was made; null if none is known." example:"2026-11-21T08:10:00.000000Z"`
 	Failures     int32              `json:"failures" doc:"How many tries have failed in a row." example:"5"`
 }
 
@@ -98,12 +98,12 @@ func newNotice(org id.Org, about id.WebhookEndpoint, data any) Notice {
 
 // noticeOf tells a verdict; false when there is nothing to tell.
 func noticeOf(o outcome, before, after health, v verdict) (Notice, bool) {
-	now := FailingNotice{EndpointNotice{o.endpoint, after.FailingSince, after.Failures}, o.lastError}
+	now := FailingNotice{EndpointNotice{o.endpoint, clock.StampOf(after.FailingSince), after.Failures}, o.lastError}
 	switch v {
 	case nowFailing:
 		return newNotice(o.org, o.endpoint, now), o.telling
 	case nowRecovered:
-		return newNotice(o.org, o.endpoint, EndpointNotice{o.endpoint, before.FailingSince, before.Failures}), o.telling
+		return newNotice(o.org, o.endpoint, EndpointNotice{o.endpoint, clock.StampOf(before.FailingSince), before.Failures}), o.telling
 	case nowGone, nowBeyond:
 		return newNotice(o.org, o.endpoint, disabledNotice{now, v.reason()}), o.telling
 	}

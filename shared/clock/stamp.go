@@ -1,0 +1,19 @@
+package clock
+
+import "time"
+
+// Form is how times are written wherever others read them: RFC 3339 in UTC, with
+// the six digits of microseconds that Postgres keeps.
+const Form = "2006-01-02T15:04:05.000000Z"
+
+// Stamp is a time that is written in Form.
+type Stamp time.Time
+
+// MarshalText writes the time in Form.
+func (s Stamp) MarshalText() ([]byte, error) { return time.Time(s).UTC().AppendFormat(nil, Form), nil }
+
+// UnmarshalText reads any form of RFC 3339.
+func (s *Stamp) UnmarshalText(text []byte) error { return (*time.Time)(s).UnmarshalText(text) }
+
+// StampOf returns a time that may be missing as a Stamp; nil if it is.
+func StampOf(t *time.Time) *Stamp { return (*Stamp)(t) }

@@ -25,7 +25,7 @@ func clean(root string, stdout io.Writer) error {
 		return err
 	}
 	defer lock.Close()
-	for _, dir := range []string{state, filepath.Join(root, ".local"), filepath.Join(root, ".aws-sam"), filepath.Join(root, "infra", "local", "node_modules")} {
+	for _, dir := range []string{state, filepath.Join(root, ".local"), filepath.Join(root, ".aws-sam"), filepath.Join(root, "infra", "local", "node_modules"), filepath.Join(root, "infra", "doctest", "node_modules")} {
 		if _, err := os.Stat(dir); os.IsNotExist(err) {
 			continue
 		}

@@ -61,6 +61,8 @@ func (d docs) getPage(_ *Edge, _ context.Context, in *docsPageInput) (*rawOutput
 	return d.page(in.Page, in.AcceptEncoding)
 }
 
+var errNoPage = fault.New(fault.NotFound, "no_such_route", "There is no such page. See /docs for what there is.")
+
 func (d docs) page(name, acceptEncoding string) (*rawOutput, error) {
 	pages, err := d.pages()
 	if err != nil {
@@ -68,7 +70,7 @@ func (d docs) page(name, acceptEncoding string) (*rawOutput, error) {
 	}
 	p, ok := pages[name]
 	if !ok {
-		return nil, fault.New(fault.NotFound, "no_such_route", "There is no such page. See /docs for what there is.")
+		return nil, errNoPage
 	}
 	out := &rawOutput{ContentType: p.ContentType, CacheControl: p.CacheControl, Policy: p.Policy, Body: p.Body}
 	if p.Compressed != nil && (p.Body == nil || strings.Contains(acceptEncoding, "gzip")) {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -24,6 +26,8 @@ func checkParameters(op *huma.Operation, raw string, header http.Header) error {
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		wrong := ""
 		switch values := query[name]; {
+		case !utf8.ValidString(name + strings.Join(values, "")):
+			name, wrong = strings.ToValidUTF8(name, "\uFFFD"), "must be UTF-8"
 		case !slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name }):
 			wrong = "is no parameter of this operation"
 		case len(values) > 1:

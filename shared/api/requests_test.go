@@ -74,6 +74,7 @@ func TestParameters(t *testing.T) {
 	for query, at := range map[string]string{
 		"limit=": "query.limit", "status=": "query.status", "after=": "query.after", "limit=1&limit=1": "query.limit", "limit": "query.limit",
 		"x=1&limit=&status=held&status=held": "query.limit query.status query.x", "limit=%zz": "query", "limit=1;after=2": "query",
+		"status=%FF": "query.status",
 	} {
 		r := acme.do("GET", "/v1/deliveries?"+query, "")
 		want(t, r, "422 invalid_request")
@@ -82,6 +83,8 @@ func TestParameters(t *testing.T) {
 		}
 	}
 	want(t, acme.do("GET", "/v1/organization?x=1", ""), "422 query.x")
+	want(t, acme.do("GET", "/v1/audit-log?actor_id=%FF", ""), "422 query.actor_id")
+	want(t, acme.do("GET", "/v1/audit-log?actor_id=a%00b", ""), "422 query.actor_id")
 	want(t, acme.do("GET", "/v1/events", "", "Portico-Organization", ""), "422 header.Portico-Organization")
 	want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", ""), "422 header.Idempotency-Key")
 	want(t, acme.do("GET", "/v1/webhook-endpoints", ""), `200 "data":[]`)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"portico/shared/auth"
+	"portico/shared/fault"
 )
 
 const systemTag = "System"
@@ -19,13 +20,14 @@ func System(pages DocsPages) []Operation {
 			Tag: systemTag, Summary: summary, Description: description, Media: media,
 		}
 	}
+	page := op("getDocsPage", "/docs/{page}", "Get a guide as a page", "Also answers the files that the pages load.", "text/html")
+	page.Faults = []*fault.Error{errNoPage}
 	return []Operation{
 		Static[struct{}, healthOutput]{op("getHealth", "/healthz", "Tell whether the API answers",
 			"Touches no store, so that asking often does not keep the database awake.", ""), (*Edge).getHealth},
 		Static[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), docs.getOpenAPI},
 		Static[docsInput, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), docs.getReference},
-		Static[docsPageInput, rawOutput]{op("getDocsPage", "/docs/{page}", "Get a guide as a page",
-			"Also answers the files that the pages load.", "text/html"), docs.getPage},
+		Static[docsPageInput, rawOutput]{page, docs.getPage},
 	}
 }
 

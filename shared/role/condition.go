@@ -64,6 +64,9 @@ func nesting(text string) (deepest int) {
 	var open []int // at each open bracket: how many operators stand before it
 	depth, prefix := 0, 0
 	for _, token := range tokens.FindAllString(text, -1) {
+		if strings.HasPrefix(token, "//") || strings.HasPrefix(token, "/*") {
+			continue // as if it were white space
+		}
 		switch token {
 		case "!", "-":
 			prefix++
@@ -86,7 +89,7 @@ func nesting(text string) (deepest int) {
 }
 
 // tokens splits a condition: texts, comments, != and words are one token each.
-var tokens = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?|//.*|!=|[^\s"!()\[\]{}/-]+|\S`)
+var tokens = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?|//.*|/\*(?s:.*?)(?:\*/|$)|!=|[^\s"!()\[\]{}/-]+|\S`)
 
 // refuses says why the condition does not hold, or "" if it does. An error in
 // it refuses: a missing attribute must never open anything.

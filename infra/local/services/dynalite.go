@@ -39,7 +39,7 @@ func StartDynalite(ctx context.Context, opts DynaliteOptions) (*Dynalite, error)
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return nil, fmt.Errorf("the local DynamoDB needs Node.js 18 or later: install it (on Debian: apt-get install nodejs npm)")
+		return nil, fmt.Errorf("the local DynamoDB needs Node.js 20.19 or later: install it (on Debian: apt-get install nodejs npm)")
 	}
 	if err := installDynalite(ctx, opts); err != nil {
 		return nil, err

@@ -48,6 +48,9 @@ END $$;
 DO $$
 DECLARE part record;
 BEGIN
+  -- Long enough for Postgres to end an autovacuum that is in the way, which it does after a second
+  -- (deadlock_timeout). Readers and writers do not wait for this lock.
+  PERFORM set_config('lock_timeout', '5s', true);
   FOR part IN SELECT inhrelid::regclass AS name, settings FROM partitioned_tables() JOIN pg_inherits ON inhparent = tbl::regclass WHERE settings IS NOT NULL LOOP
     EXECUTE format('ALTER TABLE %s SET (%s)', part.name, part.settings);
   END LOOP;

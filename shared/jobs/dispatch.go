@@ -19,6 +19,9 @@ func Dispatch(dispatchers map[string]*webhook.Dispatcher) func(ctx context.Conte
 		if err := json.Unmarshal([]byte(body), &nudge); err != nil {
 			return fmt.Errorf("jobs.Dispatch: %q is no nudge: %w", body, err)
 		}
+		if nudge.IsOutdated() {
+			return nil
+		}
 		d, ok := dispatchers[nudge.Database]
 		if !ok {
 			return fmt.Errorf("jobs.Dispatch: DATABASES does not name %q", nudge.Database)

@@ -144,13 +144,21 @@ func (r *run) recordPart(ctx context.Context, giveUp time.Time, part []Result) {
 	case pg.IsLockTimeout(err) && time.Now().Before(giveUp):
 		r.putApart(ctx, giveUp, part, err)
 	case !pg.IsLockTimeout(err) && len(part) > 1:
-		for one := range slices.Chunk(part, 1) {
-			r.recordPart(ctx, giveUp, one)
+		for i := range part {
+			if time.Now().After(giveUp) {
+				r.drop(ctx, part[i:], err)
+				return
+			}
+			r.recordPart(ctx, giveUp, part[i:i+1])
 		}
 	default:
-		r.Log.Line(ctx, slog.LevelError, "results are given up: their deliveries are sent again", nil,
-			slog.String("cause", err.Error()), slog.String("org", part[0].Org.String()), slog.String("delivery", part[0].ID.String()))
+		r.drop(ctx, part, err)
 	}
+}
+
+func (r *run) drop(ctx context.Context, part []Result, err error) {
+	r.Log.Line(ctx, slog.LevelError, "results are given up: their deliveries are sent again", nil, slog.String("cause", err.Error()),
+		slog.String("org", part[0].Org.String()), slog.String("delivery", part[0].ID.String()), slog.Int("results", len(part)))
 }
 
 func (r *run) putApart(ctx context.Context, giveUp time.Time, part []Result, err error) {

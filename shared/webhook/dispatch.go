@@ -61,13 +61,13 @@ func pace(n int, took time.Duration) time.Duration {
 // sleep when they find nothing.
 func (r *run) callHelp(ctx context.Context) {
 	switch {
-	case !r.lanes.full():
+	case !r.lanes.full(r.leads.Load()):
 		r.fullSince = time.Time{}
 	case r.fullSince.IsZero():
 		r.fullSince = time.Now()
 	case time.Since(r.fullSince) > time.Second:
 		r.fullSince = time.Now()
-		if err := r.Waker.Wake(ctx); err != nil {
+		if err := r.Waker.CallHelp(ctx); err != nil {
 			r.warn(ctx, "no other dispatcher could be woken", err)
 		}
 	}
@@ -176,6 +176,7 @@ func (r *run) send(ctx context.Context, c Claim) Result {
 // finish hands a result to record. The place is free only then, so results
 // that Postgres does not take hold back new claims.
 func (r *run) finish(result Result) {
+	result.Payload = nil // large, and of no use any more
 	r.results <- result
 	r.lanes.leave(endpointKey{result.Org, result.EndpointID})
 }

@@ -167,7 +167,7 @@ func (r *run) renew(ctx context.Context) error {
 }
 
 // handOver deletes the row, then looks once more and nudges a successor if
-// anything is due, which it reports. A dispatcher that fails nudges none: a
+// anything is due that nobody else who is awake will take, which it reports. A dispatcher that fails nudges none: a
 // successor would fail as well, and the sweep wakes the next.
 func (r *run) handOver(ctx context.Context, works bool) (handed bool, err error) {
 	err = insist(ctx, func() error { return giveUpRow(ctx, r.DB, r.id) })
@@ -176,10 +176,14 @@ func (r *run) handOver(ctx context.Context, works bool) (handed bool, err error)
 	}
 	err = insist(ctx, func() error {
 		next, err := nextDue(ctx, r.DB)
-		if err == nil && next.due {
-			handed, err = true, r.Waker.Wake(ctx)
+		if err != nil || !next.due {
+			return err
 		}
-		return err
+		if left, err := r.isLeftToOthers(ctx, next); err != nil || left {
+			return err
+		}
+		handed = true
+		return r.Waker.Wake(ctx)
 	})
 	return handed && err == nil, err
 }
@@ -193,14 +197,19 @@ func (r *run) passOn(ctx context.Context) error {
 		switch until := -next.age; {
 		case err != nil || next.at.IsZero() || until > sweepEvery:
 			return err
-		case next.due:
-			return r.Waker.Wake(ctx)
 		default:
-			awake, err := isAwake(ctx, r.DB)
-			if err != nil || awake {
-				return err // whoever is awake will hand over, too
+			if left, err := r.isLeftToOthers(ctx, next); err != nil || left {
+				return err
 			}
-			return r.Waker.WakeAfter(ctx, until)
+			return r.Waker.WakeAfter(ctx, max(until, 0))
 		}
 	})
+}
+
+// isLeftToOthers reports whether another dispatcher is awake, which takes what
+// is due and hands over, too. One that leaves it lying is dead, or has more than
+// it can send.
+func (r *run) isLeftToOthers(ctx context.Context, n next) (bool, error) {
+	awake, err := isAwake(ctx, r.DB)
+	return awake && n.age < overdue, err
 }

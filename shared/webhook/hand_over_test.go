@@ -73,6 +73,41 @@ func TestHandOverBeforeTheLastRequestEnds(t *testing.T) {
 	}
 }
 
+// What is due is left to another dispatcher that is awake, unless it has been due
+// for too long: then that one is dead, or has more than it can send.
+func TestHandOverToWhoIsAwake(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		awake  bool
+		late   time.Duration
+		nudges int
+	}{
+		{"nobody is awake", false, 0, 1},
+		{"another is awake", true, 0, 0},
+		{"another is awake and does nothing", true, 10 * time.Second, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEngine(t)
+			e.endpoint("https://example.com/", "*")
+			e.publish(`{}`)
+			e.Advance(t, tt.late)
+			if tt.awake {
+				if _, err := e.Admin.Exec(t.Context(), `INSERT INTO dispatcher VALUES ($1, 'infinity')`, uuid.UUID{1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), webhook.LeaseFor) // no time for a request
+			defer cancel()
+			e.must(e.dispatcher().Run(ctx))
+			if n := e.nudges.Depth().Visible; n != tt.nudges {
+				t.Errorf("%d nudges, want %d", n, tt.nudges)
+			}
+		})
+	}
+}
+
 // Of several that are awake only the leader stays for Idle.
 func TestHelperSleepsSoon(t *testing.T) {
 	t.Parallel()

@@ -137,7 +137,9 @@ func outcomesOf(batch []Result) []outcome {
 func (o *outcome) add(r Result) {
 	o.probe = o.probe || r.Probe
 	if !r.Tried {
-		o.putOff = r.Wait
+		if o.putOff = r.Wait; r.EgressFault != nil {
+			o.putOff = min(r.Wait, openAtMost) // no fault of the endpoint's
+		}
 		return
 	}
 	o.telling = o.telling || !IsOperational(r.Type)

@@ -213,16 +213,17 @@ func (l *lanes) awaitFree(ctx context.Context) int {
 }
 
 // full reports whether more is due than this dispatcher can send: something may
-// be while three quarters of the places are taken, or of an endpoint that holds
-// all it may have.
-func (l *lanes) full() bool {
+// be while three quarters of the places are taken. For the one that leads also
+// when an endpoint holds all the places that it may have: if every helper asked
+// for that, one slow endpoint would call all that there are, again and again.
+func (l *lanes) full(leads bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.due) > 0 && l.size-l.taken <= l.size/4 {
 		return true
 	}
 	for k := range l.due {
-		if !l.held[k.org] && l.room(k) <= 0 {
+		if leads && !l.held[k.org] && l.room(k) <= 0 {
 			return true
 		}
 	}

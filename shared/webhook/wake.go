@@ -41,7 +41,18 @@ type Waker struct {
 // Nudge is what a nudge says: in which database something is due.
 type Nudge struct {
 	Database string `json:"database"`
+	// HelpAt is when a dispatcher that is awake asked for another; nil in a nudge
+	// that something may depend on.
+	HelpAt *time.Time `json:"help_at,omitempty"`
 }
+
+// helpWithin is how long a call for help counts. Who asked asks again each
+// second, so one that waited longer for a place is of the past.
+const helpWithin = 5 * time.Second
+
+// IsOutdated reports whether a nudge asks for help that is no longer wanted. So
+// calls for help never hold up a nudge that waits behind them.
+func (n Nudge) IsOutdated() bool { return n.HelpAt != nil && time.Since(*n.HelpAt) > helpWithin }
 
 // channel is where awake dispatchers listen.
 const channel = "webhook_delivery"
@@ -117,7 +128,16 @@ func (w *Waker) WakeForPublish(ctx context.Context) (nudged bool, err error) {
 
 // WakeAfter sends a nudge that arrives after a delay.
 func (w *Waker) WakeAfter(ctx context.Context, delay time.Duration) error {
-	body, err := json.Marshal(Nudge{w.Database})
+	return w.send(ctx, Nudge{Database: w.Database}, delay)
+}
+
+// CallHelp sends a nudge that is of use only now, while its sender is awake.
+func (w *Waker) CallHelp(ctx context.Context) error {
+	return w.send(ctx, Nudge{Database: w.Database, HelpAt: new(time.Now())}, 0)
+}
+
+func (w *Waker) send(ctx context.Context, n Nudge, delay time.Duration) error {
+	body, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}

@@ -54,12 +54,14 @@ func fetch(t *testing.T, handler http.Handler, path string) (header http.Header,
 }
 
 var (
-	linked  = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
-	outside = regexp.MustCompile(`(?i)src="(https?:)?//|<link[^>]*href="(https?:)?//|url\(|@import|<script>|<style|\son[a-z]+=| style=`)
+	linked = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
+	// A deployed page is read elsewhere than on the machine that serves it.
+	ownMachine = regexp.MustCompile(`^[a-z]+://([^/]*\.)?(localhost|127\.[0-9.]+|\[::1\]|0\.0\.0\.0)([:/?#]|$)`)
+	outside    = regexp.MustCompile(`(?i)src="(https?:)?//|<link[^>]*href="(https?:)?//|url\(|@import|<script>|<style|\son[a-z]+=| style=`)
 )
 
 // Every page loads from its own origin only, keeps to its policy, and links to
-// pages and places that exist.
+// pages and places that exist, also where it is deployed.
 func TestDocumentationPages(t *testing.T) {
 	t.Parallel()
 	handler := systemHandler(t)
@@ -81,6 +83,9 @@ func TestDocumentationPages(t *testing.T) {
 		if found := outside.FindString(body); found != "" {
 			t.Errorf("%s loads from elsewhere or against its policy: %s", page, found)
 		}
+		if strings.Contains(body, "make invoke") {
+			t.Errorf("%s has commands of those who run Portico: they belong in docs/operating.md", page)
+		}
 		for _, link := range linked.FindAllStringSubmatch(body, -1) {
 			if to, _, _ := strings.Cut(link[1], "#"); strings.HasPrefix(to, "/docs") {
 				pages = append(pages, to)
@@ -89,6 +94,9 @@ func TestDocumentationPages(t *testing.T) {
 	}
 	for page, body := range bodies {
 		for _, link := range linked.FindAllStringSubmatch(body, -1) {
+			if ownMachine.MatchString(link[1]) {
+				t.Errorf("%s links to %s, which only a laptop has", page, link[1])
+			}
 			to, place, _ := strings.Cut(link[1], "#")
 			if to == "" {
 				to = page

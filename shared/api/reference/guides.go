@@ -67,7 +67,7 @@ var (
 
 // Transform implements parser.ASTTransformer.
 func (pages) Transform(root *ast.Document, reader text.Reader, _ parser.Context) {
-	var elsewhere []*ast.Link
+	var elsewhere []ast.Node
 	_ = ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) { // the function gives no error
 		if !entering {
 			return ast.WalkContinue, nil
@@ -75,6 +75,10 @@ func (pages) Transform(root *ast.Document, reader text.Reader, _ parser.Context)
 		switch n := n.(type) {
 		case *ast.Link:
 			if !toPage(n) {
+				elsewhere = append(elsewhere, n)
+			}
+		case *ast.AutoLink:
+			if !strings.HasPrefix(string(n.URL(reader.Source())), "https://") {
 				elsewhere = append(elsewhere, n)
 			}
 		case *extast.TableRow:
@@ -87,7 +91,7 @@ func (pages) Transform(root *ast.Document, reader text.Reader, _ parser.Context)
 		return ast.WalkContinue, nil
 	})
 	for _, link := range elsewhere {
-		unwrap(link)
+		unwrap(link, reader.Source())
 	}
 }
 
@@ -115,9 +119,14 @@ func isGuide(name string) bool {
 	return false
 }
 
-// unwrap leaves the words of a link to a document that is no page.
-func unwrap(link *ast.Link) {
+// unwrap leaves the words of a link to what is no page, or the address that it
+// consists of.
+func unwrap(link ast.Node, source []byte) {
 	parent := link.Parent()
+	if address, ok := link.(*ast.AutoLink); ok {
+		parent.ReplaceChild(parent, link, ast.NewString(address.Label(source)))
+		return
+	}
 	for child := link.FirstChild(); child != nil; child = link.FirstChild() {
 		parent.InsertBefore(parent, link, child)
 	}

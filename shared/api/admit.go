@@ -47,7 +47,10 @@ func (e *Edge) letIn(ctx huma.Context, call *call) (err error) {
 			return err
 		}
 	}
-	if err = checkParameters(ctx.Operation(), ctx.URL().RawQuery, call.sent); err != nil || call.op.Permission == auth.Public {
+	if !call.op.IgnoresQuery {
+		err = checkQuery(ctx.Operation(), ctx.URL().RawQuery)
+	}
+	if err = fault.Join(err, checkHeaders(call.sent)); err != nil || call.op.Permission == auth.Public {
 		return err
 	}
 	return e.enter(ctx, call)

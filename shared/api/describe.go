@@ -117,8 +117,14 @@ func operationsOf(d *huma.OpenAPI) (all []*huma.Operation) {
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
-// checkDescribed returns what an operation's input lacks of its path.
+// checkDescribed returns what an operation's input lacks of its path, and what of
+// its query would be ignored.
 func checkDescribed(d *huma.OpenAPI, op Op) error {
+	for _, p := range operationAt(d, op).Parameters {
+		if op.IgnoresQuery && p.In == "query" {
+			return fmt.Errorf("operation %s ignores the query and has the parameter %s there", op.ID, p.Name)
+		}
+	}
 	for _, found := range pathParameter.FindAllStringSubmatch(op.Path, -1) {
 		if !slices.ContainsFunc(operationAt(d, op).Parameters, func(p *huma.Param) bool { return p.In == "path" && p.Name == found[1] }) {
 			return fmt.Errorf("operation %s: its path has {%s} and its input has not: huma fills exported fields only, of exported embedded structs", op.ID, found[1])

@@ -77,6 +77,11 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 	if _, err := edge.Handler(api.Write[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "its path has {id}") {
 		t.Errorf("an operation whose input lacks what its path has starts: %v", err)
 	}
+	list := api.ListEvents
+	list.IgnoresQuery = true
+	if _, err := edge.Handler(list); err == nil || !strings.Contains(err.Error(), "ignores the query and has the parameter") {
+		t.Errorf("an operation that ignores its own parameters starts: %v", err)
+	}
 	if _, err := edge.Handler(append(api.All(), api.ListEvents)...); err == nil || !strings.Contains(err.Error(), "declared twice") {
 		t.Errorf("an operation declared twice starts: %v", err)
 	}

@@ -42,6 +42,10 @@ type Op struct {
 	RecordedBy string
 	// Wakes marks a mutation that makes deliveries due.
 	Wakes bool
+	// IgnoresQuery marks an operation without query parameters that browsers and
+	// monitors call, which add some of their own. All others refuse what they do not
+	// know.
+	IgnoresQuery bool
 }
 
 // Operation is an entry of the registry: a Read or a Write.

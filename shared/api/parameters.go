@@ -14,10 +14,10 @@ import (
 	"portico/shared/fault"
 )
 
-// checkParameters returns what is wrong with how a request names its parameters.
-// One that is empty, or stands twice, would be read as if it were not there, or
-// by chance.
-func checkParameters(op *huma.Operation, raw string, header http.Header) error {
+// checkQuery returns what is wrong with how a request names its query's
+// parameters. One that is empty, or stands twice, would be read as if it were not
+// there, or by chance.
+func checkQuery(op *huma.Operation, raw string) error {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
 		return fault.InvalidField("query", "cannot be read: encode each name and value as %XX where they hold other than letters and digits").Because(err)
@@ -39,6 +39,12 @@ func checkParameters(op *huma.Operation, raw string, header http.Header) error {
 			faults = append(faults, fault.InvalidField("query."+name, wrong))
 		}
 	}
+	return fault.Join(faults...)
+}
+
+// checkHeaders does the same for the headers that every operation may have.
+func checkHeaders(header http.Header) error {
+	var faults []error
 	for _, name := range []string{idempotencyHeader, organizationHeader} {
 		if values := header.Values(name); len(values) > 1 || len(values) == 1 && values[0] == "" {
 			faults = append(faults, fault.InvalidField("header."+name, "must be sent once, with a value, or not at all"))

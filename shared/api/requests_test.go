@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -88,6 +89,36 @@ func TestParameters(t *testing.T) {
 	want(t, acme.do("GET", "/v1/events", "", "Portico-Organization", ""), "422 header.Portico-Organization")
 	want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", ""), "422 header.Idempotency-Key")
 	want(t, acme.do("GET", "/v1/webhook-endpoints", ""), `200 "data":[]`)
+}
+
+// Browsers and monitors add names of their own to what they ask for. The pages
+// and the operations about the API itself ignore them, whatever they hold; all
+// others refuse them.
+func TestPagesIgnoreTheQuery(t *testing.T) {
+	t.Parallel()
+	pages, acme := systemHandler(t), newHarness(t).org("Acme")
+	for _, query := range []string{"utm_source=x", "t=1", "x=", "x", "x=1&x=2", "x=%FF", "x=%zz", "x=1;y=2"} {
+		for _, path := range []string{"/healthz", "/openapi.json", "/docs", "/docs/webhooks"} {
+			w := httptest.NewRecorder()
+			pages.ServeHTTP(w, httptest.NewRequest("GET", path+"?"+query, nil))
+			if w.Code != http.StatusOK {
+				t.Errorf("%s?%s: %d %s", path, query, w.Code, w.Body)
+			}
+		}
+		want(t, acme.do("GET", "/v1/webhook-source-ips?"+query, ""), "422 invalid_request")
+	}
+	ignoring := 0
+	for _, o := range api.All() {
+		if op := o.Meta(); op.IgnoresQuery {
+			ignoring++
+			if op.Tag != "System" {
+				t.Errorf("%s ignores what it does not know", op.ID)
+			}
+		}
+	}
+	if ignoring != 4 {
+		t.Errorf("%d operations ignore the query, want 4", ignoring)
+	}
 }
 
 // A body nests 64 deep at most, wherever it does, and what is accepted comes back.

@@ -18,6 +18,7 @@ func System(pages DocsPages) []Operation {
 		return Op{
 			ID: id, Method: http.MethodGet, Path: path, Function: "system", Permission: auth.Public,
 			Tag: systemTag, Summary: summary, Description: description, Media: media,
+			IgnoresQuery: true,
 		}
 	}
 	page := op("getDocsPage", "/docs/{page}", "Get a guide as a page", "Also answers the files that the pages load.", "text/html")

@@ -31,7 +31,7 @@ check: tools .local/bin/golangci-lint-$(GOLANGCI) ## format, lint, check the tem
 	@infra/check/run
 
 .PHONY: bench
-bench: tools ## measure publishing and delivering on this machine (ARGS=-short, ARGS='-only soak', ARGS='-profiles DIR')
+bench: tools ## measure publishing and delivering on this machine (ARGS=-short, ARGS='-only soak', ARGS='-profiles DIR', ARGS='-against REV')
 	@mkdir -p .local/bin && go build -o .local/bin/bench ./infra/bench
 	@exec .local/bin/bench $(ARGS)
 

@@ -3,8 +3,10 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // cpu is the CPU time, in seconds, of the stack's processes by what they are.
@@ -17,42 +19,20 @@ func (c cpu) minus(o cpu) cpu {
 // ticks is the unit of /proc/<pid>/stat: USER_HZ, 100 on every Linux platform Go runs on.
 const ticks = 100
 
+// process is one of the machine's, with the CPU time of its ended children.
+type process struct {
+	parent  int
+	name    string
+	seconds float64
+}
+
 // cpuNow adds up the stack's process and all below it, with what their ended
 // children have used.
 func (b *bench) cpuNow() cpu {
-	type process struct {
-		parent  int
-		name    string
-		seconds float64
-	}
-	all := map[int]process{}
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		// pid (name) state ppid …; the name may hold spaces and brackets.
-		open, end := strings.IndexByte(string(text), '('), strings.LastIndexByte(string(text), ')')
-		fields := strings.Fields(string(text[end+1:]))
-		pid, _ := strconv.Atoi(strings.TrimSpace(string(text[:open])))
-		parent, _ := strconv.Atoi(fields[1])
-		p := process{parent: parent, name: string(text[open+1 : end])}
-		for _, field := range fields[11:15] { // utime stime cutime cstime
-			n, _ := strconv.ParseFloat(field, 64)
-			p.seconds += n / ticks
-		}
-		all[pid] = p
-	}
 	root := b.process.Process.Pid
 	var sum cpu
-	for pid, p := range all {
-		above := pid
-		for above != root && above > 1 {
-			above = all[above].parent
-		}
+	for pid, p := range below(root) {
 		switch {
-		case above != root:
 		case pid == root:
 			sum.gateway += p.seconds
 		case p.name == "postgres":
@@ -66,13 +46,91 @@ func (b *bench) cpuNow() cpu {
 	return sum
 }
 
+// below returns a process and all that descend from it, by id.
+func below(root int) map[int]process {
+	all := map[int]process{}
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		pid, p := parseStat(string(text))
+		all[pid] = p
+	}
+	found := map[int]process{}
+	for pid, p := range all {
+		above := pid
+		for above != root && above > 1 {
+			above = all[above].parent
+		}
+		if above == root {
+			found[pid] = p
+		}
+	}
+	return found
+}
+
+// parseStat reads «pid (name) state ppid …»; the name may hold spaces and
+// brackets.
+func parseStat(text string) (pid int, p process) {
+	open, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+	fields := strings.Fields(text[end+1:])
+	pid, _ = strconv.Atoi(strings.TrimSpace(text[:open]))
+	p.parent, _ = strconv.Atoi(fields[1])
+	p.name = text[open+1 : end]
+	for _, field := range fields[11:15] { // utime stime cutime cstime
+		n, _ := strconv.ParseFloat(field, 64)
+		p.seconds += n / ticks
+	}
+	return pid, p
+}
+
 // parentOf returns the id of a process's parent, 0 when it has ended.
 func parentOf(pid int) int {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0
 	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	parent, _ := strconv.Atoi(fields[1])
-	return parent
+	_, p := parseStat(string(text))
+	return p.parent
+}
+
+// foreignLoad is what other processes of the machine use while bench measures.
+type foreignLoad struct {
+	root       int
+	count      int // of cores
+	begin      time.Time
+	busy, ours float64 // CPU-s at the beginning
+}
+
+// startForeignLoad counts all processes below root as ours.
+func startForeignLoad(root int) foreignLoad {
+	f := foreignLoad{root: root, count: runtime.NumCPU(), begin: time.Now()}
+	f.busy, f.ours = f.now()
+	return f
+}
+
+// cores is how many cores the others have used on average.
+func (f foreignLoad) cores() float64 {
+	busy, ours := f.now()
+	return max(0, (busy-f.busy)-(ours-f.ours)) / time.Since(f.begin).Seconds()
+}
+
+// now returns the CPU time that the machine and our processes have used so far.
+func (f foreignLoad) now() (busy, ours float64) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	for i, field := range strings.Fields(line)[1:9] { // user nice system idle iowait irq softirq steal
+		if n, _ := strconv.ParseFloat(field, 64); i != 3 && i != 4 {
+			busy += n / ticks
+		}
+	}
+	for _, p := range below(f.root) {
+		ours += p.seconds
+	}
+	return busy, ours
 }

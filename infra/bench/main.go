@@ -5,7 +5,8 @@
 // gateway's no-op rate, and a bare loop that only claims, POSTs and completes.
 // Further parts show that history does not slow the queue (growth), what it is
 // like to move to another database (move), and that nothing is lost while
-// receivers fail, dispatchers are killed and Postgres crashes (soak).
+// receivers fail, dispatchers are killed and Postgres crashes (soak). With
+// -against it compares this tree with another commit.
 package main
 
 import (
@@ -38,12 +39,19 @@ type options struct {
 	moved   int           // finished deliveries of the organization that moves
 	soak    time.Duration // how long the soak publishes
 	seed    uint64        // of what is left to chance in the soak
+	turns   int           // of a comparison
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == serveMode {
-		exitOn(serve(os.Args[2:]))
-		return
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case serveMode:
+			exitOn(serve(os.Args[2:]))
+			return
+		case turnMode:
+			exitOn(turn(os.Args[2:]))
+			return
+		}
 	}
 	o := options{
 		noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000, hanging: 100_000,
@@ -51,6 +59,8 @@ func main() {
 	}
 	only := flag.String("only", "", "just one `part`: speed, growth, move or soak")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of what is left to chance in the soak")
+	revision := flag.String("against", "", "compare the speed of this tree with that of a `commit`, by turns")
+	flag.IntVar(&o.turns, "turns", 5, "how often both are measured in a comparison")
 	flag.StringVar(&o.plans, "plans", "", "write the plans of the growth run's statements to this `file`")
 	flag.BoolVar(&o.short, "short", false, "a tenth of everything, to see that it works")
 	flag.StringVar(&o.profiles, "profiles", "", "write a CPU profile of every function process into this `folder`")
@@ -61,6 +71,10 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *revision != "" {
+		exitOn(against(ctx, o, *revision))
+		return
+	}
 	exitOn(run(ctx, o, *only))
 }
 

@@ -51,8 +51,10 @@ type (
 		SourceIPs []string `env:"SOURCE_IPS"`
 	}
 	dispatcherEnv struct {
-		Concurrency int           `env:"DISPATCHER_CONCURRENCY" envDefault:"128"`
-		Idle        time.Duration `env:"DISPATCHER_IDLE" envDefault:"5s"`
+		Concurrency int `env:"DISPATCHER_CONCURRENCY" envDefault:"128"`
+		// MaxConcurrency is how many dispatchers run at once; 0: not known.
+		MaxConcurrency int           `env:"DISPATCHER_MAX_CONCURRENCY"`
+		Idle           time.Duration `env:"DISPATCHER_IDLE" envDefault:"5s"`
 		// An endpoint that has only failed for this long and this often is disabled.
 		DisableAfter         time.Duration `env:"DISABLE_AFTER" envDefault:"120h"`
 		DisableAfterFailures int32         `env:"DISABLE_AFTER_FAILURES" envDefault:"20"`
@@ -66,6 +68,15 @@ type (
 		RolePassword string `env:"DATABASE_ROLE_PASSWORD"`
 	}
 )
+
+// share returns how many dispatchers each database may have of those that can
+// run at once, so that a nudge of any of them finds a place; 0: any number.
+func (e dispatcherEnv) share(databases int) int {
+	if e.MaxConcurrency == 0 {
+		return 0
+	}
+	return max(1, e.MaxConcurrency/databases)
+}
 
 // awsTimeout bounds one call to AWS, so that a request ends before the
 // function does.

@@ -53,6 +53,23 @@ func TestDispatcherEnvironment(t *testing.T) {
 	}
 }
 
+// Each database has an equal share of the dispatchers, and one at least.
+func TestShareOfDispatchers(t *testing.T) {
+	t.Setenv("DISPATCHER_MAX_CONCURRENCY", "8")
+	var e dispatcherEnv
+	if err := read(&e); err != nil {
+		t.Fatal(err)
+	}
+	for databases, want := range map[int]int{1: 8, 3: 2, 9: 1} {
+		if got := e.share(databases); got != want {
+			t.Errorf("of %d databases each may have %d, want %d", databases, got, want)
+		}
+	}
+	if got := (dispatcherEnv{}).share(3); got != 0 {
+		t.Errorf("without a known maximum each may have %d, want any number (0)", got)
+	}
+}
+
 // Source addresses are a list; a function without them has none.
 func TestSourceIPs(t *testing.T) {
 	for value, want := range map[string][]string{

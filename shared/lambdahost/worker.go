@@ -38,13 +38,16 @@ func Dispatcher() {
 	box, err := h.box(sealing)
 	exitOn(err)
 	sender, wakers := webhook.NewSender(policy, h.clock, webhook.MaxTimeout), h.wakers(wake, database.names())
+	if n := len(database.names()); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
+		h.log.Warn("there are more databases than dispatchers, so deliveries of some wait for those of others: raise DispatcherMaxConcurrency", "databases", n)
+	}
 	dispatchers := map[string]*webhook.Dispatcher{}
 	for name, db := range database.workers(ctx, 4) { // claim, record, renew, listen
 		dispatchers[name] = &webhook.Dispatcher{
 			DB: db, Box: box, Waker: wakers[name], Sender: sender, Clock: h.clock, Log: h.log,
 			Disabling:   webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
 			Publish:     event.PublishNotices,
-			Concurrency: own.Concurrency, Idle: max(own.Idle, webhook.IdleAtLeast),
+			Concurrency: own.Concurrency, Share: own.share(len(database.names())), Idle: max(own.Idle, webhook.IdleAtLeast),
 		}
 	}
 	consume(jobs.Dispatch(dispatchers), h.log)

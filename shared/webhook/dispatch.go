@@ -8,11 +8,11 @@ import (
 	"portico/shared/pg"
 )
 
-// dispatch claims and sends until it is idle or short of time, or until claims
-// have failed for as long as patience says, by what may not pass by itself.
+// dispatch claims and sends until it is idle, surplus or short of time, or until
+// claims have failed for as long as patience says, by what may not pass by itself.
 func (r *run) dispatch(ctx context.Context) error {
 	busy, worked := time.Now(), time.Now()
-	for r.hasTime(ctx) {
+	for r.hasTime(ctx) && !r.surplus.Load() {
 		limit := min(r.lanes.awaitFree(ctx), batchSize)
 		began := time.Now()
 		n, more, err := r.claim(ctx, limit)
@@ -56,12 +56,11 @@ func pace(n int, took time.Duration) time.Duration {
 }
 
 // callHelp wakes another dispatcher after a second in which more was due than
-// this one has places for, and again after each further second. The event
-// source mapping's maximum concurrency bounds how many come; they go back to
-// sleep when they find nothing.
+// this one has places for, and again after each further second, until as many are
+// awake as the database's share. They go back to sleep when they find nothing.
 func (r *run) callHelp(ctx context.Context) {
 	switch {
-	case !r.lanes.full(r.leads.Load()):
+	case r.complete.Load(), !r.lanes.full(r.leads.Load()):
 		r.fullSince = time.Time{}
 	case r.fullSince.IsZero():
 		r.fullSince = time.Now()

@@ -56,6 +56,9 @@ type Dispatcher struct {
 	Publish func(ctx context.Context, tx pg.Tx, org id.Org, notices []Notice, now time.Time) ([]id.WebhookEndpoint, error)
 	// Concurrency is how many requests are in flight at most.
 	Concurrency int
+	// Share is how many dispatchers may be awake for this database, so that those of
+	// another find a place; 0: any number.
+	Share int
 	// Idle is how long to stay awake without work.
 	Idle time.Duration
 	// Random is the jitter's source, uniform in [0, 1); nil: math/rand/v2.
@@ -78,7 +81,12 @@ type run struct {
 
 	// leads: of several that are awake one takes what is published at once. The
 	// others help with what it leaves, and sleep when that is nothing.
-	leads    atomic.Bool
+	leads atomic.Bool
+	// complete: as many are awake as the database's share. surplus: that many elder
+	// ones have been for longer than a dead one's row lasts.
+	complete, surplus atomic.Bool
+	surplusSince      time.Time // zero: fewer elder ones are awake; keepAwake's own
+
 	told     chan struct{} // somebody published since the last claim
 	lookNow  atomic.Bool   // somebody published to more endpoints than a notification names
 	looked   time.Time     // when findDue was last asked
@@ -159,11 +167,20 @@ func (r *run) keepAwake(ctx context.Context, stop <-chan struct{}) {
 }
 
 func (r *run) renew(ctx context.Context) error {
-	leads, err := stayAwake(ctx, r.DB, r.id)
-	if err == nil {
-		r.leads.Store(leads)
+	others, elder, err := stayAwake(ctx, r.DB, r.id)
+	if err != nil {
+		return err
 	}
-	return err
+	r.leads.Store(elder == 0)
+	r.complete.Store(r.Share > 0 && others+1 >= r.Share)
+	switch {
+	case r.Share == 0 || elder < r.Share:
+		r.surplusSince = time.Time{}
+	case r.surplusSince.IsZero():
+		r.surplusSince = time.Now()
+	}
+	r.surplus.Store(!r.surplusSince.IsZero() && time.Since(r.surplusSince) > awakeFor)
+	return nil
 }
 
 // handOver deletes the row, then looks once more and nudges a successor if
@@ -208,8 +225,8 @@ func (r *run) passOn(ctx context.Context) error {
 
 // isLeftToOthers reports whether another dispatcher is awake, which takes what
 // is due and hands over, too. One that leaves it lying is dead, or has more than
-// it can send.
+// it can send; but whoever is surplus wakes nobody for that.
 func (r *run) isLeftToOthers(ctx context.Context, n next) (bool, error) {
 	awake, err := isAwake(ctx, r.DB)
-	return awake && n.age < overdue, err
+	return awake && (n.age < overdue || r.surplus.Load()), err
 }

@@ -39,8 +39,21 @@ func Complete(ctx context.Context, db *pg.Worker, results []Result) (lost int, e
 
 // StayAwake renews a dispatcher's row.
 func StayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
-	_, err := stayAwake(ctx, db, dispatcher)
+	_, _, err := stayAwake(ctx, db, dispatcher)
 	return err
+}
+
+// CallHelp does what a dispatcher does that has had more due than places for long.
+func CallHelp(ctx context.Context, d *Dispatcher) error {
+	r := d.newRun()
+	if err := r.renew(ctx); err != nil {
+		return err
+	}
+	r.lanes = newLanes(0)
+	r.lanes.add(endpointKey{})
+	r.fullSince = time.Now().Add(-time.Minute)
+	r.callHelp(ctx)
+	return giveUpRow(ctx, r.DB, r.id)
 }
 
 // IsDue reports what a look found.

@@ -153,18 +153,19 @@ func isAwake(ctx context.Context, q pg.Querier) (bool, error) {
 	return awake, nil
 }
 
-// stayAwake renews a dispatcher's row and reports whether it leads: of those
-// that are awake it is the one that has been for the longest.
-func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (leads bool, err error) {
+// stayAwake renews a dispatcher's row and returns how many others are awake, and
+// how many of them are elder: have been awake for longer.
+func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (others, elder int, err error) {
 	err = db.QueryRow(ctx, `
 		INSERT INTO dispatcher (id, awake_until) VALUES ($1, portico_now() + $2)
 		ON CONFLICT (id) DO UPDATE SET awake_until = excluded.awake_until
-		RETURNING NOT EXISTS (SELECT FROM dispatcher d WHERE d.id < dispatcher.id AND d.awake_until > portico_now())`,
-		dispatcher, awakeFor).Scan(&leads)
+		RETURNING (SELECT count(*) FROM dispatcher d WHERE d.id <> dispatcher.id AND d.awake_until > portico_now()),
+			(SELECT count(*) FROM dispatcher d WHERE d.id < dispatcher.id AND d.awake_until > portico_now())`,
+		dispatcher, awakeFor).Scan(&others, &elder)
 	if err != nil {
-		return false, fmt.Errorf("webhook.stayAwake: %w", err)
+		return 0, 0, fmt.Errorf("webhook.stayAwake: %w", err)
 	}
-	return leads, nil
+	return others, elder, nil
 }
 
 // giveUpRow is the first step to sleep; the look that nextDue gives is the

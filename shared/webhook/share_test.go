@@ -1,0 +1,62 @@
+package webhook_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// awake lets dispatchers count as awake for ever, whose ids begin like this.
+func (e *engine) awake(first ...byte) {
+	e.t.Helper()
+	for _, b := range first {
+		_, err := e.Admin.Exec(context.Background(), `INSERT INTO dispatcher VALUES ($1, 'infinity')`, uuid.UUID{b})
+		e.must(err)
+	}
+}
+
+// A dispatcher calls for help until as many are awake as its database's share:
+// the others' nudges need places, too.
+func TestHelpersAreAShare(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ share, others, nudges int }{
+		{0, 3, 1}, {1, 0, 0}, {2, 0, 1}, {2, 1, 0}, {3, 1, 1}, {2, 3, 0},
+	} {
+		e := newEngine(t)
+		e.awake([]byte{0xfd, 0xfe, 0xff}[:tt.others]...) // younger than any
+		d := e.dispatcher()
+		d.Share = tt.share
+		e.must(webhook.CallHelp(context.Background(), d))
+		if n := e.nudges.Depth().Visible; n != tt.nudges {
+			t.Errorf("with %d others of %d awake: %d calls for help, want %d", tt.others, tt.share, n, tt.nudges)
+		}
+	}
+}
+
+// A dispatcher beyond its database's share sleeps, however much is due, and
+// wakes no other in its place.
+func TestSurplusDispatcherSleeps(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	rec, release := hanging(t)
+	e.endpoint(rec.URL, "*")
+	e.publish(strings.Split(strings.Repeat("1,", 9)+"1", ",")...)
+	e.awake(1)
+	d := e.dispatcher()
+	d.Sender, d.Concurrency, d.Share = e.localSender(webhook.MaxTimeout), 8, 1
+	end := e.run(context.Background(), d)
+	testkit.Await(t, "half of the places to be taken", func() bool { return len(rec.all()) == 4 })
+	testkit.Await(t, "the dispatcher to give up its row", func() bool {
+		return testkit.Value[int](t, e.Database, `SELECT count(*) FROM dispatcher`) == 1
+	})
+	release()
+	e.must(end())
+	if delivered, nudges := e.count(webhook.Delivered), e.nudges.Depth().Visible; delivered != 4 || nudges != 0 {
+		t.Errorf("%d delivered and %d nudges, want what was in flight, 4, and none", delivered, nudges)
+	}
+}

@@ -60,7 +60,7 @@ func pace(n int, took time.Duration) time.Duration {
 // awake as the database's share. They go back to sleep when they find nothing.
 func (r *run) callHelp(ctx context.Context) {
 	switch {
-	case r.complete.Load(), !r.lanes.full(r.leads.Load()):
+	case r.complete.Load(), !r.lanes.full(r.leads.Load(), time.Now()):
 		r.fullSince = time.Time{}
 	case r.fullSince.IsZero():
 		r.fullSince = time.Now()
@@ -177,7 +177,7 @@ func (r *run) send(ctx context.Context, c Claim) Result {
 func (r *run) finish(result Result) {
 	result.Payload = nil // large, and of no use any more
 	r.results <- result
-	r.lanes.leave(endpointKey{result.Org, result.EndpointID})
+	r.lanes.leave(endpointKey{result.Org, result.EndpointID}, result.Latency, time.Now())
 }
 
 func (r *run) warn(ctx context.Context, message string, err error) {

@@ -34,6 +34,17 @@ type lanes struct {
 type lane struct {
 	inFlight int
 	served   time.Time
+	ended    time.Time     // when the last request did
+	took     time.Duration // moving average of what requests take
+}
+
+// slowFrom is how long requests to an endpoint take when another dispatcher
+// would help: its places, not this one's processor, are what the rest waits for.
+const slowFrom = 100 * time.Millisecond
+
+// slow reports whether requests take long, or none has ended for long.
+func (l *lane) slow(now time.Time) bool {
+	return l.took > slowFrom || now.Sub(l.ended) > slowFrom && now.Sub(l.served) > slowFrom
 }
 
 // remember is how long a lane without requests is kept for the order of service.
@@ -148,11 +159,14 @@ func (l *lanes) forget(now time.Time) {
 	}
 }
 
-// leave notes that a request has ended.
-func (l *lanes) leave(k endpointKey) {
+// leave notes that a request has ended, and how long it took.
+func (l *lanes) leave(k endpointKey, took time.Duration, now time.Time) {
 	l.mu.Lock()
 	l.taken--
-	l.lane[k].inFlight--
+	own := l.lane[k]
+	own.inFlight--
+	own.ended = now
+	own.took += (took - own.took) / 8
 	l.mu.Unlock()
 	l.note()
 }
@@ -214,16 +228,16 @@ func (l *lanes) awaitFree(ctx context.Context) int {
 
 // full reports whether more is due than this dispatcher can send: something may
 // be while three quarters of the places are taken. For the one that leads also
-// when an endpoint holds all the places that it may have: if every helper asked
-// for that, one slow endpoint would call all that there are, again and again.
-func (l *lanes) full(leads bool) bool {
+// when a slow endpoint holds all the places that it may have: if every helper
+// asked for that, one such endpoint would call all that there are, again and again.
+func (l *lanes) full(leads bool, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.due) > 0 && l.size-l.taken <= l.size/4 {
 		return true
 	}
 	for k := range l.due {
-		if leads && !l.held[k.org] && l.room(k) <= 0 {
+		if own := l.lane[k]; leads && own != nil && !l.held[k.org] && l.room(k) <= 0 && own.slow(now) {
 			return true
 		}
 	}

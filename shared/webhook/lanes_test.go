@@ -42,10 +42,35 @@ func TestHangingEndpointsLeaveRoom(t *testing.T) {
 			t.Errorf("hanging endpoint %d holds %d places, want %d", i+1, got, want)
 		}
 	}
-	l.leave(keys[0])
+	l.leave(keys[0], 0, now)
 	l.add(keys[7])
 	if turns := l.pick(10); len(turns) != 1 || turns[0].endpointKey != keys[7] {
 		t.Errorf("a place that became free goes to %v", turns)
+	}
+}
+
+// An endpoint without a free place is worth another dispatcher only if its
+// requests take long: one that answers fast is served as fast by one.
+func TestOnlySlowEndpointsCallForHelp(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		took time.Duration
+		at   time.Time
+		want bool
+	}{
+		"answers fast":          {time.Millisecond, now, false},
+		"answers slowly":        {time.Second, now, true},
+		"has stopped answering": {time.Millisecond, now.Add(time.Second), true},
+	} {
+		l, key := newLanes(64), newKeys(1)[0]
+		for range l.fill(key, now) {
+			l.leave(key, c.took, now)
+		}
+		l.fill(key, now)
+		l.add(key)
+		if got := l.full(true, c.at); got != c.want {
+			t.Errorf("an endpoint that %s calls for help: %v", name, got)
+		}
 	}
 }
 
@@ -56,7 +81,7 @@ func TestLeastRecentlyServedFirst(t *testing.T) {
 	serve := func(k endpointKey, at time.Time) {
 		l.add(k)
 		l.claimed(l.pick(1), []Claim{{Org: k.org, EndpointID: k.endpoint}}, at)
-		l.leave(k)
+		l.leave(k, 0, at)
 		delete(l.due, k)
 	}
 	serve(keys[0], now)

@@ -203,7 +203,7 @@ func (b *bench) bootstrap(ctx context.Context) error {
 		OrganizationID string `json:"organization_id"`
 		APIKey         string `json:"api_key"`
 	}
-	err := b.invoke(ctx, "BootstrapFunction", `{"organization":"Bench"}`, &made)
+	err := b.invoke(ctx, "BootstrapFunction", `{"command":"create_organization","name":"Bench"}`, &made)
 	b.org, b.key = made.OrganizationID, made.APIKey
 	return err
 }

@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 // newKey makes an organization and returns its first key.
 func newKey(t *testing.T) string {
 	t.Helper()
-	reply, err := running.Invoke(context.Background(), "bootstrap", []byte(`{"organization":"`+t.Name()+`"}`))
+	reply, err := running.Invoke(context.Background(), "bootstrap", []byte(`{"command":"create_organization","name":"`+t.Name()+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func withStack(root string, command []string, stderr io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	reply, err := s.Invoke(ctx, "bootstrap", []byte(`{"organization":"Throw-away"}`))
+	reply, err := s.Invoke(ctx, "bootstrap", []byte(`{"command":"create_organization","name":"Throw-away"}`))
 	if err != nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func TestWebhooksAreDescribed(t *testing.T) {
 func TestRequestExamplesAreAccepted(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	staff := caller{harness: h, key: h.begin(`{"staff_key_name":"Ada"}`).StaffKey}
+	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
 	for _, o := range api.All() {
 		op := o.Meta()
 		if op.Example == "" {

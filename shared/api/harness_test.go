@@ -104,7 +104,7 @@ type caller struct {
 // org creates an organization and returns a caller with every permission.
 func (h *harness) org(name string) caller {
 	h.t.Helper()
-	made, err := jobs.Bootstrap(context.Background(), h.App, h.keys, h.Clock, json.RawMessage(`{"organization":"`+name+`"}`))
+	made, err := jobs.Bootstrap{DB: h.App, Keys: h.keys, Clock: h.Clock}.CreateOrganization(context.Background(), jobs.CreateOrganization{Name: name})
 	if err != nil {
 		h.t.Fatal(err)
 	}

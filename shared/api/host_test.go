@@ -33,7 +33,7 @@ func TestHostIdentifiesOrganization(t *testing.T) {
 	sub := acme.make("/v1/domains", `{"name":"acme.portico.example"}`)
 	want(t, acme.do("POST", "/v1/domains/"+sub+"/verify", ""), "200")
 	evil.make("/v1/domains", `{"name":"pending.portico.example"}`)
-	staff := caller{harness: h, key: h.begin(`{"staff_key_name":"Ada"}`).StaffKey}
+	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
 	nobody := caller{harness: h}
 
 	const custom, ours, missing = "portal.example.com", "acme.portico.example", "org_01890000000000000000000000"
@@ -92,7 +92,7 @@ func TestHostOfNobody(t *testing.T) {
 
 	last := evil.make("/v1/domains", `{"name":"acme.portico.example"}`)
 	want(t, evil.do("POST", "/v1/domains/"+last+"/verify", ""), "200")
-	staff := caller{harness: h, key: h.begin(`{"staff_key_name":"Ada"}`).StaffKey}
+	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
 	want(t, staff.at("acme.portico.example", "GET", "/v1/organization", ""), "200 "+evil.org.String())
 	mustExec(t, h, `UPDATE organization SET deleted_at = now() WHERE name = 'Evil'`)
 	want(t, staff.at("acme.portico.example", "GET", "/v1/organization", ""), "404 organization_not_found")

@@ -162,7 +162,7 @@ func TestServerOwnedFields(t *testing.T) {
 	h := newHarness(t)
 	acme := h.org("Acme")
 	own, checked := acme.things(), 0
-	staff := caller{harness: h, key: h.begin(`{"staff_key_name":"Ada"}`).StaffKey}
+	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
 	for _, o := range api.All() {
 		op := o.Meta()
 		described := bodyOf(h.edge.OpenAPI(), op)

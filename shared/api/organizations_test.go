@@ -16,7 +16,7 @@ import (
 // newStaff returns a caller with a staff key, which has no organization.
 func (h *harness) newStaff() caller {
 	h.t.Helper()
-	return caller{harness: h, key: h.begin(`{"staff_key_name":"Ada"}`).StaffKey}
+	return caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
 }
 
 const missingOrg = "org_01890000000000000000000000"

@@ -19,13 +19,14 @@ func mustExec(t *testing.T, h *harness, sql string) {
 }
 
 // begin runs the bootstrap function.
-func (h *harness) begin(payload string) jobs.StaffKeyMade {
+func (h *harness) begin(payload string) jobs.CreatedStaffKey {
 	h.t.Helper()
-	made, err := jobs.Begin(context.Background(), h.App, h.keys, h.edge.Hosts, h.Clock, json.RawMessage(payload))
+	made, err := jobs.Bootstrap{DB: h.App, Keys: h.keys, Hosts: h.edge.Hosts, Clock: h.Clock}.Run(context.Background(), json.RawMessage(payload))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return made.(jobs.StaffKeyMade)
+	key, _ := made.(jobs.CreatedStaffKey) // or it was revoked
+	return key
 }
 
 // A staff key acts on the organization that the header names, on no other, and
@@ -36,7 +37,7 @@ func TestStaffKeys(t *testing.T) {
 	h := newHarness(t)
 	acme, evil := h.org("Acme"), h.org("Evil")
 	own, _ := acme.newEndpoint(`["*"]`)
-	made := h.begin(`{"staff_key_name":"Ada"}`)
+	made := h.begin(`{"command":"create_staff_key","name":"Ada"}`)
 	staff := caller{harness: h, key: made.StaffKey}
 	missing := "org_01890000000000000000000000"
 	closed := h.org("Closed")
@@ -88,7 +89,7 @@ func TestStaffActs(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	acme, evil := h.org("Acme"), h.org("Evil")
-	made := h.begin(`{"staff_key_name":"Ada"}`)
+	made := h.begin(`{"command":"create_staff_key","name":"Ada"}`)
 	staff := caller{harness: h, key: made.StaffKey}
 	const body = `{"name":"by staff","permissions":["events:read","webhook_endpoints:write"]}`
 	first := staff.do("POST", "/v1/api-keys", body, "Portico-Organization", acme.org.String(), "Idempotency-Key", "k")
@@ -104,11 +105,11 @@ func TestStaffActs(t *testing.T) {
 		t.Errorf("%d audit entries name the staff key, want 1", n)
 	}
 
-	h.begin(`{"revoke_staff_key":"` + made.StaffKeyID + `"}`)
+	h.begin(`{"command":"revoke_staff_key","staff_key_id":"` + made.StaffKeyID + `"}`)
 	h.Advance(t, 5*time.Second)
 	want(t, staff.do("GET", "/v1/events", "", "Portico-Organization", acme.org.String()), "401 api_key_invalid")
 	end := h.Clock.Now().Add(time.Hour).Format(time.RFC3339)
-	staff.key = h.begin(`{"staff_key_name":"Ada","expires_at":"` + end + `"}`).StaffKey
+	staff.key = h.begin(`{"command":"create_staff_key","name":"Ada","expires_at":"` + end + `"}`).StaffKey
 	want(t, staff.do("GET", "/v1/events", "", "Portico-Organization", acme.org.String()), "200")
 	h.Advance(t, time.Hour)
 	want(t, staff.do("GET", "/v1/events", "", "Portico-Organization", acme.org.String()), "401 api_key_invalid")

@@ -1,77 +1,72 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"portico/shared/apikey"
-	"portico/shared/audit"
-	"portico/shared/auth"
 	"portico/shared/clock"
-	"portico/shared/id"
-	"portico/shared/name"
-	"portico/shared/observe"
-	"portico/shared/org"
+	"portico/shared/domain"
 	"portico/shared/pg"
 )
 
-// NewOrganization asks for an organization with its first API key.
-type NewOrganization struct {
-	Organization string `json:"organization"`
-	KeyName      string `json:"key_name"` // "": `first`
+// Bootstrap does what cannot be done through the API, because nobody may yet:
+// it makes the first organization, and staff keys.
+type Bootstrap struct {
+	DB    *pg.DB
+	Keys  *apikey.Projection
+	Hosts *domain.Hosts
+	Clock *clock.Clock
 }
 
-// Bootstrapped is the reply; the key's plain text exists nowhere else.
-type Bootstrapped struct {
-	OrganizationID string `json:"organization_id"`
-	APIKeyID       string `json:"api_key_id"`
-	APIKey         string `json:"api_key"`
+type command func(Bootstrap, context.Context, json.RawMessage) (any, error)
+
+var commands = map[string]command{
+	"create_organization": commandOf(Bootstrap.CreateOrganization),
+	"create_staff_key":    commandOf(Bootstrap.CreateStaffKey),
+	"revoke_staff_key":    commandOf(Bootstrap.RevokeStaffKey),
+	"delete_organization": commandOf(Bootstrap.DeleteOrganization),
 }
 
-// Bootstrap creates an organization and a key with every permission. If
-// projecting the key fails, its first use does it.
-func Bootstrap(ctx context.Context, db *pg.DB, keys *apikey.Projection, clock *clock.Clock, payload json.RawMessage) (Bootstrapped, error) {
-	var in NewOrganization
-	if err := json.Unmarshal(payload, &in); err != nil {
-		return Bootstrapped{}, fmt.Errorf("the payload is not JSON such as {\"organization\":\"Acme\"}: %w", err)
+// Run does what the payload's "command" names, with its other members as the
+// arguments, and returns the reply.
+func (b Bootstrap) Run(ctx context.Context, payload json.RawMessage) (any, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &members); err != nil {
+		return nil, fmt.Errorf(`the payload is not JSON such as {"command":"create_organization","name":"Acme"}: %w`, err)
 	}
-	if in.Organization == "" || len(in.Organization) > 200 {
-		return Bootstrapped{}, errors.New(`the payload needs "organization": its name, 1 to 200 characters`)
+	var name string
+	_ = json.Unmarshal(members["command"], &name) // no text is no command
+	run, ok := commands[name]
+	if !ok {
+		return nil, fmt.Errorf(`"command" must be one of %s`, strings.Join(slices.Sorted(maps.Keys(commands)), ", "))
 	}
-	if in.KeyName == "" {
-		in.KeyName = "first"
-	}
-	if err := errors.Join(name.Check(in.Organization), name.Check(in.KeyName)); err != nil {
-		return Bootstrapped{}, fmt.Errorf("a name in the payload %w", err)
-	}
-	now := clock.Now()
-	o := org.Organization{ID: id.New[id.Org](now), Name: in.Organization, CreatedAt: now}
-	key := apikey.APIKey{ID: id.New[id.APIKey](now), Name: in.KeyName, Permissions: auth.All(), CreatedAt: now}
-	plain := apikey.Generate()
-	key.KeyStart = apikey.Start(plain)
-	hash, err := apikey.Parse(plain)
+	delete(members, "command")
+	arguments, err := json.Marshal(members)
 	if err != nil {
-		return Bootstrapped{}, err
+		return nil, err
 	}
-	err = db.InOrg(ctx, o.ID, func(tx pg.Tx) error {
-		if err := org.Insert(ctx, tx, o); err != nil {
-			return err
-		}
-		if err := apikey.Insert(ctx, tx, o.ID, key, hash); err != nil {
-			return err
-		}
-		return audit.Insert(ctx, tx, o.ID, audit.Entry{
-			Action: "organization.create", Actor: audit.Actor{Type: audit.System, ID: "bootstrap"},
-			Targets: []audit.Target{audit.Of("organization", o.ID), audit.Of("api_key", key.ID)},
-			After:   audit.Fields{"name": o.Name, "key_name": key.Name},
-			Origin:  audit.Origin{RequestID: observe.RequestID(ctx)}, CreatedAt: now,
-		})
-	})
+	reply, err := run(b, ctx, arguments)
 	if err != nil {
-		return Bootstrapped{}, err
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	_ = keys.Project(ctx, o.ID, key, hash)
-	return Bootstrapped{OrganizationID: o.ID.String(), APIKeyID: key.ID.String(), APIKey: plain}, nil
+	return reply, nil
+}
+
+// commandOf refuses arguments that the command does not have.
+func commandOf[I, O any](do func(Bootstrap, context.Context, I) (O, error)) command {
+	return func(b Bootstrap, ctx context.Context, arguments json.RawMessage) (any, error) {
+		var in I
+		decoder := json.NewDecoder(bytes.NewReader(arguments))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&in); err != nil {
+			return nil, err
+		}
+		return do(b, ctx, in)
+	}
 }

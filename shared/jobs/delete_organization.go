@@ -24,10 +24,20 @@ type Deleter struct {
 	Wait func(context.Context, time.Duration) error
 }
 
-// Deleted is the reply.
-type Deleted struct {
+// DeleteOrganization asks for the end of an organization, closed or not.
+type DeleteOrganization struct {
+	OrganizationID string `json:"organization_id"`
+}
+
+// DeletedOrganization is the reply.
+type DeletedOrganization struct {
 	OrganizationID string `json:"organization_id"`
 	RowsRemoved    int    `json:"rows_removed"`
+}
+
+// DeleteOrganization erases an organization at once.
+func (b Bootstrap) DeleteOrganization(ctx context.Context, in DeleteOrganization) (DeletedOrganization, error) {
+	return Deleter{DB: b.DB, Keys: b.Keys, Hosts: b.Hosts, Clock: b.Clock}.Delete(ctx, in.OrganizationID)
 }
 
 // lastRequest is how long after its keys were denied requests of an
@@ -41,11 +51,11 @@ const settled = time.Minute
 // Delete erases all that an organization owns, with its keys' projections. It
 // first sees to it that nobody adds anything. Stopped halfway, for example by
 // the function's time, it goes on when called again; what is gone is no error.
-func (d Deleter) Delete(ctx context.Context, organization string) (Deleted, error) {
-	done := Deleted{OrganizationID: organization}
+func (d Deleter) Delete(ctx context.Context, organization string) (DeletedOrganization, error) {
+	done := DeletedOrganization{OrganizationID: organization}
 	own, err := id.Parse[id.Org](organization)
 	if err != nil {
-		return done, fmt.Errorf("delete_organization: %w", err)
+		return done, fmt.Errorf(`"organization_id": %w`, err)
 	}
 	err = d.DB.InOrg(ctx, own, func(tx pg.Tx) error {
 		_, err := org.Close(ctx, tx, d.Keys, own, d.Clock.Now())

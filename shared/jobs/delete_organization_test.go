@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -35,7 +34,7 @@ func TestDeleteOrganization(t *testing.T) {
 		t.Fatal(err)
 	}
 	populate := func(name string) (id.Org, apikey.Hash) {
-		made, err := jobs.Bootstrap(ctx, db.App, keys, db.Clock, json.RawMessage(`{"organization":"`+name+`"}`))
+		made, err := jobs.Bootstrap{DB: db.App, Keys: keys, Clock: db.Clock}.CreateOrganization(ctx, jobs.CreateOrganization{Name: name})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -61,7 +60,7 @@ func TestMaintainErasesClosedOrganizations(t *testing.T) {
 		t.Fatal(err)
 	}
 	populate := func(name string) id.Org {
-		made, err := jobs.Bootstrap(ctx, db.App, keys, db.Clock, json.RawMessage(`{"organization":"`+name+`"}`))
+		made, err := jobs.Bootstrap{DB: db.App, Keys: keys, Clock: db.Clock}.CreateOrganization(ctx, jobs.CreateOrganization{Name: name})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ func newMoved(t *testing.T) *moved {
 		Clock:    m.home.Clock,
 		Progress: t.Logf,
 	}
-	made, err := jobs.Bootstrap(ctx, m.home.App, m.keys, m.home.Clock, json.RawMessage(`{"organization":"Acme"}`))
+	made, err := jobs.Bootstrap{DB: m.home.App, Keys: m.keys, Clock: m.home.Clock}.CreateOrganization(ctx, jobs.CreateOrganization{Name: "Acme"})
 	m.must(err)
 	m.org, err = id.Parse[id.Org](made.OrganizationID)
 	m.must(err)

@@ -100,8 +100,8 @@ func Maintenance() {
 	})
 }
 
-// Bootstrap creates an organization and its first API key, or a staff key, on
-// direct invocation.
+// Bootstrap runs a command on direct invocation, such as one that creates the
+// first organization.
 func Bootstrap() {
 	ctx := context.Background()
 	var (
@@ -113,9 +113,7 @@ func Bootstrap() {
 	db, err := database.open(ctx)
 	exitOn(err)
 	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, db, h.clock)
-	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
-		return jobs.Begin(ctx, db, projection, h.hosts(domains), h.clock, payload)
-	})
+	invoke(jobs.Bootstrap{DB: db, Keys: projection, Hosts: h.hosts(domains), Clock: h.clock}.Run)
 }
 
 // begin makes the host of a function that needs this environment.

@@ -1,4 +1,4 @@
-// Command bootstrap creates an organization and its first API key; see shared/jobs/bootstrap.go.
+// Command bootstrap creates organizations and staff keys, which nobody may through the API yet; see shared/jobs/bootstrap.go.
 package main
 
 import "portico/shared/lambdahost"

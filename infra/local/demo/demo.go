@@ -84,7 +84,7 @@ func (d *Demo) prepare(ctx context.Context) error {
 }
 
 func (d *Demo) create(ctx context.Context) error {
-	reply, err := d.opts.Bootstrap(ctx, []byte(`{"organization":"Demo","key_name":"demo"}`))
+	reply, err := d.opts.Bootstrap(ctx, []byte(`{"command":"create_organization","name":"Demo","key_name":"demo"}`))
 	if err != nil {
 		return fmt.Errorf("demo: bootstrap: %w", err)
 	}

@@ -87,7 +87,7 @@ type customer struct {
 
 func newCustomer(t *testing.T, s *stack.Stack) customer {
 	t.Helper()
-	reply, err := s.Invoke(context.Background(), "bootstrap", []byte(`{"organization":"`+t.Name()+`"}`))
+	reply, err := s.Invoke(context.Background(), "bootstrap", []byte(`{"command":"create_organization","name":"`+t.Name()+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,68 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"portico/shared/apikey"
+	"portico/shared/id"
+)
+
+// CreateStaffKey asks for a staff key.
+type CreateStaffKey struct {
+	Name      string     `json:"name"`       // of the person whose key it is
+	ExpiresAt *time.Time `json:"expires_at"` // null: not by itself
+}
+
+// CreatedStaffKey is the reply; the key's plain text exists nowhere else.
+type CreatedStaffKey struct {
+	StaffKeyID string `json:"staff_key_id"`
+	StaffKey   string `json:"staff_key"`
+}
+
+// CreateStaffKey makes a staff key. If projecting it fails, its first use does it.
+func (b Bootstrap) CreateStaffKey(ctx context.Context, in CreateStaffKey) (made CreatedStaffKey, err error) {
+	if err := checkName("name", in.Name); err != nil {
+		return made, err
+	}
+	now := b.Clock.Now()
+	k := apikey.StaffKey{ID: id.New[id.StaffKey](now), Name: in.Name, CreatedAt: now}
+	if in.ExpiresAt != nil {
+		end := in.ExpiresAt.UTC().Truncate(time.Second)
+		if !end.After(now) {
+			return made, errors.New(`"expires_at" must lie in the future`)
+		}
+		k.ExpiresAt = &end
+	}
+	plain := apikey.Generate()
+	hash, err := apikey.Parse(plain)
+	if err != nil {
+		return made, err
+	}
+	if err := apikey.InsertStaff(ctx, b.DB.Shared(), k, hash); err != nil {
+		return made, err
+	}
+	_ = b.Keys.ProjectStaff(ctx, k, hash)
+	return CreatedStaffKey{StaffKeyID: k.ID.String(), StaffKey: plain}, nil
+}
+
+// RevokeStaffKey asks for the end of a staff key.
+type RevokeStaffKey struct {
+	StaffKeyID string `json:"staff_key_id"`
+}
+
+// RevokedStaffKey is the reply.
+type RevokedStaffKey struct {
+	StaffKeyID string `json:"staff_key_id"`
+}
+
+// RevokeStaffKey ends a staff key; it works nowhere after ten seconds.
+func (b Bootstrap) RevokeStaffKey(ctx context.Context, in RevokeStaffKey) (RevokedStaffKey, error) {
+	key, err := id.Parse[id.StaffKey](in.StaffKeyID)
+	if err != nil {
+		return RevokedStaffKey{}, fmt.Errorf(`"staff_key_id": %w`, err)
+	}
+	return RevokedStaffKey{StaffKeyID: key.String()}, b.Keys.RevokeStaff(ctx, key)
+}

@@ -34,6 +34,7 @@ type Maintained struct {
 	PartitionsKept         int   `json:"partitions_kept"` // although they have expired
 	IdempotencyKeysRemoved int64 `json:"idempotency_keys_removed"`
 	OrderingKeysReleased   int   `json:"ordering_keys_released"`
+	DeliveriesExpired      int   `json:"deliveries_expired"`
 	CertificatesExpiring   int   `json:"certificates_expiring"`
 	CertificatesTold       int   `json:"certificates_told"`
 	OrganizationsErased    int   `json:"organizations_erased"`
@@ -44,13 +45,14 @@ const keysPerStatement = 5000
 
 // Maintain makes the partitions of the year ahead, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, warns of client certificates
-// that expire soon, in the log and their owners, drops the partitions that have
+// that expire soon, in the log and their owners, fails what was held for longer
+// than is kept, drops the partitions that have
 // expired, and erases the organizations that were closed. It may run at any time
 // and any number of times. What fails keeps nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
 	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.watchCertificates(ctx, &m),
-		u.dropExpired(ctx, &m), u.eraseClosed(ctx, &m)) // erasing a large organization may take all the time that is left
+		u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.eraseClosed(ctx, &m)) // erasing a large organization may take all the time that is left
 	return m, err
 }
 

@@ -91,7 +91,8 @@ func TestRetention(t *testing.T) {
 
 	for _, tt := range []struct{ because, sql string }{
 		{"retries", `SELECT`},
-		{"endpoint disabled", `UPDATE webhook_endpoint SET status = 'disabled', disabled_at = portico_now(), disabled_reason = 'requested'`},
+		{"endpoint disabled", `UPDATE webhook_endpoint SET status = 'disabled', disabled_at = portico_now(), disabled_reason = 'requested';
+			UPDATE webhook_delivery SET lease = gen_random_uuid(), next_retry_at = portico_now() + interval '1 minute' WHERE status = 'pending'`}, // is being sent
 		{"endpoint deleted", `UPDATE webhook_endpoint SET deleted_at = portico_now()`},
 		{"ordering key paused", `UPDATE webhook_endpoint SET status = 'enabled', disabled_at = NULL, disabled_reason = NULL, deleted_at = NULL;
 			INSERT INTO webhook_paused_key SELECT org_id, id, 'k', id, portico_now() FROM webhook_endpoint`},

@@ -28,7 +28,7 @@ type Delivery struct {
 	NextRetryAt *time.Time
 	CompletedAt *time.Time
 	// The last try's; nil before the first one. LastError is nil after a success,
-	// LastStatusCode without a response.
+	// LastStatusCode without a response. What was held for too long has ExpiredError.
 	LastStatusCode *int16
 	LastError      *string
 }

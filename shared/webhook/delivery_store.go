@@ -16,10 +16,10 @@ import (
 // endpoint and dropping what was held for it touch no delivery: they decide here
 // what is shown, and when it is claimed what becomes of it.
 const deliverySQL = `
-	SELECT id, event_id, endpoint_id, status, attempts, completed_at,
+	SELECT id, event_id, endpoint_id, status, attempts, completed_at, expired,
 		CASE WHEN status = 'pending' AND next_retry_at < 'infinity' THEN next_retry_at END AS next_retry_at
 	FROM (
-		SELECT d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.completed_at, d.next_retry_at,
+		SELECT d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.completed_at, d.next_retry_at, d.expired,
 			CASE WHEN d.status <> 'pending' THEN d.status
 				WHEN e.deleted_at IS NOT NULL OR d.event_id < e.dropped_before THEN 'failed'
 				WHEN e.status = 'disabled' THEN 'held'
@@ -31,7 +31,8 @@ const deliverySQL = `
 // is read for those only, by the attempt log's primary key.
 func withLastTry(deliveries string) string {
 	return `
-	SELECT p.*, a.status_code AS last_status_code, a.error AS last_error FROM (` + deliveries + `) AS p
+	SELECT p.id, p.event_id, p.endpoint_id, p.status, p.attempts, p.completed_at, p.next_retry_at, a.status_code AS last_status_code,
+		CASE WHEN p.expired THEN '` + ExpiredError + `' ELSE a.error END AS last_error FROM (` + deliveries + `) AS p
 	LEFT JOIN LATERAL (
 		SELECT status_code, error FROM webhook_attempt t
 		WHERE t.org_id = $1 AND t.event_id = p.event_id AND t.endpoint_id = p.endpoint_id AND t.number = p.attempts

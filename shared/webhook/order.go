@@ -47,8 +47,9 @@ func orderedColumns(keys []orderedKey) (orgs []id.Org, endpoints []id.WebhookEnd
 	return orgs, endpoints, texts
 }
 
-// lockKeys keeps publishes to these keys away until the transaction ends.
-func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey) error {
+// lockKeys keeps publishes to these keys away until the transaction ends, with the
+// strength "SHARE"; with "NO KEY UPDATE" also results and resumptions.
+func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey, strength string) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -56,7 +57,7 @@ func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey) error {
 	_, err := tx.Exec(ctx, `
 		SELECT FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (org_id, key, place)
 		JOIN ordering_key o ON o.org_id = k.org_id AND o.key = k.key
-		ORDER BY k.place FOR SHARE OF o`, orgs, texts)
+		ORDER BY k.place FOR `+strength+` OF o`, orgs, texts)
 	if err != nil {
 		return fmt.Errorf("webhook.lockKeys: %w", err)
 	}

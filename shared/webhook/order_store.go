@@ -61,7 +61,7 @@ func ListKeyLags(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookE
 // It reports whether something is due by it.
 func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, key string) (due bool, err error) {
 	keys := []orderedKey{{endpointKey{org, endpoint}, key}}
-	if err := lockKeys(ctx, tx, keys); err != nil {
+	if err := lockKeys(ctx, tx, keys, "SHARE"); err != nil {
 		return false, err
 	}
 	var event id.Event
@@ -89,8 +89,7 @@ func ReleaseKeys(ctx context.Context, tx pg.Tx, limit int) (int, error) {
 		FROM webhook_paused_key p
 		JOIN webhook_endpoint ON webhook_endpoint.org_id = p.org_id AND webhook_endpoint.id = p.endpoint_id
 		JOIN ordering_key o ON o.org_id = p.org_id AND o.key = p.ordering_key
-		WHERE webhook_endpoint.deleted_at IS NOT NULL AND `+livesHere+`
-			AND p.org_id NOT IN (SELECT id FROM organization WHERE deleted_at IS NOT NULL)
+		WHERE webhook_endpoint.deleted_at IS NOT NULL AND `+livesHere+` AND `+notClosed+`
 		ORDER BY p.org_id, p.ordering_key LIMIT $1 FOR SHARE OF o SKIP LOCKED`, limit)
 	if err != nil {
 		return 0, fmt.Errorf("webhook.ReleaseKeys: %w", err)

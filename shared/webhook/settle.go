@@ -36,7 +36,7 @@ func (r *run) settle(ctx context.Context, batch []Result, p limits) (s settled, 
 	}
 	begin := pgx.TxOptions{BeginQuery: "begin; set local lock_timeout = " + lockTimeout(p.lock)} // one round trip
 	err = pgx.BeginTxFunc(ctx, r.DB, begin, func(tx pgx.Tx) (err error) {
-		if err := lockKeys(ctx, tx, finishedKeys(batch)); err != nil {
+		if err := lockKeys(ctx, tx, finishedKeys(batch), "SHARE"); err != nil {
 			return err
 		}
 		if s.written, err = complete(ctx, tx, batch, p.lock); err != nil {

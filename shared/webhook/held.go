@@ -1,0 +1,118 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// ExpiredError is the last error of a delivery that was held for too long.
+const ExpiredError = "expired: it was held until it was older than deliveries are kept"
+
+// keyWait is how long FailHeld waits for a lock, such as that of a publish that
+// holds an ordering key.
+const keyWait = 250 * time.Millisecond
+
+// Holding is an endpoint at which deliveries may be held: it is disabled, or an
+// ordering key is paused there.
+type Holding struct {
+	Org      id.Org
+	Endpoint id.WebhookEndpoint
+}
+
+// notClosed holds for what is not about to be erased.
+const notClosed = `webhook_endpoint.org_id NOT IN (SELECT id FROM organization WHERE deleted_at IS NOT NULL)`
+
+// ListHolding returns them, each organization's together.
+func ListHolding(ctx context.Context, db *pg.Worker) ([]Holding, error) {
+	rows, err := db.Query(ctx, `
+		SELECT org_id, id FROM webhook_endpoint
+		WHERE deleted_at IS NULL AND `+livesHere+` AND `+notClosed+` AND (status = 'disabled' OR EXISTS (
+			SELECT FROM webhook_paused_key k WHERE k.org_id = webhook_endpoint.org_id AND k.endpoint_id = webhook_endpoint.id))
+		ORDER BY org_id, id`)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListHolding: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Holding])
+	if err != nil {
+		return nil, fmt.Errorf("webhook.ListHolding: %w", err)
+	}
+	return list, nil
+}
+
+// heldSQL selects the deliveries to an endpoint that are held and older than is
+// kept. What is being sent is not held, nor is what waits behind a head that is
+// still tried.
+const heldSQL = `
+	FROM webhook_endpoint JOIN webhook_delivery d ON d.org_id = webhook_endpoint.org_id AND d.endpoint_id = webhook_endpoint.id
+	WHERE webhook_endpoint.org_id = $1 AND webhook_endpoint.id = $2 AND webhook_endpoint.deleted_at IS NULL AND ` + livesHere + `
+		AND d.status = 'pending' AND (d.lease IS NULL OR d.next_retry_at <= (SELECT portico_now()))
+		AND d.event_id < uuid_floor((SELECT portico_now()) - greatest($3::interval, interval '1 day'))
+		AND (webhook_endpoint.status = 'disabled' OR (d.next_retry_at = 'infinity' AND EXISTS (
+			SELECT FROM webhook_paused_key k
+			WHERE k.org_id = d.org_id AND k.endpoint_id = d.endpoint_id AND k.ordering_key = d.ordering_key)))`
+
+// FailHeld fails up to limit deliveries that are held at an endpoint and whose
+// events are older than keep, and returns how many. It judges nobody and tells
+// nobody: that the endpoint is disabled or the key paused is known. The caller has
+// lowered the due time.
+func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration, limit int) (failed int, err error) {
+	begin := pgx.TxOptions{BeginQuery: "begin; set local lock_timeout = " + lockTimeout(keyWait)}
+	err = pgx.BeginTxFunc(ctx, db, begin, func(tx pgx.Tx) error {
+		keys, err := heldKeys(ctx, tx, h, keep, limit)
+		if err != nil {
+			return err
+		}
+		// Nobody resumes a key or enables the endpoint before the commit.
+		if err := lockKeys(ctx, tx, keys, "NO KEY UPDATE"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `SELECT FROM webhook_endpoint WHERE org_id = $1 AND id = $2 FOR SHARE`, h.Org, h.Endpoint); err != nil {
+			return fmt.Errorf("webhook.FailHeld: %w", err)
+		}
+		_, _, texts := orderedColumns(keys)
+		done, err := tx.Exec(ctx, `
+			WITH held AS MATERIALIZED (
+				SELECT d.org_id, d.event_id, d.endpoint_id, d.event_id < webhook_endpoint.dropped_before IS TRUE AS dropped `+heldSQL+`
+					AND (d.ordering_key IS NULL OR d.ordering_key = ANY ($5::text[]))
+				ORDER BY d.next_retry_at LIMIT $4 FOR UPDATE OF d SKIP LOCKED
+			)
+			UPDATE webhook_delivery d
+			SET status = 'failed', lease = NULL, next_retry_at = NULL, completed_at = (SELECT portico_now()), expired = NOT held.dropped
+			FROM held WHERE d.org_id = held.org_id AND d.event_id = held.event_id AND d.endpoint_id = held.endpoint_id`,
+			h.Org, h.Endpoint, keep, limit, texts)
+		if err != nil {
+			return fmt.Errorf("webhook.FailHeld: %w", err)
+		}
+		if failed = int(done.RowsAffected()); len(keys) == 0 {
+			return nil
+		}
+		_, err = advance(ctx, tx, keys)
+		return err
+	})
+	return failed, err
+}
+
+// heldKeys returns the ordering keys of the first limit that are held, sorted.
+func heldKeys(ctx context.Context, tx pg.Tx, h Holding, keep time.Duration, limit int) ([]orderedKey, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT ordering_key COLLATE "C" FROM (SELECT d.ordering_key `+heldSQL+` ORDER BY d.next_retry_at LIMIT $4) held
+		WHERE ordering_key IS NOT NULL ORDER BY 1`, h.Org, h.Endpoint, keep, limit)
+	if err != nil {
+		return nil, fmt.Errorf("webhook.heldKeys: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (orderedKey, error) {
+		k := orderedKey{endpointKey: endpointKey{h.Org, h.Endpoint}}
+		err := row.Scan(&k.key)
+		return k, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("webhook.heldKeys: %w", err)
+	}
+	return keys, nil
+}

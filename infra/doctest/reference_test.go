@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"portico/infra/local/stacktest"
 )
 
 var widths = []int{1280, 390}
@@ -129,7 +131,7 @@ func TestReferenceShowsSamples(t *testing.T) {
 
 // Somebody with a key can try a call from the page.
 func TestReferenceTriesACall(t *testing.T) {
-	key := newKey(t)
+	key := stacktest.NewCustomer(t, running).Key
 	for _, width := range widths {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			b := newTab(t, width, true)

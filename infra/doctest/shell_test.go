@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portico/infra/local/stacktest"
 )
 
 // prelude lets a document's blocks run as they are printed. A reply of 4xx or
@@ -60,7 +62,7 @@ func TestShellBlocksRun(t *testing.T) {
 	for file, blocks := range byFile {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			key := newKey(t)
+			key := stacktest.NewCustomer(t, running).Key
 			script := prelude
 			for _, b := range blocks {
 				script += fmt.Sprintf("echo; echo '# %s'\n%s\n", b, asPrinted(strings.Join(b.lines, "\n"), key))

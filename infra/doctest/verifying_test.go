@@ -14,6 +14,7 @@ import (
 
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
+	"portico/infra/local/stacktest"
 	"portico/shared/testkit"
 )
 
@@ -39,13 +40,13 @@ func receive(t *testing.T, scheme string) signed {
 		}
 	}))
 	t.Cleanup(server.Close)
-	key := newKey(t)
+	customer := stacktest.NewCustomer(t, running)
 	var endpoint struct {
 		Secret    string
 		PublicKey string `json:"public_key"`
 	}
-	call(t, key, "POST", "/v1/webhook-endpoints", `{"url":"`+server.URL+`","event_types":["*"],"signature_scheme":"`+scheme+`"}`, &endpoint)
-	call(t, key, "POST", "/v1/events", `{"type":"invoice.paid","data":{"id":"in_1","name":"Zoë <&>","total":1.10}}`, &struct{}{})
+	customer.Do("POST", "/v1/webhook-endpoints", `{"url":"`+server.URL+`","event_types":["*"],"signature_scheme":"`+scheme+`"}`, http.StatusCreated, &endpoint)
+	customer.Do("POST", "/v1/events", `{"type":"invoice.paid","data":{"id":"in_1","name":"Zoë <&>","total":1.10}}`, http.StatusAccepted, nil)
 	var d signed
 	testkit.Await(t, "the delivery", func() bool {
 		select {

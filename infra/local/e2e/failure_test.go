@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"portico/infra/local/stack"
+	"portico/infra/local/stacktest"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
@@ -142,7 +142,7 @@ func TestPostgresRestart(t *testing.T) {
 func (c customer) publishUntilAccepted(key string) (event string, calls int64) {
 	for {
 		calls++
-		status, reply, _ := c.try("POST", "/v1/events", `{"type":"a","data":"`+key+`"}`, "Idempotency-Key", key)
+		status, reply, _ := c.Try("POST", "/v1/events", `{"type":"a","data":"`+key+`"}`, "Idempotency-Key", key)
 		switch status {
 		case http.StatusAccepted:
 			return jsonField(c.t, reply, "id"), calls
@@ -201,7 +201,7 @@ func TestWake(t *testing.T) {
 	}
 }
 
-func pending(t *testing.T, s *stack.Stack) int {
+func pending(t *testing.T, s stacktest.Stack) int {
 	t.Helper()
 	return count(t, s, `SELECT count(*) FROM webhook_delivery WHERE status = 'pending'`)
 }

@@ -19,137 +19,67 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/infra/local/stack"
+	"portico/infra/local/stacktest"
 )
 
 // shared is a stack for tests that break nothing; its functions' environment
 // stands in envFile.
 var (
-	shared  *stack.Stack
+	shared  stacktest.Stack
 	envFile string
 )
 
 func TestMain(m *testing.M) {
-	code := 1
-	defer func() { os.Exit(code) }()
 	dir, err := os.MkdirTemp("", "portico-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return
+		os.Exit(1)
 	}
-	defer os.RemoveAll(dir)
 	envFile = filepath.Join(dir, "env.json")
-	var log bytes.Buffer
-	s, err := start(&log, envFile)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return
-	}
-	defer s.Close()
-	shared = s
-	if code = m.Run(); code != 0 {
-		fmt.Fprintf(os.Stderr, "the shared stack's log:\n%s", tail(log.Bytes()))
-	}
+	opts := options()
+	opts.EnvFile = envFile
+	code := stacktest.Main(m, opts, func(s stacktest.Stack) { shared = s })
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
 }
 
-func tail(log []byte) []byte { return log[max(0, len(log)-20_000):] }
-
-func start(log io.Writer, envFile string) (*stack.Stack, error) {
-	return stack.Start(context.Background(), stack.Options{
-		Root: "../../..", Throwaway: true, HTTPAddr: "127.0.0.1:0", Log: log, MaxConcurrency: 16, Databases: []string{"acme"}, EnvFile: envFile,
-		// Shorter than the default, so that tests of falling asleep are short.
-		Env: map[string]map[string]string{"dispatcher": {"DISPATCHER_IDLE": "1s"}},
-	})
+func options() stack.Options {
+	opts := stacktest.Options("../../..")
+	opts.MaxConcurrency = 16
+	// Shorter than the default, so that tests of falling asleep are short.
+	opts.Env = map[string]map[string]string{"dispatcher": {"DISPATCHER_IDLE": "1s"}}
+	return opts
 }
 
 // own starts a stack that the test may harm.
-func own(t *testing.T) *stack.Stack {
+func own(t *testing.T) stacktest.Stack {
 	t.Helper()
-	var log bytes.Buffer
-	s, err := start(&log, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.Close()
-		if t.Failed() {
-			t.Logf("the stack's log:\n%s", tail(log.Bytes()))
-		}
-	})
-	return s
+	return stacktest.New(t, options())
 }
 
-// customer is an organization with a key.
+// customer has webhook endpoints and publishes.
 type customer struct {
-	t   *testing.T
-	s   *stack.Stack
-	key string
+	stacktest.Customer
+	t *testing.T
 }
 
-func newCustomer(t *testing.T, s *stack.Stack) customer {
+func newCustomer(t *testing.T, s stacktest.Stack) customer {
 	t.Helper()
-	reply, err := s.Invoke(context.Background(), "bootstrap", []byte(`{"command":"create_organization","name":"`+t.Name()+`"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var made struct {
-		APIKey string `json:"api_key"`
-	}
-	if err := json.Unmarshal(reply, &made); err != nil || made.APIKey == "" {
-		t.Fatalf("bootstrap answered %s", reply)
-	}
-	return customer{t: t, s: s, key: made.APIKey}
-}
-
-// try calls the API once.
-func (c customer) try(method, path, body string, headers ...string) (status int, reply string, header http.Header) {
-	c.t.Helper()
-	req, err := http.NewRequest(method, c.s.URL+path, bytes.NewReader([]byte(body)))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.key)
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err.Error(), nil
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, err.Error(), nil
-	}
-	return res.StatusCode, string(text), res.Header
-}
-
-// do calls the API, expects a status, and decodes the reply into out.
-func (c customer) do(method, path, body string, want int, out any) {
-	c.t.Helper()
-	status, reply, _ := c.try(method, path, body)
-	if status != want {
-		c.t.Fatalf("%s %s: %d %s, want %d", method, path, status, reply, want)
-	}
-	if out != nil {
-		if err := json.Unmarshal([]byte(reply), out); err != nil {
-			c.t.Fatalf("%s %s: %v in %s", method, path, err, reply)
-		}
-	}
+	return customer{stacktest.NewCustomer(t, s), t}
 }
 
 // endpoint subscribes a URL to everything and returns id and secret.
 func (c customer) endpoint(url string) (id, secret string) {
 	c.t.Helper()
 	var made struct{ ID, Secret string }
-	c.do("POST", "/v1/webhook-endpoints", `{"url":"`+url+`","event_types":["*"]}`, http.StatusCreated, &made)
+	c.Do("POST", "/v1/webhook-endpoints", `{"url":"`+url+`","event_types":["*"]}`, http.StatusCreated, &made)
 	return made.ID, made.Secret
 }
 
 func (c customer) publish(data string) (event string) {
 	c.t.Helper()
 	var made struct{ ID string }
-	c.do("POST", "/v1/events", `{"type":"invoice.paid","data":`+data+`}`, http.StatusAccepted, &made)
+	c.Do("POST", "/v1/events", `{"type":"invoice.paid","data":`+data+`}`, http.StatusAccepted, &made)
 	return made.ID
 }
 
@@ -160,7 +90,7 @@ func (c customer) publishBatch(n int) {
 	for i := range n {
 		fmt.Fprintf(&events, `{"type":"invoice.paid","data":%d},`, i)
 	}
-	c.do("POST", "/v1/events/batch", `{"events":[`+string(bytes.TrimSuffix(events.Bytes(), []byte(",")))+`]}`, http.StatusAccepted, nil)
+	c.Do("POST", "/v1/events/batch", `{"events":[`+string(bytes.TrimSuffix(events.Bytes(), []byte(",")))+`]}`, http.StatusAccepted, nil)
 }
 
 type attempt struct {
@@ -181,9 +111,9 @@ type delivery struct {
 func (c customer) deliveries(endpoint string) []delivery {
 	c.t.Helper()
 	var list struct{ Data []delivery }
-	c.do("GET", "/v1/deliveries?limit=100&endpoint_id="+endpoint, "", http.StatusOK, &list)
+	c.Do("GET", "/v1/deliveries?limit=100&endpoint_id="+endpoint, "", http.StatusOK, &list)
 	for i, d := range list.Data {
-		c.do("GET", "/v1/deliveries/"+d.ID, "", http.StatusOK, &list.Data[i])
+		c.Do("GET", "/v1/deliveries/"+d.ID, "", http.StatusOK, &list.Data[i])
 	}
 	return list.Data
 }
@@ -250,7 +180,7 @@ func (rec *receiver) events() map[string]int {
 }
 
 // count asks the stack's Postgres, as an administrator.
-func count(t *testing.T, s *stack.Stack, sql string) (n int) {
+func count(t *testing.T, s stacktest.Stack, sql string) (n int) {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), s.DatabaseURL)
 	if err != nil {

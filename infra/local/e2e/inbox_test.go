@@ -34,7 +34,7 @@ func TestReadmeIsDelivered(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t, shared)
 	shell := exec.CommandContext(t.Context(), "bash", "-ec", readme(t))
-	shell.Env = append(os.Environ(), "PORTICO_URL="+shared.URL, "PORTICO_KEY="+c.key)
+	shell.Env = append(os.Environ(), "PORTICO_URL="+shared.URL, "PORTICO_KEY="+c.Key)
 	out, err := shell.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -123,18 +123,18 @@ func TestEdgeThroughTheGateway(t *testing.T) {
 		{"another organization's endpoint, deleted", "DELETE", "/v1/webhook-endpoints/" + endpoint, "", 404, "webhook_endpoint_not_found"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			status, reply, _ := other.try(tt.method, tt.path, tt.body)
+			status, reply, _ := other.Try(tt.method, tt.path, tt.body)
 			if status != tt.status || !strings.Contains(reply, tt.part) {
 				t.Errorf("%d %s, want %d %s", status, reply, tt.status, tt.part)
 			}
 		})
 	}
-	_, first, _ := c.try("POST", "/v1/events", `{"type":"a","data":{"x":"<"}}`, "Idempotency-Key", "one, two")
-	status, again, header := c.try("POST", "/v1/events", `{"type":"a","data":{"x":"<"}}`, "Idempotency-Key", "one, two")
+	_, first, _ := c.Try("POST", "/v1/events", `{"type":"a","data":{"x":"<"}}`, "Idempotency-Key", "one, two")
+	status, again, header := c.Try("POST", "/v1/events", `{"type":"a","data":{"x":"<"}}`, "Idempotency-Key", "one, two")
 	if status != 202 || first != again || header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("%d %s after %s", status, again, first)
 	}
-	if status, reply, _ := c.try("POST", "/v1/events", `{"type":"a","data":2}`, "Idempotency-Key", "one, three"); status != 202 {
+	if status, reply, _ := c.Try("POST", "/v1/events", `{"type":"a","data":2}`, "Idempotency-Key", "one, three"); status != 202 {
 		t.Errorf("a key that differs behind its comma: %d %s", status, reply)
 	}
 }

@@ -18,7 +18,7 @@ func TestMoveWhilePublishing(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t, shared)
 	var own struct{ ID string }
-	c.do("GET", "/v1/organization", "", 200, &own)
+	c.Do("GET", "/v1/organization", "", 200, &own)
 	rec := newReceiver(t, nil)
 	endpoint, _ := c.endpoint(rec.URL)
 
@@ -29,7 +29,7 @@ func TestMoveWhilePublishing(t *testing.T) {
 	for n := range 2 {
 		publishers.Go(func() {
 			for i := 0; publishing.Err() == nil; i++ {
-				status, reply, _ := c.try("POST", "/v1/events", fmt.Sprintf(`{"type":"invoice.paid","data":{"n":"%d/%d"}}`, n, i))
+				status, reply, _ := c.Try("POST", "/v1/events", fmt.Sprintf(`{"type":"invoice.paid","data":{"n":"%d/%d"}}`, n, i))
 				var event struct{ ID string }
 				if err := json.Unmarshal([]byte(reply), &event); status != 202 || err != nil {
 					t.Errorf("%d %s", status, reply)
@@ -59,14 +59,14 @@ func TestMoveWhilePublishing(t *testing.T) {
 	stop()
 	publishers.Wait()
 	testkit.Await(t, "deliveries", func() bool {
-		_, waiting, _ := c.try("GET", "/v1/deliveries?limit=1&status=pending", "")
+		_, waiting, _ := c.Try("GET", "/v1/deliveries?limit=1&status=pending", "")
 		return len(rec.events()) >= len(accepted) && strings.TrimSpace(waiting) == `{"data":[],"next":null}`
 	})
 	if len(rec.events()) != len(accepted) || rec.count("") != len(accepted) {
 		t.Errorf("%d requests bring %d of %d events", rec.count(""), len(rec.events()), len(accepted))
 	}
 	var shown struct{ URL string }
-	c.do("GET", "/v1/webhook-endpoints/"+endpoint, "", 200, &shown)
+	c.Do("GET", "/v1/webhook-endpoints/"+endpoint, "", 200, &shown)
 	if shown.URL != rec.URL {
 		t.Errorf("the endpoint is %+v", shown)
 	}

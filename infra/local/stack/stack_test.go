@@ -1,8 +1,6 @@
 package stack_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,48 +20,25 @@ import (
 	"portico/infra/local/aws"
 	"portico/infra/local/lambda"
 	"portico/infra/local/stack"
+	"portico/infra/local/stacktest"
 )
 
 const app = "testdata/app"
 
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 var (
 	shared *stack.Stack // of the tests that leave it as it was
-	logs   syncBuffer
+	logs   *stacktest.Log
 )
 
 func options() stack.Options {
 	return stack.Options{
-		Root: app, NodePackage: "..", HTTPAddr: "127.0.0.1:0", Throwaway: true, Log: &logs,
+		Root: app, NodePackage: "..", HTTPAddr: "127.0.0.1:0", Throwaway: true,
 		Env: map[string]map[string]string{"ApiFunction": {"PLAIN": "overridden"}},
 	}
 }
 
 func TestMain(m *testing.M) {
-	var err error
-	if shared, err = stack.Start(context.Background(), options()); err != nil {
-		fmt.Println(err, logs.String())
-		os.Exit(1)
-	}
-	code := m.Run()
-	shared.Close()
-	os.Exit(code)
+	os.Exit(stacktest.Main(m, options(), func(s stacktest.Stack) { shared, logs = s.Stack, s.Log }))
 }
 
 func call(t *testing.T, method, url string) (int, string) {
@@ -289,8 +263,9 @@ func TestKeptState(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	var progress syncBuffer
+	var progress stacktest.Log
 	opts := options()
+	opts.Log = logs
 	opts.Throwaway, opts.StateDir, opts.HTTPAddr = false, dir, taken.Addr().String()
 	opts.Progress = func(format string, args ...any) { fmt.Fprintf(&progress, format+"\n", args...) }
 	event := filepath.Join(t.TempDir(), "event.json")

@@ -1,7 +1,7 @@
 """Checks of what an operator relies on: parameters that arrive, nudges that are not dropped, runbooks. Each takes the model."""
 import re
 
-from checks_values import function_behind
+from checks_values import as_list, function_behind
 from checks_wiring import functions
 
 # The operator's pages of the documentation, and the table that has a row for each alarm.
@@ -36,6 +36,42 @@ def dropped(model):
             yield from (dimension["Value"].get("Fn::Sub") for dimension in alarm["Properties"]["Dimensions"])
 
 
+def system_log_level(model):
+    """Lambda filters its own lines by this only where they are JSON."""
+    for _, name, function in model.resources("AWS::Lambda::Function"):
+        if function["Properties"].get("LoggingConfig") != {"LogFormat": "JSON", "SystemLogLevel": {"Ref": "SystemLogLevel"}}:
+            yield f"{name} needs LoggingConfig: {{LogFormat: JSON, SystemLogLevel: !Ref SystemLogLevel}}, or the parameter never reaches it"
+
+
+def subnet_zones(model):
+    """Subnets of one letter share a zone, which the operator may name; two letters in one zone would both fail with it."""
+    for stack, name, subnet in model.resources("AWS::EC2::Subnet"):
+        letter = name[-1]
+        wanted = {"Fn::If": [f"NamesZone{letter}", {"Ref": f"Zone{letter}"}, {"Fn::Select": ["AB".find(letter), {"Fn::GetAZs": ""}]}]}
+        if subnet["Properties"].get("AvailabilityZone") != wanted:
+            yield f"{stack}: the AvailabilityZone of {name} must be Zone{letter}, and where that is empty the zone of that place in !GetAZs"
+    passed = model.main["Resources"]["Network"]["Properties"]["Parameters"]
+    for zone in ("ZoneA", "ZoneB"):
+        if passed.get(zone) != {"Ref": zone}:
+            yield f"template.yaml: Network needs the parameter {zone}: !Ref {zone}, or what it names never reaches the subnets"
+
+
+# What the database's own settings must be, and what happens otherwise.
+DATABASE_PARAMETERS = {
+    "rds.force_ssl": ("1", "a password may cross the network in clear"),
+    "log_error_verbosity": ("terse", "rows that customers sent are quoted in its log"),
+}
+
+
+def database_parameters(model):
+    for stack, name, cluster in model.resources("AWS::RDS::DBCluster"):
+        group = model.stacks[stack]["Resources"].get(cluster["Properties"].get("DBClusterParameterGroupName", {}).get("Ref"), {})
+        found = group.get("Properties", {}).get("Parameters", {})
+        for parameter, (value, otherwise) in DATABASE_PARAMETERS.items():
+            if found.get(parameter) != value:
+                yield f"{stack}: the parameter group of {name} needs {parameter}: {value}, or {otherwise}"
+
+
 def databases(model):
     for stack, template in model.stacks.items():
         for name, output in template.get("Outputs", {}).items():
@@ -59,12 +95,15 @@ def endpoints(model):
 
 def migration_runs_once(model):
     """A retry of an asynchronous invocation would migrate while the failed deployment is rolled back."""
-    once = {config["Properties"]["FunctionName"]["Ref"] for _, _, config in model.resources("AWS::Lambda::EventInvokeConfig")
+    once = {config["Properties"]["FunctionName"]["Ref"]: name for _, name, config in model.resources("AWS::Lambda::EventInvokeConfig")
             if config["Properties"].get("MaximumRetryAttempts") == 0}
     aliases = {name: alias["Properties"]["FunctionName"]["Ref"] for _, name, alias in model.resources("AWS::Lambda::Alias")}
     for _, name, resource in model.resources("Custom::Migration"):
-        if aliases.get(resource["Properties"].get("ServiceToken", {}).get("Ref")) not in once:
+        config = once.get(aliases.get(resource["Properties"].get("ServiceToken", {}).get("Ref")))
+        if config is None:
             yield f"{name}: its function needs EventInvokeConfig: {{MaximumRetryAttempts: 0}}"
+        elif config not in as_list(resource.get("DependsOn", [])):
+            yield f"{name} needs DependsOn: {config}, or it may run before retries are off and after they are on again"
 
 
 def route_metrics(model):
@@ -89,4 +128,4 @@ def runbooks(model):
         yield f"{RUNBOOKS} describes the alarm {name}, which does not exist"
 
 
-ALL = (republish, recursion, databases, endpoints, migration_runs_once, route_metrics, runbooks)
+ALL = (republish, recursion, system_log_level, subnet_zones, database_parameters, databases, endpoints, migration_runs_once, route_metrics, runbooks)

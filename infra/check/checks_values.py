@@ -35,6 +35,13 @@ def parameters(model, overrides):
             yield f"samconfig.toml sets {name}={value}, which template.yaml does not allow"
 
 
+def zones(model, overrides):
+    """One that is left to the account may be the very zone that the other names."""
+    a, b = (model.value({"Ref": zone}, "template.yaml", overrides) for zone in ("ZoneA", "ZoneB"))
+    if (a or b) and (not a or not b or a == b):
+        yield f"ZoneA={a} and ZoneB={b}: name two zones that differ, or neither"
+
+
 def billing_mode(model, overrides):
     for stack, name, table in model.resources("AWS::DynamoDB::Table"):
         mode = model.value(table["Properties"].get("BillingMode", "PROVISIONED"), stack, overrides)
@@ -162,4 +169,4 @@ def dashboards(model, overrides):
                 yield f"{stack}: widget {i} of {name} has an unknown type or a metric that is no list"
 
 
-ALL = (parameters, billing_mode, capacity, schedules, queues, dead_letters, connecting, iam, managed_policies, dashboards)
+ALL = (parameters, zones, billing_mode, capacity, schedules, queues, dead_letters, connecting, iam, managed_policies, dashboards)

@@ -7,7 +7,7 @@ import unittest
 import model as models
 import template_checks
 
-DATA, WATCH = "infra/data.yaml", "infra/observability.yaml"
+DATA, NETWORK, WATCH = "infra/data.yaml", "infra/network.yaml", "infra/observability.yaml"
 ORIGINAL = models.load()
 ENVIRONMENTS = template_checks.environments(ORIGINAL.root)
 BEFORE = set(template_checks.problems(ORIGINAL, {"defaults": {}}))
@@ -102,11 +102,20 @@ MISTAKES = [
     ("a chain of nudges that Lambda drops", lambda s: s.properties("DispatcherFunction").pop("RecursiveLoop"), "dispatcher sends to the queue that invokes it"),
     ("nudges that are dropped without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("RecursionDropped"), "no alarm on RecursiveInvocationsDropped of dispatcher"),
     ("a login to whoever answers", lambda s: s.model.stacks[DATA]["Outputs"]["MasterDatabaseUrl"].update(Value="postgres://a@b:5432/c?sslmode=require"), "MasterDatabaseUrl must have sslmode=verify-full"),
+    ("rows in the database's log", lambda s: s.properties("DatabaseParameters", DATA)["Parameters"].update(log_error_verbosity="default"), "Database needs log_error_verbosity: terse"),
+    ("a login without TLS", lambda s: s.properties("DatabaseParameters", DATA)["Parameters"].pop("rds.force_ssl"), "Database needs rds.force_ssl: 1"),
+    ("a cluster with AWS's own parameters", lambda s: s.properties("Database", DATA).pop("DBClusterParameterGroupName"), "Database needs log_error_verbosity: terse"),
+    ("a level of Lambda's log that no parameter sets", lambda s: s.properties("PublishFunction")["LoggingConfig"].update(SystemLogLevel="INFO"), "PublishFunction needs LoggingConfig"),
+    ("a log in which Lambda ignores the level", lambda s: s.properties("PublishFunction")["LoggingConfig"].update(LogFormat="Text"), "PublishFunction needs LoggingConfig"),
+    ("two subnets in one zone", lambda s: s.properties("PrivateSubnetB", NETWORK).update(AvailabilityZone=s.properties("PrivateSubnetA", NETWORK)["AvailabilityZone"]), "the AvailabilityZone of PrivateSubnetB must be ZoneB"),
+    ("a subnet whose zone cannot be named", lambda s: s.properties("PublicSubnetA", NETWORK).update(AvailabilityZone={"Fn::Select": [0, {"Fn::GetAZs": ""}]}), "the AvailabilityZone of PublicSubnetA must be ZoneA"),
+    ("a zone that never reaches the network", lambda s: s.properties("Network")["Parameters"].pop("ZoneB"), "Network needs the parameter ZoneB"),
     ("a version that changes by itself", lambda s: s.properties("DatabaseWriter", DATA).pop("AutoMinorVersionUpgrade"), "DatabaseWriter needs AutoMinorVersionUpgrade: false"),
     ("an instance without insights", lambda s: s.properties("DatabaseStandbyInstance", DATA).pop("EnablePerformanceInsights"), "DatabaseStandbyInstance needs EnablePerformanceInsights"),
     ("a log that stays in the database", lambda s: s.properties("Database", DATA).pop("EnableCloudwatchLogsExports"), "Database does not export its log"),
-    ("an endpoint to everybody's tables", lambda s: s.properties("DynamoEndpoint", "infra/network.yaml").pop("PolicyDocument"), "DynamoEndpoint has no PolicyDocument"),
+    ("an endpoint to everybody's tables", lambda s: s.properties("DynamoEndpoint", NETWORK).pop("PolicyDocument"), "DynamoEndpoint has no PolicyDocument"),
     ("a migration that is retried", lambda s: s.properties("MigrateFunctionEventInvokeConfig").update(MaximumRetryAttempts=2), "Migration: its function needs EventInvokeConfig"),
+    ("a migration that may be retried while it is rolled back", lambda s: s.model.main["Resources"]["Migration"].pop("DependsOn"), "Migration needs DependsOn: MigrateFunctionEventInvokeConfig"),
     ("metrics on every route", lambda s: s.properties("HttpApiStage")["DefaultRouteSettings"].update(DetailedMetricsEnabled=True), "detailed metrics on every route"),
     ("a route without a throttle", lambda s: s.properties("HttpApiStage")["RouteSettings"].update({"GET /healthz": {"DetailedMetricsEnabled": False}}), "GET /healthz has settings of its own"),
     ("an alarm without a runbook", lambda s: s.properties("Throttles", WATCH).update(AlarmName={"Fn::Sub": "${Prefix}-new"}), "what to do when the alarm new rings"),
@@ -130,6 +139,10 @@ class TemplateChecks(unittest.TestCase):
             ({"DatabaseMinCapacity": "0.3"}, "prod: infra/data.yaml: Database scales from 0.3"),
             ({"DispatcherTimout": "300"}, "the parameter DispatcherTimout, which template.yaml does not declare"),
             ({"NatGateways": "3"}, "NatGateways=3, which template.yaml does not allow"),
+            ({"SystemLogLevel": "ERROR"}, "SystemLogLevel=ERROR, which template.yaml does not allow"),
+            ({"ZoneA": "us-east-1", "ZoneB": "us-east-1b"}, "ZoneA=us-east-1, which template.yaml does not allow"),
+            ({"ZoneA": "us-east-1b"}, "prod: ZoneA=us-east-1b and ZoneB=: name two zones"),
+            ({"ZoneA": "us-east-1b", "ZoneB": "us-east-1b"}, "name two zones that differ"),
             ({"DispatcherTimeout": "5"}, "DispatcherTimeout=5, which template.yaml does not allow"),
         ):
             with self.subTest(str(override)):

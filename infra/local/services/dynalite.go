@@ -79,7 +79,7 @@ func (d *Dynalite) address(private bool) ([]string, error) {
 		d.URL = fmt.Sprintf("http://127.0.0.1:%d", port)
 		return []string{"--host", "127.0.0.1", "--port", fmt.Sprint(port)}, err
 	}
-	dir, err := os.MkdirTemp("", "portico-dynamodb-") // only we can enter it, and its name is short enough for a socket
+	dir, err := socketFolder()
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +88,25 @@ func (d *Dynalite) address(private bool) ([]string, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", d.socket)
 	}
 	return []string{"--port", d.socket}, nil
+}
+
+// maxSocketPath is how many bytes the path of a socket may have on every system:
+// 103 on macOS, 107 on Linux.
+const maxSocketPath = 103
+
+// socketFolder makes a folder that only we can enter, in TMPDIR, or in /tmp if
+// the path of a socket in TMPDIR would be too long.
+func socketFolder() (string, error) {
+	const name, longest = "portico-dynamodb-", "portico-dynamodb-4294967295/socket"
+	parent := os.TempDir()
+	if len(filepath.Join(parent, longest)) > maxSocketPath {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, name)
+	if err != nil {
+		return "", fmt.Errorf("making a folder for the local DynamoDB's socket: set TMPDIR to a folder that you may write to, with a path of at most %d bytes: %w", maxSocketPath-len("/"+longest), err)
+	}
+	return dir, nil
 }
 
 func (d *Dynalite) answers(ctx context.Context) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -252,6 +254,36 @@ func TestDynalite(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		d.Stop()
+	}
+}
+
+// A private server runs also where the path of TMPDIR is too long for a socket,
+// and leaves nothing behind.
+func TestDynaliteSocket(t *testing.T) {
+	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), strings.Repeat("deep/", 30))} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("TMPDIR", dir)
+		d, err := services.StartDynalite(t.Context(), services.DynaliteOptions{Package: "..", Private: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(d.Stop)
+		reply := httptest.NewRecorder()
+		d.Handler().ServeHTTP(reply, httptest.NewRequest(http.MethodGet, "/", nil))
+		if reply.Code != http.StatusOK {
+			t.Errorf("below %s it answered %d %s", dir, reply.Code, reply.Body)
+		}
+		d.Stop()
+		if left, err := filepath.Glob(filepath.Join(dir, "portico-dynamodb-*")); err != nil || left != nil {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	}
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
+	_, err := services.StartDynalite(t.Context(), services.DynaliteOptions{Package: "..", Private: true})
+	if err == nil || !strings.Contains(err.Error(), "set TMPDIR to a folder that you may write to") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -144,6 +144,7 @@ func rowsWith(t *testing.T, h *harness, text string) (tables []string) {
 func TestRotatedKeyPair(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
+	h.StopClock(t)
 	acme := h.org("Acme")
 	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+`,"signature_scheme":"standard_asymmetric"}`)
 	path := "/v1/webhook-endpoints/" + made.get(t, "id")
@@ -158,8 +159,8 @@ func TestRotatedKeyPair(t *testing.T) {
 		{"in the overlap", 0, `{"overlap_seconds":60}`, []int{1, 0}},
 		{"after it", time.Minute, ``, []int{1}},
 		{"with the default overlap", 0, `{}`, []int{2, 1}},
-		{"a second before it ends", 24*time.Hour - time.Second, ``, []int{2, 1}},
-		{"when it has ended", 2 * time.Second, ``, []int{2}},
+		{"just before it ends", 24*time.Hour - time.Microsecond, ``, []int{2, 1}},
+		{"when it ends", time.Microsecond, ``, []int{2}},
 		{"at once", 0, `{"overlap_seconds":0}`, []int{3}},
 	} {
 		h.Advance(t, step.advance)

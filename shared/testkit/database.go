@@ -78,6 +78,18 @@ func (d *Database) Advance(t testing.TB, by time.Duration) {
 	d.Clock.Advance(by)
 }
 
+// StopClock lets no time pass in the database by itself, so that a test may look
+// at the last instant before something ends, however slow the machine is.
+// Advance moves its clock as before. d.Clock runs on.
+func (d *Database) StopClock(t testing.TB) {
+	t.Helper()
+	exec(t, context.Background(), d.Admin, `
+		DO $do$ BEGIN
+			EXECUTE format($f$CREATE OR REPLACE FUNCTION portico_now() RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL SAFE AS $now$
+				BEGIN RETURN %L::timestamptz + (SELECT clock_offset FROM clock); END $now$ $f$, now());
+		END $do$`)
+}
+
 // Value returns the single value of a query, seen by a superuser.
 func Value[T any](t testing.TB, d *Database, sql string, args ...any) T {
 	t.Helper()

@@ -109,9 +109,10 @@ func Dial(s *Sender, dial func(ctx context.Context, network, address string) (ne
 	s.transport.DialContext = dial
 }
 
-// PingAfter changes after which silence a connection of HTTP/2 is tested, and for how long.
-func PingAfter(s *Sender, after time.Duration) {
-	s.transport.HTTP2.SendPingTimeout, s.transport.HTTP2.PingTimeout = after, after
+// PingAfter changes after which silence a connection of HTTP/2 is tested, and how
+// long it may take to answer.
+func PingAfter(s *Sender, silence, answer time.Duration) {
+	s.transport.HTTP2.SendPingTimeout, s.transport.HTTP2.PingTimeout = silence, answer
 }
 
 // Record records results that are ready at once, as a dispatcher does.

@@ -24,15 +24,23 @@ type frames struct {
 	conn net.Conn
 }
 
-// request reads until a request has arrived whole and returns its stream.
+// request reads until a request has arrived whole and returns its stream. Pings
+// are answered meanwhile.
 func (f frames) request() (stream uint32, err error) {
 	for {
 		frame, err := f.ReadFrame()
 		if err != nil {
 			return 0, err
 		}
-		if data, ok := frame.(*http2.DataFrame); ok && data.StreamEnded() {
-			return data.StreamID, nil
+		switch frame := frame.(type) {
+		case *http2.DataFrame:
+			if frame.StreamEnded() {
+				return frame.StreamID, nil
+			}
+		case *http2.PingFrame:
+			if err := f.WritePing(true, frame.Data); err != nil {
+				return 0, err
+			}
 		}
 	}
 }

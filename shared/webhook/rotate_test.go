@@ -59,6 +59,7 @@ func (e *engine) signers(rec *receiver, secrets ...string) (valid []bool, signat
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
+	e.StopClock(t)
 	rec := newReceiver(t, nil)
 	endpoint, first := e.endpoint(rec.URL, "*")
 	secrets := []string{first}
@@ -70,8 +71,8 @@ func TestRotation(t *testing.T) {
 	}{
 		{"before any rotation", 0, -1, []bool{true}},
 		{"in the overlap", time.Second, time.Hour, []bool{true, true}},
-		{"a second before its end", time.Hour - time.Second, -1, []bool{true, true}},
-		{"at its end", time.Second, -1, []bool{false, true}},
+		{"just before its end", time.Hour - time.Microsecond, -1, []bool{true, true}},
+		{"at its end", time.Microsecond, -1, []bool{false, true}},
 		{"in the next overlap", time.Second, time.Hour, []bool{false, true, true}},
 		{"rotated again in an overlap", time.Minute, time.Hour, []bool{false, false, true, true}},
 		{"rotated at once", time.Minute, 0, []bool{false, false, false, false, true}},
@@ -109,6 +110,7 @@ func TestRotation(t *testing.T) {
 func TestKeyPairRotation(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
+	e.StopClock(t)
 	rec := newReceiver(t, nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	first := e.setOptions(endpoint, webhook.OptionsChange{SignatureScheme: new(webhook.SchemeStandardAsymmetric)}).PublicKey
@@ -121,8 +123,8 @@ func TestKeyPairRotation(t *testing.T) {
 	}{
 		{"before any rotation", 0, -1, []int{0}},
 		{"in the overlap", time.Second, time.Hour, []int{1, 0}},
-		{"a second before its end", time.Hour - time.Second, -1, []int{1, 0}},
-		{"at its end", time.Second, -1, []int{1}},
+		{"just before its end", time.Hour - time.Microsecond, -1, []int{1, 0}},
+		{"at its end", time.Microsecond, -1, []int{1}},
 		{"in the next overlap", time.Second, time.Hour, []int{2, 1}},
 		{"rotated again in an overlap", time.Minute, time.Hour, []int{3, 2}},
 		{"rotated at once", time.Minute, 0, []int{4}},

@@ -59,7 +59,7 @@ func (o Op) checkActs(inside bool) error {
 	case o.Acts == OnAll && o.Method != http.MethodGet:
 		return fmt.Errorf("operation %s would change every organization", o.ID)
 	case o.Acts == OnAll && inside:
-		return fmt.Errorf("operation %s acts on every organization and runs inside of one: make it a Static", o.ID)
+		return fmt.Errorf("operation %s acts on every organization and runs inside of one: make it a Global", o.ID)
 	case o.Acts != OnAll && o.Permission != auth.Public && !inside:
 		return fmt.Errorf("operation %s acts on one organization and does not run inside of it: make it a Read or a Write", o.ID)
 	}
@@ -90,9 +90,9 @@ func namedOrganization(ctx huma.Context, acts Acts) (named id.Org, err error) {
 // newOrganization is the id of the organization that a call makes. With an
 // Idempotency-Key it is always the same for the same caller: there a repetition
 // finds the claim, and a second organization cannot come of it.
-func (e *Edge) newOrganization(c *call) id.Org {
+func newOrganization(c *Call) id.Org {
 	if c.key == "" {
-		return id.New[id.Org](e.Clock.Now())
+		return id.New[id.Org](c.Now())
 	}
-	return id.Derive[id.Org]("organization/" + c.caller.StaffKey.String() + "/" + c.key)
+	return id.Derive[id.Org]("organization/" + c.Caller.StaffKey.String() + "/" + c.key)
 }

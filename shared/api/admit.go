@@ -22,12 +22,12 @@ var errBadIdempotencyKey = fault.InvalidField("header."+idempotencyHeader,
 
 // admit lets a request through to its operation when its caller may call it.
 // The cheap checks come first: junk is refused without asking a store.
-func (e *Edge) admit(op Op) func(huma.Context, func(huma.Context)) {
+func (s *Server) admit(op Op) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		call := callOf(ctx.Context())
-		call.op = &op
-		if err := e.letIn(ctx, call); err != nil {
-			e.writeProblem(ctx, err)
+		c := callOf(ctx.Context())
+		c.op = &op
+		if err := s.letIn(ctx, c); err != nil {
+			writeProblem(ctx, c, err)
 			return
 		}
 		next(ctx)
@@ -35,29 +35,29 @@ func (e *Edge) admit(op Op) func(huma.Context, func(huma.Context)) {
 }
 
 // letIn returns why a request does not reach its operation, or nil.
-func (e *Edge) letIn(ctx huma.Context, call *call) (err error) {
-	if call.op.Permission != auth.Public {
-		if call.caller, err = e.authenticate(ctx); err != nil {
+func (s *Server) letIn(ctx huma.Context, c *Call) (err error) {
+	if c.op.Permission != auth.Public {
+		if c.Caller, err = s.authenticate(ctx, c); err != nil {
 			return err
 		}
-		if call.caller.IsStaff() { // the reply names the staff key
-			call.setHeader(staffKeyHeader, call.caller.StaffKey.String())
+		if c.Caller.IsStaff() { // the reply names the staff key
+			c.setHeader(staffKeyHeader, c.Caller.StaffKey.String())
 		}
-		if err = allowed(call, *call.op); err != nil {
+		if err = allowed(c, *c.op); err != nil {
 			return err
 		}
 	}
-	if !call.op.IgnoresQuery {
+	if !c.op.IgnoresQuery {
 		err = checkQuery(ctx.Operation(), ctx.URL().RawQuery)
 	}
-	if err = fault.Join(err, checkHeaders(call.sent)); err != nil || call.op.Permission == auth.Public {
+	if err = fault.Join(err, checkHeaders(c.sent)); err != nil || c.op.Permission == auth.Public {
 		return err
 	}
-	return e.enter(ctx, call)
+	return s.enter(ctx, c)
 }
 
 // authenticate is the one place that resolves a caller.
-func (e *Edge) authenticate(ctx huma.Context) (auth.Caller, error) {
+func (s *Server) authenticate(ctx huma.Context, c *Call) (auth.Caller, error) {
 	scheme, plain, _ := strings.Cut(ctx.Header("Authorization"), " ")
 	if plain == "" || !strings.EqualFold(scheme, "Bearer") {
 		return auth.Caller{}, errNoKey
@@ -66,14 +66,14 @@ func (e *Edge) authenticate(ctx huma.Context) (auth.Caller, error) {
 	if err != nil {
 		return auth.Caller{}, err
 	}
-	return e.Keys.Caller(ctx.Context(), hash, callOf(ctx.Context()).origin.SourceIP)
+	return s.Keys.Caller(c, hash, c.origin.SourceIP)
 }
 
-func allowed(c *call, op Op) error {
-	if op.Acts.StaffOnly() && !c.caller.IsStaff() {
+func allowed(c *Call, op Op) error {
+	if op.Acts.StaffOnly() && !c.Caller.IsStaff() {
 		return errStaffOnly
 	}
-	if !c.caller.May(op.Permission) {
+	if !c.Caller.May(op.Permission) {
 		return errNoPermission.Saying("This API key lacks the permission %s. Use a key that has it.", op.Permission)
 	}
 	if len(c.key) > maxIdempotencyKey || strings.ContainsFunc(c.key, func(r rune) bool { return r < ' ' || r > '~' }) {

@@ -1,19 +1,15 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/pg"
 )
 
 type createAPIKeyInput struct {
@@ -23,7 +19,7 @@ type createAPIKeyInput struct {
 		ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When it ends, to the second. Without, it does not end by itself."`
 		AllowedIPs  []string          `json:"allowed_ips,omitempty" maxItems:"50" nullable:"false" doc:"Where it works from: IP addresses and CIDR prefixes. Without, from anywhere." example:"[\"203.0.113.0/24\"]"`
 	}
-	change apikey.Change // by check
+	change apikey.Change // by Check
 }
 
 type updateAPIKeyInput struct {
@@ -34,24 +30,24 @@ type updateAPIKeyInput struct {
 		ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When it ends: in the future, earlier or later than now set. An end cannot be taken away again."`
 		AllowedIPs  []string          `json:"allowed_ips,omitempty" maxItems:"50" nullable:"false" doc:"Where it works from; [] is anywhere."`
 	}
-	change apikey.Change // by check
+	change apikey.Change // by Check
 }
 
-// Resolve hands the input to the framework.
-func (in *createAPIKeyInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *createAPIKeyInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *createAPIKeyInput) check(_ context.Context, e *Edge) (err error) {
+func (in *createAPIKeyInput) Check(c *Call) (err error) {
 	b := in.Body
-	in.change, err = keyChange(&b.Name, b.Permissions, b.ExpiresAt, b.AllowedIPs, e.Clock.Now())
+	in.change, err = keyChange(&b.Name, b.Permissions, b.ExpiresAt, b.AllowedIPs, c.Now())
 	return err
 }
 
-// Resolve hands the input to the framework.
-func (in *updateAPIKeyInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *updateAPIKeyInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *updateAPIKeyInput) check(_ context.Context, e *Edge) (err error) {
+func (in *updateAPIKeyInput) Check(c *Call) (err error) {
 	b := in.Body
-	in.change, err = keyChange(b.Name, b.Permissions, b.ExpiresAt, b.AllowedIPs, e.Clock.Now())
+	in.change, err = keyChange(b.Name, b.Permissions, b.ExpiresAt, b.AllowedIPs, c.Now())
 	return err
 }
 
@@ -62,7 +58,7 @@ func keyChange(name *string, permissions []auth.Permission, end *time.Time, netw
 	c.Permissions, wrong[0] = checkPermissions(permissions)
 	c.ExpiresAt, wrong[1] = checkEnd(end, now)
 	c.AllowedIPs, wrong[2] = checkNetworks(networks)
-	return c, fault.Join(append(wrong[:], checkName("body.name", name))...)
+	return c, fault.Join(append(wrong[:], CheckName("body.name", name))...)
 }
 
 type rotateAPIKeyInput struct {
@@ -129,10 +125,10 @@ func checkEnd(at *time.Time, now time.Time) (*time.Time, error) {
 // first and what the caller may give. What requests know of the caller may be
 // five seconds old, so the truth is read: a key that was revoked a second ago
 // makes no other.
-func (e *Edge) lockKeys(ctx context.Context, tx pg.Tx, org id.Org, key id.APIKey) (apikey.Stored, apikey.Grant, error) {
-	caller := callOf(ctx).caller
+func lockKeys(c *Call, key id.APIKey) (apikey.Stored, apikey.Grant, error) {
+	caller := c.Caller
 	keys := []id.APIKey{caller.APIKey, key}
-	locked, err := apikey.Lock(ctx, tx, org, slices.DeleteFunc(keys, id.APIKey.IsZero)...)
+	locked, err := apikey.Lock(c, c.Tx, c.Org, slices.DeleteFunc(keys, id.APIKey.IsZero)...)
 	if err != nil {
 		return apikey.Stored{}, apikey.Grant{}, err
 	}
@@ -140,7 +136,7 @@ func (e *Edge) lockKeys(ctx context.Context, tx pg.Tx, org id.Org, key id.APIKey
 		return locked[key], apikey.Grant{Permissions: caller.Permissions}, nil
 	}
 	own, ok := locked[caller.APIKey]
-	if status := own.Status(e.Clock.Now()); !ok || status == apikey.Expired || status == apikey.Revoked {
+	if status := own.Status(c.Now()); !ok || status == apikey.Expired || status == apikey.Revoked {
 		return apikey.Stored{}, apikey.Grant{}, apikey.ErrUnknown.Because(fmt.Errorf("key %s was ended while its call ran", caller.APIKey))
 	}
 	return locked[key], apikey.GrantOf(own.APIKey), nil
@@ -148,48 +144,47 @@ func (e *Edge) lockKeys(ctx context.Context, tx pg.Tx, org id.Org, key id.APIKey
 
 // repairAfter projects a key as soon as its change is committed. If that fails,
 // or nothing comes of it, the key's next use does it.
-func (e *Edge) repairAfter(ctx context.Context, org id.Org, hash apikey.Hash) {
-	call := callOf(ctx)
-	call.committed = append(call.committed, func(ctx context.Context) {
-		if err := e.Keys.Repair(ctx, org, hash); err != nil {
-			call.note(slog.String("projecting_failed", err.Error()))
+func repairAfter(c *Call, hash apikey.Hash) {
+	c.AfterCommit(func() {
+		if err := c.Keys.Repair(c, c.Org, hash); err != nil {
+			c.Note(slog.String("projecting_failed", err.Error()))
 		}
 	})
 }
 
 // issue writes a new key and replies with its plain text.
-func (e *Edge) issue(ctx context.Context, tx pg.Tx, org id.Org, k apikey.APIKey) (*createdAPIKeyOutput, error) {
+func issue(c *Call, k apikey.APIKey) (*createdAPIKeyOutput, error) {
 	plain := apikey.Generate()
 	hash, err := apikey.Parse(plain)
 	if err != nil {
 		return nil, err
 	}
 	k.KeyStart = apikey.Start(plain)
-	if err := apikey.Insert(ctx, tx, org, k, hash); err != nil {
+	if err := apikey.Insert(c, c.Tx, c.Org, k, hash); err != nil {
 		return nil, err
 	}
-	e.repairAfter(ctx, org, hash)
+	repairAfter(c, hash)
 	out := &createdAPIKeyOutput{Location: "/v1/api-keys/" + k.ID.String()}
-	out.Body.APIKeyBody, out.Body.Key = showAPIKey(k, apikey.Usage{}, e.Clock.Now()), plain
+	out.Body.APIKeyBody, out.Body.Key = showAPIKey(k, apikey.Usage{}, c.Now()), plain
 	return out, nil
 }
 
-func (e *Edge) createAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
-	now, c := e.Clock.Now(), in.change
-	_, grant, err := e.lockKeys(ctx, tx, org, id.APIKey{})
+func createAPIKey(c *Call, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
+	now, set := c.Now(), in.change
+	_, grant, err := lockKeys(c, id.APIKey{})
 	if err != nil {
 		return nil, err
 	}
-	k := apikey.APIKey{ID: id.New[id.APIKey](now), Name: in.Body.Name, Permissions: c.Permissions, AllowedIPs: c.AllowedIPs, CreatedAt: now, ExpiresAt: c.ExpiresAt}
+	k := apikey.APIKey{ID: id.New[id.APIKey](now), Name: in.Body.Name, Permissions: set.Permissions, AllowedIPs: set.AllowedIPs, CreatedAt: now, ExpiresAt: set.ExpiresAt}
 	if err := grant.Check(k); err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(nil, apiKeyFields(k), apiKeyTarget(k.ID))
-	return e.issue(ctx, tx, org, k)
+	c.Audit(nil, apiKeyFields(k), apiKeyTarget(k.ID))
+	return issue(c, k)
 }
 
-func (e *Edge) updateAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *updateAPIKeyInput) (*apiKeyOutput, error) {
-	k, grant, err := e.lockKeys(ctx, tx, org, in.ID)
+func updateAPIKey(c *Call, in *updateAPIKeyInput) (*apiKeyOutput, error) {
+	k, grant, err := lockKeys(c, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -197,28 +192,28 @@ func (e *Edge) updateAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *updat
 		return nil, apikey.ErrNotFound
 	}
 	before := k.APIKey
-	k.APIKey, err = before.Apply(in.change, grant, e.Clock.Now())
+	k.APIKey, err = before.Apply(in.change, grant, c.Now())
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(apiKeyFields(before), apiKeyFields(k.APIKey), apiKeyTarget(k.ID))
-	if err := e.save(ctx, tx, org, k); err != nil {
+	c.Audit(apiKeyFields(before), apiKeyFields(k.APIKey), apiKeyTarget(k.ID))
+	if err := save(c, k); err != nil {
 		return nil, err
 	}
-	return e.replyKey(ctx, k)
+	return replyKey(c, k)
 }
 
 // save writes a changed key, and has its projection written anew.
-func (e *Edge) save(ctx context.Context, tx pg.Tx, org id.Org, k apikey.Stored) error {
-	if err := apikey.Save(ctx, tx, org, k.APIKey); err != nil {
+func save(c *Call, k apikey.Stored) error {
+	if err := apikey.Save(c, c.Tx, c.Org, k.APIKey); err != nil {
 		return err
 	}
-	e.repairAfter(ctx, org, k.Hash)
-	return e.Keys.Forget(ctx, k.Hash)
+	repairAfter(c, k.Hash)
+	return c.Keys.Forget(c, k.Hash)
 }
 
-func (e *Edge) rotateAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *rotateAPIKeyInput) (*createdAPIKeyOutput, error) {
-	k, grant, err := e.lockKeys(ctx, tx, org, in.ID)
+func rotateAPIKey(c *Call, in *rotateAPIKeyInput) (*createdAPIKeyOutput, error) {
+	k, grant, err := lockKeys(c, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -226,20 +221,20 @@ func (e *Edge) rotateAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *rotat
 		return nil, apikey.ErrNotFound
 	}
 	before := k.APIKey
-	old, next, err := before.Rotate(in.overlap(), grant, e.Clock.Now())
+	old, next, err := before.Rotate(in.overlap(), grant, c.Now())
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(apiKeyFields(before), apiKeyFields(old), apiKeyTarget(old.ID), apiKeyTarget(next.ID))
+	c.Audit(apiKeyFields(before), apiKeyFields(old), apiKeyTarget(old.ID), apiKeyTarget(next.ID))
 	k.APIKey = old
-	if err := e.save(ctx, tx, org, k); err != nil {
+	if err := save(c, k); err != nil {
 		return nil, err
 	}
-	return e.issue(ctx, tx, org, next)
+	return issue(c, next)
 }
 
-func (e *Edge) revokeAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *APIKeyPath) (*apiKeyOutput, error) {
-	locked, err := apikey.Lock(ctx, tx, org, in.ID)
+func revokeAPIKey(c *Call, in *APIKeyPath) (*apiKeyOutput, error) {
+	locked, err := apikey.Lock(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -247,16 +242,16 @@ func (e *Edge) revokeAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *APIKe
 	if !ok {
 		return nil, apikey.ErrNotFound
 	}
-	before, now := k.APIKey, e.Clock.Now()
-	if err := e.Keys.Deny(ctx, k.Hash, now); err != nil {
+	before, now := k.APIKey, c.Now()
+	if err := c.Keys.Deny(c, k.Hash, now); err != nil {
 		return nil, err
 	}
 	if k.RevokedAt == nil {
 		k.RevokedAt = &now
 	}
-	callOf(ctx).audit(apiKeyFields(before), apiKeyFields(k.APIKey), apiKeyTarget(k.ID))
-	if err := apikey.Save(ctx, tx, org, k.APIKey); err != nil {
+	c.Audit(apiKeyFields(before), apiKeyFields(k.APIKey), apiKeyTarget(k.ID))
+	if err := apikey.Save(c, c.Tx, c.Org, k.APIKey); err != nil {
 		return nil, err
 	}
-	return e.replyKey(ctx, k)
+	return replyKey(c, k)
 }

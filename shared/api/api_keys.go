@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/pg"
 )
 
 const (
@@ -29,7 +27,7 @@ var CreateAPIKey = Write[createAPIKeyInput, createdAPIKeyOutput]{
 		Tag: apiKeysTag, Summary: "Create an API key",
 		Description: "The reply shows the key, this once. It can do no more than the key that you call with: its permissions are among that one's, it ends no later, and it works from no other addresses.",
 	},
-	Handle: (*Edge).createAPIKey,
+	Handle: createAPIKey,
 }
 
 // ListAPIKeys is GET /v1/api-keys.
@@ -39,7 +37,7 @@ var ListAPIKeys = Read[Page, listAPIKeysOutput]{
 		Permission: auth.APIKeysRead, Cost: 1, Tag: apiKeysTag, Summary: "List API keys",
 		Description: "Those that have expired or were revoked too.",
 	},
-	Handle: (*Edge).listAPIKeys,
+	Handle: listAPIKeys,
 }
 
 // GetAPIKey is GET /v1/api-keys/{id}.
@@ -49,7 +47,7 @@ var GetAPIKey = Read[APIKeyPath, apiKeyOutput]{
 		Faults:     []*fault.Error{apikey.ErrNotFound},
 		Permission: auth.APIKeysRead, Cost: 1, Tag: apiKeysTag, Summary: "Get an API key",
 	},
-	Handle: (*Edge).getAPIKey,
+	Handle: getAPIKey,
 }
 
 // UpdateAPIKey is PATCH /v1/api-keys/{id}.
@@ -62,7 +60,7 @@ var UpdateAPIKey = Write[updateAPIKeyInput, apiKeyOutput]{
 		Tag: apiKeysTag, Summary: "Change an API key",
 		Description: "Fields that are left out stay as they are. Permissions can only be taken away. A key changes only keys that can do no more than itself, before and after; so none widens itself. Works everywhere after ten seconds.",
 	},
-	Handle: (*Edge).updateAPIKey,
+	Handle: updateAPIKey,
 }
 
 // RotateAPIKey is POST /v1/api-keys/{id}/rotate.
@@ -75,7 +73,7 @@ var RotateAPIKey = Write[rotateAPIKeyInput, createdAPIKeyOutput]{
 		Tag: apiKeysTag, Summary: "Replace an API key by a new one",
 		Description: "The reply shows the new key, this once. It can do the same from the same addresses, and ends when the old one would have ended. The old key works until the overlap ends, if it does not end before. A key is rotated once: after that, rotate its successor.",
 	},
-	Handle: (*Edge).rotateAPIKey,
+	Handle: rotateAPIKey,
 }
 
 // RevokeAPIKey is POST /v1/api-keys/{id}/revoke.
@@ -87,7 +85,7 @@ var RevokeAPIKey = Write[APIKeyPath, apiKeyOutput]{
 		Tag: apiKeysTag, Summary: "Revoke an API key",
 		Description: "For good: ten seconds after the reply it works nowhere. A key may revoke any key of its organization, itself too, so that whoever finds a leaked one can end it. Doing it again changes nothing.",
 	},
-	Handle: (*Edge).revokeAPIKey,
+	Handle: revokeAPIKey,
 }
 
 // APIKeyPath names an API key.
@@ -147,39 +145,39 @@ func apiKeyFields(k apikey.APIKey) audit.Fields {
 
 func apiKeyTarget(key id.APIKey) audit.Target { return audit.Of("api_key", key) }
 
-func (e *Edge) listAPIKeys(ctx context.Context, tx pg.Tx, org id.Org, in *Page) (*listAPIKeysOutput, error) {
+func listAPIKeys(c *Call, in *Page) (*listAPIKeysOutput, error) {
 	var after id.APIKey
-	if err := e.position("api_keys", org, in.After, (*[16]byte)(&after.UUID)); err != nil {
+	if err := c.Position("api_keys", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
 	}
-	keys, err := apikey.List(ctx, tx, org, after, in.Limit+1)
+	keys, err := apikey.List(c, c.Tx, c.Org, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	usage, err := e.Keys.Usage(ctx, keys[:min(in.Limit, len(keys))])
+	usage, err := c.Keys.Usage(c, keys[:min(in.Limit, len(keys))])
 	if err != nil {
 		return nil, err
 	}
-	now := e.Clock.Now()
+	now := c.Now()
 	show := func(k apikey.Stored) APIKeyBody { return showAPIKey(k.APIKey, usage[k.Hash], now) }
-	return &listAPIKeysOutput{Body: listOf(keys, in.Limit, show, func(last apikey.Stored) *string {
-		return e.cursor("api_keys", org, last.ID.UUID)
+	return &listAPIKeysOutput{Body: ListOf(keys, in.Limit, show, func(last apikey.Stored) *string {
+		return c.Cursor("api_keys", last.ID.UUID)
 	})}, nil
 }
 
-func (e *Edge) getAPIKey(ctx context.Context, tx pg.Tx, org id.Org, in *APIKeyPath) (*apiKeyOutput, error) {
-	key, err := apikey.Get(ctx, tx, org, in.ID)
+func getAPIKey(c *Call, in *APIKeyPath) (*apiKeyOutput, error) {
+	key, err := apikey.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return e.replyKey(ctx, key)
+	return replyKey(c, key)
 }
 
 // replyKey shows a key as it is stored.
-func (e *Edge) replyKey(ctx context.Context, k apikey.Stored) (*apiKeyOutput, error) {
-	usage, err := e.Keys.Usage(ctx, []apikey.Stored{k})
+func replyKey(c *Call, k apikey.Stored) (*apiKeyOutput, error) {
+	usage, err := c.Keys.Usage(c, []apikey.Stored{k})
 	if err != nil {
 		return nil, err
 	}
-	return &apiKeyOutput{Body: showAPIKey(k.APIKey, usage[k.Hash], e.Clock.Now())}, nil
+	return &apiKeyOutput{Body: showAPIKey(k.APIKey, usage[k.Hash], c.Now())}, nil
 }

@@ -1,15 +1,12 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"net/netip"
 	"slices"
 
 	"portico/shared/audit"
-	"portico/shared/id"
 	"portico/shared/observe"
-	"portico/shared/pg"
 )
 
 // change is what a handler says of its mutation.
@@ -18,18 +15,18 @@ type change struct {
 	before, after audit.Fields
 }
 
-// recordedByEvent: the mutation only adds events, and each names its actor.
-const recordedByEvent = "event"
+// RecordedByEvent: the mutation only adds events, and each names its actor.
+const RecordedByEvent = "event"
 
 // recorders are the rows that may be a mutation's record themselves.
-var recorders = []string{recordedByEvent}
+var recorders = []string{RecordedByEvent}
 
-// audit says what the mutation changed: its targets, and their allow-listed
+// Audit says what the mutation changed: its targets, and their allow-listed
 // fields before and after. Of a thing that was made before is nil, of one that
-// is gone after. What is the same in both is left out. The framework writes the
+// is gone after. What is the same in both is left out. The frame writes the
 // entry; a handler that says nothing gets one without targets, and the tests
 // fail.
-func (c *call) audit(before, after audit.Fields, targets ...audit.Target) {
+func (c *Call) Audit(before, after audit.Fields, targets ...audit.Target) {
 	if before != nil && after != nil {
 		before, after = audit.Diff(before, after)
 	}
@@ -49,15 +46,14 @@ func originOf(r *http.Request) audit.Origin {
 }
 
 // record writes the one entry of a mutation, in its transaction.
-func (e *Edge) record(ctx context.Context, tx pg.Tx, op Op, org id.Org) error {
+func (c *Call) record(op Op) error {
 	if slices.Contains(recorders, op.RecordedBy) {
 		return nil
 	}
-	call := callOf(ctx)
-	kind, actor := call.caller.Actor()
-	return audit.Insert(ctx, tx, org, audit.Entry{
-		Action: op.Audit, Actor: audit.Actor{Type: kind, ID: actor, Name: call.caller.StaffName},
-		Targets: call.change.targets, Before: call.change.before, After: call.change.after,
-		Origin: call.origin, CreatedAt: e.Clock.Now(),
+	kind, actor := c.Caller.Actor()
+	return audit.Insert(c, c.Tx, c.Org, audit.Entry{
+		Action: op.Audit, Actor: audit.Actor{Type: kind, ID: actor, Name: c.Caller.StaffName},
+		Targets: c.change.targets, Before: c.change.before, After: c.change.after,
+		Origin: c.origin, CreatedAt: c.Now(),
 	})
 }

@@ -1,19 +1,15 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/pg"
 )
 
 const auditLogTag = "Audit log"
@@ -25,7 +21,7 @@ var ListAuditLog = Read[listAuditLogInput, listAuditLogOutput]{
 		Permission: auth.AuditLogRead, Cost: 1, Tag: auditLogTag, Summary: "List who changed what",
 		Description: "Every change of your organization has one entry, written together with the change and never altered. Published events have none: each names who published it in published_by.",
 	},
-	Handle: (*Edge).listAuditLog,
+	Handle: listAuditLog,
 }
 
 type listAuditLogInput struct {
@@ -89,11 +85,11 @@ func (in *listAuditLogInput) filter() audit.Filter {
 	return f
 }
 
-// Resolve hands the input to the framework.
-func (in *listAuditLogInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *listAuditLogInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *listAuditLogInput) check(context.Context, *Edge) error {
-	return fault.Join(checkText("query.actor_id", &in.ActorID), checkText("query.target_id", &in.TargetID),
+func (in *listAuditLogInput) Check(*Call) error {
+	return fault.Join(CheckText("query.actor_id", &in.ActorID), CheckText("query.target_id", &in.TargetID),
 		checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
 }
 
@@ -105,16 +101,16 @@ func checkSince1970(location string, at time.Time) error {
 	return nil
 }
 
-func (e *Edge) listAuditLog(ctx context.Context, tx pg.Tx, org id.Org, in *listAuditLogInput) (*listAuditLogOutput, error) {
+func listAuditLog(c *Call, in *listAuditLogInput) (*listAuditLogOutput, error) {
 	f := in.filter()
-	if err := e.position("audit_log", org, in.After, (*[16]byte)(&f.After.UUID)); err != nil {
+	if err := c.Position("audit_log", in.After, (*[16]byte)(&f.After.UUID)); err != nil {
 		return nil, err
 	}
-	entries, err := audit.List(ctx, tx, org, f, in.Limit+1)
+	entries, err := audit.List(c, c.Tx, c.Org, f, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listAuditLogOutput{Body: listOf(entries, in.Limit, showAuditEntry, func(last audit.Entry) *string {
-		return e.cursor("audit_log", org, last.ID.UUID)
+	return &listAuditLogOutput{Body: ListOf(entries, in.Limit, showAuditEntry, func(last audit.Entry) *string {
+		return c.Cursor("audit_log", last.ID.UUID)
 	})}, nil
 }

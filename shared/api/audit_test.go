@@ -16,8 +16,6 @@ import (
 
 	"portico/shared/api"
 	"portico/shared/auth"
-	"portico/shared/id"
-	"portico/shared/pg"
 	"portico/shared/testkit"
 )
 
@@ -63,7 +61,7 @@ func (c caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 			c.t.Errorf("%s answered %d and wrote %d audit entries", op.ID, w.Code, entries)
 		}
 	case entries != 1 || targets == 0:
-		c.t.Errorf("%s wrote %d audit entries with %d targets, want one with some: call callOf(ctx).audit", op.ID, entries, targets)
+		c.t.Errorf("%s wrote %d audit entries with %d targets, want one with some: call c.Audit", op.ID, entries, targets)
 	default:
 		recorded.Store(op.ID, true)
 	}
@@ -137,8 +135,8 @@ func TestChangeAndEntryCommitTogether(t *testing.T) {
 // failing returns a mutation that fails when its handler has done its work.
 func failing[I, O any](w api.Write[I, O], fail func() error) api.Write[I, O] {
 	work := w.Handle
-	w.Handle = func(e *api.Edge, ctx context.Context, tx pg.Tx, org id.Org, in *I) (*O, error) {
-		if _, err := work(e, ctx, tx, org, in); err != nil {
+	w.Handle = func(c *api.Call, in *I) (*O, error) {
+		if _, err := work(c, in); err != nil {
 			return nil, err
 		}
 		return nil, fail()
@@ -164,7 +162,7 @@ func TestSilentHandlerIsRecorded(t *testing.T) {
 			ID: "makeThing", Method: "POST", Path: "/v1/things", Function: "things", Summary: "x",
 			Permission: auth.EventsWrite, Cost: 1, Audit: "thing.make",
 		},
-		Handle: func(*api.Edge, context.Context, pg.Tx, id.Org, *none) (*none, error) { return nil, nil },
+		Handle: func(*api.Call, *none) (*none, error) { return nil, nil },
 	}
 	var err error
 	if h.handler, err = h.edge.Handler(silent); err != nil {

@@ -7,29 +7,34 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/observe"
+	"portico/shared/pg"
 )
 
-// call is one request in work: what the framework learns of it on the way and
-// writes into its log line at the end.
-type call struct {
-	op     *Op
-	edge   *Edge
-	input  checker // nil: not read yet, or without rules of its own
-	caller auth.Caller
-	key    string // Idempotency-Key
-	digest hash.Hash
-	cause  error                // of a reply that is no success
-	due    []id.WebhookEndpoint // endpoints that have something due with the commit
-	origin audit.Origin
-	change change // of a mutation
-	// committed runs after the commit of a mutation, in order. What must not be
-	// lost when the process ends in between does not belong here.
-	committed []func(context.Context)
+// Call is one request in work: what its handler may use, and what the frame
+// learns of it on the way. It is the request's context too, so that a handler
+// passes it on as such.
+type Call struct {
+	context.Context
+	*Services
+	Caller auth.Caller // nobody's in a public operation
+	Org    id.Org      // that the call acts on; zero in a Global
+	Tx     pg.Tx       // bound to Org, while the handler runs; nil in a Global
+
+	op        *Op     // nil: none answers the request
+	input     Checked // nil: not read yet, or without rules of its own
+	key       string  // Idempotency-Key
+	digest    hash.Hash
+	cause     error                // of a reply that is no success
+	due       []id.WebhookEndpoint // endpoints that have something due with the commit
+	origin    audit.Origin
+	change    change   // of a mutation
+	committed []func() // see AfterCommit
 	notes     []slog.Attr
 	metrics   []observe.Metric
 	sent      http.Header // with the request
@@ -38,18 +43,24 @@ type call struct {
 
 type callKey struct{}
 
-// callOf returns the request in work; outside one, an empty call.
-func callOf(ctx context.Context) *call {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		return c
+// callOf returns the request in work. huma hands on a context and no more, so
+// this is the one place that looks a call up; everything else is given it. A
+// context without one is a defect: what was said of such a call would be lost.
+func callOf(ctx context.Context) *Call {
+	c, ok := ctx.Value(callKey{}).(*Call)
+	if !ok {
+		panic("a request lost its call: pass its context on")
 	}
-	return &call{headers: http.Header{}}
+	return c
 }
 
-// withCall returns the request with a call in its context. A request with an
-// Idempotency-Key has its path and body hashed as they are read.
-func (e *Edge) withCall(w http.ResponseWriter, r *http.Request) (*call, *http.Request) {
-	c := &call{edge: e, headers: w.Header(), sent: r.Header, key: r.Header.Get(idempotencyHeader), origin: originOf(r)}
+// newCall returns the call of a request, and the request with it in its context.
+// A request with an Idempotency-Key has its path and body hashed as they are
+// read.
+func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*Call, *http.Request) {
+	c := &Call{
+		Services: &s.Services, headers: w.Header(), sent: r.Header, key: r.Header.Get(idempotencyHeader), origin: originOf(r),
+	}
 	if c.key != "" {
 		c.digest = sha256.New()
 		_, _ = io.WriteString(c.digest, r.URL.Path+"\n")
@@ -58,16 +69,28 @@ func (e *Edge) withCall(w http.ResponseWriter, r *http.Request) (*call, *http.Re
 			io.Closer
 		}{io.TeeReader(r.Body, c.digest), r.Body}
 	}
-	return c, r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	c.Context = context.WithValue(r.Context(), callKey{}, c)
+	return c, r.WithContext(c.Context)
 }
 
 // hash identifies the request: path and body.
-func (c *call) hash() []byte { return c.digest.Sum(nil) }
+func (c *Call) hash() []byte { return c.digest.Sum(nil) }
 
-func (c *call) setHeader(name, value string) { c.headers.Set(name, value) }
+func (c *Call) setHeader(name, value string) { c.headers.Set(name, value) }
 
-// measure adds a metric to the request's log line.
-func (c *call) measure(m observe.Metric) { c.metrics = append(c.metrics, m) }
+// Now is the time of the clock that tests set.
+func (c *Call) Now() time.Time { return c.Clock.Now() }
 
-// note adds to the request's log line.
-func (c *call) note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }
+// Due says which endpoints have something due with the commit: it is announced
+// before the commit, and woken after it. The operation must say that it Wakes.
+func (c *Call) Due(endpoints ...id.WebhookEndpoint) { c.due = endpoints }
+
+// AfterCommit has f run after the commit of a mutation, in order. What must not
+// be lost when the process ends in between does not belong there.
+func (c *Call) AfterCommit(f func()) { c.committed = append(c.committed, f) }
+
+// Measure adds a metric to the request's log line.
+func (c *Call) Measure(m observe.Metric) { c.metrics = append(c.metrics, m) }
+
+// Note adds to the request's log line.
+func (c *Call) Note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }

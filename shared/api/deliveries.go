@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -9,7 +8,6 @@ import (
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -25,7 +23,7 @@ var ListDeliveries = Read[listDeliveriesInput, listDeliveriesOutput]{
 		Permission: auth.DeliveriesRead, Cost: 1, Tag: deliveriesTag, Summary: "List deliveries",
 		Description: "Newest events first, optionally of one endpoint, one event or one status.",
 	},
-	Handle: (*Edge).listDeliveries,
+	Handle: listDeliveries,
 }
 
 // GetDelivery is GET /v1/deliveries/{id}.
@@ -35,7 +33,7 @@ var GetDelivery = Read[deliveryPath, deliveryOutput]{
 		Faults:     []*fault.Error{webhook.ErrDeliveryNotFound},
 		Permission: auth.DeliveriesRead, Cost: 1, Tag: deliveriesTag, Summary: "Get a delivery with its attempts",
 	},
-	Handle: (*Edge).getDelivery,
+	Handle: getDelivery,
 }
 
 type deliveryPath struct {
@@ -94,27 +92,27 @@ func showAttempt(a webhook.Attempt) attemptBody {
 	}
 }
 
-func (e *Edge) listDeliveries(ctx context.Context, tx pg.Tx, org id.Org, in *listDeliveriesInput) (*listDeliveriesOutput, error) {
+func listDeliveries(c *Call, in *listDeliveriesInput) (*listDeliveriesOutput, error) {
 	filter := webhook.DeliveryFilter{EndpointID: in.EndpointID, EventID: in.EventID, Status: webhook.Status(in.Status)}
-	err := e.position("deliveries", org, in.After, (*[16]byte)(&filter.AfterEvent.UUID), (*[16]byte)(&filter.AfterEndpoint.UUID))
+	err := c.Position("deliveries", in.After, (*[16]byte)(&filter.AfterEvent.UUID), (*[16]byte)(&filter.AfterEndpoint.UUID))
 	if err != nil {
 		return nil, err
 	}
-	deliveries, err := webhook.ListDeliveries(ctx, tx, org, filter, in.Limit+1)
+	deliveries, err := webhook.ListDeliveries(c, c.Tx, c.Org, filter, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listDeliveriesOutput{Body: listOf(deliveries, in.Limit, showDelivery, func(last webhook.Delivery) *string {
-		return e.cursor("deliveries", org, last.EventID.UUID, last.EndpointID.UUID)
+	return &listDeliveriesOutput{Body: ListOf(deliveries, in.Limit, showDelivery, func(last webhook.Delivery) *string {
+		return c.Cursor("deliveries", last.EventID.UUID, last.EndpointID.UUID)
 	})}, nil
 }
 
-func (e *Edge) getDelivery(ctx context.Context, tx pg.Tx, org id.Org, in *deliveryPath) (*deliveryOutput, error) {
-	delivery, err := webhook.GetDelivery(ctx, tx, org, in.ID)
+func getDelivery(c *Call, in *deliveryPath) (*deliveryOutput, error) {
+	delivery, err := webhook.GetDelivery(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	attempts, err := webhook.ListAttempts(ctx, tx, org, delivery)
+	attempts, err := webhook.ListAttempts(c, c.Tx, c.Org, delivery)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ var (
 // against; this is made of the same types, and says what huma leaves out.
 func describeAll() (*huma.OpenAPI, error) {
 	describing.Do(func() {
-		whole := &Edge{}
+		whole := &Server{}
 		if _, undescribe = whole.Handler(All()...); undescribe == nil {
 			described = whole.OpenAPI()
 			undescribe = complete(described)

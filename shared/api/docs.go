@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"strings"
 	"sync"
 
@@ -48,16 +47,16 @@ func newDocs(pages DocsPages) docs {
 	})}
 }
 
-func (d docs) getOpenAPI(*Edge, context.Context, *struct{}) (*rawOutput, error) {
+func (d docs) getOpenAPI(*Call, *struct{}) (*rawOutput, error) {
 	body, err := d.openapi()
 	return &rawOutput{ContentType: "application/json", CacheControl: "public, max-age=300", Body: body}, err
 }
 
-func (d docs) getReference(_ *Edge, _ context.Context, in *docsInput) (*rawOutput, error) {
+func (d docs) getReference(_ *Call, in *docsInput) (*rawOutput, error) {
 	return d.page("", in.AcceptEncoding)
 }
 
-func (d docs) getPage(_ *Edge, _ context.Context, in *docsPageInput) (*rawOutput, error) {
+func (d docs) getPage(_ *Call, in *docsPageInput) (*rawOutput, error) {
 	return d.page(in.Page, in.AcceptEncoding)
 }
 

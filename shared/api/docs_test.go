@@ -21,7 +21,7 @@ import (
 // systemHandler serves what needs no store.
 func systemHandler(t *testing.T) http.Handler {
 	t.Helper()
-	edge := &api.Edge{Log: observe.NewLog(&lines{}, "test")}
+	edge := &api.Server{Log: observe.NewLog(&lines{}, "test")}
 	handler, err := edge.Handler(api.System(reference.New)...)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 
 	"portico/shared/audit"
@@ -10,7 +9,6 @@ import (
 	"portico/shared/domain"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/pg"
 )
 
 const domainsTag = "Domains"
@@ -24,7 +22,7 @@ var CreateDomain = Write[createDomainInput, createdDomainOutput]{
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: domainsTag, Summary: "Add a domain",
 		Description: "It identifies your organization once it is verified. Of a name of your own the reply shows the DNS record to create before; a subdomain of ours needs none. Several organizations may add the same name: the first that verifies it has it.",
 	},
-	Handle: (*Edge).createDomain,
+	Handle: createDomain,
 }
 
 // ListDomains is GET /v1/domains.
@@ -33,7 +31,7 @@ var ListDomains = Read[Page, listDomainsOutput]{
 		ID: "listDomains", Method: http.MethodGet, Path: "/v1/domains", Function: organizationFunction,
 		Permission: auth.DomainsRead, Cost: 1, Tag: domainsTag, Summary: "List domains",
 	},
-	Handle: (*Edge).listDomains,
+	Handle: listDomains,
 }
 
 // GetDomain is GET /v1/domains/{id}.
@@ -43,7 +41,7 @@ var GetDomain = Read[DomainPath, domainOutput]{
 		Faults:     []*fault.Error{domain.ErrNotFound},
 		Permission: auth.DomainsRead, Cost: 1, Tag: domainsTag, Summary: "Get a domain",
 	},
-	Handle: (*Edge).getDomain,
+	Handle: getDomain,
 }
 
 // VerifyDomain is POST /v1/domains/{id}/verify.
@@ -54,7 +52,7 @@ var VerifyDomain = Write[DomainPath, domainOutput]{
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: domainsTag, Summary: "Verify a domain",
 		Description: "Asks DNS for the record, once. When it is there, and no other organization holds the name, the domain is yours until you delete it, and the record may go. A subdomain of ours is yours at once, if it is free. Try again as often as you like.",
 	},
-	Handle: (*Edge).verifyDomain,
+	Handle: verifyDomain,
 }
 
 // DeleteDomain is DELETE /v1/domains/{id}.
@@ -65,7 +63,7 @@ var DeleteDomain = Write[DomainPath, struct{}]{
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: domainsTag, Summary: "Delete a domain",
 		Description: "After five seconds it identifies nobody, and whoever proves it next may have it. The DNS record of this domain proves nothing any more.",
 	},
-	Handle: (*Edge).deleteDomain,
+	Handle: deleteDomain,
 }
 
 // DomainPath names a domain.
@@ -103,12 +101,12 @@ type createdDomainOutput struct {
 	Body     domainBody
 }
 
-func (e *Edge) showDomain(d domain.Domain) domainBody {
+func showDomain(c *Call, d domain.Domain) domainBody {
 	b := domainBody{ID: d.ID, Name: d.Name, Status: "pending", VerifiedAt: clock.StampOf(d.VerifiedAt), CreatedAt: clock.Stamp(d.CreatedAt)}
 	if d.VerifiedAt != nil {
 		b.Status = "verified"
 	}
-	if !domain.IsSubdomain(d.Name, e.Hosts.Base) {
+	if !domain.IsSubdomain(d.Name, c.Hosts.Base) {
 		name, value := d.Record()
 		b.Record = &domainRecord{Type: "TXT", Name: name, Value: value}
 	}
@@ -121,55 +119,56 @@ func domainFields(d domain.Domain) audit.Fields {
 
 func domainTarget(d domain.Domain) audit.Target { return audit.Of("domain", d.ID) }
 
-func (e *Edge) createDomain(ctx context.Context, tx pg.Tx, own id.Org, in *createDomainInput) (*createdDomainOutput, error) {
-	name, err := domain.ParseName(in.Body.Name, e.Hosts.Base)
+func createDomain(c *Call, in *createDomainInput) (*createdDomainOutput, error) {
+	name, err := domain.ParseName(in.Body.Name, c.Hosts.Base)
 	if err != nil {
 		return nil, fault.InvalidField("body.name", err.Error())
 	}
-	d := domain.New(name, e.Clock.Now())
-	if err := e.Hosts.Add(ctx, tx, own, d); err != nil {
+	d := domain.New(name, c.Now())
+	if err := c.Hosts.Add(c, c.Tx, c.Org, d); err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(nil, domainFields(d), domainTarget(d))
-	return &createdDomainOutput{Location: "/v1/domains/" + d.ID.String(), Body: e.showDomain(d)}, nil
+	c.Audit(nil, domainFields(d), domainTarget(d))
+	return &createdDomainOutput{Location: "/v1/domains/" + d.ID.String(), Body: showDomain(c, d)}, nil
 }
 
-func (e *Edge) listDomains(ctx context.Context, tx pg.Tx, own id.Org, in *Page) (*listDomainsOutput, error) {
+func listDomains(c *Call, in *Page) (*listDomainsOutput, error) {
 	var after id.Domain
-	if err := e.position("domains", own, in.After, (*[16]byte)(&after.UUID)); err != nil {
+	if err := c.Position("domains", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
 	}
-	domains, err := domain.List(ctx, tx, own, after, in.Limit+1)
+	domains, err := domain.List(c, c.Tx, c.Org, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listDomainsOutput{Body: listOf(domains, in.Limit, e.showDomain, func(last domain.Domain) *string {
-		return e.cursor("domains", own, last.ID.UUID)
+	show := func(d domain.Domain) domainBody { return showDomain(c, d) }
+	return &listDomainsOutput{Body: ListOf(domains, in.Limit, show, func(last domain.Domain) *string {
+		return c.Cursor("domains", last.ID.UUID)
 	})}, nil
 }
 
-func (e *Edge) getDomain(ctx context.Context, tx pg.Tx, own id.Org, in *DomainPath) (*domainOutput, error) {
-	d, err := domain.Get(ctx, tx, own, in.ID)
+func getDomain(c *Call, in *DomainPath) (*domainOutput, error) {
+	d, err := domain.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &domainOutput{Body: e.showDomain(d)}, nil
+	return &domainOutput{Body: showDomain(c, d)}, nil
 }
 
-func (e *Edge) verifyDomain(ctx context.Context, tx pg.Tx, own id.Org, in *DomainPath) (*domainOutput, error) {
-	before, after, err := e.Hosts.Verify(ctx, tx, own, in.ID, e.Clock.Now())
+func verifyDomain(c *Call, in *DomainPath) (*domainOutput, error) {
+	before, after, err := c.Hosts.Verify(c, c.Tx, c.Org, in.ID, c.Now())
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(domainFields(before), domainFields(after), domainTarget(after))
-	return &domainOutput{Body: e.showDomain(after)}, nil
+	c.Audit(domainFields(before), domainFields(after), domainTarget(after))
+	return &domainOutput{Body: showDomain(c, after)}, nil
 }
 
-func (e *Edge) deleteDomain(ctx context.Context, tx pg.Tx, own id.Org, in *DomainPath) (*struct{}, error) {
-	d, err := e.Hosts.Delete(ctx, tx, own, in.ID)
+func deleteDomain(c *Call, in *DomainPath) (*struct{}, error) {
+	d, err := c.Hosts.Delete(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(domainFields(d), nil, domainTarget(d))
+	c.Audit(domainFields(d), nil, domainTarget(d))
 	return nil, nil
 }

@@ -23,19 +23,24 @@ import (
 	"portico/shared/webhook"
 )
 
-// Edge holds what handlers need. A function leaves nil what none of its
-// operations uses: Needs says which that is.
-type Edge struct {
+// Services are what handlers may use, besides what their call is about. A
+// function leaves nil what none of its operations uses: Needs says which that is.
+type Services struct {
 	DB     *pg.DB
 	Keys   *apikey.Projection
 	Hosts  *domain.Hosts
 	Box    *secret.Box
-	Wakers map[string]*webhook.Waker // by database
 	Egress egress.Policy
 	// SourceIPs are the addresses that deliveries come from.
 	SourceIPs []string
 	Clock     *clock.Clock
-	Log       *observe.Log
+}
+
+// Server is the frame around the operations that one function serves.
+type Server struct {
+	Services
+	Wakers map[string]*webhook.Waker // by database; nil if no operation Wakes
+	Log    *observe.Log
 	// Elsewhere are operations that other functions serve: one of them with
 	// another method is a 405 here.
 	Elsewhere []Operation
@@ -64,43 +69,43 @@ func NeedsOf(operations []Operation) Needs {
 
 // Handler returns the handler that serves the operations, or an error that
 // names every operation that is not wholly declared.
-func (e *Edge) Handler(operations ...Operation) (http.Handler, error) {
+func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 	if err := checkAll(operations); err != nil {
 		return nil, err
 	}
-	e.mux = http.NewServeMux()
-	e.huma = humago.New(e.mux, huma.Config{
+	s.mux = http.NewServeMux()
+	s.huma = humago.New(s.mux, huma.Config{
 		OpenAPI:       describe(),
 		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
 		DefaultFormat: "application/json",
 	})
 	for _, o := range operations {
-		o.register(e)
-		if err := checkDescribed(e.OpenAPI(), o.Meta()); err != nil {
+		o.register(s)
+		if err := checkDescribed(s.OpenAPI(), o.Meta()); err != nil {
 			return nil, err
 		}
 	}
-	e.mux.HandleFunc("/", e.notServed)
-	e.known = http.NewServeMux()
+	s.mux.HandleFunc("/", s.notServed)
+	s.known = http.NewServeMux()
 	routes := map[string]bool{}
-	for _, o := range slices.Concat(operations, e.Elsewhere) {
+	for _, o := range slices.Concat(operations, s.Elsewhere) {
 		if op := o.Meta(); !routes[op.Method+" "+op.Path] {
 			routes[op.Method+" "+op.Path] = true
-			e.known.Handle(op.Method+" "+op.Path, http.NotFoundHandler())
+			s.known.Handle(op.Method+" "+op.Path, http.NotFoundHandler())
 		}
 	}
-	return e.observe(e.mux), nil
+	return s.observe(s.mux), nil
 }
 
 // OpenAPI describes the operations that Handler was given.
-func (e *Edge) OpenAPI() *huma.OpenAPI { return e.huma.OpenAPI() }
+func (s *Server) OpenAPI() *huma.OpenAPI { return s.huma.OpenAPI() }
 
 // declare turns a declaration into huma's.
-func (e *Edge) declare(op Op) huma.Operation {
+func (s *Server) declare(op Op) huma.Operation {
 	h := huma.Operation{
 		OperationID: op.ID, Method: op.Method, Path: op.Path, Summary: op.Summary, Description: op.Description,
 		DefaultStatus: op.Status, MaxBodyBytes: op.MaxBody, Tags: []string{op.Tag},
-		Middlewares: huma.Middlewares{e.admit(op)},
+		Middlewares: huma.Middlewares{s.admit(op)},
 		Security:    securityOf(op),
 	}
 	if h.MaxBodyBytes == 0 {

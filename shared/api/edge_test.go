@@ -14,7 +14,6 @@ import (
 
 	"portico/shared/api"
 	"portico/shared/auth"
-	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pg"
 )
@@ -58,7 +57,7 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			op := whole
 			tt.change(&op)
-			edge := &api.Edge{Log: observe.NewLog(&lines{}, "test")}
+			edge := &api.Server{Log: observe.NewLog(&lines{}, "test")}
 			operation := api.Operation(api.Write[none, none]{Op: op})
 			if strings.Contains(op.Path, "{id}") {
 				operation = api.Write[api.OrganizationPath, none]{Op: op}
@@ -69,8 +68,8 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 			}
 		})
 	}
-	edge := &api.Edge{}
-	if _, err := edge.Handler(api.Static[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "does not run inside") {
+	edge := &api.Server{}
+	if _, err := edge.Handler(api.Global[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "does not run inside") {
 		t.Errorf("an operation on one organization that runs in none starts: %v", err)
 	}
 	whole.Path, whole.Acts = "/v1/organizations/{id}/things", api.OnPath
@@ -98,7 +97,7 @@ func TestServerErrors(t *testing.T) {
 	broken := func(path string, fail func() error) api.Operation {
 		return api.Read[none, none]{
 			Op: api.Op{ID: "get" + path, Method: "GET", Path: "/v1/" + path, Function: "x", Summary: "x", Permission: auth.EventsRead, Cost: 1},
-			Handle: func(*api.Edge, context.Context, pg.Tx, id.Org, *none) (*none, error) {
+			Handle: func(*api.Call, *none) (*none, error) {
 				return nil, fail()
 			},
 		}

@@ -1,11 +1,7 @@
 package api
 
 import (
-	"context"
-
 	"portico/shared/clock"
-	"portico/shared/id"
-	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -33,7 +29,7 @@ func showHealth(h webhook.EndpointHealth) endpointHealth {
 }
 
 // showWithHealth shows an endpoint as it is now.
-func showWithHealth(ctx context.Context, tx pg.Tx, org id.Org, e webhook.Endpoint) (EndpointBody, error) {
-	healths, err := webhook.Healths(ctx, tx, org, []webhook.Endpoint{e})
+func showWithHealth(c *Call, e webhook.Endpoint) (EndpointBody, error) {
+	healths, err := webhook.Healths(c, c.Tx, c.Org, []webhook.Endpoint{e})
 	return showEndpoint(e, healths[e.ID]), err
 }

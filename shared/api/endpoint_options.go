@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"net/http"
@@ -9,8 +8,6 @@ import (
 
 	"portico/shared/auth"
 	"portico/shared/fault"
-	"portico/shared/id"
-	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -22,7 +19,7 @@ var GetWebhookEndpointKeys = Read[EndpointPath, endpointKeysOutput]{
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get the public keys of a webhook endpoint as JWKS",
 		Description: "The keys that verify deliveries signed by the scheme standard_asymmetric: one, or during the overlap of a rotation two, the new one first. The list is empty while the endpoint never had that scheme.",
 	},
-	Handle: (*Edge).getWebhookEndpointKeys,
+	Handle: getWebhookEndpointKeys,
 }
 
 // EndpointOptions is what of an endpoint's options can be set. Embedded structs
@@ -104,8 +101,8 @@ type endpointKeysOutput struct {
 	}
 }
 
-func (e *Edge) getWebhookEndpointKeys(ctx context.Context, tx pg.Tx, org id.Org, in *EndpointPath) (*endpointKeysOutput, error) {
-	endpoint, err := webhook.GetEndpoint(ctx, tx, org, in.ID)
+func getWebhookEndpointKeys(c *Call, in *EndpointPath) (*endpointKeysOutput, error) {
+	endpoint, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}

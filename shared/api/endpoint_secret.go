@@ -1,15 +1,12 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"time"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/fault"
-	"portico/shared/id"
-	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -23,7 +20,7 @@ var RotateWebhookEndpointSecret = Write[rotateSecretInput, rotatedSecretOutput]{
 		Tag: endpointsTag, Summary: "Give a webhook endpoint a new signing secret or key pair",
 		Description: "The reply shows the new secret, this once. During the overlap deliveries are signed with the old secret too, so that the receiver can change over without losing any. At most two secrets sign: another rotation ends the oldest at once. An endpoint with the signature_scheme standard_asymmetric gets a new key pair in the same way: the reply shows its public_key, and the JWKS lists the old one too until the overlap ends.",
 	},
-	Handle: (*Edge).rotateWebhookEndpointSecret,
+	Handle: rotateWebhookEndpointSecret,
 }
 
 type rotateSecretInput struct {
@@ -50,20 +47,20 @@ type rotatedSecretOutput struct {
 	}
 }
 
-func (e *Edge) rotateWebhookEndpointSecret(ctx context.Context, tx pg.Tx, org id.Org, in *rotateSecretInput) (*rotatedSecretOutput, error) {
+func rotateWebhookEndpointSecret(c *Call, in *rotateSecretInput) (*rotatedSecretOutput, error) {
 	secret := webhook.NewSecret()
-	endpoint, err := webhook.RotateSecret(ctx, tx, org, in.ID, secret, in.Body.overlap(), e.Clock.Now(), e.Box)
+	endpoint, err := webhook.RotateSecret(c, c.Tx, c.Org, in.ID, secret, in.Body.overlap(), c.Now(), c.Box)
 	if err != nil {
 		return nil, err
 	}
 	out := &rotatedSecretOutput{}
-	if out.Body.EndpointBody, err = showWithHealth(ctx, tx, org, endpoint); err != nil {
+	if out.Body.EndpointBody, err = showWithHealth(c, endpoint); err != nil {
 		return nil, err
 	}
 	rotated := "key_pair"
 	if endpoint.SignatureScheme != webhook.SchemeStandardAsymmetric {
 		out.Body.Secret, rotated = &secret, "secret"
 	}
-	callOf(ctx).audit(nil, audit.Fields{rotated: audit.Changed, "overlap_seconds": in.Body.overlap().Seconds()}, endpointTarget(endpoint.ID))
+	c.Audit(nil, audit.Fields{rotated: audit.Changed, "overlap_seconds": in.Body.overlap().Seconds()}, endpointTarget(endpoint.ID))
 	return out, nil
 }

@@ -1,12 +1,9 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -14,7 +11,6 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/observe"
-	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -25,13 +21,13 @@ var PublishEvent = Write[publishInput, publishOutput]{
 	Op: Op{
 		ID: "publishEvent", Method: http.MethodPost, Path: "/v1/events", Function: "publish",
 		Example:    `{"type":"invoice.paid","data":{"id":"in_1","total":1.10},"ordering_key":"customer_42"}`,
-		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: recordedByEvent, Wakes: true, Status: http.StatusAccepted,
+		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		// The data itself, and room for the rest.
 		MaxBody: event.MaxData + 4<<10,
 		Tag:     eventsTag, Summary: "Publish an event",
 		Description: "202 means stored: the event and its deliveries are committed and will be sent to every endpoint that subscribes to its type. `data` is any JSON value of up to 256 KiB and is delivered byte for byte.",
 	},
-	Handle: (*Edge).publishEvent,
+	Handle: publishEvent,
 }
 
 // PublishEventBatch is POST /v1/events/batch.
@@ -39,12 +35,12 @@ var PublishEventBatch = Write[publishBatchInput, publishBatchOutput]{
 	Op: Op{
 		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
 		Example:    `{"events":[{"type":"invoice.paid","data":{"id":"in_1","total":1.10}},{"type":"customer.created","data":{"id":"cus_42"}}]}`,
-		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: recordedByEvent, Wakes: true, Status: http.StatusAccepted,
+		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
 		Tag:     eventsTag, Summary: "Publish up to 100 events",
 		Description: "All or none are stored. The body has at most 1 MiB. The reply lists the events in the order sent, without their data.",
 	},
-	Handle: (*Edge).publishEventBatch,
+	Handle: publishEventBatch,
 }
 
 // ListEvents is GET /v1/events.
@@ -54,7 +50,7 @@ var ListEvents = Read[listEventsInput, listEventsOutput]{
 		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "List events",
 		Description: "Without their data: get one event for that. With a type, one page looks at 10,000 events at most: it may hold fewer than limit, or none, while next is set.",
 	},
-	Handle: (*Edge).listEvents,
+	Handle: listEvents,
 }
 
 // GetEvent is GET /v1/events/{id}.
@@ -65,7 +61,7 @@ var GetEvent = Read[eventPath, eventOutput]{
 		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "Get an event with its data",
 		Description: "delivery_count and skipped_endpoints say who got it, and why others did not.",
 	},
-	Handle: (*Edge).getEvent,
+	Handle: getEvent,
 }
 
 type eventPath struct {
@@ -85,14 +81,14 @@ type draftBody struct {
 
 type publishInput struct {
 	Body  draftBody
-	draft event.Draft // by check
+	draft event.Draft // by Check
 }
 
 type publishBatchInput struct {
 	Body struct {
 		Events []draftBody `json:"events" minItems:"1" maxItems:"100" nullable:"false" doc:"What to publish, in this order."`
 	}
-	drafts []event.Draft // by check
+	drafts []event.Draft // by Check
 }
 
 // EventSummary is an event without its data. Embedded structs are exported
@@ -164,21 +160,21 @@ func draftOf(d draftBody, at string) (event.Draft, error) {
 		operational = fault.InvalidField(at+"type", "is published by Portico only: choose another type")
 	}
 	return event.Draft{Type: d.Type, Data: d.Data, OrderingKey: d.OrderingKey},
-		fault.Join(operational, checkText(at+"ordering_key", d.OrderingKey))
+		fault.Join(operational, CheckText(at+"ordering_key", d.OrderingKey))
 }
 
-// Resolve hands the input to the framework.
-func (in *publishInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *publishInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *publishInput) check(context.Context, *Edge) (err error) {
+func (in *publishInput) Check(*Call) (err error) {
 	in.draft, err = draftOf(in.Body, "body.")
 	return err
 }
 
-// Resolve hands the input to the framework.
-func (in *publishBatchInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *publishBatchInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *publishBatchInput) check(context.Context, *Edge) error {
+func (in *publishBatchInput) Check(*Call) error {
 	in.drafts = make([]event.Draft, len(in.Body.Events))
 	faults := make([]error, len(in.drafts))
 	for i, d := range in.Body.Events {
@@ -195,8 +191,8 @@ func textOrNull(s string) *string {
 	return &s
 }
 
-func (e *Edge) publishEvent(ctx context.Context, tx pg.Tx, org id.Org, in *publishInput) (*publishOutput, error) {
-	events, err := e.publish(ctx, tx, org, []event.Draft{in.draft})
+func publishEvent(c *Call, in *publishInput) (*publishOutput, error) {
+	events, err := publish(c, []event.Draft{in.draft})
 	if err != nil {
 		return nil, err
 	}
@@ -206,8 +202,8 @@ func (e *Edge) publishEvent(ctx context.Context, tx pg.Tx, org id.Org, in *publi
 	}, nil
 }
 
-func (e *Edge) publishEventBatch(ctx context.Context, tx pg.Tx, org id.Org, in *publishBatchInput) (*publishBatchOutput, error) {
-	events, err := e.publish(ctx, tx, org, in.drafts)
+func publishEventBatch(c *Call, in *publishBatchInput) (*publishBatchOutput, error) {
+	events, err := publish(c, in.drafts)
 	if err != nil {
 		return nil, err
 	}
@@ -218,39 +214,38 @@ func (e *Edge) publishEventBatch(ctx context.Context, tx pg.Tx, org id.Org, in *
 	return out, nil
 }
 
-func (e *Edge) publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []event.Draft) ([]event.Event, error) {
-	call := callOf(ctx)
-	_, actor := call.caller.Actor()
+func publish(c *Call, drafts []event.Draft) ([]event.Event, error) {
+	_, actor := c.Caller.Actor()
 	for i := range drafts {
 		drafts[i].PublishedBy = actor
 	}
-	events, due, err := event.Publish(ctx, tx, org, drafts, e.Clock.Now())
+	events, due, err := event.Publish(c, c.Tx, c.Org, drafts, c.Now())
 	if err == nil {
-		call.due = due
-		call.measure(observe.One("Enqueued", observe.Count, float64(len(events))))
+		c.Due(due...)
+		c.Measure(observe.One("Enqueued", observe.Count, float64(len(events))))
 	}
 	return events, err
 }
 
-func (e *Edge) listEvents(ctx context.Context, tx pg.Tx, org id.Org, in *listEventsInput) (*listEventsOutput, error) {
+func listEvents(c *Call, in *listEventsInput) (*listEventsOutput, error) {
 	filter := event.Filter{Type: in.Type}
-	if err := e.position("events", org, in.After, (*[16]byte)(&filter.After.UUID)); err != nil {
+	if err := c.Position("events", in.After, (*[16]byte)(&filter.After.UUID)); err != nil {
 		return nil, err
 	}
-	events, scanned, err := event.List(ctx, tx, org, filter, in.Limit+1)
+	events, scanned, err := event.List(c, c.Tx, c.Org, filter, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	next := func(last id.Event) *string { return e.cursor("events", org, last.UUID) }
-	list := listOf(events, in.Limit, showEvent, func(last event.Event) *string { return next(last.ID) })
+	next := func(last id.Event) *string { return c.Cursor("events", last.UUID) }
+	list := ListOf(events, in.Limit, showEvent, func(last event.Event) *string { return next(last.ID) })
 	if list.Next == nil && !scanned.IsZero() {
 		list.Next = next(scanned)
 	}
 	return &listEventsOutput{Body: list}, nil
 }
 
-func (e *Edge) getEvent(ctx context.Context, tx pg.Tx, org id.Org, in *eventPath) (*eventOutput, error) {
-	ev, err := event.Get(ctx, tx, org, in.ID)
+func getEvent(c *Call, in *eventPath) (*eventOutput, error) {
+	ev, err := event.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ import (
 type harness struct {
 	*testkit.Database
 	t       *testing.T
-	edge    *api.Edge
+	edge    *api.Server
 	handler http.Handler
 	keys    *apikey.Projection
 	table   string              // where keys lies
@@ -72,8 +72,11 @@ func newHarness(t *testing.T) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.edge = &api.Edge{
-		DB: h.App, Keys: h.keys, Box: testkit.Box(t), Egress: policy, SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock, Log: observe.NewLog(h.lines, "test"),
+	h.edge = &api.Server{
+		Services: api.Services{
+			DB: h.App, Keys: h.keys, Box: testkit.Box(t), Egress: policy, SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
+		},
+		Log: observe.NewLog(h.lines, "test"),
 		Wakers: map[string]*webhook.Waker{pg.Home: {
 			Database: pg.Home, Due: webhook.NewDue(client, dueTable, pg.Home, h.Clock),
 			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),

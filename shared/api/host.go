@@ -11,8 +11,8 @@ import (
 // otherwise the one that it names already; zero: none. The host is the one that
 // the gateway answers for, not one that a header claims. Where it belongs to an
 // organization, every other looks like one that does not exist.
-func (e *Edge) byHost(ctx huma.Context, named id.Org) (id.Org, error) {
-	owner, err := e.Hosts.Org(ctx.Context(), ctx.Host())
+func (s *Server) byHost(ctx huma.Context, named id.Org) (id.Org, error) {
+	owner, err := s.Hosts.Org(ctx.Context(), ctx.Host())
 	switch {
 	case err != nil || owner.IsZero():
 		return named, err

@@ -203,11 +203,11 @@ func bodyOf(described *huma.OpenAPI, op api.Op) *huma.Schema {
 // A route without a permission does not start, whichever it is.
 func TestEveryRouteNeedsAPermission(t *testing.T) {
 	t.Parallel()
-	edge := &api.Edge{}
+	edge := &api.Server{}
 	for _, o := range api.All() {
 		op := o.Meta()
 		op.Permission = ""
-		_, err := edge.Handler(api.Static[none, none]{Op: op})
+		_, err := edge.Handler(api.Global[none, none]{Op: op})
 		if err == nil || !strings.Contains(err.Error(), op.ID) {
 			t.Errorf("%s starts without a permission: %v", op.ID, err)
 		}

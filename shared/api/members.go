@@ -1,11 +1,8 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"strings"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
@@ -14,7 +11,6 @@ import (
 	"portico/shared/id"
 	"portico/shared/member"
 	"portico/shared/org"
-	"portico/shared/pg"
 	"portico/shared/role"
 )
 
@@ -29,7 +25,7 @@ var CreateMember = Write[createMemberInput, createdMemberOutput]{
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: membersTag, Summary: "Add a member",
 		Description: "You can give a role whose permissions your API key has itself.",
 	},
-	Handle: (*Edge).createMember,
+	Handle: createMember,
 }
 
 // ListMembers is GET /v1/members.
@@ -38,7 +34,7 @@ var ListMembers = Read[Page, listMembersOutput]{
 		ID: "listMembers", Method: http.MethodGet, Path: "/v1/members", Function: organizationFunction,
 		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "List members",
 	},
-	Handle: (*Edge).listMembers,
+	Handle: listMembers,
 }
 
 // GetMember is GET /v1/members/{id}.
@@ -48,7 +44,7 @@ var GetMember = Read[MemberPath, memberOutput]{
 		Faults:     []*fault.Error{member.ErrNotFound},
 		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "Get a member",
 	},
-	Handle: (*Edge).getMember,
+	Handle: getMember,
 }
 
 // UpdateMember is PATCH /v1/members/{id}.
@@ -60,7 +56,7 @@ var UpdateMember = Write[updateMemberInput, memberOutput]{
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: membersTag, Summary: "Change a member's name or role",
 		Description: "You can give and take roles whose permissions your API key has itself. The last owner stays owner.",
 	},
-	Handle: (*Edge).updateMember,
+	Handle: updateMember,
 }
 
 // DeleteMember is DELETE /v1/members/{id}.
@@ -71,7 +67,7 @@ var DeleteMember = Write[MemberPath, struct{}]{
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: membersTag, Summary: "Remove a member",
 		Description: "Their resource grants go too. The last owner stays.",
 	},
-	Handle: (*Edge).deleteMember,
+	Handle: deleteMember,
 }
 
 // MemberPath names a member.
@@ -99,7 +95,7 @@ type createMemberInput struct {
 		Name  string `json:"name,omitempty" maxLength:"200" doc:"By which your organization knows them." example:"Ada Lovelace"`
 		Role  string `json:"role" maxLength:"40" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
 	}
-	role *role.Ref // by check
+	role *role.Ref // by Check
 }
 
 type createdMemberOutput struct {
@@ -113,7 +109,7 @@ type updateMemberInput struct {
 		Name *string `json:"name,omitempty" maxLength:"200" doc:"By which your organization knows them."`
 		Role *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, developer, viewer or the id of a role of yours."`
 	}
-	role *role.Ref // by check
+	role *role.Ref // by Check
 }
 
 func showMember(m member.Member) memberBody {
@@ -128,9 +124,8 @@ func memberFields(m member.Member) audit.Fields {
 }
 
 // mayGive returns the check that the caller has what a role gives.
-func mayGive(ctx context.Context) func(role.Role) error {
-	caller := callOf(ctx).caller
-	return func(r role.Role) error { return role.MayGrant(r.Permissions, caller.May) }
+func mayGive(c *Call) func(role.Role) error {
+	return func(r role.Role) error { return role.MayGrant(r.Permissions, c.Caller.May) }
 }
 
 // roleOf reads body.role; a nil name gives nil.
@@ -145,80 +140,80 @@ func roleOf(name *string) (*role.Ref, error) {
 	return &ref, nil
 }
 
-// Resolve hands the input to the framework.
-func (in *createMemberInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *createMemberInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *createMemberInput) check(context.Context, *Edge) (err error) {
+func (in *createMemberInput) Check(*Call) (err error) {
 	var email error
 	if !org.IsEmail(in.Body.Email) {
 		email = fault.InvalidField("body.email", "must be an e-mail address such as ada@example.com")
 	}
 	in.role, err = roleOf(&in.Body.Role)
-	return fault.Join(email, checkName("body.name", &in.Body.Name), err)
+	return fault.Join(email, CheckName("body.name", &in.Body.Name), err)
 }
 
-// Resolve hands the input to the framework.
-func (in *updateMemberInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *updateMemberInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *updateMemberInput) check(context.Context, *Edge) (err error) {
+func (in *updateMemberInput) Check(*Call) (err error) {
 	in.role, err = roleOf(in.Body.Role)
-	return fault.Join(checkName("body.name", in.Body.Name), err)
+	return fault.Join(CheckName("body.name", in.Body.Name), err)
 }
 
-func (e *Edge) createMember(ctx context.Context, tx pg.Tx, own id.Org, in *createMemberInput) (*createdMemberOutput, error) {
+func createMember(c *Call, in *createMemberInput) (*createdMemberOutput, error) {
 	b := in.Body
-	if err := member.CheckRole(ctx, tx, own, *in.role, mayGive(ctx)); err != nil {
+	if err := member.CheckRole(c, c.Tx, c.Org, *in.role, mayGive(c)); err != nil {
 		return nil, err
 	}
-	now, email := e.Clock.Now(), strings.ToLower(b.Email)
-	user, err := member.FindUser(ctx, e.DB, email, now)
+	now, email := c.Now(), strings.ToLower(b.Email)
+	user, err := member.FindUser(c, c.DB, email, now)
 	if err != nil {
 		return nil, err
 	}
-	m, err := member.Insert(ctx, tx, own, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *in.role, CreatedAt: now})
+	m, err := member.Insert(c, c.Tx, c.Org, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *in.role, CreatedAt: now})
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(nil, memberFields(m), audit.Of("member", m.ID))
+	c.Audit(nil, memberFields(m), audit.Of("member", m.ID))
 	return &createdMemberOutput{Location: "/v1/members/" + m.ID.String(), Body: showMember(m)}, nil
 }
 
-func (e *Edge) listMembers(ctx context.Context, tx pg.Tx, own id.Org, in *Page) (*listMembersOutput, error) {
+func listMembers(c *Call, in *Page) (*listMembersOutput, error) {
 	var after id.Member
-	if err := e.position("members", own, in.After, (*[16]byte)(&after.UUID)); err != nil {
+	if err := c.Position("members", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
 	}
-	members, err := member.List(ctx, tx, own, after, in.Limit+1)
+	members, err := member.List(c, c.Tx, c.Org, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listMembersOutput{Body: listOf(members, in.Limit, showMember, func(last member.Member) *string {
-		return e.cursor("members", own, last.ID.UUID)
+	return &listMembersOutput{Body: ListOf(members, in.Limit, showMember, func(last member.Member) *string {
+		return c.Cursor("members", last.ID.UUID)
 	})}, nil
 }
 
-func (e *Edge) getMember(ctx context.Context, tx pg.Tx, own id.Org, in *MemberPath) (*memberOutput, error) {
-	m, err := member.Get(ctx, tx, own, in.ID)
+func getMember(c *Call, in *MemberPath) (*memberOutput, error) {
+	m, err := member.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	return &memberOutput{Body: showMember(m)}, nil
 }
 
-func (e *Edge) updateMember(ctx context.Context, tx pg.Tx, own id.Org, in *updateMemberInput) (*memberOutput, error) {
-	before, after, err := member.Update(ctx, tx, own, in.ID, member.Change{Name: in.Body.Name, Role: in.role}, e.Clock.Now(), mayGive(ctx))
+func updateMember(c *Call, in *updateMemberInput) (*memberOutput, error) {
+	before, after, err := member.Update(c, c.Tx, c.Org, in.ID, member.Change{Name: in.Body.Name, Role: in.role}, c.Now(), mayGive(c))
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(memberFields(before), memberFields(after), audit.Of("member", in.ID))
+	c.Audit(memberFields(before), memberFields(after), audit.Of("member", in.ID))
 	return &memberOutput{Body: showMember(after)}, nil
 }
 
-func (e *Edge) deleteMember(ctx context.Context, tx pg.Tx, own id.Org, in *MemberPath) (*struct{}, error) {
-	m, err := member.Delete(ctx, tx, own, in.ID, mayGive(ctx))
+func deleteMember(c *Call, in *MemberPath) (*struct{}, error) {
+	m, err := member.Delete(c, c.Tx, c.Org, in.ID, mayGive(c))
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(memberFields(m), nil, audit.Of("member", m.ID))
+	c.Audit(memberFields(m), nil, audit.Of("member", m.ID))
 	return nil, nil
 }

@@ -12,11 +12,10 @@ import (
 
 	"portico/shared/auth"
 	"portico/shared/fault"
-	"portico/shared/id"
 	"portico/shared/pg"
 )
 
-// Op declares an operation: what it is called and what the framework enforces
+// Op declares an operation: what it is called and what the frame enforces
 // before its handler runs. An incomplete declaration does not start.
 type Op struct {
 	ID          string // unique, camelCase: the OpenAPI operationId
@@ -48,10 +47,10 @@ type Op struct {
 	IgnoresQuery bool
 }
 
-// Operation is an entry of the registry: a Read or a Write.
+// Operation is an entry of the registry: a Read, a Write or a Global.
 type Operation interface {
 	Meta() Op
-	register(*Edge)
+	register(*Server)
 	inside() bool // whether its handler runs in one organization's transaction
 }
 
@@ -59,44 +58,22 @@ type Operation interface {
 // to the caller's organization.
 type Read[I, O any] struct {
 	Op
-	Handle func(*Edge, context.Context, pg.Tx, id.Org, *I) (*O, error)
-}
-
-// checker is an input with rules that its schema cannot say. check returns all
-// that is wrong, and may keep in the input what it has parsed. Resolve calls hold.
-type checker interface {
-	check(context.Context, *Edge) error
-	Resolve(huma.Context) []error
-}
-
-// hold is told of each input before it is known whether the schema accepts it.
-// What the schema accepts is checked later, since the stored reply to a repeated
-// request comes first: time may have made its input invalid.
-func hold(ctx huma.Context, in checker) []error {
-	callOf(ctx.Context()).input = in
-	return nil
-}
-
-// checked returns what is wrong with an input that its schema accepts.
-func checked(ctx context.Context, e *Edge, in any) error {
-	if c, ok := in.(checker); ok {
-		return c.check(ctx, e)
-	}
-	return nil
+	Handle func(*Call, *I) (*O, error)
 }
 
 // Write is a mutation. Idempotency-Key, transaction, audit and wake are the
-// framework's; the handler only does the work, in the transaction it is given.
+// frame's; the handler only does the work, in the transaction of its call.
 type Write[I, O any] struct {
 	Op
-	Handle func(*Edge, context.Context, pg.Tx, id.Org, *I) (*O, error)
+	Handle func(*Call, *I) (*O, error)
 }
 
-// Static is an operation outside of every organization: a public one, which
+// Global is an operation outside of every organization: a public one, which
 // needs neither caller nor store, or one of staff's that looks across them all.
-type Static[I, O any] struct {
+// Its call has no organization and no transaction.
+type Global[I, O any] struct {
 	Op
-	Handle func(*Edge, context.Context, *I) (*O, error)
+	Handle func(*Call, *I) (*O, error)
 }
 
 // Meta returns the declaration.
@@ -104,38 +81,44 @@ func (o Op) Meta() Op { return o }
 
 func (Read[I, O]) inside() bool   { return true }
 func (Write[I, O]) inside() bool  { return true }
-func (Static[I, O]) inside() bool { return false }
+func (Global[I, O]) inside() bool { return false }
 
-func (r Read[I, O]) register(e *Edge) {
-	huma.Register(e.huma, e.declare(r.Op), func(ctx context.Context, in *I) (out *O, err error) {
-		if err := checked(ctx, e, in); err != nil {
-			return nil, problemOf(ctx, err)
+func (r Read[I, O]) register(s *Server) {
+	huma.Register(s.huma, s.declare(r.Op), func(ctx context.Context, in *I) (out *O, err error) {
+		c := callOf(ctx)
+		c.Org = c.Caller.Org
+		if err := checked(c, in); err != nil {
+			return nil, problemOf(c, err)
 		}
-		org := callOf(ctx).caller.Org
-		err = e.DB.InOrg(ctx, org, func(tx pg.Tx) error {
-			out, err = r.Handle(e, ctx, tx, org, in)
+		err = s.DB.InOrg(c, c.Org, func(tx pg.Tx) error {
+			c.Tx = tx
+			defer func() { c.Tx = nil }()
+			out, err = r.Handle(c, in)
 			return err
 		})
-		return out, problemOf(ctx, err)
+		return out, problemOf(c, err)
 	})
 }
 
-func (w Write[I, O]) register(e *Edge) {
-	op := e.declare(w.Op)
+func (w Write[I, O]) register(s *Server) {
+	op := s.declare(w.Op)
 	op.Parameters = append(op.Parameters, idempotencyParameter)
-	huma.Register(e.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		out, err := write(ctx, e, w, in)
-		return out, problemOf(ctx, err)
+	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		c := callOf(ctx)
+		c.Org = c.Caller.Org
+		out, err := write(s, c, w, in)
+		return out, problemOf(c, err)
 	})
 }
 
-func (s Static[I, O]) register(e *Edge) {
-	huma.Register(e.huma, e.declare(s.Op), func(ctx context.Context, in *I) (*O, error) {
-		if err := checked(ctx, e, in); err != nil {
-			return nil, problemOf(ctx, err)
+func (g Global[I, O]) register(s *Server) {
+	huma.Register(s.huma, s.declare(g.Op), func(ctx context.Context, in *I) (*O, error) {
+		c := callOf(ctx)
+		if err := checked(c, in); err != nil {
+			return nil, problemOf(c, err)
 		}
-		out, err := s.Handle(e, ctx, in)
-		return out, problemOf(ctx, err)
+		out, err := g.Handle(c, in)
+		return out, problemOf(c, err)
 	})
 }
 

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -22,7 +20,7 @@ var ListOrderingKeys = Read[listOrderingKeysInput, listOrderingKeysOutput]{
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List the ordering keys that a webhook endpoint is behind with",
 		Description: "Of an ordered endpoint: every key with unfinished deliveries, how long it lags, and whether it is paused.",
 	},
-	Handle: (*Edge).listOrderingKeys,
+	Handle: listOrderingKeys,
 }
 
 // ResumeOrderingKey is POST /v1/webhook-endpoints/{id}/resume-ordering-key.
@@ -35,7 +33,7 @@ var ResumeOrderingKey = Write[resumeOrderingKeyInput, struct{}]{
 		Tag: endpointsTag, Summary: "Let a paused ordering key go on",
 		Description: "The deliveries behind the one that failed are sent, in order. The failed one stays failed.",
 	},
-	Handle: (*Edge).resumeOrderingKey,
+	Handle: resumeOrderingKey,
 }
 
 type listOrderingKeysInput struct {
@@ -72,36 +70,36 @@ func showKeyLag(k webhook.KeyLag, now time.Time) orderingKeyBody {
 	return b
 }
 
-func (e *Edge) listOrderingKeys(ctx context.Context, tx pg.Tx, org id.Org, in *listOrderingKeysInput) (*listOrderingKeysOutput, error) {
-	if _, err := webhook.GetEndpoint(ctx, tx, org, in.ID); err != nil {
+func listOrderingKeys(c *Call, in *listOrderingKeysInput) (*listOrderingKeysOutput, error) {
+	if _, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID); err != nil {
 		return nil, err
 	}
-	after, err := e.textPosition("ordering_keys", org, in.After)
+	after, err := c.TextPosition("ordering_keys", in.After)
 	if err != nil {
 		return nil, err
 	}
-	lags, err := webhook.ListKeyLags(ctx, tx, org, in.ID, after, in.Limit+1)
+	lags, err := webhook.ListKeyLags(c, c.Tx, c.Org, in.ID, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	now := e.Clock.Now()
+	now := c.Now()
 	show := func(k webhook.KeyLag) orderingKeyBody { return showKeyLag(k, now) }
-	return &listOrderingKeysOutput{Body: listOf(lags, in.Limit, show, func(last webhook.KeyLag) *string {
-		return e.textCursor("ordering_keys", org, []byte(last.Key))
+	return &listOrderingKeysOutput{Body: ListOf(lags, in.Limit, show, func(last webhook.KeyLag) *string {
+		return c.TextCursor("ordering_keys", []byte(last.Key))
 	})}, nil
 }
 
-func (e *Edge) resumeOrderingKey(ctx context.Context, tx pg.Tx, org id.Org, in *resumeOrderingKeyInput) (*struct{}, error) {
-	if err := checkText("body.ordering_key", &in.Body.OrderingKey); err != nil {
+func resumeOrderingKey(c *Call, in *resumeOrderingKeyInput) (*struct{}, error) {
+	if err := CheckText("body.ordering_key", &in.Body.OrderingKey); err != nil {
 		return nil, err
 	}
-	if _, err := webhook.GetEndpoint(ctx, tx, org, in.ID); err != nil {
+	if _, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID); err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(nil, audit.Fields{"ordering_key": in.Body.OrderingKey}, endpointTarget(in.ID))
-	due, err := webhook.ResumeKey(ctx, tx, org, in.ID, in.Body.OrderingKey)
+	c.Audit(nil, audit.Fields{"ordering_key": in.Body.OrderingKey}, endpointTarget(in.ID))
+	due, err := webhook.ResumeKey(c, c.Tx, c.Org, in.ID, in.Body.OrderingKey)
 	if due {
-		callOf(ctx).due = []id.WebhookEndpoint{in.ID}
+		c.Due(in.ID)
 	}
 	return nil, err
 }

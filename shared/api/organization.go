@@ -1,10 +1,7 @@
 package api
 
 import (
-	"context"
 	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
@@ -12,7 +9,6 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
-	"portico/shared/pg"
 )
 
 const (
@@ -26,7 +22,7 @@ var GetOrganization = Read[struct{}, organizationOutput]{
 		ID: "getOrganization", Method: http.MethodGet, Path: "/v1/organization", Function: organizationFunction,
 		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "Get your organization",
 	},
-	Handle: (*Edge).getOrganization,
+	Handle: getOrganization,
 }
 
 // UpdateOrganization is PATCH /v1/organization.
@@ -39,7 +35,7 @@ var UpdateOrganization = Write[updateOrganizationInput, organizationOutput]{
 		Description: "Fields and settings that are left out stay as they are; a setting that is null gets its default back. " +
 			"Send the version that you read, so that you do not overwrite what somebody else has changed meanwhile.\n\nSettings: " + org.DescribeSettings(),
 	},
-	Handle: (*Edge).updateOrganization,
+	Handle: updateOrganization,
 }
 
 type organizationBody struct {
@@ -74,31 +70,31 @@ func organizationFields(o org.Organization) audit.Fields {
 	return audit.Fields{"name": o.Name, "settings": o.Settings.All(), "branding": o.Branding, "version": o.Version}
 }
 
-// Resolve hands the input to the framework.
-func (in *updateOrganizationInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *updateOrganizationInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *updateOrganizationInput) check(context.Context, *Edge) error {
+func (in *updateOrganizationInput) Check(*Call) error {
 	b := in.Body
-	return fault.Join(checkName("body.name", b.Name), checkName("body.branding.display_name", b.Branding.DisplayName),
+	return fault.Join(CheckName("body.name", b.Name), CheckName("body.branding.display_name", b.Branding.DisplayName),
 		org.CheckSettings("body.settings", b.Settings), b.Branding.Check("body.branding"))
 }
 
-func (e *Edge) getOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *struct{}) (*organizationOutput, error) {
-	o, err := org.Get(ctx, tx, own)
+func getOrganization(c *Call, _ *struct{}) (*organizationOutput, error) {
+	o, err := org.Get(c, c.Tx, c.Org)
 	if err != nil {
 		return nil, err
 	}
 	return showOrganization(o), nil
 }
 
-func (e *Edge) updateOrganization(ctx context.Context, tx pg.Tx, own id.Org, in *updateOrganizationInput) (*organizationOutput, error) {
+func updateOrganization(c *Call, in *updateOrganizationInput) (*organizationOutput, error) {
 	b := in.Body
-	before, after, err := org.Update(ctx, tx, own, org.Change{
+	before, after, err := org.Update(c, c.Tx, c.Org, org.Change{
 		Version: b.Version, Name: b.Name, Settings: b.Settings, Branding: b.Branding,
-	}, e.Clock.Now())
+	}, c.Now())
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(organizationFields(before), organizationFields(after), audit.Of("organization", own))
+	c.Audit(organizationFields(before), organizationFields(after), audit.Of("organization", c.Org))
 	return showOrganization(after), nil
 }

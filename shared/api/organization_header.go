@@ -22,7 +22,7 @@ var organizationParameter = &huma.Param{
 // enter chooses the organization of a call: an API key's own, the one that a
 // staff key's request names, or the one that it makes. One that the caller cannot
 // enter looks like one that does not exist.
-func (e *Edge) enter(ctx huma.Context, c *call) error {
+func (s *Server) enter(ctx huma.Context, c *Call) error {
 	named, err := namedOrganization(ctx, c.op.Acts)
 	if err != nil {
 		return err
@@ -32,15 +32,15 @@ func (e *Edge) enter(ctx huma.Context, c *call) error {
 			return errNamed
 		}
 		if c.op.Acts == OnNew {
-			c.caller.Org = e.newOrganization(c)
+			c.Caller.Org = newOrganization(c)
 		}
 		return nil
 	}
-	if named, err = e.byHost(ctx, named); err != nil {
+	if named, err = s.byHost(ctx, named); err != nil {
 		return err
 	}
-	if !c.caller.IsStaff() {
-		if !named.IsZero() && named != c.caller.Org {
+	if !c.Caller.IsStaff() {
+		if !named.IsZero() && named != c.Caller.Org {
 			return org.ErrNotFound
 		}
 		return nil
@@ -48,9 +48,9 @@ func (e *Edge) enter(ctx huma.Context, c *call) error {
 	if named.IsZero() {
 		return fault.InvalidField("header."+organizationHeader, "must name the organization to act on: a staff key has none of its own")
 	}
-	return e.DB.InOrg(ctx.Context(), named, func(tx pg.Tx) error {
-		c.caller.Org = named
-		_, err := org.Get(ctx.Context(), tx, named)
+	return s.DB.InOrg(c, named, func(tx pg.Tx) error {
+		c.Caller.Org = named
+		_, err := org.Get(c, tx, named)
 		return err
 	})
 }

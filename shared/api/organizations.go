@@ -1,12 +1,9 @@
 package api
 
 import (
-	"context"
 	"encoding/binary"
 	"net/http"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
@@ -14,7 +11,6 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
-	"portico/shared/pg"
 )
 
 const organizationsPath = "/v1/organizations"
@@ -30,17 +26,17 @@ var CreateOrganization = Write[createOrganizationInput, createdOrganizationOutpu
 		Description: "It has no member and no API key yet: make its first key with `POST /v1/api-keys` and its id as `Portico-Organization`. " +
 			"An Idempotency-Key never makes two: after 24 hours, too, a repetition is refused.",
 	},
-	Handle: (*Edge).createOrganization,
+	Handle: createOrganization,
 }
 
 // ListOrganizations is GET /v1/organizations.
-var ListOrganizations = Static[listOrganizationsInput, listOrganizationsOutput]{
+var ListOrganizations = Global[listOrganizationsInput, listOrganizationsOutput]{
 	Op: Op{
 		ID: "listOrganizations", Method: http.MethodGet, Path: organizationsPath, Function: organizationFunction, Acts: OnAll,
 		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "List organizations",
 		Description: "Deleted ones are not among them.",
 	},
-	Handle: (*Edge).listOrganizations,
+	Handle: listOrganizations,
 }
 
 // GetNamedOrganization is GET /v1/organizations/{id}.
@@ -50,9 +46,7 @@ var GetNamedOrganization = Read[OrganizationPath, organizationOutput]{
 		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "Get an organization",
 		Description: "An API key may name its own organization only.",
 	},
-	Handle: func(e *Edge, ctx context.Context, tx pg.Tx, org id.Org, _ *OrganizationPath) (*organizationOutput, error) {
-		return e.getOrganization(ctx, tx, org, nil)
-	},
+	Handle: func(c *Call, _ *OrganizationPath) (*organizationOutput, error) { return getOrganization(c, nil) },
 }
 
 // UpdateNamedOrganization is PATCH /v1/organizations/{id}.
@@ -64,8 +58,8 @@ var UpdateNamedOrganization = Write[updateNamedOrganizationInput, organizationOu
 		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationTag, Summary: "Change an organization",
 		Description: "As `PATCH /v1/organization` does. An API key may name its own organization only.",
 	},
-	Handle: func(e *Edge, ctx context.Context, tx pg.Tx, org id.Org, in *updateNamedOrganizationInput) (*organizationOutput, error) {
-		return e.updateOrganization(ctx, tx, org, &in.updateOrganizationInput)
+	Handle: func(c *Call, in *updateNamedOrganizationInput) (*organizationOutput, error) {
+		return updateOrganization(c, &in.updateOrganizationInput)
 	},
 }
 
@@ -78,7 +72,7 @@ var DeleteOrganization = Write[OrganizationPath, deletedOrganizationOutput]{
 		Description: "With everything it owns, for good: there is no way back. From the reply on it looks like one that does not exist, nothing of it is delivered any more, and ten seconds later none of its API keys works anywhere. " +
 			"What it owned, its audit log included, is erased within a day. A repetition is a 404, with an Idempotency-Key too.",
 	},
-	Handle: (*Edge).deleteOrganization,
+	Handle: deleteOrganization,
 }
 
 // OrganizationPath names an organization.
@@ -116,65 +110,65 @@ type deletedOrganizationOutput struct {
 	}
 }
 
-// Resolve hands the input to the framework.
-func (in *createOrganizationInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *createOrganizationInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *createOrganizationInput) check(context.Context, *Edge) error {
-	return checkName("body.name", &in.Body.Name)
+func (in *createOrganizationInput) Check(*Call) error {
+	return CheckName("body.name", &in.Body.Name)
 }
 
-func (e *Edge) createOrganization(ctx context.Context, tx pg.Tx, fresh id.Org, in *createOrganizationInput) (*createdOrganizationOutput, error) {
-	if err := org.Insert(ctx, tx, org.Organization{ID: fresh, Name: in.Body.Name, CreatedAt: e.Clock.Now()}); err != nil {
+func createOrganization(c *Call, in *createOrganizationInput) (*createdOrganizationOutput, error) {
+	if err := org.Insert(c, c.Tx, org.Organization{ID: c.Org, Name: in.Body.Name, CreatedAt: c.Now()}); err != nil {
 		return nil, err
 	}
-	made, err := org.Get(ctx, tx, fresh)
+	made, err := org.Get(c, c.Tx, c.Org)
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(nil, organizationFields(made), audit.Of("organization", fresh))
-	return &createdOrganizationOutput{Location: organizationsPath + "/" + fresh.String(), Body: showOrganization(made).Body}, nil
+	c.Audit(nil, organizationFields(made), audit.Of("organization", c.Org))
+	return &createdOrganizationOutput{Location: organizationsPath + "/" + c.Org.String(), Body: showOrganization(made).Body}, nil
 }
 
-func (e *Edge) listOrganizations(ctx context.Context, in *listOrganizationsInput) (*listOrganizationsOutput, error) {
+func listOrganizations(c *Call, in *listOrganizationsInput) (*listOrganizationsOutput, error) {
 	f := org.Filter{NameStarts: in.Name}
-	plain, err := e.textPosition("organizations", id.Org{}, in.After)
+	plain, err := c.TextPosition("organizations", in.After)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkText("query.name", &in.Name); err != nil {
+	if err := CheckText("query.name", &in.Name); err != nil {
 		return nil, err
 	}
 	if plain != "" {
 		f.CreatedAt = time.UnixMicro(int64(binary.BigEndian.Uint64([]byte(plain))))
 		copy(f.ID.UUID[:], plain[8:])
 	}
-	list, err := org.List(ctx, e.DB, f, in.Limit+1)
+	list, err := org.List(c, c.DB, f, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	show := func(o org.Organization) organizationBody { return showOrganization(o).Body }
-	return &listOrganizationsOutput{Body: listOf(list, in.Limit, show, func(last org.Organization) *string {
+	return &listOrganizationsOutput{Body: ListOf(list, in.Limit, show, func(last org.Organization) *string {
 		at := binary.BigEndian.AppendUint64(nil, uint64(last.CreatedAt.UnixMicro())) // Postgres keeps no more
-		return e.textCursor("organizations", id.Org{}, append(at, last.ID.UUID[:]...))
+		return c.TextCursor("organizations", append(at, last.ID.UUID[:]...))
 	})}, nil
 }
 
 // deleteOrganization closes the organization and lets go of its domains;
 // jobs.Deleter erases the rest.
-func (e *Edge) deleteOrganization(ctx context.Context, tx pg.Tx, own id.Org, _ *OrganizationPath) (*deletedOrganizationOutput, error) {
-	before, err := org.Lock(ctx, tx, own)
+func deleteOrganization(c *Call, _ *OrganizationPath) (*deletedOrganizationOutput, error) {
+	before, err := org.Lock(c, c.Tx, c.Org)
 	if err != nil {
 		return nil, err
 	}
-	closed, err := org.Close(ctx, tx, e.Keys, own, e.Clock.Now())
+	closed, err := org.Close(c, c.Tx, c.Keys, c.Org, c.Now())
 	if err != nil {
 		return nil, err
 	}
 	out := &deletedOrganizationOutput{}
-	out.Body.ID, out.Body.DeletedAt = own, clock.Stamp(closed)
-	if err := e.Hosts.DeleteAll(ctx, tx, own); err != nil {
+	out.Body.ID, out.Body.DeletedAt = c.Org, clock.Stamp(closed)
+	if err := c.Hosts.DeleteAll(c, c.Tx, c.Org); err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(organizationFields(before), nil, audit.Of("organization", own))
+	c.Audit(organizationFields(before), nil, audit.Of("organization", c.Org))
 	return out, nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 
 	"portico/shared/fault"
-	"portico/shared/id"
 )
 
 // Page asks for a part of a list.
@@ -19,28 +18,28 @@ type List[T any] struct {
 	Next *string `json:"next" doc:"Pass it as after for the following page; null on the last."`
 }
 
-// cursor makes an opaque `next` of the last item's ids. It is sealed, and works
-// only for the list and the organization it was made for.
-func (e *Edge) cursor(list string, org id.Org, ids ...[16]byte) *string {
+// Cursor makes an opaque `next` of the last item's ids. It is sealed, and works
+// only for the list and the organization of its call.
+func (c *Call) Cursor(list string, ids ...[16]byte) *string {
 	var plain []byte
 	for _, i := range ids {
 		plain = append(plain, i[:]...)
 	}
-	return e.textCursor(list, org, plain)
+	return c.TextCursor(list, plain)
 }
 
-// textCursor makes an opaque `next` of a list that is not ordered by ids.
-func (e *Edge) textCursor(list string, org id.Org, plain []byte) *string {
-	s := base64.RawURLEncoding.EncodeToString(e.Box.Seal(plain, "cursor/"+list+"/"+org.String()))
+// TextCursor makes an opaque `next` of a list that is not ordered by ids.
+func (c *Call) TextCursor(list string, plain []byte) *string {
+	s := base64.RawURLEncoding.EncodeToString(c.Box.Seal(plain, "cursor/"+list+"/"+c.Org.String()))
 	return &s
 }
 
-// position reads a cursor back into ids; without one they stay zero.
-func (e *Edge) position(list string, org id.Org, cursor string, ids ...*[16]byte) error {
+// Position reads a cursor back into ids; without one they stay zero.
+func (c *Call) Position(list, cursor string, ids ...*[16]byte) error {
 	if cursor == "" {
 		return nil
 	}
-	plain, err := e.textPosition(list, org, cursor)
+	plain, err := c.TextPosition(list, cursor)
 	if err != nil {
 		return err
 	}
@@ -55,8 +54,8 @@ func (e *Edge) position(list string, org id.Org, cursor string, ids ...*[16]byte
 
 var errCursor = fault.InvalidField("query.after", "is not the next of a page of this list")
 
-// textPosition reads what textCursor made; "" without one.
-func (e *Edge) textPosition(list string, org id.Org, cursor string) (string, error) {
+// TextPosition reads what TextCursor made; "" without one.
+func (c *Call) TextPosition(list, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
@@ -64,15 +63,15 @@ func (e *Edge) textPosition(list string, org id.Org, cursor string) (string, err
 	if err != nil {
 		return "", errCursor.Because(err)
 	}
-	plain, err := e.Box.Open(sealed, "cursor/"+list+"/"+org.String())
+	plain, err := c.Box.Open(sealed, "cursor/"+list+"/"+c.Org.String())
 	if err != nil {
 		return "", errCursor.Because(err)
 	}
 	return string(plain), nil
 }
 
-// listOf cuts items, read with one more than the limit, to a page.
-func listOf[T, J any](items []T, limit int, show func(T) J, next func(last T) *string) List[J] {
+// ListOf cuts items, read with one more than the limit, to a page.
+func ListOf[T, J any](items []T, limit int, show func(T) J, next func(last T) *string) List[J] {
 	list := List[J]{Data: []J{}}
 	for i, item := range items {
 		if i == limit {

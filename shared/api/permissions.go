@@ -1,15 +1,12 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"net/netip"
 
 	"portico/shared/auth"
 	"portico/shared/fault"
-	"portico/shared/id"
 	"portico/shared/member"
-	"portico/shared/pg"
 	"portico/shared/role"
 )
 
@@ -19,7 +16,7 @@ var ListPermissions = Read[struct{}, listPermissionsOutput]{
 		ID: "listPermissions", Method: http.MethodGet, Path: "/v1/permissions", Function: organizationFunction,
 		Permission: auth.RolesRead, Cost: 1, Tag: rolesTag, Summary: "List all permissions and what they allow",
 	},
-	Handle: (*Edge).listPermissions,
+	Handle: listPermissions,
 }
 
 // GetMemberPermissions is GET /v1/members/{id}/permissions.
@@ -30,7 +27,7 @@ var GetMemberPermissions = Read[memberPermissionsInput, memberPermissionsOutput]
 		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "Tell what a member may do, and why",
 		Description: "In general, or with one resource; from an address, if you name one. A condition that needs what is not named does not hold.",
 	},
-	Handle: (*Edge).getMemberPermissions,
+	Handle: getMemberPermissions,
 }
 
 type permissionBody struct {
@@ -71,7 +68,7 @@ type memberPermissionsOutput struct {
 	}
 }
 
-func (e *Edge) listPermissions(context.Context, pg.Tx, id.Org, *struct{}) (*listPermissionsOutput, error) {
+func listPermissions(*Call, *struct{}) (*listPermissionsOutput, error) {
 	out := &listPermissionsOutput{}
 	for _, p := range auth.All() {
 		out.Body.Data = append(out.Body.Data, permissionBody{ID: p, Description: auth.Description[p]})
@@ -79,8 +76,8 @@ func (e *Edge) listPermissions(context.Context, pg.Tx, id.Org, *struct{}) (*list
 	return out, nil
 }
 
-func (e *Edge) getMemberPermissions(ctx context.Context, tx pg.Tx, own id.Org, in *memberPermissionsInput) (*memberPermissionsOutput, error) {
-	known := role.Context{Now: e.Clock.Now()}
+func getMemberPermissions(c *Call, in *memberPermissionsInput) (*memberPermissionsOutput, error) {
+	known := role.Context{Now: c.Now()}
 	if in.IP != "" {
 		ip, err := netip.ParseAddr(in.IP)
 		if err != nil || ip.Zone() != "" {
@@ -88,13 +85,13 @@ func (e *Edge) getMemberPermissions(ctx context.Context, tx pg.Tx, own id.Org, i
 		}
 		known.IP = ip
 	}
-	subject, err := member.Subject(ctx, tx, own, in.ID)
+	subject, err := member.Subject(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	var resource role.Resource
 	if in.Resource != "" {
-		if resource, err = role.Load(ctx, tx, own, "query.resource", in.Resource); err != nil {
+		if resource, err = role.Load(c, c.Tx, c.Org, "query.resource", in.Resource); err != nil {
 			return nil, err
 		}
 	}

@@ -76,15 +76,15 @@ var statusOf = map[fault.Kind]int{
 
 // problemOf turns a handler's error into the problem that the caller may see,
 // and keeps the cause for the log. Nil stays nil.
-func problemOf(ctx context.Context, err error) error {
+func problemOf(c *Call, err error) error {
 	if err == nil {
 		return nil
 	}
-	return newProblem(ctx, err)
+	return newProblem(c, err)
 }
 
-func newProblem(ctx context.Context, err error) *Problem {
-	callOf(ctx).cause = err
+func newProblem(c *Call, err error) *Problem {
+	c.cause = err
 	f := fault.Of(err)
 	switch {
 	case f == nil && (pg.IsTransient(err) || errors.Is(err, context.DeadlineExceeded)):
@@ -92,7 +92,7 @@ func newProblem(ctx context.Context, err error) *Problem {
 	case f == nil:
 		f = errInternal
 	}
-	p := problem(ctx, statusFor(f), f.Code, f.Detail)
+	p := problem(c, statusFor(f), f.Code, f.Detail)
 	p.Errors = f.Fields
 	p.retryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
 	if p.Status == http.StatusServiceUnavailable {
@@ -109,8 +109,8 @@ func problem(ctx context.Context, status int, code, detail string) *Problem {
 }
 
 // writeProblem answers a request that does not reach its operation.
-func (e *Edge) writeProblem(ctx huma.Context, err error) {
-	p := newProblem(ctx.Context(), err)
+func writeProblem(ctx huma.Context, c *Call, err error) {
+	p := newProblem(c, err)
 	for name, values := range p.GetHeaders() {
 		ctx.SetHeader(name, values[0])
 	}
@@ -121,15 +121,15 @@ func (e *Edge) writeProblem(ctx huma.Context, err error) {
 
 // notServed answers what no operation does: a known path with another method, or
 // a path that none has.
-func (e *Edge) notServed(w http.ResponseWriter, r *http.Request) {
+func (s *Server) notServed(w http.ResponseWriter, r *http.Request) {
 	var methods []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if _, pattern := e.known.Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); pattern != "" {
+		if _, pattern := s.known.Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); pattern != "" {
 			methods = append(methods, method)
 		}
 	}
 	if len(methods) == 0 {
-		e.notFound(w, r)
+		notFound(w, r)
 		return
 	}
 	allow := strings.Join(methods, ", ")
@@ -138,7 +138,7 @@ func (e *Edge) notServed(w http.ResponseWriter, r *http.Request) {
 }
 
 // notFound answers every path that no operation has.
-func (e *Edge) notFound(w http.ResponseWriter, r *http.Request) {
+func notFound(w http.ResponseWriter, r *http.Request) {
 	p := problem(r.Context(), http.StatusNotFound, "no_such_route",
 		"There is nothing at this path. See /docs for what there is.")
 	refuse(w, p)
@@ -152,11 +152,12 @@ func refuse(w http.ResponseWriter, p *Problem) {
 
 // huma reports what it finds wrong with a request through these variables.
 func init() {
-	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		return invalid(context.Background(), status, message, errs)
+	// Without a request huma only asks for the type of what the other one makes.
+	huma.NewError = func(status int, message string, _ ...error) huma.StatusError {
+		return &Problem{Title: http.StatusText(status), Status: status, Detail: message}
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-		return invalid(ctx.Context(), status, message, errs)
+		return invalid(callOf(ctx.Context()), status, message, errs)
 	}
 	validation.MsgExpectedRequiredProperty = missing + "%s" // located reads it
 	validation.MsgExpectedRFC3339DateTime = wrongTime
@@ -178,12 +179,12 @@ var refusals = map[int]struct{ code, detail string }{
 
 // invalid builds the problem of a request that huma refuses. The values it
 // would echo are left out of the reply and the log: they may be secret.
-func invalid(ctx context.Context, status int, message string, errs []error) *Problem {
+func invalid(c *Call, status int, message string, errs []error) *Problem {
 	refusal, ok := refusals[status]
 	if !ok {
-		return newProblem(ctx, errors.Join(append(errs, errors.New(message))...))
+		return newProblem(c, errors.Join(append(errs, errors.New(message))...))
 	}
-	p := problem(ctx, status, refusal.code, refusal.detail)
+	p := problem(c, status, refusal.code, refusal.detail)
 	if len(errs) == 0 {
 		p.Errors = []fault.Field{{Location: "body", Message: message}}
 	}
@@ -196,13 +197,13 @@ func invalid(ctx context.Context, status int, message string, errs []error) *Pro
 		p.Errors = append(p.Errors, field)
 	}
 	if status == http.StatusUnprocessableEntity {
-		p.Errors = append(p.Errors, alsoWrong(ctx, p.Errors)...)
+		p.Errors = append(p.Errors, alsoWrong(c, p.Errors)...)
 	}
 	var causes []error
 	for _, field := range p.Errors {
 		causes = append(causes, errors.New(field.Location+": "+field.Message))
 	}
-	callOf(ctx).cause = errors.Join(causes...)
+	c.cause = errors.Join(causes...)
 	return p
 }
 
@@ -222,12 +223,11 @@ func located(location, message string) fault.Field {
 
 // alsoWrong returns what the rules of an input say besides its schema, but not of
 // fields that the schema has refused already, nor of what is in or around them.
-func alsoWrong(ctx context.Context, found []fault.Field) []fault.Field {
-	call := callOf(ctx)
-	if call.input == nil {
+func alsoWrong(c *Call, found []fault.Field) []fault.Field {
+	if c.input == nil {
 		return nil
 	}
-	f := fault.Of(call.input.check(ctx, call.edge))
+	f := fault.Of(c.input.Check(c))
 	if f == nil || f.Kind != fault.Invalid {
 		return nil
 	}

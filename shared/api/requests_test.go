@@ -15,7 +15,7 @@ import (
 func TestOtherMethods(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	system := &api.Edge{Log: observe.NewLog(&lines{}, "test"), Elsewhere: api.All()}
+	system := &api.Server{Log: observe.NewLog(&lines{}, "test"), Elsewhere: api.All()}
 	handler, err := system.Handler(api.System(nil)...)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 
 	"portico/shared/audit"
@@ -10,7 +9,6 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/member"
-	"portico/shared/pg"
 	"portico/shared/role"
 )
 
@@ -23,7 +21,7 @@ var CreateResourceGrant = Write[createGrantInput, grantOutput]{
 		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: membersTag,
 		Summary: "Give a member a permission on one resource", Description: "Your API key must have the permission itself.",
 	},
-	Handle: (*Edge).createResourceGrant,
+	Handle: createResourceGrant,
 }
 
 // ListResourceGrants is GET /v1/resource-grants.
@@ -32,7 +30,7 @@ var ListResourceGrants = Read[listGrantsInput, listGrantsOutput]{
 		ID: "listResourceGrants", Method: http.MethodGet, Path: "/v1/resource-grants", Function: organizationFunction,
 		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "List resource grants",
 	},
-	Handle: (*Edge).listResourceGrants,
+	Handle: listResourceGrants,
 }
 
 // DeleteResourceGrant is DELETE /v1/resource-grants/{id}.
@@ -43,7 +41,7 @@ var DeleteResourceGrant = Write[grantPath, struct{}]{
 		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: membersTag, Summary: "Take a resource grant back",
 		Description: "Your API key must have the permission itself.",
 	},
-	Handle: (*Edge).deleteResourceGrant,
+	Handle: deleteResourceGrant,
 }
 
 type grantPath struct {
@@ -84,61 +82,61 @@ func showGrant(g role.Grant) grantBody {
 }
 
 // changedGrant tells the audit log: the grant, whose it is and on what.
-func changedGrant(ctx context.Context, before, after audit.Fields, g role.Grant) {
-	callOf(ctx).audit(before, after, audit.Of("resource_grant", g.ID), audit.Of("member", g.MemberID),
+func changedGrant(c *Call, before, after audit.Fields, g role.Grant) {
+	c.Audit(before, after, audit.Of("resource_grant", g.ID), audit.Of("member", g.MemberID),
 		audit.Target{Type: g.ResourceType, ID: g.ResourceID})
 }
 
-func (e *Edge) createResourceGrant(ctx context.Context, tx pg.Tx, own id.Org, in *createGrantInput) (*grantOutput, error) {
+func createResourceGrant(c *Call, in *createGrantInput) (*grantOutput, error) {
 	b := in.Body
 	memberID, err := id.Parse[id.Member](b.MemberID)
 	if err != nil {
 		err = fault.InvalidField("body.member_id", err.Error())
 	}
-	resource, errResource := role.Load(ctx, tx, own, "body.resource_id", b.ResourceID)
+	resource, errResource := role.Load(c, c.Tx, c.Org, "body.resource_id", b.ResourceID)
 	if err := fault.Join(err, errResource); err != nil {
 		return nil, err
 	}
-	if err := fault.Join(role.CheckGrant(b.Permission, resource), role.MayGrant([]auth.Permission{b.Permission}, callOf(ctx).caller.May)); err != nil {
+	if err := fault.Join(role.CheckGrant(b.Permission, resource), role.MayGrant([]auth.Permission{b.Permission}, c.Caller.May)); err != nil {
 		return nil, err
 	}
-	if _, err := member.Get(ctx, tx, own, memberID); err != nil {
+	if _, err := member.Get(c, c.Tx, c.Org, memberID); err != nil {
 		return nil, err
 	}
-	now := e.Clock.Now()
+	now := c.Now()
 	g := role.Grant{
 		ID: id.New[id.ResourceGrant](now), MemberID: memberID, Permission: b.Permission,
 		ResourceType: resource.Type, ResourceID: resource.ID, CreatedAt: now,
 	}
-	if err := role.InsertGrant(ctx, tx, own, g); err != nil {
+	if err := role.InsertGrant(c, c.Tx, c.Org, g); err != nil {
 		return nil, err
 	}
-	changedGrant(ctx, nil, audit.Fields{"permission": g.Permission}, g)
+	changedGrant(c, nil, audit.Fields{"permission": g.Permission}, g)
 	return &grantOutput{Body: showGrant(g)}, nil
 }
 
-func (e *Edge) listResourceGrants(ctx context.Context, tx pg.Tx, own id.Org, in *listGrantsInput) (*listGrantsOutput, error) {
+func listResourceGrants(c *Call, in *listGrantsInput) (*listGrantsOutput, error) {
 	var after id.ResourceGrant
-	if err := e.position("resource_grants", own, in.After, (*[16]byte)(&after.UUID)); err != nil {
+	if err := c.Position("resource_grants", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
 	}
-	grants, err := role.Grants(ctx, tx, own, in.MemberID, after, in.Limit+1)
+	grants, err := role.Grants(c, c.Tx, c.Org, in.MemberID, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listGrantsOutput{Body: listOf(grants, in.Limit, showGrant, func(last role.Grant) *string {
-		return e.cursor("resource_grants", own, last.ID.UUID)
+	return &listGrantsOutput{Body: ListOf(grants, in.Limit, showGrant, func(last role.Grant) *string {
+		return c.Cursor("resource_grants", last.ID.UUID)
 	})}, nil
 }
 
-func (e *Edge) deleteResourceGrant(ctx context.Context, tx pg.Tx, own id.Org, in *grantPath) (*struct{}, error) {
-	g, err := role.DeleteGrant(ctx, tx, own, in.ID)
+func deleteResourceGrant(c *Call, in *grantPath) (*struct{}, error) {
+	g, err := role.DeleteGrant(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	if err := role.MayGrant([]auth.Permission{g.Permission}, callOf(ctx).caller.May); err != nil {
+	if err := role.MayGrant([]auth.Permission{g.Permission}, c.Caller.May); err != nil {
 		return nil, err
 	}
-	changedGrant(ctx, audit.Fields{"permission": g.Permission}, nil, g)
+	changedGrant(c, audit.Fields{"permission": g.Permission}, nil, g)
 	return nil, nil
 }

@@ -1,17 +1,13 @@
 package api
 
 import (
-	"context"
 	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/pg"
 	"portico/shared/role"
 )
 
@@ -26,7 +22,7 @@ var CreateRole = Write[createRoleInput, createdRoleOutput]{
 		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: rolesTag, Summary: "Create a role",
 		Description: "A set of permissions, all of which your API key has itself.",
 	},
-	Handle: (*Edge).createRole,
+	Handle: createRole,
 }
 
 // ListRoles is GET /v1/roles.
@@ -36,7 +32,7 @@ var ListRoles = Read[Page, listRolesOutput]{
 		Permission: auth.RolesRead, Cost: 1, Tag: rolesTag, Summary: "List roles",
 		Description: "Your own, newest first; with the last of them come the predefined ones.",
 	},
-	Handle: (*Edge).listRoles,
+	Handle: listRoles,
 }
 
 // GetRole is GET /v1/roles/{id}.
@@ -46,7 +42,7 @@ var GetRole = Read[RolePath, roleOutput]{
 		Faults:     []*fault.Error{role.ErrNotFound},
 		Permission: auth.RolesRead, Cost: 1, Tag: rolesTag, Summary: "Get a role",
 	},
-	Handle: (*Edge).getRole,
+	Handle: getRole,
 }
 
 // UpdateRole is PATCH /v1/roles/{id}.
@@ -58,7 +54,7 @@ var UpdateRole = Write[updateRoleInput, roleOutput]{
 		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: rolesTag, Summary: "Change a role",
 		Description: "It counts at once for every member who has it. Your API key must have all of its permissions, before and after.",
 	},
-	Handle: (*Edge).updateRole,
+	Handle: updateRole,
 }
 
 // DeleteRole is DELETE /v1/roles/{id}.
@@ -68,7 +64,7 @@ var DeleteRole = Write[RolePath, struct{}]{
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrInUse},
 		Permission: auth.RolesWrite, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: rolesTag, Summary: "Delete a role that no member has",
 	},
-	Handle: (*Edge).deleteRole,
+	Handle: deleteRole,
 }
 
 // RolePath names a role.
@@ -130,57 +126,57 @@ func roleFields(r role.Role) audit.Fields {
 	return audit.Fields{"name": r.Name, "description": r.Description, "permissions": r.Permissions, "condition": r.Condition}
 }
 
-// Resolve hands the input to the framework.
-func (in *createRoleInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *createRoleInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *createRoleInput) check(ctx context.Context, _ *Edge) error {
+func (in *createRoleInput) Check(c *Call) error {
 	b := in.Body
-	return checkRole(ctx, &b.Name, &b.Description, b.Permissions, &b.Condition)
+	return checkRole(c, &b.Name, &b.Description, b.Permissions, &b.Condition)
 }
 
-// Resolve hands the input to the framework.
-func (in *updateRoleInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *updateRoleInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *updateRoleInput) check(ctx context.Context, _ *Edge) error {
+func (in *updateRoleInput) Check(c *Call) error {
 	b := in.Body
-	return checkRole(ctx, b.Name, b.Description, b.Permissions, b.Condition)
+	return checkRole(c, b.Name, b.Description, b.Permissions, b.Condition)
 }
 
-func checkRole(ctx context.Context, name, description *string, permissions []auth.Permission, condition *string) error {
+func checkRole(c *Call, name, description *string, permissions []auth.Permission, condition *string) error {
 	var wrong error
 	if condition != nil {
 		if err := role.CheckCondition(*condition); err != nil {
 			wrong = fault.InvalidField("body.condition", err.Error())
 		}
 	}
-	return fault.Join(checkName("body.name", name), checkText("body.description", description), wrong,
-		role.CheckPermissions("body.permissions", permissions, callOf(ctx).caller.May))
+	return fault.Join(CheckName("body.name", name), CheckText("body.description", description), wrong,
+		role.CheckPermissions("body.permissions", permissions, c.Caller.May))
 }
 
-func (e *Edge) createRole(ctx context.Context, tx pg.Tx, own id.Org, in *createRoleInput) (*createdRoleOutput, error) {
+func createRole(c *Call, in *createRoleInput) (*createdRoleOutput, error) {
 	b := in.Body
-	now := e.Clock.Now()
+	now := c.Now()
 	r := role.Role{
 		Ref: role.Ref{Custom: id.New[id.Role](now)}, Name: b.Name, Description: b.Description,
 		Permissions: b.Permissions, Condition: b.Condition, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := role.Insert(ctx, tx, own, r); err != nil {
+	if err := role.Insert(c, c.Tx, c.Org, r); err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(nil, roleFields(r), audit.Of("role", r.Ref))
+	c.Audit(nil, roleFields(r), audit.Of("role", r.Ref))
 	return &createdRoleOutput{Location: "/v1/roles/" + r.Ref.String(), Body: showRole(r)}, nil
 }
 
-func (e *Edge) listRoles(ctx context.Context, tx pg.Tx, own id.Org, in *Page) (*listRolesOutput, error) {
+func listRoles(c *Call, in *Page) (*listRolesOutput, error) {
 	var after id.Role
-	if err := e.position("roles", own, in.After, (*[16]byte)(&after.UUID)); err != nil {
+	if err := c.Position("roles", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
 	}
-	roles, err := role.Own(ctx, tx, own, after, in.Limit+1)
+	roles, err := role.Own(c, c.Tx, c.Org, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	list := listOf(roles, in.Limit, showRole, func(last role.Role) *string { return e.cursor("roles", own, last.Ref.Custom.UUID) })
+	list := ListOf(roles, in.Limit, showRole, func(last role.Role) *string { return c.Cursor("roles", last.Ref.Custom.UUID) })
 	if list.Next == nil {
 		for _, r := range role.AllPredefined() {
 			list.Data = append(list.Data, showRole(r))
@@ -189,31 +185,31 @@ func (e *Edge) listRoles(ctx context.Context, tx pg.Tx, own id.Org, in *Page) (*
 	return &listRolesOutput{Body: list}, nil
 }
 
-func (e *Edge) getRole(ctx context.Context, tx pg.Tx, own id.Org, in *RolePath) (*roleOutput, error) {
-	r, err := role.Get(ctx, tx, own, in.ID)
+func getRole(c *Call, in *RolePath) (*roleOutput, error) {
+	r, err := role.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	return &roleOutput{Body: showRole(r)}, nil
 }
 
-func (e *Edge) updateRole(ctx context.Context, tx pg.Tx, own id.Org, in *updateRoleInput) (*roleOutput, error) {
+func updateRole(c *Call, in *updateRoleInput) (*roleOutput, error) {
 	b := in.Body
-	before, after, err := role.Update(ctx, tx, own, in.ID, role.Change{
+	before, after, err := role.Update(c, c.Tx, c.Org, in.ID, role.Change{
 		Name: b.Name, Description: b.Description, Permissions: b.Permissions, Condition: b.Condition,
-	}, e.Clock.Now(), mayGive(ctx))
+	}, c.Now(), mayGive(c))
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(roleFields(before), roleFields(after), audit.Of("role", in.ID))
+	c.Audit(roleFields(before), roleFields(after), audit.Of("role", in.ID))
 	return &roleOutput{Body: showRole(after)}, nil
 }
 
-func (e *Edge) deleteRole(ctx context.Context, tx pg.Tx, own id.Org, in *RolePath) (*struct{}, error) {
-	r, err := role.Delete(ctx, tx, own, in.ID, mayGive(ctx))
+func deleteRole(c *Call, in *RolePath) (*struct{}, error) {
+	r, err := role.Delete(c, c.Tx, c.Org, in.ID, mayGive(c))
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(roleFields(r), nil, audit.Of("role", in.ID))
+	c.Audit(roleFields(r), nil, audit.Of("role", in.ID))
 	return nil, nil
 }

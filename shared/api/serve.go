@@ -15,34 +15,28 @@ import (
 
 // observe surrounds everything: it names the request, survives a panic and
 // writes the request's one log line.
-func (e *Edge) observe(next http.Handler) http.Handler {
+func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		call, r := e.withCall(w, r)
+		c, r := s.newCall(w, r)
 		answer := &answer{ResponseWriter: w}
 		guard(answer.Header())
 		answer.Header().Set("X-Request-Id", observe.RequestID(r.Context()))
 		defer func() {
 			if p := recover(); p != nil {
-				call.cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				c.cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 				if answer.status == 0 {
-					e.internalError(answer, r)
+					refuse(answer, newProblem(c, c.cause))
 				}
 			}
-			e.logRequest(r, call, answer.status, time.Since(start))
+			s.logRequest(r, c, answer.status, time.Since(start))
 		}()
 		if path.Clean(r.URL.Path) != r.URL.Path {
-			e.notFound(answer, r) // the mux would redirect
+			notFound(answer, r) // the mux would redirect
 			return
 		}
 		next.ServeHTTP(answer, r)
 	})
-}
-
-func (e *Edge) internalError(w http.ResponseWriter, r *http.Request) {
-	cause := callOf(r.Context()).cause
-	p := newProblem(r.Context(), cause)
-	refuse(w, p)
 }
 
 // answer remembers the status of a response.
@@ -65,7 +59,7 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-func (e *Edge) logRequest(r *http.Request, c *call, status int, took time.Duration) {
+func (s *Server) logRequest(r *http.Request, c *Call, status int, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status),
 	}
@@ -75,15 +69,15 @@ func (e *Edge) logRequest(r *http.Request, c *call, status int, took time.Durati
 			attrs = append(attrs, slog.String("audit", c.op.Audit))
 		}
 	}
-	if !c.caller.Org.IsZero() {
-		attrs = append(attrs, slog.String("organization", c.caller.Org.String()))
+	if !c.Caller.Org.IsZero() {
+		attrs = append(attrs, slog.String("organization", c.Caller.Org.String()))
 	}
-	if len(c.caller.Permissions) > 0 { // somebody calls
-		kind, name := c.caller.Actor()
+	if len(c.Caller.Permissions) > 0 { // somebody calls
+		kind, name := c.Caller.Actor()
 		attrs = append(attrs, slog.String(kind, name))
 	}
-	if c.caller.IsStaff() {
-		attrs = append(attrs, slog.String("staff_name", c.caller.StaffName))
+	if c.Caller.IsStaff() {
+		attrs = append(attrs, slog.String("staff_name", c.Caller.StaffName))
 	}
 	if c.cause != nil {
 		attrs = append(attrs, slog.String("cause", c.cause.Error()))
@@ -93,11 +87,11 @@ func (e *Edge) logRequest(r *http.Request, c *call, status int, took time.Durati
 	case errors.Is(c.cause, apikey.ErrNotLookedUp):
 		// Anybody can cause it, so it must not ring what rolls deployments back.
 		level = slog.LevelWarn
-		c.measure(observe.One("KeysNotLookedUp", observe.Count, 1))
+		c.Measure(observe.One("KeysNotLookedUp", observe.Count, 1))
 	case status >= 500:
 		level, serverErrors = slog.LevelError, 1
 	}
-	e.Log.Line(r.Context(), level, "request", append([]observe.Metric{
+	s.Log.Line(r.Context(), level, "request", append([]observe.Metric{
 		observe.One("Requests", observe.Count, 1),
 		observe.One("RequestLatency", observe.Milliseconds, float64(took.Microseconds())/1000),
 		observe.One("ServerErrors", observe.Count, serverErrors),

@@ -1,12 +1,9 @@
 package api
 
 import (
-	"context"
 	"net/http"
 
 	"portico/shared/auth"
-	"portico/shared/id"
-	"portico/shared/pg"
 )
 
 // ListWebhookSourceIPs is GET /v1/webhook-source-ips.
@@ -16,7 +13,7 @@ var ListWebhookSourceIPs = Read[struct{}, sourceIPsOutput]{
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List the addresses that deliveries come from",
 		Description: "Every delivery comes from one of these. Allow all of them in your firewall.",
 	},
-	Handle: (*Edge).listWebhookSourceIPs,
+	Handle: listWebhookSourceIPs,
 }
 
 type sourceIPsOutput struct {
@@ -25,8 +22,8 @@ type sourceIPsOutput struct {
 	}
 }
 
-func (e *Edge) listWebhookSourceIPs(context.Context, pg.Tx, id.Org, *struct{}) (*sourceIPsOutput, error) {
+func listWebhookSourceIPs(c *Call, _ *struct{}) (*sourceIPsOutput, error) {
 	out := &sourceIPsOutput{}
-	out.Body.Data = append([]string{}, e.SourceIPs...) // [] and not null for none
+	out.Body.Data = append([]string{}, c.SourceIPs...) // [] and not null for none
 	return out, nil
 }

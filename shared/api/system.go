@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 
 	"portico/shared/auth"
@@ -24,11 +23,11 @@ func System(pages DocsPages) []Operation {
 	page := op("getDocsPage", "/docs/{page}", "Get a guide as a page", "Also answers the files that the pages load.", "text/html")
 	page.Faults = []*fault.Error{errNoPage}
 	return []Operation{
-		Static[struct{}, healthOutput]{op("getHealth", "/healthz", "Tell whether the API answers",
-			"Touches no store, so that asking often does not keep the database awake.", ""), (*Edge).getHealth},
-		Static[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), docs.getOpenAPI},
-		Static[docsInput, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), docs.getReference},
-		Static[docsPageInput, rawOutput]{page, docs.getPage},
+		Global[struct{}, healthOutput]{op("getHealth", "/healthz", "Tell whether the API answers",
+			"Touches no store, so that asking often does not keep the database awake.", ""), getHealth},
+		Global[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), docs.getOpenAPI},
+		Global[docsInput, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), docs.getReference},
+		Global[docsPageInput, rawOutput]{page, docs.getPage},
 	}
 }
 
@@ -49,7 +48,7 @@ type rawOutput struct {
 	Vary            string `header:"Vary"`
 }
 
-func (e *Edge) getHealth(context.Context, *struct{}) (*healthOutput, error) {
+func getHealth(*Call, *struct{}) (*healthOutput, error) {
 	out := &healthOutput{}
 	out.Body.Status = "ok"
 	return out, nil

@@ -1,16 +1,12 @@
 package api
 
 import (
-	"context"
 	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -29,7 +25,7 @@ var CreateWebhookEndpoint = Write[createEndpointInput, createdEndpointOutput]{
 		Tag: endpointsTag, Summary: "Create a webhook endpoint",
 		Description: "Every event whose type it subscribes to is delivered to its URL from now on. The reply shows the signing secret, this once.",
 	},
-	Handle: (*Edge).createWebhookEndpoint,
+	Handle: createWebhookEndpoint,
 }
 
 // ListWebhookEndpoints is GET /v1/webhook-endpoints.
@@ -38,7 +34,7 @@ var ListWebhookEndpoints = Read[Page, listEndpointsOutput]{
 		ID: "listWebhookEndpoints", Method: http.MethodGet, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List webhook endpoints",
 	},
-	Handle: (*Edge).listWebhookEndpoints,
+	Handle: listWebhookEndpoints,
 }
 
 // GetWebhookEndpoint is GET /v1/webhook-endpoints/{id}.
@@ -48,7 +44,7 @@ var GetWebhookEndpoint = Read[EndpointPath, endpointOutput]{
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get a webhook endpoint",
 	},
-	Handle: (*Edge).getWebhookEndpoint,
+	Handle: getWebhookEndpoint,
 }
 
 // UpdateWebhookEndpoint is PATCH /v1/webhook-endpoints/{id}.
@@ -61,7 +57,7 @@ var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
 		Tag: endpointsTag, Summary: "Change a webhook endpoint",
 		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending; one of another origin (scheme, host or port) needs custom_headers and client_certificate sent again, or removed by {}, if they are set. While an endpoint is disabled its deliveries are held; enabling it sends them, or drops them as held_deliveries says.",
 	},
-	Handle: (*Edge).updateWebhookEndpoint,
+	Handle: updateWebhookEndpoint,
 }
 
 // DeleteWebhookEndpoint is DELETE /v1/webhook-endpoints/{id}.
@@ -73,7 +69,7 @@ var DeleteWebhookEndpoint = Write[EndpointPath, struct{}]{
 		Tag: endpointsTag, Summary: "Delete a webhook endpoint",
 		Description: "Deliveries that are still pending fail without another try. What was delivered stays readable.",
 	},
-	Handle: (*Edge).deleteWebhookEndpoint,
+	Handle: deleteWebhookEndpoint,
 }
 
 // EndpointPath names an endpoint. Embedded structs are exported because huma
@@ -108,7 +104,7 @@ type createEndpointInput struct {
 		Description string   `json:"description,omitempty" maxLength:"500" doc:"For people."`
 		EndpointOptions
 	}
-	options webhook.OptionsChange // by check
+	options webhook.OptionsChange // by Check
 }
 
 type createdEndpoint struct {
@@ -131,7 +127,7 @@ type updateEndpointInput struct {
 		Held        string   `json:"held_deliveries,omitempty" enum:"send,drop" doc:"With the status enabled: send delivers what was held meanwhile, which is what happens unless you say drop; drop gives it up." example:"send"`
 		EndpointOptions
 	}
-	options webhook.OptionsChange // by check
+	options webhook.OptionsChange // by Check
 }
 
 func showEndpoint(e webhook.Endpoint, h webhook.EndpointHealth) EndpointBody {
@@ -143,110 +139,110 @@ func showEndpoint(e webhook.Endpoint, h webhook.EndpointHealth) EndpointBody {
 	}
 }
 
-func (e *Edge) checkURL(url *string) error {
+func checkURL(c *Call, url *string) error {
 	if url == nil {
 		return nil
 	}
-	if err := e.Egress.CheckURL(*url); err != nil {
+	if err := c.Egress.CheckURL(*url); err != nil {
 		return fault.InvalidField("body.url", err.Error())
 	}
 	return nil
 }
 
-// Resolve hands the input to the framework.
-func (in *createEndpointInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *createEndpointInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *createEndpointInput) check(_ context.Context, e *Edge) (err error) {
-	in.options, err = in.Body.EndpointOptions.change(e.Clock.Now())
-	return fault.Join(e.checkURL(&in.Body.URL), checkText("body.description", &in.Body.Description), err)
+func (in *createEndpointInput) Check(c *Call) (err error) {
+	in.options, err = in.Body.EndpointOptions.change(c.Now())
+	return fault.Join(checkURL(c, &in.Body.URL), CheckText("body.description", &in.Body.Description), err)
 }
 
-// Resolve hands the input to the framework.
-func (in *updateEndpointInput) Resolve(ctx huma.Context) []error { return hold(ctx, in) }
+// Resolve hands the input to the frame.
+func (in *updateEndpointInput) Resolve(r Request) []error { return Hold(r, in) }
 
-func (in *updateEndpointInput) check(_ context.Context, e *Edge) (err error) {
+func (in *updateEndpointInput) Check(c *Call) (err error) {
 	var held error
 	if in.Body.Held != "" && !in.enables() {
 		held = fault.InvalidField("body.held_deliveries", "goes with the status enabled only: send both, or neither")
 	}
-	in.options, err = in.Body.EndpointOptions.change(e.Clock.Now())
-	return fault.Join(e.checkURL(in.Body.URL), checkText("body.description", in.Body.Description), held, err)
+	in.options, err = in.Body.EndpointOptions.change(c.Now())
+	return fault.Join(checkURL(c, in.Body.URL), CheckText("body.description", in.Body.Description), held, err)
 }
 
 func (in *updateEndpointInput) enables() bool {
 	return in.Body.Status != nil && *in.Body.Status == webhook.Enabled
 }
 
-func (e *Edge) createWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *createEndpointInput) (*createdEndpointOutput, error) {
-	now := e.Clock.Now()
+func createWebhookEndpoint(c *Call, in *createEndpointInput) (*createdEndpointOutput, error) {
+	now := c.Now()
 	endpoint := webhook.Endpoint{
 		ID: id.New[id.WebhookEndpoint](now), URL: in.Body.URL, EventTypes: in.Body.EventTypes,
 		Description: in.Body.Description, Status: webhook.Enabled, CreatedAt: now, UpdatedAt: now,
 	}
 	secret := webhook.NewSecret()
-	if err := webhook.InsertEndpoint(ctx, tx, org, endpoint, secret, e.Box); err != nil {
+	if err := webhook.InsertEndpoint(c, c.Tx, c.Org, endpoint, secret, c.Box); err != nil {
 		return nil, err
 	}
-	_, endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, endpoint.ID, webhook.EndpointChange{Options: in.options}, now, e.Box)
+	_, endpoint, err := webhook.UpdateEndpoint(c, c.Tx, c.Org, endpoint.ID, webhook.EndpointChange{Options: in.options}, now, c.Box)
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(nil, changedFields(endpoint, in.options), endpointTarget(endpoint.ID))
+	c.Audit(nil, changedFields(endpoint, in.options), endpointTarget(endpoint.ID))
 	return &createdEndpointOutput{
 		Location: "/v1/webhook-endpoints/" + endpoint.ID.String(),
 		Body:     createdEndpoint{EndpointBody: showEndpoint(endpoint, webhook.EndpointHealth{Breaker: webhook.BreakerClosed}), Secret: secret},
 	}, nil
 }
 
-func (e *Edge) listWebhookEndpoints(ctx context.Context, tx pg.Tx, org id.Org, in *Page) (*listEndpointsOutput, error) {
+func listWebhookEndpoints(c *Call, in *Page) (*listEndpointsOutput, error) {
 	var after id.WebhookEndpoint
-	if err := e.position("webhook_endpoints", org, in.After, (*[16]byte)(&after.UUID)); err != nil {
+	if err := c.Position("webhook_endpoints", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
 	}
-	endpoints, err := webhook.ListEndpoints(ctx, tx, org, after, in.Limit+1)
+	endpoints, err := webhook.ListEndpoints(c, c.Tx, c.Org, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	healths, err := webhook.Healths(ctx, tx, org, endpoints)
+	healths, err := webhook.Healths(c, c.Tx, c.Org, endpoints)
 	if err != nil {
 		return nil, err
 	}
 	show := func(shown webhook.Endpoint) EndpointBody { return showEndpoint(shown, healths[shown.ID]) }
-	return &listEndpointsOutput{Body: listOf(endpoints, in.Limit, show, func(last webhook.Endpoint) *string {
-		return e.cursor("webhook_endpoints", org, last.ID.UUID)
+	return &listEndpointsOutput{Body: ListOf(endpoints, in.Limit, show, func(last webhook.Endpoint) *string {
+		return c.Cursor("webhook_endpoints", last.ID.UUID)
 	})}, nil
 }
 
-func (e *Edge) getWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *EndpointPath) (*endpointOutput, error) {
-	endpoint, err := webhook.GetEndpoint(ctx, tx, org, in.ID)
+func getWebhookEndpoint(c *Call, in *EndpointPath) (*endpointOutput, error) {
+	endpoint, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	shown, err := showWithHealth(ctx, tx, org, endpoint)
+	shown, err := showWithHealth(c, endpoint)
 	return &endpointOutput{Body: shown}, err
 }
 
-func (e *Edge) updateWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *updateEndpointInput) (*endpointOutput, error) {
+func updateWebhookEndpoint(c *Call, in *updateEndpointInput) (*endpointOutput, error) {
 	b := in.Body
-	before, endpoint, err := webhook.UpdateEndpoint(ctx, tx, org, in.ID, webhook.EndpointChange{
+	before, endpoint, err := webhook.UpdateEndpoint(c, c.Tx, c.Org, in.ID, webhook.EndpointChange{
 		URL: b.URL, EventTypes: b.EventTypes, Description: b.Description, Status: b.Status, DropHeld: b.Held == "drop", Options: in.options,
-	}, e.Clock.Now(), e.Box)
+	}, c.Now(), c.Box)
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(endpointFields(before), changedFields(endpoint, in.options), endpointTarget(endpoint.ID))
+	c.Audit(endpointFields(before), changedFields(endpoint, in.options), endpointTarget(endpoint.ID))
 	if in.enables() {
-		callOf(ctx).due = []id.WebhookEndpoint{endpoint.ID}
+		c.Due(endpoint.ID)
 	}
-	shown, err := showWithHealth(ctx, tx, org, endpoint)
+	shown, err := showWithHealth(c, endpoint)
 	return &endpointOutput{Body: shown}, err
 }
 
-func (e *Edge) deleteWebhookEndpoint(ctx context.Context, tx pg.Tx, org id.Org, in *EndpointPath) (*struct{}, error) {
-	endpoint, err := webhook.DeleteEndpoint(ctx, tx, org, in.ID, e.Clock.Now())
+func deleteWebhookEndpoint(c *Call, in *EndpointPath) (*struct{}, error) {
+	endpoint, err := webhook.DeleteEndpoint(c, c.Tx, c.Org, in.ID, c.Now())
 	if err != nil {
 		return nil, err
 	}
-	callOf(ctx).audit(endpointFields(endpoint), nil, endpointTarget(endpoint.ID))
+	c.Audit(endpointFields(endpoint), nil, endpointTarget(endpoint.ID))
 	return nil, nil
 }

@@ -32,30 +32,31 @@ func ptr[T any](v T) *T { return &v }
 // write runs a mutation: the claim of its Idempotency-Key, its work, its audit
 // entry and the stored reply commit together. What it makes due is announced
 // before the commit and woken after it.
-func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, error) {
-	call := callOf(ctx)
-	place := e.DB.PlaceOf(call.caller.Org)
+func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
+	place := s.DB.PlaceOf(c.Org)
 	if w.Wakes {
-		if err := e.lower(ctx, place); err != nil {
+		if err := s.lower(c, place); err != nil {
 			return nil, err
 		}
 	}
 	var out *O
 	replayed, awake := false, false
 	var then pgx.Batch
-	err := e.DB.InOrgThen(ctx, call.caller.Org, func(tx pg.Tx) (err error) {
-		if call.key == "" {
-			out, err = work(ctx, e, tx, w, in)
+	err := s.DB.InOrgThen(c, c.Org, func(tx pg.Tx) (err error) {
+		c.Tx = tx
+		defer func() { c.Tx = nil }()
+		if c.key == "" {
+			out, err = work(c, w, in)
 		} else {
-			out, replayed, err = once(ctx, e, tx, w, in)
+			out, replayed, err = once(c, w, in)
 		}
-		if len(call.due) == 0 || err != nil {
+		if len(c.due) == 0 || err != nil {
 			return err
 		}
-		webhook.Tell(&then, call.caller.Org, call.due, &awake)
+		webhook.Tell(&then, c.Org, c.due, &awake)
 		if found := pg.DatabaseOf(tx); found != place { // it has moved
 			place = found
-			return e.lower(ctx, place)
+			return s.lower(c, place)
 		}
 		return nil
 	}, &then)
@@ -63,23 +64,22 @@ func write[I, O any](ctx context.Context, e *Edge, w Write[I, O], in *I) (*O, er
 		return nil, err
 	}
 	if replayed {
-		call.setHeader(replayedHeader, "true")
+		c.setHeader(replayedHeader, "true")
 	}
-	for _, f := range call.committed {
-		f(ctx)
+	for _, f := range c.committed {
+		f()
 	}
-	if len(call.due) > 0 && !awake {
-		e.wake(ctx, place)
+	if len(c.due) > 0 && !awake {
+		s.wake(c, place)
 	}
 	return out, nil
 }
 
 // once does the work unless its key has a reply already.
-func once[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I) (out *O, replayed bool, err error) {
-	call := callOf(ctx)
-	_, actor := call.caller.Actor()
-	scope := idempotency.Scope{Org: call.caller.Org, Caller: actor, Operation: w.ID, Key: call.key}
-	reply, err := idempotency.Claim(ctx, tx, scope, call.hash(), e.Box)
+func once[I, O any](c *Call, w Write[I, O], in *I) (out *O, replayed bool, err error) {
+	_, actor := c.Caller.Actor()
+	scope := idempotency.Scope{Org: c.Org, Caller: actor, Operation: w.ID, Key: c.key}
+	reply, err := idempotency.Claim(c, c.Tx, scope, c.hash(), c.Box)
 	if err != nil {
 		return nil, false, err
 	}
@@ -90,32 +90,31 @@ func once[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I
 		}
 		return out, true, nil
 	}
-	if out, err = work(ctx, e, tx, w, in); err != nil {
+	if out, err = work(c, w, in); err != nil {
 		return nil, false, err
 	}
 	var encoded bytes.Buffer
 	if err := encodeJSON(&encoded, out); err != nil {
 		return nil, false, err
 	}
-	return out, false, idempotency.Store(ctx, tx, scope, encoded.Bytes(), e.Box)
+	return out, false, idempotency.Store(c, c.Tx, scope, encoded.Bytes(), c.Box)
 }
 
 // work checks the input, does the work and writes its audit entry.
-func work[I, O any](ctx context.Context, e *Edge, tx pg.Tx, w Write[I, O], in *I) (*O, error) {
-	if err := checked(ctx, e, in); err != nil {
+func work[I, O any](c *Call, w Write[I, O], in *I) (*O, error) {
+	if err := checked(c, in); err != nil {
 		return nil, err
 	}
-	org := callOf(ctx).caller.Org
-	out, err := w.Handle(e, ctx, tx, org, in)
+	out, err := w.Handle(c, in)
 	if err != nil {
 		return nil, err
 	}
-	return out, e.record(ctx, tx, w.Op, org)
+	return out, c.record(w.Op)
 }
 
 // lower tells the sweep of a database that something is due there from now on.
-func (e *Edge) lower(ctx context.Context, database string) error {
-	if err := e.Wakers[database].Due.Lower(ctx, e.Clock.Now()); err != nil {
+func (s *Server) lower(ctx context.Context, database string) error {
+	if err := s.Wakers[database].Due.Lower(ctx, s.Clock.Now()); err != nil {
 		return errUnavailable.Because(err)
 	}
 	return nil
@@ -123,11 +122,11 @@ func (e *Edge) lower(ctx context.Context, database string) error {
 
 // wake is best effort: what is committed is delivered at the latest by the
 // sweep, so a nudge that fails does not fail the request.
-func (e *Edge) wake(ctx context.Context, database string) {
-	nudged, err := e.Wakers[database].WakeForPublish(ctx)
+func (s *Server) wake(c *Call, database string) {
+	nudged, err := s.Wakers[database].WakeForPublish(c)
 	if err != nil {
-		callOf(ctx).note(slog.String("wake_failed", err.Error()))
+		c.Note(slog.String("wake_failed", err.Error()))
 		return
 	}
-	callOf(ctx).note(slog.Bool("nudged", nudged))
+	c.Note(slog.Bool("nudged", nudged))
 }

@@ -62,8 +62,8 @@ func endEarlier(ctx context.Context, by time.Duration) (context.Context, context
 }
 
 // edge opens what the operations need, and nothing else.
-func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Edge, error) {
-	edge := &api.Edge{Clock: h.clock, Log: h.log}
+func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Server, error) {
+	edge := &api.Server{Services: api.Services{Clock: h.clock}, Log: h.log}
 	if !needs.Store {
 		return edge, nil
 	}

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"portico/shared/auth"
+	"portico/shared/observe"
+)
+
+// What is said of a call that is looked up where there is none would be lost, an
+// audit entry too. So that is a 500 with a line in the log, and no handler runs.
+func TestLostCall(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s := &Server{Log: observe.NewLog(&log, "test")}
+	_, err := s.Handler(Global[struct{}, struct{}]{
+		Op: Op{ID: "getThing", Method: "GET", Path: "/v1/things", Function: "things", Summary: "x", Permission: auth.Public},
+		Handle: func(*Call, *struct{}) (*struct{}, error) {
+			t.Error("the handler runs")
+			return nil, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forgetful := s.observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mux.ServeHTTP(w, r.WithContext(context.Background()))
+	}))
+	w := httptest.NewRecorder()
+	forgetful.ServeHTTP(w, httptest.NewRequest("GET", "/v1/things", nil))
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), `"code":"internal"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if line := log.String(); !strings.Contains(line, "lost its call") || !strings.Contains(line, `"path":"/v1/things"`) {
+		t.Errorf("the log says %s", line)
+	}
+}

@@ -62,6 +62,9 @@ func IsDue(n next) bool { return n.due }
 // LookEvery changes how often a dispatcher looks untold.
 func LookEvery(d *Dispatcher, every time.Duration) { d.lookEvery = every }
 
+// FinishWithin changes how long a sweep lets moves be finished.
+func FinishWithin(s *Sweeper, most time.Duration) { s.finishWithin = most }
+
 // NudgedAt changes when a waker last nudged for a publish.
 func NudgedAt(w *Waker, at time.Time) { w.nudged = at }
 

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,10 @@ const sweepEvery = time.Minute
 // beside one that claims to be awake.
 const overdue = time.Second
 
+// finishMovesWithin is how long a sweep tries to let in who has moved: another
+// database may be slow, or a lock held there.
+const finishMovesWithin = 5 * time.Second
+
 // Sweeper looks once a minute whether something is due that nobody was nudged
 // for: a retry whose time has come, a lease whose dispatcher died, a nudge
 // that was lost.
@@ -30,38 +35,47 @@ type Sweeper struct {
 	// FinishMoves lets in whoever has moved to this database. While a mover is at
 	// work it is asked every minute.
 	FinishMoves func(context.Context) (moving bool, err error)
+
+	finishWithin time.Duration // 0: finishMovesWithin
 }
 
-// Sweep costs one DynamoDB read, and nothing else while nothing is due.
+// Sweep costs one DynamoDB read, and nothing else while nothing is due. Moves that
+// could not be finished keep nothing else from being done.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	item, err := s.Waker.Due.Read(ctx)
 	if err != nil {
 		return err
 	}
 	var age time.Duration
+	var unfinished error
 	nudged := false
 	var metrics []observe.Metric
 	if item.Missing() || (!item.At.IsZero() && !item.At.After(s.Clock.Now())) {
-		if age, nudged, err = s.look(ctx, item); err != nil {
-			return err
+		var moving bool
+		moving, unfinished = s.finishMoves(ctx)
+		if age, nudged, err = s.lookForDue(ctx, item, !moving && unfinished == nil); err != nil {
+			return errors.Join(unfinished, err)
 		}
 		var open time.Duration
 		if err := s.DB.QueryRow(ctx, `SELECT oldest_transaction()`).Scan(&open); err != nil {
-			return fmt.Errorf("webhook.Sweep: %w", err)
+			return errors.Join(unfinished, fmt.Errorf("webhook.Sweep: %w", err))
 		}
 		metrics = append(metrics, observe.One("OldestTransactionAge", observe.Seconds, open.Seconds()))
 	}
 	metrics = append(metrics, observe.One("OldestDueAge", observe.Seconds, age.Seconds()))
 	s.Log.Line(ctx, slog.LevelInfo, "swept", metrics, slog.Bool("nudged", nudged))
-	return nil
+	return unfinished
 }
 
-// look finishes moves, and asks for what is due; neither keeps the other from
-// being done.
-func (s *Sweeper) look(ctx context.Context, item DueItem) (age time.Duration, nudged bool, err error) {
-	moving, unfinished := s.FinishMoves(ctx)
-	age, nudged, err = s.lookForDue(ctx, item, !moving && unfinished == nil)
-	return age, nudged, errors.Join(unfinished, err)
+// finishMoves lets in who has moved here, if that takes no longer than it may.
+func (s *Sweeper) finishMoves(ctx context.Context) (moving bool, err error) {
+	within := cmp.Or(s.finishWithin, finishMovesWithin)
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("moves could not be finished within %s; the next sweep tries again", within))
+	defer cancel()
+	if moving, err = s.FinishMoves(ctx); err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("webhook.finishMoves: %w: %w", context.Cause(ctx), err)
+	}
+	return moving, err
 }
 
 // lookForDue asks Postgres, wakes a dispatcher if something is due, and else

@@ -164,3 +164,31 @@ func TestSweepMeasuresOldestTransaction(t *testing.T) {
 		t.Errorf("%s", e.lines.String())
 	}
 }
+
+// Moves that cannot be finished in time keep nothing else from being done: the
+// sweep wakes a dispatcher, measures, and then fails.
+func TestSweepDoesNotWaitForMoves(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	e.endpoint("https://example.com/", "*")
+	e.publish(`1`)
+	s := e.sweeper()
+	webhook.FinishWithin(s, 50*time.Millisecond)
+	s.FinishMoves = func(ctx context.Context) (bool, error) {
+		<-ctx.Done()
+		return false, ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := s.Sweep(ctx); err == nil || !strings.Contains(err.Error(), "moves could not be finished within 50ms") {
+		t.Errorf("the sweep ended with %v", err)
+	}
+	if n := e.nudges.Depth().Visible; n != 1 {
+		t.Errorf("%d nudges, want 1", n)
+	}
+	for _, want := range []string{`"OldestDueAge":`, `"OldestTransactionAge":`} {
+		if !strings.Contains(e.lines.String(), want) {
+			t.Errorf("%s is missing in %s", want, e.lines.String())
+		}
+	}
+}

@@ -115,6 +115,15 @@ def route_metrics(model):
                 yield f"{name}: {key} has settings of its own, so it needs ThrottlingRateLimit and ThrottlingBurstLimit"
 
 
+def measured(model):
+    """An alarm on a metric that nobody writes never rings."""
+    code = "".join(file.read_text() for file in (model.root / "shared").rglob("*.go") if not file.name.endswith("_test.go"))
+    for stack, name, alarm in model.resources("AWS::CloudWatch::Alarm"):
+        metric = alarm["Properties"].get("MetricName")
+        if alarm["Properties"].get("Namespace") == "Portico" and f'"{metric}"' not in code:
+            yield f"{stack}: the alarm {name} watches {metric}, which no code writes"
+
+
 def runbooks(model):
     """An alarm that nobody knows what to do about is worth nothing."""
     alarms = {alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("${Prefix}-")
@@ -128,4 +137,4 @@ def runbooks(model):
         yield f"{RUNBOOKS} describes the alarm {name}, which does not exist"
 
 
-ALL = (republish, recursion, system_log_level, subnet_zones, database_parameters, databases, endpoints, migration_runs_once, route_metrics, runbooks)
+ALL = (republish, recursion, system_log_level, subnet_zones, database_parameters, databases, endpoints, migration_runs_once, route_metrics, measured, runbooks)

@@ -98,6 +98,7 @@ MISTAKES = [
     ("a function without a log group", lambda s: s.model.stacks[WATCH]["Resources"].pop("PublishLogs"), "no log group for publish"),
     ("logs kept for ever", lambda s: s.properties("PublishLogs", WATCH).pop("RetentionInDays"), "PublishLogs keeps logs for ever"),
     ("an alarm on a misspelt function", lambda s: s.properties("PublishErrors", WATCH)["Dimensions"][0].update(Value={"Fn::Sub": "${Prefix}-publsh"}), "a metric of the function publsh"),
+    ("an alarm on a metric that nothing writes", lambda s: s.properties("KeysNotLookedUp", WATCH).update(MetricName="KeysLost"), "KeysNotLookedUp watches KeysLost, which no code writes"),
     ("a parameter that never reaches a function", lambda s: s.source("PublishFunction")["Properties"].pop("AutoPublishCodeSha256"), "PublishFunction needs AutoPublishCodeSha256"),
     ("a chain of nudges that Lambda drops", lambda s: s.properties("DispatcherFunction").pop("RecursiveLoop"), "dispatcher sends to the queue that invokes it"),
     ("nudges that are dropped without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("RecursionDropped"), "no alarm on RecursiveInvocationsDropped of dispatcher"),

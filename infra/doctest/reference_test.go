@@ -117,14 +117,15 @@ func TestReferenceShowsSamples(t *testing.T) {
 			name := "POST /v1/events"
 			section := b.open(name, described(t)[name])
 			get(b, chromedp.Evaluate[bool](`[...`+section+`.querySelectorAll('button')].find(e => e.innerText.includes('Curl')).click(); true`))
-			var shown []string
 			b.await(`document.querySelectorAll('[role=option]').length > 0`)
-			shown = get(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll('[role=option]')].map(e => e.innerText.trim())`))
+			shown := get(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll('[role=option]')].map(e => e.innerText.trim())`))
 			slices.Sort(shown)
 			// Go's client begins with http.NewRequest.
-			if want := []string{"Curl", "Fetch", "NewRequest", "Requests"}; !slices.Equal(shown, want) {
+			if want := []string{"Curl", "NewRequest", "Requests", "TypeScript"}; !slices.Equal(shown, want) {
 				t.Errorf("samples %q, want %q", shown, want)
 			}
+			get(b, chromedp.Evaluate[bool](`[...document.querySelectorAll('[role=option]')].find(e => e.innerText.trim() == 'TypeScript').click(); true`))
+			b.await(section + `.innerText.includes('await api.POST("/v1/events"')`)
 		})
 	}
 }

@@ -93,7 +93,10 @@ func complete(d *huma.OpenAPI) error {
 	describeReplies(d)
 	describeProblems(d)
 	finishSchemas(d)
-	return giveExamples(d)
+	if err := giveExamples(d); err != nil {
+		return err
+	}
+	return giveSamples(d)
 }
 
 // operationAt is how an operation is described.

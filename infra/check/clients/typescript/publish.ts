@@ -3,8 +3,6 @@
 import createClient from "openapi-fetch";
 import type { components, paths } from "./portico.js";
 
-declare const process: { env: Record<string, string | undefined> };
-
 const { PORTICO_URL: baseUrl, PORTICO_KEY: key } = process.env;
 const api = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${key}` } });
 

@@ -19,10 +19,10 @@ if (window.Scalar) {
     hideModels: true,
     expandAllSchemaProperties: true,
     defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
-    hiddenClients: {
-      c: true, clojure: true, csharp: true, dart: true, fsharp: true, http: true, java: true, julia: true, kotlin: true, node: true,
+    hiddenClients: { // samples in TypeScript stand in the description
+      c: true, clojure: true, csharp: true, dart: true, fsharp: true, http: true, java: true, js: true, julia: true, kotlin: true, node: true,
       objc: true, ocaml: true, php: true, powershell: true, r: true, ruby: true, rust: true, swift: true,
-      js: ['axios', 'jquery', 'ofetch', 'xhr'], python: ['aiohttp', 'httpx_async', 'httpx_sync', 'python3'], shell: ['httpie', 'wget'],
+      python: ['aiohttp', 'httpx_async', 'httpx_sync', 'python3'], shell: ['httpie', 'wget'],
     },
   });
 } else {

@@ -85,8 +85,8 @@ func TestReferenceShowsEveryOperation(t *testing.T) {
 			b.start()
 			for name, o := range described(t) {
 				b.open(name, o)
+				b.wantNoOverflow()
 			}
-			b.wantNoOverflow()
 		})
 	}
 }

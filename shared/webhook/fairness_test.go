@@ -73,12 +73,9 @@ func TestOverloadedDispatcherWakesAnother(t *testing.T) {
 	e.publish(`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`)
 	d := e.dispatcher()
 	d.Sender, d.Concurrency = e.localSender(time.Minute), 8
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	stop := e.running(d) // until all is recorded: it never leaves anything to a successor, so a nudge is a call for help
 	testkit.Await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
 	close(hang)
 	testkit.Await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
 	stop()
-	<-done
 }

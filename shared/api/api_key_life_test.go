@@ -1,65 +1,17 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
-	"portico/shared/api"
 	"portico/shared/apikey"
 	"portico/shared/testkit"
 )
-
-// newEnvironment returns the API with a cache of its own, and DynamoDB behind a
-// proxy that fails the calls whose body it is told to fail.
-func (h *harness) newEnvironment(fails func(body string) bool) http.Handler {
-	h.t.Helper()
-	to, err := url.Parse(testkit.DynamoDBEndpoint(h.t))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil || fails(string(body)) {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		proxy.ServeHTTP(w, r)
-	}))
-	h.t.Cleanup(server.Close)
-	config := testkit.AWS(server.URL)
-	config.RetryMaxAttempts = 1
-	edge := *h.edge
-	edge.Keys = apikey.NewProjection(dynamodb.NewFromConfig(config), h.table, h.App, h.Clock)
-	handler, err := edge.Handler(api.All()...)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return handler
-}
-
-func never(string) bool { return false }
-
-// works checks whether a key is accepted.
-func (c caller) works(when string, works bool) {
-	c.t.Helper()
-	if r := c.do("GET", "/v1/events", ""); (r.status == http.StatusOK) != works {
-		c.t.Errorf("%s: %d %s", when, r.status, r.body)
-	}
-}
 
 // Ten seconds after the reply no environment accepts a revoked key, whatever it
 // had cached; the promise is kept twice over.

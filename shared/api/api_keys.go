@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	apiKeysTag      = "API keys"
+	keysTag         = "Keys"
 	apiKeysFunction = "api-keys"
 )
 
@@ -24,7 +24,7 @@ var CreateAPIKey = Write[createAPIKeyInput, createdAPIKeyOutput]{
 		Faults:     []*fault.Error{apikey.ErrGrantExceeded, apikey.ErrTooMany},
 		Example:    `{"name":"billing, production","permissions":["events:write"],"allowed_ips":["203.0.113.0/24"]}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.create", Status: http.StatusCreated,
-		Tag: apiKeysTag, Summary: "Create an API key",
+		Tag: keysTag, Summary: "Create an API key",
 		Description: "The reply shows the key, this once. It can do no more than the key that you call with: its permissions are among that one's, it ends no later, and it works from no other addresses.",
 	},
 	Handle: createAPIKey,
@@ -34,7 +34,7 @@ var CreateAPIKey = Write[createAPIKeyInput, createdAPIKeyOutput]{
 var ListAPIKeys = Read[Page, listAPIKeysOutput]{
 	Op: Op{
 		ID: "listAPIKeys", Method: http.MethodGet, Path: "/v1/api-keys", Function: apiKeysFunction,
-		Permission: auth.APIKeysRead, Cost: 1, Tag: apiKeysTag, Summary: "List API keys",
+		Permission: auth.APIKeysRead, Cost: 1, Tag: keysTag, Summary: "List API keys",
 		Description: "Those that have expired or were revoked too.",
 	},
 	Handle: listAPIKeys,
@@ -45,7 +45,7 @@ var GetAPIKey = Read[APIKeyPath, apiKeyOutput]{
 	Op: Op{
 		ID: "getAPIKey", Method: http.MethodGet, Path: "/v1/api-keys/{id}", Function: apiKeysFunction,
 		Faults:     []*fault.Error{apikey.ErrNotFound},
-		Permission: auth.APIKeysRead, Cost: 1, Tag: apiKeysTag, Summary: "Get an API key",
+		Permission: auth.APIKeysRead, Cost: 1, Tag: keysTag, Summary: "Get an API key",
 	},
 	Handle: getAPIKey,
 }
@@ -57,7 +57,7 @@ var UpdateAPIKey = Write[updateAPIKeyInput, apiKeyOutput]{
 		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded},
 		Example:    `{"name":"billing","expires_at":"2099-12-31T00:00:00Z"}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.update",
-		Tag: apiKeysTag, Summary: "Change an API key",
+		Tag: keysTag, Summary: "Change an API key",
 		Description: "Fields that are left out stay as they are. Permissions can only be taken away. A key changes only keys that can do no more than itself, before and after; so none widens itself. Works everywhere after ten seconds.",
 	},
 	Handle: updateAPIKey,
@@ -70,7 +70,7 @@ var RotateAPIKey = Write[rotateAPIKeyInput, createdAPIKeyOutput]{
 		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded, apikey.ErrReplaced, apikey.ErrTooMany},
 		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.rotate", Status: http.StatusCreated,
-		Tag: apiKeysTag, Summary: "Replace an API key by a new one",
+		Tag: keysTag, Summary: "Replace an API key by a new one",
 		Description: "The reply shows the new key, this once. It can do the same from the same addresses, and ends when the old one would have ended. The old key works until the overlap ends, if it does not end before. A key is rotated once: after that, rotate its successor.",
 	},
 	Handle: rotateAPIKey,
@@ -82,7 +82,7 @@ var RevokeAPIKey = Write[APIKeyPath, apiKeyOutput]{
 		ID: "revokeAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/revoke", Function: apiKeysFunction,
 		Faults:     []*fault.Error{apikey.ErrNotFound},
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.revoke",
-		Tag: apiKeysTag, Summary: "Revoke an API key",
+		Tag: keysTag, Summary: "Revoke an API key",
 		Description: "For good: ten seconds after the reply it works nowhere. A key may revoke any key of its organization, itself too, so that whoever finds a leaked one can end it. Doing it again changes nothing.",
 	},
 	Handle: revokeAPIKey,

@@ -3,8 +3,6 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -13,17 +11,6 @@ import (
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
-
-// newKey creates an API key and returns a caller with it, and its id.
-func (c caller) newKey(body string) (made caller, key string) {
-	c.t.Helper()
-	r := c.do("POST", "/v1/api-keys", body)
-	if r.status != http.StatusCreated {
-		c.t.Fatalf("create key: %d %s", r.status, r.body)
-	}
-	c.key = r.get(c.t, "key")
-	return c, r.get(c.t, "id")
-}
 
 // Every operation on an API key works on one's own organization's, and on
 // nobody else's: another organization's looks like one that does not exist.
@@ -216,28 +203,4 @@ func TestListAPIKeys(t *testing.T) {
 	if len(seen) != 5 || !slices.Equal(seen[1:], made) { // the first is the organization's first
 		t.Errorf("listed %v, want %v", seen, made)
 	}
-}
-
-// environment is another execution environment: the same stores, a cache of
-// its own. DynamoDB is asked through a proxy that fails what it is told to.
-func (c caller) environment(fails func(body string) bool) caller {
-	c.t.Helper()
-	h := *c.harness
-	h.handler = h.newEnvironment(fails)
-	c.harness = &h
-	return c
-}
-
-// from sends a GET from an address, with a lie about it.
-func (c caller) from(address string) reply {
-	c.t.Helper()
-	r := httptest.NewRequest("GET", "/v1/events", nil)
-	r.RemoteAddr = address
-	r.Header.Set("Authorization", "Bearer "+c.key)
-	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "True-Client-Ip"} {
-		r.Header.Set(name, "192.0.2.1")
-	}
-	w := httptest.NewRecorder()
-	c.handler.ServeHTTP(w, r)
-	return reply{status: w.Code, header: w.Header(), body: w.Body.String()}
 }

@@ -12,13 +12,13 @@ import (
 	"portico/shared/id"
 )
 
-const auditLogTag = "Audit log"
+const auditTag = "Audit"
 
 // ListAuditLog is GET /v1/audit-log.
 var ListAuditLog = Read[listAuditLogInput, listAuditLogOutput]{
 	Op: Op{
 		ID: "listAuditLog", Method: http.MethodGet, Path: "/v1/audit-log", Function: "audit-log",
-		Permission: auth.AuditLogRead, Cost: 1, Tag: auditLogTag, Summary: "List who changed what",
+		Permission: auth.AuditLogRead, Cost: 1, Tag: auditTag, Summary: "List who changed what",
 		Description: "Every change of your organization has one entry, written together with the change and never altered. Published events have none: each names who published it in published_by.",
 	},
 	Handle: listAuditLog,
@@ -62,7 +62,7 @@ type listAuditLogOutput struct{ Body List[auditEntryBody] }
 
 func showAuditEntry(e audit.Entry) auditEntryBody {
 	b := auditEntryBody{
-		ID: e.ID, Action: e.Action, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: textOrNull(e.Actor.Name)},
+		ID: e.ID, Action: e.Action, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: OrNull(e.Actor.Name)},
 		Targets: []auditTargetBody{}, Before: e.Before, After: e.After,
 		RequestID: e.Origin.RequestID, UserAgent: e.Origin.UserAgent, Outcome: e.Outcome, CreatedAt: clock.Stamp(e.CreatedAt),
 	}
@@ -70,7 +70,7 @@ func showAuditEntry(e audit.Entry) auditEntryBody {
 		b.Targets = append(b.Targets, auditTargetBody(t))
 	}
 	if e.Origin.SourceIP.IsValid() {
-		b.SourceIP = ptr(e.Origin.SourceIP.String())
+		b.SourceIP = new(e.Origin.SourceIP.String())
 	}
 	return b
 }

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -9,14 +8,6 @@ import (
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
-
-// decode reads a JSON reply.
-func (r reply) decode(t *testing.T, v any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(r.body), v); err != nil {
-		t.Fatalf("%s: %v", r.body, err)
-	}
-}
 
 // The audit log shows what its filters ask for, to those who may read it, and
 // of one's own organization only.

@@ -1,101 +1,15 @@
 package api_test
 
 import (
-	"context"
 	"errors"
-	"flag"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"reflect"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"portico/shared/api"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
-
-var (
-	// calls numbers the requests of all tests.
-	calls atomic.Int64
-	// recorded has the ids of the operations that some test has seen recorded.
-	recorded sync.Map
-)
-
-// Of every mutation that writes an audit entry some test has seen one, checked
-// by checkRecord: an operation without such a test fails the whole run.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code := m.Run()
-	if code == 0 && flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.list").Value.String() == "" {
-		for _, o := range api.All() {
-			op := o.Meta()
-			if _, seen := recorded.Load(op.ID); op.Audit != "" && op.RecordedBy == "" && !seen {
-				fmt.Fprintf(os.Stderr, "FAIL: no test calls %s with success, so nothing shows that it is recorded\n", op.ID)
-				code = 1
-			}
-		}
-	}
-	os.Exit(code)
-}
-
-// checkRecord makes every call of every test a test of the audit log: a
-// mutation that succeeds has written one entry that names what it changed, and
-// any other call none.
-func (c caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
-	c.t.Helper()
-	if r.Method == http.MethodGet {
-		return
-	}
-	entries, targets := c.entriesOf(r.UserAgent())
-	op, found := operationOf(r)
-	switch done := w.Code < 300 && w.Header().Get("Idempotent-Replayed") == ""; {
-	case !found:
-		return // not one of the API's own
-	case !done || op.RecordedBy != "":
-		if entries != 0 {
-			c.t.Errorf("%s answered %d and wrote %d audit entries", op.ID, w.Code, entries)
-		}
-	case entries != 1 || targets == 0:
-		c.t.Errorf("%s wrote %d audit entries with %d targets, want one with some: call c.Audit", op.ID, entries, targets)
-	default:
-		recorded.Store(op.ID, true)
-	}
-}
-
-// entriesOf counts the entries of one request and their targets. Of a long user
-// agent an entry has the beginning only. It asks on a session of the harness,
-// one call at a time, because tests call from many goroutines.
-func (h *harness) entriesOf(userAgent string) (entries, targets int) {
-	h.t.Helper()
-	h.auditing.Lock()
-	defer h.auditing.Unlock()
-	err := h.auditor.QueryRow(context.Background(), `
-		SELECT count(*), coalesce(sum((SELECT count(*) FROM audit_target t WHERE t.org_id = e.org_id AND t.entry_id = e.id)), 0)
-		FROM audit_entry e WHERE user_agent <> '' AND starts_with($1, user_agent)`, userAgent).Scan(&entries, &targets)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return entries, targets
-}
-
-// operationOf returns the operation that a request is for.
-func operationOf(r *http.Request) (api.Op, bool) {
-	mux := http.NewServeMux()
-	all := map[string]api.Op{}
-	for _, o := range api.All() {
-		op := o.Meta()
-		mux.Handle(op.Method+" "+op.Path, http.NotFoundHandler())
-		all[op.Method+" "+op.Path] = op
-	}
-	_, pattern := mux.Handler(r)
-	op, found := all[pattern]
-	return op, found
-}
 
 // What fails after its work, in whatever way, leaves neither the work nor an
 // entry; and what cannot be recorded is not done.
@@ -142,14 +56,6 @@ func failing[I, O any](w api.Write[I, O], fail func() error) api.Write[I, O] {
 		return nil, fail()
 	}
 	return w
-}
-
-// admin runs a statement as a superuser.
-func (h *harness) admin(sql string, args ...any) {
-	h.t.Helper()
-	if _, err := h.Admin.Exec(h.t.Context(), sql, args...); err != nil {
-		h.t.Fatal(err)
-	}
 }
 
 // A handler that says nothing of its change is recorded all the same.

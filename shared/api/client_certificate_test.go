@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
 	"strings"
 	"testing"
@@ -19,15 +18,6 @@ import (
 	"portico/shared/clock"
 	"portico/shared/testkit"
 )
-
-// clientCertificate returns the member of a body.
-func clientCertificate(certificate, key string) string {
-	text, err := json.Marshal(map[string]string{"certificate": certificate, "private_key": key})
-	if err != nil {
-		panic(err)
-	}
-	return `"client_certificate":` + string(text)
-}
 
 // strong makes a key that a client certificate may have.
 func strong(t *testing.T, kind string) crypto.Signer {

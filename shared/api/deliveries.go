@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	deliveriesTag      = "Deliveries"
 	deliveriesFunction = "deliveries"
 )
 
@@ -20,7 +19,7 @@ const (
 var ListDeliveries = Read[listDeliveriesInput, listDeliveriesOutput]{
 	Op: Op{
 		ID: "listDeliveries", Method: http.MethodGet, Path: "/v1/deliveries", Function: deliveriesFunction,
-		Permission: auth.DeliveriesRead, Cost: 1, Tag: deliveriesTag, Summary: "List deliveries",
+		Permission: auth.DeliveriesRead, Cost: 1, Tag: webhooksTag, Summary: "List deliveries",
 		Description: "Newest events first, optionally of one endpoint, one event or one status.",
 	},
 	Handle: listDeliveries,
@@ -31,7 +30,7 @@ var GetDelivery = Read[deliveryPath, deliveryOutput]{
 	Op: Op{
 		ID: "getDelivery", Method: http.MethodGet, Path: "/v1/deliveries/{id}", Function: deliveriesFunction,
 		Faults:     []*fault.Error{webhook.ErrDeliveryNotFound},
-		Permission: auth.DeliveriesRead, Cost: 1, Tag: deliveriesTag, Summary: "Get a delivery with its attempts",
+		Permission: auth.DeliveriesRead, Cost: 1, Tag: webhooksTag, Summary: "Get a delivery with its attempts",
 	},
 	Handle: getDelivery,
 }

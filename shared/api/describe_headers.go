@@ -8,8 +8,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-const requestIDHeader = "X-Request-Id"
-
 // replyHeaders explains the headers of replies.
 func replyHeaders() map[string]*huma.Header {
 	header := func(text, example string) *huma.Header {

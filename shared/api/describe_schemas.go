@@ -1,30 +1,10 @@
 package api
 
 import (
-	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
-
-// schemaName names the schema of a type as clients are to call it: List[T] is
-// TList, the parts of our inputs and outputs are requests and replies.
-func schemaName(t reflect.Type, hint string) string {
-	name := huma.DefaultSchemaNamer(t, hint)
-	for _, suffix := range []struct{ ours, theirs string }{{"InputBody", "Request"}, {"OutputBody", "Reply"}, {"Body", ""}} {
-		if found, ok := strings.CutSuffix(name, suffix.ours); ok {
-			name = found + suffix.theirs
-			break
-		}
-	}
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if strings.HasPrefix(t.Name(), "List[") {
-		return strings.TrimPrefix(name, "List") + "List"
-	}
-	return name
-}
 
 // finishSchemas says in the terms of JSON Schema what huma knows in its own:
 // null is one of the values of an enum that may be null, and what a pattern

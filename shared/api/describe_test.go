@@ -191,7 +191,7 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 			continue
 		}
 		as := h.org("Acme")
-		own := as.things()
+		own := things(as)
 		path := place(t, op, own)
 		if op.Acts.StaffOnly() {
 			as = staff

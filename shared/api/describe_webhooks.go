@@ -45,7 +45,7 @@ func inline(t reflect.Type) *huma.Schema {
 
 func delivered(name, summary, description string, body *huma.Schema) *huma.Operation {
 	return &huma.Operation{
-		OperationID: "on" + camel(name), Tags: []string{deliveriesTag}, Summary: summary, Description: description,
+		OperationID: "on" + camel(name), Tags: []string{webhooksTag}, Summary: summary, Description: description,
 		Security: []map[string][]string{}, // the signature proves who calls
 		Parameters: []*huma.Param{
 			deliveryHeader("Webhook-Id", true, "The event's id. Use it to recognise a repetition.", "evt_01jdf3z9k2e4nv6xq8r0s1t2u3"),

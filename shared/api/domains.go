@@ -11,15 +11,13 @@ import (
 	"portico/shared/id"
 )
 
-const domainsTag = "Domains"
-
 // CreateDomain is POST /v1/domains.
 var CreateDomain = Write[createDomainInput, createdDomainOutput]{
 	Op: Op{
 		ID: "createDomain", Method: http.MethodPost, Path: "/v1/domains", Function: organizationFunction,
 		Faults:     []*fault.Error{domain.ErrExists, domain.ErrTaken, domain.ErrTooMany},
 		Example:    `{"name":"app.example.com"}`,
-		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: domainsTag, Summary: "Add a domain",
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: organizationsTag, Summary: "Add a domain",
 		Description: "It identifies your organization once it is verified. Of a name of your own the reply shows the DNS record to create before; a subdomain of ours needs none. Several organizations may add the same name: the first that verifies it has it.",
 	},
 	Handle: createDomain,
@@ -29,7 +27,7 @@ var CreateDomain = Write[createDomainInput, createdDomainOutput]{
 var ListDomains = Read[Page, listDomainsOutput]{
 	Op: Op{
 		ID: "listDomains", Method: http.MethodGet, Path: "/v1/domains", Function: organizationFunction,
-		Permission: auth.DomainsRead, Cost: 1, Tag: domainsTag, Summary: "List domains",
+		Permission: auth.DomainsRead, Cost: 1, Tag: organizationsTag, Summary: "List domains",
 	},
 	Handle: listDomains,
 }
@@ -39,7 +37,7 @@ var GetDomain = Read[DomainPath, domainOutput]{
 	Op: Op{
 		ID: "getDomain", Method: http.MethodGet, Path: "/v1/domains/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{domain.ErrNotFound},
-		Permission: auth.DomainsRead, Cost: 1, Tag: domainsTag, Summary: "Get a domain",
+		Permission: auth.DomainsRead, Cost: 1, Tag: organizationsTag, Summary: "Get a domain",
 	},
 	Handle: getDomain,
 }
@@ -49,7 +47,7 @@ var VerifyDomain = Write[DomainPath, domainOutput]{
 	Op: Op{
 		ID: "verifyDomain", Method: http.MethodPost, Path: "/v1/domains/{id}/verify", Function: organizationFunction,
 		Faults:     []*fault.Error{domain.ErrNotFound, domain.ErrTaken, domain.ErrUnproven, domain.ErrDNSAway},
-		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: domainsTag, Summary: "Verify a domain",
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: organizationsTag, Summary: "Verify a domain",
 		Description: "Asks DNS for the record, once. When it is there, and no other organization holds the name, the domain is yours until you delete it, and the record may go. A subdomain of ours is yours at once, if it is free. Try again as often as you like.",
 	},
 	Handle: verifyDomain,
@@ -60,7 +58,7 @@ var DeleteDomain = Write[DomainPath, struct{}]{
 	Op: Op{
 		ID: "deleteDomain", Method: http.MethodDelete, Path: "/v1/domains/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{domain.ErrNotFound},
-		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: domainsTag, Summary: "Delete a domain",
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: organizationsTag, Summary: "Delete a domain",
 		Description: "After five seconds it identifies nobody, and whoever proves it next may have it. The DNS record of this domain proves nothing any more.",
 	},
 	Handle: deleteDomain,

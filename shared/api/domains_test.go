@@ -13,13 +13,6 @@ import (
 
 const nobodysDomain = "dom_01890000000000000000000000"
 
-// prove makes DNS show the record that a domain's body names.
-func (c caller) prove(path string) {
-	c.t.Helper()
-	r := c.do("GET", path, "")
-	c.names.Set(r.get(c.t, "record.name"), r.get(c.t, "record.value"))
-}
-
 // Every operation on a domain works on one's own, and on nobody else's; what is
 // wrong with a name is said in its field.
 func TestDomains(t *testing.T) {

@@ -75,7 +75,7 @@ func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 	}
 	s.mux = http.NewServeMux()
 	s.huma = humago.New(s.mux, huma.Config{
-		OpenAPI:       describe(),
+		OpenAPI:       newDescription(),
 		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
 		DefaultFormat: "application/json",
 	})

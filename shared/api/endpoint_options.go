@@ -1,26 +1,11 @@
 package api
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
-	"net/http"
 	"time"
 
-	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/webhook"
 )
-
-// GetWebhookEndpointKeys is GET /v1/webhook-endpoints/{id}/jwks.
-var GetWebhookEndpointKeys = Read[EndpointPath, endpointKeysOutput]{
-	Op: Op{
-		ID: "getWebhookEndpointKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/jwks", Function: endpointsFunction,
-		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get the public keys of a webhook endpoint as JWKS",
-		Description: "The keys that verify deliveries signed by the scheme standard_asymmetric: one, or during the overlap of a rotation two, the new one first. The list is empty while the endpoint never had that scheme.",
-	},
-	Handle: getWebhookEndpointKeys,
-}
 
 // EndpointOptions is what of an endpoint's options can be set. Embedded structs
 // are exported because huma fills and describes no others.
@@ -80,41 +65,7 @@ func showOptions(o webhook.Options) ShownOptions {
 		shown.CustomHeaders[name] = hidden
 	}
 	if o.PublicKey != nil {
-		shown.PublicKey = ptr(webhook.ShowPublicKey(o.PublicKey))
+		shown.PublicKey = new(webhook.ShowPublicKey(o.PublicKey))
 	}
 	return shown
-}
-
-// jsonWebKey is an Ed25519 public key (RFC 8037).
-type jsonWebKey struct {
-	KeyType   string `json:"kty" enum:"OKP" doc:"The kind of key."`
-	Curve     string `json:"crv" enum:"Ed25519" doc:"The curve."`
-	X         string `json:"x" doc:"The key, base64url." example:"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"`
-	ID        string `json:"kid" doc:"The key's thumbprint." example:"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"`
-	Algorithm string `json:"alg" enum:"EdDSA" doc:"The algorithm."`
-	Use       string `json:"use" enum:"sig" doc:"What the key is for."`
-}
-
-type endpointKeysOutput struct {
-	Body struct {
-		Keys []jsonWebKey `json:"keys" nullable:"false" doc:"The public keys, the newest first."`
-	}
-}
-
-func getWebhookEndpointKeys(c *Call, in *EndpointPath) (*endpointKeysOutput, error) {
-	endpoint, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &endpointKeysOutput{}
-	out.Body.Keys = []jsonWebKey{}
-	for _, key := range []ed25519.PublicKey{endpoint.PublicKey, endpoint.OldPublicKey} {
-		if key != nil {
-			out.Body.Keys = append(out.Body.Keys, jsonWebKey{
-				KeyType: "OKP", Curve: "Ed25519", X: base64.RawURLEncoding.EncodeToString(key),
-				ID: webhook.Thumbprint(key), Algorithm: "EdDSA", Use: "sig",
-			})
-		}
-	}
-	return out, nil
 }

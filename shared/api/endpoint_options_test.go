@@ -9,8 +9,6 @@ import (
 	"portico/shared/testkit"
 )
 
-const plainEndpoint = `{"url":"https://example.com/","event_types":["*"]`
-
 // many returns a JSON object of n members.
 func many(n int, name, value string) string {
 	members := make([]string, n)

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -17,7 +19,7 @@ var RotateWebhookEndpointSecret = Write[rotateSecretInput, rotatedSecretOutput]{
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.rotate_secret",
-		Tag: endpointsTag, Summary: "Give a webhook endpoint a new signing secret or key pair",
+		Tag: webhooksTag, Summary: "Give a webhook endpoint a new signing secret or key pair",
 		Description: "The reply shows the new secret, this once. During the overlap deliveries are signed with the old secret too, so that the receiver can change over without losing any. At most two secrets sign: another rotation ends the oldest at once. An endpoint with the signature_scheme standard_asymmetric gets a new key pair in the same way: the reply shows its public_key, and the JWKS lists the old one too until the overlap ends.",
 	},
 	Handle: rotateWebhookEndpointSecret,
@@ -62,5 +64,50 @@ func rotateWebhookEndpointSecret(c *Call, in *rotateSecretInput) (*rotatedSecret
 		out.Body.Secret, rotated = &secret, "secret"
 	}
 	c.Audit(nil, audit.Fields{rotated: audit.Changed, "overlap_seconds": in.Body.overlap().Seconds()}, endpointTarget(endpoint.ID))
+	return out, nil
+}
+
+// GetWebhookEndpointKeys is GET /v1/webhook-endpoints/{id}/jwks.
+var GetWebhookEndpointKeys = Read[EndpointPath, endpointKeysOutput]{
+	Op: Op{
+		ID: "getWebhookEndpointKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/jwks", Function: endpointsFunction,
+		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "Get the public keys of a webhook endpoint as JWKS",
+		Description: "The keys that verify deliveries signed by the scheme standard_asymmetric: one, or during the overlap of a rotation two, the new one first. The list is empty while the endpoint never had that scheme.",
+	},
+	Handle: getWebhookEndpointKeys,
+}
+
+// jsonWebKey is an Ed25519 public key (RFC 8037).
+type jsonWebKey struct {
+	KeyType   string `json:"kty" enum:"OKP" doc:"The kind of key."`
+	Curve     string `json:"crv" enum:"Ed25519" doc:"The curve."`
+	X         string `json:"x" doc:"The key, base64url." example:"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"`
+	ID        string `json:"kid" doc:"The key's thumbprint." example:"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"`
+	Algorithm string `json:"alg" enum:"EdDSA" doc:"The algorithm."`
+	Use       string `json:"use" enum:"sig" doc:"What the key is for."`
+}
+
+type endpointKeysOutput struct {
+	Body struct {
+		Keys []jsonWebKey `json:"keys" nullable:"false" doc:"The public keys, the newest first."`
+	}
+}
+
+func getWebhookEndpointKeys(c *Call, in *EndpointPath) (*endpointKeysOutput, error) {
+	endpoint, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &endpointKeysOutput{}
+	out.Body.Keys = []jsonWebKey{}
+	for _, key := range []ed25519.PublicKey{endpoint.PublicKey, endpoint.OldPublicKey} {
+		if key != nil {
+			out.Body.Keys = append(out.Body.Keys, jsonWebKey{
+				KeyType: "OKP", Curve: "Ed25519", X: base64.RawURLEncoding.EncodeToString(key),
+				ID: webhook.Thumbprint(key), Algorithm: "EdDSA", Use: "sig",
+			})
+		}
+	}
 	return out, nil
 }

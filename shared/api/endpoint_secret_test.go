@@ -119,25 +119,6 @@ func TestRotatedSecretIsShownOnce(t *testing.T) {
 	}
 }
 
-// rowsWith returns the tables that hold text in clear, as text or as bytes.
-func rowsWith(t *testing.T, h *harness, text string) (tables []string) {
-	t.Helper()
-	all := testkit.Value[[]string](t, h.Database, `
-		SELECT array_agg(oid::regclass::text) FROM pg_class
-		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`)
-	for _, table := range all {
-		if testkit.Value[bool](t, h.Database, `
-			SELECT EXISTS (SELECT FROM `+table+` r WHERE position($1 IN r::text) > 0
-				OR position(encode(convert_to($1, 'UTF8'), 'hex') IN r::text) > 0)`, text) {
-			tables = append(tables, table)
-		}
-	}
-	if len(all) < 5 {
-		t.Errorf("only %d tables were searched", len(all))
-	}
-	return tables
-}
-
 // A rotated key pair's public half is in the reply and shown from then on; the
 // JWKS lists the old one after it until the overlap ends. The private halves lie
 // in no table and no log line in clear.

@@ -136,7 +136,7 @@ type publishBatchOutput struct {
 type listEventsOutput struct{ Body List[EventSummary] }
 
 func showEvent(e event.Event) EventSummary {
-	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: textOrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
+	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
 }
 
 func showWhole(e event.Event, data json.RawMessage) eventBody {
@@ -181,14 +181,6 @@ func (in *publishBatchInput) Check(*Call) error {
 		in.drafts[i], faults[i] = draftOf(d, fmt.Sprintf("body.events[%d].", i))
 	}
 	return fault.Join(faults...)
-}
-
-// textOrNull returns nil, which is shown as null, for "".
-func textOrNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 func publishEvent(c *Call, in *publishInput) (*publishOutput, error) {

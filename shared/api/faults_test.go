@@ -1,29 +1,10 @@
 package api_test
 
 import (
-	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"portico/shared/fault"
 )
-
-// locations returns where a problem finds faults, sorted.
-func (r reply) locations(t *testing.T) []string {
-	t.Helper()
-	var problem struct{ Errors []fault.Field }
-	if err := json.Unmarshal([]byte(r.body), &problem); err != nil {
-		t.Fatal(err)
-	}
-	var list []string
-	for _, f := range problem.Errors {
-		list = append(list, f.Location)
-	}
-	slices.Sort(list)
-	return list
-}
 
 // One reply names every fault of a request, those of the schema and those of our
 // own rules, each once and at its own name.

@@ -3,7 +3,6 @@ package api_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -139,13 +138,6 @@ func (c caller) with(permissions ...auth.Permission) caller {
 	return c
 }
 
-// reply is an answer of the API.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
-
 // times are the times of a reply, in whichever form; oneForm is how all of them
 // are written.
 var (
@@ -178,34 +170,6 @@ func (c caller) do(method, path, body string, headers ...string) reply {
 		}
 	}
 	return reply{status: w.Code, header: w.Header(), body: w.Body.String()}
-}
-
-// get returns a member of a JSON reply by its dotted path, as compact JSON.
-func (r reply) get(t *testing.T, path string) string {
-	t.Helper()
-	raw := json.RawMessage(r.body)
-	for _, name := range strings.Split(path, ".") {
-		var object map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &object); err != nil {
-			t.Fatalf("%s of %s: %v", path, r.body, err)
-		}
-		raw = object[name]
-	}
-	return strings.Trim(string(raw), `"`)
-}
-
-func (c caller) newEndpoint(types string) (id, secret string) {
-	c.t.Helper()
-	r := c.do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/hook","event_types":`+types+`}`)
-	if r.status != http.StatusCreated {
-		c.t.Fatalf("create endpoint: %d %s", r.status, r.body)
-	}
-	return r.get(c.t, "id"), r.get(c.t, "secret")
-}
-
-func (c caller) publish(body string, headers ...string) reply {
-	c.t.Helper()
-	return c.do("POST", "/v1/events", body, headers...)
 }
 
 // lines keeps log lines.

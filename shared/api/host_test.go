@@ -13,12 +13,6 @@ import (
 	"portico/shared/testkit"
 )
 
-// at sends a request to a host.
-func (c caller) at(host, method, path, body string, headers ...string) reply {
-	c.t.Helper()
-	return c.do(method, "http://"+host+path, body, headers...)
-}
-
 // A host that is somebody's is nobody else's: there a key works in its own
 // organization only, and a staff key in the host's only. A host that is nobody's
 // decides nothing, nor does a header that names one.

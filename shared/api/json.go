@@ -207,3 +207,11 @@ func (s *scanner) text() []byte {
 func isDelimiter(c byte) bool {
 	return c == ',' || c == ']' || c == '}' || c == ' ' || c == '\t' || c == '\n' || c == '\r'
 }
+
+// OrNull returns nil, which is shown as null, for "".
+func OrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

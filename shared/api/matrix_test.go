@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"net/http"
 	"regexp"
 	"slices"
@@ -13,11 +12,10 @@ import (
 	"portico/shared/api"
 	"portico/shared/auth"
 	"portico/shared/role"
-	"portico/shared/testkit"
 )
 
 // things makes what routes with an id are called with: path up to the id → id.
-func (c caller) things() map[string]string {
+func things(c caller) map[string]string {
 	c.t.Helper()
 	endpoint, _ := c.newEndpoint(`["*"]`)
 	event := c.publish(`{"type":"a","data":{}}`).get(c.t, "id")
@@ -43,28 +41,6 @@ var whole = map[string]string{
 	"resumeOrderingKey": `{"ordering_key":"k"}`,
 }
 
-// checksum is one text for all that an organization has, in every table.
-func (c caller) checksum() (sum string) {
-	c.t.Helper()
-	ctx := context.Background()
-	tables := testkit.Value[[]string](c.t, c.Database, `
-		SELECT array_agg(a.attrelid::regclass::text ORDER BY 1) FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid
-		WHERE (a.attname = 'org_id' OR t.relname = 'organization' AND a.attname = 'id') AND t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relnamespace = 'public'::regnamespace`)
-	for _, table := range tables {
-		var rows string
-		column := "org_id"
-		if table == "organization" {
-			column = "id"
-		}
-		err := c.Admin.QueryRow(ctx, `SELECT coalesce(md5(string_agg(r::text, '|' ORDER BY r::text)), '') FROM `+table+` r WHERE `+column+` = $1`, c.org).Scan(&rows)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		sum += table + " " + rows + "\n"
-	}
-	return sum
-}
-
 // Every route against every predefined role, with one's own thing and another
 // organization's: who lacks the permission is refused before anything is looked
 // at; who has it is let in to their own, and another's answers like one that
@@ -73,17 +49,17 @@ func TestMatrix(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	evil := h.org("Evil")
-	foreign := evil.things()
-	before := evil.checksum()
+	foreign := things(evil)
+	before := checksum(evil)
 	t.Cleanup(func() {
-		if after := evil.checksum(); after != before {
+		if after := checksum(evil); after != before {
 			t.Errorf("the other organization was\n%s\nand is\n%s", before, after)
 		}
 	})
 	for _, r := range role.AllPredefined() {
 		t.Run(r.Name, func(t *testing.T) {
 			acme := h.org("Acme")
-			own, as := acme.things(), acme.with(r.Permissions...)
+			own, as := things(acme), acme.with(r.Permissions...)
 			for _, o := range sorted(api.All()) {
 				op := o.Meta()
 				if op.Permission == auth.Public {
@@ -92,11 +68,11 @@ func TestMatrix(t *testing.T) {
 				ownPath, foreignPath := place(t, op, own), place(t, op, foreign)
 				missing := regexp.MustCompile(`_\w{26}`).ReplaceAllString(foreignPath, "_01890000000000000000000000")
 				if op.Acts.StaffOnly() {
-					want(t, as.try(op, ownPath), "403 staff_only")
+					want(t, try(as, op, ownPath), "403 staff_only")
 					continue
 				}
-				a, b := as.try(op, foreignPath), as.try(op, missing)
-				answers := as.try(op, ownPath) // last: it may end the key that calls
+				a, b := try(as, op, foreignPath), try(as, op, missing)
+				answers := try(as, op, ownPath) // last: it may end the key that calls
 				if !slices.Contains(r.Permissions, op.Permission) {
 					want(t, answers, "403 permission_missing "+string(op.Permission))
 					want(t, a, "403 permission_missing "+string(op.Permission))
@@ -145,7 +121,7 @@ func place(t *testing.T, op api.Op, things map[string]string) string {
 }
 
 // try calls an operation with a body that it accepts or finds incomplete.
-func (c caller) try(op api.Op, path string) reply {
+func try(c caller, op api.Op, path string) reply {
 	c.t.Helper()
 	body := whole[op.ID]
 	if body == "" && (op.Method == http.MethodPost || op.Method == http.MethodPatch) {
@@ -161,7 +137,7 @@ func TestServerOwnedFields(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	acme := h.org("Acme")
-	own, checked := acme.things(), 0
+	own, checked := things(acme), 0
 	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
 	for _, o := range api.All() {
 		op := o.Meta()

@@ -14,7 +14,7 @@ import (
 	"portico/shared/role"
 )
 
-const membersTag = "Members"
+const peopleTag = "People"
 
 // CreateMember is POST /v1/members.
 var CreateMember = Write[createMemberInput, createdMemberOutput]{
@@ -22,7 +22,7 @@ var CreateMember = Write[createMemberInput, createdMemberOutput]{
 		ID: "createMember", Method: http.MethodPost, Path: "/v1/members", Function: organizationFunction,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
 		Example:    `{"email":"ada@example.com","name":"Ada Lovelace","role":"developer"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: membersTag, Summary: "Add a member",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: peopleTag, Summary: "Add a member",
 		Description: "You can give a role whose permissions your API key has itself.",
 	},
 	Handle: createMember,
@@ -32,7 +32,7 @@ var CreateMember = Write[createMemberInput, createdMemberOutput]{
 var ListMembers = Read[Page, listMembersOutput]{
 	Op: Op{
 		ID: "listMembers", Method: http.MethodGet, Path: "/v1/members", Function: organizationFunction,
-		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "List members",
+		Permission: auth.MembersRead, Cost: 1, Tag: peopleTag, Summary: "List members",
 	},
 	Handle: listMembers,
 }
@@ -42,7 +42,7 @@ var GetMember = Read[MemberPath, memberOutput]{
 	Op: Op{
 		ID: "getMember", Method: http.MethodGet, Path: "/v1/members/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{member.ErrNotFound},
-		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "Get a member",
+		Permission: auth.MembersRead, Cost: 1, Tag: peopleTag, Summary: "Get a member",
 	},
 	Handle: getMember,
 }
@@ -53,7 +53,7 @@ var UpdateMember = Write[updateMemberInput, memberOutput]{
 		ID: "updateMember", Method: http.MethodPatch, Path: "/v1/members/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
 		Example:    `{"role":"admin"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: membersTag, Summary: "Change a member's name or role",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: peopleTag, Summary: "Change a member's name or role",
 		Description: "You can give and take roles whose permissions your API key has itself. The last owner stays owner.",
 	},
 	Handle: updateMember,
@@ -64,7 +64,7 @@ var DeleteMember = Write[MemberPath, struct{}]{
 	Op: Op{
 		ID: "deleteMember", Method: http.MethodDelete, Path: "/v1/members/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: membersTag, Summary: "Remove a member",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: peopleTag, Summary: "Remove a member",
 		Description: "Their resource grants go too. The last owner stays.",
 	},
 	Handle: deleteMember,

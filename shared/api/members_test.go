@@ -16,21 +16,6 @@ import (
 
 const nobodysRole, nobodysMember, nobodysGrant = "role_01890000000000000000000000", "mem_01890000000000000000000000", "grant_01890000000000000000000000"
 
-// make creates something and returns its id.
-func (c caller) make(path, body string) string {
-	c.t.Helper()
-	r := c.do("POST", path, body)
-	if r.status != http.StatusCreated {
-		c.t.Fatalf("POST %s %s: %d %s", path, body, r.status, r.body)
-	}
-	return r.get(c.t, "id")
-}
-
-func (c caller) newMember(email, role string) string {
-	c.t.Helper()
-	return c.make("/v1/members", `{"email":"`+email+`","name":"Ada","role":"`+role+`"}`)
-}
-
 // Every operation on a member works on one's own, and on nobody else's; nobody
 // gives or takes a role that holds more than they have.
 func TestMembers(t *testing.T) {

@@ -17,7 +17,7 @@ var ListOrderingKeys = Read[listOrderingKeysInput, listOrderingKeysOutput]{
 	Op: Op{
 		ID: "listOrderingKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/ordering-keys", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List the ordering keys that a webhook endpoint is behind with",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "List the ordering keys that a webhook endpoint is behind with",
 		Description: "Of an ordered endpoint: every key with unfinished deliveries, how long it lags, and whether it is paused.",
 	},
 	Handle: listOrderingKeys,
@@ -30,7 +30,7 @@ var ResumeOrderingKey = Write[resumeOrderingKeyInput, struct{}]{
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound, webhook.ErrKeyNotPaused},
 		Example:    `{"ordering_key":"customer_42"}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.resume_ordering_key", Status: http.StatusNoContent, Wakes: true,
-		Tag: endpointsTag, Summary: "Let a paused ordering key go on",
+		Tag: webhooksTag, Summary: "Let a paused ordering key go on",
 		Description: "The deliveries behind the one that failed are sent, in order. The failed one stays failed.",
 	},
 	Handle: resumeOrderingKey,

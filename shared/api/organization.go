@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	organizationTag      = "Organization"
+	organizationsTag     = "Organizations"
 	organizationFunction = "organization"
 )
 
@@ -20,7 +20,7 @@ const (
 var GetOrganization = Read[struct{}, organizationOutput]{
 	Op: Op{
 		ID: "getOrganization", Method: http.MethodGet, Path: "/v1/organization", Function: organizationFunction,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "Get your organization",
+		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationsTag, Summary: "Get your organization",
 	},
 	Handle: getOrganization,
 }
@@ -31,7 +31,7 @@ var UpdateOrganization = Write[updateOrganizationInput, organizationOutput]{
 		ID: "updateOrganization", Method: http.MethodPatch, Path: "/v1/organization", Function: organizationFunction,
 		Faults:     []*fault.Error{org.ErrVersion},
 		Example:    `{"version":1,"name":"Acme","settings":{"timezone":"Europe/Berlin"},"branding":{"primary_color":"#0a7cff"}}`,
-		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationTag, Summary: "Change your organization",
+		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationsTag, Summary: "Change your organization",
 		Description: "Fields and settings that are left out stay as they are; a setting that is null gets its default back. " +
 			"Send the version that you read, so that you do not overwrite what somebody else has changed meanwhile.\n\nSettings: " + org.DescribeSettings(),
 	},

@@ -28,7 +28,7 @@ func TestDeleteOrganization(t *testing.T) {
 	other := acme.with(auth.EventsRead, auth.OrganizationRead)
 	there := other.environment(never)
 	there.works("there, before", true)
-	before := evil.checksum()
+	before := checksum(evil)
 
 	r := acme.do("DELETE", own, "", "Idempotency-Key", "k")
 	want(t, r, `202 "id":"`+acme.org.String()+`" "deleted_at":"`)
@@ -54,7 +54,7 @@ func TestDeleteOrganization(t *testing.T) {
 	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM api_key WHERE org_id = $1 AND revoked_at IS NULL`, acme.org); n != 0 {
 		t.Errorf("%d keys are not revoked", n)
 	}
-	if after := evil.checksum(); after != before {
+	if after := checksum(evil); after != before {
 		t.Errorf("the other organization was\n%s\nand is\n%s", before, after)
 	}
 	evil.works("the other organization's key", true)

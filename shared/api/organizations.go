@@ -22,7 +22,7 @@ var CreateOrganization = Write[createOrganizationInput, createdOrganizationOutpu
 		Faults:     []*fault.Error{org.ErrExists},
 		Example:    `{"name":"Acme"}`,
 		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.create", Status: http.StatusCreated,
-		Tag: organizationTag, Summary: "Create an organization",
+		Tag: organizationsTag, Summary: "Create an organization",
 		Description: "It has no member and no API key yet: make its first key with `POST /v1/api-keys` and its id as `Portico-Organization`. " +
 			"An Idempotency-Key never makes two: after 24 hours, too, a repetition is refused.",
 	},
@@ -33,7 +33,7 @@ var CreateOrganization = Write[createOrganizationInput, createdOrganizationOutpu
 var ListOrganizations = Global[listOrganizationsInput, listOrganizationsOutput]{
 	Op: Op{
 		ID: "listOrganizations", Method: http.MethodGet, Path: organizationsPath, Function: organizationFunction, Acts: OnAll,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "List organizations",
+		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationsTag, Summary: "List organizations",
 		Description: "Deleted ones are not among them.",
 	},
 	Handle: listOrganizations,
@@ -43,7 +43,7 @@ var ListOrganizations = Global[listOrganizationsInput, listOrganizationsOutput]{
 var GetNamedOrganization = Read[OrganizationPath, organizationOutput]{
 	Op: Op{
 		ID: "getNamedOrganization", Method: http.MethodGet, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationTag, Summary: "Get an organization",
+		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationsTag, Summary: "Get an organization",
 		Description: "An API key may name its own organization only.",
 	},
 	Handle: func(c *Call, _ *OrganizationPath) (*organizationOutput, error) { return getOrganization(c, nil) },
@@ -55,7 +55,7 @@ var UpdateNamedOrganization = Write[updateNamedOrganizationInput, organizationOu
 		ID: "updateNamedOrganization", Method: http.MethodPatch, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
 		Faults:     []*fault.Error{org.ErrVersion},
 		Example:    `{"version":1,"name":"Acme"}`,
-		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationTag, Summary: "Change an organization",
+		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationsTag, Summary: "Change an organization",
 		Description: "As `PATCH /v1/organization` does. An API key may name its own organization only.",
 	},
 	Handle: func(c *Call, in *updateNamedOrganizationInput) (*organizationOutput, error) {
@@ -68,7 +68,7 @@ var DeleteOrganization = Write[OrganizationPath, deletedOrganizationOutput]{
 	Op: Op{
 		ID: "deleteOrganization", Method: http.MethodDelete, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
 		Permission: auth.OrganizationDelete, Cost: 1, Audit: "organization.delete", Status: http.StatusAccepted,
-		Tag: organizationTag, Summary: "Delete an organization",
+		Tag: organizationsTag, Summary: "Delete an organization",
 		Description: "With everything it owns, for good: there is no way back. From the reply on it looks like one that does not exist, nothing of it is delivered any more, and ten seconds later none of its API keys works anywhere. " +
 			"What it owned, its audit log included, is erased within a day. A repetition is a 404, with an Idempotency-Key too.",
 	},

@@ -13,12 +13,6 @@ import (
 	"portico/shared/testkit"
 )
 
-// newStaff returns a caller with a staff key, which has no organization.
-func (h *harness) newStaff() caller {
-	h.t.Helper()
-	return caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
-}
-
 const missingOrg = "org_01890000000000000000000000"
 
 // Staff make, list, read, change and delete organizations. An API key reads,
@@ -31,7 +25,7 @@ func TestOrganizations(t *testing.T) {
 	own, foreign := "/"+acme.org.String(), "/"+evil.org.String()
 	reader, nobody, anonymous := acme.with(auth.OrganizationRead), acme.with(auth.EventsRead), caller{harness: h}
 	writer := acme.with(auth.OrganizationRead, auth.OrganizationWrite)
-	before := evil.checksum()
+	before := checksum(evil)
 
 	for _, tt := range []struct {
 		name, method, path, body string
@@ -78,7 +72,7 @@ func TestOrganizations(t *testing.T) {
 	if a.body != b.body {
 		t.Errorf("another's\n%s differs from missing\n%s", a.body, b.body)
 	}
-	if after := evil.checksum(); after != before {
+	if after := checksum(evil); after != before {
 		t.Errorf("the other organization was\n%s\nand is\n%s", before, after)
 	}
 }

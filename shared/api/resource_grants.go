@@ -18,7 +18,7 @@ var CreateResourceGrant = Write[createGrantInput, grantOutput]{
 		ID: "createResourceGrant", Method: http.MethodPost, Path: "/v1/resource-grants", Function: organizationFunction,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource, role.ErrGrantExceeded, role.ErrGrantExists, role.ErrTooManyGrants},
 		Example:    `{"member_id":"mem_01jdf3z9k2e4nv6xq8r0s1t2u3","permission":"webhook_endpoints:write","resource_id":"we_01jdf3z9k2e4nv6xq8r0s1t2u3"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: membersTag,
+		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: peopleTag,
 		Summary: "Give a member a permission on one resource", Description: "Your API key must have the permission itself.",
 	},
 	Handle: createResourceGrant,
@@ -28,7 +28,7 @@ var CreateResourceGrant = Write[createGrantInput, grantOutput]{
 var ListResourceGrants = Read[listGrantsInput, listGrantsOutput]{
 	Op: Op{
 		ID: "listResourceGrants", Method: http.MethodGet, Path: "/v1/resource-grants", Function: organizationFunction,
-		Permission: auth.MembersRead, Cost: 1, Tag: membersTag, Summary: "List resource grants",
+		Permission: auth.MembersRead, Cost: 1, Tag: peopleTag, Summary: "List resource grants",
 	},
 	Handle: listResourceGrants,
 }
@@ -38,7 +38,7 @@ var DeleteResourceGrant = Write[grantPath, struct{}]{
 	Op: Op{
 		ID: "deleteResourceGrant", Method: http.MethodDelete, Path: "/v1/resource-grants/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{role.ErrGrantNotFound, role.ErrGrantExceeded},
-		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: membersTag, Summary: "Take a resource grant back",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: peopleTag, Summary: "Take a resource grant back",
 		Description: "Your API key must have the permission itself.",
 	},
 	Handle: deleteResourceGrant,

@@ -11,15 +11,13 @@ import (
 	"portico/shared/role"
 )
 
-const rolesTag = "Roles"
-
 // CreateRole is POST /v1/roles.
 var CreateRole = Write[createRoleInput, createdRoleOutput]{
 	Op: Op{
 		ID: "createRole", Method: http.MethodPost, Path: "/v1/roles", Function: organizationFunction,
 		Faults:     []*fault.Error{role.ErrGrantExceeded, role.ErrNameTaken, role.ErrTooMany},
 		Example:    `{"name":"Support","description":"Looks, and changes nothing.","permissions":["events:read","deliveries:read"]}`,
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: rolesTag, Summary: "Create a role",
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: peopleTag, Summary: "Create a role",
 		Description: "A set of permissions, all of which your API key has itself.",
 	},
 	Handle: createRole,
@@ -29,7 +27,7 @@ var CreateRole = Write[createRoleInput, createdRoleOutput]{
 var ListRoles = Read[Page, listRolesOutput]{
 	Op: Op{
 		ID: "listRoles", Method: http.MethodGet, Path: "/v1/roles", Function: organizationFunction,
-		Permission: auth.RolesRead, Cost: 1, Tag: rolesTag, Summary: "List roles",
+		Permission: auth.RolesRead, Cost: 1, Tag: peopleTag, Summary: "List roles",
 		Description: "Your own, newest first; with the last of them come the predefined ones.",
 	},
 	Handle: listRoles,
@@ -40,7 +38,7 @@ var GetRole = Read[RolePath, roleOutput]{
 	Op: Op{
 		ID: "getRole", Method: http.MethodGet, Path: "/v1/roles/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{role.ErrNotFound},
-		Permission: auth.RolesRead, Cost: 1, Tag: rolesTag, Summary: "Get a role",
+		Permission: auth.RolesRead, Cost: 1, Tag: peopleTag, Summary: "Get a role",
 	},
 	Handle: getRole,
 }
@@ -51,7 +49,7 @@ var UpdateRole = Write[updateRoleInput, roleOutput]{
 		ID: "updateRole", Method: http.MethodPatch, Path: "/v1/roles/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrNameTaken},
 		Example:    `{"permissions":["events:read"]}`,
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: rolesTag, Summary: "Change a role",
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: peopleTag, Summary: "Change a role",
 		Description: "It counts at once for every member who has it. Your API key must have all of its permissions, before and after.",
 	},
 	Handle: updateRole,
@@ -62,7 +60,7 @@ var DeleteRole = Write[RolePath, struct{}]{
 	Op: Op{
 		ID: "deleteRole", Method: http.MethodDelete, Path: "/v1/roles/{id}", Function: organizationFunction,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrInUse},
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: rolesTag, Summary: "Delete a role that no member has",
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: peopleTag, Summary: "Delete a role that no member has",
 	},
 	Handle: deleteRole,
 }

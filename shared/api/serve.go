@@ -13,6 +13,8 @@ import (
 	"portico/shared/observe"
 )
 
+const requestIDHeader = "X-Request-Id"
+
 // observe surrounds everything: it names the request, survives a panic and
 // writes the request's one log line.
 func (s *Server) observe(next http.Handler) http.Handler {
@@ -21,7 +23,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		c, r := s.newCall(w, r)
 		answer := &answer{ResponseWriter: w}
 		guard(answer.Header())
-		answer.Header().Set("X-Request-Id", observe.RequestID(r.Context()))
+		answer.Header().Set(requestIDHeader, observe.RequestID(r.Context()))
 		defer func() {
 			if p := recover(); p != nil {
 				c.cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())

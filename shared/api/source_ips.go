@@ -10,7 +10,7 @@ import (
 var ListWebhookSourceIPs = Read[struct{}, sourceIPsOutput]{
 	Op: Op{
 		ID: "listWebhookSourceIPs", Method: http.MethodGet, Path: "/v1/webhook-source-ips", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List the addresses that deliveries come from",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "List the addresses that deliveries come from",
 		Description: "Every delivery comes from one of these. Allow all of them in your firewall.",
 	},
 	Handle: listWebhookSourceIPs,

@@ -1,33 +1,12 @@
 package api_test
 
 import (
-	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
-	"portico/shared/jobs"
 	"portico/shared/testkit"
 )
-
-func mustExec(t *testing.T, h *harness, sql string) {
-	t.Helper()
-	if _, err := h.Admin.Exec(context.Background(), sql); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// begin runs the bootstrap function.
-func (h *harness) begin(payload string) jobs.CreatedStaffKey {
-	h.t.Helper()
-	made, err := jobs.Bootstrap{DB: h.App, Keys: h.keys, Hosts: h.edge.Hosts, Clock: h.Clock}.Run(context.Background(), json.RawMessage(payload))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	key, _ := made.(jobs.CreatedStaffKey) // or it was revoked
-	return key
-}
 
 // A staff key acts on the organization that the header names, on no other, and
 // on none without; its replies, log lines and audit entries say whose it is.

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	endpointsTag      = "Webhook endpoints"
+	webhooksTag       = "Webhooks"
 	endpointsFunction = "webhook-endpoints"
 )
 
@@ -22,7 +22,7 @@ var CreateWebhookEndpoint = Write[createEndpointInput, createdEndpointOutput]{
 		Faults:     []*fault.Error{webhook.ErrTooManyEndpoints},
 		Example:    `{"url":"https://example.com/webhooks","event_types":["invoice.*"],"description":"Accounting"}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.create", Status: http.StatusCreated,
-		Tag: endpointsTag, Summary: "Create a webhook endpoint",
+		Tag: webhooksTag, Summary: "Create a webhook endpoint",
 		Description: "Every event whose type it subscribes to is delivered to its URL from now on. The reply shows the signing secret, this once.",
 	},
 	Handle: createWebhookEndpoint,
@@ -32,7 +32,7 @@ var CreateWebhookEndpoint = Write[createEndpointInput, createdEndpointOutput]{
 var ListWebhookEndpoints = Read[Page, listEndpointsOutput]{
 	Op: Op{
 		ID: "listWebhookEndpoints", Method: http.MethodGet, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "List webhook endpoints",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "List webhook endpoints",
 	},
 	Handle: listWebhookEndpoints,
 }
@@ -42,7 +42,7 @@ var GetWebhookEndpoint = Read[EndpointPath, endpointOutput]{
 	Op: Op{
 		ID: "getWebhookEndpoint", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: endpointsTag, Summary: "Get a webhook endpoint",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "Get a webhook endpoint",
 	},
 	Handle: getWebhookEndpoint,
 }
@@ -54,7 +54,7 @@ var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Example:    `{"event_types":["invoice.*","customer.created"],"timeout_seconds":15}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.update", Wakes: true,
-		Tag: endpointsTag, Summary: "Change a webhook endpoint",
+		Tag: webhooksTag, Summary: "Change a webhook endpoint",
 		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending; one of another origin (scheme, host or port) needs custom_headers and client_certificate sent again, or removed by {}, if they are set. While an endpoint is disabled its deliveries are held; enabling it sends them, or drops them as held_deliveries says.",
 	},
 	Handle: updateWebhookEndpoint,
@@ -66,7 +66,7 @@ var DeleteWebhookEndpoint = Write[EndpointPath, struct{}]{
 		ID: "deleteWebhookEndpoint", Method: http.MethodDelete, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.delete", Status: http.StatusNoContent,
-		Tag: endpointsTag, Summary: "Delete a webhook endpoint",
+		Tag: webhooksTag, Summary: "Delete a webhook endpoint",
 		Description: "Deliveries that are still pending fail without another try. What was delivered stays readable.",
 	},
 	Handle: deleteWebhookEndpoint,

@@ -1,30 +1,12 @@
 package api_test
 
 import (
-	"strconv"
 	"strings"
 	"testing"
 
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
-
-// want compares a reply with `<status> <part of the body> …`; a part that
-// starts with ! must be absent.
-func want(t *testing.T, r reply, want string) {
-	t.Helper()
-	status, parts, _ := strings.Cut(want, " ")
-	if status != strconv.Itoa(r.status) {
-		t.Errorf("got %d %s, want %s", r.status, r.body, want)
-		return
-	}
-	for _, part := range strings.Fields(parts) {
-		absent := strings.HasPrefix(part, "!")
-		if strings.Contains(r.body, strings.TrimPrefix(part, "!")) == absent {
-			t.Errorf("got %d %s, want %s", r.status, r.body, want)
-		}
-	}
-}
 
 // Every operation on an endpoint works on one's own, and on nobody else's:
 // another organization's looks exactly like one that does not exist.
@@ -118,39 +100,5 @@ func TestSecretIsShownOnce(t *testing.T) {
 		     + (SELECT count(*) FROM webhook_endpoint e WHERE e::text LIKE '%'||$1||'%')`, secret)
 	if found != 0 || strings.Contains(h.lines.String(), secret) || strings.Contains(h.lines.String(), acme.key) {
 		t.Errorf("a secret lies in %d rows, or in the log", found)
-	}
-}
-
-// Lists go on where the page before ended, and a cursor works for its own list
-// and organization only.
-func TestPages(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	made := map[string]bool{}
-	for range 5 {
-		endpoint, _ := acme.newEndpoint(`["*"]`)
-		made[endpoint] = true
-	}
-	after, pages := "", 0
-	for {
-		r := acme.do("GET", "/v1/webhook-endpoints?limit=2"+after, "")
-		want(t, r, "200 ")
-		for endpoint := range made {
-			if strings.Contains(r.body, endpoint) {
-				delete(made, endpoint)
-			}
-		}
-		pages++
-		next := r.get(t, "next")
-		if next == "null" {
-			break
-		}
-		after = "&after=" + next
-		want(t, evil.do("GET", "/v1/webhook-endpoints?after="+next, ""), "422 query.after")
-		want(t, acme.do("GET", "/v1/events?after="+next, ""), "422 query.after")
-	}
-	if pages != 3 || len(made) != 0 {
-		t.Errorf("%d pages, %d endpoints unseen", pages, len(made))
 	}
 }

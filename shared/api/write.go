@@ -18,7 +18,7 @@ import (
 var idempotencyParameter = &huma.Param{
 	Name: idempotencyHeader, In: "header",
 	Description: "Any string of up to 255 characters, unique to what you want done. Sent again within 24 hours with the same body it gets the same reply and does nothing.",
-	Schema:      &huma.Schema{Type: huma.TypeString, MinLength: ptr(1), MaxLength: ptr(maxIdempotencyKey)},
+	Schema:      &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxIdempotencyKey)},
 }
 
 const (
@@ -26,8 +26,6 @@ const (
 	maxIdempotencyKey = 255
 	replayedHeader    = "Idempotent-Replayed"
 )
-
-func ptr[T any](v T) *T { return &v }
 
 // write runs a mutation: the claim of its Idempotency-Key, its work, its audit
 // entry and the stored reply commit together. What it makes due is announced

@@ -1,0 +1,84 @@
+package api
+
+import (
+	"net/http"
+	"net/netip"
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/member"
+	"portico/shared/role"
+)
+
+// GetMemberPermissions is GET /v1/members/{id}/permissions.
+var GetMemberPermissions = Read[memberPermissionsInput, memberPermissionsOutput]{
+	Op: Op{
+		ID: "getMemberPermissions", Method: http.MethodGet, Path: "/v1/members/{id}/permissions", Function: organizationFunction,
+		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource},
+		Permission: auth.MembersRead, Cost: 1, Tag: peopleTag, Summary: "Tell what a member may do, and why",
+		Description: "In general, or with one resource; from an address, if you name one. A condition that needs what is not named does not hold.",
+	},
+	Handle: getMemberPermissions,
+}
+
+type memberPermissionsInput struct {
+	MemberPath
+	Resource string `query:"resource" maxLength:"40" doc:"The resource that it is about: a webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	IP       string `query:"ip" maxLength:"45" doc:"The address that the member would come from." example:"203.0.113.7"`
+}
+
+type memberPermissionBody struct {
+	Permission auth.Permission `json:"permission" doc:"The permission that it is about." example:"events:read"`
+	Allowed    bool            `json:"allowed" doc:"Whether the member has it."`
+	Sources    []sourceBody    `json:"sources" nullable:"false" doc:"The roles and resource grants that hold it; without any, nothing gives it."`
+}
+
+type sourceBody struct {
+	Type      string `json:"type" enum:"role,resource_grant" doc:"What gives it."`
+	ID        string `json:"id" example:"developer" doc:"The role or resource grant."`
+	Name      string `json:"name" doc:"A role's." example:"developer"`
+	Condition string `json:"condition" doc:"A role's; empty for none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
+	Allows    bool   `json:"allows" doc:"Whether it allows, its condition considered."`
+	Reason    string `json:"reason" doc:"Why it does not allow; empty if it does." example:"the condition does not hold"`
+}
+
+type memberPermissionsOutput struct {
+	Body struct {
+		Data []memberPermissionBody `json:"data" nullable:"false" doc:"Every permission."`
+	}
+}
+
+func getMemberPermissions(c *Call, in *memberPermissionsInput) (*memberPermissionsOutput, error) {
+	known := role.Context{Now: c.Now()}
+	if in.IP != "" {
+		ip, err := netip.ParseAddr(in.IP)
+		if err != nil || ip.Zone() != "" {
+			return nil, fault.InvalidField("query.ip", "must be an IP address such as 203.0.113.7")
+		}
+		known.IP = ip
+	}
+	subject, err := member.Subject(c, c.Tx, c.Org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	var resource role.Resource
+	if in.Resource != "" {
+		if resource, err = role.Load(c, c.Tx, c.Org, "query.resource", in.Resource); err != nil {
+			return nil, err
+		}
+	}
+	out, judge := &memberPermissionsOutput{}, role.NewJudge(subject)
+	for _, p := range auth.All() {
+		out.Body.Data = append(out.Body.Data, showDecision(judge.Decide(p, resource, known)))
+	}
+	return out, nil
+}
+
+func showDecision(d role.Decision) memberPermissionBody {
+	b := memberPermissionBody{Permission: d.Permission, Allowed: d.Allowed, Sources: []sourceBody{}}
+	for _, s := range d.Sources {
+		b.Sources = append(b.Sources, sourceBody{
+			Type: s.Kind, ID: s.ID, Name: s.Name, Condition: s.Condition, Allows: s.Allows, Reason: s.Why,
+		})
+	}
+	return b
+}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"portico/shared/api"
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/role"
 )
@@ -40,14 +41,14 @@ func renderPermissions() []byte {
 }
 
 // guarded lists the operations that need a permission, by path and method.
-func guarded() []api.Op {
-	var ops []api.Op
+func guarded() []edge.Op {
+	var ops []edge.Op
 	for _, o := range api.All() {
 		if op := o.Meta(); op.Permission != auth.Public {
 			ops = append(ops, op)
 		}
 	}
-	slices.SortFunc(ops, func(a, b api.Op) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method)) })
+	slices.SortFunc(ops, func(a, b edge.Op) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method)) })
 	return ops
 }
 

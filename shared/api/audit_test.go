@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"portico/shared/api"
+	"portico/shared/api/apitest"
+	"portico/shared/api/edge"
+	"portico/shared/api/webhooks"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
@@ -17,28 +19,28 @@ func TestChangeAndEntryCommitTogether(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		op   func(h *harness) api.Operation
+		op   func(h *apitest.Harness) edge.Operation
 	}{
-		{"the handler fails", func(*harness) api.Operation {
-			return failing(api.CreateWebhookEndpoint, func() error { return errors.New("after the work") })
+		{"the handler fails", func(*apitest.Harness) edge.Operation {
+			return failing(webhooks.CreateEndpoint, func() error { return errors.New("after the work") })
 		}},
-		{"the handler panics", func(*harness) api.Operation {
-			return failing(api.CreateWebhookEndpoint, func() error { panic("after the work") })
+		{"the handler panics", func(*apitest.Harness) edge.Operation {
+			return failing(webhooks.CreateEndpoint, func() error { panic("after the work") })
 		}},
-		{"the entry cannot be written", func(h *harness) api.Operation {
-			h.admin(`ALTER TABLE audit_entry ADD CHECK (action <> 'webhook_endpoint.create')`)
-			return api.CreateWebhookEndpoint
+		{"the entry cannot be written", func(h *apitest.Harness) edge.Operation {
+			h.Exec(`ALTER TABLE audit_entry ADD CHECK (action <> 'webhook_endpoint.create')`)
+			return webhooks.CreateEndpoint
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h := newHarness(t)
-			acme := h.org("Acme")
+			h := apitest.New(t)
+			acme := h.Organization("Acme")
 			var err error
-			if h.handler, err = h.edge.Handler(tt.op(h)); err != nil {
+			if h.Handler, err = h.Server.Handler(tt.op(h)); err != nil {
 				t.Fatal(err)
 			}
-			want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}"), "500 internal")
-			want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", "k"), "500 internal")
+			apitest.Want(t, acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+"}"), "500 internal")
+			apitest.Want(t, acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+"}", "Idempotency-Key", "k"), "500 internal")
 			if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM webhook_endpoint`); n != 0 {
 				t.Errorf("%d endpoints were made", n)
 			}
@@ -47,9 +49,9 @@ func TestChangeAndEntryCommitTogether(t *testing.T) {
 }
 
 // failing returns a mutation that fails when its handler has done its work.
-func failing[I, O any](w api.Write[I, O], fail func() error) api.Write[I, O] {
+func failing[I, O any](w edge.Write[I, O], fail func() error) edge.Write[I, O] {
 	work := w.Handle
-	w.Handle = func(c *api.Call, in *I) (*O, error) {
+	w.Handle = func(c *edge.Call, in *I) (*O, error) {
 		if _, err := work(c, in); err != nil {
 			return nil, err
 		}
@@ -61,21 +63,21 @@ func failing[I, O any](w api.Write[I, O], fail func() error) api.Write[I, O] {
 // A handler that says nothing of its change is recorded all the same.
 func TestSilentHandlerIsRecorded(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	silent := api.Write[none, none]{
-		Op: api.Op{
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	silent := edge.Write[none, none]{
+		Op: edge.Op{
 			ID: "makeThing", Method: "POST", Path: "/v1/things", Function: "things", Summary: "x",
 			Permission: auth.EventsWrite, Cost: 1, Audit: "thing.make",
 		},
-		Handle: func(*api.Call, *none) (*none, error) { return nil, nil },
+		Handle: func(*edge.Call, *none) (*none, error) { return nil, nil },
 	}
 	var err error
-	if h.handler, err = h.edge.Handler(silent); err != nil {
+	if h.Handler, err = h.Server.Handler(silent); err != nil {
 		t.Fatal(err)
 	}
-	want(t, acme.do("POST", "/v1/things", "", "User-Agent", "one"), "204")
-	if entries, targets := h.entriesOf("one"); entries != 1 || targets != 0 {
+	apitest.Want(t, acme.Do("POST", "/v1/things", "", "User-Agent", "one"), "204")
+	if entries, targets := h.EntriesOf("one"); entries != 1 || targets != 0 {
 		t.Errorf("%d entries with %d targets", entries, targets)
 	}
 }
@@ -84,16 +86,16 @@ func TestSilentHandlerIsRecorded(t *testing.T) {
 // publishes has its events for a record, and they name who published.
 func TestReplayAndPublishWriteNoEntry(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	before := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry`)
 	for range 3 {
-		want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", "k"), "201 ")
+		apitest.Want(t, acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+"}", "Idempotency-Key", "k"), "201 ")
 	}
 	actor := testkit.Value[string](t, h.Database, `SELECT actor_id FROM audit_entry WHERE action = 'webhook_endpoint.create'`)
-	want(t, acme.publish(`{"type":"a","data":1}`), `202 "published_by":"`+actor+`"`)
-	want(t, acme.do("POST", "/v1/events/batch", `{"events":[{"type":"a","data":1}]}`), `202 "published_by":"`+actor+`"`)
-	want(t, acme.do("GET", "/v1/events", ""), `200 "published_by":"`+actor+`" !"published_by":null`)
+	apitest.Want(t, acme.Publish(`{"type":"a","data":1}`), `202 "published_by":"`+actor+`"`)
+	apitest.Want(t, acme.Do("POST", "/v1/events/batch", `{"events":[{"type":"a","data":1}]}`), `202 "published_by":"`+actor+`"`)
+	apitest.Want(t, acme.Do("GET", "/v1/events", ""), `200 "published_by":"`+actor+`" !"published_by":null`)
 	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry`) - before; n != 1 {
 		t.Errorf("%d entries, want that of the endpoint", n)
 	}
@@ -104,13 +106,13 @@ func TestReplayAndPublishWriteNoEntry(t *testing.T) {
 // of what has changed and nothing else.
 func TestEntry(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	endpoint, _ := acme.newEndpoint(`["a"]`)
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	endpoint, _ := acme.NewEndpoint(`["a"]`)
 	evil := "\x1b[31m\\\"}\n{\"level\":\"ERROR\"}\r\n%0a<script>\u202e"
 	body := `{"description":"a\n\u001b[31m\"}{<\u202e","rate_limit":5}`
-	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+endpoint, body, "User-Agent", evil+strings.Repeat("ü", 300), "X-Forwarded-For", "203.0.113.9"), "200 ")
-	r := acme.do("GET", "/v1/audit-log?limit=1", "")
+	apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+endpoint, body, "User-Agent", evil+strings.Repeat("ü", 300), "X-Forwarded-For", "203.0.113.9"), "200 ")
+	r := acme.Do("GET", "/v1/audit-log?limit=1", "")
 	var list struct {
 		Data []struct {
 			Action, Outcome string
@@ -122,7 +124,7 @@ func TestEntry(t *testing.T) {
 			UserAgent       string `json:"user_agent"`
 		}
 	}
-	r.decode(t, &list)
+	r.Decode(t, &list)
 	e := list.Data[0]
 	for _, pair := range [][2]any{
 		{e.Action, "webhook_endpoint.update"}, {e.Outcome, "success"}, {e.RequestID, "req-1"}, {e.SourceIP, "192.0.2.1"},

@@ -7,6 +7,14 @@ import (
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/api/audit"
+	"portico/shared/api/edge"
+	"portico/shared/api/events"
+	"portico/shared/api/keys"
+	"portico/shared/api/organizations"
+	"portico/shared/api/people"
+	"portico/shared/api/webhooks"
 )
 
 const (
@@ -19,12 +27,12 @@ Authenticate with ` + "`Authorization: Bearer ptc_…`" + `. Errors are RFC 9457
 
 // tags are the areas of the API, in the order in which they are shown.
 var tags = []*huma.Tag{
-	{Name: eventsTag, Description: "What happened in your product: published once, delivered to every webhook endpoint that takes it."},
-	{Name: webhooksTag, Description: "Where events are delivered to, how deliveries are signed and repeated, and what became of each."},
-	{Name: keysTag, Description: "What programs call this API with."},
-	{Name: organizationsTag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
-	{Name: peopleTag, Description: "Who belongs to the organization, and what each may do, by role and resource grant."},
-	{Name: auditTag, Description: "Who changed what, and when."},
+	{Name: events.Tag, Description: "What happened in your product: published once, delivered to every webhook endpoint that takes it."},
+	{Name: webhooks.Tag, Description: "Where events are delivered to, how deliveries are signed and repeated, and what became of each."},
+	{Name: keys.Tag, Description: "What programs call this API with."},
+	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
+	{Name: people.Tag, Description: "Who belongs to the organization, and what each may do, by role and resource grant."},
+	{Name: audit.Tag, Description: "Who changed what, and when."},
 	{Name: systemTag, Description: "The API about itself. Needs no key."},
 }
 
@@ -39,7 +47,7 @@ var (
 // against; this is made of the same types, and says what huma leaves out.
 func describeAll() (*huma.OpenAPI, error) {
 	describing.Do(func() {
-		whole := &Server{}
+		whole := &edge.Server{}
 		if _, undescribe = whole.Handler(All()...); undescribe == nil {
 			described = whole.OpenAPI()
 			described.Info = &huma.Info{Title: title, Version: version, Description: about}
@@ -75,7 +83,7 @@ func complete(d *huma.OpenAPI) error {
 // operationsOf lists every operation of the API and every webhook.
 func operationsOf(d *huma.OpenAPI) (all []*huma.Operation) {
 	for _, o := range All() {
-		all = append(all, operationAt(d, o.Meta()))
+		all = append(all, edge.Described(d, o.Meta()))
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Webhooks)) {
 		all = append(all, d.Webhooks[name].Post)

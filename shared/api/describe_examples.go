@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/api/edge"
 )
 
 const (
@@ -22,7 +24,7 @@ func giveExamples(d *huma.OpenAPI) error {
 	var faults []error
 	for _, o := range All() {
 		op := o.Meta()
-		at := operationAt(d, op)
+		at := edge.Described(d, op)
 		if at.RequestBody != nil {
 			media := at.RequestBody.Content["application/json"]
 			if err := json.Unmarshal([]byte(op.Example), &media.Example); err != nil {

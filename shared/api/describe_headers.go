@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/api/edge"
 )
 
 // replyHeaders explains the headers of replies.
@@ -14,11 +16,11 @@ func replyHeaders() map[string]*huma.Header {
 		return &huma.Header{Description: text, Example: example, Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	return map[string]*huma.Header{
-		requestIDHeader:    header("Names the request in the log.", exampleRequestID),
-		"Location":         header("The path of what was made.", "/v1/events/evt_01jdf3z9k2e4nv6xq8r0s1t2u3"),
-		replayedHeader:     header("`true`: this is the stored reply of an earlier request with the same Idempotency-Key, and nothing was done. Otherwise left out.", "true"),
-		"Retry-After":      header("How many seconds to wait before the next try.", "1"),
-		"WWW-Authenticate": header("How to authenticate.", "Bearer"),
+		edge.RequestIDHeader: header("Names the request in the log.", exampleRequestID),
+		"Location":           header("The path of what was made.", "/v1/events/evt_01jdf3z9k2e4nv6xq8r0s1t2u3"),
+		edge.ReplayedHeader:  header("`true`: this is the stored reply of an earlier request with the same Idempotency-Key, and nothing was done. Otherwise left out.", "true"),
+		"Retry-After":        header("How many seconds to wait before the next try.", "1"),
+		"WWW-Authenticate":   header("How to authenticate.", "Bearer"),
 	}
 }
 
@@ -34,13 +36,13 @@ func headerRefs(names ...string) map[string]*huma.Header {
 func problemHeaders(status int) map[string]*huma.Header {
 	switch status {
 	case http.StatusUnauthorized:
-		return headerRefs(requestIDHeader, "WWW-Authenticate")
+		return headerRefs(edge.RequestIDHeader, "WWW-Authenticate")
 	case http.StatusServiceUnavailable:
-		return headerRefs(requestIDHeader, "Retry-After")
+		return headerRefs(edge.RequestIDHeader, "Retry-After")
 	case http.StatusTooManyRequests: // only the gateway's
 		return nil
 	}
-	return headerRefs(requestIDHeader)
+	return headerRefs(edge.RequestIDHeader)
 }
 
 // describeReplies says of every operation's success which headers and which
@@ -49,16 +51,16 @@ func describeReplies(d *huma.OpenAPI) {
 	d.Components.Headers = replyHeaders()
 	for _, o := range All() {
 		op := o.Meta()
-		for status, reply := range operationAt(d, op).Responses {
+		for status, reply := range edge.Described(d, op).Responses {
 			if !strings.HasPrefix(status, "2") {
 				continue
 			}
-			names := []string{requestIDHeader}
+			names := []string{edge.RequestIDHeader}
 			if _, ok := reply.Headers["Location"]; ok {
 				names = append(names, "Location")
 			}
 			if op.Audit != "" {
-				names = append(names, replayedHeader)
+				names = append(names, edge.ReplayedHeader)
 			}
 			reply.Headers = headerRefs(names...)
 			if op.Media != "" {

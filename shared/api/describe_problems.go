@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"portico/shared/api/edge"
 	"portico/shared/fault"
 )
 
@@ -28,21 +29,21 @@ var fromGateway = []int{
 // describeProblems says of every operation which statuses and codes its problems
 // have. What several operations answer alike is described once.
 func describeProblems(d *huma.OpenAPI) {
-	problem := d.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	problem := d.Components.Schemas.Schema(reflect.TypeFor[edge.Problem](), true, "")
 	gateway := d.Components.Schemas.Schema(reflect.TypeFor[gatewayProblem](), true, "")
 	d.Components.Responses = map[string]*huma.Response{}
 	for _, o := range All() {
 		op := o.Meta()
-		at := operationAt(d, op)
+		at := edge.Described(d, op)
 		maps.DeleteFunc(at.Responses, func(status string, _ *huma.Response) bool { return !strings.HasPrefix(status, "2") })
-		byStatus := map[int][]Answer{http.StatusTooManyRequests: nil}
-		for _, a := range Answers(op, at.RequestBody != nil) {
+		byStatus := map[int][]edge.Answer{http.StatusTooManyRequests: nil}
+		for _, a := range edge.Answers(op, at.RequestBody != nil) {
 			byStatus[a.Status] = append(byStatus[a.Status], a)
 		}
 		for status, problems := range byStatus {
 			name := responseName(status, problems)
 			if d.Components.Responses[name] == nil {
-				schema := &huma.Schema{Ref: schemasPath + name + "Problem"}
+				schema := &huma.Schema{Ref: edge.SchemasPath + name + "Problem"}
 				if len(problems) > 0 {
 					d.Components.Schemas.Map()[name+"Problem"] = problemWith(problems, problem)
 				}
@@ -55,7 +56,7 @@ func describeProblems(d *huma.OpenAPI) {
 
 // responseName is made of the codes that not every operation has, so that equal
 // responses have one name and others have another.
-func responseName(status int, problems []Answer) (name string) {
+func responseName(status int, problems []edge.Answer) (name string) {
 	for _, p := range problems {
 		if p.Own {
 			name += camel(p.Code)
@@ -67,7 +68,7 @@ func responseName(status int, problems []Answer) (name string) {
 	return name
 }
 
-func problemResponse(status int, problems []Answer, problem, gateway *huma.Schema) *huma.Response {
+func problemResponse(status int, problems []edge.Answer, problem, gateway *huma.Schema) *huma.Response {
 	out := &huma.Response{Content: map[string]*huma.MediaType{}, Headers: problemHeaders(status)}
 	if len(problems) > 0 {
 		var lines []string
@@ -77,7 +78,7 @@ func problemResponse(status int, problems []Answer, problem, gateway *huma.Schem
 			examples[p.Code] = &huma.Example{Value: exampleProblem(p)}
 		}
 		out.Description = strings.Join(lines, "\n")
-		out.Content[problemType] = &huma.MediaType{Examples: examples, Schema: problem}
+		out.Content[edge.ProblemType] = &huma.MediaType{Examples: examples, Schema: problem}
 	}
 	if slices.Contains(fromGateway, status) {
 		out.Description = strings.TrimPrefix(out.Description+"\n- The gateway answers this itself, as application/json.", "\n")
@@ -87,7 +88,7 @@ func problemResponse(status int, problems []Answer, problem, gateway *huma.Schem
 }
 
 // problemWith is a problem with one of the codes.
-func problemWith(problems []Answer, problem *huma.Schema) *huma.Schema {
+func problemWith(problems []edge.Answer, problem *huma.Schema) *huma.Schema {
 	var codes []any
 	for _, p := range problems {
 		codes = append(codes, p.Code)
@@ -97,8 +98,8 @@ func problemWith(problems []Answer, problem *huma.Schema) *huma.Schema {
 	}}}}
 }
 
-func exampleProblem(p Answer) *Problem {
-	out := &Problem{
+func exampleProblem(p edge.Answer) *edge.Problem {
+	out := &edge.Problem{
 		Type: "/docs/errors#" + p.Code, Title: http.StatusText(p.Status), Status: p.Status, Code: p.Code, Detail: p.Detail,
 		RequestID: exampleRequestID,
 	}

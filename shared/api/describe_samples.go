@@ -8,6 +8,8 @@ import (
 	"text/template"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/api/edge"
 )
 
 // sample is the operation called in TypeScript, by a client that is typed by this
@@ -43,7 +45,7 @@ type codeSample struct {
 func giveSamples(d *huma.OpenAPI) error {
 	for _, o := range All() {
 		op := o.Meta()
-		at := operationAt(d, op)
+		at := edge.Described(d, op)
 		options, err := sampleOptions(at, op)
 		if err != nil {
 			return fmt.Errorf("operation %s: its sample: %w", op.ID, err)
@@ -61,7 +63,7 @@ func giveSamples(d *huma.OpenAPI) error {
 
 // sampleOptions are what the operation cannot be called without, by their
 // examples.
-func sampleOptions(at *huma.Operation, op Op) (options []string, err error) {
+func sampleOptions(at *huma.Operation, op edge.Op) (options []string, err error) {
 	var path []string
 	for _, p := range at.Parameters {
 		switch {

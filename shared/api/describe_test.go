@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portico/shared/api"
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
@@ -35,7 +36,7 @@ func every(v any, names []string, f func(names []string, object map[string]any))
 func TestEverythingIsExplained(t *testing.T) {
 	t.Parallel()
 	explained := 0
-	every(published().document, nil, func(names []string, object map[string]any) {
+	every(apitest.Published().Document, nil, func(names []string, object map[string]any) {
 		members, schema := object["properties"].(map[string]any)
 		if !schema {
 			members = nil
@@ -56,7 +57,7 @@ func TestEverythingIsExplained(t *testing.T) {
 	if explained < 300 {
 		t.Errorf("only %d were looked at", explained)
 	}
-	for _, tag := range published().document["tags"].([]any) {
+	for _, tag := range apitest.Published().Document["tags"].([]any) {
 		if text, _ := tag.(map[string]any)["description"].(string); text == "" {
 			t.Errorf("the tag %v has no description", tag)
 		}
@@ -67,18 +68,18 @@ func TestEverythingIsExplained(t *testing.T) {
 // schema says: of whole bodies, of problems, of parameters and of members.
 func TestExamplesAreAsDescribed(t *testing.T) {
 	t.Parallel()
-	d, checked := published(), 0
+	d, checked := apitest.Published(), 0
 	check := func(value any, names ...string) {
 		checked++
 		text, err := json.Marshal(value)
 		if err != nil {
 			t.Error(err)
 		}
-		if err := d.check(text, names...); err != nil {
+		if err := d.Check(text, names...); err != nil {
 			t.Errorf("the example %s of %s: %v", text, strings.Join(names, " "), err)
 		}
 	}
-	every(d.document, nil, func(names []string, object map[string]any) {
+	every(d.Document, nil, func(names []string, object map[string]any) {
 		if slices.Contains(names, "-") {
 			return // parameters and parts of schemas: their pointers have numbers
 		}
@@ -110,9 +111,9 @@ func TestExamplesAreAsDescribed(t *testing.T) {
 // all named.
 func TestOnlyRequestsForbidMembers(t *testing.T) {
 	t.Parallel()
-	d := published()
-	for name := range d.at("components", "schemas") {
-		_, closed := d.at("components", "schemas", name)["additionalProperties"].(bool)
+	d := apitest.Published()
+	for name := range d.At("components", "schemas") {
+		_, closed := d.At("components", "schemas", name)["additionalProperties"].(bool)
 		request := strings.HasSuffix(name, "Request") || slices.Contains([]string{"Draft", "BrandingChange", "ClientCertificate", "RotateSecret"}, name)
 		if closed != request {
 			t.Errorf("%s forbids other members: %v, want %v", name, closed, request)
@@ -124,20 +125,20 @@ func TestOnlyRequestsForbidMembers(t *testing.T) {
 // call needs, and the groups in their order.
 func TestDescriptionIsWhole(t *testing.T) {
 	t.Parallel()
-	d := published()
-	if diff := cmp.Diff([]any{map[string]any{"api_key": []any{}}}, d.document["security"]); diff != "" {
+	d := apitest.Published()
+	if diff := cmp.Diff([]any{map[string]any{"api_key": []any{}}}, d.Document["security"]); diff != "" {
 		t.Errorf("security: %s", diff)
 	}
-	if servers, _ := d.document["servers"].([]any); len(servers) != 1 || servers[0].(map[string]any)["url"] != "/" {
-		t.Errorf("servers: %v", d.document["servers"])
+	if servers, _ := d.Document["servers"].([]any); len(servers) != 1 || servers[0].(map[string]any)["url"] != "/" {
+		t.Errorf("servers: %v", d.Document["servers"])
 	}
 	var order, used []string
-	for _, tag := range d.document["tags"].([]any) {
+	for _, tag := range d.Document["tags"].([]any) {
 		order = append(order, tag.(map[string]any)["name"].(string))
 	}
 	for _, o := range api.All() {
 		op := o.Meta()
-		at := d.at("paths", op.Path, strings.ToLower(op.Method))
+		at := d.At("paths", op.Path, strings.ToLower(op.Method))
 		if security, _ := at["security"].([]any); security == nil || (len(security) == 0) != (op.Permission == auth.Public) {
 			t.Errorf("%s: security %v", op.ID, at["security"])
 		}
@@ -145,7 +146,7 @@ func TestDescriptionIsWhole(t *testing.T) {
 			used = append(used, op.Tag)
 		}
 		for _, status := range []string{"429", "500", "503"} {
-			if d.follow("paths", op.Path, strings.ToLower(op.Method), "responses", status) == nil {
+			if d.Follow("paths", op.Path, strings.ToLower(op.Method), "responses", status) == nil {
 				t.Errorf("%s does not describe %s", op.ID, status)
 			}
 		}
@@ -160,7 +161,7 @@ func TestDescriptionIsWhole(t *testing.T) {
 // and so is what package event makes of a published event.
 func TestWebhooksAreDescribed(t *testing.T) {
 	t.Parallel()
-	d := published()
+	d := apitest.Published()
 	names := []string{"event"}
 	for _, o := range webhook.Operational() {
 		names = append(names, o.Type)
@@ -169,13 +170,13 @@ func TestWebhooksAreDescribed(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(d.at("webhooks")))); diff != "" {
+	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(d.At("webhooks")))); diff != "" {
 		t.Errorf("webhooks (-sent +described): %s", diff)
 	}
-	h := newHarness(t)
-	h.org("Acme").publish(`{"type":"invoice.paid","data":[1.10]}`)
+	h := apitest.New(t)
+	h.Organization("Acme").Publish(`{"type":"invoice.paid","data":[1.10]}`)
 	payload := testkit.Value[[]byte](t, h.Database, `SELECT payload FROM event`)
-	if err := d.check(payload, "webhooks", "event", "post", "requestBody", "content", "application/json", "schema"); err != nil {
+	if err := d.Check(payload, "webhooks", "event", "post", "requestBody", "content", "application/json", "schema"); err != nil {
 		t.Errorf("%s is not as described: %v", payload, err)
 	}
 }
@@ -183,14 +184,14 @@ func TestWebhooksAreDescribed(t *testing.T) {
 // Every example of a request can be sent as it is, with ids of one's own.
 func TestRequestExamplesAreAccepted(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
+	h := apitest.New(t)
+	staff := apitest.Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
 	for _, o := range api.All() {
 		op := o.Meta()
 		if op.Example == "" {
 			continue
 		}
-		as := h.org("Acme")
+		as := h.Organization("Acme")
 		own := things(as)
 		path := place(t, op, own)
 		if op.Acts.StaffOnly() {
@@ -198,8 +199,8 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 		}
 		body := strings.NewReplacer("mem_01jdf3z9k2e4nv6xq8r0s1t2u3", own["/v1/members"],
 			"we_01jdf3z9k2e4nv6xq8r0s1t2u3", own["/v1/webhook-endpoints"]).Replace(op.Example)
-		if r := as.do(op.Method, path, body); r.status >= 300 && !strings.Contains(r.body, "ordering_key_not_paused") {
-			t.Errorf("%s with %s: %d %s", op.ID, body, r.status, r.body)
+		if r := as.Do(op.Method, path, body); r.Status >= 300 && !strings.Contains(r.Body, "ordering_key_not_paused") {
+			t.Errorf("%s with %s: %d %s", op.ID, body, r.Status, r.Body)
 		}
 	}
 }

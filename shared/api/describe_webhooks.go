@@ -7,6 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"portico/shared/api/edge"
+	"portico/shared/api/webhooks"
 	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/webhook"
@@ -40,12 +42,12 @@ func describeWebhooks(d *huma.OpenAPI) {
 // inline returns the schema of a type with no reference in it: generators drop
 // components that only webhooks refer to, and do not find them any more.
 func inline(t reflect.Type) *huma.Schema {
-	return huma.NewMapRegistry(schemasPath, schemaName).Schema(t, false, "")
+	return huma.NewMapRegistry(edge.SchemasPath, edge.SchemaName).Schema(t, false, "")
 }
 
 func delivered(name, summary, description string, body *huma.Schema) *huma.Operation {
 	return &huma.Operation{
-		OperationID: "on" + camel(name), Tags: []string{webhooksTag}, Summary: summary, Description: description,
+		OperationID: "on" + camel(name), Tags: []string{webhooks.Tag}, Summary: summary, Description: description,
 		Security: []map[string][]string{}, // the signature proves who calls
 		Parameters: []*huma.Param{
 			deliveryHeader("Webhook-Id", true, "The event's id. Use it to recognise a repetition.", "evt_01jdf3z9k2e4nv6xq8r0s1t2u3"),

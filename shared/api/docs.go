@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"portico/shared/api/edge"
 	"portico/shared/fault"
 )
 
@@ -47,16 +48,16 @@ func newDocs(pages DocsPages) docs {
 	})}
 }
 
-func (d docs) getOpenAPI(*Call, *struct{}) (*rawOutput, error) {
+func (d docs) getOpenAPI(*edge.Call, *struct{}) (*rawOutput, error) {
 	body, err := d.openapi()
 	return &rawOutput{ContentType: "application/json", CacheControl: "public, max-age=300", Body: body}, err
 }
 
-func (d docs) getReference(_ *Call, in *docsInput) (*rawOutput, error) {
+func (d docs) getReference(_ *edge.Call, in *docsInput) (*rawOutput, error) {
 	return d.page("", in.AcceptEncoding)
 }
 
-func (d docs) getPage(_ *Call, in *docsPageInput) (*rawOutput, error) {
+func (d docs) getPage(_ *edge.Call, in *docsPageInput) (*rawOutput, error) {
 	return d.page(in.Page, in.AcceptEncoding)
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"portico/shared/api"
+	"portico/shared/api/apitest"
+	"portico/shared/api/edge"
 	"portico/shared/api/reference"
 	"portico/shared/observe"
 )
@@ -21,8 +23,8 @@ import (
 // systemHandler serves what needs no store.
 func systemHandler(t *testing.T) http.Handler {
 	t.Helper()
-	edge := &api.Server{Log: observe.NewLog(&lines{}, "test")}
-	handler, err := edge.Handler(api.System(reference.New)...)
+	server := &edge.Server{Log: observe.NewLog(&apitest.Lines{}, "test")}
+	handler, err := server.Handler(api.System(reference.New)...)
 	if err != nil {
 		t.Fatal(err)
 	}

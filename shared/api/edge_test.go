@@ -13,6 +13,10 @@ import (
 	"pgregory.net/rapid"
 
 	"portico/shared/api"
+	"portico/shared/api/apitest"
+	"portico/shared/api/edge"
+	"portico/shared/api/events"
+	"portico/shared/api/organizations"
 	"portico/shared/auth"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -24,64 +28,64 @@ type none struct{}
 // what is missing.
 func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 	t.Parallel()
-	whole := api.Op{
+	whole := edge.Op{
 		ID: "makeThing", Method: "POST", Path: "/v1/things", Function: "things", Summary: "Make a thing",
 		Permission: auth.EventsWrite, Cost: 1, Audit: "thing.make",
 	}
 	for _, tt := range []struct {
 		name   string
-		change func(*api.Op)
+		change func(*edge.Op)
 		want   string
 	}{
-		{"whole", func(*api.Op) {}, ""},
-		{"without permission", func(o *api.Op) { o.Permission = "" }, "no permission"},
-		{"with an unknown permission", func(o *api.Op) { o.Permission = "things:make" }, "not described"},
-		{"without limit cost", func(o *api.Op) { o.Cost = 0 }, "no limit cost"},
-		{"a mutation without audit action", func(o *api.Op) { o.Audit = "" }, "no audit action"},
-		{"an action that is no noun and verb", func(o *api.Op) { o.Audit = "made a thing" }, "noun.verb"},
-		{"recorded by rows that name nobody", func(o *api.Op) { o.RecordedBy = "webhook_endpoint" }, "does not name who wrote it"},
-		{"recorded by events", func(o *api.Op) { o.RecordedBy = "event" }, ""},
-		{"a GET that changes something", func(o *api.Op) { o.Method = "GET" }, "may change nothing"},
-		{"on an organization in no path", func(o *api.Op) { o.Acts = api.OnPath }, "has no /v1/organizations/{id}"},
-		{"on an organization in its path", func(o *api.Op) { o.Path, o.Acts = "/v1/organizations/{id}/things", api.OnPath }, ""},
-		{"with another in its path", func(o *api.Op) { o.Path = "/v1/organizations/{id}" }, "acts on another"},
-		{"on a new organization", func(o *api.Op) { o.Acts = api.OnNew }, ""},
-		{"on a new organization by PATCH", func(o *api.Op) { o.Method, o.Acts = "PATCH", api.OnNew }, "is no POST"},
-		{"on every organization", func(o *api.Op) { o.Acts = api.OnAll }, "would change every organization"},
-		{"reading every one inside of one", func(o *api.Op) { o.Method, o.Audit, o.Acts = "GET", "", api.OnAll }, "runs inside of one"},
-		{"public, on a new organization", func(o *api.Op) { o.Permission, o.Acts = auth.Public, api.OnNew }, "is public"},
-		{"on who knows what", func(o *api.Op) { o.Acts = 9 }, "does not know"},
-		{"without function", func(o *api.Op) { o.Function = "" }, "function"},
-		{"without summary", func(o *api.Op) { o.Summary = "" }, "summary"},
+		{"whole", func(*edge.Op) {}, ""},
+		{"without permission", func(o *edge.Op) { o.Permission = "" }, "no permission"},
+		{"with an unknown permission", func(o *edge.Op) { o.Permission = "things:make" }, "not described"},
+		{"without limit cost", func(o *edge.Op) { o.Cost = 0 }, "no limit cost"},
+		{"a mutation without audit action", func(o *edge.Op) { o.Audit = "" }, "no audit action"},
+		{"an action that is no noun and verb", func(o *edge.Op) { o.Audit = "made a thing" }, "noun.verb"},
+		{"recorded by rows that name nobody", func(o *edge.Op) { o.RecordedBy = "webhook_endpoint" }, "does not name who wrote it"},
+		{"recorded by events", func(o *edge.Op) { o.RecordedBy = "event" }, ""},
+		{"a GET that changes something", func(o *edge.Op) { o.Method = "GET" }, "may change nothing"},
+		{"on an organization in no path", func(o *edge.Op) { o.Acts = edge.OnPath }, "has no /v1/organizations/{id}"},
+		{"on an organization in its path", func(o *edge.Op) { o.Path, o.Acts = "/v1/organizations/{id}/things", edge.OnPath }, ""},
+		{"with another in its path", func(o *edge.Op) { o.Path = "/v1/organizations/{id}" }, "acts on another"},
+		{"on a new organization", func(o *edge.Op) { o.Acts = edge.OnNew }, ""},
+		{"on a new organization by PATCH", func(o *edge.Op) { o.Method, o.Acts = "PATCH", edge.OnNew }, "is no POST"},
+		{"on every organization", func(o *edge.Op) { o.Acts = edge.OnAll }, "would change every organization"},
+		{"reading every one inside of one", func(o *edge.Op) { o.Method, o.Audit, o.Acts = "GET", "", edge.OnAll }, "runs inside of one"},
+		{"public, on a new organization", func(o *edge.Op) { o.Permission, o.Acts = auth.Public, edge.OnNew }, "is public"},
+		{"on who knows what", func(o *edge.Op) { o.Acts = 9 }, "does not know"},
+		{"without function", func(o *edge.Op) { o.Function = "" }, "function"},
+		{"without summary", func(o *edge.Op) { o.Summary = "" }, "summary"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			op := whole
 			tt.change(&op)
-			edge := &api.Server{Log: observe.NewLog(&lines{}, "test")}
-			operation := api.Operation(api.Write[none, none]{Op: op})
+			server := &edge.Server{Log: observe.NewLog(&apitest.Lines{}, "test")}
+			operation := edge.Operation(edge.Write[none, none]{Op: op})
 			if strings.Contains(op.Path, "{id}") {
-				operation = api.Write[api.OrganizationPath, none]{Op: op}
+				operation = edge.Write[organizations.OrganizationPath, none]{Op: op}
 			}
-			_, err := edge.Handler(operation)
+			_, err := server.Handler(operation)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 		})
 	}
-	edge := &api.Server{}
-	if _, err := edge.Handler(api.Global[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "does not run inside") {
+	server := &edge.Server{}
+	if _, err := server.Handler(edge.Global[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "does not run inside") {
 		t.Errorf("an operation on one organization that runs in none starts: %v", err)
 	}
-	whole.Path, whole.Acts = "/v1/organizations/{id}/things", api.OnPath
-	if _, err := edge.Handler(api.Write[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "its path has {id}") {
+	whole.Path, whole.Acts = "/v1/organizations/{id}/things", edge.OnPath
+	if _, err := server.Handler(edge.Write[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "its path has {id}") {
 		t.Errorf("an operation whose input lacks what its path has starts: %v", err)
 	}
-	list := api.ListEvents
+	list := events.List
 	list.IgnoresQuery = true
-	if _, err := edge.Handler(list); err == nil || !strings.Contains(err.Error(), "ignores the query and has the parameter") {
+	if _, err := server.Handler(list); err == nil || !strings.Contains(err.Error(), "ignores the query and has the parameter") {
 		t.Errorf("an operation that ignores its own parameters starts: %v", err)
 	}
-	if _, err := edge.Handler(append(api.All(), api.ListEvents)...); err == nil || !strings.Contains(err.Error(), "declared twice") {
+	if _, err := server.Handler(append(api.All(), events.List)...); err == nil || !strings.Contains(err.Error(), "declared twice") {
 		t.Errorf("an operation declared twice starts: %v", err)
 	}
 }
@@ -91,19 +95,19 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 // time, is a 503 that asks to come back.
 func TestServerErrors(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	edge := *h.edge
-	broken := func(path string, fail func() error) api.Operation {
-		return api.Read[none, none]{
-			Op: api.Op{ID: "get" + path, Method: "GET", Path: "/v1/" + path, Function: "x", Summary: "x", Permission: auth.EventsRead, Cost: 1},
-			Handle: func(*api.Call, *none) (*none, error) {
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	server := *h.Server
+	broken := func(path string, fail func() error) edge.Operation {
+		return edge.Read[none, none]{
+			Op: edge.Op{ID: "get" + path, Method: "GET", Path: "/v1/" + path, Function: "x", Summary: "x", Permission: auth.EventsRead, Cost: 1},
+			Handle: func(*edge.Call, *none) (*none, error) {
 				return nil, fail()
 			},
 		}
 	}
 	var err error
-	if h.handler, err = edge.Handler(
+	if h.Handler, err = server.Handler(
 		broken("defect", func() error { return errors.New("the password is hunter2") }),
 		broken("panic", func() error { panic("the password is hunter2") }),
 		broken("timeout", func() error { return fmt.Errorf("event.match: %w", context.DeadlineExceeded) }),
@@ -111,26 +115,26 @@ func TestServerErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/v1/defect", "/v1/panic"} {
-		r := acme.do("GET", path, "")
-		want(t, r, `500 "code":"internal" "request_id":"req-1" !hunter2`)
-		if r.header.Get("X-Request-Id") != "req-1" || r.header.Get("Content-Type") != "application/problem+json" {
-			t.Errorf("headers %v", r.header)
+		r := acme.Do("GET", path, "")
+		apitest.Want(t, r, `500 "code":"internal" "request_id":"req-1" !hunter2`)
+		if r.Header.Get("X-Request-Id") != "req-1" || r.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("headers %v", r.Header)
 		}
 	}
-	want(t, acme.do("GET", "/v1/timeout", ""), `503 "code":"unavailable" !event.match`)
-	if n := strings.Count(h.lines.String(), "hunter2"); n < 2 {
+	apitest.Want(t, acme.Do("GET", "/v1/timeout", ""), `503 "code":"unavailable" !event.match`)
+	if n := strings.Count(h.Lines.String(), "hunter2"); n < 2 {
 		t.Errorf("%d causes in the log, want 2", n)
 	}
-	if h.handler, err = edge.Handler(api.ListEvents); err != nil {
+	if h.Handler, err = server.Handler(events.List); err != nil {
 		t.Fatal(err)
 	}
-	edge.DB, err = pg.Open(context.Background(), "postgres://portico_app:x@127.0.0.1:1/none")
+	server.DB, err = pg.Open(context.Background(), "postgres://portico_app:x@127.0.0.1:1/none")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := acme.do("GET", "/v1/events", "")
-	want(t, r, `503 "code":"unavailable" !127.0.0.1`)
-	if r.header.Get("Retry-After") == "" {
+	r := acme.Do("GET", "/v1/events", "")
+	apitest.Want(t, r, `503 "code":"unavailable" !127.0.0.1`)
+	if r.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
 }
@@ -139,10 +143,10 @@ func TestServerErrors(t *testing.T) {
 // clean is no exception.
 func TestNoSuchRoute(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
+	h := apitest.New(t)
 	for _, path := range []string{"/", "/v2/events", "/v1/events/", "/v1//events", "/v1/../etc/passwd", "/v1/events/batch/x"} {
-		r := caller{harness: h}.do("GET", path, "")
-		want(t, r, "404 no_such_route")
+		r := apitest.Caller{Harness: h}.Do("GET", path, "")
+		apitest.Want(t, r, "404 no_such_route")
 	}
 }
 
@@ -184,13 +188,13 @@ func TestSystem(t *testing.T) {
 // bodies, and valid requests with one part replaced by junk.
 func TestMalformedNeverFails(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	endpoint, _ := acme.newEndpoint(`["*"]`)
-	member := acme.newMember("ada@example.com", "owner")
-	named := acme.make("/v1/domains", `{"name":"portal.example.com"}`)
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	endpoint, _ := acme.NewEndpoint(`["*"]`)
+	member := acme.NewMember("ada@example.com", "owner")
+	named := acme.Make("/v1/domains", `{"name":"portal.example.com"}`)
 	paths := []string{"/v1/webhook-endpoints", "/v1/webhook-endpoints/" + endpoint, "/v1/webhook-endpoints/" + endpoint + "/rotate-secret", "/v1/webhook-source-ips", "/v1/events", "/v1/events/batch", "/v1/deliveries", "/v1/deliveries/dlv_01890000000000000000000000",
-		"/v1/organization", "/v1/organizations", "/v1/organizations/" + acme.org.String(), "/v1/members", "/v1/members/" + member, "/v1/members/" + member + "/permissions", "/v1/roles", "/v1/roles/owner", "/v1/resource-grants", "/v1/audit-log", "/v1/domains", "/v1/domains/" + named, "/v1/domains/" + named + "/verify"}
+		"/v1/organization", "/v1/organizations", "/v1/organizations/" + acme.Org.String(), "/v1/members", "/v1/members/" + member, "/v1/members/" + member + "/permissions", "/v1/roles", "/v1/roles/owner", "/v1/resource-grants", "/v1/audit-log", "/v1/domains", "/v1/domains/" + named, "/v1/domains/" + named + "/verify"}
 	junk := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
 		`null`, `{}`, `[]`, `""`, `0`, `1e400`, `-0`, `{"type":{"a":1},"data":1}`, `{"events":{}}`, `{"events":[null]}`, `{"events":[[]]}`,
 		`{"url":"https://\u0000/","event_types":["*"]}`, `{"url":"https://[::ffff:1","event_types":["*"]}`, `{"url":"%","event_types":["*"]}`,
@@ -205,16 +209,16 @@ func TestMalformedNeverFails(t *testing.T) {
 		r := httptest.NewRequest(method, path, strings.NewReader(junk.Draw(rt, "body")))
 		r.URL.RawQuery = rapid.OneOf(rapid.Just(""), rapid.Map(rapid.String(), func(s string) string { return name + "=" + s })).Draw(rt, "query")
 		r.Host = rapid.OneOf(rapid.Just("example.com"), rapid.String()).Draw(rt, "host")
-		r.Header.Set("Authorization", "Bearer "+acme.key)
+		r.Header.Set("Authorization", "Bearer "+acme.Key)
 		r.Header.Set("Content-Type", rapid.SampledFrom([]string{"application/json", "", "text/plain", "application/json; charset=latin1", ";"}).Draw(rt, "type"))
 		r.Header.Set("Idempotency-Key", rapid.OneOf(rapid.Just(""), rapid.String()).Draw(rt, "key"))
-		if method == "DELETE" && (strings.HasSuffix(path, endpoint) || strings.HasSuffix(path, acme.org.String())) {
+		if method == "DELETE" && (strings.HasSuffix(path, endpoint) || strings.HasSuffix(path, acme.Org.String())) {
 			return // would only end the fun
 		}
 		w := httptest.NewRecorder()
-		h.handler.ServeHTTP(w, r)
+		h.Handler.ServeHTTP(w, r)
 		if w.Code >= 500 {
-			rt.Fatalf("%d %s\n%s", w.Code, w.Body, h.lines)
+			rt.Fatalf("%d %s\n%s", w.Code, w.Body, h.Lines)
 		}
 		if w.Code >= 400 && !json.Valid(w.Body.Bytes()) {
 			rt.Fatalf("%d without a problem: %s", w.Code, w.Body)

@@ -4,14 +4,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portico/shared/api/apitest"
 )
 
 // One reply names every fault of a request, those of the schema and those of our
 // own rules, each once and at its own name.
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
-	own, _ := acme.newEndpoint(`["*"]`)
+	acme := apitest.New(t).Organization("Acme")
+	own, _ := acme.NewEndpoint(`["*"]`)
 	for _, tt := range []struct{ name, method, path, body, want string }{
 		{"missing members", "POST", "/v1/webhook-endpoints", `{}`, "body.event_types body.url"},
 		{"a member of a member", "POST", "/v1/events/batch", `{"events":[{"type":"a"},{"data":1}]}`, "body.events[0].data body.events[1].type"},
@@ -33,10 +35,10 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		{"no object at all", "POST", "/v1/webhook-endpoints", `[]`, "body"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := acme.do(tt.method, tt.path, tt.body)
-			want(t, r, "422 invalid_request")
-			if got := strings.Join(r.locations(t), " "); got != tt.want {
-				t.Errorf("%s\nfound at %s\nwant     %s", r.body, got, tt.want)
+			r := acme.Do(tt.method, tt.path, tt.body)
+			apitest.Want(t, r, "422 invalid_request")
+			if got := strings.Join(r.Locations(t), " "); got != tt.want {
+				t.Errorf("%s\nfound at %s\nwant     %s", r.Body, got, tt.want)
 			}
 		})
 	}
@@ -46,26 +48,26 @@ func TestAllFaultsAtOnce(t *testing.T) {
 // the past by now, does not change the reply to its repetition.
 func TestRepetitionIsNotCheckedAgain(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	body := `{"name":"short","permissions":["events:read"],"expires_at":"` + h.Clock.Now().Add(time.Minute).Format(time.RFC3339) + `"}`
-	first := acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1")
-	want(t, first, "201")
+	first := acme.Do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1")
+	apitest.Want(t, first, "201")
 	h.Clock.Advance(time.Hour)
-	if again := acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1"); again.body != first.body || again.status != 201 {
-		t.Errorf("%d %s, want %s", again.status, again.body, first.body)
+	if again := acme.Do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1"); again.Body != first.Body || again.Status != 201 {
+		t.Errorf("%d %s, want %s", again.Status, again.Body, first.Body)
 	}
-	want(t, acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k2"), "422 body.expires_at")
+	apitest.Want(t, acme.Do("POST", "/v1/api-keys", body, "Idempotency-Key", "k2"), "422 body.expires_at")
 }
 
 // A time that is none is refused in the same words, wherever it stands.
 func TestTimesAreRefusedAlike(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
-	for _, r := range []reply{
-		acme.do("GET", "/v1/audit-log?since=yesterday", ""),
-		acme.do("POST", "/v1/api-keys", `{"name":"a","permissions":["events:read"],"expires_at":"yesterday"}`),
+	acme := apitest.New(t).Organization("Acme")
+	for _, r := range []apitest.Reply{
+		acme.Do("GET", "/v1/audit-log?since=yesterday", ""),
+		acme.Do("POST", "/v1/api-keys", `{"name":"a","permissions":["events:read"],"expires_at":"yesterday"}`),
 	} {
-		want(t, r, "422 invalid_request RFC 3339, such as 2026-11-01T00:00:00Z")
+		apitest.Want(t, r, "422 invalid_request RFC 3339, such as 2026-11-01T00:00:00Z")
 	}
 }

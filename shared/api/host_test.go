@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"portico/shared/api"
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/domain"
 	"portico/shared/testkit"
@@ -18,38 +19,38 @@ import (
 // decides nothing, nor does a header that names one.
 func TestHostIdentifiesOrganization(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	own, _ := acme.newEndpoint(`["*"]`)
-	verified := acme.make("/v1/domains", `{"name":"portal.example.com"}`)
-	acme.prove("/v1/domains/" + verified)
-	want(t, acme.do("POST", "/v1/domains/"+verified+"/verify", ""), "200")
-	sub := acme.make("/v1/domains", `{"name":"acme.portico.example"}`)
-	want(t, acme.do("POST", "/v1/domains/"+sub+"/verify", ""), "200")
-	evil.make("/v1/domains", `{"name":"pending.portico.example"}`)
-	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
-	nobody := caller{harness: h}
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	own, _ := acme.NewEndpoint(`["*"]`)
+	verified := acme.Make("/v1/domains", `{"name":"portal.example.com"}`)
+	acme.Prove("/v1/domains/" + verified)
+	apitest.Want(t, acme.Do("POST", "/v1/domains/"+verified+"/verify", ""), "200")
+	sub := acme.Make("/v1/domains", `{"name":"acme.portico.example"}`)
+	apitest.Want(t, acme.Do("POST", "/v1/domains/"+sub+"/verify", ""), "200")
+	evil.Make("/v1/domains", `{"name":"pending.portico.example"}`)
+	staff := apitest.Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
+	nobody := apitest.Caller{Harness: h}
 
 	const custom, ours, missing = "portal.example.com", "acme.portico.example", "org_01890000000000000000000000"
 	for _, tt := range []struct {
 		name, host string
-		as         caller
+		as         apitest.Caller
 		header     string
 		want       string
 	}{
 		{"its own key at a custom domain", custom, acme, "", `200 "id":"` + own + `"`},
 		{"its own key at a subdomain", ours, acme, "", `200 "id":"` + own + `"`},
 		{"its own key at a subdomain in capitals, with a port", "ACME.Portico.Example:8080", acme, "", `200 "id":"` + own + `"`},
-		{"its own key and its own id", custom, acme, acme.org.String(), `200 "id":"` + own + `"`},
-		{"its own key and another's id", custom, acme, evil.org.String(), `404 organization_not_found`},
+		{"its own key and its own id", custom, acme, acme.Org.String(), `200 "id":"` + own + `"`},
+		{"its own key and another's id", custom, acme, evil.Org.String(), `404 organization_not_found`},
 		{"another's key", custom, evil, "", `404 organization_not_found !` + own},
 		{"another's key at a subdomain", ours, evil, "", `404 organization_not_found !` + own},
-		{"another's key and id", custom, evil, evil.org.String(), `404 organization_not_found`},
-		{"another's key and the host's id", custom, evil, acme.org.String(), `404 organization_not_found`},
-		{"another's key without the permission", custom, evil.with(auth.EventsRead), "", `403 permission_missing`},
+		{"another's key and id", custom, evil, evil.Org.String(), `404 organization_not_found`},
+		{"another's key and the host's id", custom, evil, acme.Org.String(), `404 organization_not_found`},
+		{"another's key without the permission", custom, evil.With(auth.EventsRead), "", `403 permission_missing`},
 		{"staff without a header", custom, staff, "", `200 "id":"` + own + `"`},
-		{"staff and the host's id", custom, staff, acme.org.String(), `200 "id":"` + own + `"`},
-		{"staff and another's id", custom, staff, evil.org.String(), `404 organization_not_found`},
+		{"staff and the host's id", custom, staff, acme.Org.String(), `200 "id":"` + own + `"`},
+		{"staff and another's id", custom, staff, evil.Org.String(), `404 organization_not_found`},
 		{"staff and a missing id", custom, staff, missing, `404 organization_not_found`},
 		{"staff at a host that is nobody's", "unknown.example.com", staff, "", `422 header.Portico-Organization`},
 		{"staff at a pending one", "pending.portico.example", staff, "", `422 header.Portico-Organization`},
@@ -62,57 +63,57 @@ func TestHostIdentifiesOrganization(t *testing.T) {
 			if tt.header != "" {
 				headers = []string{"Portico-Organization", tt.header}
 			}
-			want(t, tt.as.at(tt.host, "GET", "/v1/webhook-endpoints/"+own, "", headers...), tt.want)
+			apitest.Want(t, tt.as.At(tt.host, "GET", "/v1/webhook-endpoints/"+own, "", headers...), tt.want)
 		})
 	}
-	if a, b := evil.at(custom, "GET", "/v1/events", ""), evil.do("GET", "/v1/events", "", "Portico-Organization", missing); a.body != b.body {
-		t.Errorf("another's host\n%s differs from a missing organization\n%s", a.body, b.body)
+	if a, b := evil.At(custom, "GET", "/v1/events", ""), evil.Do("GET", "/v1/events", "", "Portico-Organization", missing); a.Body != b.Body {
+		t.Errorf("another's host\n%s differs from a missing organization\n%s", a.Body, b.Body)
 	}
-	forged := evil.at("api.portico.example", "GET", "/v1/organization", "", "X-Forwarded-Host", custom, "Forwarded", "host="+custom)
-	want(t, forged, "200 "+evil.org.String())
-	want(t, evil.at(custom, "POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`), `404 organization_not_found`)
+	forged := evil.At("api.portico.example", "GET", "/v1/organization", "", "X-Forwarded-Host", custom, "Forwarded", "host="+custom)
+	apitest.Want(t, forged, "200 "+evil.Org.String())
+	apitest.Want(t, evil.At(custom, "POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`), `404 organization_not_found`)
 }
 
 // After a domain is deleted, or its organization closed, nobody enters by it.
 func TestHostOfNobody(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	sub := acme.make("/v1/domains", `{"name":"acme.portico.example"}`)
-	want(t, acme.do("POST", "/v1/domains/"+sub+"/verify", ""), "200")
-	want(t, evil.at("acme.portico.example", "GET", "/v1/events", ""), "404 organization_not_found")
-	want(t, acme.do("DELETE", "/v1/domains/"+sub, ""), "204")
-	want(t, evil.at("acme.portico.example", "GET", "/v1/events", ""), "200")
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	sub := acme.Make("/v1/domains", `{"name":"acme.portico.example"}`)
+	apitest.Want(t, acme.Do("POST", "/v1/domains/"+sub+"/verify", ""), "200")
+	apitest.Want(t, evil.At("acme.portico.example", "GET", "/v1/events", ""), "404 organization_not_found")
+	apitest.Want(t, acme.Do("DELETE", "/v1/domains/"+sub, ""), "204")
+	apitest.Want(t, evil.At("acme.portico.example", "GET", "/v1/events", ""), "200")
 
-	last := evil.make("/v1/domains", `{"name":"acme.portico.example"}`)
-	want(t, evil.do("POST", "/v1/domains/"+last+"/verify", ""), "200")
-	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
-	want(t, staff.at("acme.portico.example", "GET", "/v1/organization", ""), "200 "+evil.org.String())
-	mustExec(t, h, `UPDATE organization SET deleted_at = now() WHERE name = 'Evil'`)
-	want(t, staff.at("acme.portico.example", "GET", "/v1/organization", ""), "404 organization_not_found")
+	last := evil.Make("/v1/domains", `{"name":"acme.portico.example"}`)
+	apitest.Want(t, evil.Do("POST", "/v1/domains/"+last+"/verify", ""), "200")
+	staff := apitest.Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
+	apitest.Want(t, staff.At("acme.portico.example", "GET", "/v1/organization", ""), "200 "+evil.Org.String())
+	h.Exec(`UPDATE organization SET deleted_at = now() WHERE name = 'Evil'`)
+	apitest.Want(t, staff.At("acme.portico.example", "GET", "/v1/organization", ""), "404 organization_not_found")
 }
 
 // While DynamoDB is away a host that may be somebody's answers nobody; our own
 // hosts need no answer of it.
 func TestHostWhileStoreIsAway(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	server := httptest.NewServer(http.NotFoundHandler())
-	server.Close()
-	config := testkit.AWS(server.URL)
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	config := testkit.AWS(away.URL)
 	config.RetryMaxAttempts = 1
-	edge := *h.edge
-	edge.Hosts = domain.NewHosts(dynamodb.NewFromConfig(config), "domains", "portico.example", h.Clock)
-	handler, err := edge.Handler(api.All()...)
+	server := *h.Server
+	server.Hosts = domain.NewHosts(dynamodb.NewFromConfig(config), "domains", "portico.example", h.Clock)
+	handler, err := server.Handler(api.All()...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	there := *h
-	there.handler = handler
-	acme.harness = &there
-	want(t, acme.at("portal.example.com", "GET", "/v1/events", ""), "503 unavailable")
+	there.Handler = handler
+	acme.Harness = &there
+	apitest.Want(t, acme.At("portal.example.com", "GET", "/v1/events", ""), "503 unavailable")
 	for _, host := range []string{"127.0.0.1:8080", "localhost", "portico.example", "api.portico.example", "x.execute-api.eu-central-1.amazonaws.com"} {
-		want(t, acme.at(host, "GET", "/v1/events", ""), "200")
+		apitest.Want(t, acme.At(host, "GET", "/v1/events", ""), "200")
 	}
 }

@@ -1,64 +1,66 @@
 package api_test
 
 import (
-	"portico/shared/testkit"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"portico/shared/api/apitest"
+	"portico/shared/testkit"
 )
 
 // A mutation with an Idempotency-Key happens once: repeated it gets the first
 // reply, changed it conflicts, and a failed try leaves nothing.
 func TestIdempotency(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	body := `{"type":"a","data":{"html":"<b>","n":1.10}}`
 	for _, path := range []string{"/v1/events", "/v1/events/batch"} {
 		body, other := body, `{"type":"a","data":2}`
 		if path == "/v1/events/batch" {
 			body, other = `{"events":[`+body+`]}`, `{"events":[`+other+`]}`
 		}
-		want(t, acme.do("POST", path, `{"type":1}`, "Idempotency-Key", "k"), "422 ")
-		first := acme.do("POST", path, body, "Idempotency-Key", "k")
-		want(t, first, "202 ")
-		again := acme.do("POST", path, body, "Idempotency-Key", "k")
-		if again.status != 202 || again.body != first.body || again.header.Get("Location") != first.header.Get("Location") {
-			t.Errorf("replay %d %s, want %s", again.status, again.body, first.body)
+		apitest.Want(t, acme.Do("POST", path, `{"type":1}`, "Idempotency-Key", "k"), "422 ")
+		first := acme.Do("POST", path, body, "Idempotency-Key", "k")
+		apitest.Want(t, first, "202 ")
+		again := acme.Do("POST", path, body, "Idempotency-Key", "k")
+		if again.Status != 202 || again.Body != first.Body || again.Header.Get("Location") != first.Header.Get("Location") {
+			t.Errorf("replay %d %s, want %s", again.Status, again.Body, first.Body)
 		}
-		if first.header.Get("Idempotent-Replayed") != "" || again.header.Get("Idempotent-Replayed") != "true" {
+		if first.Header.Get("Idempotent-Replayed") != "" || again.Header.Get("Idempotent-Replayed") != "true" {
 			t.Error("only the replay says that it is one")
 		}
-		want(t, acme.do("POST", path, other, "Idempotency-Key", "k"), "409 idempotency_key_reused")
-		want(t, acme.do("POST", path, body, "Idempotency-Key", "other"), "202 ")
-		want(t, h.org("Evil").do("POST", path, other, "Idempotency-Key", "k"), "202 ")
-		want(t, acme.do("POST", path, body, "Idempotency-Key", strings.Repeat("x", 256)), "422 header.Idempotency-Key")
+		apitest.Want(t, acme.Do("POST", path, other, "Idempotency-Key", "k"), "409 idempotency_key_reused")
+		apitest.Want(t, acme.Do("POST", path, body, "Idempotency-Key", "other"), "202 ")
+		apitest.Want(t, h.Organization("Evil").Do("POST", path, other, "Idempotency-Key", "k"), "202 ")
+		apitest.Want(t, acme.Do("POST", path, body, "Idempotency-Key", strings.Repeat("x", 256)), "422 header.Idempotency-Key")
 	}
 	h.Advance(t, 25*time.Hour)
-	want(t, acme.publish(`{"type":"a","data":3}`, "Idempotency-Key", "k"), "202 ")
+	apitest.Want(t, acme.Publish(`{"type":"a","data":3}`, "Idempotency-Key", "k"), "202 ")
 }
 
 // However many send the same key at once, one event is published, and nobody
 // is told anything but its reply or to come back.
 func TestConcurrentIdempotency(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	var mu sync.Mutex
 	ids, group := map[string]bool{}, sync.WaitGroup{}
 	for range 16 {
 		group.Go(func() {
-			r := acme.publish(`{"type":"a","data":1}`, "Idempotency-Key", "same")
+			r := acme.Publish(`{"type":"a","data":1}`, "Idempotency-Key", "same")
 			mu.Lock()
 			defer mu.Unlock()
-			switch r.status {
+			switch r.Status {
 			case 202:
-				ids[r.get(t, "id")] = true
+				ids[r.Get(t, "id")] = true
 			case 409:
-				want(t, r, "409 idempotency_key_in_use")
+				apitest.Want(t, r, "409 idempotency_key_in_use")
 			default:
-				t.Errorf("%d %s", r.status, r.body)
+				t.Errorf("%d %s", r.Status, r.Body)
 			}
 		})
 	}

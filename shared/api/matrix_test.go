@@ -10,29 +10,31 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/api"
+	"portico/shared/api/apitest"
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/role"
 )
 
 // things makes what routes with an id are called with: path up to the id → id.
-func things(c caller) map[string]string {
-	c.t.Helper()
-	endpoint, _ := c.newEndpoint(`["*"]`)
-	event := c.publish(`{"type":"a","data":{}}`).get(c.t, "id")
-	member := c.newMember("first@example.com", "owner")
-	c.newMember("second@example.com", "owner")
-	granted := c.newMember("third@example.com", "viewer")
-	deliveries := c.do("GET", "/v1/deliveries", "").body
+func things(c apitest.Caller) map[string]string {
+	c.T.Helper()
+	endpoint, _ := c.NewEndpoint(`["*"]`)
+	event := c.Publish(`{"type":"a","data":{}}`).Get(c.T, "id")
+	member := c.NewMember("first@example.com", "owner")
+	c.NewMember("second@example.com", "owner")
+	granted := c.NewMember("third@example.com", "viewer")
+	deliveries := c.Do("GET", "/v1/deliveries", "").Body
 	return map[string]string{
-		"/v1/organizations":     c.org.String(),
+		"/v1/organizations":     c.Org.String(),
 		"/v1/webhook-endpoints": endpoint,
 		"/v1/events":            event,
 		"/v1/deliveries":        regexp.MustCompile(`dlv_\w{26}`).FindString(deliveries),
 		"/v1/members":           member,
-		"/v1/roles":             c.make("/v1/roles", `{"name":"own","permissions":["events:read"]}`),
-		"/v1/resource-grants":   c.make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
-		"/v1/domains":           c.make("/v1/domains", `{"name":"portal.example.com"}`),
-		"/v1/api-keys":          regexp.MustCompile(`key_\w{26}`).FindString(c.do("GET", "/v1/api-keys", "").body),
+		"/v1/roles":             c.Make("/v1/roles", `{"name":"own","permissions":["events:read"]}`),
+		"/v1/resource-grants":   c.Make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
+		"/v1/domains":           c.Make("/v1/domains", `{"name":"portal.example.com"}`),
+		"/v1/api-keys":          regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}
 }
 
@@ -47,19 +49,19 @@ var whole = map[string]string{
 // does not exist, and is what it was afterwards.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	evil := h.org("Evil")
+	h := apitest.New(t)
+	evil := h.Organization("Evil")
 	foreign := things(evil)
-	before := checksum(evil)
+	before := apitest.Checksum(evil)
 	t.Cleanup(func() {
-		if after := checksum(evil); after != before {
+		if after := apitest.Checksum(evil); after != before {
 			t.Errorf("the other organization was\n%s\nand is\n%s", before, after)
 		}
 	})
 	for _, r := range role.AllPredefined() {
 		t.Run(r.Name, func(t *testing.T) {
-			acme := h.org("Acme")
-			own, as := things(acme), acme.with(r.Permissions...)
+			acme := h.Organization("Acme")
+			own, as := things(acme), acme.With(r.Permissions...)
 			for _, o := range sorted(api.All()) {
 				op := o.Meta()
 				if op.Permission == auth.Public {
@@ -68,24 +70,24 @@ func TestMatrix(t *testing.T) {
 				ownPath, foreignPath := place(t, op, own), place(t, op, foreign)
 				missing := regexp.MustCompile(`_\w{26}`).ReplaceAllString(foreignPath, "_01890000000000000000000000")
 				if op.Acts.StaffOnly() {
-					want(t, try(as, op, ownPath), "403 staff_only")
+					apitest.Want(t, try(as, op, ownPath), "403 staff_only")
 					continue
 				}
 				a, b := try(as, op, foreignPath), try(as, op, missing)
 				answers := try(as, op, ownPath) // last: it may end the key that calls
 				if !slices.Contains(r.Permissions, op.Permission) {
-					want(t, answers, "403 permission_missing "+string(op.Permission))
-					want(t, a, "403 permission_missing "+string(op.Permission))
+					apitest.Want(t, answers, "403 permission_missing "+string(op.Permission))
+					apitest.Want(t, a, "403 permission_missing "+string(op.Permission))
 					continue
 				}
-				if s := answers.status; s == 401 || s == 403 && strings.Contains(answers.body, "permission_missing") || s == 404 && op.ID != "resumeOrderingKey" || s >= 500 {
-					t.Errorf("%s of one's own: %d %s", op.ID, s, answers.body)
+				if s := answers.Status; s == 401 || s == 403 && strings.Contains(answers.Body, "permission_missing") || s == 404 && op.ID != "resumeOrderingKey" || s >= 500 {
+					t.Errorf("%s of one's own: %d %s", op.ID, s, answers.Body)
 				}
 				if foreignPath == ownPath {
 					continue // no id
 				}
-				if a.status != http.StatusNotFound || a.body != b.body {
-					t.Errorf("%s of another's: %d %s; of a missing one: %d %s", op.ID, a.status, a.body, b.status, b.body)
+				if a.Status != http.StatusNotFound || a.Body != b.Body {
+					t.Errorf("%s of another's: %d %s; of a missing one: %d %s", op.ID, a.Status, a.Body, b.Status, b.Body)
 				}
 			}
 		})
@@ -93,8 +95,8 @@ func TestMatrix(t *testing.T) {
 }
 
 // sorted puts what ends a thing last, and what ends all of them behind that.
-func sorted(operations []api.Operation) []api.Operation {
-	rank := func(o api.Operation) int {
+func sorted(operations []edge.Operation) []edge.Operation {
+	rank := func(o edge.Operation) int {
 		switch op := o.Meta(); {
 		case op.ID == "deleteOrganization":
 			return 2
@@ -103,12 +105,12 @@ func sorted(operations []api.Operation) []api.Operation {
 		}
 		return 0
 	}
-	slices.SortStableFunc(operations, func(a, b api.Operation) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(operations, func(a, b edge.Operation) int { return rank(a) - rank(b) })
 	return operations
 }
 
 // place fills in an operation's path. A route whose thing nobody makes fails.
-func place(t *testing.T, op api.Op, things map[string]string) string {
+func place(t *testing.T, op edge.Op, things map[string]string) string {
 	t.Helper()
 	before, after, ok := strings.Cut(op.Path, "/{id}")
 	if !ok {
@@ -121,13 +123,13 @@ func place(t *testing.T, op api.Op, things map[string]string) string {
 }
 
 // try calls an operation with a body that it accepts or finds incomplete.
-func try(c caller, op api.Op, path string) reply {
-	c.t.Helper()
+func try(c apitest.Caller, op edge.Op, path string) apitest.Reply {
+	c.T.Helper()
 	body := whole[op.ID]
 	if body == "" && (op.Method == http.MethodPost || op.Method == http.MethodPatch) {
 		body = "{}"
 	}
-	return c.do(op.Method, path, body)
+	return c.Do(op.Method, path, body)
 }
 
 // Nobody writes what is the server's: a body with a field that the operation
@@ -135,13 +137,13 @@ func try(c caller, op api.Op, path string) reply {
 // which field. The described ones never are among these.
 func TestServerOwnedFields(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	own, checked := things(acme), 0
-	staff := caller{harness: h, key: h.begin(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
+	staff := apitest.Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
 	for _, o := range api.All() {
 		op := o.Meta()
-		described := bodyOf(h.edge.OpenAPI(), op)
+		described := bodyOf(h.Server.OpenAPI(), op)
 		if described == nil {
 			continue
 		}
@@ -153,8 +155,8 @@ func TestServerOwnedFields(t *testing.T) {
 			if op.Acts.StaffOnly() {
 				as = staff
 			}
-			r := as.do(op.Method, place(t, op, own), `{"`+field+`":"x"}`)
-			want(t, r, "422 body."+field)
+			r := as.Do(op.Method, place(t, op, own), `{"`+field+`":"x"}`)
+			apitest.Want(t, r, "422 body."+field)
 			checked++
 		}
 	}
@@ -163,7 +165,7 @@ func TestServerOwnedFields(t *testing.T) {
 	}
 }
 
-func bodyOf(described *huma.OpenAPI, op api.Op) *huma.Schema {
+func bodyOf(described *huma.OpenAPI, op edge.Op) *huma.Schema {
 	item := described.Paths[op.Path]
 	o := map[string]*huma.Operation{"POST": item.Post, "PATCH": item.Patch}[op.Method]
 	if o == nil || o.RequestBody == nil {
@@ -179,11 +181,11 @@ func bodyOf(described *huma.OpenAPI, op api.Op) *huma.Schema {
 // A route without a permission does not start, whichever it is.
 func TestEveryRouteNeedsAPermission(t *testing.T) {
 	t.Parallel()
-	edge := &api.Server{}
+	server := &edge.Server{}
 	for _, o := range api.All() {
 		op := o.Meta()
 		op.Permission = ""
-		_, err := edge.Handler(api.Global[none, none]{Op: op})
+		_, err := server.Handler(edge.Global[none, none]{Op: op})
 		if err == nil || !strings.Contains(err.Error(), op.ID) {
 			t.Errorf("%s starts without a permission: %v", op.ID, err)
 		}

@@ -3,36 +3,38 @@ package api_test
 import (
 	"strings"
 	"testing"
+
+	"portico/shared/api/apitest"
 )
 
 // Lists go on where the page before ended, and a cursor works for its own list
 // and organization only.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
 	made := map[string]bool{}
 	for range 5 {
-		endpoint, _ := acme.newEndpoint(`["*"]`)
+		endpoint, _ := acme.NewEndpoint(`["*"]`)
 		made[endpoint] = true
 	}
 	after, pages := "", 0
 	for {
-		r := acme.do("GET", "/v1/webhook-endpoints?limit=2"+after, "")
-		want(t, r, "200 ")
+		r := acme.Do("GET", "/v1/webhook-endpoints?limit=2"+after, "")
+		apitest.Want(t, r, "200 ")
 		for endpoint := range made {
-			if strings.Contains(r.body, endpoint) {
+			if strings.Contains(r.Body, endpoint) {
 				delete(made, endpoint)
 			}
 		}
 		pages++
-		next := r.get(t, "next")
+		next := r.Get(t, "next")
 		if next == "null" {
 			break
 		}
 		after = "&after=" + next
-		want(t, evil.do("GET", "/v1/webhook-endpoints?after="+next, ""), "422 query.after")
-		want(t, acme.do("GET", "/v1/events?after="+next, ""), "422 query.after")
+		apitest.Want(t, evil.Do("GET", "/v1/webhook-endpoints?after="+next, ""), "422 query.after")
+		apitest.Want(t, acme.Do("GET", "/v1/events?after="+next, ""), "422 query.after")
 	}
 	if pages != 3 || len(made) != 0 {
 		t.Errorf("%d pages, %d endpoints unseen", pages, len(made))

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/api/apitest"
 	"portico/shared/jobs"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -18,44 +19,44 @@ import (
 // lives now, and tells the dispatchers and the sweep of that database.
 func TestPublishAfterMove(t *testing.T) {
 	t.Parallel()
-	h, ctx := newHarness(t), t.Context()
-	c, other := h.org("Acme"), testkit.DB(t)
+	h, ctx := apitest.New(t), t.Context()
+	c, other := h.Organization("Acme"), testkit.DB(t)
 	if err := h.App.Add(ctx, "acme", other.URL("portico_app")); err != nil {
 		t.Fatal(err)
 	}
 	var waker *webhook.Waker
 	sweptAnew := func() {
 		client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
-		waker = &webhook.Waker{Database: "acme", Due: webhook.NewDue(client, table, "acme", h.Clock), Nudge: h.edge.Wakers[pg.Home].Nudge}
-		h.edge.Wakers["acme"] = waker
+		waker = &webhook.Waker{Database: "acme", Due: webhook.NewDue(client, table, "acme", h.Clock), Nudge: h.Server.Wakers[pg.Home].Nudge}
+		h.Server.Wakers["acme"] = waker
 	}
 	sweptAnew()
-	c.do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`)
+	c.Do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`)
 	move := jobs.Move{
 		Logins:   map[string]jobs.Login{pg.Home: {URL: h.URL("portico_master")}, "acme": {URL: other.URL("portico_master")}},
-		Wakers:   h.edge.Wakers,
+		Wakers:   h.Server.Wakers,
 		Clock:    h.Clock,
 		Progress: t.Logf,
 	}
-	payload, _ := json.Marshal(jobs.MoveOrganization{OrganizationID: c.org.String(), Database: "acme"})
+	payload, _ := json.Marshal(jobs.MoveOrganization{OrganizationID: c.Org.String(), Database: "acme"})
 	if _, err := move.Run(ctx, payload); err != nil {
 		t.Fatal(err)
 	}
-	h.nudges.Purge()
+	h.Nudges.Purge()
 	for n := range 2 { // the first is corrected, the second knows
 		sweptAnew()
 		r := httptest.NewRequest("POST", "/v1/events", strings.NewReader(`{"type":"invoice.paid","data":{}}`))
-		r.Header.Set("Authorization", "Bearer "+c.key)
+		r.Header.Set("Authorization", "Bearer "+c.Key)
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
-		h.handler.ServeHTTP(w, r)
+		h.Handler.ServeHTTP(w, r)
 		if w.Code != 202 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 		if item, err := waker.Due.Read(ctx); err != nil || item.At.IsZero() {
 			t.Errorf("publish %d: the sweep of acme looks at %s, %v", n, item.At, err)
 		}
-		nudges := h.nudges.Receive(ctx, 10, time.Minute, 0)
+		nudges := h.Nudges.Receive(ctx, 10, time.Minute, 0)
 		if len(nudges) != 1 || nudges[0].Body != `{"database":"acme"}` {
 			t.Errorf("publish %d: nudges %+v", n, nudges)
 		}
@@ -69,18 +70,18 @@ func TestPublishAfterMove(t *testing.T) {
 // is told to come again.
 func TestWhileMoving(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	c := h.org("Acme")
-	_, err := h.Admin.Exec(t.Context(), `INSERT INTO placement VALUES ($1, 'leaving', 'acme', portico_now() + interval '5 minutes')`, c.org)
+	h := apitest.New(t)
+	c := h.Organization("Acme")
+	_, err := h.Admin.Exec(t.Context(), `INSERT INTO placement VALUES ($1, 'leaving', 'acme', portico_now() + interval '5 minutes')`, c.Org)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, "GET", "/v1/organization", nil)
-	r.Header.Set("Authorization", "Bearer "+c.key)
+	r.Header.Set("Authorization", "Bearer "+c.Key)
 	w := httptest.NewRecorder()
-	h.handler.ServeHTTP(w, r)
+	h.Handler.ServeHTTP(w, r)
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"code":"unavailable"`) {
 		t.Errorf("%d %s %v", w.Code, w.Body, w.Header())
 	}

@@ -1,22 +1,35 @@
+// Package api is the registry of the HTTP API's operations, and documents them.
+// Each area has its operations in a folder of its own, which is their tag; the
+// frame around them is package edge.
 package api
+
+import (
+	"portico/shared/api/audit"
+	"portico/shared/api/edge"
+	"portico/shared/api/events"
+	"portico/shared/api/keys"
+	"portico/shared/api/organizations"
+	"portico/shared/api/people"
+	"portico/shared/api/webhooks"
+)
 
 // All returns every operation. Functions name the ones they serve, so that the
 // linker drops the rest; this list is for the documentation, the template's
 // routes and the tests.
-func All() []Operation {
-	return append([]Operation{
-		CreateWebhookEndpoint, ListWebhookEndpoints, GetWebhookEndpoint, UpdateWebhookEndpoint, DeleteWebhookEndpoint,
-		RotateWebhookEndpointSecret, GetWebhookEndpointKeys, ListWebhookSourceIPs,
-		ListOrderingKeys, ResumeOrderingKey,
-		PublishEvent, PublishEventBatch, ListEvents, GetEvent,
-		ListDeliveries, GetDelivery,
-		GetOrganization, UpdateOrganization,
-		CreateOrganization, ListOrganizations, GetNamedOrganization, UpdateNamedOrganization, DeleteOrganization,
-		CreateMember, ListMembers, GetMember, UpdateMember, DeleteMember, GetMemberPermissions,
-		ListPermissions, CreateRole, ListRoles, GetRole, UpdateRole, DeleteRole,
-		CreateResourceGrant, ListResourceGrants, DeleteResourceGrant,
-		CreateAPIKey, ListAPIKeys, GetAPIKey, UpdateAPIKey, RotateAPIKey, RevokeAPIKey,
-		ListAuditLog,
-		CreateDomain, ListDomains, GetDomain, VerifyDomain, DeleteDomain,
+func All() []edge.Operation {
+	return append([]edge.Operation{
+		webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint, webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,
+		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
+		webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
+		events.Publish, events.PublishBatch, events.List, events.Get,
+		webhooks.ListDeliveries, webhooks.GetDelivery,
+		organizations.GetOwn, organizations.UpdateOwn,
+		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
+		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,
+		people.ListPermissions, people.CreateRole, people.ListRoles, people.GetRole, people.UpdateRole, people.DeleteRole,
+		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
+		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
+		audit.List,
+		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 	}, System(nil)...)
 }

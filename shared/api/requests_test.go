@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"portico/shared/api"
+	"portico/shared/api/apitest"
+	"portico/shared/api/edge"
 	"portico/shared/observe"
 )
 
@@ -14,14 +16,14 @@ import (
 // another function serves it.
 func TestOtherMethods(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	system := &api.Server{Log: observe.NewLog(&lines{}, "test"), Elsewhere: api.All()}
+	h := apitest.New(t)
+	system := &edge.Server{Log: observe.NewLog(&apitest.Lines{}, "test"), Elsewhere: api.All()}
 	handler, err := system.Handler(api.System(nil)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	alone := *h
-	alone.handler = handler
+	alone.Handler = handler
 	for _, tt := range []struct{ method, path, allow string }{
 		{"DELETE", "/v1/events", "GET, POST"},
 		{"OPTIONS", "/v1/webhook-endpoints/we_01890000000000000000000000", "GET, PATCH, DELETE"},
@@ -30,10 +32,10 @@ func TestOtherMethods(t *testing.T) {
 		{"POST", "/docs", "GET"},
 		{"BREW", "/v1/members/mem_01890000000000000000000000/permissions", "GET"},
 	} {
-		for _, h := range []*harness{h, &alone} {
-			r := caller{harness: h}.do(tt.method, tt.path, "")
-			want(t, r, "405 method_not_allowed")
-			if allow := r.header.Get("Allow"); allow != tt.allow {
+		for _, h := range []*apitest.Harness{h, &alone} {
+			r := apitest.Caller{Harness: h}.Do(tt.method, tt.path, "")
+			apitest.Want(t, r, "405 method_not_allowed")
+			if allow := r.Header.Get("Allow"); allow != tt.allow {
 				t.Errorf("%s %s: Allow: %s, want %s", tt.method, tt.path, allow, tt.allow)
 			}
 		}
@@ -43,15 +45,15 @@ func TestOtherMethods(t *testing.T) {
 // No reply is kept, sniffed or framed; only what is public says how long it may be kept.
 func TestRepliesAreGuarded(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
+	acme := apitest.New(t).Organization("Acme")
 	for path, cache := range map[string]string{
 		"/v1/webhook-endpoints": "no-store", "/v1/nothing": "no-store", "/healthz": "no-store",
 		"/docs": "public, max-age=300", "/openapi.json": "public, max-age=300",
 	} {
 		r := httptest.NewRequest("GET", path, nil)
-		r.Header.Set("Authorization", "Bearer "+acme.key)
+		r.Header.Set("Authorization", "Bearer "+acme.Key)
 		w := httptest.NewRecorder()
-		handler := acme.handler
+		handler := acme.Handler
 		if path == "/docs" {
 			handler = systemHandler(t)
 		}
@@ -62,33 +64,33 @@ func TestRepliesAreGuarded(t *testing.T) {
 			t.Errorf("%s: %v", path, header)
 		}
 	}
-	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", "k1")
-	if again := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", "k1"); again.header.Get("Cache-Control") != "no-store" || again.body != made.body {
-		t.Errorf("a secret, repeated: %v", again.header)
+	made := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+"}", "Idempotency-Key", "k1")
+	if again := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+"}", "Idempotency-Key", "k1"); again.Header.Get("Cache-Control") != "no-store" || again.Body != made.Body {
+		t.Errorf("a secret, repeated: %v", again.Header)
 	}
 }
 
 // A parameter that is empty, unknown or sent twice is refused by its name.
 func TestParameters(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
+	acme := apitest.New(t).Organization("Acme")
 	for query, at := range map[string]string{
 		"limit=": "query.limit", "status=": "query.status", "after=": "query.after", "limit=1&limit=1": "query.limit", "limit": "query.limit",
 		"x=1&limit=&status=held&status=held": "query.limit query.status query.x", "limit=%zz": "query", "limit=1;after=2": "query",
 		"status=%FF": "query.status",
 	} {
-		r := acme.do("GET", "/v1/deliveries?"+query, "")
-		want(t, r, "422 invalid_request")
-		if got := strings.Join(r.locations(t), " "); got != at {
-			t.Errorf("%s: %s at %s, want %s", query, r.body, got, at)
+		r := acme.Do("GET", "/v1/deliveries?"+query, "")
+		apitest.Want(t, r, "422 invalid_request")
+		if got := strings.Join(r.Locations(t), " "); got != at {
+			t.Errorf("%s: %s at %s, want %s", query, r.Body, got, at)
 		}
 	}
-	want(t, acme.do("GET", "/v1/organization?x=1", ""), "422 query.x")
-	want(t, acme.do("GET", "/v1/audit-log?actor_id=%FF", ""), "422 query.actor_id")
-	want(t, acme.do("GET", "/v1/audit-log?actor_id=a%00b", ""), "422 query.actor_id")
-	want(t, acme.do("GET", "/v1/events", "", "Portico-Organization", ""), "422 header.Portico-Organization")
-	want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+"}", "Idempotency-Key", ""), "422 header.Idempotency-Key")
-	want(t, acme.do("GET", "/v1/webhook-endpoints", ""), `200 "data":[]`)
+	apitest.Want(t, acme.Do("GET", "/v1/organization?x=1", ""), "422 query.x")
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log?actor_id=%FF", ""), "422 query.actor_id")
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log?actor_id=a%00b", ""), "422 query.actor_id")
+	apitest.Want(t, acme.Do("GET", "/v1/events", "", "Portico-Organization", ""), "422 header.Portico-Organization")
+	apitest.Want(t, acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+"}", "Idempotency-Key", ""), "422 header.Idempotency-Key")
+	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints", ""), `200 "data":[]`)
 }
 
 // Browsers and monitors add names of their own to what they ask for. The pages
@@ -96,7 +98,7 @@ func TestParameters(t *testing.T) {
 // others refuse them.
 func TestPagesIgnoreTheQuery(t *testing.T) {
 	t.Parallel()
-	pages, acme := systemHandler(t), newHarness(t).org("Acme")
+	pages, acme := systemHandler(t), apitest.New(t).Organization("Acme")
 	for _, query := range []string{"utm_source=x", "t=1", "x=", "x", "x=1&x=2", "x=%FF", "x=%zz", "x=1;y=2"} {
 		for _, path := range []string{"/healthz", "/openapi.json", "/docs", "/docs/webhooks"} {
 			w := httptest.NewRecorder()
@@ -105,7 +107,7 @@ func TestPagesIgnoreTheQuery(t *testing.T) {
 				t.Errorf("%s?%s: %d %s", path, query, w.Code, w.Body)
 			}
 		}
-		want(t, acme.do("GET", "/v1/webhook-source-ips?"+query, ""), "422 invalid_request")
+		apitest.Want(t, acme.Do("GET", "/v1/webhook-source-ips?"+query, ""), "422 invalid_request")
 	}
 	ignoring := 0
 	for _, o := range api.All() {
@@ -124,7 +126,7 @@ func TestPagesIgnoreTheQuery(t *testing.T) {
 // A body nests 64 deep at most, wherever it does, and what is accepted comes back.
 func TestNesting(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
+	acme := apitest.New(t).Organization("Acme")
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, tt := range []struct{ name, path, body, want string }{
 		{"the most", "/v1/events", `{"type":"a","data":` + deep(63) + `}`, "202"},
@@ -135,16 +137,16 @@ func TestNesting(t *testing.T) {
 		{"settings", "/v1/organizations", `{"name":` + deep(70) + `}`, "4"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := acme.do("POST", tt.path, tt.body, "Idempotency-Key", tt.name)
+			r := acme.Do("POST", tt.path, tt.body, "Idempotency-Key", tt.name)
 			if tt.want == "4" {
-				if r.status < 400 || r.status > 499 {
-					t.Errorf("%d %s", r.status, r.body)
+				if r.Status < 400 || r.Status > 499 {
+					t.Errorf("%d %s", r.Status, r.Body)
 				}
 				return
 			}
-			want(t, r, tt.want)
-			if again := acme.do("POST", tt.path, tt.body, "Idempotency-Key", tt.name); again.status != r.status {
-				t.Errorf("repeated: %d %s", again.status, again.body)
+			apitest.Want(t, r, tt.want)
+			if again := acme.Do("POST", tt.path, tt.body, "Idempotency-Key", tt.name); again.Status != r.Status {
+				t.Errorf("repeated: %d %s", again.Status, again.Body)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/fault"
 )
@@ -11,10 +12,10 @@ const systemTag = "System"
 
 // System returns the operations about the API itself. It is a function and no
 // variables, because what documents all operations is one of them.
-func System(pages DocsPages) []Operation {
+func System(pages DocsPages) []edge.Operation {
 	docs := newDocs(pages)
-	op := func(id, path, summary, description, media string) Op {
-		return Op{
+	op := func(id, path, summary, description, media string) edge.Op {
+		return edge.Op{
 			ID: id, Method: http.MethodGet, Path: path, Function: "system", Permission: auth.Public,
 			Tag: systemTag, Summary: summary, Description: description, Media: media,
 			IgnoresQuery: true,
@@ -22,12 +23,12 @@ func System(pages DocsPages) []Operation {
 	}
 	page := op("getDocsPage", "/docs/{page}", "Get a guide as a page", "Also answers the files that the pages load.", "text/html")
 	page.Faults = []*fault.Error{errNoPage}
-	return []Operation{
-		Global[struct{}, healthOutput]{op("getHealth", "/healthz", "Tell whether the API answers",
-			"Touches no store, so that asking often does not keep the database awake.", ""), getHealth},
-		Global[struct{}, rawOutput]{op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), docs.getOpenAPI},
-		Global[docsInput, rawOutput]{op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), docs.getReference},
-		Global[docsPageInput, rawOutput]{page, docs.getPage},
+	return []edge.Operation{
+		edge.Global[struct{}, healthOutput]{Op: op("getHealth", "/healthz", "Tell whether the API answers",
+			"Touches no store, so that asking often does not keep the database awake.", ""), Handle: getHealth},
+		edge.Global[struct{}, rawOutput]{Op: op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), Handle: docs.getOpenAPI},
+		edge.Global[docsInput, rawOutput]{Op: op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), Handle: docs.getReference},
+		edge.Global[docsPageInput, rawOutput]{Op: page, Handle: docs.getPage},
 	}
 }
 
@@ -48,7 +49,7 @@ type rawOutput struct {
 	Vary            string `header:"Vary"`
 }
 
-func getHealth(*Call, *struct{}) (*healthOutput, error) {
+func getHealth(*edge.Call, *struct{}) (*healthOutput, error) {
 	out := &healthOutput{}
 	out.Body.Status = "ok"
 	return out, nil

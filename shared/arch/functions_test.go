@@ -50,20 +50,18 @@ func TestEveryFunctionIsACommand(t *testing.T) {
 // Each operation is served by the function that its declaration names, and a
 // function serves nothing else.
 func TestEveryOperationIsServed(t *testing.T) {
-	want := map[string][]string{} // function → variables of package api
+	want := map[string][]string{"functions/api/system": {"api.All", "api.System"}} // one call returns them all
+	declared := declarations(t)
 	for _, o := range api.All() {
-		op := o.Meta()
-		folder := "functions/api/" + op.Function
-		if op.Function == "system" {
-			want[folder] = []string{"System"} // one call returns them all
-			continue
+		if op := o.Meta(); op.Function != "system" {
+			folder := "functions/api/" + op.Function
+			want[folder] = append(want[folder], declared[op.ID].variable)
 		}
-		want[folder] = append(want[folder], strings.ToUpper(op.ID[:1])+op.ID[1:])
 	}
 	got := map[string][]string{}
 	for folder, main := range mains(t) {
 		if within(folder, "functions/api") {
-			got[folder] = selected(main.ast, "api")
+			got[folder] = selected(main)
 		}
 	}
 	for folder := range want {
@@ -74,13 +72,19 @@ func TestEveryOperationIsServed(t *testing.T) {
 	}
 }
 
-// selected returns the names that a file takes from a package, sorted.
-func selected(file *ast.File, pkg string) []string {
+// selected returns what a file takes from the packages of the API, sorted.
+func selected(s source) []string {
+	areas := map[string]bool{}
+	for _, imported := range s.imports() {
+		if within(imported, module+"shared/api") && path.Base(imported) != "reference" {
+			areas[path.Base(imported)] = true
+		}
+	}
 	var names []string
-	ast.Inspect(file, func(n ast.Node) bool {
+	ast.Inspect(s.ast, func(n ast.Node) bool {
 		if s, ok := n.(*ast.SelectorExpr); ok {
-			if x, ok := s.X.(*ast.Ident); ok && x.Name == pkg {
-				names = append(names, s.Sel.Name)
+			if x, ok := s.X.(*ast.Ident); ok && areas[x.Name] {
+				names = append(names, x.Name+"."+s.Sel.Name)
 			}
 		}
 		return true

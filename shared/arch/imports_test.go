@@ -14,7 +14,8 @@ var layers = []struct {
 	units string
 	peers bool
 }{
-	{"infra/bench", false}, // runs the local stack
+	{"infra/bench", false},        // runs the local stack
+	{"shared/api/apitest", false}, // tests only
 	{"functions infra/local infra/apigen", false},
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
@@ -23,7 +24,7 @@ var layers = []struct {
 		"shared/observe shared/name infra/migrations docs", true},
 }
 
-const domain = 4 // the index in layers
+const domain = 5 // the index in layers
 
 // place returns the unit that a package belongs to and its layer, or "", -1.
 func place(pkg string) (unit string, layer int) {
@@ -77,7 +78,9 @@ func TestMayImport(t *testing.T) {
 		may      bool
 	}{
 		{"functions/api/publish", "shared/lambdahost", true},
-		{"shared/lambdahost", "shared/api", true},
+		{"shared/lambdahost", "shared/api/edge", true},
+		{"shared/api/apitest", "shared/testkit", true},
+		{"shared/api", "shared/api/apitest", false},
 		{"shared/jobs", "infra/migrations", true},
 		{"shared/event", "shared/webhook", true},
 		{"shared/secret", "shared/id", true},
@@ -106,10 +109,11 @@ var only = map[string][]string{
 	"github.com/aws/aws-lambda-go":     {"shared/lambdahost"},
 	"github.com/awslabs":               {"shared/lambdahost"},
 	"github.com/jackc/pgx/v5/pgxpool":  {"shared/pg", "infra/bench"},
-	"github.com/danielgtaylor/huma":    {"shared/api"},
+	"github.com/danielgtaylor/huma":    {"shared/api", "shared/api/edge"},
 	"portico/infra/local/stacktest":    {},
-	"portico/shared/testkit":           {},
-	"testing":                          {"shared/testkit", "infra/local/stacktest"},
+	"portico/shared/testkit":           {"shared/api/apitest"},
+	"portico/shared/api/apitest":       {},
+	"testing":                          {"shared/testkit", "shared/api/apitest", "infra/local/stacktest"},
 	"github.com/pressly/goose":         {"infra/migrations"},
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
 	"golang.org/x/net":                 {"shared/domain", "shared/testkit"},

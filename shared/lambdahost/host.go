@@ -15,27 +15,28 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"portico/shared/api"
+	"portico/shared/api/edge"
 	"portico/shared/apikey"
 	"portico/shared/egress"
 	"portico/shared/observe"
 )
 
 // API serves operations behind API Gateway.
-func API(operations ...api.Operation) { serve(nil, operations) }
+func API(operations ...edge.Operation) { serve(nil, operations) }
 
-// Default serves operations and the gateway's default route: it knows what others
-// serve, to tell a wrong method from a wrong path.
-func Default(operations ...api.Operation) { serve(api.All(), operations) }
+// Default serves operations and the gateway's default route: it is told what
+// others serve, to tell a wrong method from a wrong path. It is not asked of the
+// registry here, because that would link every operation into every function.
+func Default(elsewhere []edge.Operation, operations ...edge.Operation) { serve(elsewhere, operations) }
 
-func serve(elsewhere, operations []api.Operation) {
+func serve(elsewhere, operations []edge.Operation) {
 	ctx := context.Background()
 	h, err := newHost(ctx)
 	exitOn(err)
-	edge, err := h.edge(ctx, api.NeedsOf(operations))
+	server, err := h.server(ctx, edge.NeedsOf(operations))
 	exitOn(err)
-	edge.Elsewhere = elsewhere
-	handler, err := edge.Handler(operations...)
+	server.Elsewhere = elsewhere
+	handler, err := server.Handler(operations...)
 	exitOn(err)
 	lambda.Start(func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		id := event.RequestContext.RequestID // also in the gateway's access log
@@ -61,11 +62,11 @@ func endEarlier(ctx context.Context, by time.Duration) (context.Context, context
 	return context.WithDeadline(ctx, deadline.Add(-by))
 }
 
-// edge opens what the operations need, and nothing else.
-func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Server, error) {
-	edge := &api.Server{Services: api.Services{Clock: h.clock}, Log: h.log}
+// server opens what the operations need, and nothing else.
+func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, error) {
+	s := &edge.Server{Services: edge.Services{Clock: h.clock}, Log: h.log}
 	if !needs.Store {
-		return edge, nil
+		return s, nil
 	}
 	var (
 		database databaseEnv
@@ -83,22 +84,22 @@ func (h *host) edge(ctx context.Context, needs api.Needs) (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if edge.DB, err = database.open(ctx); err != nil {
+	if s.DB, err = database.open(ctx); err != nil {
 		return nil, err
 	}
-	if edge.Box, err = h.box(sealing); err != nil {
+	if s.Box, err = h.box(sealing); err != nil {
 		return nil, err
 	}
-	if edge.Egress, err = egress.ParsePolicy(outward.Allow); err != nil {
+	if s.Egress, err = egress.ParsePolicy(outward.Allow); err != nil {
 		return nil, err
 	}
-	edge.SourceIPs = outward.SourceIPs
-	edge.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, edge.DB, h.clock)
-	edge.Hosts = h.hosts(domains)
+	s.SourceIPs = outward.SourceIPs
+	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
+	s.Hosts = h.hosts(domains)
 	if needs.Wake {
-		edge.Wakers = h.wakers(wake, database.names())
+		s.Wakers = h.wakers(wake, database.names())
 	}
-	return edge, nil
+	return s, nil
 }
 
 // consume serves an SQS event source with partial batch failures: a message

@@ -1,11 +1,11 @@
-// Command api-keys serves /v1/api-keys; see shared/api/api_keys.go.
+// Command api-keys serves /v1/api-keys; see shared/api/keys.
 package main
 
 import (
-	"portico/shared/api"
+	"portico/shared/api/keys"
 	"portico/shared/lambdahost"
 )
 
 func main() {
-	lambdahost.API(api.CreateAPIKey, api.ListAPIKeys, api.GetAPIKey, api.UpdateAPIKey, api.RotateAPIKey, api.RevokeAPIKey)
+	lambdahost.API(keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke)
 }

@@ -1,9 +1,9 @@
-// Command audit-log serves /v1/audit-log; see shared/api/audit_log.go.
+// Command audit-log serves /v1/audit-log; see shared/api/audit.
 package main
 
 import (
-	"portico/shared/api"
+	"portico/shared/api/audit"
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(api.ListAuditLog) }
+func main() { lambdahost.API(audit.List) }

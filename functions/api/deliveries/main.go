@@ -1,9 +1,9 @@
-// Command deliveries serves /v1/deliveries; see shared/api/deliveries.go.
+// Command deliveries serves /v1/deliveries; see shared/api/webhooks/deliveries.go.
 package main
 
 import (
-	"portico/shared/api"
+	"portico/shared/api/webhooks"
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(api.ListDeliveries, api.GetDelivery) }
+func main() { lambdahost.API(webhooks.ListDeliveries, webhooks.GetDelivery) }

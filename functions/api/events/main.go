@@ -1,9 +1,9 @@
-// Command events serves GET /v1/events and GET /v1/events/{id}; see shared/api/events.go.
+// Command events serves GET /v1/events and GET /v1/events/{id}; see shared/api/events.
 package main
 
 import (
-	"portico/shared/api"
+	"portico/shared/api/events"
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(api.ListEvents, api.GetEvent) }
+func main() { lambdahost.API(events.List, events.Get) }

@@ -1,18 +1,20 @@
-// Command organization serves /v1/organization, members, roles and permissions; see shared/api/organization.go.
+// Command organization serves /v1/organization, domains, members, roles and
+// permissions; see shared/api/organizations and shared/api/people.
 package main
 
 import (
-	"portico/shared/api"
+	"portico/shared/api/organizations"
+	"portico/shared/api/people"
 	"portico/shared/lambdahost"
 )
 
 func main() {
 	lambdahost.API(
-		api.GetOrganization, api.UpdateOrganization,
-		api.CreateOrganization, api.ListOrganizations, api.GetNamedOrganization, api.UpdateNamedOrganization, api.DeleteOrganization,
-		api.CreateMember, api.ListMembers, api.GetMember, api.UpdateMember, api.DeleteMember, api.GetMemberPermissions,
-		api.ListPermissions, api.CreateRole, api.ListRoles, api.GetRole, api.UpdateRole, api.DeleteRole,
-		api.CreateResourceGrant, api.ListResourceGrants, api.DeleteResourceGrant,
-		api.CreateDomain, api.ListDomains, api.GetDomain, api.VerifyDomain, api.DeleteDomain,
+		organizations.GetOwn, organizations.UpdateOwn,
+		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
+		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,
+		people.ListPermissions, people.CreateRole, people.ListRoles, people.GetRole, people.UpdateRole, people.DeleteRole,
+		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
+		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 	)
 }

@@ -1,10 +1,10 @@
 // Command publish serves POST /v1/events and POST /v1/events/batch, the hot
-// path; see shared/api/events.go.
+// path; see shared/api/events.
 package main
 
 import (
-	"portico/shared/api"
+	"portico/shared/api/events"
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(api.PublishEvent, api.PublishEventBatch) }
+func main() { lambdahost.API(events.Publish, events.PublishBatch) }

@@ -9,4 +9,4 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.Default(api.System(reference.New)...) }
+func main() { lambdahost.Default(api.All(), api.System(reference.New)...) }

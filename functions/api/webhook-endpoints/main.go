@@ -1,15 +1,15 @@
 // Command webhook-endpoints serves /v1/webhook-endpoints and
-// /v1/webhook-source-ips; see shared/api/webhook_endpoints.go and its neighbours.
+// /v1/webhook-source-ips; see shared/api/webhooks.
 package main
 
 import (
-	"portico/shared/api"
+	"portico/shared/api/webhooks"
 	"portico/shared/lambdahost"
 )
 
 func main() {
-	lambdahost.API(api.CreateWebhookEndpoint, api.ListWebhookEndpoints, api.GetWebhookEndpoint,
-		api.UpdateWebhookEndpoint, api.DeleteWebhookEndpoint,
-		api.RotateWebhookEndpointSecret, api.GetWebhookEndpointKeys, api.ListWebhookSourceIPs,
-		api.ListOrderingKeys, api.ResumeOrderingKey)
+	lambdahost.API(webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint,
+		webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,
+		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
+		webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey)
 }

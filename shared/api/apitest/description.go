@@ -1,4 +1,4 @@
-package api_test
+package apitest
 
 import (
 	"bytes"
@@ -17,20 +17,20 @@ import (
 
 // description is the published OpenAPI document, as anybody reads it.
 type description struct {
-	document map[string]any
+	Document map[string]any
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler // compiles each schema once
 }
 
-// published is the description of all tests. Its schemas are made strict: a
+// Published is the description of all tests. Its schemas are made strict: a
 // member that they do not name is an error here, though clients shall ignore it.
-var published = sync.OnceValue(func() *description {
+var Published = sync.OnceValue(func() *description {
 	text, err := api.OpenAPI()
 	if err != nil {
 		panic(err)
 	}
 	d := &description{compiler: jsonschema.NewCompiler()}
-	if err := json.Unmarshal(text, &d.document); err != nil {
+	if err := json.Unmarshal(text, &d.Document); err != nil {
 		panic(err)
 	}
 	strict, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
@@ -67,19 +67,19 @@ func seal(v any) {
 	}
 }
 
-// at returns the object that the names lead to, nil if there is none.
-func (d *description) at(names ...string) map[string]any {
-	found := d.document
+// At returns the object that the names lead to, nil if there is none.
+func (d *description) At(names ...string) map[string]any {
+	found := d.Document
 	for _, name := range names {
 		found, _ = found[name].(map[string]any)
 	}
 	return found
 }
 
-// follow returns the names of where the object really stands to which the names
+// Follow returns the names of where the object really stands to which the names
 // lead; nil if there is none.
-func (d *description) follow(names ...string) []string {
-	found := d.at(names...)
+func (d *description) Follow(names ...string) []string {
+	found := d.At(names...)
 	if ref, ok := found["$ref"].(string); ok {
 		return strings.Split(strings.TrimPrefix(ref, "#/"), "/")
 	}
@@ -89,8 +89,8 @@ func (d *description) follow(names ...string) []string {
 	return names
 }
 
-// check validates JSON against the schema to which the names lead.
-func (d *description) check(text []byte, names ...string) error {
+// Check validates JSON against the schema to which the names lead.
+func (d *description) Check(text []byte, names ...string) error {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return err
@@ -114,12 +114,12 @@ var parameter = regexp.MustCompile(`\{\w+\}`)
 // description has it; "" for none.
 func (d *description) operation(r *http.Request) string {
 	method := strings.ToLower(r.Method)
-	if d.at("paths", r.URL.Path, method) != nil {
+	if d.At("paths", r.URL.Path, method) != nil {
 		return r.URL.Path
 	}
-	for path := range d.at("paths") {
+	for path := range d.At("paths") {
 		form := regexp.MustCompile("^" + parameter.ReplaceAllString(path, "[^/]+") + "$")
-		if form.MatchString(r.URL.Path) && d.at("paths", path, method) != nil {
+		if form.MatchString(r.URL.Path) && d.At("paths", path, method) != nil {
 			return path
 		}
 	}
@@ -129,27 +129,27 @@ func (d *description) operation(r *http.Request) string {
 // checkAgainstDescription makes every call of every test a test of the published
 // description: status, media type, problem code and every member of the reply,
 // nulls included, are described, and no other member is there.
-func (c caller) checkAgainstDescription(r *http.Request, w *httptest.ResponseRecorder) {
-	c.t.Helper()
-	d := published()
+func (c Caller) checkAgainstDescription(r *http.Request, w *httptest.ResponseRecorder) {
+	c.T.Helper()
+	d := Published()
 	path := d.operation(r)
 	if path == "" {
 		return
 	}
-	at := d.follow("paths", path, strings.ToLower(r.Method), "responses", strconv.Itoa(w.Code))
+	at := d.Follow("paths", path, strings.ToLower(r.Method), "responses", strconv.Itoa(w.Code))
 	if at == nil {
-		c.t.Errorf("%s %s answered %d %s, which is not described", r.Method, path, w.Code, w.Body)
+		c.T.Errorf("%s %s answered %d %s, which is not described", r.Method, path, w.Code, w.Body)
 		return
 	}
 	if w.Body.Len() == 0 {
 		return
 	}
 	at = append(at, "content", w.Header().Get("Content-Type"), "schema")
-	if d.at(at...) == nil {
-		c.t.Errorf("%s %s answered %d as %s, which is not described", r.Method, path, w.Code, w.Header().Get("Content-Type"))
+	if d.At(at...) == nil {
+		c.T.Errorf("%s %s answered %d as %s, which is not described", r.Method, path, w.Code, w.Header().Get("Content-Type"))
 		return
 	}
-	if err := d.check(w.Body.Bytes(), at...); err != nil {
-		c.t.Errorf("%s %s: %d %s is not as described: %v", r.Method, path, w.Code, w.Body, err)
+	if err := d.Check(w.Body.Bytes(), at...); err != nil {
+		c.T.Errorf("%s %s: %d %s is not as described: %v", r.Method, path, w.Code, w.Body, err)
 	}
 }

@@ -1,4 +1,7 @@
-package api_test
+// Package apitest serves the whole API on real stores to tests, and makes every
+// call of every test a test of three promises: the reply is as described, a
+// mutation has its audit entry, and times have one form.
+package apitest
 
 import (
 	"bytes"
@@ -16,6 +19,7 @@ import (
 
 	local "portico/infra/local/aws"
 	"portico/shared/api"
+	"portico/shared/api/edge"
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/domain"
@@ -29,29 +33,30 @@ import (
 	"portico/shared/webhook"
 )
 
-// harness is the whole API on real stores.
-type harness struct {
+// Harness is the whole API on real stores.
+type Harness struct {
 	*testkit.Database
-	t       *testing.T
-	edge    *api.Server
-	handler http.Handler
-	keys    *apikey.Projection
+	T       *testing.T
+	Server  *edge.Server
+	Handler http.Handler
+	Keys    *apikey.Projection
 	table   string              // where keys lies
-	names   *testkit.NameServer // where domains are proven
-	nudges  *local.Queue
-	lines   *lines
+	Names   *testkit.NameServer // where domains are proven
+	Nudges  *local.Queue
+	Lines   *Lines
 
 	auditing *sync.Mutex // guards auditor
 	auditor  *pgx.Conn   // reads the audit log after every call
 }
 
-func newHarness(t *testing.T) *harness {
+// New returns a harness with empty stores.
+func New(t *testing.T) *Harness {
 	t.Helper()
-	h := &harness{Database: testkit.DB(t), t: t, lines: &lines{}, auditing: &sync.Mutex{}}
+	h := &Harness{Database: testkit.DB(t), T: t, Lines: &Lines{}, auditing: &sync.Mutex{}}
 	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	_, dueTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
-	h.keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
+	h.Keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
 
 	auditor, err := pgx.ConnectConfig(context.Background(), h.Admin.Config())
 	if err != nil {
@@ -66,75 +71,75 @@ func newHarness(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	server.Config.Handler = services
-	h.nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
+	h.Nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
 	policy, err := egress.ParsePolicy("127.0.0.0/8")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.edge = &api.Server{
-		Services: api.Services{
-			DB: h.App, Keys: h.keys, Box: testkit.Box(t), Egress: policy, SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
+	h.Server = &edge.Server{
+		Services: edge.Services{
+			DB: h.App, Keys: h.Keys, Box: testkit.Box(t), Egress: policy, SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
 		},
-		Log: observe.NewLog(h.lines, "test"),
+		Log: observe.NewLog(h.Lines, "test"),
 		Wakers: map[string]*webhook.Waker{pg.Home: {
 			Database: pg.Home, Due: webhook.NewDue(client, dueTable, pg.Home, h.Clock),
 			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),
 		}},
 	}
-	h.names = testkit.NewNameServer(t)
-	h.edge.Hosts = domain.NewHosts(client, domainTable, "portico.example", h.Clock)
-	h.edge.Hosts.Resolver = h.names.Resolver()
-	if h.handler, err = h.edge.Handler(api.All()...); err != nil {
+	h.Names = testkit.NewNameServer(t)
+	h.Server.Hosts = domain.NewHosts(client, domainTable, "portico.example", h.Clock)
+	h.Server.Hosts.Resolver = h.Names.Resolver()
+	if h.Handler, err = h.Server.Handler(api.All()...); err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
-// newWaker lets the next publish nudge: only the first in a second does.
-func (h *harness) newWaker() {
-	w := h.edge.Wakers[pg.Home]
-	h.edge.Wakers[pg.Home] = &webhook.Waker{Database: w.Database, Due: w.Due, Nudge: w.Nudge}
+// NewWaker lets the next publish nudge: only the first in a second does.
+func (h *Harness) NewWaker() {
+	w := h.Server.Wakers[pg.Home]
+	h.Server.Wakers[pg.Home] = &webhook.Waker{Database: w.Database, Due: w.Due, Nudge: w.Nudge}
 }
 
-// caller calls the API with one key.
-type caller struct {
-	*harness
-	key string
-	org id.Org
+// Caller calls the API with one key.
+type Caller struct {
+	*Harness
+	Key string
+	Org id.Org
 }
 
-// org creates an organization and returns a caller with every permission.
-func (h *harness) org(name string) caller {
-	h.t.Helper()
-	made, err := jobs.Bootstrap{DB: h.App, Keys: h.keys, Clock: h.Clock}.CreateOrganization(context.Background(), jobs.CreateOrganization{Name: name})
+// Organization creates an organization and returns a caller with every permission.
+func (h *Harness) Organization(name string) Caller {
+	h.T.Helper()
+	made, err := jobs.Bootstrap{DB: h.App, Keys: h.Keys, Clock: h.Clock}.CreateOrganization(context.Background(), jobs.CreateOrganization{Name: name})
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	org, err := id.Parse[id.Org](made.OrganizationID)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
-	return caller{harness: h, key: made.APIKey, org: org}
+	return Caller{Harness: h, Key: made.APIKey, Org: org}
 }
 
-// with returns a caller of the same organization with these permissions only.
-func (c caller) with(permissions ...auth.Permission) caller {
-	c.t.Helper()
+// With returns a caller of the same organization with these permissions only.
+func (c Caller) With(permissions ...auth.Permission) Caller {
+	c.T.Helper()
 	ctx := context.Background()
 	plain := apikey.Generate()
 	hash, err := apikey.Parse(plain)
 	if err != nil {
-		c.t.Fatal(err)
+		c.T.Fatal(err)
 	}
 	now := c.Clock.Now()
 	key := apikey.APIKey{ID: id.New[id.APIKey](now), Name: "narrow", Permissions: permissions, CreatedAt: now}
-	if err := c.App.InOrg(ctx, c.org, func(tx pg.Tx) error { return apikey.Insert(ctx, tx, c.org, key, hash) }); err != nil {
-		c.t.Fatal(err)
+	if err := c.App.InOrg(ctx, c.Org, func(tx pg.Tx) error { return apikey.Insert(ctx, tx, c.Org, key, hash) }); err != nil {
+		c.T.Fatal(err)
 	}
-	if err := c.keys.Project(ctx, c.org, key, hash); err != nil {
-		c.t.Fatal(err)
+	if err := c.Keys.Project(ctx, c.Org, key, hash); err != nil {
+		c.T.Fatal(err)
 	}
-	c.key = plain
+	c.Key = plain
 	return c
 }
 
@@ -145,13 +150,13 @@ var (
 	oneForm = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"`)
 )
 
-// do sends a request; headers are name, value, name, value …
-func (c caller) do(method, path, body string, headers ...string) reply {
-	c.t.Helper()
+// Do sends a request; headers are name, value, name, value …
+func (c Caller) Do(method, path, body string, headers ...string) Reply {
+	c.T.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r = r.WithContext(observe.WithRequestID(r.Context(), "req-1"))
-	if c.key != "" {
-		r.Header.Set("Authorization", "Bearer "+c.key)
+	if c.Key != "" {
+		r.Header.Set("Authorization", "Bearer "+c.Key)
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
@@ -161,31 +166,31 @@ func (c caller) do(method, path, body string, headers ...string) reply {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
-	c.handler.ServeHTTP(w, r)
+	c.Handler.ServeHTTP(w, r)
 	c.checkAgainstDescription(r, w)
 	c.checkRecord(r, w)
 	for _, at := range times.FindAllString(w.Body.String(), -1) {
 		if !oneForm.MatchString(at) {
-			c.t.Errorf("%s %s answered the time %s, whose form is not that of all others", method, path, at)
+			c.T.Errorf("%s %s answered the time %s, whose form is not that of all others", method, path, at)
 		}
 	}
-	return reply{status: w.Code, header: w.Header(), body: w.Body.String()}
+	return Reply{Status: w.Code, Header: w.Header(), Body: w.Body.String()}
 }
 
-// lines keeps log lines.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+// Lines keeps log lines.
+type Lines struct {
+	Mu  sync.Mutex
+	Buf bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
+func (l *Lines) Write(p []byte) (int, error) {
+	l.Mu.Lock()
+	defer l.Mu.Unlock()
+	return l.Buf.Write(p)
 }
 
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+func (l *Lines) String() string {
+	l.Mu.Lock()
+	defer l.Mu.Unlock()
+	return l.Buf.String()
 }

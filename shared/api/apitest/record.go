@@ -1,4 +1,4 @@
-package api_test
+package apitest
 
 import (
 	"context"
@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"portico/shared/api"
-	"portico/shared/testkit"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"portico/shared/api"
+	"portico/shared/api/edge"
+	"portico/shared/testkit"
 )
 
 var (
@@ -21,15 +23,16 @@ var (
 	recorded sync.Map
 )
 
-// Of every mutation that writes an audit entry some test has seen one, checked
-// by checkRecord: an operation without such a test fails the whole run.
-func TestMain(m *testing.M) {
+// Main runs the tests of an area. Of every mutation of its that writes an audit
+// entry some test has seen one, checked by checkRecord: an operation without such
+// a test fails the whole run.
+func Main(m *testing.M, tag string) {
 	flag.Parse()
 	code := m.Run()
 	if code == 0 && flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.list").Value.String() == "" {
 		for _, o := range api.All() {
 			op := o.Meta()
-			if _, seen := recorded.Load(op.ID); op.Audit != "" && op.RecordedBy == "" && !seen {
+			if _, seen := recorded.Load(op.ID); op.Tag == tag && op.Audit != "" && op.RecordedBy == "" && !seen {
 				fmt.Fprintf(os.Stderr, "FAIL: no test calls %s with success, so nothing shows that it is recorded\n", op.ID)
 				code = 1
 			}
@@ -41,47 +44,47 @@ func TestMain(m *testing.M) {
 // checkRecord makes every call of every test a test of the audit log: a
 // mutation that succeeds has written one entry that names what it changed, and
 // any other call none.
-func (c caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
-	c.t.Helper()
+func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
+	c.T.Helper()
 	if r.Method == http.MethodGet {
 		return
 	}
-	entries, targets := c.entriesOf(r.UserAgent())
+	entries, targets := c.EntriesOf(r.UserAgent())
 	op, found := operationOf(r)
 	switch done := w.Code < 300 && w.Header().Get("Idempotent-Replayed") == ""; {
 	case !found:
 		return // not one of the API's own
 	case !done || op.RecordedBy != "":
 		if entries != 0 {
-			c.t.Errorf("%s answered %d and wrote %d audit entries", op.ID, w.Code, entries)
+			c.T.Errorf("%s answered %d and wrote %d audit entries", op.ID, w.Code, entries)
 		}
 	case entries != 1 || targets == 0:
-		c.t.Errorf("%s wrote %d audit entries with %d targets, want one with some: call c.Audit", op.ID, entries, targets)
+		c.T.Errorf("%s wrote %d audit entries with %d targets, want one with some: call c.Audit", op.ID, entries, targets)
 	default:
 		recorded.Store(op.ID, true)
 	}
 }
 
-// entriesOf counts the entries of one request and their targets. Of a long user
+// EntriesOf counts the entries of one request and their targets. Of a long user
 // agent an entry has the beginning only. It asks on a session of the harness,
 // one call at a time, because tests call from many goroutines.
-func (h *harness) entriesOf(userAgent string) (entries, targets int) {
-	h.t.Helper()
+func (h *Harness) EntriesOf(userAgent string) (entries, targets int) {
+	h.T.Helper()
 	h.auditing.Lock()
 	defer h.auditing.Unlock()
 	err := h.auditor.QueryRow(context.Background(), `
 		SELECT count(*), coalesce(sum((SELECT count(*) FROM audit_target t WHERE t.org_id = e.org_id AND t.entry_id = e.id)), 0)
 		FROM audit_entry e WHERE user_agent <> '' AND starts_with($1, user_agent)`, userAgent).Scan(&entries, &targets)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	return entries, targets
 }
 
 // operationOf returns the operation that a request is for.
-func operationOf(r *http.Request) (api.Op, bool) {
+func operationOf(r *http.Request) (edge.Op, bool) {
 	mux := http.NewServeMux()
-	all := map[string]api.Op{}
+	all := map[string]edge.Op{}
 	for _, o := range api.All() {
 		op := o.Meta()
 		mux.Handle(op.Method+" "+op.Path, http.NotFoundHandler())
@@ -92,16 +95,16 @@ func operationOf(r *http.Request) (api.Op, bool) {
 	return op, found
 }
 
-// admin runs a statement as a superuser.
-func (h *harness) admin(sql string, args ...any) {
-	h.t.Helper()
-	if _, err := h.Admin.Exec(h.t.Context(), sql, args...); err != nil {
-		h.t.Fatal(err)
+// Exec runs a statement as a superuser.
+func (h *Harness) Exec(sql string, args ...any) {
+	h.T.Helper()
+	if _, err := h.Admin.Exec(h.T.Context(), sql, args...); err != nil {
+		h.T.Fatal(err)
 	}
 }
 
-// rowsWith returns the tables that hold text in clear, as text or as bytes.
-func rowsWith(t *testing.T, h *harness, text string) (tables []string) {
+// RowsWith returns the tables that hold text in clear, as text or as bytes.
+func RowsWith(t *testing.T, h *Harness, text string) (tables []string) {
 	t.Helper()
 	all := testkit.Value[[]string](t, h.Database, `
 		SELECT array_agg(oid::regclass::text) FROM pg_class
@@ -119,11 +122,11 @@ func rowsWith(t *testing.T, h *harness, text string) (tables []string) {
 	return tables
 }
 
-// checksum is one text for all that an organization has, in every table.
-func checksum(c caller) (sum string) {
-	c.t.Helper()
+// Checksum is one text for all that an organization has, in every table.
+func Checksum(c Caller) (sum string) {
+	c.T.Helper()
 	ctx := context.Background()
-	tables := testkit.Value[[]string](c.t, c.Database, `
+	tables := testkit.Value[[]string](c.T, c.Database, `
 		SELECT array_agg(a.attrelid::regclass::text ORDER BY 1) FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid
 		WHERE (a.attname = 'org_id' OR t.relname = 'organization' AND a.attname = 'id') AND t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relnamespace = 'public'::regnamespace`)
 	for _, table := range tables {
@@ -132,9 +135,9 @@ func checksum(c caller) (sum string) {
 		if table == "organization" {
 			column = "id"
 		}
-		err := c.Admin.QueryRow(ctx, `SELECT coalesce(md5(string_agg(r::text, '|' ORDER BY r::text)), '') FROM `+table+` r WHERE `+column+` = $1`, c.org).Scan(&rows)
+		err := c.Admin.QueryRow(ctx, `SELECT coalesce(md5(string_agg(r::text, '|' ORDER BY r::text)), '') FROM `+table+` r WHERE `+column+` = $1`, c.Org).Scan(&rows)
 		if err != nil {
-			c.t.Fatal(err)
+			c.T.Fatal(err)
 		}
 		sum += table + " " + rows + "\n"
 	}

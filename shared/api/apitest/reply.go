@@ -1,49 +1,50 @@
-package api_test
+package apitest
 
 import (
 	"encoding/json"
 	"net/http"
-	"portico/shared/fault"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"portico/shared/fault"
 )
 
-// reply is an answer of the API.
-type reply struct {
-	status int
-	header http.Header
-	body   string
+// Reply is an answer of the API.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   string
 }
 
-// get returns a member of a JSON reply by its dotted path, as compact JSON.
-func (r reply) get(t *testing.T, path string) string {
+// Get returns a member of a JSON reply by its dotted path, as compact JSON.
+func (r Reply) Get(t *testing.T, path string) string {
 	t.Helper()
-	raw := json.RawMessage(r.body)
+	raw := json.RawMessage(r.Body)
 	for _, name := range strings.Split(path, ".") {
 		var object map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &object); err != nil {
-			t.Fatalf("%s of %s: %v", path, r.body, err)
+			t.Fatalf("%s of %s: %v", path, r.Body, err)
 		}
 		raw = object[name]
 	}
 	return strings.Trim(string(raw), `"`)
 }
 
-// decode reads a JSON reply.
-func (r reply) decode(t *testing.T, v any) {
+// Decode reads a JSON reply.
+func (r Reply) Decode(t *testing.T, v any) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(r.body), v); err != nil {
-		t.Fatalf("%s: %v", r.body, err)
+	if err := json.Unmarshal([]byte(r.Body), v); err != nil {
+		t.Fatalf("%s: %v", r.Body, err)
 	}
 }
 
-// locations returns where a problem finds faults, sorted.
-func (r reply) locations(t *testing.T) []string {
+// Locations returns where a problem finds faults, sorted.
+func (r Reply) Locations(t *testing.T) []string {
 	t.Helper()
 	var problem struct{ Errors []fault.Field }
-	if err := json.Unmarshal([]byte(r.body), &problem); err != nil {
+	if err := json.Unmarshal([]byte(r.Body), &problem); err != nil {
 		t.Fatal(err)
 	}
 	var list []string
@@ -54,19 +55,19 @@ func (r reply) locations(t *testing.T) []string {
 	return list
 }
 
-// want compares a reply with `<status> <part of the body> …`; a part that
+// Want compares a reply with `<status> <part of the body> …`; a part that
 // starts with ! must be absent.
-func want(t *testing.T, r reply, want string) {
+func Want(t *testing.T, r Reply, want string) {
 	t.Helper()
 	status, parts, _ := strings.Cut(want, " ")
-	if status != strconv.Itoa(r.status) {
-		t.Errorf("got %d %s, want %s", r.status, r.body, want)
+	if status != strconv.Itoa(r.Status) {
+		t.Errorf("got %d %s, want %s", r.Status, r.Body, want)
 		return
 	}
 	for _, part := range strings.Fields(parts) {
 		absent := strings.HasPrefix(part, "!")
-		if strings.Contains(r.body, strings.TrimPrefix(part, "!")) == absent {
-			t.Errorf("got %d %s, want %s", r.status, r.body, want)
+		if strings.Contains(r.Body, strings.TrimPrefix(part, "!")) == absent {
+			t.Errorf("got %d %s, want %s", r.Status, r.Body, want)
 		}
 	}
 }

@@ -1,10 +1,11 @@
-package api
+package audit
 
 import (
 	"net/http"
 	"strings"
 	"time"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -12,20 +13,18 @@ import (
 	"portico/shared/id"
 )
 
-const auditTag = "Audit"
-
 // ListAuditLog is GET /v1/audit-log.
-var ListAuditLog = Read[listAuditLogInput, listAuditLogOutput]{
-	Op: Op{
+var List = edge.Read[listAuditLogInput, listAuditLogOutput]{
+	Op: edge.Op{
 		ID: "listAuditLog", Method: http.MethodGet, Path: "/v1/audit-log", Function: "audit-log",
-		Permission: auth.AuditLogRead, Cost: 1, Tag: auditTag, Summary: "List who changed what",
+		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "List who changed what",
 		Description: "Every change of your organization has one entry, written together with the change and never altered. Published events have none: each names who published it in published_by.",
 	},
-	Handle: listAuditLog,
+	Handle: list,
 }
 
 type listAuditLogInput struct {
-	Page
+	edge.Page
 	Action   string    `query:"action" maxLength:"100" pattern:"^[a-z_]+\\.(\\*|[a-z_]+)$" patternDescription:"an action such as webhook_endpoint.update, or webhook_endpoint.* for all of a noun" doc:"Only this action, or all actions on a noun." example:"webhook_endpoint.*"`
 	ActorID  string    `query:"actor_id" maxLength:"100" doc:"Only changes by this actor." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes of this thing." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
@@ -58,11 +57,11 @@ type auditEntryBody struct {
 	CreatedAt clock.Stamp       `json:"created_at" format:"date-time" doc:"When it was done."`
 }
 
-type listAuditLogOutput struct{ Body List[auditEntryBody] }
+type listAuditLogOutput struct{ Body edge.List[auditEntryBody] }
 
 func showAuditEntry(e audit.Entry) auditEntryBody {
 	b := auditEntryBody{
-		ID: e.ID, Action: e.Action, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: OrNull(e.Actor.Name)},
+		ID: e.ID, Action: e.Action, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: edge.OrNull(e.Actor.Name)},
 		Targets: []auditTargetBody{}, Before: e.Before, After: e.After,
 		RequestID: e.Origin.RequestID, UserAgent: e.Origin.UserAgent, Outcome: e.Outcome, CreatedAt: clock.Stamp(e.CreatedAt),
 	}
@@ -86,10 +85,10 @@ func (in *listAuditLogInput) filter() audit.Filter {
 }
 
 // Resolve hands the input to the frame.
-func (in *listAuditLogInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *listAuditLogInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *listAuditLogInput) Check(*Call) error {
-	return fault.Join(CheckText("query.actor_id", &in.ActorID), CheckText("query.target_id", &in.TargetID),
+func (in *listAuditLogInput) Check(*edge.Call) error {
+	return fault.Join(edge.CheckText("query.actor_id", &in.ActorID), edge.CheckText("query.target_id", &in.TargetID),
 		checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
 }
 
@@ -101,7 +100,7 @@ func checkSince1970(location string, at time.Time) error {
 	return nil
 }
 
-func listAuditLog(c *Call, in *listAuditLogInput) (*listAuditLogOutput, error) {
+func list(c *edge.Call, in *listAuditLogInput) (*listAuditLogOutput, error) {
 	f := in.filter()
 	if err := c.Position("audit_log", in.After, (*[16]byte)(&f.After.UUID)); err != nil {
 		return nil, err
@@ -110,7 +109,7 @@ func listAuditLog(c *Call, in *listAuditLogInput) (*listAuditLogOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listAuditLogOutput{Body: ListOf(entries, in.Limit, showAuditEntry, func(last audit.Entry) *string {
+	return &listAuditLogOutput{Body: edge.ListOf(entries, in.Limit, showAuditEntry, func(last audit.Entry) *string {
 		return c.Cursor("audit_log", last.ID.UUID)
 	})}, nil
 }

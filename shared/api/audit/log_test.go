@@ -1,10 +1,11 @@
-package api_test
+package audit_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
@@ -13,27 +14,27 @@ import (
 // of one's own organization only.
 func TestAuditLog(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	one, _ := acme.newEndpoint(`["a"]`)
-	two, _ := acme.newEndpoint(`["a"]`)
-	foreign, _ := evil.newEndpoint(`["a"]`)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	one, _ := acme.NewEndpoint(`["a"]`)
+	two, _ := acme.NewEndpoint(`["a"]`)
+	foreign, _ := evil.NewEndpoint(`["a"]`)
 	h.Advance(t, time.Hour)
 	hourLater := h.Clock.Now().Format(time.RFC3339Nano)
-	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+one, `{"description":"x"}`), "200 ")
+	apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+one, `{"description":"x"}`), "200 ")
 	h.Advance(t, time.Hour)
-	other := acme.with(auth.WebhookEndpointsWrite)
-	want(t, other.do("DELETE", "/v1/webhook-endpoints/"+one, ""), "204")
-	deleted := acme.do("GET", "/v1/audit-log?limit=1", "")
+	other := acme.With(auth.WebhookEndpointsWrite)
+	apitest.Want(t, other.Do("DELETE", "/v1/webhook-endpoints/"+one, ""), "204")
+	deleted := acme.Do("GET", "/v1/audit-log?limit=1", "")
 	var list struct {
 		Data []struct{ Actor struct{ ID string } }
 	}
-	deleted.decode(t, &list)
+	deleted.Decode(t, &list)
 	byOther := list.Data[0].Actor.ID
 
 	for _, tt := range []struct {
 		name, query string
-		as          caller
+		as          apitest.Caller
 		want        string
 	}{
 		{"all", "", acme, `200 "organization.create" "webhook_endpoint.create" "webhook_endpoint.update" "webhook_endpoint.delete" ` + one + ` ` + two + ` !` + foreign + ` "next":null`},
@@ -57,33 +58,33 @@ func TestAuditLog(t *testing.T) {
 		{"of another organization's target", "?target_id=" + foreign, acme, `200 "data":[]`},
 		{"another organization's own", "", evil, `200 ` + foreign + ` !` + one},
 		{"with a forged cursor", "?after=AAAA", acme, `422 query.after`},
-		{"without permission", "", acme.with(auth.EventsRead), `403 audit_log:read`},
-		{"without a key", "", caller{harness: h}, `401 api_key_missing`},
+		{"without permission", "", acme.With(auth.EventsRead), `403 audit_log:read`},
+		{"without a key", "", apitest.Caller{Harness: h}, `401 api_key_missing`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do("GET", "/v1/audit-log"+tt.query, ""), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do("GET", "/v1/audit-log"+tt.query, ""), tt.want) })
 	}
-	next := acme.do("GET", "/v1/audit-log?limit=1", "").get(t, "next")
-	want(t, evil.do("GET", "/v1/audit-log?after="+next, ""), "422 query.after")
+	next := acme.Do("GET", "/v1/audit-log?limit=1", "").Get(t, "next")
+	apitest.Want(t, evil.Do("GET", "/v1/audit-log?after="+next, ""), "422 query.after")
 }
 
 // Page by page the list shows every entry once, whatever the filter.
 func TestAuditLogPages(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	endpoint, _ := acme.newEndpoint(`["a"]`)
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	endpoint, _ := acme.NewEndpoint(`["a"]`)
 	for _, text := range []string{"b", "c", "d", "e"} {
-		want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+endpoint, `{"description":"`+text+`"}`), "200 ")
+		apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+endpoint, `{"description":"`+text+`"}`), "200 ")
 	}
 	for _, filter := range []string{"", "&action=webhook_endpoint.*", "&target_id=" + endpoint, "&since=2020-01-01T00:00:00Z"} {
 		seen, after := 0, ""
 		for {
-			r := acme.do("GET", "/v1/audit-log?limit=2"+filter+after, "")
-			seen += strings.Count(r.body, `"id":"aud_`)
-			if r.get(t, "next") == "null" {
+			r := acme.Do("GET", "/v1/audit-log?limit=2"+filter+after, "")
+			seen += strings.Count(r.Body, `"id":"aud_`)
+			if r.Get(t, "next") == "null" {
 				break
 			}
-			after = "&after=" + r.get(t, "next")
+			after = "&after=" + r.Get(t, "next")
 		}
 		if want := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE $1 = '' OR $1 LIKE '&since%' OR noun = 'webhook_endpoint'`, filter); seen != want {
 			t.Errorf("%q: %d entries over all pages, want %d", filter, seen, want)
@@ -95,22 +96,22 @@ func TestAuditLogPages(t *testing.T) {
 // field is there.
 func TestAuditLogHoldsNoSecret(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	chain, key := testkit.NewAuthority(t).Issue(testkit.ECDSA(t), time.Now().AddDate(1, 0, 0))
-	secrets := `"custom_headers":{"X-Token":"s3cret-canary"},` + clientCertificate(chain, key)
-	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+secrets+"}")
-	path := "/v1/webhook-endpoints/" + made.get(t, "id")
-	patched := acme.do("PATCH", path, `{`+secrets+`}`)
-	want(t, patched, "200 ")
-	rotated := acme.do("POST", path+"/rotate-secret", `{}`)
-	want(t, acme.do("PATCH", path, `{"signature_scheme":"standard_asymmetric"}`), "200 ")
-	want(t, acme.do("POST", path+"/rotate-secret", `{}`), "200 ")
-	log := acme.do("GET", "/v1/audit-log?target_id="+made.get(t, "id"), "")
-	want(t, log, `200 "X-Token" "custom_header_values":"[changed]" "client_certificate_key":"[changed]" "secret":"[changed]" "key_pair":"[changed]" "overlap_seconds":86400 !whsec_ !s3cret !PRIVATE`)
+	secrets := `"custom_headers":{"X-Token":"s3cret-canary"},` + apitest.ClientCertificate(chain, key)
+	made := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+","+secrets+"}")
+	path := "/v1/webhook-endpoints/" + made.Get(t, "id")
+	patched := acme.Do("PATCH", path, `{`+secrets+`}`)
+	apitest.Want(t, patched, "200 ")
+	rotated := acme.Do("POST", path+"/rotate-secret", `{}`)
+	apitest.Want(t, acme.Do("PATCH", path, `{"signature_scheme":"standard_asymmetric"}`), "200 ")
+	apitest.Want(t, acme.Do("POST", path+"/rotate-secret", `{}`), "200 ")
+	log := acme.Do("GET", "/v1/audit-log?target_id="+made.Get(t, "id"), "")
+	apitest.Want(t, log, `200 "X-Token" "custom_header_values":"[changed]" "client_certificate_key":"[changed]" "secret":"[changed]" "key_pair":"[changed]" "overlap_seconds":86400 !whsec_ !s3cret !PRIVATE`)
 	for _, canary := range []string{
-		made.get(t, "secret"), rotated.get(t, "secret"), "whsec_", "s3cret-canary", "PRIVATE KEY",
-		strings.Split(key, "\n")[1], acme.key, "ptc_",
+		made.Get(t, "secret"), rotated.Get(t, "secret"), "whsec_", "s3cret-canary", "PRIVATE KEY",
+		strings.Split(key, "\n")[1], acme.Key, "ptc_",
 	} {
 		if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry e WHERE position($1 IN e::text) > 0`, canary); n != 0 {
 			t.Errorf("%.20s… lies in %d audit entries", canary, n)

@@ -1,18 +1,19 @@
-package api
+package edge
 
 import (
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
+
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/idempotency"
 	"portico/shared/org"
-	"slices"
-	"strings"
 )
 
-const problemType = "application/problem+json"
+const ProblemType = "application/problem+json"
 
 // Answer is a problem that an operation can answer.
 type Answer struct {

@@ -1,9 +1,8 @@
-// Package api is the HTTP edge: one file per resource with its operations,
-// requests and replies, and the framework that every operation runs in. The
-// framework authenticates, checks the permission, opens the organization's
-// transaction, makes a repeated mutation harmless, turns errors into problems
-// and writes one log line; a handler does none of it and cannot forget any.
-package api
+// Package edge is the frame that every operation runs in. It authenticates,
+// checks the permission, opens the organization's transaction, makes a repeated
+// mutation harmless, writes its audit entry, turns errors into problems and
+// writes one log line; a handler does none of it and cannot forget any.
+package edge
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package api
+package edge
 
 import (
 	"cmp"
@@ -38,7 +38,7 @@ func (p *Problem) Error() string { return p.Detail }
 func (p *Problem) GetStatus() int { return p.Status }
 
 // ContentType tells huma the media type.
-func (p *Problem) ContentType(string) string { return problemType }
+func (p *Problem) ContentType(string) string { return ProblemType }
 
 // GetHeaders tells huma the headers of an error.
 func (p *Problem) GetHeaders() http.Header {

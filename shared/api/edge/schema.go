@@ -1,18 +1,19 @@
-package api
+package edge
 
 import (
 	"fmt"
 	"net/http"
-	"portico/shared/auth"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"portico/shared/auth"
 )
 
-const schemasPath = "#/components/schemas/"
+const SchemasPath = "#/components/schemas/"
 
 // keyed is the requirement of an API key.
 var keyed = []map[string][]string{{"api_key": {}}}
@@ -24,7 +25,7 @@ func newDescription() *huma.OpenAPI {
 		OpenAPI:  "3.1.0",
 		Security: keyed,
 		Components: &huma.Components{
-			Schemas: huma.NewMapRegistry(schemasPath, schemaName),
+			Schemas: huma.NewMapRegistry(SchemasPath, SchemaName),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				"api_key": {Type: "http", Scheme: "bearer", Description: "An API key: `ptc_` and 36 characters."},
 			},
@@ -32,9 +33,9 @@ func newDescription() *huma.OpenAPI {
 	}
 }
 
-// schemaName names the schema of a type as clients are to call it: List[T] is
+// SchemaName names the schema of a type as clients are to call it: List[T] is
 // TList, the parts of our inputs and outputs are requests and replies.
-func schemaName(t reflect.Type, hint string) string {
+func SchemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
 	for _, suffix := range []struct{ ours, theirs string }{{"InputBody", "Request"}, {"OutputBody", "Reply"}, {"Body", ""}} {
 		if found, ok := strings.CutSuffix(name, suffix.ours); ok {
@@ -56,21 +57,21 @@ var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 // checkDescribed returns what an operation's input lacks of its path, and what of
 // its query would be ignored.
 func checkDescribed(d *huma.OpenAPI, op Op) error {
-	for _, p := range operationAt(d, op).Parameters {
+	for _, p := range Described(d, op).Parameters {
 		if op.IgnoresQuery && p.In == "query" {
 			return fmt.Errorf("operation %s ignores the query and has the parameter %s there", op.ID, p.Name)
 		}
 	}
 	for _, found := range pathParameter.FindAllStringSubmatch(op.Path, -1) {
-		if !slices.ContainsFunc(operationAt(d, op).Parameters, func(p *huma.Param) bool { return p.In == "path" && p.Name == found[1] }) {
+		if !slices.ContainsFunc(Described(d, op).Parameters, func(p *huma.Param) bool { return p.In == "path" && p.Name == found[1] }) {
 			return fmt.Errorf("operation %s: its path has {%s} and its input has not: huma fills exported fields only, of exported embedded structs", op.ID, found[1])
 		}
 	}
 	return nil
 }
 
-// operationAt is how an operation is described.
-func operationAt(d *huma.OpenAPI, op Op) *huma.Operation {
+// Described is how an operation is described.
+func Described(d *huma.OpenAPI, op Op) *huma.Operation {
 	item := d.Paths[op.Path]
 	return map[string]*huma.Operation{
 		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPatch: item.Patch, http.MethodPut: item.Put, http.MethodDelete: item.Delete,

@@ -1,4 +1,4 @@
-package api
+package edge
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"portico/shared/observe"
 )
 
-const requestIDHeader = "X-Request-Id"
+const RequestIDHeader = "X-Request-Id"
 
 // observe surrounds everything: it names the request, survives a panic and
 // writes the request's one log line.
@@ -23,7 +23,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		c, r := s.newCall(w, r)
 		answer := &answer{ResponseWriter: w}
 		guard(answer.Header())
-		answer.Header().Set(requestIDHeader, observe.RequestID(r.Context()))
+		answer.Header().Set(RequestIDHeader, observe.RequestID(r.Context()))
 		defer func() {
 			if p := recover(); p != nil {
 				c.cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -98,4 +98,14 @@ func (s *Server) logRequest(r *http.Request, c *Call, status int, took time.Dura
 		observe.One("RequestLatency", observe.Milliseconds, float64(took.Microseconds())/1000),
 		observe.One("ServerErrors", observe.Count, serverErrors),
 	}, c.metrics...), append(attrs, c.notes...)...)
+}
+
+// guard sets what every reply says to browsers and caches, unless its operation
+// says otherwise: nobody keeps it (many hold secrets), guesses its type, runs
+// anything in it or shows it in a frame.
+func guard(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
 }

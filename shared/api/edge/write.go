@@ -1,4 +1,4 @@
-package api
+package edge
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ var idempotencyParameter = &huma.Param{
 const (
 	idempotencyHeader = "Idempotency-Key"
 	maxIdempotencyKey = 255
-	replayedHeader    = "Idempotent-Replayed"
+	ReplayedHeader    = "Idempotent-Replayed"
 )
 
 // write runs a mutation: the claim of its Idempotency-Key, its work, its audit
@@ -62,7 +62,7 @@ func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 		return nil, err
 	}
 	if replayed {
-		c.setHeader(replayedHeader, "true")
+		c.setHeader(ReplayedHeader, "true")
 	}
 	for _, f := range c.committed {
 		f()

@@ -1,10 +1,12 @@
-package api
+// Package events has the operations that publish events and read them.
+package events
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/event"
@@ -14,54 +16,55 @@ import (
 	"portico/shared/webhook"
 )
 
-const eventsTag = "Events"
+// Tag groups the operations in the documentation.
+const Tag = "Events"
 
 // PublishEvent is POST /v1/events.
-var PublishEvent = Write[publishInput, publishOutput]{
-	Op: Op{
+var Publish = edge.Write[publishInput, publishOutput]{
+	Op: edge.Op{
 		ID: "publishEvent", Method: http.MethodPost, Path: "/v1/events", Function: "publish",
 		Example:    `{"type":"invoice.paid","data":{"id":"in_1","total":1.10},"ordering_key":"customer_42"}`,
-		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
+		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		// The data itself, and room for the rest.
 		MaxBody: event.MaxData + 4<<10,
-		Tag:     eventsTag, Summary: "Publish an event",
+		Tag:     Tag, Summary: "Publish an event",
 		Description: "202 means stored: the event and its deliveries are committed and will be sent to every endpoint that subscribes to its type. `data` is any JSON value of up to 256 KiB and is delivered byte for byte.",
 	},
-	Handle: publishEvent,
+	Handle: publish,
 }
 
 // PublishEventBatch is POST /v1/events/batch.
-var PublishEventBatch = Write[publishBatchInput, publishBatchOutput]{
-	Op: Op{
+var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
+	Op: edge.Op{
 		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
 		Example:    `{"events":[{"type":"invoice.paid","data":{"id":"in_1","total":1.10}},{"type":"customer.created","data":{"id":"cus_42"}}]}`,
-		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
+		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
-		Tag:     eventsTag, Summary: "Publish up to 100 events",
+		Tag:     Tag, Summary: "Publish up to 100 events",
 		Description: "All or none are stored. The body has at most 1 MiB. The reply lists the events in the order sent, without their data.",
 	},
-	Handle: publishEventBatch,
+	Handle: publishBatch,
 }
 
 // ListEvents is GET /v1/events.
-var ListEvents = Read[listEventsInput, listEventsOutput]{
-	Op: Op{
+var List = edge.Read[listEventsInput, listEventsOutput]{
+	Op: edge.Op{
 		ID: "listEvents", Method: http.MethodGet, Path: "/v1/events", Function: "events",
-		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "List events",
+		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "List events",
 		Description: "Without their data: get one event for that. With a type, one page looks at 10,000 events at most: it may hold fewer than limit, or none, while next is set.",
 	},
-	Handle: listEvents,
+	Handle: list,
 }
 
 // GetEvent is GET /v1/events/{id}.
-var GetEvent = Read[eventPath, eventOutput]{
-	Op: Op{
+var Get = edge.Read[eventPath, eventOutput]{
+	Op: edge.Op{
 		ID: "getEvent", Method: http.MethodGet, Path: "/v1/events/{id}", Function: "events",
 		Faults:     []*fault.Error{event.ErrNotFound},
-		Permission: auth.EventsRead, Cost: 1, Tag: eventsTag, Summary: "Get an event with its data",
+		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "Get an event with its data",
 		Description: "delivery_count and skipped_endpoints say who got it, and why others did not.",
 	},
-	Handle: getEvent,
+	Handle: get,
 }
 
 type eventPath struct {
@@ -69,7 +72,7 @@ type eventPath struct {
 }
 
 type listEventsInput struct {
-	Page
+	edge.Page
 	Type string `query:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?$" patternDescription:"a type such as invoice.paid, or a prefix such as invoice.*" doc:"Only events of this type, or with this prefix." example:"invoice.paid"`
 }
 
@@ -133,10 +136,10 @@ type publishBatchOutput struct {
 	}
 }
 
-type listEventsOutput struct{ Body List[EventSummary] }
+type listEventsOutput struct{ Body edge.List[EventSummary] }
 
 func showEvent(e event.Event) EventSummary {
-	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
+	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: edge.OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
 }
 
 func showWhole(e event.Event, data json.RawMessage) eventBody {
@@ -160,21 +163,21 @@ func draftOf(d draftBody, at string) (event.Draft, error) {
 		operational = fault.InvalidField(at+"type", "is published by Portico only: choose another type")
 	}
 	return event.Draft{Type: d.Type, Data: d.Data, OrderingKey: d.OrderingKey},
-		fault.Join(operational, CheckText(at+"ordering_key", d.OrderingKey))
+		fault.Join(operational, edge.CheckText(at+"ordering_key", d.OrderingKey))
 }
 
 // Resolve hands the input to the frame.
-func (in *publishInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *publishInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *publishInput) Check(*Call) (err error) {
+func (in *publishInput) Check(*edge.Call) (err error) {
 	in.draft, err = draftOf(in.Body, "body.")
 	return err
 }
 
 // Resolve hands the input to the frame.
-func (in *publishBatchInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *publishBatchInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *publishBatchInput) Check(*Call) error {
+func (in *publishBatchInput) Check(*edge.Call) error {
 	in.drafts = make([]event.Draft, len(in.Body.Events))
 	faults := make([]error, len(in.drafts))
 	for i, d := range in.Body.Events {
@@ -183,8 +186,8 @@ func (in *publishBatchInput) Check(*Call) error {
 	return fault.Join(faults...)
 }
 
-func publishEvent(c *Call, in *publishInput) (*publishOutput, error) {
-	events, err := publish(c, []event.Draft{in.draft})
+func publish(c *edge.Call, in *publishInput) (*publishOutput, error) {
+	events, err := publishAll(c, []event.Draft{in.draft})
 	if err != nil {
 		return nil, err
 	}
@@ -194,8 +197,8 @@ func publishEvent(c *Call, in *publishInput) (*publishOutput, error) {
 	}, nil
 }
 
-func publishEventBatch(c *Call, in *publishBatchInput) (*publishBatchOutput, error) {
-	events, err := publish(c, in.drafts)
+func publishBatch(c *edge.Call, in *publishBatchInput) (*publishBatchOutput, error) {
+	events, err := publishAll(c, in.drafts)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +209,7 @@ func publishEventBatch(c *Call, in *publishBatchInput) (*publishBatchOutput, err
 	return out, nil
 }
 
-func publish(c *Call, drafts []event.Draft) ([]event.Event, error) {
+func publishAll(c *edge.Call, drafts []event.Draft) ([]event.Event, error) {
 	_, actor := c.Caller.Actor()
 	for i := range drafts {
 		drafts[i].PublishedBy = actor
@@ -219,7 +222,7 @@ func publish(c *Call, drafts []event.Draft) ([]event.Event, error) {
 	return events, err
 }
 
-func listEvents(c *Call, in *listEventsInput) (*listEventsOutput, error) {
+func list(c *edge.Call, in *listEventsInput) (*listEventsOutput, error) {
 	filter := event.Filter{Type: in.Type}
 	if err := c.Position("events", in.After, (*[16]byte)(&filter.After.UUID)); err != nil {
 		return nil, err
@@ -229,14 +232,14 @@ func listEvents(c *Call, in *listEventsInput) (*listEventsOutput, error) {
 		return nil, err
 	}
 	next := func(last id.Event) *string { return c.Cursor("events", last.UUID) }
-	list := ListOf(events, in.Limit, showEvent, func(last event.Event) *string { return next(last.ID) })
+	list := edge.ListOf(events, in.Limit, showEvent, func(last event.Event) *string { return next(last.ID) })
 	if list.Next == nil && !scanned.IsZero() {
 		list.Next = next(scanned)
 	}
 	return &listEventsOutput{Body: list}, nil
 }
 
-func getEvent(c *Call, in *eventPath) (*eventOutput, error) {
+func get(c *edge.Call, in *eventPath) (*eventOutput, error) {
 	ev, err := event.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err

@@ -1,22 +1,24 @@
-package api_test
+package events_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"portico/shared/api/apitest"
 )
 
 // A publish says at once which endpoints get the event, and why others do not;
 // the event says it later, too, and why those do not that came or changed since.
 func TestWhyNothingWasDelivered(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	foreign, _ := evil.newEndpoint(`["*"]`)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	foreign, _ := evil.NewEndpoint(`["*"]`)
 	endpoint := func(types, change string) string {
-		id, _ := acme.newEndpoint(types)
+		id, _ := acme.NewEndpoint(types)
 		if change != "" {
-			want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+id, change), "200 ")
+			apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+id, change), "200 ")
 		}
 		return id
 	}
@@ -29,33 +31,33 @@ func TestWhyNothingWasDelivered(t *testing.T) {
 	disabled := endpoint(`["invoice.paid"]`, `{"status":"disabled"}`)
 	deleted := endpoint(`["*"]`, "")
 
-	published := acme.publish(`{"type":"invoice.paid","data":{"total":5}}`)
-	want(t, published, `202 "delivery_count":3`+skipped(filtered, "filter")+skipped(other, "event_type")+skipped(disabled, "disabled")+` !`+takes+` !`+foreign)
-	want(t, acme.do("POST", "/v1/events/batch", `{"events":[{"type":"invoice.paid","data":{"total":500}},{"type":"order.made","data":1}]}`),
+	published := acme.Publish(`{"type":"invoice.paid","data":{"total":5}}`)
+	apitest.Want(t, published, `202 "delivery_count":3`+skipped(filtered, "filter")+skipped(other, "event_type")+skipped(disabled, "disabled")+` !`+takes+` !`+foreign)
+	apitest.Want(t, acme.Do("POST", "/v1/events/batch", `{"events":[{"type":"invoice.paid","data":{"total":500}},{"type":"order.made","data":1}]}`),
 		`202 "delivery_count":4 "delivery_count":3 !skipped_endpoints`)
 
 	later := endpoint(`["*"]`, "")
-	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+other, `{"event_types":["*"]}`), "200 ")
-	want(t, acme.do("DELETE", "/v1/webhook-endpoints/"+deleted, ""), "204")
-	event := "/v1/events/" + published.get(t, "id")
-	want(t, acme.do("GET", event, ""), `200 "delivery_count":3`+skipped(filtered, "filter")+skipped(other, "changed_later")+
+	apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+other, `{"event_types":["*"]}`), "200 ")
+	apitest.Want(t, acme.Do("DELETE", "/v1/webhook-endpoints/"+deleted, ""), "204")
+	event := "/v1/events/" + published.Get(t, "id")
+	apitest.Want(t, acme.Do("GET", event, ""), `200 "delivery_count":3`+skipped(filtered, "filter")+skipped(other, "changed_later")+
 		skipped(disabled, "disabled")+skipped(later, "created_later")+` !`+takes+` !`+foreign)
-	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+disabled, `{"status":"enabled"}`), "200 ")
-	want(t, acme.do("GET", event, ""), `200 "delivery_count":3 !`+disabled)
+	apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+disabled, `{"status":"enabled"}`), "200 ")
+	apitest.Want(t, acme.Do("GET", event, ""), `200 "delivery_count":3 !`+disabled)
 }
 
 // As many skipped endpoints are named as a reply can bear.
 func TestSkippedEndpointsAreBounded(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	for range 101 {
-		acme.newEndpoint(`["order.*"]`)
+		acme.NewEndpoint(`["order.*"]`)
 	}
-	published := acme.publish(`{"type":"invoice.paid","data":1}`)
-	for _, r := range []reply{published, acme.do("GET", "/v1/events/"+published.get(t, "id"), "")} {
-		if n := strings.Count(r.body, `"reason":"event_type"`); n != 100 {
-			t.Errorf("%d endpoints are named, want 100: %d", n, r.status)
+	published := acme.Publish(`{"type":"invoice.paid","data":1}`)
+	for _, r := range []apitest.Reply{published, acme.Do("GET", "/v1/events/"+published.Get(t, "id"), "")} {
+		if n := strings.Count(r.Body, `"reason":"event_type"`); n != 100 {
+			t.Errorf("%d endpoints are named, want 100: %d", n, r.Status)
 		}
 	}
 }
@@ -64,11 +66,11 @@ func TestSkippedEndpointsAreBounded(t *testing.T) {
 // looking at ten thousand events, with a cursor to go on from there.
 func TestListEventsByType(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	rare := acme.publish(`{"type":"invoice.paid","data":1}`).get(t, "id")
-	voided := acme.publish(`{"type":"invoice.voided","data":1}`).get(t, "id")
-	order := acme.publish(`{"type":"order.made","data":1}`).get(t, "id")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	rare := acme.Publish(`{"type":"invoice.paid","data":1}`).Get(t, "id")
+	voided := acme.Publish(`{"type":"invoice.voided","data":1}`).Get(t, "id")
+	order := acme.Publish(`{"type":"order.made","data":1}`).Get(t, "id")
 	for _, tt := range []struct{ name, query, want string }{
 		{"all", "", "200 " + order + " " + voided + " " + rare},
 		{"one type", "?type=invoice.paid", "200 " + rare + " !" + voided + " !" + order + ` "next":null`},
@@ -79,7 +81,7 @@ func TestListEventsByType(t *testing.T) {
 		{"a malformed type", "?type=in%20voice", "422 query.type"},
 		{"a star", "?type=*", "422 query.type"},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, acme.do("GET", "/v1/events"+tt.query, ""), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, acme.Do("GET", "/v1/events"+tt.query, ""), tt.want) })
 	}
 
 	if _, err := h.Admin.Exec(t.Context(), `
@@ -89,7 +91,7 @@ func TestListEventsByType(t *testing.T) {
 		FROM event CROSS JOIN generate_series(1, 10000) AS n WHERE type = 'invoice.paid'`); err != nil {
 		t.Fatal(err)
 	}
-	first := acme.do("GET", "/v1/events?type=invoice.paid", "")
-	want(t, first, `200 !evt_ !"next":null`)
-	want(t, acme.do("GET", "/v1/events?type=invoice.paid&after="+first.get(t, "next"), ""), "200 "+rare+` "next":null`)
+	first := acme.Do("GET", "/v1/events?type=invoice.paid", "")
+	apitest.Want(t, first, `200 !evt_ !"next":null`)
+	apitest.Want(t, acme.Do("GET", "/v1/events?type=invoice.paid&after="+first.Get(t, "next"), ""), "200 "+rare+` "next":null`)
 }

@@ -1,9 +1,10 @@
-package api_test
+package events_test
 
 import (
 	"strings"
 	"testing"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -13,17 +14,17 @@ import (
 // malformed gets a 4xx that names the field, whatever it is.
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	own := acme.publish(`{"type":"invoice.paid","data":{"n":1}}`).get(t, "id")
-	foreign := evil.publish(`{"type":"invoice.paid","data":{"n":1}}`).get(t, "id")
-	reader := acme.with(auth.EventsRead)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	own := acme.Publish(`{"type":"invoice.paid","data":{"n":1}}`).Get(t, "id")
+	foreign := evil.Publish(`{"type":"invoice.paid","data":{"n":1}}`).Get(t, "id")
+	reader := acme.With(auth.EventsRead)
 	big := `"` + strings.Repeat("x", 256<<10) + `"`
 	fits := `"` + strings.Repeat("x", 256<<10-2) + `"`
 
 	for _, tt := range []struct {
 		name, method, path, body string
-		as                       caller
+		as                       apitest.Caller
 		want                     string
 	}{
 		{"publish", "POST", "", `{"type":"invoice.paid","data":{"n":1},"ordering_key":"c1"}`, acme, `202 "id":"evt_ "type":"invoice.paid" "ordering_key":"c1" "data":{"n":1}`},
@@ -62,11 +63,11 @@ func TestEvents(t *testing.T) {
 		{"get missing", "GET", "/evt_01890000000000000000000000", "", acme, `404 event_not_found`},
 		{"get another organization's", "GET", "/" + foreign, "", acme, `404 event_not_found`},
 		{"get with a malformed id", "GET", "/evt_!", "", acme, `422 path.id`},
-		{"get without permission", "GET", "/" + own, "", acme.with(auth.EventsWrite), `403 events:read`},
+		{"get without permission", "GET", "/" + own, "", acme.With(auth.EventsWrite), `403 events:read`},
 		{"list own without data", "GET", "", "", acme, `200 ` + own + ` !` + foreign + ` !"data":{`},
-		{"list without permission", "GET", "", "", acme.with(auth.EventsWrite), `403 events:read`},
+		{"list without permission", "GET", "", "", acme.With(auth.EventsWrite), `403 events:read`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do(tt.method, "/v1/events"+tt.path, tt.body), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do(tt.method, "/v1/events"+tt.path, tt.body), tt.want) })
 	}
 	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM event WHERE type = 'b'`); n != 1 {
 		t.Errorf("%d events of type b, want 1: a refused batch left some", n)
@@ -76,18 +77,18 @@ func TestEvents(t *testing.T) {
 // A publish nudges a dispatcher unless one is awake, and tells the sweep.
 func TestPublishWakes(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	acme.newEndpoint(`["*"]`)
-	want(t, acme.publish(`{"type":"a","data":1}`), "202 ")
-	if n := h.nudges.Depth().Visible; n != 1 {
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	acme.NewEndpoint(`["*"]`)
+	apitest.Want(t, acme.Publish(`{"type":"a","data":1}`), "202 ")
+	if n := h.Nudges.Depth().Visible; n != 1 {
 		t.Errorf("%d nudges, want 1", n)
 	}
-	item, err := h.edge.Wakers[pg.Home].Due.Read(t.Context())
+	item, err := h.Server.Wakers[pg.Home].Due.Read(t.Context())
 	if err != nil || item.At.IsZero() || item.At.After(h.Clock.Now()) {
 		t.Errorf("due item %+v (%v)", item, err)
 	}
-	if lines := h.lines.String(); !strings.Contains(lines, `"Enqueued":1`) || !strings.Contains(lines, `"nudged":true`) {
+	if lines := h.Lines.String(); !strings.Contains(lines, `"Enqueued":1`) || !strings.Contains(lines, `"nudged":true`) {
 		t.Errorf("log lines %s", lines)
 	}
 }

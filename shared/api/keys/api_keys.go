@@ -1,9 +1,10 @@
-package api
+package keys
 
 import (
 	"net/http"
 	"time"
 
+	"portico/shared/api/edge"
 	"portico/shared/apikey"
 	"portico/shared/audit"
 	"portico/shared/auth"
@@ -12,80 +13,75 @@ import (
 	"portico/shared/id"
 )
 
-const (
-	keysTag         = "Keys"
-	apiKeysFunction = "api-keys"
-)
-
 // CreateAPIKey is POST /v1/api-keys.
-var CreateAPIKey = Write[createAPIKeyInput, createdAPIKeyOutput]{
-	Op: Op{
-		ID: "createAPIKey", Method: http.MethodPost, Path: "/v1/api-keys", Function: apiKeysFunction,
+var Create = edge.Write[createAPIKeyInput, createdAPIKeyOutput]{
+	Op: edge.Op{
+		ID: "createAPIKey", Method: http.MethodPost, Path: "/v1/api-keys", Function: function,
 		Faults:     []*fault.Error{apikey.ErrGrantExceeded, apikey.ErrTooMany},
 		Example:    `{"name":"billing, production","permissions":["events:write"],"allowed_ips":["203.0.113.0/24"]}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.create", Status: http.StatusCreated,
-		Tag: keysTag, Summary: "Create an API key",
+		Tag: Tag, Summary: "Create an API key",
 		Description: "The reply shows the key, this once. It can do no more than the key that you call with: its permissions are among that one's, it ends no later, and it works from no other addresses.",
 	},
-	Handle: createAPIKey,
+	Handle: create,
 }
 
 // ListAPIKeys is GET /v1/api-keys.
-var ListAPIKeys = Read[Page, listAPIKeysOutput]{
-	Op: Op{
-		ID: "listAPIKeys", Method: http.MethodGet, Path: "/v1/api-keys", Function: apiKeysFunction,
-		Permission: auth.APIKeysRead, Cost: 1, Tag: keysTag, Summary: "List API keys",
+var List = edge.Read[edge.Page, listAPIKeysOutput]{
+	Op: edge.Op{
+		ID: "listAPIKeys", Method: http.MethodGet, Path: "/v1/api-keys", Function: function,
+		Permission: auth.APIKeysRead, Cost: 1, Tag: Tag, Summary: "List API keys",
 		Description: "Those that have expired or were revoked too.",
 	},
-	Handle: listAPIKeys,
+	Handle: list,
 }
 
 // GetAPIKey is GET /v1/api-keys/{id}.
-var GetAPIKey = Read[APIKeyPath, apiKeyOutput]{
-	Op: Op{
-		ID: "getAPIKey", Method: http.MethodGet, Path: "/v1/api-keys/{id}", Function: apiKeysFunction,
+var Get = edge.Read[APIKeyPath, apiKeyOutput]{
+	Op: edge.Op{
+		ID: "getAPIKey", Method: http.MethodGet, Path: "/v1/api-keys/{id}", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound},
-		Permission: auth.APIKeysRead, Cost: 1, Tag: keysTag, Summary: "Get an API key",
+		Permission: auth.APIKeysRead, Cost: 1, Tag: Tag, Summary: "Get an API key",
 	},
-	Handle: getAPIKey,
+	Handle: get,
 }
 
 // UpdateAPIKey is PATCH /v1/api-keys/{id}.
-var UpdateAPIKey = Write[updateAPIKeyInput, apiKeyOutput]{
-	Op: Op{
-		ID: "updateAPIKey", Method: http.MethodPatch, Path: "/v1/api-keys/{id}", Function: apiKeysFunction,
+var Update = edge.Write[updateAPIKeyInput, apiKeyOutput]{
+	Op: edge.Op{
+		ID: "updateAPIKey", Method: http.MethodPatch, Path: "/v1/api-keys/{id}", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded},
 		Example:    `{"name":"billing","expires_at":"2099-12-31T00:00:00Z"}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.update",
-		Tag: keysTag, Summary: "Change an API key",
+		Tag: Tag, Summary: "Change an API key",
 		Description: "Fields that are left out stay as they are. Permissions can only be taken away. A key changes only keys that can do no more than itself, before and after; so none widens itself. Works everywhere after ten seconds.",
 	},
-	Handle: updateAPIKey,
+	Handle: update,
 }
 
 // RotateAPIKey is POST /v1/api-keys/{id}/rotate.
-var RotateAPIKey = Write[rotateAPIKeyInput, createdAPIKeyOutput]{
-	Op: Op{
-		ID: "rotateAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/rotate", Function: apiKeysFunction,
+var Rotate = edge.Write[rotateAPIKeyInput, createdAPIKeyOutput]{
+	Op: edge.Op{
+		ID: "rotateAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/rotate", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded, apikey.ErrReplaced, apikey.ErrTooMany},
 		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.rotate", Status: http.StatusCreated,
-		Tag: keysTag, Summary: "Replace an API key by a new one",
+		Tag: Tag, Summary: "Replace an API key by a new one",
 		Description: "The reply shows the new key, this once. It can do the same from the same addresses, and ends when the old one would have ended. The old key works until the overlap ends, if it does not end before. A key is rotated once: after that, rotate its successor.",
 	},
-	Handle: rotateAPIKey,
+	Handle: rotate,
 }
 
 // RevokeAPIKey is POST /v1/api-keys/{id}/revoke.
-var RevokeAPIKey = Write[APIKeyPath, apiKeyOutput]{
-	Op: Op{
-		ID: "revokeAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/revoke", Function: apiKeysFunction,
+var Revoke = edge.Write[APIKeyPath, apiKeyOutput]{
+	Op: edge.Op{
+		ID: "revokeAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/revoke", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound},
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.revoke",
-		Tag: keysTag, Summary: "Revoke an API key",
+		Tag: Tag, Summary: "Revoke an API key",
 		Description: "For good: ten seconds after the reply it works nowhere. A key may revoke any key of its organization, itself too, so that whoever finds a leaked one can end it. Doing it again changes nothing.",
 	},
-	Handle: revokeAPIKey,
+	Handle: revoke,
 }
 
 // APIKeyPath names an API key.
@@ -110,7 +106,7 @@ type APIKeyBody struct {
 
 type apiKeyOutput struct{ Body APIKeyBody }
 
-type listAPIKeysOutput struct{ Body List[APIKeyBody] }
+type listAPIKeysOutput struct{ Body edge.List[APIKeyBody] }
 
 type createdAPIKeyOutput struct {
 	Location string `header:"Location"`
@@ -145,7 +141,7 @@ func apiKeyFields(k apikey.APIKey) audit.Fields {
 
 func apiKeyTarget(key id.APIKey) audit.Target { return audit.Of("api_key", key) }
 
-func listAPIKeys(c *Call, in *Page) (*listAPIKeysOutput, error) {
+func list(c *edge.Call, in *edge.Page) (*listAPIKeysOutput, error) {
 	var after id.APIKey
 	if err := c.Position("api_keys", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
@@ -160,12 +156,12 @@ func listAPIKeys(c *Call, in *Page) (*listAPIKeysOutput, error) {
 	}
 	now := c.Now()
 	show := func(k apikey.Stored) APIKeyBody { return showAPIKey(k.APIKey, usage[k.Hash], now) }
-	return &listAPIKeysOutput{Body: ListOf(keys, in.Limit, show, func(last apikey.Stored) *string {
+	return &listAPIKeysOutput{Body: edge.ListOf(keys, in.Limit, show, func(last apikey.Stored) *string {
 		return c.Cursor("api_keys", last.ID.UUID)
 	})}, nil
 }
 
-func getAPIKey(c *Call, in *APIKeyPath) (*apiKeyOutput, error) {
+func get(c *edge.Call, in *APIKeyPath) (*apiKeyOutput, error) {
 	key, err := apikey.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
@@ -174,7 +170,7 @@ func getAPIKey(c *Call, in *APIKeyPath) (*apiKeyOutput, error) {
 }
 
 // replyKey shows a key as it is stored.
-func replyKey(c *Call, k apikey.Stored) (*apiKeyOutput, error) {
+func replyKey(c *edge.Call, k apikey.Stored) (*apiKeyOutput, error) {
 	usage, err := c.Keys.Usage(c, []apikey.Stored{k})
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package api
+package keys
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"portico/shared/api/edge"
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -34,18 +35,18 @@ type updateAPIKeyInput struct {
 }
 
 // Resolve hands the input to the frame.
-func (in *createAPIKeyInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *createAPIKeyInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *createAPIKeyInput) Check(c *Call) (err error) {
+func (in *createAPIKeyInput) Check(c *edge.Call) (err error) {
 	b := in.Body
 	in.change, err = keyChange(&b.Name, b.Permissions, b.ExpiresAt, b.AllowedIPs, c.Now())
 	return err
 }
 
 // Resolve hands the input to the frame.
-func (in *updateAPIKeyInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *updateAPIKeyInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *updateAPIKeyInput) Check(c *Call) (err error) {
+func (in *updateAPIKeyInput) Check(c *edge.Call) (err error) {
 	b := in.Body
 	in.change, err = keyChange(b.Name, b.Permissions, b.ExpiresAt, b.AllowedIPs, c.Now())
 	return err
@@ -58,7 +59,7 @@ func keyChange(name *string, permissions []auth.Permission, end *time.Time, netw
 	c.Permissions, wrong[0] = checkPermissions(permissions)
 	c.ExpiresAt, wrong[1] = checkEnd(end, now)
 	c.AllowedIPs, wrong[2] = checkNetworks(networks)
-	return c, fault.Join(append(wrong[:], CheckName("body.name", name))...)
+	return c, fault.Join(append(wrong[:], edge.CheckName("body.name", name))...)
 }
 
 type rotateAPIKeyInput struct {
@@ -125,7 +126,7 @@ func checkEnd(at *time.Time, now time.Time) (*time.Time, error) {
 // first and what the caller may give. What requests know of the caller may be
 // five seconds old, so the truth is read: a key that was revoked a second ago
 // makes no other.
-func lockKeys(c *Call, key id.APIKey) (apikey.Stored, apikey.Grant, error) {
+func lockKeys(c *edge.Call, key id.APIKey) (apikey.Stored, apikey.Grant, error) {
 	caller := c.Caller
 	keys := []id.APIKey{caller.APIKey, key}
 	locked, err := apikey.Lock(c, c.Tx, c.Org, slices.DeleteFunc(keys, id.APIKey.IsZero)...)
@@ -144,7 +145,7 @@ func lockKeys(c *Call, key id.APIKey) (apikey.Stored, apikey.Grant, error) {
 
 // repairAfter projects a key as soon as its change is committed. If that fails,
 // or nothing comes of it, the key's next use does it.
-func repairAfter(c *Call, hash apikey.Hash) {
+func repairAfter(c *edge.Call, hash apikey.Hash) {
 	c.AfterCommit(func() {
 		if err := c.Keys.Repair(c, c.Org, hash); err != nil {
 			c.Note(slog.String("projecting_failed", err.Error()))
@@ -153,7 +154,7 @@ func repairAfter(c *Call, hash apikey.Hash) {
 }
 
 // issue writes a new key and replies with its plain text.
-func issue(c *Call, k apikey.APIKey) (*createdAPIKeyOutput, error) {
+func issue(c *edge.Call, k apikey.APIKey) (*createdAPIKeyOutput, error) {
 	plain := apikey.Generate()
 	hash, err := apikey.Parse(plain)
 	if err != nil {
@@ -169,7 +170,7 @@ func issue(c *Call, k apikey.APIKey) (*createdAPIKeyOutput, error) {
 	return out, nil
 }
 
-func createAPIKey(c *Call, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
+func create(c *edge.Call, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
 	now, set := c.Now(), in.change
 	_, grant, err := lockKeys(c, id.APIKey{})
 	if err != nil {
@@ -183,7 +184,7 @@ func createAPIKey(c *Call, in *createAPIKeyInput) (*createdAPIKeyOutput, error) 
 	return issue(c, k)
 }
 
-func updateAPIKey(c *Call, in *updateAPIKeyInput) (*apiKeyOutput, error) {
+func update(c *edge.Call, in *updateAPIKeyInput) (*apiKeyOutput, error) {
 	k, grant, err := lockKeys(c, in.ID)
 	if err != nil {
 		return nil, err
@@ -204,7 +205,7 @@ func updateAPIKey(c *Call, in *updateAPIKeyInput) (*apiKeyOutput, error) {
 }
 
 // save writes a changed key, and has its projection written anew.
-func save(c *Call, k apikey.Stored) error {
+func save(c *edge.Call, k apikey.Stored) error {
 	if err := apikey.Save(c, c.Tx, c.Org, k.APIKey); err != nil {
 		return err
 	}
@@ -212,7 +213,7 @@ func save(c *Call, k apikey.Stored) error {
 	return c.Keys.Forget(c, k.Hash)
 }
 
-func rotateAPIKey(c *Call, in *rotateAPIKeyInput) (*createdAPIKeyOutput, error) {
+func rotate(c *edge.Call, in *rotateAPIKeyInput) (*createdAPIKeyOutput, error) {
 	k, grant, err := lockKeys(c, in.ID)
 	if err != nil {
 		return nil, err
@@ -233,7 +234,7 @@ func rotateAPIKey(c *Call, in *rotateAPIKeyInput) (*createdAPIKeyOutput, error) 
 	return issue(c, next)
 }
 
-func revokeAPIKey(c *Call, in *APIKeyPath) (*apiKeyOutput, error) {
+func revoke(c *edge.Call, in *APIKeyPath) (*apiKeyOutput, error) {
 	locked, err := apikey.Lock(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package api_test
+package keys_test
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
@@ -16,17 +17,17 @@ import (
 // nobody else's: another organization's looks like one that does not exist.
 func TestAPIKeys(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	_, own := acme.newKey(`{"name":"own","permissions":["events:read","events:write"]}`)
-	_, foreign := evil.newKey(`{"name":"foreign","permissions":["events:read"]}`)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	_, own := acme.NewKey(`{"name":"own","permissions":["events:read","events:write"]}`)
+	_, foreign := evil.NewKey(`{"name":"foreign","permissions":["events:read"]}`)
 	missing := "key_01890000000000000000000000"
-	reader, nobody, anonymous := acme.with(auth.APIKeysRead), acme.with(auth.EventsRead), caller{harness: h}
+	reader, nobody, anonymous := acme.With(auth.APIKeysRead), acme.With(auth.EventsRead), apitest.Caller{Harness: h}
 	far := h.Clock.Now().Add(101 * 365 * 24 * time.Hour).Format(time.RFC3339)
 
 	for _, tt := range []struct {
 		name, method, path, body string
-		as                       caller
+		as                       apitest.Caller
 		want                     string
 	}{
 		{"get own", "GET", own, "", acme, `200 "id":"` + own + `" "name":"own" "status":"active" "key_start":"ptc_ "last_used_at":null "allowed_ips":[] !"key":`},
@@ -79,14 +80,14 @@ func TestAPIKeys(t *testing.T) {
 			if tt.path != "" && tt.path[0] != '?' {
 				path += "/"
 			}
-			want(t, tt.as.do(tt.method, path+tt.path, tt.body), tt.want)
+			apitest.Want(t, tt.as.Do(tt.method, path+tt.path, tt.body), tt.want)
 		})
 	}
-	a, b := acme.do("GET", "/v1/api-keys/"+missing, ""), acme.do("GET", "/v1/api-keys/"+foreign, "")
-	if a.body != b.body {
-		t.Errorf("missing\n%s differs from another organization's\n%s", a.body, b.body)
+	a, b := acme.Do("GET", "/v1/api-keys/"+missing, ""), acme.Do("GET", "/v1/api-keys/"+foreign, "")
+	if a.Body != b.Body {
+		t.Errorf("missing\n%s differs from another organization's\n%s", a.Body, b.Body)
 	}
-	want(t, evil.do("GET", "/v1/api-keys/"+foreign, ""), `200 "name":"foreign" "status":"active"`)
+	apitest.Want(t, evil.Do("GET", "/v1/api-keys/"+foreign, ""), `200 "name":"foreign" "status":"active"`)
 }
 
 // Nobody gives what they lack, to another key or to itself: whatever a narrow
@@ -94,13 +95,13 @@ func TestAPIKeys(t *testing.T) {
 // elsewhere.
 func TestAPIKeyGrants(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	soon := h.Clock.Now().Add(time.Hour).Format(time.RFC3339)
 	later := h.Clock.Now().Add(2 * time.Hour).Format(time.RFC3339)
-	_, wide := acme.newKey(`{"name":"wide","permissions":["events:read","events:write","api_keys:write"]}`)
+	_, wide := acme.NewKey(`{"name":"wide","permissions":["events:read","events:write","api_keys:write"]}`)
 	body := `"permissions":["api_keys:write","events:read"],"expires_at":"` + soon + `","allowed_ips":["192.0.2.0/24"]`
-	narrow, self := acme.newKey(`{"name":"narrow",` + body + `}`)
+	narrow, self := acme.NewKey(`{"name":"narrow",` + body + `}`)
 	within := func(permission, end, networks string) string {
 		return fmt.Sprintf(`{"name":"x","permissions":[%q],"expires_at":%q,"allowed_ips":[%q]}`, permission, end, networks)
 	}
@@ -125,34 +126,34 @@ func TestAPIKeyGrants(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := strings.TrimSuffix("/v1/api-keys/"+tt.path, "/")
-			want(t, narrow.do(tt.method, path, tt.body), tt.want)
+			apitest.Want(t, narrow.Do(tt.method, path, tt.body), tt.want)
 		})
 	}
-	want(t, narrow.do("GET", "/v1/events", ""), "401 api_key_invalid")
+	apitest.Want(t, narrow.Do("GET", "/v1/events", ""), "401 api_key_invalid")
 }
 
 // A key is shown by its creation, its rotation and the repetition of either;
 // no table and no log line holds it.
 func TestAPIKeyIsShownOnce(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	const body = `{"name":"x","permissions":["events:read"]}`
-	first := acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1")
-	key, plain := first.get(t, "id"), first.get(t, "key")
-	if again := acme.do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1"); again.body != first.body || again.header.Get("Idempotent-Replayed") != "true" {
-		t.Errorf("replay %v %s, want %s", again.header, again.body, first.body)
+	first := acme.Do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1")
+	key, plain := first.Get(t, "id"), first.Get(t, "key")
+	if again := acme.Do("POST", "/v1/api-keys", body, "Idempotency-Key", "k1"); again.Body != first.Body || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("replay %v %s, want %s", again.Header, again.Body, first.Body)
 	}
-	if start := first.get(t, "key_start"); start != plain[:8] {
+	if start := first.Get(t, "key_start"); start != plain[:8] {
 		t.Errorf("key_start %s of %s", start, plain)
 	}
-	rotated := acme.do("POST", "/v1/api-keys/"+key+"/rotate", "")
-	for _, plain := range []string{plain, rotated.get(t, "key")} {
-		if rows := rowsWith(t, h, plain); len(rows) != 0 || strings.Contains(h.lines.String(), plain) {
+	rotated := acme.Do("POST", "/v1/api-keys/"+key+"/rotate", "")
+	for _, plain := range []string{plain, rotated.Get(t, "key")} {
+		if rows := apitest.RowsWith(t, h, plain); len(rows) != 0 || strings.Contains(h.Lines.String(), plain) {
 			t.Errorf("a key lies in clear in %v, or in the log", rows)
 		}
-		for _, r := range []reply{acme.do("GET", "/v1/api-keys", ""), acme.do("GET", "/v1/api-keys/"+key, ""), acme.do("PATCH", "/v1/api-keys/"+rotated.get(t, "id"), `{"name":"y"}`)} {
-			want(t, r, "200 !"+plain)
+		for _, r := range []apitest.Reply{acme.Do("GET", "/v1/api-keys", ""), acme.Do("GET", "/v1/api-keys/"+key, ""), acme.Do("PATCH", "/v1/api-keys/"+rotated.Get(t, "id"), `{"name":"y"}`)} {
+			apitest.Want(t, r, "200 !"+plain)
 		}
 	}
 	for _, action := range []string{"create", "rotate", "update"} {
@@ -166,14 +167,14 @@ func TestAPIKeyIsShownOnce(t *testing.T) {
 // last used.
 func TestListAPIKeys(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	var made []string
 	for i := range 4 {
-		user, key := acme.newKey(fmt.Sprintf(`{"name":"key %d","permissions":["events:read"]}`, i))
+		user, key := acme.NewKey(fmt.Sprintf(`{"name":"key %d","permissions":["events:read"]}`, i))
 		made = append(made, key)
 		if i%2 == 0 {
-			want(t, user.do("GET", "/v1/events", ""), "200")
+			apitest.Want(t, user.Do("GET", "/v1/events", ""), "200")
 		}
 	}
 	var list struct {
@@ -186,7 +187,7 @@ func TestListAPIKeys(t *testing.T) {
 	var seen []string
 	for after := ""; ; after = "&after=" + *list.Next {
 		list.Next = nil
-		if err := json.Unmarshal([]byte(acme.do("GET", "/v1/api-keys?limit=2"+after, "").body), &list); err != nil {
+		if err := json.Unmarshal([]byte(acme.Do("GET", "/v1/api-keys?limit=2"+after, "").Body), &list); err != nil {
 			t.Fatal(err)
 		}
 		for _, k := range list.Data {

@@ -1,8 +1,9 @@
-package api
+package organizations
 
 import (
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -12,53 +13,53 @@ import (
 )
 
 // CreateDomain is POST /v1/domains.
-var CreateDomain = Write[createDomainInput, createdDomainOutput]{
-	Op: Op{
-		ID: "createDomain", Method: http.MethodPost, Path: "/v1/domains", Function: organizationFunction,
+var CreateDomain = edge.Write[createDomainInput, createdDomainOutput]{
+	Op: edge.Op{
+		ID: "createDomain", Method: http.MethodPost, Path: "/v1/domains", Function: function,
 		Faults:     []*fault.Error{domain.ErrExists, domain.ErrTaken, domain.ErrTooMany},
 		Example:    `{"name":"app.example.com"}`,
-		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: organizationsTag, Summary: "Add a domain",
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: Tag, Summary: "Add a domain",
 		Description: "It identifies your organization once it is verified. Of a name of your own the reply shows the DNS record to create before; a subdomain of ours needs none. Several organizations may add the same name: the first that verifies it has it.",
 	},
 	Handle: createDomain,
 }
 
 // ListDomains is GET /v1/domains.
-var ListDomains = Read[Page, listDomainsOutput]{
-	Op: Op{
-		ID: "listDomains", Method: http.MethodGet, Path: "/v1/domains", Function: organizationFunction,
-		Permission: auth.DomainsRead, Cost: 1, Tag: organizationsTag, Summary: "List domains",
+var ListDomains = edge.Read[edge.Page, listDomainsOutput]{
+	Op: edge.Op{
+		ID: "listDomains", Method: http.MethodGet, Path: "/v1/domains", Function: function,
+		Permission: auth.DomainsRead, Cost: 1, Tag: Tag, Summary: "List domains",
 	},
 	Handle: listDomains,
 }
 
 // GetDomain is GET /v1/domains/{id}.
-var GetDomain = Read[DomainPath, domainOutput]{
-	Op: Op{
-		ID: "getDomain", Method: http.MethodGet, Path: "/v1/domains/{id}", Function: organizationFunction,
+var GetDomain = edge.Read[DomainPath, domainOutput]{
+	Op: edge.Op{
+		ID: "getDomain", Method: http.MethodGet, Path: "/v1/domains/{id}", Function: function,
 		Faults:     []*fault.Error{domain.ErrNotFound},
-		Permission: auth.DomainsRead, Cost: 1, Tag: organizationsTag, Summary: "Get a domain",
+		Permission: auth.DomainsRead, Cost: 1, Tag: Tag, Summary: "Get a domain",
 	},
 	Handle: getDomain,
 }
 
 // VerifyDomain is POST /v1/domains/{id}/verify.
-var VerifyDomain = Write[DomainPath, domainOutput]{
-	Op: Op{
-		ID: "verifyDomain", Method: http.MethodPost, Path: "/v1/domains/{id}/verify", Function: organizationFunction,
+var VerifyDomain = edge.Write[DomainPath, domainOutput]{
+	Op: edge.Op{
+		ID: "verifyDomain", Method: http.MethodPost, Path: "/v1/domains/{id}/verify", Function: function,
 		Faults:     []*fault.Error{domain.ErrNotFound, domain.ErrTaken, domain.ErrUnproven, domain.ErrDNSAway},
-		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: organizationsTag, Summary: "Verify a domain",
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: Tag, Summary: "Verify a domain",
 		Description: "Asks DNS for the record, once. When it is there, and no other organization holds the name, the domain is yours until you delete it, and the record may go. A subdomain of ours is yours at once, if it is free. Try again as often as you like.",
 	},
 	Handle: verifyDomain,
 }
 
 // DeleteDomain is DELETE /v1/domains/{id}.
-var DeleteDomain = Write[DomainPath, struct{}]{
-	Op: Op{
-		ID: "deleteDomain", Method: http.MethodDelete, Path: "/v1/domains/{id}", Function: organizationFunction,
+var DeleteDomain = edge.Write[DomainPath, struct{}]{
+	Op: edge.Op{
+		ID: "deleteDomain", Method: http.MethodDelete, Path: "/v1/domains/{id}", Function: function,
 		Faults:     []*fault.Error{domain.ErrNotFound},
-		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: organizationsTag, Summary: "Delete a domain",
+		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a domain",
 		Description: "After five seconds it identifies nobody, and whoever proves it next may have it. The DNS record of this domain proves nothing any more.",
 	},
 	Handle: deleteDomain,
@@ -86,7 +87,7 @@ type domainBody struct {
 
 type domainOutput struct{ Body domainBody }
 
-type listDomainsOutput struct{ Body List[domainBody] }
+type listDomainsOutput struct{ Body edge.List[domainBody] }
 
 type createDomainInput struct {
 	Body struct {
@@ -99,7 +100,7 @@ type createdDomainOutput struct {
 	Body     domainBody
 }
 
-func showDomain(c *Call, d domain.Domain) domainBody {
+func showDomain(c *edge.Call, d domain.Domain) domainBody {
 	b := domainBody{ID: d.ID, Name: d.Name, Status: "pending", VerifiedAt: clock.StampOf(d.VerifiedAt), CreatedAt: clock.Stamp(d.CreatedAt)}
 	if d.VerifiedAt != nil {
 		b.Status = "verified"
@@ -117,7 +118,7 @@ func domainFields(d domain.Domain) audit.Fields {
 
 func domainTarget(d domain.Domain) audit.Target { return audit.Of("domain", d.ID) }
 
-func createDomain(c *Call, in *createDomainInput) (*createdDomainOutput, error) {
+func createDomain(c *edge.Call, in *createDomainInput) (*createdDomainOutput, error) {
 	name, err := domain.ParseName(in.Body.Name, c.Hosts.Base)
 	if err != nil {
 		return nil, fault.InvalidField("body.name", err.Error())
@@ -130,7 +131,7 @@ func createDomain(c *Call, in *createDomainInput) (*createdDomainOutput, error) 
 	return &createdDomainOutput{Location: "/v1/domains/" + d.ID.String(), Body: showDomain(c, d)}, nil
 }
 
-func listDomains(c *Call, in *Page) (*listDomainsOutput, error) {
+func listDomains(c *edge.Call, in *edge.Page) (*listDomainsOutput, error) {
 	var after id.Domain
 	if err := c.Position("domains", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
@@ -140,12 +141,12 @@ func listDomains(c *Call, in *Page) (*listDomainsOutput, error) {
 		return nil, err
 	}
 	show := func(d domain.Domain) domainBody { return showDomain(c, d) }
-	return &listDomainsOutput{Body: ListOf(domains, in.Limit, show, func(last domain.Domain) *string {
+	return &listDomainsOutput{Body: edge.ListOf(domains, in.Limit, show, func(last domain.Domain) *string {
 		return c.Cursor("domains", last.ID.UUID)
 	})}, nil
 }
 
-func getDomain(c *Call, in *DomainPath) (*domainOutput, error) {
+func getDomain(c *edge.Call, in *DomainPath) (*domainOutput, error) {
 	d, err := domain.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func getDomain(c *Call, in *DomainPath) (*domainOutput, error) {
 	return &domainOutput{Body: showDomain(c, d)}, nil
 }
 
-func verifyDomain(c *Call, in *DomainPath) (*domainOutput, error) {
+func verifyDomain(c *edge.Call, in *DomainPath) (*domainOutput, error) {
 	before, after, err := c.Hosts.Verify(c, c.Tx, c.Org, in.ID, c.Now())
 	if err != nil {
 		return nil, err
@@ -162,7 +163,7 @@ func verifyDomain(c *Call, in *DomainPath) (*domainOutput, error) {
 	return &domainOutput{Body: showDomain(c, after)}, nil
 }
 
-func deleteDomain(c *Call, in *DomainPath) (*struct{}, error) {
+func deleteDomain(c *edge.Call, in *DomainPath) (*struct{}, error) {
 	d, err := c.Hosts.Delete(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err

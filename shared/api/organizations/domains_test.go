@@ -1,4 +1,4 @@
-package api_test
+package organizations_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
@@ -17,23 +18,23 @@ const nobodysDomain = "dom_01890000000000000000000000"
 // wrong with a name is said in its field.
 func TestDomains(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	own := acme.make("/v1/domains", `{"name":"portal.example.com"}`)
-	foreign := evil.make("/v1/domains", `{"name":"portal.example.com"}`)
-	reader := acme.with(auth.DomainsRead)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	own := acme.Make("/v1/domains", `{"name":"portal.example.com"}`)
+	foreign := evil.Make("/v1/domains", `{"name":"portal.example.com"}`)
+	reader := acme.With(auth.DomainsRead)
 	record := `"record":{"type":"TXT","name":"_portico.portal.example.com","value":"portico-verification=`
 
 	for _, tt := range []struct {
 		name, method, path, body string
-		as                       caller
+		as                       apitest.Caller
 		want                     string
 	}{
 		{"get own", "GET", "/" + own, "", reader, `200 "id":"` + own + `" "name":"portal.example.com" "status":"pending" "verified_at":null ` + record},
 		{"get missing", "GET", "/" + nobodysDomain, "", acme, `404 domain_not_found`},
 		{"get another organization's", "GET", "/" + foreign, "", acme, `404 domain_not_found`},
 		{"get with a malformed id", "GET", "/dom_1", "", acme, `422 path.id`},
-		{"get without permission", "GET", "/" + own, "", acme.with(auth.EventsRead), `403 domains:read`},
+		{"get without permission", "GET", "/" + own, "", acme.With(auth.EventsRead), `403 domains:read`},
 		{"list own", "GET", "", "", reader, `200 ` + own + ` !` + foreign},
 		{"list with a forged cursor", "GET", "?after=AAAA", "", acme, `422 query.after`},
 		{"add a name in another script", "POST", "", `{"name":"Bücher.example.com"}`, acme, `201 "name":"xn--bcher-kva.example.com"`},
@@ -53,47 +54,47 @@ func TestDomains(t *testing.T) {
 		{"delete without permission", "DELETE", "/" + own, "", reader, `403 domains:write`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			want(t, tt.as.do(tt.method, "/v1/domains"+tt.path, tt.body), tt.want)
+			apitest.Want(t, tt.as.Do(tt.method, "/v1/domains"+tt.path, tt.body), tt.want)
 		})
 	}
-	h.names.Fail(dnsmessage.RCodeSuccess, true)
-	want(t, acme.do("POST", "/v1/domains/"+own+"/verify", ""), "503 dns_unavailable")
-	h.names.Fail(dnsmessage.RCodeSuccess, false)
-	want(t, acme.do("GET", "/v1/domains/"+own, ""), `200 "status":"pending"`)
+	h.Names.Fail(dnsmessage.RCodeSuccess, true)
+	apitest.Want(t, acme.Do("POST", "/v1/domains/"+own+"/verify", ""), "503 dns_unavailable")
+	h.Names.Fail(dnsmessage.RCodeSuccess, false)
+	apitest.Want(t, acme.Do("GET", "/v1/domains/"+own, ""), `200 "status":"pending"`)
 }
 
 // A domain's whole life: who proves the name first has it until it deletes it,
 // and every step is in the audit log.
 func TestDomainLife(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	ours := "/v1/domains/" + acme.make("/v1/domains", `{"name":"portal.example.com"}`)
-	theirs := "/v1/domains/" + evil.make("/v1/domains", `{"name":"portal.example.com"}`)
-	acme.prove(ours)
-	first := acme.do("POST", ours+"/verify", "", "Idempotency-Key", "k")
-	want(t, first, `200 "status":"verified" !"verified_at":null`)
-	again := acme.do("POST", ours+"/verify", "", "Idempotency-Key", "k")
-	if again.body != first.body || again.header.Get("Idempotent-Replayed") != "true" {
-		t.Errorf("repeated: %d %s", again.status, again.body)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	ours := "/v1/domains/" + acme.Make("/v1/domains", `{"name":"portal.example.com"}`)
+	theirs := "/v1/domains/" + evil.Make("/v1/domains", `{"name":"portal.example.com"}`)
+	acme.Prove(ours)
+	first := acme.Do("POST", ours+"/verify", "", "Idempotency-Key", "k")
+	apitest.Want(t, first, `200 "status":"verified" !"verified_at":null`)
+	again := acme.Do("POST", ours+"/verify", "", "Idempotency-Key", "k")
+	if again.Body != first.Body || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("repeated: %d %s", again.Status, again.Body)
 	}
-	evil.prove(theirs)
-	want(t, evil.do("POST", theirs+"/verify", ""), `409 domain_taken !`+acme.org.String())
-	want(t, acme.do("DELETE", ours, ""), `204`)
-	want(t, acme.do("GET", ours, ""), `404 domain_not_found`)
-	want(t, evil.do("POST", theirs+"/verify", ""), `200 "status":"verified"`)
+	evil.Prove(theirs)
+	apitest.Want(t, evil.Do("POST", theirs+"/verify", ""), `409 domain_taken !`+acme.Org.String())
+	apitest.Want(t, acme.Do("DELETE", ours, ""), `204`)
+	apitest.Want(t, acme.Do("GET", ours, ""), `404 domain_not_found`)
+	apitest.Want(t, evil.Do("POST", theirs+"/verify", ""), `200 "status":"verified"`)
 
-	sub := "/v1/domains/" + evil.make("/v1/domains", `{"name":"shop.portico.example"}`)
-	want(t, evil.do("POST", sub+"/verify", ""), `200 "status":"verified"`)
-	want(t, acme.do("POST", "/v1/domains", `{"name":"shop.portico.example"}`), `409 domain_taken`)
+	sub := "/v1/domains/" + evil.Make("/v1/domains", `{"name":"shop.portico.example"}`)
+	apitest.Want(t, evil.Do("POST", sub+"/verify", ""), `200 "status":"verified"`)
+	apitest.Want(t, acme.Do("POST", "/v1/domains", `{"name":"shop.portico.example"}`), `409 domain_taken`)
 
 	for _, action := range []string{"domain.create", "domain.verify", "domain.delete"} {
-		if r := acme.do("GET", "/v1/audit-log?action="+action, ""); !strings.Contains(r.body, `"portal.example.com"`) && action != "domain.verify" ||
-			!strings.Contains(r.body, `"action":"`+action+`"`) || strings.Contains(r.body, "portico-verification") {
-			t.Errorf("%s: %s", action, r.body)
+		if r := acme.Do("GET", "/v1/audit-log?action="+action, ""); !strings.Contains(r.Body, `"portal.example.com"`) && action != "domain.verify" ||
+			!strings.Contains(r.Body, `"action":"`+action+`"`) || strings.Contains(r.Body, "portico-verification") {
+			t.Errorf("%s: %s", action, r.Body)
 		}
 	}
-	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE org_id = $1 AND action LIKE 'domain.%'`, acme.org); n != 3 {
+	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE org_id = $1 AND action LIKE 'domain.%'`, acme.Org); n != 3 {
 		t.Errorf("%d audit entries, want 3: a replay and a refusal write none", n)
 	}
 }
@@ -101,17 +102,17 @@ func TestDomainLife(t *testing.T) {
 // A list is newest first, and its pages hold every domain once.
 func TestDomainPages(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
+	acme := apitest.New(t).Organization("Acme")
 	for i := range 5 {
-		acme.make("/v1/domains", fmt.Sprintf(`{"name":"x%d.example.com"}`, i))
+		acme.Make("/v1/domains", fmt.Sprintf(`{"name":"x%d.example.com"}`, i))
 	}
 	var names []string
 	for after := ""; ; {
-		r := acme.do("GET", "/v1/domains?limit=2"+after, "")
-		for _, part := range strings.Split(r.body, `"name":"x`)[1:] {
+		r := acme.Do("GET", "/v1/domains?limit=2"+after, "")
+		for _, part := range strings.Split(r.Body, `"name":"x`)[1:] {
 			names = append(names, part[:1])
 		}
-		next := r.get(t, "next")
+		next := r.Get(t, "next")
 		if next == "null" {
 			break
 		}

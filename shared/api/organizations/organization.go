@@ -1,8 +1,9 @@
-package api
+package organizations
 
 import (
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -11,31 +12,26 @@ import (
 	"portico/shared/org"
 )
 
-const (
-	organizationsTag     = "Organizations"
-	organizationFunction = "organization"
-)
-
 // GetOrganization is GET /v1/organization.
-var GetOrganization = Read[struct{}, organizationOutput]{
-	Op: Op{
-		ID: "getOrganization", Method: http.MethodGet, Path: "/v1/organization", Function: organizationFunction,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationsTag, Summary: "Get your organization",
+var GetOwn = edge.Read[struct{}, organizationOutput]{
+	Op: edge.Op{
+		ID: "getOrganization", Method: http.MethodGet, Path: "/v1/organization", Function: function,
+		Permission: auth.OrganizationRead, Cost: 1, Tag: Tag, Summary: "Get your organization",
 	},
-	Handle: getOrganization,
+	Handle: getOwn,
 }
 
 // UpdateOrganization is PATCH /v1/organization.
-var UpdateOrganization = Write[updateOrganizationInput, organizationOutput]{
-	Op: Op{
-		ID: "updateOrganization", Method: http.MethodPatch, Path: "/v1/organization", Function: organizationFunction,
+var UpdateOwn = edge.Write[updateOrganizationInput, organizationOutput]{
+	Op: edge.Op{
+		ID: "updateOrganization", Method: http.MethodPatch, Path: "/v1/organization", Function: function,
 		Faults:     []*fault.Error{org.ErrVersion},
 		Example:    `{"version":1,"name":"Acme","settings":{"timezone":"Europe/Berlin"},"branding":{"primary_color":"#0a7cff"}}`,
-		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationsTag, Summary: "Change your organization",
+		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: Tag, Summary: "Change your organization",
 		Description: "Fields and settings that are left out stay as they are; a setting that is null gets its default back. " +
 			"Send the version that you read, so that you do not overwrite what somebody else has changed meanwhile.\n\nSettings: " + org.DescribeSettings(),
 	},
-	Handle: updateOrganization,
+	Handle: updateOwn,
 }
 
 type organizationBody struct {
@@ -71,15 +67,15 @@ func organizationFields(o org.Organization) audit.Fields {
 }
 
 // Resolve hands the input to the frame.
-func (in *updateOrganizationInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *updateOrganizationInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *updateOrganizationInput) Check(*Call) error {
+func (in *updateOrganizationInput) Check(*edge.Call) error {
 	b := in.Body
-	return fault.Join(CheckName("body.name", b.Name), CheckName("body.branding.display_name", b.Branding.DisplayName),
+	return fault.Join(edge.CheckName("body.name", b.Name), edge.CheckName("body.branding.display_name", b.Branding.DisplayName),
 		org.CheckSettings("body.settings", b.Settings), b.Branding.Check("body.branding"))
 }
 
-func getOrganization(c *Call, _ *struct{}) (*organizationOutput, error) {
+func getOwn(c *edge.Call, _ *struct{}) (*organizationOutput, error) {
 	o, err := org.Get(c, c.Tx, c.Org)
 	if err != nil {
 		return nil, err
@@ -87,7 +83,7 @@ func getOrganization(c *Call, _ *struct{}) (*organizationOutput, error) {
 	return showOrganization(o), nil
 }
 
-func updateOrganization(c *Call, in *updateOrganizationInput) (*organizationOutput, error) {
+func updateOwn(c *edge.Call, in *updateOrganizationInput) (*organizationOutput, error) {
 	b := in.Body
 	before, after, err := org.Update(c, c.Tx, c.Org, org.Change{
 		Version: b.Version, Name: b.Name, Settings: b.Settings, Branding: b.Branding,

@@ -1,8 +1,9 @@
-package api_test
+package organizations_test
 
 import (
 	"testing"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 )
 
@@ -10,17 +11,17 @@ import (
 // on an old version is refused, and so is what the registry does not know.
 func TestOrganization(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	reader := acme.with(auth.OrganizationRead)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	reader := acme.With(auth.OrganizationRead)
 	const whole = `"branding":{"display_name":"","logo_url":"","primary_color":"","accent_color":"","support_email":""}`
 	for _, tt := range []struct {
 		name, method, body string
-		as                 caller
+		as                 apitest.Caller
 		want               string
 	}{
-		{"get", "GET", "", acme, `200 "id":"` + acme.org.String() + `" "name":"Acme" "version":1 "timezone":"UTC" "session_hours":12 ` + whole},
-		{"get without permission", "GET", "", acme.with(auth.EventsRead), `403 organization:read`},
+		{"get", "GET", "", acme, `200 "id":"` + acme.Org.String() + `" "name":"Acme" "version":1 "timezone":"UTC" "session_hours":12 ` + whole},
+		{"get without permission", "GET", "", acme.With(auth.EventsRead), `403 organization:read`},
 		{"rename", "PATCH", `{"version":1,"name":"Acme Corp"}`, acme, `200 "version":2 Corp`},
 		{"with the old version", "PATCH", `{"version":1,"name":"Mine"}`, acme, `409 version_mismatch`},
 		{"unchanged by it", "GET", "", reader, `200 Corp !Mine "version":2`},
@@ -40,10 +41,10 @@ func TestOrganization(t *testing.T) {
 		{"no address", "PATCH", `{"branding":{"support_email":"help"}}`, acme, `422 body.branding.support_email`},
 		{"NUL in the name", "PATCH", `{"name":"a\u0000"}`, acme, `422 body.name`},
 		{"no name", "PATCH", `{"name":""}`, acme, `422 body.name`},
-		{"an unknown field", "PATCH", `{"id":"` + evil.org.String() + `"}`, acme, `422 body.id`},
+		{"an unknown field", "PATCH", `{"id":"` + evil.Org.String() + `"}`, acme, `422 body.id`},
 		{"change without permission", "PATCH", `{"name":"Mine"}`, reader, `403 organization:write`},
 		{"the other one is as it was", "GET", "", evil, `200 "name":"Evil" "version":1`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do(tt.method, "/v1/organization", tt.body), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do(tt.method, "/v1/organization", tt.body), tt.want) })
 	}
 }

@@ -1,10 +1,13 @@
-package api
+// Package organizations has the operations on organizations and on the domains
+// that identify them.
+package organizations
 
 import (
 	"encoding/binary"
 	"net/http"
 	"time"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -13,66 +16,71 @@ import (
 	"portico/shared/org"
 )
 
+// Tag groups the operations in the documentation.
+const Tag = "Organizations"
+
+const function = "organization"
+
 const organizationsPath = "/v1/organizations"
 
 // CreateOrganization is POST /v1/organizations.
-var CreateOrganization = Write[createOrganizationInput, createdOrganizationOutput]{
-	Op: Op{
-		ID: "createOrganization", Method: http.MethodPost, Path: organizationsPath, Function: organizationFunction, Acts: OnNew,
+var Create = edge.Write[createOrganizationInput, createdOrganizationOutput]{
+	Op: edge.Op{
+		ID: "createOrganization", Method: http.MethodPost, Path: organizationsPath, Function: function, Acts: edge.OnNew,
 		Faults:     []*fault.Error{org.ErrExists},
 		Example:    `{"name":"Acme"}`,
 		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.create", Status: http.StatusCreated,
-		Tag: organizationsTag, Summary: "Create an organization",
+		Tag: Tag, Summary: "Create an organization",
 		Description: "It has no member and no API key yet: make its first key with `POST /v1/api-keys` and its id as `Portico-Organization`. " +
 			"An Idempotency-Key never makes two: after 24 hours, too, a repetition is refused.",
 	},
-	Handle: createOrganization,
+	Handle: create,
 }
 
 // ListOrganizations is GET /v1/organizations.
-var ListOrganizations = Global[listOrganizationsInput, listOrganizationsOutput]{
-	Op: Op{
-		ID: "listOrganizations", Method: http.MethodGet, Path: organizationsPath, Function: organizationFunction, Acts: OnAll,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationsTag, Summary: "List organizations",
+var List = edge.Global[listOrganizationsInput, listOrganizationsOutput]{
+	Op: edge.Op{
+		ID: "listOrganizations", Method: http.MethodGet, Path: organizationsPath, Function: function, Acts: edge.OnAll,
+		Permission: auth.OrganizationRead, Cost: 1, Tag: Tag, Summary: "List organizations",
 		Description: "Deleted ones are not among them.",
 	},
-	Handle: listOrganizations,
+	Handle: list,
 }
 
 // GetNamedOrganization is GET /v1/organizations/{id}.
-var GetNamedOrganization = Read[OrganizationPath, organizationOutput]{
-	Op: Op{
-		ID: "getNamedOrganization", Method: http.MethodGet, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: organizationsTag, Summary: "Get an organization",
+var Get = edge.Read[OrganizationPath, organizationOutput]{
+	Op: edge.Op{
+		ID: "getNamedOrganization", Method: http.MethodGet, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
+		Permission: auth.OrganizationRead, Cost: 1, Tag: Tag, Summary: "Get an organization",
 		Description: "An API key may name its own organization only.",
 	},
-	Handle: func(c *Call, _ *OrganizationPath) (*organizationOutput, error) { return getOrganization(c, nil) },
+	Handle: func(c *edge.Call, _ *OrganizationPath) (*organizationOutput, error) { return getOwn(c, nil) },
 }
 
 // UpdateNamedOrganization is PATCH /v1/organizations/{id}.
-var UpdateNamedOrganization = Write[updateNamedOrganizationInput, organizationOutput]{
-	Op: Op{
-		ID: "updateNamedOrganization", Method: http.MethodPatch, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
+var Update = edge.Write[updateNamedOrganizationInput, organizationOutput]{
+	Op: edge.Op{
+		ID: "updateNamedOrganization", Method: http.MethodPatch, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
 		Faults:     []*fault.Error{org.ErrVersion},
 		Example:    `{"version":1,"name":"Acme"}`,
-		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: organizationsTag, Summary: "Change an organization",
+		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: Tag, Summary: "Change an organization",
 		Description: "As `PATCH /v1/organization` does. An API key may name its own organization only.",
 	},
-	Handle: func(c *Call, in *updateNamedOrganizationInput) (*organizationOutput, error) {
-		return updateOrganization(c, &in.updateOrganizationInput)
+	Handle: func(c *edge.Call, in *updateNamedOrganizationInput) (*organizationOutput, error) {
+		return updateOwn(c, &in.updateOrganizationInput)
 	},
 }
 
 // DeleteOrganization is DELETE /v1/organizations/{id}.
-var DeleteOrganization = Write[OrganizationPath, deletedOrganizationOutput]{
-	Op: Op{
-		ID: "deleteOrganization", Method: http.MethodDelete, Path: organizationsPath + "/{id}", Function: organizationFunction, Acts: OnPath,
+var Delete = edge.Write[OrganizationPath, deletedOrganizationOutput]{
+	Op: edge.Op{
+		ID: "deleteOrganization", Method: http.MethodDelete, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
 		Permission: auth.OrganizationDelete, Cost: 1, Audit: "organization.delete", Status: http.StatusAccepted,
-		Tag: organizationsTag, Summary: "Delete an organization",
+		Tag: Tag, Summary: "Delete an organization",
 		Description: "With everything it owns, for good: there is no way back. From the reply on it looks like one that does not exist, nothing of it is delivered any more, and ten seconds later none of its API keys works anywhere. " +
 			"What it owned, its audit log included, is erased within a day. A repetition is a 404, with an Idempotency-Key too.",
 	},
-	Handle: deleteOrganization,
+	Handle: remove,
 }
 
 // OrganizationPath names an organization.
@@ -97,11 +105,11 @@ type updateNamedOrganizationInput struct {
 }
 
 type listOrganizationsInput struct {
-	Page
+	edge.Page
 	Name string `query:"name" maxLength:"200" doc:"Only those whose name starts like this, in capitals or not." example:"acme"`
 }
 
-type listOrganizationsOutput struct{ Body List[organizationBody] }
+type listOrganizationsOutput struct{ Body edge.List[organizationBody] }
 
 type deletedOrganizationOutput struct {
 	Body struct {
@@ -111,13 +119,13 @@ type deletedOrganizationOutput struct {
 }
 
 // Resolve hands the input to the frame.
-func (in *createOrganizationInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *createOrganizationInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *createOrganizationInput) Check(*Call) error {
-	return CheckName("body.name", &in.Body.Name)
+func (in *createOrganizationInput) Check(*edge.Call) error {
+	return edge.CheckName("body.name", &in.Body.Name)
 }
 
-func createOrganization(c *Call, in *createOrganizationInput) (*createdOrganizationOutput, error) {
+func create(c *edge.Call, in *createOrganizationInput) (*createdOrganizationOutput, error) {
 	if err := org.Insert(c, c.Tx, org.Organization{ID: c.Org, Name: in.Body.Name, CreatedAt: c.Now()}); err != nil {
 		return nil, err
 	}
@@ -129,13 +137,13 @@ func createOrganization(c *Call, in *createOrganizationInput) (*createdOrganizat
 	return &createdOrganizationOutput{Location: organizationsPath + "/" + c.Org.String(), Body: showOrganization(made).Body}, nil
 }
 
-func listOrganizations(c *Call, in *listOrganizationsInput) (*listOrganizationsOutput, error) {
+func list(c *edge.Call, in *listOrganizationsInput) (*listOrganizationsOutput, error) {
 	f := org.Filter{NameStarts: in.Name}
 	plain, err := c.TextPosition("organizations", in.After)
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckText("query.name", &in.Name); err != nil {
+	if err := edge.CheckText("query.name", &in.Name); err != nil {
 		return nil, err
 	}
 	if plain != "" {
@@ -147,15 +155,15 @@ func listOrganizations(c *Call, in *listOrganizationsInput) (*listOrganizationsO
 		return nil, err
 	}
 	show := func(o org.Organization) organizationBody { return showOrganization(o).Body }
-	return &listOrganizationsOutput{Body: ListOf(list, in.Limit, show, func(last org.Organization) *string {
+	return &listOrganizationsOutput{Body: edge.ListOf(list, in.Limit, show, func(last org.Organization) *string {
 		at := binary.BigEndian.AppendUint64(nil, uint64(last.CreatedAt.UnixMicro())) // Postgres keeps no more
 		return c.TextCursor("organizations", append(at, last.ID.UUID[:]...))
 	})}, nil
 }
 
-// deleteOrganization closes the organization and lets go of its domains;
+// remove closes the organization and lets go of its domains;
 // jobs.Deleter erases the rest.
-func deleteOrganization(c *Call, _ *OrganizationPath) (*deletedOrganizationOutput, error) {
+func remove(c *edge.Call, _ *OrganizationPath) (*deletedOrganizationOutput, error) {
 	before, err := org.Lock(c, c.Tx, c.Org)
 	if err != nil {
 		return nil, err

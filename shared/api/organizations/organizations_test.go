@@ -1,4 +1,4 @@
-package api_test
+package organizations_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
@@ -20,16 +21,16 @@ const missingOrg = "org_01890000000000000000000000"
 // and what looks across organizations is staff's alone.
 func TestOrganizations(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil, staff := h.org("Acme"), h.org("Evil"), h.newStaff()
-	own, foreign := "/"+acme.org.String(), "/"+evil.org.String()
-	reader, nobody, anonymous := acme.with(auth.OrganizationRead), acme.with(auth.EventsRead), caller{harness: h}
-	writer := acme.with(auth.OrganizationRead, auth.OrganizationWrite)
-	before := checksum(evil)
+	h := apitest.New(t)
+	acme, evil, staff := h.Organization("Acme"), h.Organization("Evil"), h.NewStaff()
+	own, foreign := "/"+acme.Org.String(), "/"+evil.Org.String()
+	reader, nobody, anonymous := acme.With(auth.OrganizationRead), acme.With(auth.EventsRead), apitest.Caller{Harness: h}
+	writer := acme.With(auth.OrganizationRead, auth.OrganizationWrite)
+	before := apitest.Checksum(evil)
 
 	for _, tt := range []struct {
 		name, method, path, body string
-		as                       caller
+		as                       apitest.Caller
 		want                     string
 	}{
 		{"staff make one", "POST", "", `{"name":"Initech"}`, staff, `201 "name":"Initech" "version":1 "id":"org_`},
@@ -39,8 +40,8 @@ func TestOrganizations(t *testing.T) {
 		{"make with an id of one's own", "POST", "", `{"name":"x","id":"` + missingOrg + `"}`, staff, `422 body.id`},
 		{"make with a key of an organization", "POST", "", `{"name":"x"}`, acme, `403 staff_only`},
 		{"make without a key", "POST", "", `{"name":"x"}`, anonymous, `401 api_key_missing`},
-		{"staff list", "GET", "", "", staff, `200 ` + acme.org.String() + ` ` + evil.org.String() + ` Initech "next":null`},
-		{"staff list by name", "GET", "?name=aC", "", staff, `200 ` + acme.org.String() + ` !` + evil.org.String()},
+		{"staff list", "GET", "", "", staff, `200 ` + acme.Org.String() + ` ` + evil.Org.String() + ` Initech "next":null`},
+		{"staff list by name", "GET", "?name=aC", "", staff, `200 ` + acme.Org.String() + ` !` + evil.Org.String()},
 		{"staff list by a name that none has", "GET", "?name=%25", "", staff, `200 "data":[]`},
 		{"staff list with NUL in the name", "GET", "?name=%00", "", staff, `422 query.name`},
 		{"staff list with a forged cursor", "GET", "?after=AAAA", "", staff, `422 query.after`},
@@ -50,7 +51,7 @@ func TestOrganizations(t *testing.T) {
 		{"staff read missing", "GET", "/" + missingOrg, "", staff, `404 organization_not_found`},
 		{"staff read junk", "GET", "/acme", "", staff, `422 path.id org_`},
 		{"staff read another noun", "GET", "/we_01890000000000000000000000", "", staff, `422 path.id org_`},
-		{"read own", "GET", own, "", reader, `200 "id":"` + acme.org.String() + `" "name":"Acme"`},
+		{"read own", "GET", own, "", reader, `200 "id":"` + acme.Org.String() + `" "name":"Acme"`},
 		{"read another", "GET", foreign, "", reader, `404 organization_not_found`},
 		{"read missing", "GET", "/" + missingOrg, "", reader, `404 organization_not_found`},
 		{"read without permission", "GET", own, "", nobody, `403 organization:read`},
@@ -66,13 +67,15 @@ func TestOrganizations(t *testing.T) {
 		{"delete missing", "DELETE", "/" + missingOrg, "", staff, `404 organization_not_found`},
 		{"delete junk", "DELETE", "/acme", "", staff, `422 path.id`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do(tt.method, "/v1/organizations"+tt.path, tt.body), tt.want) })
+		t.Run(tt.name, func(t *testing.T) {
+			apitest.Want(t, tt.as.Do(tt.method, "/v1/organizations"+tt.path, tt.body), tt.want)
+		})
 	}
-	a, b := acme.do("GET", "/v1/organizations"+foreign, ""), acme.do("GET", "/v1/organizations/"+missingOrg, "")
-	if a.body != b.body {
-		t.Errorf("another's\n%s differs from missing\n%s", a.body, b.body)
+	a, b := acme.Do("GET", "/v1/organizations"+foreign, ""), acme.Do("GET", "/v1/organizations/"+missingOrg, "")
+	if a.Body != b.Body {
+		t.Errorf("another's\n%s differs from missing\n%s", a.Body, b.Body)
 	}
-	if after := checksum(evil); after != before {
+	if after := apitest.Checksum(evil); after != before {
 		t.Errorf("the other organization was\n%s\nand is\n%s", before, after)
 	}
 }
@@ -81,32 +84,32 @@ func TestOrganizations(t *testing.T) {
 // is none to name, it must be left out.
 func TestOrganizationInPathAndHeader(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil, staff := h.org("Acme"), h.org("Evil"), h.newStaff()
-	own := "/v1/organizations/" + acme.org.String()
+	h := apitest.New(t)
+	acme, evil, staff := h.Organization("Acme"), h.Organization("Evil"), h.NewStaff()
+	own := "/v1/organizations/" + acme.Org.String()
 	for _, tt := range []struct {
 		name, method, path, header string
-		as                         caller
+		as                         apitest.Caller
 		want                       string
 	}{
-		{"the same", "GET", own, acme.org.String(), staff, `200 "name":"Acme"`},
-		{"the same with its own key", "GET", own, acme.org.String(), acme, `200 "name":"Acme"`},
-		{"another", "GET", own, evil.org.String(), staff, `404 organization_not_found`},
-		{"another with its own key", "GET", own, evil.org.String(), acme, `404 organization_not_found`},
-		{"another, deleting", "DELETE", own, evil.org.String(), staff, `404 organization_not_found`},
+		{"the same", "GET", own, acme.Org.String(), staff, `200 "name":"Acme"`},
+		{"the same with its own key", "GET", own, acme.Org.String(), acme, `200 "name":"Acme"`},
+		{"another", "GET", own, evil.Org.String(), staff, `404 organization_not_found`},
+		{"another with its own key", "GET", own, evil.Org.String(), acme, `404 organization_not_found`},
+		{"another, deleting", "DELETE", own, evil.Org.String(), staff, `404 organization_not_found`},
 		{"junk", "GET", own, "acme", staff, `422 header.Portico-Organization`},
-		{"one, over a list of all", "GET", "/v1/organizations", acme.org.String(), staff, `422 header.Portico-Organization`},
-		{"one, to make another", "POST", "/v1/organizations", acme.org.String(), staff, `422 header.Portico-Organization`},
+		{"one, over a list of all", "GET", "/v1/organizations", acme.Org.String(), staff, `422 header.Portico-Organization`},
+		{"one, to make another", "POST", "/v1/organizations", acme.Org.String(), staff, `422 header.Portico-Organization`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			body := ""
 			if tt.method == "POST" {
 				body = `{"name":"x"}`
 			}
-			r := tt.as.do(tt.method, tt.path, body, "Portico-Organization", tt.header)
-			want(t, r, tt.want)
-			if staffs := r.header.Get("Portico-Staff-Key") != ""; staffs != (tt.as.key == staff.key) {
-				t.Errorf("headers %v", r.header)
+			r := tt.as.Do(tt.method, tt.path, body, "Portico-Organization", tt.header)
+			apitest.Want(t, r, tt.want)
+			if staffs := r.Header.Get("Portico-Staff-Key") != ""; staffs != (tt.as.Key == staff.Key) {
+				t.Errorf("headers %v", r.Header)
 			}
 		})
 	}
@@ -117,46 +120,46 @@ func TestOrganizationInPathAndHeader(t *testing.T) {
 // staff key's same Idempotency-Key is another one.
 func TestCreateOrganizationOnce(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	ada, bob := h.newStaff(), h.newStaff()
+	h := apitest.New(t)
+	ada, bob := h.NewStaff(), h.NewStaff()
 	const body = `{"name":"Initech"}`
 	made := func() int {
 		return testkit.Value[int](t, h.Database, `SELECT count(*) FROM organization WHERE name LIKE 'Init%'`)
 	}
 
-	replies := make([]reply, 8)
+	replies := make([]apitest.Reply, 8)
 	var all sync.WaitGroup
 	for i := range replies {
-		all.Go(func() { replies[i] = ada.do("POST", "/v1/organizations", body, "Idempotency-Key", "k") })
+		all.Go(func() { replies[i] = ada.Do("POST", "/v1/organizations", body, "Idempotency-Key", "k") })
 	}
 	all.Wait()
-	first := ada.do("POST", "/v1/organizations", body, "Idempotency-Key", "k")
+	first := ada.Do("POST", "/v1/organizations", body, "Idempotency-Key", "k")
 	fresh := 0
 	for _, r := range replies {
 		switch {
-		case r.status == 409 && strings.Contains(r.body, "idempotency_key_in_use"):
-		case r.status != 201 || r.body != first.body || r.header.Get("Location") != "/v1/organizations/"+first.get(t, "id"):
-			t.Errorf("%d %v %s, want %s", r.status, r.header, r.body, first.body)
-		case r.header.Get("Idempotent-Replayed") == "":
+		case r.Status == 409 && strings.Contains(r.Body, "idempotency_key_in_use"):
+		case r.Status != 201 || r.Body != first.Body || r.Header.Get("Location") != "/v1/organizations/"+first.Get(t, "id"):
+			t.Errorf("%d %v %s, want %s", r.Status, r.Header, r.Body, first.Body)
+		case r.Header.Get("Idempotent-Replayed") == "":
 			fresh++
 		}
 	}
-	if fresh != 1 || made() != 1 || first.header.Get("Idempotent-Replayed") != "true" {
+	if fresh != 1 || made() != 1 || first.Header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("%d replies were no replays, %d organizations", fresh, made())
 	}
-	want(t, ada.do("POST", "/v1/organizations", `{"name":"Initrode"}`, "Idempotency-Key", "k"), "409 idempotency_key_reused")
-	for _, r := range []reply{bob.do("POST", "/v1/organizations", body, "Idempotency-Key", "k"), ada.do("POST", "/v1/organizations", body), ada.do("POST", "/v1/organizations", body)} {
-		if r.status != 201 || r.get(t, "id") == first.get(t, "id") {
-			t.Errorf("not a new one: %d %s", r.status, r.body)
+	apitest.Want(t, ada.Do("POST", "/v1/organizations", `{"name":"Initrode"}`, "Idempotency-Key", "k"), "409 idempotency_key_reused")
+	for _, r := range []apitest.Reply{bob.Do("POST", "/v1/organizations", body, "Idempotency-Key", "k"), ada.Do("POST", "/v1/organizations", body), ada.Do("POST", "/v1/organizations", body)} {
+		if r.Status != 201 || r.Get(t, "id") == first.Get(t, "id") {
+			t.Errorf("not a new one: %d %s", r.Status, r.Body)
 		}
 	}
 	h.Advance(t, 25*time.Hour)
-	want(t, ada.do("POST", "/v1/organizations", body, "Idempotency-Key", "k"), "409 organization_exists")
+	apitest.Want(t, ada.Do("POST", "/v1/organizations", body, "Idempotency-Key", "k"), "409 organization_exists")
 	if n := made(); n != 4 {
 		t.Errorf("%d organizations, want 4", n)
 	}
 	actor := testkit.Value[string](t, h.Database, `
-		SELECT actor_type || ' ' || actor_name || ' ' || action FROM audit_entry JOIN audit_target USING (org_id) WHERE entry_id = id AND target_id = $1`, first.get(t, "id"))
+		SELECT actor_type || ' ' || actor_name || ' ' || action FROM audit_entry JOIN audit_target USING (org_id) WHERE entry_id = id AND target_id = $1`, first.Get(t, "id"))
 	if actor != "staff_key Ada organization.create" {
 		t.Errorf("the audit log says %s", actor)
 	}
@@ -166,29 +169,29 @@ func TestCreateOrganizationOnce(t *testing.T) {
 // and works in it and nowhere else.
 func TestOrganizationThatStaffMade(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	evil, staff := h.org("Evil"), h.newStaff()
-	made := staff.do("POST", "/v1/organizations", `{"name":"Initech"}`, "Idempotency-Key", "k").get(t, "id")
-	key := staff.do("POST", "/v1/api-keys", `{"name":"first","permissions":["events:write","events:read"]}`, "Portico-Organization", made)
-	want(t, key, "201 ptc_")
-	user := caller{harness: h, key: key.get(t, "key")}
-	want(t, user.publish(`{"type":"a","data":1}`), "202")
-	want(t, user.do("GET", "/v1/events", ""), `200 "type":"a"`)
-	want(t, evil.do("GET", "/v1/events", ""), `200 "data":[]`)
-	want(t, user.do("GET", "/v1/organizations/"+made, ""), `403 organization:read`)
+	h := apitest.New(t)
+	evil, staff := h.Organization("Evil"), h.NewStaff()
+	made := staff.Do("POST", "/v1/organizations", `{"name":"Initech"}`, "Idempotency-Key", "k").Get(t, "id")
+	key := staff.Do("POST", "/v1/api-keys", `{"name":"first","permissions":["events:write","events:read"]}`, "Portico-Organization", made)
+	apitest.Want(t, key, "201 ptc_")
+	user := apitest.Caller{Harness: h, Key: key.Get(t, "key")}
+	apitest.Want(t, user.Publish(`{"type":"a","data":1}`), "202")
+	apitest.Want(t, user.Do("GET", "/v1/events", ""), `200 "type":"a"`)
+	apitest.Want(t, evil.Do("GET", "/v1/events", ""), `200 "data":[]`)
+	apitest.Want(t, user.Do("GET", "/v1/organizations/"+made, ""), `403 organization:read`)
 }
 
 // The list goes from the newest to the oldest, whatever their ids say, over
 // page after page; one that is made or deleted meanwhile moves no other.
 func TestListOrganizations(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	staff := h.newStaff()
+	h := apitest.New(t)
+	staff := h.NewStaff()
 	var want []string
 	for i := range 5 {
 		h.Advance(t, time.Second)
-		r := staff.do("POST", "/v1/organizations", fmt.Sprintf(`{"name":"Number %d"}`, i), "Idempotency-Key", fmt.Sprint("k", i))
-		want = append([]string{r.get(t, "id")}, want...)
+		r := staff.Do("POST", "/v1/organizations", fmt.Sprintf(`{"name":"Number %d"}`, i), "Idempotency-Key", fmt.Sprint("k", i))
+		want = append([]string{r.Get(t, "id")}, want...)
 	}
 	h.Advance(t, time.Second)
 	for _, filter := range []string{"", "&name=" + url.QueryEscape("number ")} {
@@ -198,8 +201,8 @@ func TestListOrganizations(t *testing.T) {
 				Data []struct{ ID string }
 				Next *string
 			}
-			r := staff.do("GET", "/v1/organizations?limit=2"+filter+after, "")
-			if err := json.Unmarshal([]byte(r.body), &list); err != nil {
+			r := staff.Do("GET", "/v1/organizations?limit=2"+filter+after, "")
+			if err := json.Unmarshal([]byte(r.Body), &list); err != nil {
 				t.Fatal(err)
 			}
 			for _, o := range list.Data {
@@ -208,7 +211,7 @@ func TestListOrganizations(t *testing.T) {
 			if list.Next == nil {
 				break
 			}
-			h.org("Newer")
+			h.Organization("Newer")
 			after = "&after=" + *list.Next
 		}
 		if seen = seen[max(0, len(seen)-5):]; fmt.Sprint(seen) != fmt.Sprint(want) {

@@ -1,9 +1,10 @@
-package api
+package people
 
 import (
 	"net/http"
 	"strings"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -14,57 +15,55 @@ import (
 	"portico/shared/role"
 )
 
-const peopleTag = "People"
-
 // CreateMember is POST /v1/members.
-var CreateMember = Write[createMemberInput, createdMemberOutput]{
-	Op: Op{
-		ID: "createMember", Method: http.MethodPost, Path: "/v1/members", Function: organizationFunction,
+var CreateMember = edge.Write[createMemberInput, createdMemberOutput]{
+	Op: edge.Op{
+		ID: "createMember", Method: http.MethodPost, Path: "/v1/members", Function: function,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
 		Example:    `{"email":"ada@example.com","name":"Ada Lovelace","role":"developer"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: peopleTag, Summary: "Add a member",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: Tag, Summary: "Add a member",
 		Description: "You can give a role whose permissions your API key has itself.",
 	},
 	Handle: createMember,
 }
 
 // ListMembers is GET /v1/members.
-var ListMembers = Read[Page, listMembersOutput]{
-	Op: Op{
-		ID: "listMembers", Method: http.MethodGet, Path: "/v1/members", Function: organizationFunction,
-		Permission: auth.MembersRead, Cost: 1, Tag: peopleTag, Summary: "List members",
+var ListMembers = edge.Read[edge.Page, listMembersOutput]{
+	Op: edge.Op{
+		ID: "listMembers", Method: http.MethodGet, Path: "/v1/members", Function: function,
+		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "List members",
 	},
 	Handle: listMembers,
 }
 
 // GetMember is GET /v1/members/{id}.
-var GetMember = Read[MemberPath, memberOutput]{
-	Op: Op{
-		ID: "getMember", Method: http.MethodGet, Path: "/v1/members/{id}", Function: organizationFunction,
+var GetMember = edge.Read[MemberPath, memberOutput]{
+	Op: edge.Op{
+		ID: "getMember", Method: http.MethodGet, Path: "/v1/members/{id}", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound},
-		Permission: auth.MembersRead, Cost: 1, Tag: peopleTag, Summary: "Get a member",
+		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "Get a member",
 	},
 	Handle: getMember,
 }
 
 // UpdateMember is PATCH /v1/members/{id}.
-var UpdateMember = Write[updateMemberInput, memberOutput]{
-	Op: Op{
-		ID: "updateMember", Method: http.MethodPatch, Path: "/v1/members/{id}", Function: organizationFunction,
+var UpdateMember = edge.Write[updateMemberInput, memberOutput]{
+	Op: edge.Op{
+		ID: "updateMember", Method: http.MethodPatch, Path: "/v1/members/{id}", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
 		Example:    `{"role":"admin"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: peopleTag, Summary: "Change a member's name or role",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: Tag, Summary: "Change a member's name or role",
 		Description: "You can give and take roles whose permissions your API key has itself. The last owner stays owner.",
 	},
 	Handle: updateMember,
 }
 
 // DeleteMember is DELETE /v1/members/{id}.
-var DeleteMember = Write[MemberPath, struct{}]{
-	Op: Op{
-		ID: "deleteMember", Method: http.MethodDelete, Path: "/v1/members/{id}", Function: organizationFunction,
+var DeleteMember = edge.Write[MemberPath, struct{}]{
+	Op: edge.Op{
+		ID: "deleteMember", Method: http.MethodDelete, Path: "/v1/members/{id}", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: peopleTag, Summary: "Remove a member",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Remove a member",
 		Description: "Their resource grants go too. The last owner stays.",
 	},
 	Handle: deleteMember,
@@ -87,7 +86,7 @@ type memberBody struct {
 
 type memberOutput struct{ Body memberBody }
 
-type listMembersOutput struct{ Body List[memberBody] }
+type listMembersOutput struct{ Body edge.List[memberBody] }
 
 type createMemberInput struct {
 	Body struct {
@@ -124,7 +123,7 @@ func memberFields(m member.Member) audit.Fields {
 }
 
 // mayGive returns the check that the caller has what a role gives.
-func mayGive(c *Call) func(role.Role) error {
+func mayGive(c *edge.Call) func(role.Role) error {
 	return func(r role.Role) error { return role.MayGrant(r.Permissions, c.Caller.May) }
 }
 
@@ -141,26 +140,26 @@ func roleOf(name *string) (*role.Ref, error) {
 }
 
 // Resolve hands the input to the frame.
-func (in *createMemberInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *createMemberInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *createMemberInput) Check(*Call) (err error) {
+func (in *createMemberInput) Check(*edge.Call) (err error) {
 	var email error
 	if !org.IsEmail(in.Body.Email) {
 		email = fault.InvalidField("body.email", "must be an e-mail address such as ada@example.com")
 	}
 	in.role, err = roleOf(&in.Body.Role)
-	return fault.Join(email, CheckName("body.name", &in.Body.Name), err)
+	return fault.Join(email, edge.CheckName("body.name", &in.Body.Name), err)
 }
 
 // Resolve hands the input to the frame.
-func (in *updateMemberInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *updateMemberInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *updateMemberInput) Check(*Call) (err error) {
+func (in *updateMemberInput) Check(*edge.Call) (err error) {
 	in.role, err = roleOf(in.Body.Role)
-	return fault.Join(CheckName("body.name", in.Body.Name), err)
+	return fault.Join(edge.CheckName("body.name", in.Body.Name), err)
 }
 
-func createMember(c *Call, in *createMemberInput) (*createdMemberOutput, error) {
+func createMember(c *edge.Call, in *createMemberInput) (*createdMemberOutput, error) {
 	b := in.Body
 	if err := member.CheckRole(c, c.Tx, c.Org, *in.role, mayGive(c)); err != nil {
 		return nil, err
@@ -178,7 +177,7 @@ func createMember(c *Call, in *createMemberInput) (*createdMemberOutput, error) 
 	return &createdMemberOutput{Location: "/v1/members/" + m.ID.String(), Body: showMember(m)}, nil
 }
 
-func listMembers(c *Call, in *Page) (*listMembersOutput, error) {
+func listMembers(c *edge.Call, in *edge.Page) (*listMembersOutput, error) {
 	var after id.Member
 	if err := c.Position("members", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
@@ -187,12 +186,12 @@ func listMembers(c *Call, in *Page) (*listMembersOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listMembersOutput{Body: ListOf(members, in.Limit, showMember, func(last member.Member) *string {
+	return &listMembersOutput{Body: edge.ListOf(members, in.Limit, showMember, func(last member.Member) *string {
 		return c.Cursor("members", last.ID.UUID)
 	})}, nil
 }
 
-func getMember(c *Call, in *MemberPath) (*memberOutput, error) {
+func getMember(c *edge.Call, in *MemberPath) (*memberOutput, error) {
 	m, err := member.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
@@ -200,7 +199,7 @@ func getMember(c *Call, in *MemberPath) (*memberOutput, error) {
 	return &memberOutput{Body: showMember(m)}, nil
 }
 
-func updateMember(c *Call, in *updateMemberInput) (*memberOutput, error) {
+func updateMember(c *edge.Call, in *updateMemberInput) (*memberOutput, error) {
 	before, after, err := member.Update(c, c.Tx, c.Org, in.ID, member.Change{Name: in.Body.Name, Role: in.role}, c.Now(), mayGive(c))
 	if err != nil {
 		return nil, err
@@ -209,7 +208,7 @@ func updateMember(c *Call, in *updateMemberInput) (*memberOutput, error) {
 	return &memberOutput{Body: showMember(after)}, nil
 }
 
-func deleteMember(c *Call, in *MemberPath) (*struct{}, error) {
+func deleteMember(c *edge.Call, in *MemberPath) (*struct{}, error) {
 	m, err := member.Delete(c, c.Tx, c.Org, in.ID, mayGive(c))
 	if err != nil {
 		return nil, err

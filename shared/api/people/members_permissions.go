@@ -1,8 +1,10 @@
-package api
+package people
 
 import (
 	"net/http"
 	"net/netip"
+
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/member"
@@ -10,11 +12,11 @@ import (
 )
 
 // GetMemberPermissions is GET /v1/members/{id}/permissions.
-var GetMemberPermissions = Read[memberPermissionsInput, memberPermissionsOutput]{
-	Op: Op{
-		ID: "getMemberPermissions", Method: http.MethodGet, Path: "/v1/members/{id}/permissions", Function: organizationFunction,
+var GetMemberPermissions = edge.Read[memberPermissionsInput, memberPermissionsOutput]{
+	Op: edge.Op{
+		ID: "getMemberPermissions", Method: http.MethodGet, Path: "/v1/members/{id}/permissions", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource},
-		Permission: auth.MembersRead, Cost: 1, Tag: peopleTag, Summary: "Tell what a member may do, and why",
+		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "Tell what a member may do, and why",
 		Description: "In general, or with one resource; from an address, if you name one. A condition that needs what is not named does not hold.",
 	},
 	Handle: getMemberPermissions,
@@ -47,7 +49,7 @@ type memberPermissionsOutput struct {
 	}
 }
 
-func getMemberPermissions(c *Call, in *memberPermissionsInput) (*memberPermissionsOutput, error) {
+func getMemberPermissions(c *edge.Call, in *memberPermissionsInput) (*memberPermissionsOutput, error) {
 	known := role.Context{Now: c.Now()}
 	if in.IP != "" {
 		ip, err := netip.ParseAddr(in.IP)

@@ -1,4 +1,4 @@
-package api_test
+package people_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
@@ -20,27 +21,27 @@ const nobodysRole, nobodysMember, nobodysGrant = "role_0189000000000000000000000
 // gives or takes a role that holds more than they have.
 func TestMembers(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	owner := acme.newMember("owner@example.com", "owner")
-	own := acme.newMember("Ada@example.com", "viewer")
-	foreign := evil.newMember("ada@example.com", "owner")
-	strong := acme.make("/v1/roles", `{"name":"strong","permissions":["organization:write"]}`)
-	weak := acme.make("/v1/roles", `{"name":"weak","permissions":["events:read"]}`)
-	foreignRole := evil.make("/v1/roles", `{"name":"weak","permissions":["events:read"]}`)
-	reader := acme.with(auth.MembersRead)
-	narrow := acme.with(auth.MembersRead, auth.MembersWrite, auth.EventsRead)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	owner := acme.NewMember("owner@example.com", "owner")
+	own := acme.NewMember("Ada@example.com", "viewer")
+	foreign := evil.NewMember("ada@example.com", "owner")
+	strong := acme.Make("/v1/roles", `{"name":"strong","permissions":["organization:write"]}`)
+	weak := acme.Make("/v1/roles", `{"name":"weak","permissions":["events:read"]}`)
+	foreignRole := evil.Make("/v1/roles", `{"name":"weak","permissions":["events:read"]}`)
+	reader := acme.With(auth.MembersRead)
+	narrow := acme.With(auth.MembersRead, auth.MembersWrite, auth.EventsRead)
 
 	for _, tt := range []struct {
 		name, method, path, body string
-		as                       caller
+		as                       apitest.Caller
 		want                     string
 	}{
 		{"get own", "GET", "/" + own, "", acme, `200 "id":"` + own + `" "email":"ada@example.com" "role":"viewer" !usr_`},
 		{"get missing", "GET", "/" + nobodysMember, "", acme, `404 member_not_found`},
 		{"get another organization's", "GET", "/" + foreign, "", acme, `404 member_not_found`},
 		{"get with a malformed id", "GET", "/mem_1", "", acme, `422 path.id`},
-		{"get without permission", "GET", "/" + own, "", acme.with(auth.EventsRead), `403 members:read`},
+		{"get without permission", "GET", "/" + own, "", acme.With(auth.EventsRead), `403 members:read`},
 		{"list own", "GET", "", "", acme, `200 ` + own + ` ` + owner + ` !` + foreign},
 		{"list with a forged cursor", "GET", "?after=AAAA", "", acme, `422 query.after`},
 		{"create without permission", "POST", "", `{"email":"x@example.com","role":"viewer"}`, reader, `403 members:write`},
@@ -72,11 +73,11 @@ func TestMembers(t *testing.T) {
 		{"delete own", "DELETE", "/" + own, "", acme, `204`},
 		{"delete again", "DELETE", "/" + own, "", acme, `404 member_not_found`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do(tt.method, "/v1/members"+tt.path, tt.body), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do(tt.method, "/v1/members"+tt.path, tt.body), tt.want) })
 	}
-	a, b := acme.do("GET", "/v1/members/"+nobodysMember, ""), acme.do("GET", "/v1/members/"+foreign, "")
-	if a.body != b.body {
-		t.Errorf("missing\n%s differs from another organization's\n%s", a.body, b.body)
+	a, b := acme.Do("GET", "/v1/members/"+nobodysMember, ""), acme.Do("GET", "/v1/members/"+foreign, "")
+	if a.Body != b.Body {
+		t.Errorf("missing\n%s differs from another organization's\n%s", a.Body, b.Body)
 	}
 }
 
@@ -84,20 +85,20 @@ func TestMembers(t *testing.T) {
 // way: none learns that another knows them. Who is a member nowhere is forgotten.
 func TestUsersAreShared(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	first := acme.do("POST", "/v1/members", `{"email":"ada@example.com","name":"Countess","role":"viewer"}`)
-	second := evil.do("POST", "/v1/members", `{"email":"ADA@example.com","name":"","role":"viewer"}`)
-	want(t, second, `201 "name":"" !Countess "email":"ada@example.com"`)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	first := acme.Do("POST", "/v1/members", `{"email":"ada@example.com","name":"Countess","role":"viewer"}`)
+	second := evil.Do("POST", "/v1/members", `{"email":"ADA@example.com","name":"","role":"viewer"}`)
+	apitest.Want(t, second, `201 "name":"" !Countess "email":"ada@example.com"`)
 	users := func() int { return testkit.Value[int](t, h.Database, `SELECT count(*) FROM user_account`) }
 	if n := users(); n != 1 {
 		t.Errorf("%d users for one address, want 1", n)
 	}
-	want(t, acme.do("DELETE", "/v1/members/"+first.get(t, "id"), ""), "204")
+	apitest.Want(t, acme.Do("DELETE", "/v1/members/"+first.Get(t, "id"), ""), "204")
 	if n := users(); n != 1 {
 		t.Errorf("%d users while one is a member elsewhere, want 1", n)
 	}
-	want(t, evil.do("DELETE", "/v1/members/"+second.get(t, "id"), ""), "204")
+	apitest.Want(t, evil.Do("DELETE", "/v1/members/"+second.Get(t, "id"), ""), "204")
 	if n := users(); n != 0 {
 		t.Errorf("%d users are left of nobody's members", n)
 	}
@@ -107,9 +108,9 @@ func TestUsersAreShared(t *testing.T) {
 // to the point where they wait for a row, and go on together.
 func TestLastOwnersLeaveTogether(t *testing.T) {
 	t.Parallel()
-	h, ctx := newHarness(t), context.Background()
-	acme := h.org("Acme")
-	a, b := acme.newMember("a@example.com", "owner"), acme.newMember("b@example.com", "owner")
+	h, ctx := apitest.New(t), context.Background()
+	acme := h.Organization("Acme")
+	a, b := acme.NewMember("a@example.com", "owner"), acme.NewMember("b@example.com", "owner")
 	holder, err := pgx.ConnectConfig(ctx, h.Admin.Config())
 	if err != nil {
 		t.Fatal(err)
@@ -118,10 +119,10 @@ func TestLastOwnersLeaveTogether(t *testing.T) {
 	if _, err := holder.Exec(ctx, `BEGIN; SELECT FROM member FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
-	replies := make([]reply, 2)
+	replies := make([]apitest.Reply, 2)
 	var wg sync.WaitGroup
-	wg.Go(func() { replies[0] = acme.do("DELETE", "/v1/members/"+a, "") })
-	wg.Go(func() { replies[1] = acme.do("PATCH", "/v1/members/"+b, `{"role":"viewer"}`) })
+	wg.Go(func() { replies[0] = acme.Do("DELETE", "/v1/members/"+a, "") })
+	wg.Go(func() { replies[1] = acme.Do("PATCH", "/v1/members/"+b, `{"role":"viewer"}`) })
 	const waiting = `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity s USING (pid) WHERE NOT granted AND s.datname = current_database()`
 	for end := time.Now().Add(10 * time.Second); testkit.Value[int](t, h.Database, waiting) < 2; {
 		if time.Now().After(end) {
@@ -135,7 +136,7 @@ func TestLastOwnersLeaveTogether(t *testing.T) {
 	wg.Wait()
 	refused := 0
 	for _, r := range replies {
-		if r.status == http.StatusConflict && strings.Contains(r.body, "last_owner") {
+		if r.Status == http.StatusConflict && strings.Contains(r.Body, "last_owner") {
 			refused++
 		}
 	}
@@ -148,29 +149,29 @@ func TestLastOwnersLeaveTogether(t *testing.T) {
 // and never of what the grantor lacks.
 func TestResourceGrants(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	ada, bob := acme.newMember("ada@example.com", "viewer"), acme.newMember("bob@example.com", "viewer")
-	stranger := evil.newMember("eve@example.com", "viewer")
-	endpoint, _ := acme.newEndpoint(`["*"]`)
-	foreignEndpoint, _ := evil.newEndpoint(`["*"]`)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	ada, bob := acme.NewMember("ada@example.com", "viewer"), acme.NewMember("bob@example.com", "viewer")
+	stranger := evil.NewMember("eve@example.com", "viewer")
+	endpoint, _ := acme.NewEndpoint(`["*"]`)
+	foreignEndpoint, _ := evil.NewEndpoint(`["*"]`)
 	body := func(member, permission, resource string) string {
 		return `{"member_id":"` + member + `","permission":"` + permission + `","resource_id":"` + resource + `"}`
 	}
 	const write = "webhook_endpoints:write"
-	own := acme.make("/v1/resource-grants", body(ada, write, endpoint))
-	foreign := evil.make("/v1/resource-grants", body(stranger, write, foreignEndpoint))
-	narrow := acme.with(auth.MembersRead, auth.MembersWrite)
+	own := acme.Make("/v1/resource-grants", body(ada, write, endpoint))
+	foreign := evil.Make("/v1/resource-grants", body(stranger, write, foreignEndpoint))
+	narrow := acme.With(auth.MembersRead, auth.MembersWrite)
 
 	for _, tt := range []struct {
 		name, method, path, body string
-		as                       caller
+		as                       apitest.Caller
 		want                     string
 	}{
 		{"list", "GET", "", "", acme, `200 ` + own + ` !` + foreign + ` "resource_type":"webhook_endpoint"`},
 		{"list a member's", "GET", "?member_id=" + ada, "", acme, `200 ` + own},
 		{"list another member's", "GET", "?member_id=" + bob, "", acme, `200 !` + own},
-		{"list without permission", "GET", "", "", acme.with(auth.EventsRead), `403 members:read`},
+		{"list without permission", "GET", "", "", acme.With(auth.EventsRead), `403 members:read`},
 		{"again", "POST", "", body(ada, write, endpoint), acme, `409 resource_grant_exists`},
 		{"to a missing member", "POST", "", body(nobodysMember, write, endpoint), acme, `404 member_not_found`},
 		{"to another organization's member", "POST", "", body(stranger, write, endpoint), acme, `404 member_not_found`},
@@ -183,13 +184,15 @@ func TestResourceGrants(t *testing.T) {
 		{"of a permission that is not about it", "POST", "", body(bob, "members:write", endpoint), acme, `422 body.permission`},
 		{"of an unknown permission", "POST", "", body(bob, "x", endpoint), acme, `422 body.permission`},
 		{"of what one lacks", "POST", "", body(bob, write, endpoint), narrow, `403 grant_exceeded ` + write},
-		{"without permission", "POST", "", body(bob, write, endpoint), acme.with(auth.WebhookEndpointsWrite), `403 members:write`},
+		{"without permission", "POST", "", body(bob, write, endpoint), acme.With(auth.WebhookEndpointsWrite), `403 members:write`},
 		{"take back what one lacks", "DELETE", "/" + own, "", narrow, `403 grant_exceeded`},
 		{"take back another organization's", "DELETE", "/" + foreign, "", acme, `404 resource_grant_not_found`},
 		{"take back a missing one", "DELETE", "/" + nobodysGrant, "", acme, `404 resource_grant_not_found`},
 		{"take back", "DELETE", "/" + own, "", acme, `204`},
 		{"take back again", "DELETE", "/" + own, "", acme, `404 resource_grant_not_found`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do(tt.method, "/v1/resource-grants"+tt.path, tt.body), tt.want) })
+		t.Run(tt.name, func(t *testing.T) {
+			apitest.Want(t, tt.as.Do(tt.method, "/v1/resource-grants"+tt.path, tt.body), tt.want)
+		})
 	}
 }

@@ -1,16 +1,17 @@
-package api
+package people
 
 import (
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 )
 
 // ListPermissions is GET /v1/permissions.
-var ListPermissions = Read[struct{}, listPermissionsOutput]{
-	Op: Op{
-		ID: "listPermissions", Method: http.MethodGet, Path: "/v1/permissions", Function: organizationFunction,
-		Permission: auth.RolesRead, Cost: 1, Tag: peopleTag, Summary: "List all permissions and what they allow",
+var ListPermissions = edge.Read[struct{}, listPermissionsOutput]{
+	Op: edge.Op{
+		ID: "listPermissions", Method: http.MethodGet, Path: "/v1/permissions", Function: function,
+		Permission: auth.RolesRead, Cost: 1, Tag: Tag, Summary: "List all permissions and what they allow",
 	},
 	Handle: listPermissions,
 }
@@ -26,7 +27,7 @@ type listPermissionsOutput struct {
 	}
 }
 
-func listPermissions(*Call, *struct{}) (*listPermissionsOutput, error) {
+func listPermissions(*edge.Call, *struct{}) (*listPermissionsOutput, error) {
 	out := &listPermissionsOutput{}
 	for _, p := range auth.All() {
 		out.Body.Data = append(out.Body.Data, permissionBody{ID: p, Description: auth.Description[p]})

@@ -1,8 +1,9 @@
-package api
+package people
 
 import (
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -13,32 +14,32 @@ import (
 )
 
 // CreateResourceGrant is POST /v1/resource-grants.
-var CreateResourceGrant = Write[createGrantInput, grantOutput]{
-	Op: Op{
-		ID: "createResourceGrant", Method: http.MethodPost, Path: "/v1/resource-grants", Function: organizationFunction,
+var CreateResourceGrant = edge.Write[createGrantInput, grantOutput]{
+	Op: edge.Op{
+		ID: "createResourceGrant", Method: http.MethodPost, Path: "/v1/resource-grants", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource, role.ErrGrantExceeded, role.ErrGrantExists, role.ErrTooManyGrants},
 		Example:    `{"member_id":"mem_01jdf3z9k2e4nv6xq8r0s1t2u3","permission":"webhook_endpoints:write","resource_id":"we_01jdf3z9k2e4nv6xq8r0s1t2u3"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: peopleTag,
+		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: Tag,
 		Summary: "Give a member a permission on one resource", Description: "Your API key must have the permission itself.",
 	},
 	Handle: createResourceGrant,
 }
 
 // ListResourceGrants is GET /v1/resource-grants.
-var ListResourceGrants = Read[listGrantsInput, listGrantsOutput]{
-	Op: Op{
-		ID: "listResourceGrants", Method: http.MethodGet, Path: "/v1/resource-grants", Function: organizationFunction,
-		Permission: auth.MembersRead, Cost: 1, Tag: peopleTag, Summary: "List resource grants",
+var ListResourceGrants = edge.Read[listGrantsInput, listGrantsOutput]{
+	Op: edge.Op{
+		ID: "listResourceGrants", Method: http.MethodGet, Path: "/v1/resource-grants", Function: function,
+		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "List resource grants",
 	},
 	Handle: listResourceGrants,
 }
 
 // DeleteResourceGrant is DELETE /v1/resource-grants/{id}.
-var DeleteResourceGrant = Write[grantPath, struct{}]{
-	Op: Op{
-		ID: "deleteResourceGrant", Method: http.MethodDelete, Path: "/v1/resource-grants/{id}", Function: organizationFunction,
+var DeleteResourceGrant = edge.Write[grantPath, struct{}]{
+	Op: edge.Op{
+		ID: "deleteResourceGrant", Method: http.MethodDelete, Path: "/v1/resource-grants/{id}", Function: function,
 		Faults:     []*fault.Error{role.ErrGrantNotFound, role.ErrGrantExceeded},
-		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: peopleTag, Summary: "Take a resource grant back",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Take a resource grant back",
 		Description: "Your API key must have the permission itself.",
 	},
 	Handle: deleteResourceGrant,
@@ -60,11 +61,11 @@ type grantBody struct {
 type grantOutput struct{ Body grantBody }
 
 type listGrantsInput struct {
-	Page
+	edge.Page
 	MemberID id.Member `query:"member_id" doc:"Only this member's."`
 }
 
-type listGrantsOutput struct{ Body List[grantBody] }
+type listGrantsOutput struct{ Body edge.List[grantBody] }
 
 type createGrantInput struct {
 	Body struct {
@@ -82,12 +83,12 @@ func showGrant(g role.Grant) grantBody {
 }
 
 // changedGrant tells the audit log: the grant, whose it is and on what.
-func changedGrant(c *Call, before, after audit.Fields, g role.Grant) {
+func changedGrant(c *edge.Call, before, after audit.Fields, g role.Grant) {
 	c.Audit(before, after, audit.Of("resource_grant", g.ID), audit.Of("member", g.MemberID),
 		audit.Target{Type: g.ResourceType, ID: g.ResourceID})
 }
 
-func createResourceGrant(c *Call, in *createGrantInput) (*grantOutput, error) {
+func createResourceGrant(c *edge.Call, in *createGrantInput) (*grantOutput, error) {
 	b := in.Body
 	memberID, err := id.Parse[id.Member](b.MemberID)
 	if err != nil {
@@ -115,7 +116,7 @@ func createResourceGrant(c *Call, in *createGrantInput) (*grantOutput, error) {
 	return &grantOutput{Body: showGrant(g)}, nil
 }
 
-func listResourceGrants(c *Call, in *listGrantsInput) (*listGrantsOutput, error) {
+func listResourceGrants(c *edge.Call, in *listGrantsInput) (*listGrantsOutput, error) {
 	var after id.ResourceGrant
 	if err := c.Position("resource_grants", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
@@ -124,12 +125,12 @@ func listResourceGrants(c *Call, in *listGrantsInput) (*listGrantsOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	return &listGrantsOutput{Body: ListOf(grants, in.Limit, showGrant, func(last role.Grant) *string {
+	return &listGrantsOutput{Body: edge.ListOf(grants, in.Limit, showGrant, func(last role.Grant) *string {
 		return c.Cursor("resource_grants", last.ID.UUID)
 	})}, nil
 }
 
-func deleteResourceGrant(c *Call, in *grantPath) (*struct{}, error) {
+func deleteResourceGrant(c *edge.Call, in *grantPath) (*struct{}, error) {
 	g, err := role.DeleteGrant(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err

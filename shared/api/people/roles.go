@@ -1,8 +1,9 @@
-package api
+package people
 
 import (
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -12,55 +13,55 @@ import (
 )
 
 // CreateRole is POST /v1/roles.
-var CreateRole = Write[createRoleInput, createdRoleOutput]{
-	Op: Op{
-		ID: "createRole", Method: http.MethodPost, Path: "/v1/roles", Function: organizationFunction,
+var CreateRole = edge.Write[createRoleInput, createdRoleOutput]{
+	Op: edge.Op{
+		ID: "createRole", Method: http.MethodPost, Path: "/v1/roles", Function: function,
 		Faults:     []*fault.Error{role.ErrGrantExceeded, role.ErrNameTaken, role.ErrTooMany},
 		Example:    `{"name":"Support","description":"Looks, and changes nothing.","permissions":["events:read","deliveries:read"]}`,
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: peopleTag, Summary: "Create a role",
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: Tag, Summary: "Create a role",
 		Description: "A set of permissions, all of which your API key has itself.",
 	},
 	Handle: createRole,
 }
 
 // ListRoles is GET /v1/roles.
-var ListRoles = Read[Page, listRolesOutput]{
-	Op: Op{
-		ID: "listRoles", Method: http.MethodGet, Path: "/v1/roles", Function: organizationFunction,
-		Permission: auth.RolesRead, Cost: 1, Tag: peopleTag, Summary: "List roles",
+var ListRoles = edge.Read[edge.Page, listRolesOutput]{
+	Op: edge.Op{
+		ID: "listRoles", Method: http.MethodGet, Path: "/v1/roles", Function: function,
+		Permission: auth.RolesRead, Cost: 1, Tag: Tag, Summary: "List roles",
 		Description: "Your own, newest first; with the last of them come the predefined ones.",
 	},
 	Handle: listRoles,
 }
 
 // GetRole is GET /v1/roles/{id}.
-var GetRole = Read[RolePath, roleOutput]{
-	Op: Op{
-		ID: "getRole", Method: http.MethodGet, Path: "/v1/roles/{id}", Function: organizationFunction,
+var GetRole = edge.Read[RolePath, roleOutput]{
+	Op: edge.Op{
+		ID: "getRole", Method: http.MethodGet, Path: "/v1/roles/{id}", Function: function,
 		Faults:     []*fault.Error{role.ErrNotFound},
-		Permission: auth.RolesRead, Cost: 1, Tag: peopleTag, Summary: "Get a role",
+		Permission: auth.RolesRead, Cost: 1, Tag: Tag, Summary: "Get a role",
 	},
 	Handle: getRole,
 }
 
 // UpdateRole is PATCH /v1/roles/{id}.
-var UpdateRole = Write[updateRoleInput, roleOutput]{
-	Op: Op{
-		ID: "updateRole", Method: http.MethodPatch, Path: "/v1/roles/{id}", Function: organizationFunction,
+var UpdateRole = edge.Write[updateRoleInput, roleOutput]{
+	Op: edge.Op{
+		ID: "updateRole", Method: http.MethodPatch, Path: "/v1/roles/{id}", Function: function,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrNameTaken},
 		Example:    `{"permissions":["events:read"]}`,
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: peopleTag, Summary: "Change a role",
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: Tag, Summary: "Change a role",
 		Description: "It counts at once for every member who has it. Your API key must have all of its permissions, before and after.",
 	},
 	Handle: updateRole,
 }
 
 // DeleteRole is DELETE /v1/roles/{id}.
-var DeleteRole = Write[RolePath, struct{}]{
-	Op: Op{
-		ID: "deleteRole", Method: http.MethodDelete, Path: "/v1/roles/{id}", Function: organizationFunction,
+var DeleteRole = edge.Write[RolePath, struct{}]{
+	Op: edge.Op{
+		ID: "deleteRole", Method: http.MethodDelete, Path: "/v1/roles/{id}", Function: function,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrInUse},
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: peopleTag, Summary: "Delete a role that no member has",
+		Permission: auth.RolesWrite, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a role that no member has",
 	},
 	Handle: deleteRole,
 }
@@ -83,7 +84,7 @@ type roleBody struct {
 
 type roleOutput struct{ Body roleBody }
 
-type listRolesOutput struct{ Body List[roleBody] }
+type listRolesOutput struct{ Body edge.List[roleBody] }
 
 type createRoleInput struct {
 	Body struct {
@@ -125,33 +126,33 @@ func roleFields(r role.Role) audit.Fields {
 }
 
 // Resolve hands the input to the frame.
-func (in *createRoleInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *createRoleInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *createRoleInput) Check(c *Call) error {
+func (in *createRoleInput) Check(c *edge.Call) error {
 	b := in.Body
 	return checkRole(c, &b.Name, &b.Description, b.Permissions, &b.Condition)
 }
 
 // Resolve hands the input to the frame.
-func (in *updateRoleInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *updateRoleInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *updateRoleInput) Check(c *Call) error {
+func (in *updateRoleInput) Check(c *edge.Call) error {
 	b := in.Body
 	return checkRole(c, b.Name, b.Description, b.Permissions, b.Condition)
 }
 
-func checkRole(c *Call, name, description *string, permissions []auth.Permission, condition *string) error {
+func checkRole(c *edge.Call, name, description *string, permissions []auth.Permission, condition *string) error {
 	var wrong error
 	if condition != nil {
 		if err := role.CheckCondition(*condition); err != nil {
 			wrong = fault.InvalidField("body.condition", err.Error())
 		}
 	}
-	return fault.Join(CheckName("body.name", name), CheckText("body.description", description), wrong,
+	return fault.Join(edge.CheckName("body.name", name), edge.CheckText("body.description", description), wrong,
 		role.CheckPermissions("body.permissions", permissions, c.Caller.May))
 }
 
-func createRole(c *Call, in *createRoleInput) (*createdRoleOutput, error) {
+func createRole(c *edge.Call, in *createRoleInput) (*createdRoleOutput, error) {
 	b := in.Body
 	now := c.Now()
 	r := role.Role{
@@ -165,7 +166,7 @@ func createRole(c *Call, in *createRoleInput) (*createdRoleOutput, error) {
 	return &createdRoleOutput{Location: "/v1/roles/" + r.Ref.String(), Body: showRole(r)}, nil
 }
 
-func listRoles(c *Call, in *Page) (*listRolesOutput, error) {
+func listRoles(c *edge.Call, in *edge.Page) (*listRolesOutput, error) {
 	var after id.Role
 	if err := c.Position("roles", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
@@ -174,7 +175,7 @@ func listRoles(c *Call, in *Page) (*listRolesOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := ListOf(roles, in.Limit, showRole, func(last role.Role) *string { return c.Cursor("roles", last.Ref.Custom.UUID) })
+	list := edge.ListOf(roles, in.Limit, showRole, func(last role.Role) *string { return c.Cursor("roles", last.Ref.Custom.UUID) })
 	if list.Next == nil {
 		for _, r := range role.AllPredefined() {
 			list.Data = append(list.Data, showRole(r))
@@ -183,7 +184,7 @@ func listRoles(c *Call, in *Page) (*listRolesOutput, error) {
 	return &listRolesOutput{Body: list}, nil
 }
 
-func getRole(c *Call, in *RolePath) (*roleOutput, error) {
+func getRole(c *edge.Call, in *RolePath) (*roleOutput, error) {
 	r, err := role.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
@@ -191,7 +192,7 @@ func getRole(c *Call, in *RolePath) (*roleOutput, error) {
 	return &roleOutput{Body: showRole(r)}, nil
 }
 
-func updateRole(c *Call, in *updateRoleInput) (*roleOutput, error) {
+func updateRole(c *edge.Call, in *updateRoleInput) (*roleOutput, error) {
 	b := in.Body
 	before, after, err := role.Update(c, c.Tx, c.Org, in.ID, role.Change{
 		Name: b.Name, Description: b.Description, Permissions: b.Permissions, Condition: b.Condition,
@@ -203,7 +204,7 @@ func updateRole(c *Call, in *updateRoleInput) (*roleOutput, error) {
 	return &roleOutput{Body: showRole(after)}, nil
 }
 
-func deleteRole(c *Call, in *RolePath) (*struct{}, error) {
+func deleteRole(c *edge.Call, in *RolePath) (*struct{}, error) {
 	r, err := role.Delete(c, c.Tx, c.Org, in.ID, mayGive(c))
 	if err != nil {
 		return nil, err

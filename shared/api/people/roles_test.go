@@ -1,9 +1,10 @@
-package api_test
+package people_test
 
 import (
 	"encoding/json"
 	"testing"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 )
 
@@ -11,17 +12,17 @@ import (
 // makes a role that holds more than they have, and the predefined ones stay.
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	own := acme.make("/v1/roles", `{"name":"Support","description":"x","permissions":["events:read"],"condition":"true"}`)
-	used := acme.make("/v1/roles", `{"name":"Used","permissions":["organization:write"]}`)
-	acme.newMember("ada@example.com", used)
-	foreign := evil.make("/v1/roles", `{"name":"Support","permissions":["events:read"]}`)
-	narrow := acme.with(auth.RolesRead, auth.RolesWrite, auth.EventsRead)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	own := acme.Make("/v1/roles", `{"name":"Support","description":"x","permissions":["events:read"],"condition":"true"}`)
+	used := acme.Make("/v1/roles", `{"name":"Used","permissions":["organization:write"]}`)
+	acme.NewMember("ada@example.com", used)
+	foreign := evil.Make("/v1/roles", `{"name":"Support","permissions":["events:read"]}`)
+	narrow := acme.With(auth.RolesRead, auth.RolesWrite, auth.EventsRead)
 
 	for _, tt := range []struct {
 		name, method, path, body string
-		as                       caller
+		as                       apitest.Caller
 		want                     string
 	}{
 		{"get own", "GET", "/" + own, "", acme, `200 "id":"` + own + `" "permissions":["events:read"] "condition":"true" "predefined":false`},
@@ -29,10 +30,10 @@ func TestRoles(t *testing.T) {
 		{"get missing", "GET", "/" + nobodysRole, "", acme, `404 role_not_found`},
 		{"get another organization's", "GET", "/" + foreign, "", acme, `404 role_not_found`},
 		{"get with a malformed id", "GET", "/king", "", acme, `422 path.id`},
-		{"get without permission", "GET", "/" + own, "", acme.with(auth.EventsRead), `403 roles:read`},
+		{"get without permission", "GET", "/" + own, "", acme.With(auth.EventsRead), `403 roles:read`},
 		{"list", "GET", "", "", acme, `200 ` + own + ` "id":"owner" "id":"viewer" !` + foreign},
 		{"list a page", "GET", "?limit=1", "", acme, `200 ` + used + ` !` + own + ` !"owner"`},
-		{"create without permission", "POST", "", `{"name":"x","permissions":[]}`, acme.with(auth.RolesRead), `403 roles:write`},
+		{"create without permission", "POST", "", `{"name":"x","permissions":[]}`, acme.With(auth.RolesRead), `403 roles:write`},
 		{"create without a name", "POST", "", `{"name":"","permissions":[]}`, acme, `422 body.name`},
 		{"create with a name that is taken", "POST", "", `{"name":"SUPPORT","permissions":[]}`, acme, `409 role_name_taken`},
 		{"create with an unknown permission", "POST", "", `{"name":"x","permissions":["events:read","events:burn"]}`, acme, `422 body.permissions[1]`},
@@ -49,7 +50,7 @@ func TestRoles(t *testing.T) {
 		{"update with a name that is taken", "PATCH", "/" + own, `{"name":"used"}`, acme, `409 role_name_taken`},
 		{"update a predefined one", "PATCH", "/viewer", `{"name":"x"}`, acme, `409 role_is_predefined`},
 		{"update another organization's", "PATCH", "/" + foreign, `{"name":"x"}`, acme, `404 role_not_found`},
-		{"update without permission", "PATCH", "/" + own, `{"name":"x"}`, acme.with(auth.RolesRead), `403 roles:write`},
+		{"update without permission", "PATCH", "/" + own, `{"name":"x"}`, acme.With(auth.RolesRead), `403 roles:write`},
 		{"delete a predefined one", "DELETE", "/owner", "", acme, `409 role_is_predefined`},
 		{"delete one in use", "DELETE", "/" + used, "", acme, `409 role_in_use`},
 		{"delete a stronger one", "DELETE", "/" + used, "", narrow, `403 grant_exceeded`},
@@ -57,7 +58,7 @@ func TestRoles(t *testing.T) {
 		{"delete own", "DELETE", "/" + own, "", acme, `204`},
 		{"delete again", "DELETE", "/" + own, "", acme, `404 role_not_found`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do(tt.method, "/v1/roles"+tt.path, tt.body), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do(tt.method, "/v1/roles"+tt.path, tt.body), tt.want) })
 	}
 }
 
@@ -73,15 +74,15 @@ func make1001() []byte {
 // which condition; what is not known does not open anything.
 func TestMemberPermissions(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	office := acme.make("/v1/roles", `{"name":"Office","permissions":["events:read"],"condition":"context.ip.isInRange(ip(\"192.0.2.0/24\"))"}`)
-	ada := acme.newMember("ada@example.com", office)
-	stranger := evil.newMember("eve@example.com", "owner")
-	endpoint, _ := acme.newEndpoint(`["*"]`)
-	other, _ := acme.newEndpoint(`["*"]`)
-	foreign, _ := evil.newEndpoint(`["*"]`)
-	grant := acme.make("/v1/resource-grants", `{"member_id":"`+ada+`","permission":"webhook_endpoints:write","resource_id":"`+endpoint+`"}`)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	office := acme.Make("/v1/roles", `{"name":"Office","permissions":["events:read"],"condition":"context.ip.isInRange(ip(\"192.0.2.0/24\"))"}`)
+	ada := acme.NewMember("ada@example.com", office)
+	stranger := evil.NewMember("eve@example.com", "owner")
+	endpoint, _ := acme.NewEndpoint(`["*"]`)
+	other, _ := acme.NewEndpoint(`["*"]`)
+	foreign, _ := evil.NewEndpoint(`["*"]`)
+	grant := acme.Make("/v1/resource-grants", `{"member_id":"`+ada+`","permission":"webhook_endpoints:write","resource_id":"`+endpoint+`"}`)
 
 	for _, tt := range []struct{ name, query, permission, want string }{
 		{"from the office", "?ip=192.0.2.7", "events:read", `{"permission":"events:read","allowed":true,"sources":[{"type":"role","id":"` + office + `","name":"Office","condition":"context.ip.isInRange(ip(\"192.0.2.0/24\"))","allows":true,"reason":""}]}`},
@@ -91,14 +92,14 @@ func TestMemberPermissions(t *testing.T) {
 		{"in general", "", "webhook_endpoints:write", `{"permission":"webhook_endpoints:write","allowed":false,"sources":[]}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := acme.do("GET", "/v1/members/"+ada+"/permissions"+tt.query, "")
+			r := acme.Do("GET", "/v1/members/"+ada+"/permissions"+tt.query, "")
 			if got := permissionOf(t, r, tt.permission); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
 	}
 	for _, query := range []string{"", "?ip=198.51.100.1"} {
-		want(t, acme.do("GET", "/v1/members/"+ada+"/permissions"+query, ""), `200 !"allowed":true "reason":"The`)
+		apitest.Want(t, acme.Do("GET", "/v1/members/"+ada+"/permissions"+query, ""), `200 !"allowed":true "reason":"The`)
 	}
 	for path, expected := range map[string]string{
 		ada + "/permissions?ip=home":                                "422 query.ip",
@@ -108,20 +109,20 @@ func TestMemberPermissions(t *testing.T) {
 		stranger + "/permissions":                                   "404 member_not_found",
 		nobodysMember + "/permissions":                              "404 member_not_found",
 	} {
-		want(t, acme.do("GET", "/v1/members/"+path, ""), expected)
+		apitest.Want(t, acme.Do("GET", "/v1/members/"+path, ""), expected)
 	}
-	want(t, acme.with(auth.RolesRead).do("GET", "/v1/members/"+ada+"/permissions", ""), "403 members:read")
-	r := acme.do("GET", "/v1/permissions", "")
+	apitest.Want(t, acme.With(auth.RolesRead).Do("GET", "/v1/members/"+ada+"/permissions", ""), "403 members:read")
+	r := acme.Do("GET", "/v1/permissions", "")
 	for _, p := range auth.All() {
-		want(t, r, `200 "id":"`+string(p)+`"`)
+		apitest.Want(t, r, `200 "id":"`+string(p)+`"`)
 	}
-	want(t, acme.with(auth.MembersRead).do("GET", "/v1/permissions", ""), "403 roles:read")
+	apitest.Want(t, acme.With(auth.MembersRead).Do("GET", "/v1/permissions", ""), "403 roles:read")
 }
 
-func permissionOf(t *testing.T, r reply, permission string) string {
+func permissionOf(t *testing.T, r apitest.Reply, permission string) string {
 	t.Helper()
 	var body struct{ Data []json.RawMessage }
-	if err := json.Unmarshal([]byte(r.body), &body); err != nil {
+	if err := json.Unmarshal([]byte(r.Body), &body); err != nil {
 		t.Fatal(err)
 	}
 	for _, raw := range body.Data {
@@ -130,5 +131,5 @@ func permissionOf(t *testing.T, r reply, permission string) string {
 			return string(raw)
 		}
 	}
-	return r.body
+	return r.Body
 }

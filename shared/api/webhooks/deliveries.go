@@ -1,9 +1,10 @@
-package api
+package webhooks
 
 import (
 	"net/http"
 	"strings"
 
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/fault"
@@ -11,26 +12,22 @@ import (
 	"portico/shared/webhook"
 )
 
-const (
-	deliveriesFunction = "deliveries"
-)
-
 // ListDeliveries is GET /v1/deliveries.
-var ListDeliveries = Read[listDeliveriesInput, listDeliveriesOutput]{
-	Op: Op{
+var ListDeliveries = edge.Read[listDeliveriesInput, listDeliveriesOutput]{
+	Op: edge.Op{
 		ID: "listDeliveries", Method: http.MethodGet, Path: "/v1/deliveries", Function: deliveriesFunction,
-		Permission: auth.DeliveriesRead, Cost: 1, Tag: webhooksTag, Summary: "List deliveries",
+		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "List deliveries",
 		Description: "Newest events first, optionally of one endpoint, one event or one status.",
 	},
 	Handle: listDeliveries,
 }
 
 // GetDelivery is GET /v1/deliveries/{id}.
-var GetDelivery = Read[deliveryPath, deliveryOutput]{
-	Op: Op{
+var GetDelivery = edge.Read[deliveryPath, deliveryOutput]{
+	Op: edge.Op{
 		ID: "getDelivery", Method: http.MethodGet, Path: "/v1/deliveries/{id}", Function: deliveriesFunction,
 		Faults:     []*fault.Error{webhook.ErrDeliveryNotFound},
-		Permission: auth.DeliveriesRead, Cost: 1, Tag: webhooksTag, Summary: "Get a delivery with its attempts",
+		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "Get a delivery with its attempts",
 	},
 	Handle: getDelivery,
 }
@@ -40,7 +37,7 @@ type deliveryPath struct {
 }
 
 type listDeliveriesInput struct {
-	Page
+	edge.Page
 	EndpointID id.WebhookEndpoint `query:"endpoint_id" doc:"Only deliveries to this webhook endpoint."`
 	EventID    id.Event           `query:"event_id" doc:"Only deliveries of this event."`
 	Status     string             `query:"status" enum:"pending,delivered,failed,held" doc:"Only deliveries that stand there."`
@@ -75,7 +72,7 @@ type deliveryOutput struct {
 	}
 }
 
-type listDeliveriesOutput struct{ Body List[DeliveryBody] }
+type listDeliveriesOutput struct{ Body edge.List[DeliveryBody] }
 
 func showDelivery(d webhook.Delivery) DeliveryBody {
 	return DeliveryBody{
@@ -91,7 +88,7 @@ func showAttempt(a webhook.Attempt) attemptBody {
 	}
 }
 
-func listDeliveries(c *Call, in *listDeliveriesInput) (*listDeliveriesOutput, error) {
+func listDeliveries(c *edge.Call, in *listDeliveriesInput) (*listDeliveriesOutput, error) {
 	filter := webhook.DeliveryFilter{EndpointID: in.EndpointID, EventID: in.EventID, Status: webhook.Status(in.Status)}
 	err := c.Position("deliveries", in.After, (*[16]byte)(&filter.AfterEvent.UUID), (*[16]byte)(&filter.AfterEndpoint.UUID))
 	if err != nil {
@@ -101,12 +98,12 @@ func listDeliveries(c *Call, in *listDeliveriesInput) (*listDeliveriesOutput, er
 	if err != nil {
 		return nil, err
 	}
-	return &listDeliveriesOutput{Body: ListOf(deliveries, in.Limit, showDelivery, func(last webhook.Delivery) *string {
+	return &listDeliveriesOutput{Body: edge.ListOf(deliveries, in.Limit, showDelivery, func(last webhook.Delivery) *string {
 		return c.Cursor("deliveries", last.EventID.UUID, last.EndpointID.UUID)
 	})}, nil
 }
 
-func getDelivery(c *Call, in *deliveryPath) (*deliveryOutput, error) {
+func getDelivery(c *edge.Call, in *deliveryPath) (*deliveryOutput, error) {
 	delivery, err := webhook.GetDelivery(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err

@@ -1,32 +1,34 @@
-package api_test
+package webhooks_test
 
 import (
 	"fmt"
-	"portico/shared/auth"
 	"strings"
 	"testing"
+
+	"portico/shared/api/apitest"
+	"portico/shared/auth"
 )
 
 // Deliveries are listed by endpoint, event and status, and read with their
 // attempts, by their own organization only.
 func TestDeliveries(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	one, _ := acme.newEndpoint(`["a"]`)
-	two, _ := acme.newEndpoint(`["*"]`)
-	evil.newEndpoint(`["*"]`)
-	event := acme.publish(`{"type":"a","data":1}`).get(t, "id")
-	other := acme.publish(`{"type":"b","data":1}`).get(t, "id")
-	evil.publish(`{"type":"a","data":1}`)
-	list := acme.do("GET", "/v1/deliveries?event_id="+event+"&endpoint_id="+one, "")
-	own := list.body[strings.Index(list.body, "dlv_"):][:30]
-	foreignList := evil.do("GET", "/v1/deliveries", "")
-	foreign := foreignList.body[strings.Index(foreignList.body, "dlv_"):][:30]
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	one, _ := acme.NewEndpoint(`["a"]`)
+	two, _ := acme.NewEndpoint(`["*"]`)
+	evil.NewEndpoint(`["*"]`)
+	event := acme.Publish(`{"type":"a","data":1}`).Get(t, "id")
+	other := acme.Publish(`{"type":"b","data":1}`).Get(t, "id")
+	evil.Publish(`{"type":"a","data":1}`)
+	list := acme.Do("GET", "/v1/deliveries?event_id="+event+"&endpoint_id="+one, "")
+	own := list.Body[strings.Index(list.Body, "dlv_"):][:30]
+	foreignList := evil.Do("GET", "/v1/deliveries", "")
+	foreign := foreignList.Body[strings.Index(foreignList.Body, "dlv_"):][:30]
 
 	for _, tt := range []struct {
 		name, path string
-		as         caller
+		as         apitest.Caller
 		want       string
 	}{
 		{"all", "", acme, `200 ` + one + ` ` + two + ` ` + event + ` ` + other + ` "status":"pending" "attempt_count":0 !` + foreign},
@@ -41,16 +43,16 @@ func TestDeliveries(t *testing.T) {
 		{"get another organization's", "/" + foreign, acme, `404 delivery_not_found`},
 		{"get missing", "/dlv_01890000000000000000000000", acme, `404 delivery_not_found`},
 		{"get with a malformed id", "/1", acme, `422 path.id`},
-		{"list without permission", "", acme.with(auth.EventsRead), `403 deliveries:read`},
-		{"get without permission", "/" + own, acme.with(auth.EventsRead), `403 deliveries:read`},
+		{"list without permission", "", acme.With(auth.EventsRead), `403 deliveries:read`},
+		{"get without permission", "/" + own, acme.With(auth.EventsRead), `403 deliveries:read`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do("GET", "/v1/deliveries"+tt.path, ""), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do("GET", "/v1/deliveries"+tt.path, ""), tt.want) })
 	}
 	seen := map[string]bool{}
 	for after := ""; ; {
-		r := acme.do("GET", "/v1/deliveries?limit=1"+after, "")
-		seen[r.body[strings.Index(r.body, "dlv_"):][:30]] = true
-		next := r.get(t, "next")
+		r := acme.Do("GET", "/v1/deliveries?limit=1"+after, "")
+		seen[r.Body[strings.Index(r.Body, "dlv_"):][:30]] = true
+		next := r.Get(t, "next")
 		if next == "null" {
 			break
 		}

@@ -1,8 +1,9 @@
-package api
+package webhooks
 
 import (
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/fault"
@@ -10,66 +11,61 @@ import (
 	"portico/shared/webhook"
 )
 
-const (
-	webhooksTag       = "Webhooks"
-	endpointsFunction = "webhook-endpoints"
-)
-
 // CreateWebhookEndpoint is POST /v1/webhook-endpoints.
-var CreateWebhookEndpoint = Write[createEndpointInput, createdEndpointOutput]{
-	Op: Op{
+var CreateEndpoint = edge.Write[createEndpointInput, createdEndpointOutput]{
+	Op: edge.Op{
 		ID: "createWebhookEndpoint", Method: http.MethodPost, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrTooManyEndpoints},
 		Example:    `{"url":"https://example.com/webhooks","event_types":["invoice.*"],"description":"Accounting"}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.create", Status: http.StatusCreated,
-		Tag: webhooksTag, Summary: "Create a webhook endpoint",
+		Tag: Tag, Summary: "Create a webhook endpoint",
 		Description: "Every event whose type it subscribes to is delivered to its URL from now on. The reply shows the signing secret, this once.",
 	},
-	Handle: createWebhookEndpoint,
+	Handle: createEndpoint,
 }
 
 // ListWebhookEndpoints is GET /v1/webhook-endpoints.
-var ListWebhookEndpoints = Read[Page, listEndpointsOutput]{
-	Op: Op{
+var ListEndpoints = edge.Read[edge.Page, listEndpointsOutput]{
+	Op: edge.Op{
 		ID: "listWebhookEndpoints", Method: http.MethodGet, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "List webhook endpoints",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List webhook endpoints",
 	},
-	Handle: listWebhookEndpoints,
+	Handle: listEndpoints,
 }
 
 // GetWebhookEndpoint is GET /v1/webhook-endpoints/{id}.
-var GetWebhookEndpoint = Read[EndpointPath, endpointOutput]{
-	Op: Op{
+var GetEndpoint = edge.Read[EndpointPath, endpointOutput]{
+	Op: edge.Op{
 		ID: "getWebhookEndpoint", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "Get a webhook endpoint",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "Get a webhook endpoint",
 	},
-	Handle: getWebhookEndpoint,
+	Handle: getEndpoint,
 }
 
 // UpdateWebhookEndpoint is PATCH /v1/webhook-endpoints/{id}.
-var UpdateWebhookEndpoint = Write[updateEndpointInput, endpointOutput]{
-	Op: Op{
+var UpdateEndpoint = edge.Write[updateEndpointInput, endpointOutput]{
+	Op: edge.Op{
 		ID: "updateWebhookEndpoint", Method: http.MethodPatch, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Example:    `{"event_types":["invoice.*","customer.created"],"timeout_seconds":15}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.update", Wakes: true,
-		Tag: webhooksTag, Summary: "Change a webhook endpoint",
+		Tag: Tag, Summary: "Change a webhook endpoint",
 		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending; one of another origin (scheme, host or port) needs custom_headers and client_certificate sent again, or removed by {}, if they are set. While an endpoint is disabled its deliveries are held; enabling it sends them, or drops them as held_deliveries says.",
 	},
-	Handle: updateWebhookEndpoint,
+	Handle: updateEndpoint,
 }
 
 // DeleteWebhookEndpoint is DELETE /v1/webhook-endpoints/{id}.
-var DeleteWebhookEndpoint = Write[EndpointPath, struct{}]{
-	Op: Op{
+var DeleteEndpoint = edge.Write[EndpointPath, struct{}]{
+	Op: edge.Op{
 		ID: "deleteWebhookEndpoint", Method: http.MethodDelete, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.delete", Status: http.StatusNoContent,
-		Tag: webhooksTag, Summary: "Delete a webhook endpoint",
+		Tag: Tag, Summary: "Delete a webhook endpoint",
 		Description: "Deliveries that are still pending fail without another try. What was delivered stays readable.",
 	},
-	Handle: deleteWebhookEndpoint,
+	Handle: deleteEndpoint,
 }
 
 // EndpointPath names an endpoint. Embedded structs are exported because huma
@@ -95,7 +91,7 @@ type EndpointBody struct {
 
 type endpointOutput struct{ Body EndpointBody }
 
-type listEndpointsOutput struct{ Body List[EndpointBody] }
+type listEndpointsOutput struct{ Body edge.List[EndpointBody] }
 
 type createEndpointInput struct {
 	Body struct {
@@ -139,7 +135,7 @@ func showEndpoint(e webhook.Endpoint, h webhook.EndpointHealth) EndpointBody {
 	}
 }
 
-func checkURL(c *Call, url *string) error {
+func checkURL(c *edge.Call, url *string) error {
 	if url == nil {
 		return nil
 	}
@@ -150,30 +146,30 @@ func checkURL(c *Call, url *string) error {
 }
 
 // Resolve hands the input to the frame.
-func (in *createEndpointInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *createEndpointInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *createEndpointInput) Check(c *Call) (err error) {
+func (in *createEndpointInput) Check(c *edge.Call) (err error) {
 	in.options, err = in.Body.EndpointOptions.change(c.Now())
-	return fault.Join(checkURL(c, &in.Body.URL), CheckText("body.description", &in.Body.Description), err)
+	return fault.Join(checkURL(c, &in.Body.URL), edge.CheckText("body.description", &in.Body.Description), err)
 }
 
 // Resolve hands the input to the frame.
-func (in *updateEndpointInput) Resolve(r Request) []error { return Hold(r, in) }
+func (in *updateEndpointInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *updateEndpointInput) Check(c *Call) (err error) {
+func (in *updateEndpointInput) Check(c *edge.Call) (err error) {
 	var held error
 	if in.Body.Held != "" && !in.enables() {
 		held = fault.InvalidField("body.held_deliveries", "goes with the status enabled only: send both, or neither")
 	}
 	in.options, err = in.Body.EndpointOptions.change(c.Now())
-	return fault.Join(checkURL(c, in.Body.URL), CheckText("body.description", in.Body.Description), held, err)
+	return fault.Join(checkURL(c, in.Body.URL), edge.CheckText("body.description", in.Body.Description), held, err)
 }
 
 func (in *updateEndpointInput) enables() bool {
 	return in.Body.Status != nil && *in.Body.Status == webhook.Enabled
 }
 
-func createWebhookEndpoint(c *Call, in *createEndpointInput) (*createdEndpointOutput, error) {
+func createEndpoint(c *edge.Call, in *createEndpointInput) (*createdEndpointOutput, error) {
 	now := c.Now()
 	endpoint := webhook.Endpoint{
 		ID: id.New[id.WebhookEndpoint](now), URL: in.Body.URL, EventTypes: in.Body.EventTypes,
@@ -194,7 +190,7 @@ func createWebhookEndpoint(c *Call, in *createEndpointInput) (*createdEndpointOu
 	}, nil
 }
 
-func listWebhookEndpoints(c *Call, in *Page) (*listEndpointsOutput, error) {
+func listEndpoints(c *edge.Call, in *edge.Page) (*listEndpointsOutput, error) {
 	var after id.WebhookEndpoint
 	if err := c.Position("webhook_endpoints", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
@@ -208,12 +204,12 @@ func listWebhookEndpoints(c *Call, in *Page) (*listEndpointsOutput, error) {
 		return nil, err
 	}
 	show := func(shown webhook.Endpoint) EndpointBody { return showEndpoint(shown, healths[shown.ID]) }
-	return &listEndpointsOutput{Body: ListOf(endpoints, in.Limit, show, func(last webhook.Endpoint) *string {
+	return &listEndpointsOutput{Body: edge.ListOf(endpoints, in.Limit, show, func(last webhook.Endpoint) *string {
 		return c.Cursor("webhook_endpoints", last.ID.UUID)
 	})}, nil
 }
 
-func getWebhookEndpoint(c *Call, in *EndpointPath) (*endpointOutput, error) {
+func getEndpoint(c *edge.Call, in *EndpointPath) (*endpointOutput, error) {
 	endpoint, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
@@ -222,7 +218,7 @@ func getWebhookEndpoint(c *Call, in *EndpointPath) (*endpointOutput, error) {
 	return &endpointOutput{Body: shown}, err
 }
 
-func updateWebhookEndpoint(c *Call, in *updateEndpointInput) (*endpointOutput, error) {
+func updateEndpoint(c *edge.Call, in *updateEndpointInput) (*endpointOutput, error) {
 	b := in.Body
 	before, endpoint, err := webhook.UpdateEndpoint(c, c.Tx, c.Org, in.ID, webhook.EndpointChange{
 		URL: b.URL, EventTypes: b.EventTypes, Description: b.Description, Status: b.Status, DropHeld: b.Held == "drop", Options: in.options,
@@ -238,7 +234,7 @@ func updateWebhookEndpoint(c *Call, in *updateEndpointInput) (*endpointOutput, e
 	return &endpointOutput{Body: shown}, err
 }
 
-func deleteWebhookEndpoint(c *Call, in *EndpointPath) (*struct{}, error) {
+func deleteEndpoint(c *edge.Call, in *EndpointPath) (*struct{}, error) {
 	endpoint, err := webhook.DeleteEndpoint(c, c.Tx, c.Org, in.ID, c.Now())
 	if err != nil {
 		return nil, err

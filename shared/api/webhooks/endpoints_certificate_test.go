@@ -1,4 +1,4 @@
-package api_test
+package webhooks_test
 
 import (
 	"crypto"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/api/apitest"
 	"portico/shared/clock"
 	"portico/shared/testkit"
 )
@@ -42,9 +43,9 @@ func strong(t *testing.T, kind string) crypto.Signer {
 // alike, with the field's name and without anything of its key.
 func TestInvalidClientCertificate(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, authority := h.org("Acme"), testkit.NewAuthority(t)
-	own, _ := acme.newEndpoint(`["*"]`)
+	h := apitest.New(t)
+	acme, authority := h.Organization("Acme"), testkit.NewAuthority(t)
+	own, _ := acme.NewEndpoint(`["*"]`)
 	year := time.Now().AddDate(1, 0, 0)
 	good, key := authority.Issue(testkit.ECDSA(t), year)
 	_, other := authority.Issue(testkit.ECDSA(t), year)
@@ -67,37 +68,37 @@ func TestInvalidClientCertificate(t *testing.T) {
 
 	const c, k = `body.client_certificate.certificate`, `body.client_certificate.private_key`
 	for _, tt := range []struct{ name, options, want string }{
-		{"no key", clientCertificate(good, ""), k + ` {}`},
-		{"no certificate", clientCertificate("", key), c + ` {}`},
+		{"no key", apitest.ClientCertificate(good, ""), k + ` {}`},
+		{"no certificate", apitest.ClientCertificate("", key), c + ` {}`},
 		{"only a certificate named", `"client_certificate":{"certificate":"x"}`, k},
-		{"a certificate that is no PEM", clientCertificate("garbage", key), c + ` BEGIN`},
-		{"a key that is no PEM", clientCertificate(good, "garbage"), k + ` BEGIN`},
-		{"the key in the certificate's place", clientCertificate(key, key), c},
-		{"the key behind the certificate", clientCertificate(good+key, key), c},
-		{"a certificate in the key's place", clientCertificate(good, good), k},
-		{"a certificate of random bytes", clientCertificate(string(garbled), key), c},
-		{"a second certificate of random bytes", clientCertificate(good+string(garbled), key), c + ` 2`},
-		{"another certificate's key", clientCertificate(good, other), k + ` belong`},
-		{"two keys", clientCertificate(good, key+other), k + ` one`},
-		{"an encrypted key", clientCertificate(good, string(encrypted)), k + ` passphrase`},
-		{"a key encrypted as of old", clientCertificate(good, string(legacy)), k + ` passphrase`},
-		{"an expired certificate", clientCertificate(expired, expiredKey), c + ` expired`},
-		{"RSA of 1,024 bits", clientCertificate(small, smallKey), c + ` 2048`},
-		{"ECDSA on P-224", clientCertificate(weak, weakKey), c + ` P-256`},
-		{"eleven certificates", clientCertificate(strings.Repeat(good, 11), key), c + ` 10`},
-		{"a certificate that is too long", clientCertificate(good+strings.Repeat("\n", 16<<10), key), c + ` 16384`},
-		{"a key that is too long", clientCertificate(good, key+strings.Repeat("\n", 8<<10)), k + ` 8192`},
-		{"a text", `"client_certificate":` + strings.TrimPrefix(clientCertificate(key, ""), `"client_certificate":{"certificate":`)[:len(key)] + `"`, `body`},
+		{"a certificate that is no PEM", apitest.ClientCertificate("garbage", key), c + ` BEGIN`},
+		{"a key that is no PEM", apitest.ClientCertificate(good, "garbage"), k + ` BEGIN`},
+		{"the key in the certificate's place", apitest.ClientCertificate(key, key), c},
+		{"the key behind the certificate", apitest.ClientCertificate(good+key, key), c},
+		{"a certificate in the key's place", apitest.ClientCertificate(good, good), k},
+		{"a certificate of random bytes", apitest.ClientCertificate(string(garbled), key), c},
+		{"a second certificate of random bytes", apitest.ClientCertificate(good+string(garbled), key), c + ` 2`},
+		{"another certificate's key", apitest.ClientCertificate(good, other), k + ` belong`},
+		{"two keys", apitest.ClientCertificate(good, key+other), k + ` one`},
+		{"an encrypted key", apitest.ClientCertificate(good, string(encrypted)), k + ` passphrase`},
+		{"a key encrypted as of old", apitest.ClientCertificate(good, string(legacy)), k + ` passphrase`},
+		{"an expired certificate", apitest.ClientCertificate(expired, expiredKey), c + ` expired`},
+		{"RSA of 1,024 bits", apitest.ClientCertificate(small, smallKey), c + ` 2048`},
+		{"ECDSA on P-224", apitest.ClientCertificate(weak, weakKey), c + ` P-256`},
+		{"eleven certificates", apitest.ClientCertificate(strings.Repeat(good, 11), key), c + ` 10`},
+		{"a certificate that is too long", apitest.ClientCertificate(good+strings.Repeat("\n", 16<<10), key), c + ` 16384`},
+		{"a key that is too long", apitest.ClientCertificate(good, key+strings.Repeat("\n", 8<<10)), k + ` 8192`},
+		{"a text", `"client_certificate":` + strings.TrimPrefix(apitest.ClientCertificate(key, ""), `"client_certificate":{"certificate":`)[:len(key)] + `"`, `body`},
 		{"a list", `"client_certificate":[]`, `body.client_certificate`},
 		{"an unknown member", `"client_certificate":{"key":"x"}`, `body.client_certificate.key`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+tt.options+`}`), `422 `+tt.want+` !`+shown)
-			want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+own, `{`+tt.options+`}`), `422 `+tt.want+` !`+shown)
+			apitest.Want(t, acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+","+tt.options+`}`), `422 `+tt.want+` !`+shown)
+			apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+own, `{`+tt.options+`}`), `422 `+tt.want+` !`+shown)
 		})
 	}
-	want(t, acme.do("GET", "/v1/webhook-endpoints/"+own, ""), `200 "client_certificate":null`)
-	if strings.Contains(h.lines.String(), shown) {
+	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints/"+own, ""), `200 "client_certificate":null`)
+	if strings.Contains(h.Lines.String(), shown) {
 		t.Error("the private key is logged")
 	}
 }
@@ -107,8 +108,8 @@ func TestInvalidClientCertificate(t *testing.T) {
 // lies in no table, reply or log line in clear.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, authority := h.org("Acme"), testkit.NewAuthority(t)
+	h := apitest.New(t)
+	acme, authority := h.Organization("Acme"), testkit.NewAuthority(t)
 	expires := time.Now().AddDate(1, 0, 0).UTC().Truncate(time.Second)
 	for _, kind := range []string{"RSA", "ECDSA", "Ed25519"} {
 		certificate, key := authority.Issue(strong(t, kind), expires)
@@ -117,24 +118,24 @@ func TestClientCertificate(t *testing.T) {
 		sum := sha256.Sum256(block.Bytes)
 		shown := `"subject":"CN=portico,O=Acme" "issuer":"CN=test root" "serial":" "fingerprint_sha256":"` + hex.EncodeToString(sum[:]) +
 			`" "expires_at":"` + expires.Format(clock.Form) + `" !private_key !BEGIN`
-		made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+clientCertificate("Bag Attributes\n"+certificate+issuer, key)+"}", "Idempotency-Key", kind)
-		want(t, made, "201 "+shown)
-		own := "/v1/webhook-endpoints/" + made.get(t, "id")
+		made := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+","+apitest.ClientCertificate("Bag Attributes\n"+certificate+issuer, key)+"}", "Idempotency-Key", kind)
+		apitest.Want(t, made, "201 "+shown)
+		own := "/v1/webhook-endpoints/" + made.Get(t, "id")
 		for _, tt := range []struct{ name, method, body, want string }{
 			{"get", "GET", "", "200 " + shown},
 			{"change something else", "PATCH", `{"description":"x"}`, "200 " + shown},
 			{"null is as if left out", "PATCH", `{"client_certificate":null}`, "200 " + shown},
 			{"removed", "PATCH", `{"client_certificate":{}}`, `200 "client_certificate":null`},
 			{"removed twice", "PATCH", `{"client_certificate":{}}`, `200 "client_certificate":null`},
-			{"set again", "PATCH", "{" + clientCertificate(certificate, key) + "}", "200 " + shown},
+			{"set again", "PATCH", "{" + apitest.ClientCertificate(certificate, key) + "}", "200 " + shown},
 		} {
-			t.Run(kind+", "+tt.name, func(t *testing.T) { want(t, acme.do(tt.method, own, tt.body), tt.want) })
+			t.Run(kind+", "+tt.name, func(t *testing.T) { apitest.Want(t, acme.Do(tt.method, own, tt.body), tt.want) })
 		}
 		private, _ := pem.Decode([]byte(key))
 		for _, form := range []string{
 			strings.Split(key, "\n")[1], base64.StdEncoding.EncodeToString(private.Bytes)[:60], hex.EncodeToString(private.Bytes)[20:80],
 		} {
-			if rows := rowsWith(t, h, form); len(rows) != 0 || strings.Contains(h.lines.String(), form) {
+			if rows := apitest.RowsWith(t, h, form); len(rows) != 0 || strings.Contains(h.Lines.String(), form) {
 				t.Errorf("%s: the private key lies in clear in %v, or in the log", kind, rows)
 			}
 		}

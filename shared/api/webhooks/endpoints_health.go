@@ -1,6 +1,7 @@
-package api
+package webhooks
 
 import (
+	"portico/shared/api/edge"
 	"portico/shared/clock"
 	"portico/shared/webhook"
 )
@@ -29,7 +30,7 @@ func showHealth(h webhook.EndpointHealth) endpointHealth {
 }
 
 // showWithHealth shows an endpoint as it is now.
-func showWithHealth(c *Call, e webhook.Endpoint) (EndpointBody, error) {
+func showWithHealth(c *edge.Call, e webhook.Endpoint) (EndpointBody, error) {
 	healths, err := webhook.Healths(c, c.Tx, c.Org, []webhook.Endpoint{e})
 	return showEndpoint(e, healths[e.ID]), err
 }

@@ -1,10 +1,11 @@
-package api_test
+package webhooks_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
@@ -22,8 +23,8 @@ func many(n int, name, value string) string {
 // field's name and without the value of a header.
 func TestInvalidOptions(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
-	own, _ := acme.newEndpoint(`["*"]`)
+	acme := apitest.New(t).Organization("Acme")
+	own, _ := acme.NewEndpoint(`["*"]`)
 	long := strings.Repeat("a", 2000)
 	header := func(name, value string) string { return `"custom_headers":{"` + name + `":"` + value + `"}` }
 	tests := []struct{ name, options, want string }{
@@ -82,24 +83,24 @@ func TestInvalidOptions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			want(t, acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+tt.options+`}`), `422 `+tt.want+` !s3cret`)
-			want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+own, `{`+tt.options+`}`), `422 `+tt.want+` !s3cret`)
+			apitest.Want(t, acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+","+tt.options+`}`), `422 `+tt.want+` !s3cret`)
+			apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+own, `{`+tt.options+`}`), `422 `+tt.want+` !s3cret`)
 		})
 	}
-	want(t, acme.do("GET", "/v1/webhook-endpoints/"+own, ""), `200 "retry_policy":"default" "timeout_seconds":10 "custom_headers":{} "metadata":{} "signature_scheme":"portico"`)
+	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints/"+own, ""), `200 "retry_policy":"default" "timeout_seconds":10 "custom_headers":{} "metadata":{} "signature_scheme":"portico"`)
 }
 
 // Options are shown as they were set, on creation and ever after; a change
 // replaces the named ones and leaves the others.
 func TestOptions(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
+	acme := apitest.New(t).Organization("Acme")
 	long := strings.Repeat("é", 512)
-	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+`,"retry_policy":"custom","retry_schedule":[1,172800],"timeout_seconds":30,
+	made := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+`,"retry_policy":"custom","retry_schedule":[1,172800],"timeout_seconds":30,
 		"custom_headers":{"Authorization":"Bearer s3cret","X-Empty":""},"metadata":{"data":"`+long+`"},"signature_scheme":"standard"}`)
 	shown := `"retry_policy":"custom" "retry_schedule":[1,172800] "timeout_seconds":30 "custom_headers":{"Authorization":"***","X-Empty":"***"} "metadata":{"data":"` + long + `"} "signature_scheme":"standard" "public_key":null !s3cret`
-	want(t, made, `201 `+shown)
-	own := "/v1/webhook-endpoints/" + made.get(t, "id")
+	apitest.Want(t, made, `201 `+shown)
+	own := "/v1/webhook-endpoints/" + made.Get(t, "id")
 	for _, tt := range []struct{ name, method, path, body, want string }{
 		{"get", "GET", own, "", `200 ` + shown},
 		{"list", "GET", "/v1/webhook-endpoints", "", `200 ` + shown},
@@ -126,7 +127,7 @@ func TestOptions(t *testing.T) {
 		{"another filter", "PATCH", own, `{"filter":"data.live"}`, `200 "filter":"data.live"`},
 		{"no filter", "PATCH", own, `{"filter":""}`, `200 "filter":""`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, acme.do(tt.method, tt.path, tt.body), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, acme.Do(tt.method, tt.path, tt.body), tt.want) })
 	}
 }
 
@@ -134,26 +135,26 @@ func TestOptions(t *testing.T) {
 // also when the request is refused.
 func TestHeaderValuesStaySecret(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	const value = "Bearer s3cret-header-value"
 	headers := `"custom_headers":{"Authorization":"` + value + `"}`
-	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+","+headers+"}", "Idempotency-Key", "k1")
-	want(t, made, "201 !s3cret")
-	own := "/v1/webhook-endpoints/" + made.get(t, "id")
-	want(t, acme.do("PATCH", own, "{"+headers+"}"), "200 !s3cret")
-	want(t, acme.do("POST", "/v1/webhook-endpoints", "{"+headers+"}"), "422 !s3cret") // no URL: huma's error holds the body
-	want(t, acme.do("PATCH", own, `{"custom_headers":["`+value+`"]}`), "422 !s3cret")
-	want(t, acme.do("PATCH", own, `{"custom_headers":{"X-A":"`+value+`\n"}}`), "422 !s3cret")
-	want(t, acme.do("PATCH", own, `{"Custom_Headers":{"X-A":"`+value+`"}}`), "422 !s3cret")
+	made := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+","+headers+"}", "Idempotency-Key", "k1")
+	apitest.Want(t, made, "201 !s3cret")
+	own := "/v1/webhook-endpoints/" + made.Get(t, "id")
+	apitest.Want(t, acme.Do("PATCH", own, "{"+headers+"}"), "200 !s3cret")
+	apitest.Want(t, acme.Do("POST", "/v1/webhook-endpoints", "{"+headers+"}"), "422 !s3cret") // no URL: huma's error holds the body
+	apitest.Want(t, acme.Do("PATCH", own, `{"custom_headers":["`+value+`"]}`), "422 !s3cret")
+	apitest.Want(t, acme.Do("PATCH", own, `{"custom_headers":{"X-A":"`+value+`\n"}}`), "422 !s3cret")
+	apitest.Want(t, acme.Do("PATCH", own, `{"Custom_Headers":{"X-A":"`+value+`"}}`), "422 !s3cret")
 	found := testkit.Value[int](t, h.Database, `
 		SELECT (SELECT count(*) FROM webhook_endpoint e WHERE position(convert_to($1, 'UTF8') IN e.sealed_headers) > 0 OR e::text LIKE '%'||$1||'%')
 		     + (SELECT count(*) FROM idempotency_key i WHERE position(convert_to($1, 'UTF8') IN i.reply) > 0 OR i::text LIKE '%'||$1||'%')`, value)
 	if found != 0 {
 		t.Errorf("a header's value lies in %d rows", found)
 	}
-	if strings.Contains(h.lines.String(), "s3cret") {
-		t.Errorf("a header's value is logged: %s", h.lines.String())
+	if strings.Contains(h.Lines.String(), "s3cret") {
+		t.Errorf("a header's value is logged: %s", h.Lines.String())
 	}
 }
 
@@ -161,35 +162,35 @@ func TestHeaderValuesStaySecret(t *testing.T) {
 // then on, and its public half is readable by those who may read the endpoint.
 func TestEndpointKeys(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	id, _ := acme.newEndpoint(`["*"]`)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	id, _ := acme.NewEndpoint(`["*"]`)
 	own := "/v1/webhook-endpoints/" + id
-	want(t, acme.do("GET", own+"/jwks", ""), `200 {"keys":[]}`)
-	first := acme.do("PATCH", own, `{"signature_scheme":"standard_asymmetric"}`)
-	want(t, first, `200 "public_key":"whpk_`)
-	key := first.get(t, "public_key")
-	acme.do("PATCH", own, `{"signature_scheme":"portico"}`)
-	if again := acme.do("PATCH", own, `{"signature_scheme":"standard_asymmetric"}`).get(t, "public_key"); again != key {
+	apitest.Want(t, acme.Do("GET", own+"/jwks", ""), `200 {"keys":[]}`)
+	first := acme.Do("PATCH", own, `{"signature_scheme":"standard_asymmetric"}`)
+	apitest.Want(t, first, `200 "public_key":"whpk_`)
+	key := first.Get(t, "public_key")
+	acme.Do("PATCH", own, `{"signature_scheme":"portico"}`)
+	if again := acme.Do("PATCH", own, `{"signature_scheme":"standard_asymmetric"}`).Get(t, "public_key"); again != key {
 		t.Errorf("the key became %s, was %s", again, key)
 	}
-	other := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+`,"signature_scheme":"standard_asymmetric"}`)
-	if other.status != 201 || other.get(t, "public_key") == key {
-		t.Errorf("another endpoint: %d %s", other.status, other.body)
+	other := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+`,"signature_scheme":"standard_asymmetric"}`)
+	if other.Status != 201 || other.Get(t, "public_key") == key {
+		t.Errorf("another endpoint: %d %s", other.Status, other.Body)
 	}
 	x := strings.NewReplacer("whpk_", "", "+", "-", "/", "_", "=", "").Replace(key)
 	for _, tt := range []struct {
 		name string
-		as   caller
+		as   apitest.Caller
 		path string
 		want string
 	}{
-		{"own", acme.with(auth.WebhookEndpointsRead), own, `200 "kty":"OKP" "crv":"Ed25519" "x":"` + x + `" "kid":" "alg":"EdDSA" "use":"sig" !"d"`},
+		{"own", acme.With(auth.WebhookEndpointsRead), own, `200 "kty":"OKP" "crv":"Ed25519" "x":"` + x + `" "kid":" "alg":"EdDSA" "use":"sig" !"d"`},
 		{"another organization's", evil, own, `404 webhook_endpoint_not_found`},
 		{"missing", acme, "/v1/webhook-endpoints/we_01890000000000000000000000", `404 webhook_endpoint_not_found`},
-		{"without permission", acme.with(auth.EventsRead), own, `403 webhook_endpoints:read`},
+		{"without permission", acme.With(auth.EventsRead), own, `403 webhook_endpoints:read`},
 		{"malformed id", acme, "/v1/webhook-endpoints/we_1", `422 path.id`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do("GET", tt.path+"/jwks", ""), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do("GET", tt.path+"/jwks", ""), tt.want) })
 	}
 }

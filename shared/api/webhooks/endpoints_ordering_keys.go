@@ -1,9 +1,10 @@
-package api
+package webhooks
 
 import (
 	"net/http"
 	"time"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -13,24 +14,24 @@ import (
 )
 
 // ListOrderingKeys is GET /v1/webhook-endpoints/{id}/ordering-keys.
-var ListOrderingKeys = Read[listOrderingKeysInput, listOrderingKeysOutput]{
-	Op: Op{
+var ListOrderingKeys = edge.Read[listOrderingKeysInput, listOrderingKeysOutput]{
+	Op: edge.Op{
 		ID: "listOrderingKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/ordering-keys", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "List the ordering keys that a webhook endpoint is behind with",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List the ordering keys that a webhook endpoint is behind with",
 		Description: "Of an ordered endpoint: every key with unfinished deliveries, how long it lags, and whether it is paused.",
 	},
 	Handle: listOrderingKeys,
 }
 
 // ResumeOrderingKey is POST /v1/webhook-endpoints/{id}/resume-ordering-key.
-var ResumeOrderingKey = Write[resumeOrderingKeyInput, struct{}]{
-	Op: Op{
+var ResumeOrderingKey = edge.Write[resumeOrderingKeyInput, struct{}]{
+	Op: edge.Op{
 		ID: "resumeOrderingKey", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/resume-ordering-key", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound, webhook.ErrKeyNotPaused},
 		Example:    `{"ordering_key":"customer_42"}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.resume_ordering_key", Status: http.StatusNoContent, Wakes: true,
-		Tag: webhooksTag, Summary: "Let a paused ordering key go on",
+		Tag: Tag, Summary: "Let a paused ordering key go on",
 		Description: "The deliveries behind the one that failed are sent, in order. The failed one stays failed.",
 	},
 	Handle: resumeOrderingKey,
@@ -51,7 +52,7 @@ type orderingKeyBody struct {
 	PausedByEventID *id.Event    `json:"paused_by_event_id" doc:"The event whose delivery failed for good."`
 }
 
-type listOrderingKeysOutput struct{ Body List[orderingKeyBody] }
+type listOrderingKeysOutput struct{ Body edge.List[orderingKeyBody] }
 
 type resumeOrderingKeyInput struct {
 	EndpointPath
@@ -70,7 +71,7 @@ func showKeyLag(k webhook.KeyLag, now time.Time) orderingKeyBody {
 	return b
 }
 
-func listOrderingKeys(c *Call, in *listOrderingKeysInput) (*listOrderingKeysOutput, error) {
+func listOrderingKeys(c *edge.Call, in *listOrderingKeysInput) (*listOrderingKeysOutput, error) {
 	if _, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID); err != nil {
 		return nil, err
 	}
@@ -84,13 +85,13 @@ func listOrderingKeys(c *Call, in *listOrderingKeysInput) (*listOrderingKeysOutp
 	}
 	now := c.Now()
 	show := func(k webhook.KeyLag) orderingKeyBody { return showKeyLag(k, now) }
-	return &listOrderingKeysOutput{Body: ListOf(lags, in.Limit, show, func(last webhook.KeyLag) *string {
+	return &listOrderingKeysOutput{Body: edge.ListOf(lags, in.Limit, show, func(last webhook.KeyLag) *string {
 		return c.TextCursor("ordering_keys", []byte(last.Key))
 	})}, nil
 }
 
-func resumeOrderingKey(c *Call, in *resumeOrderingKeyInput) (*struct{}, error) {
-	if err := CheckText("body.ordering_key", &in.Body.OrderingKey); err != nil {
+func resumeOrderingKey(c *edge.Call, in *resumeOrderingKeyInput) (*struct{}, error) {
+	if err := edge.CheckText("body.ordering_key", &in.Body.OrderingKey); err != nil {
 		return nil, err
 	}
 	if _, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID); err != nil {

@@ -1,10 +1,11 @@
-package api_test
+package webhooks_test
 
 import (
 	"fmt"
 	"testing"
 	"time"
 
+	"portico/shared/api/apitest"
 	"portico/shared/testkit"
 )
 
@@ -13,14 +14,14 @@ import (
 // removed, or nothing changes.
 func TestSecretsDoNotFollowTheURL(t *testing.T) {
 	t.Parallel()
-	acme := newHarness(t).org("Acme")
+	acme := apitest.New(t).Organization("Acme")
 	chain, key := testkit.NewAuthority(t).Issue(testkit.ECDSA(t), time.Now().Add(time.Hour))
 	certificate := fmt.Sprintf(`"client_certificate":{"certificate":%q,"private_key":%q}`, chain, key)
 	const headers = `"custom_headers":{"Authorization":"Bearer s3cret"}`
 	endpoint := func(options string) string {
-		r := acme.do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/a","event_types":["*"]`+options+`}`)
-		want(t, r, "201")
-		return "/v1/webhook-endpoints/" + r.get(t, "id")
+		r := acme.Do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/a","event_types":["*"]`+options+`}`)
+		apitest.Want(t, r, "201")
+		return "/v1/webhook-endpoints/" + r.Get(t, "id")
 	}
 	plain, own := endpoint(""), endpoint(","+headers+","+certificate)
 	const other = `"url":"https://example.net/a"`
@@ -40,6 +41,6 @@ func TestSecretsDoNotFollowTheURL(t *testing.T) {
 		{"both removed", own, `{"url":"https://example.org/","custom_headers":{},"client_certificate":{}}`, `200 example.org "custom_headers":{} "client_certificate":null`},
 		{"nothing is left to send again", own, `{` + other + `}`, `200 example.net`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, acme.do("PATCH", tt.path, tt.body), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, acme.Do("PATCH", tt.path, tt.body), tt.want) })
 	}
 }

@@ -1,4 +1,4 @@
-package api
+package webhooks
 
 import (
 	"crypto/ed25519"
@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -13,16 +14,16 @@ import (
 )
 
 // RotateWebhookEndpointSecret is POST /v1/webhook-endpoints/{id}/rotate-secret.
-var RotateWebhookEndpointSecret = Write[rotateSecretInput, rotatedSecretOutput]{
-	Op: Op{
+var RotateSecret = edge.Write[rotateSecretInput, rotatedSecretOutput]{
+	Op: edge.Op{
 		ID: "rotateWebhookEndpointSecret", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/rotate-secret", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.rotate_secret",
-		Tag: webhooksTag, Summary: "Give a webhook endpoint a new signing secret or key pair",
+		Tag: Tag, Summary: "Give a webhook endpoint a new signing secret or key pair",
 		Description: "The reply shows the new secret, this once. During the overlap deliveries are signed with the old secret too, so that the receiver can change over without losing any. At most two secrets sign: another rotation ends the oldest at once. An endpoint with the signature_scheme standard_asymmetric gets a new key pair in the same way: the reply shows its public_key, and the JWKS lists the old one too until the overlap ends.",
 	},
-	Handle: rotateWebhookEndpointSecret,
+	Handle: rotateSecret,
 }
 
 type rotateSecretInput struct {
@@ -49,7 +50,7 @@ type rotatedSecretOutput struct {
 	}
 }
 
-func rotateWebhookEndpointSecret(c *Call, in *rotateSecretInput) (*rotatedSecretOutput, error) {
+func rotateSecret(c *edge.Call, in *rotateSecretInput) (*rotatedSecretOutput, error) {
 	secret := webhook.NewSecret()
 	endpoint, err := webhook.RotateSecret(c, c.Tx, c.Org, in.ID, secret, in.Body.overlap(), c.Now(), c.Box)
 	if err != nil {
@@ -68,14 +69,14 @@ func rotateWebhookEndpointSecret(c *Call, in *rotateSecretInput) (*rotatedSecret
 }
 
 // GetWebhookEndpointKeys is GET /v1/webhook-endpoints/{id}/jwks.
-var GetWebhookEndpointKeys = Read[EndpointPath, endpointKeysOutput]{
-	Op: Op{
+var GetPublicKeys = edge.Read[EndpointPath, endpointKeysOutput]{
+	Op: edge.Op{
 		ID: "getWebhookEndpointKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/jwks", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "Get the public keys of a webhook endpoint as JWKS",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "Get the public keys of a webhook endpoint as JWKS",
 		Description: "The keys that verify deliveries signed by the scheme standard_asymmetric: one, or during the overlap of a rotation two, the new one first. The list is empty while the endpoint never had that scheme.",
 	},
-	Handle: getWebhookEndpointKeys,
+	Handle: getPublicKeys,
 }
 
 // jsonWebKey is an Ed25519 public key (RFC 8037).
@@ -94,7 +95,7 @@ type endpointKeysOutput struct {
 	}
 }
 
-func getWebhookEndpointKeys(c *Call, in *EndpointPath) (*endpointKeysOutput, error) {
+func getPublicKeys(c *edge.Call, in *EndpointPath) (*endpointKeysOutput, error) {
 	endpoint, err := webhook.GetEndpoint(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package api_test
+package webhooks_test
 
 import (
 	"crypto/ed25519"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/testkit"
@@ -19,19 +20,19 @@ import (
 // overlap is between nothing and seven days.
 func TestRotateSecret(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	own, _ := acme.newEndpoint(`["invoice.*"]`)
-	foreign, _ := evil.newEndpoint(`["*"]`)
-	deleted, _ := acme.newEndpoint(`["*"]`)
-	want(t, acme.do("DELETE", "/v1/webhook-endpoints/"+deleted, ""), "204")
-	reader := acme.with(auth.WebhookEndpointsRead)
-	pair, _ := acme.newEndpoint(`["*"]`)
-	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+pair, `{"signature_scheme":"standard_asymmetric"}`), "200 ")
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	own, _ := acme.NewEndpoint(`["invoice.*"]`)
+	foreign, _ := evil.NewEndpoint(`["*"]`)
+	deleted, _ := acme.NewEndpoint(`["*"]`)
+	apitest.Want(t, acme.Do("DELETE", "/v1/webhook-endpoints/"+deleted, ""), "204")
+	reader := acme.With(auth.WebhookEndpointsRead)
+	pair, _ := acme.NewEndpoint(`["*"]`)
+	apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+pair, `{"signature_scheme":"standard_asymmetric"}`), "200 ")
 
 	for _, tt := range []struct {
 		name, endpoint, body string
-		as                   caller
+		as                   apitest.Caller
 		want                 string
 	}{
 		{"own", own, `{}`, acme, `200 "id":"` + own + `" "event_types":["invoice.*"] "secret":"whsec_`},
@@ -49,16 +50,16 @@ func TestRotateSecret(t *testing.T) {
 		{"another organization's", foreign, `{}`, acme, `404 webhook_endpoint_not_found !whsec_`},
 		{"deleted", deleted, `{}`, acme, `404 webhook_endpoint_not_found !whsec_`},
 		{"without permission", own, `{}`, reader, `403 webhook_endpoints:write`},
-		{"without a key", own, `{}`, caller{harness: h}, `401 api_key_missing`},
+		{"without a key", own, `{}`, apitest.Caller{Harness: h}, `401 api_key_missing`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			want(t, tt.as.do("POST", "/v1/webhook-endpoints/"+tt.endpoint+"/rotate-secret", tt.body), tt.want)
+			apitest.Want(t, tt.as.Do("POST", "/v1/webhook-endpoints/"+tt.endpoint+"/rotate-secret", tt.body), tt.want)
 		})
 	}
-	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM webhook_secret WHERE org_id = $1`, evil.org); n != 1 {
+	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM webhook_secret WHERE org_id = $1`, evil.Org); n != 1 {
 		t.Errorf("the other organization's endpoint has %d secrets, want the one it was made with", n)
 	}
-	if !strings.Contains(h.lines.String(), `"audit":"webhook_endpoint.rotate_secret"`) {
+	if !strings.Contains(h.Lines.String(), `"audit":"webhook_endpoint.rotate_secret"`) {
 		t.Error("no log line names the audit action")
 	}
 }
@@ -66,17 +67,17 @@ func TestRotateSecret(t *testing.T) {
 // The old secret ends when the overlap does: after a day if nothing is said.
 func TestOverlap(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	for body, want := range map[string]time.Duration{
 		``: 24 * time.Hour, `{}`: 24 * time.Hour, `{"overlap_seconds":null}`: 24 * time.Hour, `{"overlap_seconds":0}`: 0, `{"overlap_seconds":90}`: 90 * time.Second,
 	} {
-		endpoint, _ := acme.newEndpoint(`["*"]`)
+		endpoint, _ := acme.NewEndpoint(`["*"]`)
 		made, err := id.Parse[id.WebhookEndpoint](endpoint)
 		if err != nil {
 			t.Fatal(err)
 		}
-		acme.do("POST", "/v1/webhook-endpoints/"+endpoint+"/rotate-secret", body)
+		acme.Do("POST", "/v1/webhook-endpoints/"+endpoint+"/rotate-secret", body)
 		// The new secret is written in the transaction that ends the old one.
 		left := testkit.Value[time.Duration](t, h.Database, `
 			SELECT old.expires_at - new.created_at FROM webhook_secret old
@@ -93,28 +94,28 @@ func TestOverlap(t *testing.T) {
 // log line holds it in clear.
 func TestRotatedSecretIsShownOnce(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	endpoint, old := acme.newEndpoint(`["*"]`)
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	endpoint, old := acme.NewEndpoint(`["*"]`)
 	path := "/v1/webhook-endpoints/" + endpoint
-	first := acme.do("POST", path+"/rotate-secret", `{"overlap_seconds":60}`, "Idempotency-Key", "k1")
-	secret := first.get(t, "secret")
+	first := acme.Do("POST", path+"/rotate-secret", `{"overlap_seconds":60}`, "Idempotency-Key", "k1")
+	secret := first.Get(t, "secret")
 	if !strings.HasPrefix(secret, "whsec_") || len(secret) != len(old) || secret == old {
 		t.Errorf("the new secret is %q", secret)
 	}
-	again := acme.do("POST", path+"/rotate-secret", `{"overlap_seconds":60}`, "Idempotency-Key", "k1")
-	if again.body != first.body || again.header.Get("Idempotent-Replayed") != "true" {
-		t.Errorf("replay %v %s, want %s", again.header, again.body, first.body)
+	again := acme.Do("POST", path+"/rotate-secret", `{"overlap_seconds":60}`, "Idempotency-Key", "k1")
+	if again.Body != first.Body || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("replay %v %s, want %s", again.Header, again.Body, first.Body)
 	}
 	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM webhook_secret`); n != 2 {
 		t.Errorf("%d secrets after one rotation and its replay, want 2", n)
 	}
-	for _, r := range []reply{
-		acme.do("GET", path, ""), acme.do("GET", "/v1/webhook-endpoints", ""), acme.do("PATCH", path, `{"description":"x"}`),
+	for _, r := range []apitest.Reply{
+		acme.Do("GET", path, ""), acme.Do("GET", "/v1/webhook-endpoints", ""), acme.Do("PATCH", path, `{"description":"x"}`),
 	} {
-		want(t, r, "200 !whsec_")
+		apitest.Want(t, r, "200 !whsec_")
 	}
-	if rows := rowsWith(t, h, secret); len(rows) != 0 || strings.Contains(h.lines.String(), secret) {
+	if rows := apitest.RowsWith(t, h, secret); len(rows) != 0 || strings.Contains(h.Lines.String(), secret) {
 		t.Errorf("the new secret lies in clear in %v, or in the log", rows)
 	}
 }
@@ -124,12 +125,12 @@ func TestRotatedSecretIsShownOnce(t *testing.T) {
 // in no table and no log line in clear.
 func TestRotatedKeyPair(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
+	h := apitest.New(t)
 	h.StopClock(t)
-	acme := h.org("Acme")
-	made := acme.do("POST", "/v1/webhook-endpoints", plainEndpoint+`,"signature_scheme":"standard_asymmetric"}`)
-	path := "/v1/webhook-endpoints/" + made.get(t, "id")
-	keys := []string{made.get(t, "public_key")}
+	acme := h.Organization("Acme")
+	made := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+`,"signature_scheme":"standard_asymmetric"}`)
+	path := "/v1/webhook-endpoints/" + made.Get(t, "id")
+	keys := []string{made.Get(t, "public_key")}
 	for _, step := range []struct {
 		name    string
 		advance time.Duration
@@ -146,27 +147,27 @@ func TestRotatedKeyPair(t *testing.T) {
 	} {
 		h.Advance(t, step.advance)
 		if step.body != "" {
-			keys = append(keys, acme.do("POST", path+"/rotate-secret", step.body).get(t, "public_key"))
+			keys = append(keys, acme.Do("POST", path+"/rotate-secret", step.body).Get(t, "public_key"))
 		}
 		newest := keys[len(keys)-1]
-		want(t, acme.do("GET", path, ""), `200 "public_key":"`+newest+`"`)
+		apitest.Want(t, acme.Do("GET", path, ""), `200 "public_key":"`+newest+`"`)
 		var members []string
 		for _, i := range step.listed {
 			members = append(members, strings.NewReplacer("whpk_", "", "+", "-", "/", "_", "=", "").Replace(keys[i]))
 		}
-		if listed := coordinates(acme.do("GET", path+"/jwks", "").body); !slices.Equal(listed, members) {
+		if listed := coordinates(acme.Do("GET", path+"/jwks", "").Body); !slices.Equal(listed, members) {
 			t.Errorf("%s: the JWKS lists %v, want %v", step.name, listed, members)
 		}
 	}
 	for _, column := range []string{"sealed_key", "old_sealed_key"} {
-		seed, err := h.edge.Box.Open(testkit.Value[[]byte](t, h.Database, `SELECT `+column+` FROM webhook_endpoint`),
-			"webhook_signing_key/"+acme.org.String()+"/"+made.get(t, "id"))
+		seed, err := h.Server.Box.Open(testkit.Value[[]byte](t, h.Database, `SELECT `+column+` FROM webhook_endpoint`),
+			"webhook_signing_key/"+acme.Org.String()+"/"+made.Get(t, "id"))
 		if err != nil || len(seed) != ed25519.SeedSize {
 			t.Fatalf("%s: %d bytes, %v", column, len(seed), err)
 		}
 		// 30 bytes are the start of every longer key's base64 too.
 		for _, form := range []string{hex.EncodeToString(seed), base64.StdEncoding.EncodeToString(seed[:30]), base64.URLEncoding.EncodeToString(seed[:30])} {
-			if rows := rowsWith(t, h, form); len(rows) != 0 || strings.Contains(h.lines.String(), form) {
+			if rows := apitest.RowsWith(t, h, form); len(rows) != 0 || strings.Contains(h.Lines.String(), form) {
 				t.Errorf("%s lies in clear in %v, or in the log", column, rows)
 			}
 		}

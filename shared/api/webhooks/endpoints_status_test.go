@@ -1,8 +1,9 @@
-package api_test
+package webhooks_test
 
 import (
 	"testing"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 )
 
@@ -10,18 +11,18 @@ import (
 // dispatcher; or they are dropped.
 func TestEndpointStatus(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	id, _ := acme.newEndpoint(`["*"]`)
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	id, _ := acme.NewEndpoint(`["*"]`)
 	own := "/v1/webhook-endpoints/" + id
-	publish := func() { want(t, acme.publish(`{"type":"a","data":1}`), "202 ") }
+	publish := func() { apitest.Want(t, acme.Publish(`{"type":"a","data":1}`), "202 ") }
 	for _, tt := range []struct{ name, method, path, body, want string }{
 		{"enabled at first", "GET", own, "", `200 "status":"enabled" "disabled_at":null "disabled_reason":null`},
 		{"an unknown status", "PATCH", own, `{"status":"paused"}`, `422 body.status`},
 		{"held deliveries without a status", "PATCH", own, `{"held_deliveries":"drop"}`, `422 body.held_deliveries`},
 		{"held deliveries on disabling", "PATCH", own, `{"status":"disabled","held_deliveries":"drop"}`, `422 body.held_deliveries`},
 		{"an unknown fate", "PATCH", own, `{"status":"enabled","held_deliveries":"keep"}`, `422 body.held_deliveries`},
-		{"a status on creation", "POST", "/v1/webhook-endpoints", plainEndpoint + `,"status":"disabled"}`, `422 body.status`},
+		{"a status on creation", "POST", "/v1/webhook-endpoints", apitest.PlainEndpoint + `,"status":"disabled"}`, `422 body.status`},
 		{"disable", "PATCH", own, `{"status":"disabled"}`, `200 "status":"disabled" "disabled_reason":"requested" !"disabled_at":null`},
 		{"disable again", "PATCH", own, `{"status":"disabled"}`, `200 "status":"disabled" "disabled_reason":"requested"`},
 		{"publish", "", "", "", ""},
@@ -40,10 +41,10 @@ func TestEndpointStatus(t *testing.T) {
 				publish()
 				return
 			}
-			h.newWaker()
-			before := h.nudges.Depth().Visible
-			want(t, acme.do(tt.method, tt.path, tt.body), tt.want)
-			if woken := h.nudges.Depth().Visible > before; woken != (tt.name == "enable" || tt.name == "enable and drop") {
+			h.NewWaker()
+			before := h.Nudges.Depth().Visible
+			apitest.Want(t, acme.Do(tt.method, tt.path, tt.body), tt.want)
+			if woken := h.Nudges.Depth().Visible > before; woken != (tt.name == "enable" || tt.name == "enable and drop") {
 				t.Errorf("woke a dispatcher: %v", woken)
 			}
 		})
@@ -54,13 +55,13 @@ func TestEndpointStatus(t *testing.T) {
 // paused one can be resumed; both by those who may and for one's own only.
 func TestOrderingKeys(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	id, _ := acme.newEndpoint(`["*"]`)
-	foreign, _ := evil.newEndpoint(`["*"]`)
-	want(t, acme.do("PATCH", "/v1/webhook-endpoints/"+id, `{"ordered":true}`), "200 ")
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	id, _ := acme.NewEndpoint(`["*"]`)
+	foreign, _ := evil.NewEndpoint(`["*"]`)
+	apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+id, `{"ordered":true}`), "200 ")
 	for _, key := range []string{"b", "a", "a", "c d"} {
-		want(t, acme.publish(`{"type":"a","data":1,"ordering_key":"`+key+`"}`), "202 ")
+		apitest.Want(t, acme.Publish(`{"type":"a","data":1,"ordering_key":"`+key+`"}`), "202 ")
 	}
 	pause := func(key string) {
 		if _, err := h.Admin.Exec(t.Context(), `
@@ -70,11 +71,11 @@ func TestOrderingKeys(t *testing.T) {
 		}
 	}
 	pause("a")
-	reader := acme.with(auth.WebhookEndpointsRead)
+	reader := acme.With(auth.WebhookEndpointsRead)
 	missing := "we_01890000000000000000000000"
 	for _, tt := range []struct {
 		name, method, endpoint, rest, body string
-		as                                 caller
+		as                                 apitest.Caller
 		want                               string
 	}{
 		{"all", "GET", id, "/ordering-keys", "", reader, `200 "ordering_key":"a" "pending_count":2 "ordering_key":"b" "head_delivery_id":"dlv_ "next":null`},
@@ -82,7 +83,7 @@ func TestOrderingKeys(t *testing.T) {
 		{"a forged cursor", "GET", id, "/ordering-keys?after=AAAA", "", acme, `422 query.after`},
 		{"of another organization's endpoint", "GET", foreign, "/ordering-keys", "", acme, `404 webhook_endpoint_not_found`},
 		{"of a missing endpoint", "GET", missing, "/ordering-keys", "", acme, `404 webhook_endpoint_not_found`},
-		{"without permission", "GET", id, "/ordering-keys", "", acme.with(auth.EventsRead), `403 permission_missing`},
+		{"without permission", "GET", id, "/ordering-keys", "", acme.With(auth.EventsRead), `403 permission_missing`},
 		{"resume one that is not paused", "POST", id, "/resume-ordering-key", `{"ordering_key":"b"}`, acme, `409 ordering_key_not_paused`},
 		{"resume an unknown one", "POST", id, "/resume-ordering-key", `{"ordering_key":"nobody's"}`, acme, `409 ordering_key_not_paused`},
 		{"resume a key with NUL", "POST", id, "/resume-ordering-key", `{"ordering_key":"\u0000"}`, acme, `422 body.ordering_key`},
@@ -94,9 +95,9 @@ func TestOrderingKeys(t *testing.T) {
 		{"resume again", "POST", id, "/resume-ordering-key", `{"ordering_key":"a"}`, acme, `409 ordering_key_not_paused`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			want(t, tt.as.do(tt.method, "/v1/webhook-endpoints/"+tt.endpoint+tt.rest, tt.body), tt.want)
+			apitest.Want(t, tt.as.Do(tt.method, "/v1/webhook-endpoints/"+tt.endpoint+tt.rest, tt.body), tt.want)
 		})
 	}
-	first := acme.do("GET", "/v1/webhook-endpoints/"+id+"/ordering-keys?limit=2", "")
-	want(t, acme.do("GET", "/v1/webhook-endpoints/"+id+"/ordering-keys?after="+first.get(t, "next"), ""), `200 !"ordering_key":"b" "pending_count":1 "next":null`)
+	first := acme.Do("GET", "/v1/webhook-endpoints/"+id+"/ordering-keys?limit=2", "")
+	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints/"+id+"/ordering-keys?after="+first.Get(t, "next"), ""), `200 !"ordering_key":"b" "pending_count":1 "next":null`)
 }

@@ -1,9 +1,10 @@
-package api_test
+package webhooks_test
 
 import (
 	"strings"
 	"testing"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
 )
@@ -12,17 +13,17 @@ import (
 // another organization's looks exactly like one that does not exist.
 func TestWebhookEndpoints(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme, evil := h.org("Acme"), h.org("Evil")
-	own, _ := acme.newEndpoint(`["invoice.*"]`)
-	foreign, _ := evil.newEndpoint(`["*"]`)
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	own, _ := acme.NewEndpoint(`["invoice.*"]`)
+	foreign, _ := evil.NewEndpoint(`["*"]`)
 	missing := "we_01890000000000000000000000"
-	reader, nobody := acme.with(auth.WebhookEndpointsRead), acme.with(auth.EventsRead)
-	anonymous := caller{harness: h}
+	reader, nobody := acme.With(auth.WebhookEndpointsRead), acme.With(auth.EventsRead)
+	anonymous := apitest.Caller{Harness: h}
 
 	for _, tt := range []struct {
 		name, method, path, body string
-		as                       caller
+		as                       apitest.Caller
 		want                     string
 	}{
 		{"get own", "GET", own, "", acme, `200 "id":"` + own + `" "event_types":["invoice.*"] "status":"enabled" !secret !whsec_`},
@@ -68,15 +69,15 @@ func TestWebhookEndpoints(t *testing.T) {
 			if tt.path != "" && tt.path[0] != '?' {
 				path += "/"
 			}
-			want(t, tt.as.do(tt.method, path+tt.path, tt.body), tt.want)
+			apitest.Want(t, tt.as.Do(tt.method, path+tt.path, tt.body), tt.want)
 		})
 	}
-	a, b := acme.do("GET", "/v1/webhook-endpoints/"+missing, ""), acme.do("GET", "/v1/webhook-endpoints/"+foreign, "")
-	if a.body != b.body {
-		t.Errorf("missing\n%s differs from another organization's\n%s", a.body, b.body)
+	a, b := acme.Do("GET", "/v1/webhook-endpoints/"+missing, ""), acme.Do("GET", "/v1/webhook-endpoints/"+foreign, "")
+	if a.Body != b.Body {
+		t.Errorf("missing\n%s differs from another organization's\n%s", a.Body, b.Body)
 	}
-	if r := evil.do("GET", "/v1/webhook-endpoints/"+foreign, ""); !strings.Contains(r.body, `"url":"https://example.com/hook"`) {
-		t.Errorf("the other organization's endpoint was changed: %s", r.body)
+	if r := evil.Do("GET", "/v1/webhook-endpoints/"+foreign, ""); !strings.Contains(r.Body, `"url":"https://example.com/hook"`) {
+		t.Errorf("the other organization's endpoint was changed: %s", r.Body)
 	}
 }
 
@@ -84,21 +85,21 @@ func TestWebhookEndpoints(t *testing.T) {
 // log line in clear.
 func TestSecretIsShownOnce(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
-	first := acme.do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`, "Idempotency-Key", "k1")
-	secret := first.get(t, "secret")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	first := acme.Do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`, "Idempotency-Key", "k1")
+	secret := first.Get(t, "secret")
 	if !strings.HasPrefix(secret, "whsec_") || len(secret) != len("whsec_")+44 {
 		t.Errorf("secret %q is not whsec_ and the base64 of 32 bytes", secret)
 	}
-	if again := acme.do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`, "Idempotency-Key", "k1"); again.body != first.body || again.header.Get("Idempotent-Replayed") != "true" {
-		t.Errorf("replay %v %s, want %s", again.header, again.body, first.body)
+	if again := acme.Do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`, "Idempotency-Key", "k1"); again.Body != first.Body || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("replay %v %s, want %s", again.Header, again.Body, first.Body)
 	}
 	found := testkit.Value[int](t, h.Database, `
 		SELECT (SELECT count(*) FROM webhook_secret s WHERE position(convert_to($1, 'UTF8') IN s.sealed) > 0 OR s::text LIKE '%'||$1||'%')
 		     + (SELECT count(*) FROM idempotency_key i WHERE position(convert_to($1, 'UTF8') IN i.reply) > 0 OR i::text LIKE '%'||$1||'%')
 		     + (SELECT count(*) FROM webhook_endpoint e WHERE e::text LIKE '%'||$1||'%')`, secret)
-	if found != 0 || strings.Contains(h.lines.String(), secret) || strings.Contains(h.lines.String(), acme.key) {
+	if found != 0 || strings.Contains(h.Lines.String(), secret) || strings.Contains(h.Lines.String(), acme.Key) {
 		t.Errorf("a secret lies in %d rows, or in the log", found)
 	}
 }

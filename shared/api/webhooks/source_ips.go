@@ -1,19 +1,20 @@
-package api
+package webhooks
 
 import (
 	"net/http"
 
+	"portico/shared/api/edge"
 	"portico/shared/auth"
 )
 
 // ListWebhookSourceIPs is GET /v1/webhook-source-ips.
-var ListWebhookSourceIPs = Read[struct{}, sourceIPsOutput]{
-	Op: Op{
+var ListSourceIPs = edge.Read[struct{}, sourceIPsOutput]{
+	Op: edge.Op{
 		ID: "listWebhookSourceIPs", Method: http.MethodGet, Path: "/v1/webhook-source-ips", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: webhooksTag, Summary: "List the addresses that deliveries come from",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List the addresses that deliveries come from",
 		Description: "Every delivery comes from one of these. Allow all of them in your firewall.",
 	},
-	Handle: listWebhookSourceIPs,
+	Handle: listSourceIPs,
 }
 
 type sourceIPsOutput struct {
@@ -22,7 +23,7 @@ type sourceIPsOutput struct {
 	}
 }
 
-func listWebhookSourceIPs(c *Call, _ *struct{}) (*sourceIPsOutput, error) {
+func listSourceIPs(c *edge.Call, _ *struct{}) (*sourceIPsOutput, error) {
 	out := &sourceIPsOutput{}
 	out.Body.Data = append([]string{}, c.SourceIPs...) // [] and not null for none
 	return out, nil

@@ -1,9 +1,10 @@
-package api_test
+package webhooks_test
 
 import (
 	"strings"
 	"testing"
 
+	"portico/shared/api/apitest"
 	"portico/shared/auth"
 )
 
@@ -11,23 +12,23 @@ import (
 // known address the list is empty, not absent.
 func TestSourceIPs(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
-	acme := h.org("Acme")
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
 	const path = "/v1/webhook-source-ips"
 	for _, tt := range []struct {
 		name, path string
-		as         caller
+		as         apitest.Caller
 		want       string
 	}{
-		{"with permission", path, acme.with(auth.WebhookEndpointsRead), `200 {"data":["192.0.2.1","192.0.2.2"]}`},
-		{"without permission", path, acme.with(auth.EventsRead), `403 webhook_endpoints:read`},
-		{"without a key", path, caller{harness: h}, `401 api_key_missing`},
+		{"with permission", path, acme.With(auth.WebhookEndpointsRead), `200 {"data":["192.0.2.1","192.0.2.2"]}`},
+		{"without permission", path, acme.With(auth.EventsRead), `403 webhook_endpoints:read`},
+		{"without a key", path, apitest.Caller{Harness: h}, `401 api_key_missing`},
 		{"with an unknown parameter", path + "?limit=1", acme, `422 query.limit`},
 	} {
-		t.Run(tt.name, func(t *testing.T) { want(t, tt.as.do("GET", tt.path, ""), tt.want) })
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do("GET", tt.path, ""), tt.want) })
 	}
-	h.edge.SourceIPs = nil
-	if r := acme.do("GET", path, ""); strings.TrimSpace(r.body) != `{"data":[]}` {
-		t.Errorf("without addresses: %d %s", r.status, r.body)
+	h.Server.SourceIPs = nil
+	if r := acme.Do("GET", path, ""); strings.TrimSpace(r.Body) != `{"data":[]}` {
+		t.Errorf("without addresses: %d %s", r.Status, r.Body)
 	}
 }

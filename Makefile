@@ -40,8 +40,9 @@ invoke: local ## run one function once: make invoke FN=bootstrap EVENT=events/bo
 	@exec .local/bin/local invoke "$$FN" "$${EVENT:-events/$$FN.json}"
 
 .PHONY: generate
-generate: tools ## write infra/api.yaml and docs/permissions.md from the operations in shared/api
+generate: tools ## write infra/api.yaml, infra/invoke.yaml and docs/permissions.md from the operations in shared/api
 	@mkdir -p .local && go run ./infra/apigen > .local/api.yaml && mv .local/api.yaml infra/api.yaml
+	@go run ./infra/apigen invoke > .local/invoke.yaml && mv .local/invoke.yaml infra/invoke.yaml
 	@go run ./infra/apigen permissions > .local/permissions.md && mv .local/permissions.md docs/permissions.md
 
 .PHONY: renderer

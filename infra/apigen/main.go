@@ -1,8 +1,9 @@
 // Apigen prints infra/api.yaml: the OpenAPI definition of the HTTP API, one route per operation of the registry.
-// With the argument permissions it prints docs/permissions.md: which role may call which; with openapi what
-// GET /openapi.json answers.
+// With the argument invoke it prints infra/invoke.yaml: which functions API Gateway may call; with permissions
+// docs/permissions.md: which role may call which operation; with openapi what GET /openapi.json answers.
 //
 //	go run ./infra/apigen > infra/api.yaml
+//	go run ./infra/apigen invoke > infra/invoke.yaml
 //	go run ./infra/apigen permissions > docs/permissions.md
 //	go run ./infra/apigen openapi
 package main
@@ -20,12 +21,14 @@ func main() {
 	switch {
 	case len(os.Args) < 2:
 		document, err = render(registered())
+	case os.Args[1] == "invoke":
+		document = renderInvoke(registered())
 	case os.Args[1] == "permissions":
 		document = renderPermissions()
 	case os.Args[1] == "openapi":
 		document, err = api.OpenAPI()
 	default:
-		err = fmt.Errorf("%q is none of permissions and openapi", os.Args[1])
+		err = fmt.Errorf("%q is none of invoke, permissions and openapi", os.Args[1])
 	}
 	if err == nil {
 		_, err = os.Stdout.Write(document)

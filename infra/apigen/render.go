@@ -17,6 +17,9 @@ type op struct {
 	Function string // folder under functions/api: "webhook-endpoints"
 }
 
+// fallback is the function that answers where no route does.
+const fallback = "system"
+
 const header = `# Generated from the operation registry by "go run ./infra/apigen". Do not edit: run "make generate".
 openapi: 3.0.1
 info:
@@ -33,6 +36,7 @@ const integration = `    %s:
         type: aws_proxy
         httpMethod: POST
         payloadFormatVersion: "2.0"
+        credentials: {"Fn::GetAtt": [HttpApiRole, Arn]}
         uri: {"Fn::Sub": "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${%s.Alias}/invocations"}
 `
 
@@ -60,8 +64,32 @@ func render(ops []op) ([]byte, error) {
 		fmt.Fprintf(out, integration, strings.ToLower(o.Method), o.ID, parameters(o.Path), logicalID(o.Function))
 	}
 	out.WriteString("  /$default:\n")
-	fmt.Fprintf(out, integration, "x-amazon-apigateway-any-method", "notFound", "      isDefaultRoute: true\n", logicalID("system"))
+	fmt.Fprintf(out, integration, "x-amazon-apigateway-any-method", "notFound", "      isDefaultRoute: true\n", logicalID(fallback))
 	return out.Bytes(), nil
+}
+
+const invokeHeader = `# What API Gateway may invoke. Generated from the operation registry by "go run ./infra/apigen invoke". Do not edit: run
+# "make generate".
+Version: "2012-10-17"
+Statement:
+  - Effect: Allow
+    Action: lambda:InvokeFunction
+    Resource:
+`
+
+// renderInvoke returns the policy of the role as which API Gateway calls functions: the aliases of those that serve an
+// operation, and of the one behind $default.
+func renderInvoke(ops []op) []byte {
+	functions := []string{fallback}
+	for _, o := range ops {
+		functions = append(functions, o.Function)
+	}
+	slices.Sort(functions)
+	out := bytes.NewBufferString(invokeHeader)
+	for _, function := range slices.Compact(functions) {
+		fmt.Fprintf(out, "      - {Ref: %s.Alias}\n", logicalID(function))
+	}
+	return out.Bytes()
 }
 
 func parameters(path string) string {

@@ -9,22 +9,26 @@ import (
 )
 
 // TestRenderGolden: routes come in order whatever the order of the registry, path parameters are declared, a folder's
-// name becomes the function's logical id, and $default comes last.
+// name becomes the function's logical id, and $default comes last. API Gateway may call each function that serves one.
 func TestRenderGolden(t *testing.T) {
-	got, err := render([]op{
+	ops := []op{
 		{"publishEvent", "POST", "/v1/events", "publish"},
 		{"getWebhookEndpoint", "GET", "/v1/webhook-endpoints/{id}", "webhook-endpoints"},
+		{"updateWebhookEndpoint", "PATCH", "/v1/webhook-endpoints/{id}", "webhook-endpoints"},
 		{"listEvents", "GET", "/v1/events", "events"},
-	})
+	}
+	routes, err := render(ops)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := os.ReadFile("testdata/api.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("render (-want +got):\n%s", diff)
+	for file, got := range map[string][]byte{"api.yaml": routes, "invoke.yaml": renderInvoke(ops)} {
+		want, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
 	}
 }
 

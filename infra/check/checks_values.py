@@ -111,12 +111,18 @@ FOR_ANSWER = 2  # seconds before its function's end at which a request ends: for
 def connecting(model, overrides):
     """A request must be answered even when connecting takes all the time that it may."""
     for _, name, function in model.resources("AWS::Lambda::Function"):
-        variables = function["Properties"].get("Environment", {}).get("Variables", {})
-        _, url = model.output(variables.get("DATABASE_URL"))
+        if not reaches_postgres(function):
+            continue
+        _, url = model.output(function["Properties"].get("Environment", {}).get("Variables", {}).get("DATABASE_URL"))
         timeout = int(model.value(function["Properties"].get("Timeout", 3), "template.yaml", overrides))
         for seconds in re.findall(r"connect_timeout=(\d+)", json.dumps(url)):
             if int(seconds) >= timeout - FOR_ANSWER:
                 yield f"{name}: connecting may take {seconds} s, and a request ends after {timeout - FOR_ANSWER} s: leave time for an answer"
+
+
+def reaches_postgres(function):
+    """Whether it is in the network, outside of which nobody reaches the database."""
+    return function["Properties"].get("VpcConfig", {"Ref": "AWS::NoValue"}) != {"Ref": "AWS::NoValue"}
 
 
 def function_behind(model, reference):

@@ -5,7 +5,7 @@ import re
 from cfnlint.data import AdditionalSpecs
 from importlib import resources
 
-from checks_values import function_behind, walk
+from checks_values import as_list, function_behind, walk
 
 MAX_RESOURCES = 400  # CloudFormation stops at 500
 MAX_ROUTES = 250     # API Gateway stops at 300
@@ -78,7 +78,7 @@ def deployment_preference(model):
 
 def routes(model):
     for _, api_id, api in model.resources("AWS::ApiGatewayV2::Api"):
-        found, served = {}, set()
+        found, served, roles = {}, set(), set()
         for path, item in api["Properties"]["Body"]["paths"].items():
             for method, operation in item.items():
                 if method not in METHODS:
@@ -92,24 +92,35 @@ def routes(model):
                 if integration.get("payloadFormatVersion") != "2.0":
                     yield f"{key}: payloadFormatVersion must be 2.0"
                 served.add(found[key])
+                role = integration.get("credentials", {}).get("Fn::GetAtt", [None, None])
+                roles.add(role[0] if role[1] == "Arn" else None)
         if "$default" not in found:
             yield "infra/api.yaml has no $default route, so unknown paths get API Gateway's 404 and not ours"
         if len(found) > MAX_ROUTES:
             yield f"{len(found)} routes; the budget is {MAX_ROUTES}"
-        yield from permissions(model, served)
+        yield from permissions(model, served, roles)
         for _, name, stage in model.resources("AWS::ApiGatewayV2::Stage"):
             for key in stage["Properties"].get("RouteSettings", {}):
                 if key not in found:
                     yield f"{name}: RouteSettings name {key}, which is no route; the deployment would fail"
 
 
-def permissions(model, served):
-    allowed = {p["Properties"]["FunctionName"].get("Ref") for _, _, p in model.resources("AWS::Lambda::Permission")
-               if p["Properties"]["Principal"] == "apigateway.amazonaws.com"}
+def permissions(model, served, roles):
+    """As these roles API Gateway may call the functions that have routes, by their aliases, and do nothing else."""
+    if roles != {"HttpApiRole"}:
+        yield "each route in infra/api.yaml needs credentials: HttpApiRole, or API Gateway may not call its function"
+    role = model.main["Resources"].get("HttpApiRole", {}).get("Properties", {})
+    statements = [s for policy in role.get("Policies", []) for s in policy["PolicyDocument"]["Statement"]]
+    if role.get("ManagedPolicyArns") or any(s["Action"] != "lambda:InvokeFunction" for s in statements):
+        yield "HttpApiRole may do more than lambda:InvokeFunction"
+    allowed = {r.get("Ref") if isinstance(r, dict) else r for s in statements for r in as_list(s["Resource"])}
     for alias in sorted(a for a in served - allowed if a):
-        yield f"{alias} has routes but no AWS::Lambda::Permission for API Gateway"
+        yield f"{alias} has routes, but HttpApiRole may not invoke it: run \"make generate\""
     for alias in sorted(str(a) for a in allowed - served):
-        yield f"API Gateway may invoke {alias}, which has no route"
+        yield f"HttpApiRole may invoke {alias}, which has no route"
+    for stack, name, permission in model.resources("AWS::Lambda::Permission"):
+        if permission["Properties"].get("Principal") == "apigateway.amazonaws.com":
+            yield f"{stack}: {name} allows what HttpApiRole does"
 
 
 def authorizers(model):
@@ -122,18 +133,15 @@ def authorizers(model):
 
 def migration(model):
     """Code must never meet a schema older than it expects."""
-    migrations = {name for _, name, _ in model.resources("Custom::Migration")}
     for _, name, resource in model.resources("Custom::Migration"):
         alias = resource["Properties"].get("ServiceToken", {}).get("Ref", "")
         version = resource["Properties"].get("Version", {})
         if not re.fullmatch(re.sub(r"Aliaslive$", "Version", alias) + r"\w+", str(version.get("Ref")) if isinstance(version, dict) else ""):
             yield f"{name}: ServiceToken must be the alias and Version the version of one function, or it does not run on changes"
-    for logical_id, _, function in functions(model):
-        uses = function["Properties"].get("Environment", {}).get("Variables", {})
-        depends = function.get("DependsOn", [])
-        if "DATABASE_URL" in uses and "DATABASE_SECRET" not in uses and \
-                not migrations & set([depends] if isinstance(depends, str) else depends):
-            yield f"{logical_id} uses Postgres, so it needs DependsOn: Migration"
+        exempt = model.main["Resources"].get(alias, {}).get("Properties", {}).get("FunctionName", {}).get("Ref")
+        for _, function, properties in model.resources("AWS::Lambda::Function"):
+            if function != exempt and {"Ref": name} not in properties["Properties"].get("Environment", {}).get("Variables", {}).values():
+                yield f"{function} does not wait for the migration: it needs the variable MIGRATION: !Ref {name}"
 
 
 def logs_and_alarms(model):

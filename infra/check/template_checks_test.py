@@ -33,6 +33,10 @@ def publish(seed):
     return seed.body()["paths"]["/v1/events"]["post"]
 
 
+def invoke(seed):
+    return seed.properties("HttpApiRole")["Policies"][0]["PolicyDocument"]["Statement"][0]
+
+
 def statement(seed, policy):
     return seed.properties(policy, DATA)["PolicyDocument"]["Statement"][0]
 
@@ -65,9 +69,9 @@ MISTAKES = [
     ("a function that ends before it has connected", lambda s: s.properties("EventsFunction").update(Timeout=27), "EventsFunction: connecting may take 25 s"),
     ("a large batch without a window", lambda s: s.properties("DispatcherFunctionNudges").update(BatchSize=100), "needs MaximumBatchingWindowInSeconds"),
     ("a mapping that bypasses the alias", lambda s: s.properties("DispatcherFunctionNudges").update(FunctionName={"Ref": "DispatcherFunction"}), "cannot tell which queue or function"),
-    ("an unknown IAM action", lambda s: statement(s, "SendNudges").update(Action="sqs:SendMesage"), "sqs:SendMesage, which is no IAM action"),
-    ("an IAM action with a wildcard", lambda s: statement(s, "SendNudges").update(Action="sqs:*"), "name the actions"),
-    ("an IAM action on everything", lambda s: statement(s, "SendNudges").update(Resource="*"), "name the resource"),
+    ("an unknown IAM action", lambda s: statement(s, "ReadApiKeyUse").update(Action="dynamodb:BatchGetItems"), "dynamodb:BatchGetItems, which is no IAM action"),
+    ("an IAM action with a wildcard", lambda s: statement(s, "ReadApiKeyUse").update(Action="dynamodb:*"), "name the actions"),
+    ("an IAM action on everything", lambda s: statement(s, "ReadApiKeyUse").update(Resource="*"), "name the resource"),
     ("a policy of AWS that covers the account", lambda s: s.properties("DispatcherRole")["ManagedPolicyArns"].append("arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"), "covers the whole account"),
     ("a dashboard that is no JSON", lambda s: s.properties("Dashboard", WATCH).update(DashboardBody={"Fn::Sub": '{"widgets":[}'}), "is no dashboard"),
     ("a dashboard without widgets", lambda s: s.properties("Dashboard", WATCH).update(DashboardBody='{"Widgets":[]}'), "is no dashboard"),
@@ -87,12 +91,17 @@ MISTAKES = [
     ("a route that bypasses the alias", lambda s: publish(s)["x-amazon-apigateway-integration"].update(uri={"Fn::Sub": "functions/${PublishFunction}/invocations"}), "not called by its alias"),
     ("payload format 1.0", lambda s: publish(s)["x-amazon-apigateway-integration"].update(payloadFormatVersion="1.0"), "payloadFormatVersion must be 2.0"),
     ("no default route", lambda s: s.body()["paths"].pop("/$default"), "no $default route"),
-    ("a missing permission", lambda s: s.model.main["Resources"].pop("PublishPermission"), "no AWS::Lambda::Permission"),
-    ("a permission without a route", lambda s: s.properties("PublishPermission").update(FunctionName={"Ref": "SweeperFunctionAliaslive"}), "SweeperFunctionAliaslive, which has no route"),
+    ("a route that API Gateway may not call", lambda s: invoke(s)["Resource"].remove({"Ref": "PublishFunctionAliaslive"}), "PublishFunctionAliaslive has routes, but HttpApiRole may not invoke it"),
+    ("a permission without a route", lambda s: invoke(s)["Resource"].append({"Ref": "SweeperFunctionAliaslive"}), "HttpApiRole may invoke SweeperFunctionAliaslive, which has no route"),
+    ("a permission for every function", lambda s: invoke(s).update(Resource={"Fn::Sub": "arn:aws:lambda:*:*:function:${AWS::StackName}-*"}), "PublishFunctionAliaslive has routes, but HttpApiRole may not"),
+    ("API Gateway may read a table", lambda s: invoke(s).update(Action="dynamodb:GetItem"), "may do more than lambda:InvokeFunction"),
+    ("API Gateway may do what a policy of AWS says", lambda s: s.properties("HttpApiRole").update(ManagedPolicyArns=["arn:aws:iam::aws:policy/service-role/AWSLambdaRole"]), "may do more than lambda:InvokeFunction"),
+    ("a route without credentials", lambda s: publish(s)["x-amazon-apigateway-integration"].pop("credentials"), "needs credentials: HttpApiRole"),
+    ("a permission beside the role", lambda s: s.model.main["Resources"].update(Extra={"Type": "AWS::Lambda::Permission", "Properties": {"Principal": "apigateway.amazonaws.com"}}), "Extra allows what HttpApiRole does"),
     ("a throttle of no route", lambda s: s.properties("HttpApiStage")["RouteSettings"].update({"GET /v1/nothing": {}}), "GET /v1/nothing, which is no route"),
     ("too many routes", lambda s: s.body()["paths"].update({f"/v1/x{i}": {"get": publish(s)} for i in range(250)}), "the budget is 250"),
     ("too many resources", lambda s: s.model.main["Resources"].update({f"Topic{i}": {"Type": "AWS::SNS::Topic", "Properties": {}} for i in range(400)}), "the budget is 400"),
-    ("a function that does not wait for the migration", lambda s: s.source("SweeperFunction").pop("DependsOn"), "SweeperFunction uses Postgres"),
+    ("a function that does not wait for the migration", lambda s: s.properties("SweeperFunction")["Environment"]["Variables"].pop("MIGRATION"), "SweeperFunction does not wait for the migration"),
     ("a migration that never runs again", lambda s: s.properties("Migration").update(Version="1"), "does not run on changes"),
     ("a function without an event", lambda s: s.model.source["Resources"].update(NewFunction={"Type": "AWS::Serverless::Function", "Properties": {}}), "events/new.json is missing"),
     ("a function without a log group", lambda s: s.model.stacks[WATCH]["Resources"].pop("PublishLogs"), "no log group for publish"),

@@ -9,8 +9,8 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: local ## run everything on this machine and show the main job; Ctrl-C ends it (DATABASES=acme: with a second database; LOG=json)
-	@exec .local/bin/local up -databases "$$DATABASES" -log "$$LOG"
+up: local ## run everything on this machine and show the main job; Ctrl-C ends it (DATABASES=acme: with a second database; LOG=json; DEBUG=1: for a debugger)
+	@exec .local/bin/local up -databases "$$DATABASES" -log "$$LOG" -debug "$$DEBUG"
 
 .PHONY: clean
 clean: local ## remove the data of make up and all that was built

@@ -19,7 +19,7 @@ import (
 )
 
 const usage = `usage:
-  local [-root DIR] up [-http ADDRESS] [-databases NAMES] [-log text|json]
+  local [-root DIR] up [-http ADDRESS] [-databases NAMES] [-log text|json] [-debug 1]
                                               run the whole stack until Ctrl-C
   local [-root DIR] clean                     remove the data and what was built
   local [-root DIR] invoke FUNCTION EVENT     run one function for the event in a JSON file

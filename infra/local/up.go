@@ -20,6 +20,7 @@ func up(root string, args []string, stdout, stderr io.Writer, after hook) error 
 	addr := flags.String("http", "", "address of the HTTP API; default 127.0.0.1:8080 or the next free port")
 	databases := flags.String("databases", "", "names, separated by commas, of further databases in which organizations may live")
 	format := flags.String("log", "", "text (the default) or json")
+	debug := flags.String("debug", "", "anything but nothing builds the functions for a debugger")
 	if err := flags.Parse(args); err != nil {
 		return exitCode(2)
 	}
@@ -40,7 +41,7 @@ func up(root string, args []string, stdout, stderr io.Writer, after hook) error 
 	out := printer{people, colourful(people)}
 	begin := time.Now()
 	s, err := stack.Start(ctx, stack.Options{
-		Root: root, HTTPAddr: *addr, DatabaseURL: os.Getenv("DATABASE_URL"), Databases: others, Schedules: true, Log: log, Progress: out.progress,
+		Root: root, HTTPAddr: *addr, DatabaseURL: os.Getenv("DATABASE_URL"), Databases: others, Schedules: true, Debug: *debug != "", Log: log, Progress: out.progress,
 		EnvFile: filepath.Join(root, ".local", "env.json"),
 	})
 	if err == nil {

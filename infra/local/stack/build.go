@@ -18,9 +18,9 @@ func binary(root string, f template.Function) string {
 	return filepath.Join(buildDir(root), filepath.Base(f.CodeURI), "bootstrap")
 }
 
-// build compiles functions with the flags of the deployment, for this machine.
-// One call of go builds all: it shares what they share.
-func build(ctx context.Context, root string, functions []template.Function) error {
+// build compiles functions with the flags of the deployment, for this machine;
+// with debug for a debugger. One call of go builds all: it shares what they share.
+func build(ctx context.Context, root string, functions []template.Function, debug bool) error {
 	dir := buildDir(root)
 	all := filepath.Join(dir, "bin")
 	if err := os.MkdirAll(all, 0o755); err != nil {
@@ -31,7 +31,12 @@ func build(ctx context.Context, root string, functions []template.Function) erro
 		return err
 	}
 	defer unlock()
-	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", all + "/"}
+	args := []string{"build", "-tags", "lambda.norpc", "-buildvcs=false", "-o", all + "/"}
+	if debug {
+		args = append(args, "-gcflags=all=-N -l")
+	} else {
+		args = append(args, "-trimpath", "-ldflags=-s -w")
+	}
 	for _, f := range functions {
 		if !exists(filepath.Join(root, f.CodeURI)) {
 			return fmt.Errorf("%s: CodeUri %s is not a folder of the repository", f.LogicalID, f.CodeURI)

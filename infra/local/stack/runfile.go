@@ -156,7 +156,7 @@ func InvokeOnce(ctx context.Context, opts Options, name, eventFile string) ([]by
 }
 
 func invokeJoined(ctx context.Context, opts Options, root string, where endpoints, f template.Function, event []byte) ([]byte, error) {
-	if err := build(ctx, root, []template.Function{f}); err != nil {
+	if err := build(ctx, root, []template.Function{f}, false); err != nil {
 		return nil, err
 	}
 	env, err := where.functionEnvironment(f, opts.Env)

@@ -37,6 +37,7 @@ type Options struct {
 	MaxConcurrency int                          // processes per function without reserved concurrency; default 10
 	QueueWait      time.Duration                // how long a request waits for a free process; default lambda.Options'
 	Schedules      bool                         // fire them by time; POST always works
+	Debug          bool                         // build the functions for a debugger; one process each, which may stand still
 	NodePackage    string                       // folder of the package.json that names dynalite; default infra/local of Root
 	EnvFile        string                       // receives what `sam local invoke --env-vars` needs, while the stack runs; default none
 	Log            io.Writer                    // lines of the functions and of the stack; default none

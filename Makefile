@@ -26,7 +26,7 @@ test: local ## run every test; starts and stops what it needs
 check: tools .local/bin/golangci-lint-$(GOLANGCI) ## format, lint, check the template as far as this machine can, and the API with generated requests
 	@test -z "$$(gofmt -l functions infra shared)" || { gofmt -l functions infra shared; echo "not formatted: run make fmt"; exit 1; }
 	@go mod tidy -diff || { echo "go.mod lists what the code does not use, or not all: run go mod tidy"; exit 1; }
-	@go vet ./...
+	@go vet ./... && go vet -tags profile ./shared/lambdahost
 	@.local/bin/golangci-lint-$(GOLANGCI) run ./...
 	@infra/check/run
 

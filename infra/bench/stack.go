@@ -73,6 +73,7 @@ func serve(args []string) error {
 		MaxConcurrency: 4 * runtime.NumCPU(),
 		Schedules:      set.Schedules,
 		Databases:      set.Databases,
+		Profile:        set.Profiles != "",
 		Progress:       func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) },
 	})
 	if err != nil {

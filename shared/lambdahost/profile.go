@@ -1,3 +1,5 @@
+//go:build profile
+
 package lambdahost
 
 import (
@@ -11,7 +13,7 @@ import (
 
 // profile writes this process's CPU profile into the folder that
 // PORTICO_CPU_PROFILES names, when the process is told to end. Only `make bench`
-// sets it; Lambda never tells.
+// builds it in and sets the variable; Lambda never tells.
 func profile() error {
 	folder := os.Getenv("PORTICO_CPU_PROFILES")
 	if folder == "" {

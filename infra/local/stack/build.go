@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"portico/infra/local/template"
@@ -14,14 +15,39 @@ import (
 
 // binary is where build leaves a function. The folder is the function's own, as
 // on Lambda.
-func binary(root string, f template.Function) string {
-	return filepath.Join(buildDir(root), filepath.Base(f.CodeURI), "bootstrap")
+func binary(dir string, f template.Function) string {
+	return filepath.Join(dir, filepath.Base(f.CodeURI), "bootstrap")
 }
 
-// build compiles functions with the flags of the deployment, for this machine;
-// with debug for a debugger. One call of go builds all: it shares what they share.
-func build(ctx context.Context, root string, functions []template.Function, debug bool) error {
-	dir := buildDir(root)
+// buildDir holds the functions' binaries, between runs too.
+func buildDir(root string) string {
+	return filepath.Join(root, ".local", "build")
+}
+
+// deployed are the flags of infra/build/Makefile.
+var deployed = []string{"-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w"}
+
+// build compiles the stack's functions. Those with a profiler are kept apart: nobody else is to run them.
+func (s *Stack) build(ctx context.Context) error {
+	flags := deployed
+	switch {
+	case s.opts.Profile:
+		flags = []string{"-tags", "lambda.norpc,profile", "-trimpath", "-ldflags=-s -w"}
+	case s.opts.Debug:
+		flags = []string{"-tags", "lambda.norpc", "-gcflags=all=-N -l"}
+	}
+	return build(ctx, s.root, s.buildDir(), flags, s.Template.Functions)
+}
+
+func (s *Stack) buildDir() string {
+	if s.opts.Profile {
+		return buildDir(s.root) + "-profile"
+	}
+	return buildDir(s.root)
+}
+
+// build compiles functions into dir, for this machine. One call of go builds all: it shares what they share.
+func build(ctx context.Context, root, dir string, flags []string, functions []template.Function) error {
 	all := filepath.Join(dir, "bin")
 	if err := os.MkdirAll(all, 0o755); err != nil {
 		return err
@@ -31,12 +57,7 @@ func build(ctx context.Context, root string, functions []template.Function, debu
 		return err
 	}
 	defer unlock()
-	args := []string{"build", "-tags", "lambda.norpc", "-buildvcs=false", "-o", all + "/"}
-	if debug {
-		args = append(args, "-gcflags=all=-N -l")
-	} else {
-		args = append(args, "-trimpath", "-ldflags=-s -w")
-	}
+	args := slices.Concat([]string{"build", "-buildvcs=false", "-o", all + "/"}, flags)
 	for _, f := range functions {
 		if !exists(filepath.Join(root, f.CodeURI)) {
 			return fmt.Errorf("%s: CodeUri %s is not a folder of the repository", f.LogicalID, f.CodeURI)
@@ -54,7 +75,7 @@ func build(ctx context.Context, root string, functions []template.Function, debu
 		return fmt.Errorf("building the functions: %w\n%s", err, out)
 	}
 	for _, f := range functions {
-		if err := link(filepath.Join(all, filepath.Base(f.CodeURI)), binary(root, f)); err != nil {
+		if err := link(filepath.Join(all, filepath.Base(f.CodeURI)), binary(dir, f)); err != nil {
 			return err
 		}
 	}

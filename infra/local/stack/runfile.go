@@ -156,7 +156,7 @@ func InvokeOnce(ctx context.Context, opts Options, name, eventFile string) ([]by
 }
 
 func invokeJoined(ctx context.Context, opts Options, root string, where endpoints, f template.Function, event []byte) ([]byte, error) {
-	if err := build(ctx, root, []template.Function{f}, false); err != nil {
+	if err := build(ctx, root, buildDir(root), deployed, []template.Function{f}); err != nil {
 		return nil, err
 	}
 	env, err := where.functionEnvironment(f, opts.Env)
@@ -166,7 +166,7 @@ func invokeJoined(ctx context.Context, opts Options, root string, where endpoint
 	host := lambda.NewHost(lambda.Options{Log: opts.Log, Region: Region, AccountID: AccountID, Env: where.environment()})
 	defer host.Close()
 	function, err := host.Add(lambda.Config{
-		Name: f.Name, Binary: binary(root, f), Handler: f.Handler, Timeout: f.Timeout, MemoryMB: f.MemoryMB, MaxConcurrency: 1, Env: env,
+		Name: f.Name, Binary: binary(buildDir(root), f), Handler: f.Handler, Timeout: f.Timeout, MemoryMB: f.MemoryMB, MaxConcurrency: 1, Env: env,
 	})
 	if err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ type Options struct {
 	Schedules      bool                         // fire them by time; POST always works
 	Debug          bool                         // build the functions for a debugger; one process each, which may stand still
 	NodePackage    string                       // folder of the package.json that names dynalite; default infra/local of Root
+	Profile        bool                         // build the functions with a profiler, which PORTICO_CPU_PROFILES starts
 	EnvFile        string                       // receives what `sam local invoke --env-vars` needs, while the stack runs; default none
 	Log            io.Writer                    // lines of the functions and of the stack; default none
 	Progress       services.Progress            // what takes a while at the start; default none
@@ -212,11 +213,6 @@ func closeGently(server *http.Server) {
 	if server.Shutdown(ctx) != nil {
 		_ = server.Close() // the process ends soon after
 	}
-}
-
-// buildDir holds the functions' binaries, between runs too.
-func buildDir(root string) string {
-	return filepath.Join(root, ".local", "build")
 }
 
 func exists(path string) bool {

@@ -27,7 +27,7 @@ func (s *Stack) startServices(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		s.opts.Progress("building the functions, which takes a minute or two the first time")
-		return s.timed("built the functions", func() error { return build(ctx, s.root, s.Template.Functions, s.opts.Debug) })
+		return s.timed("built the functions", func() error { return s.build(ctx) })
 	})
 	if s.usesPostgres() {
 		group.Go(func() error { return s.timed("started Postgres", func() error { return s.startPostgres(ctx) }) })
@@ -136,7 +136,7 @@ func (s *Stack) startFunctions(context.Context) error {
 			processes, f.Timeout = 1, time.Hour
 		}
 		if _, err := s.host.Add(lambda.Config{
-			Name: f.Name, Binary: binary(s.root, f), Handler: f.Handler, Timeout: f.Timeout, MemoryMB: f.MemoryMB,
+			Name: f.Name, Binary: binary(s.buildDir(), f), Handler: f.Handler, Timeout: f.Timeout, MemoryMB: f.MemoryMB,
 			MaxConcurrency: processes, Env: env,
 		}); err != nil {
 			return err

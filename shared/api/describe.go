@@ -20,9 +20,6 @@ import (
 const (
 	title   = "Portico API"
 	version = "1.0.0"
-	about   = `Publish events; Portico signs and delivers them to webhook endpoints, retries and logs every attempt.
-
-Authenticate with ` + "`Authorization: Bearer ptc_…`" + `. Errors are RFC 9457 problems; their ` + "`code`" + ` is stable. Times are RFC 3339 in UTC, with six digits of microseconds. Lists are newest first: pass ` + "`next`" + ` as ` + "`after`" + ` for the following page. Replies may get further members in time: ignore those that you do not know.`
 )
 
 // tags are the areas of the API, in the order in which they are shown.
@@ -50,7 +47,7 @@ func describeAll() (*huma.OpenAPI, error) {
 		whole := &edge.Server{}
 		if _, undescribe = whole.Handler(All()...); undescribe == nil {
 			described = whole.OpenAPI()
-			described.Info = &huma.Info{Title: title, Version: version, Description: about}
+			described.Info = &huma.Info{Title: title, Version: version, Description: "#about"}
 			described.Servers = []*huma.Server{{URL: "/", Description: "Where this description comes from."}}
 			described.Tags = tags
 			undescribe = complete(described)
@@ -73,11 +70,33 @@ func complete(d *huma.OpenAPI) error {
 	describeWebhooks(d)
 	describeReplies(d)
 	describeProblems(d)
-	finishSchemas(d)
+	text, err := readTexts()
+	if err != nil {
+		return err
+	}
+	fillOperations(d, text)
+	finishSchemas(d, text)
+	if err := text.check(); err != nil {
+		return err
+	}
 	if err := giveExamples(d); err != nil {
 		return err
 	}
 	return giveSamples(d)
+}
+
+// fillOperations puts the texts where headings stand for them, but in schemas.
+func fillOperations(d *huma.OpenAPI, text *texts) {
+	text.fill(&d.Info.Description)
+	for _, op := range operationsOf(d) {
+		text.fill(&op.Description)
+		for _, p := range op.Parameters {
+			text.fill(&p.Description)
+		}
+		for _, r := range op.Responses {
+			text.fill(&r.Description)
+		}
+	}
 }
 
 // operationsOf lists every operation of the API and every webhook.

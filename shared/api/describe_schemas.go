@@ -10,7 +10,7 @@ import (
 // null is one of the values of an enum that may be null, and what a pattern
 // means stands in the description. A reply may get members that a client does
 // not know yet; a request must not have any.
-func finishSchemas(d *huma.OpenAPI) {
+func finishSchemas(d *huma.OpenAPI, text *texts) {
 	requests, replies := map[*huma.Schema]bool{}, map[*huma.Schema]bool{}
 	for _, op := range operationsOf(d) {
 		for _, p := range op.Parameters {
@@ -27,17 +27,18 @@ func finishSchemas(d *huma.OpenAPI) {
 		walkMedia(d, r.Content, replies)
 	}
 	for schema := range requests {
-		finishSchema(schema)
+		finishSchema(schema, text)
 	}
 	for schema := range replies {
-		finishSchema(schema)
+		finishSchema(schema, text)
 		if schema.AdditionalProperties == false && !requests[schema] {
 			schema.AdditionalProperties = nil
 		}
 	}
 }
 
-func finishSchema(s *huma.Schema) {
+func finishSchema(s *huma.Schema, text *texts) {
+	text.fill(&s.Description)
 	if s.Nullable && len(s.Enum) > 0 && s.Enum[len(s.Enum)-1] != nil {
 		s.Enum = append(s.Enum, nil)
 	}

@@ -59,7 +59,7 @@ func delivered(name, summary, description string, body *huma.Schema) *huma.Opera
 		Responses: map[string]*huma.Response{
 			"2XX":     {Description: "Received. The delivery is done."},
 			"410":     {Description: "Gone: the endpoint is disabled, and gets nothing more."},
-			"default": {Description: "Anything else, redirects included, is a failed try: the delivery is tried again as the endpoint's `retry_policy` says. `Retry-After` is honoured up to an hour."},
+			"default": {Description: "#delivery.failed"},
 		},
 	}
 }

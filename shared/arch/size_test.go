@@ -2,6 +2,9 @@ package arch
 
 import (
 	"go/ast"
+	"go/token"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -26,5 +29,48 @@ func TestSizes(t *testing.T) {
 				t.Errorf("%s: %s has %d lines, at most %d are accepted", s.name, f.Name.Name, s.lines(f), maxFunctionLines)
 			}
 		}
+	}
+}
+
+// maxTextLength is how long a description in Go may be: one that is longer stands
+// in Markdown.
+const maxTextLength = 120
+
+// Code stays readable beside what it says to people.
+func TestLongDescriptionsStandInMarkdown(t *testing.T) {
+	found := 0
+	tooLong := func(s source, at ast.Node, text string) {
+		found++
+		if n := len([]rune(text)); n > maxTextLength {
+			t.Errorf("%s:%d: a description has %d characters, at most %d are accepted: put it into the Markdown of the folder, and #heading here",
+				s.name, s.fset.Position(at.Pos()).Line, n, maxTextLength)
+		}
+	}
+	for _, s := range sources(t) {
+		if s.isTest() || !within(s.dir, "shared/api") {
+			continue
+		}
+		ast.Inspect(s.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Field:
+				if n.Tag != nil {
+					tag, _ := strconv.Unquote(n.Tag.Value)
+					tooLong(s, n, reflect.StructTag(tag).Get("doc"))
+				}
+			case *ast.KeyValueExpr:
+				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Description" {
+					ast.Inspect(n.Value, func(n ast.Node) bool {
+						if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING {
+							tooLong(s, text, text.Value)
+						}
+						return true
+					})
+				}
+			}
+			return true
+		})
+	}
+	if found < 200 {
+		t.Errorf("only %d descriptions were found", found)
 	}
 }

@@ -57,7 +57,7 @@ func (c Caller) Environment(fails func(body string) bool) Caller {
 // From sends a GET from an address, with a lie about it.
 func (c Caller) From(address string) Reply {
 	c.T.Helper()
-	r := httptest.NewRequest("GET", "/v1/events", nil)
+	r := httptest.NewRequest(http.MethodGet, "/v1/events", nil)
 	r.RemoteAddr = address
 	r.Header.Set("Authorization", "Bearer "+c.Key)
 	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "True-Client-Ip"} {

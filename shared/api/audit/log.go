@@ -13,12 +13,12 @@ import (
 	"portico/shared/id"
 )
 
-// ListAuditLog is GET /v1/audit-log.
+// List is GET /v1/audit-log.
 var List = edge.Read[listAuditLogInput, listAuditLogOutput]{
 	Op: edge.Op{
 		ID: "listAuditLog", Method: http.MethodGet, Path: "/v1/audit-log", Function: "audit-log",
 		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "List who changed what",
-		Description: "Every change of your organization has one entry, written together with the change and never altered. Published events have none: each names who published it in published_by.",
+		Description: "#listAuditLog",
 	},
 	Handle: list,
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"embed"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -12,6 +13,11 @@ import (
 
 	"portico/shared/auth"
 )
+
+// Texts are descriptions, each below the heading that stands for it in Go.
+//
+//go:embed *.md
+var Texts embed.FS
 
 const SchemasPath = "#/components/schemas/"
 

@@ -17,7 +17,7 @@ import (
 
 var idempotencyParameter = &huma.Param{
 	Name: idempotencyHeader, In: "header",
-	Description: "Any string of up to 255 characters, unique to what you want done. Sent again within 24 hours with the same body it gets the same reply and does nothing.",
+	Description: "#Idempotency-Key",
 	Schema:      &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxIdempotencyKey)},
 }
 

@@ -2,6 +2,7 @@
 package events
 
 import (
+	"embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -19,7 +20,12 @@ import (
 // Tag groups the operations in the documentation.
 const Tag = "Events"
 
-// PublishEvent is POST /v1/events.
+// Texts are descriptions, each below the heading that stands for it in Go.
+//
+//go:embed *.md
+var Texts embed.FS
+
+// Publish is POST /v1/events.
 var Publish = edge.Write[publishInput, publishOutput]{
 	Op: edge.Op{
 		ID: "publishEvent", Method: http.MethodPost, Path: "/v1/events", Function: "publish",
@@ -28,12 +34,12 @@ var Publish = edge.Write[publishInput, publishOutput]{
 		// The data itself, and room for the rest.
 		MaxBody: event.MaxData + 4<<10,
 		Tag:     Tag, Summary: "Publish an event",
-		Description: "202 means stored: the event and its deliveries are committed and will be sent to every endpoint that subscribes to its type. `data` is any JSON value of up to 256 KiB and is delivered byte for byte.",
+		Description: "#publishEvent",
 	},
 	Handle: publish,
 }
 
-// PublishEventBatch is POST /v1/events/batch.
+// PublishBatch is POST /v1/events/batch.
 var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
 	Op: edge.Op{
 		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
@@ -46,17 +52,17 @@ var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
 	Handle: publishBatch,
 }
 
-// ListEvents is GET /v1/events.
+// List is GET /v1/events.
 var List = edge.Read[listEventsInput, listEventsOutput]{
 	Op: edge.Op{
 		ID: "listEvents", Method: http.MethodGet, Path: "/v1/events", Function: "events",
 		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "List events",
-		Description: "Without their data: get one event for that. With a type, one page looks at 10,000 events at most: it may hold fewer than limit, or none, while next is set.",
+		Description: "#listEvents",
 	},
 	Handle: list,
 }
 
-// GetEvent is GET /v1/events/{id}.
+// Get is GET /v1/events/{id}.
 var Get = edge.Read[eventPath, eventOutput]{
 	Op: edge.Op{
 		ID: "getEvent", Method: http.MethodGet, Path: "/v1/events/{id}", Function: "events",
@@ -108,13 +114,13 @@ type eventBody struct {
 	EventSummary
 	Data          json.RawMessage   `json:"data" doc:"As it was sent, without insignificant white space. Deliveries keep every byte." example:"{\"id\":\"in_1\",\"total\":1.10}"`
 	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that takes the event, disabled ones included." example:"2"`
-	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"The webhook endpoints that do not get the event, and why; the first 100 of them. For an event of the past it is judged by the endpoints' settings of now."`
+	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"#Event.skipped_endpoints"`
 }
 
 // skippedEndpoint says why an endpoint does not get an event.
 type skippedEndpoint struct {
 	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Reason     string             `json:"reason" enum:"event_type,filter,disabled,created_later,changed_later,about_itself" doc:"event_type: it does not subscribe to the event's type. filter: its filter is not true for the event. disabled: its delivery is held until it is enabled. created_later: it did not exist yet. changed_later: it takes such events now, but its settings were others then. about_itself: Portico tells no endpoint about its own failures." example:"filter"`
+	Reason     string             `json:"reason" enum:"event_type,filter,disabled,created_later,changed_later,about_itself" doc:"#SkippedEndpoint.reason" example:"filter"`
 }
 
 // BatchedEvent is an event of a batch.

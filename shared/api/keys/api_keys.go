@@ -13,7 +13,7 @@ import (
 	"portico/shared/id"
 )
 
-// CreateAPIKey is POST /v1/api-keys.
+// Create is POST /v1/api-keys.
 var Create = edge.Write[createAPIKeyInput, createdAPIKeyOutput]{
 	Op: edge.Op{
 		ID: "createAPIKey", Method: http.MethodPost, Path: "/v1/api-keys", Function: function,
@@ -21,12 +21,12 @@ var Create = edge.Write[createAPIKeyInput, createdAPIKeyOutput]{
 		Example:    `{"name":"billing, production","permissions":["events:write"],"allowed_ips":["203.0.113.0/24"]}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.create", Status: http.StatusCreated,
 		Tag: Tag, Summary: "Create an API key",
-		Description: "The reply shows the key, this once. It can do no more than the key that you call with: its permissions are among that one's, it ends no later, and it works from no other addresses.",
+		Description: "#createAPIKey",
 	},
 	Handle: create,
 }
 
-// ListAPIKeys is GET /v1/api-keys.
+// List is GET /v1/api-keys.
 var List = edge.Read[edge.Page, listAPIKeysOutput]{
 	Op: edge.Op{
 		ID: "listAPIKeys", Method: http.MethodGet, Path: "/v1/api-keys", Function: function,
@@ -36,7 +36,7 @@ var List = edge.Read[edge.Page, listAPIKeysOutput]{
 	Handle: list,
 }
 
-// GetAPIKey is GET /v1/api-keys/{id}.
+// Get is GET /v1/api-keys/{id}.
 var Get = edge.Read[APIKeyPath, apiKeyOutput]{
 	Op: edge.Op{
 		ID: "getAPIKey", Method: http.MethodGet, Path: "/v1/api-keys/{id}", Function: function,
@@ -46,7 +46,7 @@ var Get = edge.Read[APIKeyPath, apiKeyOutput]{
 	Handle: get,
 }
 
-// UpdateAPIKey is PATCH /v1/api-keys/{id}.
+// Update is PATCH /v1/api-keys/{id}.
 var Update = edge.Write[updateAPIKeyInput, apiKeyOutput]{
 	Op: edge.Op{
 		ID: "updateAPIKey", Method: http.MethodPatch, Path: "/v1/api-keys/{id}", Function: function,
@@ -54,12 +54,12 @@ var Update = edge.Write[updateAPIKeyInput, apiKeyOutput]{
 		Example:    `{"name":"billing","expires_at":"2099-12-31T00:00:00Z"}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.update",
 		Tag: Tag, Summary: "Change an API key",
-		Description: "Fields that are left out stay as they are. Permissions can only be taken away. A key changes only keys that can do no more than itself, before and after; so none widens itself. Works everywhere after ten seconds.",
+		Description: "#updateAPIKey",
 	},
 	Handle: update,
 }
 
-// RotateAPIKey is POST /v1/api-keys/{id}/rotate.
+// Rotate is POST /v1/api-keys/{id}/rotate.
 var Rotate = edge.Write[rotateAPIKeyInput, createdAPIKeyOutput]{
 	Op: edge.Op{
 		ID: "rotateAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/rotate", Function: function,
@@ -67,19 +67,19 @@ var Rotate = edge.Write[rotateAPIKeyInput, createdAPIKeyOutput]{
 		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.rotate", Status: http.StatusCreated,
 		Tag: Tag, Summary: "Replace an API key by a new one",
-		Description: "The reply shows the new key, this once. It can do the same from the same addresses, and ends when the old one would have ended. The old key works until the overlap ends, if it does not end before. A key is rotated once: after that, rotate its successor.",
+		Description: "#rotateAPIKey",
 	},
 	Handle: rotate,
 }
 
-// RevokeAPIKey is POST /v1/api-keys/{id}/revoke.
+// Revoke is POST /v1/api-keys/{id}/revoke.
 var Revoke = edge.Write[APIKeyPath, apiKeyOutput]{
 	Op: edge.Op{
 		ID: "revokeAPIKey", Method: http.MethodPost, Path: "/v1/api-keys/{id}/revoke", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound},
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.revoke",
 		Tag: Tag, Summary: "Revoke an API key",
-		Description: "For good: ten seconds after the reply it works nowhere. A key may revoke any key of its organization, itself too, so that whoever finds a leaked one can end it. Doing it again changes nothing.",
+		Description: "#revokeAPIKey",
 	},
 	Handle: revoke,
 }
@@ -98,7 +98,7 @@ type APIKeyBody struct {
 	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"What it may do." example:"[\"events:write\"]"`
 	AllowedIPs  []string          `json:"allowed_ips" nullable:"false" doc:"Where it works from; empty: from anywhere." example:"[\"203.0.113.0/24\"]"`
 	CreatedAt   clock.Stamp       `json:"created_at" format:"date-time" doc:"When it was made."`
-	LastUsedAt  *clock.Stamp      `json:"last_used_at" format:"date-time" doc:"When it was last sent, to the minute; null: not yet, or not known any more. Requests that were refused count too, so that one sees when a revoked key is still in use."`
+	LastUsedAt  *clock.Stamp      `json:"last_used_at" format:"date-time" doc:"#APIKey.last_used_at"`
 	ExpiresAt   *clock.Stamp      `json:"expires_at" format:"date-time" doc:"Null: it does not end by itself."`
 	RevokedAt   *clock.Stamp      `json:"revoked_at" format:"date-time" doc:"When it was revoked; null: it was not."`
 	ReplacedBy  *id.APIKey        `json:"replaced_by" doc:"The key that its rotation made."`

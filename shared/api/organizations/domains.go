@@ -19,7 +19,7 @@ var CreateDomain = edge.Write[createDomainInput, createdDomainOutput]{
 		Faults:     []*fault.Error{domain.ErrExists, domain.ErrTaken, domain.ErrTooMany},
 		Example:    `{"name":"app.example.com"}`,
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: Tag, Summary: "Add a domain",
-		Description: "It identifies your organization once it is verified. Of a name of your own the reply shows the DNS record to create before; a subdomain of ours needs none. Several organizations may add the same name: the first that verifies it has it.",
+		Description: "#createDomain",
 	},
 	Handle: createDomain,
 }
@@ -49,7 +49,7 @@ var VerifyDomain = edge.Write[DomainPath, domainOutput]{
 		ID: "verifyDomain", Method: http.MethodPost, Path: "/v1/domains/{id}/verify", Function: function,
 		Faults:     []*fault.Error{domain.ErrNotFound, domain.ErrTaken, domain.ErrUnproven, domain.ErrDNSAway},
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: Tag, Summary: "Verify a domain",
-		Description: "Asks DNS for the record, once. When it is there, and no other organization holds the name, the domain is yours until you delete it, and the record may go. A subdomain of ours is yours at once, if it is free. Try again as often as you like.",
+		Description: "#verifyDomain",
 	},
 	Handle: verifyDomain,
 }
@@ -60,7 +60,7 @@ var DeleteDomain = edge.Write[DomainPath, struct{}]{
 		ID: "deleteDomain", Method: http.MethodDelete, Path: "/v1/domains/{id}", Function: function,
 		Faults:     []*fault.Error{domain.ErrNotFound},
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a domain",
-		Description: "After five seconds it identifies nobody, and whoever proves it next may have it. The DNS record of this domain proves nothing any more.",
+		Description: "#deleteDomain",
 	},
 	Handle: deleteDomain,
 }

@@ -12,7 +12,7 @@ import (
 	"portico/shared/org"
 )
 
-// GetOrganization is GET /v1/organization.
+// GetOwn is GET /v1/organization.
 var GetOwn = edge.Read[struct{}, organizationOutput]{
 	Op: edge.Op{
 		ID: "getOrganization", Method: http.MethodGet, Path: "/v1/organization", Function: function,
@@ -21,15 +21,14 @@ var GetOwn = edge.Read[struct{}, organizationOutput]{
 	Handle: getOwn,
 }
 
-// UpdateOrganization is PATCH /v1/organization.
+// UpdateOwn is PATCH /v1/organization.
 var UpdateOwn = edge.Write[updateOrganizationInput, organizationOutput]{
 	Op: edge.Op{
 		ID: "updateOrganization", Method: http.MethodPatch, Path: "/v1/organization", Function: function,
 		Faults:     []*fault.Error{org.ErrVersion},
 		Example:    `{"version":1,"name":"Acme","settings":{"timezone":"Europe/Berlin"},"branding":{"primary_color":"#0a7cff"}}`,
 		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: Tag, Summary: "Change your organization",
-		Description: "Fields and settings that are left out stay as they are; a setting that is null gets its default back. " +
-			"Send the version that you read, so that you do not overwrite what somebody else has changed meanwhile.\n\nSettings: " + org.DescribeSettings(),
+		Description: "#updateOrganization\n\nSettings: " + org.DescribeSettings(),
 	},
 	Handle: updateOwn,
 }

@@ -3,6 +3,7 @@
 package organizations
 
 import (
+	"embed"
 	"encoding/binary"
 	"net/http"
 	"time"
@@ -19,11 +20,16 @@ import (
 // Tag groups the operations in the documentation.
 const Tag = "Organizations"
 
+// Texts are descriptions, each below the heading that stands for it in Go.
+//
+//go:embed *.md
+var Texts embed.FS
+
 const function = "organization"
 
 const organizationsPath = "/v1/organizations"
 
-// CreateOrganization is POST /v1/organizations.
+// Create is POST /v1/organizations.
 var Create = edge.Write[createOrganizationInput, createdOrganizationOutput]{
 	Op: edge.Op{
 		ID: "createOrganization", Method: http.MethodPost, Path: organizationsPath, Function: function, Acts: edge.OnNew,
@@ -31,13 +37,12 @@ var Create = edge.Write[createOrganizationInput, createdOrganizationOutput]{
 		Example:    `{"name":"Acme"}`,
 		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.create", Status: http.StatusCreated,
 		Tag: Tag, Summary: "Create an organization",
-		Description: "It has no member and no API key yet: make its first key with `POST /v1/api-keys` and its id as `Portico-Organization`. " +
-			"An Idempotency-Key never makes two: after 24 hours, too, a repetition is refused.",
+		Description: "#createOrganization",
 	},
 	Handle: create,
 }
 
-// ListOrganizations is GET /v1/organizations.
+// List is GET /v1/organizations.
 var List = edge.Global[listOrganizationsInput, listOrganizationsOutput]{
 	Op: edge.Op{
 		ID: "listOrganizations", Method: http.MethodGet, Path: organizationsPath, Function: function, Acts: edge.OnAll,
@@ -47,7 +52,7 @@ var List = edge.Global[listOrganizationsInput, listOrganizationsOutput]{
 	Handle: list,
 }
 
-// GetNamedOrganization is GET /v1/organizations/{id}.
+// Get is GET /v1/organizations/{id}.
 var Get = edge.Read[OrganizationPath, organizationOutput]{
 	Op: edge.Op{
 		ID: "getNamedOrganization", Method: http.MethodGet, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
@@ -57,7 +62,7 @@ var Get = edge.Read[OrganizationPath, organizationOutput]{
 	Handle: func(c *edge.Call, _ *OrganizationPath) (*organizationOutput, error) { return getOwn(c, nil) },
 }
 
-// UpdateNamedOrganization is PATCH /v1/organizations/{id}.
+// Update is PATCH /v1/organizations/{id}.
 var Update = edge.Write[updateNamedOrganizationInput, organizationOutput]{
 	Op: edge.Op{
 		ID: "updateNamedOrganization", Method: http.MethodPatch, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
@@ -71,14 +76,13 @@ var Update = edge.Write[updateNamedOrganizationInput, organizationOutput]{
 	},
 }
 
-// DeleteOrganization is DELETE /v1/organizations/{id}.
+// Delete is DELETE /v1/organizations/{id}.
 var Delete = edge.Write[OrganizationPath, deletedOrganizationOutput]{
 	Op: edge.Op{
 		ID: "deleteOrganization", Method: http.MethodDelete, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
 		Permission: auth.OrganizationDelete, Cost: 1, Audit: "organization.delete", Status: http.StatusAccepted,
 		Tag: Tag, Summary: "Delete an organization",
-		Description: "With everything it owns, for good: there is no way back. From the reply on it looks like one that does not exist, nothing of it is delivered any more, and ten seconds later none of its API keys works anywhere. " +
-			"What it owned, its audit log included, is erased within a day. A repetition is a 404, with an Idempotency-Key too.",
+		Description: "#deleteOrganization",
 	},
 	Handle: remove,
 }

@@ -17,7 +17,7 @@ var GetMemberPermissions = edge.Read[memberPermissionsInput, memberPermissionsOu
 		ID: "getMemberPermissions", Method: http.MethodGet, Path: "/v1/members/{id}/permissions", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource},
 		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "Tell what a member may do, and why",
-		Description: "In general, or with one resource; from an address, if you name one. A condition that needs what is not named does not hold.",
+		Description: "#getMemberPermissions",
 	},
 	Handle: getMemberPermissions,
 }

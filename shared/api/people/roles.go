@@ -91,7 +91,7 @@ type createRoleInput struct {
 		Name        string            `json:"name" minLength:"1" maxLength:"100" example:"Support" doc:"What it is called."`
 		Description string            `json:"description,omitempty" maxLength:"500" doc:"For people."`
 		Permissions []auth.Permission `json:"permissions" maxItems:"100" nullable:"false" doc:"GET /v1/permissions lists them." example:"[\"events:read\"]"`
-		Condition   string            `json:"condition,omitempty" maxLength:"1000" doc:"A Cedar expression that must hold besides, over context (ip, now) and resource (id, type and the resource's own attributes). An attribute that is missing, or an error, denies." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
+		Condition   string            `json:"condition,omitempty" maxLength:"1000" doc:"#CreateRole.condition" example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
 	}
 }
 

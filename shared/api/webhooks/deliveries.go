@@ -50,10 +50,10 @@ type DeliveryBody struct {
 	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that it is delivered to." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Status       string             `json:"status" enum:"pending,delivered,failed,held" doc:"failed is final: every try failed, the endpoint was deleted, or the delivery was dropped or held for too long."`
 	AttemptCount int16              `json:"attempt_count" doc:"How many tries were made." example:"1"`
-	NextRetryAt  *clock.Stamp       `json:"next_retry_at" format:"date-time" doc:"When the next try is due; null once nothing more is tried. During a try, when it would be repeated if its result were lost."`
+	NextRetryAt  *clock.Stamp       `json:"next_retry_at" format:"date-time" doc:"#Delivery.next_retry_at"`
 	CompletedAt  *clock.Stamp       `json:"completed_at" format:"date-time" doc:"When it was delivered or failed for good; null before."`
 	LastStatus   *int16             `json:"last_status_code" doc:"What the receiver answered to the last try; null before the first try, or without a response." example:"500"`
-	LastError    *string            `json:"last_error" doc:"Why the last try failed; null before the first try, or if it succeeded. Begins with expired if the delivery was held for longer than deliveries are kept." example:"answered 500, expected 2xx"`
+	LastError    *string            `json:"last_error" doc:"#Delivery.last_error" example:"answered 500, expected 2xx"`
 }
 
 type attemptBody struct {

@@ -11,7 +11,7 @@ import (
 	"portico/shared/webhook"
 )
 
-// CreateWebhookEndpoint is POST /v1/webhook-endpoints.
+// CreateEndpoint is POST /v1/webhook-endpoints.
 var CreateEndpoint = edge.Write[createEndpointInput, createdEndpointOutput]{
 	Op: edge.Op{
 		ID: "createWebhookEndpoint", Method: http.MethodPost, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
@@ -19,12 +19,12 @@ var CreateEndpoint = edge.Write[createEndpointInput, createdEndpointOutput]{
 		Example:    `{"url":"https://example.com/webhooks","event_types":["invoice.*"],"description":"Accounting"}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.create", Status: http.StatusCreated,
 		Tag: Tag, Summary: "Create a webhook endpoint",
-		Description: "Every event whose type it subscribes to is delivered to its URL from now on. The reply shows the signing secret, this once.",
+		Description: "#createWebhookEndpoint",
 	},
 	Handle: createEndpoint,
 }
 
-// ListWebhookEndpoints is GET /v1/webhook-endpoints.
+// ListEndpoints is GET /v1/webhook-endpoints.
 var ListEndpoints = edge.Read[edge.Page, listEndpointsOutput]{
 	Op: edge.Op{
 		ID: "listWebhookEndpoints", Method: http.MethodGet, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
@@ -33,7 +33,7 @@ var ListEndpoints = edge.Read[edge.Page, listEndpointsOutput]{
 	Handle: listEndpoints,
 }
 
-// GetWebhookEndpoint is GET /v1/webhook-endpoints/{id}.
+// GetEndpoint is GET /v1/webhook-endpoints/{id}.
 var GetEndpoint = edge.Read[EndpointPath, endpointOutput]{
 	Op: edge.Op{
 		ID: "getWebhookEndpoint", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
@@ -43,7 +43,7 @@ var GetEndpoint = edge.Read[EndpointPath, endpointOutput]{
 	Handle: getEndpoint,
 }
 
-// UpdateWebhookEndpoint is PATCH /v1/webhook-endpoints/{id}.
+// UpdateEndpoint is PATCH /v1/webhook-endpoints/{id}.
 var UpdateEndpoint = edge.Write[updateEndpointInput, endpointOutput]{
 	Op: edge.Op{
 		ID: "updateWebhookEndpoint", Method: http.MethodPatch, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
@@ -51,12 +51,12 @@ var UpdateEndpoint = edge.Write[updateEndpointInput, endpointOutput]{
 		Example:    `{"event_types":["invoice.*","customer.created"],"timeout_seconds":15}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.update", Wakes: true,
 		Tag: Tag, Summary: "Change a webhook endpoint",
-		Description: "Fields that are left out stay as they are. A new URL also gets the deliveries that are still pending; one of another origin (scheme, host or port) needs custom_headers and client_certificate sent again, or removed by {}, if they are set. While an endpoint is disabled its deliveries are held; enabling it sends them, or drops them as held_deliveries says.",
+		Description: "#updateWebhookEndpoint",
 	},
 	Handle: updateEndpoint,
 }
 
-// DeleteWebhookEndpoint is DELETE /v1/webhook-endpoints/{id}.
+// DeleteEndpoint is DELETE /v1/webhook-endpoints/{id}.
 var DeleteEndpoint = edge.Write[EndpointPath, struct{}]{
 	Op: edge.Op{
 		ID: "deleteWebhookEndpoint", Method: http.MethodDelete, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
@@ -82,7 +82,7 @@ type EndpointBody struct {
 	Description    string             `json:"description" doc:"For people." example:"Accounting"`
 	Status         string             `json:"status" enum:"enabled,disabled" doc:"disabled: its deliveries are held back."`
 	DisabledAt     *clock.Stamp       `json:"disabled_at" format:"date-time" doc:"Null while the endpoint is enabled."`
-	DisabledReason *string            `json:"disabled_reason" enum:"requested,gone,failing" doc:"requested: by you; gone: it answered 410; failing: nothing but failed tries for days. Null while the endpoint is enabled."`
+	DisabledReason *string            `json:"disabled_reason" enum:"requested,gone,failing" doc:"#Endpoint.disabled_reason"`
 	CreatedAt      clock.Stamp        `json:"created_at" format:"date-time" doc:"When it was made."`
 	UpdatedAt      clock.Stamp        `json:"updated_at" format:"date-time" doc:"When it was last changed."`
 	Health         endpointHealth     `json:"health" doc:"How its deliveries fare."`
@@ -120,7 +120,7 @@ type updateEndpointInput struct {
 		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver."`
 		Description *string  `json:"description,omitempty" maxLength:"500" doc:"For people."`
 		Status      *string  `json:"status,omitempty" enum:"enabled,disabled" doc:"disabled holds deliveries back; enabled lets them go."`
-		Held        string   `json:"held_deliveries,omitempty" enum:"send,drop" doc:"With the status enabled: send delivers what was held meanwhile, which is what happens unless you say drop; drop gives it up." example:"send"`
+		Held        string   `json:"held_deliveries,omitempty" enum:"send,drop" doc:"#UpdateEndpoint.held_deliveries" example:"send"`
 		EndpointOptions
 	}
 	options webhook.OptionsChange // by Check

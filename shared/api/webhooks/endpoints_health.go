@@ -10,7 +10,7 @@ import (
 type endpointHealth struct {
 	Failures       int32        `json:"failures" doc:"Failed tries since the last success." example:"12"`
 	FailingSince   *clock.Stamp `json:"failing_since" format:"date-time" doc:"The first of them; null when there are none."`
-	Breaker        string       `json:"breaker" enum:"closed,open,probing" doc:"closed: deliveries are sent. open: after five failures in a row nothing is sent until breaker_open_until. probing: one delivery at a time is tried; the first success closes the breaker." example:"open"`
+	Breaker        string       `json:"breaker" enum:"closed,open,probing" doc:"#Health.breaker" example:"open"`
 	OpenUntil      *clock.Stamp `json:"breaker_open_until" format:"date-time" doc:"Null unless the breaker is open."`
 	Backlog        int          `json:"backlog" maximum:"1000" doc:"Deliveries that are not finished, held ones too; 1000 means that many or more." example:"40"`
 	LastFailedAt   *clock.Stamp `json:"last_failed_at" format:"date-time" doc:"When the last failed try began, also after a success; null if none has failed."`

@@ -10,17 +10,17 @@ import (
 // EndpointOptions is what of an endpoint's options can be set. Embedded structs
 // are exported because huma fills and describes no others.
 type EndpointOptions struct {
-	RetryPolicy       *string            `json:"retry_policy,omitempty" enum:"default,fast,best_effort,custom" doc:"When a failed try is repeated. default: 8 tries in 26 hours; fast: 11 tries, the second after 5 seconds and the last after 72 hours; best_effort: one try; custom: as retry_schedule says. A receiver's Retry-After is honoured up to an hour."`
-	RetrySchedule     []int32            `json:"retry_schedule,omitempty" nullable:"false" doc:"Goes with the retry_policy custom: 1 to 20 waits in seconds, each at most 172,800 (48 hours). There is one try more than waits." example:"[10,60,3600]"`
+	RetryPolicy       *string            `json:"retry_policy,omitempty" enum:"default,fast,best_effort,custom" doc:"#EndpointOptions.retry_policy"`
+	RetrySchedule     []int32            `json:"retry_schedule,omitempty" nullable:"false" doc:"#EndpointOptions.retry_schedule" example:"[10,60,3600]"`
 	TimeoutSeconds    *int16             `json:"timeout_seconds,omitempty" minimum:"1" maximum:"30" doc:"How long a try may take from connecting to the end of the response; 10 unless set."`
-	CustomHeaders     map[string]string  `json:"custom_headers,omitempty" doc:"Up to 20 headers to send with every delivery, such as Authorization. Replaces those set before; {} removes them. Values are kept sealed and never shown again."`
+	CustomHeaders     map[string]string  `json:"custom_headers,omitempty" doc:"#EndpointOptions.custom_headers"`
 	Metadata          map[string]string  `json:"metadata,omitempty" doc:"Up to 50 texts of yours, kept with the endpoint. Replaces what was set before; {} removes it."`
 	ClientCertificate *ClientCertificate `json:"client_certificate,omitempty" doc:"What to present to a server that demands a client certificate (mTLS). Replaces the one set before; {} removes it."`
-	RateLimit         *int32             `json:"rate_limit,omitempty" minimum:"0" maximum:"10000" doc:"At most this many deliveries per second, and a tenth more in a burst; 0 removes the limit. What is over it waits, and uses up no try."`
-	Ordered           *bool              `json:"ordered,omitempty" doc:"Deliveries of events with the same ordering_key go one after another: the next only when the one before is delivered. Holds for events published from then on."`
-	Exhaustion        *string            `json:"exhaustion_policy,omitempty" enum:"pause,skip" doc:"What becomes of an ordering key when a delivery has failed for good. pause, unless set: the others wait until the key is resumed; skip: the next one goes."`
-	SignatureScheme   *string            `json:"signature_scheme,omitempty" enum:"portico,standard,standard_asymmetric" doc:"How deliveries are signed. portico: as Stripe does; standard: Standard Webhooks, HMAC (v1); standard_asymmetric: Standard Webhooks, Ed25519 (v1a), by a key pair of the endpoint's own."`
-	Filter            *string            `json:"filter,omitempty" doc:"An expression over the event's type and data, in the language of expr-lang.org, such as data.total > 100 && data.customer?.tier == 'gold': an event for which it is not true is not delivered. A missing member is nil; to go into nil, or to compare its size, makes the expression not true. data.customer?.tier is nil when customer is missing, and ?? gives another value: (data.total ?? 0) < 100. There are len, lower, upper, trim, any, all and none, such as any(data.items, .price > 9); + adds numbers only. At most 1,024 characters and 128 parts. \"\" removes it." example:"data.total > 100"`
+	RateLimit         *int32             `json:"rate_limit,omitempty" minimum:"0" maximum:"10000" doc:"#EndpointOptions.rate_limit"`
+	Ordered           *bool              `json:"ordered,omitempty" doc:"#EndpointOptions.ordered"`
+	Exhaustion        *string            `json:"exhaustion_policy,omitempty" enum:"pause,skip" doc:"#EndpointOptions.exhaustion_policy"`
+	SignatureScheme   *string            `json:"signature_scheme,omitempty" enum:"portico,standard,standard_asymmetric" doc:"#EndpointOptions.signature_scheme"`
+	Filter            *string            `json:"filter,omitempty" doc:"#EndpointOptions.filter" example:"data.total > 100"`
 }
 
 // change returns the options as they are to be, or all that is wrong with them.
@@ -47,7 +47,7 @@ type ShownOptions struct {
 	Exhaustion        string            `json:"exhaustion_policy" enum:"pause,skip" doc:"What becomes of an ordering key when a delivery has failed for good."`
 	SignatureScheme   string            `json:"signature_scheme" enum:"portico,standard,standard_asymmetric" doc:"How deliveries are signed."`
 	ClientCertificate *ShownCertificate `json:"client_certificate" doc:"Presented to servers that demand one; null if none is set."`
-	PublicKey         *string           `json:"public_key" doc:"Verifies deliveries signed by standard_asymmetric; null while the endpoint never had that scheme. During the overlap of a rotation this is the new key; the JWKS lists both." example:"whpk_…"`
+	PublicKey         *string           `json:"public_key" doc:"#ShownOptions.public_key" example:"whpk_…"`
 	Filter            string            `json:"filter" doc:"The expression that events must meet; empty: none." example:"data.total > 100"`
 }
 

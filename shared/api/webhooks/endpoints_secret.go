@@ -13,7 +13,7 @@ import (
 	"portico/shared/webhook"
 )
 
-// RotateWebhookEndpointSecret is POST /v1/webhook-endpoints/{id}/rotate-secret.
+// RotateSecret is POST /v1/webhook-endpoints/{id}/rotate-secret.
 var RotateSecret = edge.Write[rotateSecretInput, rotatedSecretOutput]{
 	Op: edge.Op{
 		ID: "rotateWebhookEndpointSecret", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/rotate-secret", Function: endpointsFunction,
@@ -21,7 +21,7 @@ var RotateSecret = edge.Write[rotateSecretInput, rotatedSecretOutput]{
 		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.rotate_secret",
 		Tag: Tag, Summary: "Give a webhook endpoint a new signing secret or key pair",
-		Description: "The reply shows the new secret, this once. During the overlap deliveries are signed with the old secret too, so that the receiver can change over without losing any. At most two secrets sign: another rotation ends the oldest at once. An endpoint with the signature_scheme standard_asymmetric gets a new key pair in the same way: the reply shows its public_key, and the JWKS lists the old one too until the overlap ends.",
+		Description: "#rotateWebhookEndpointSecret",
 	},
 	Handle: rotateSecret,
 }
@@ -68,13 +68,13 @@ func rotateSecret(c *edge.Call, in *rotateSecretInput) (*rotatedSecretOutput, er
 	return out, nil
 }
 
-// GetWebhookEndpointKeys is GET /v1/webhook-endpoints/{id}/jwks.
+// GetPublicKeys is GET /v1/webhook-endpoints/{id}/jwks.
 var GetPublicKeys = edge.Read[EndpointPath, endpointKeysOutput]{
 	Op: edge.Op{
 		ID: "getWebhookEndpointKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/jwks", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "Get the public keys of a webhook endpoint as JWKS",
-		Description: "The keys that verify deliveries signed by the scheme standard_asymmetric: one, or during the overlap of a rotation two, the new one first. The list is empty while the endpoint never had that scheme.",
+		Description: "#getWebhookEndpointKeys",
 	},
 	Handle: getPublicKeys,
 }

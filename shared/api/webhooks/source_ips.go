@@ -7,7 +7,7 @@ import (
 	"portico/shared/auth"
 )
 
-// ListWebhookSourceIPs is GET /v1/webhook-source-ips.
+// ListSourceIPs is GET /v1/webhook-source-ips.
 var ListSourceIPs = edge.Read[struct{}, sourceIPsOutput]{
 	Op: edge.Op{
 		ID: "listWebhookSourceIPs", Method: http.MethodGet, Path: "/v1/webhook-source-ips", Function: endpointsFunction,

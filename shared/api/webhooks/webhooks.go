@@ -2,8 +2,15 @@
 // and the deliveries to them.
 package webhooks
 
+import "embed"
+
 // Tag groups the operations in the documentation.
 const Tag = "Webhooks"
+
+// Texts are descriptions, each below the heading that stands for it in Go.
+//
+//go:embed *.md
+var Texts embed.FS
 
 const (
 	endpointsFunction  = "webhook-endpoints"

@@ -15,7 +15,7 @@ type change struct {
 	before, after audit.Fields
 }
 
-// RecordedByEvent: the mutation only adds events, and each names its actor.
+// RecordedByEvent is for a mutation that only adds events: each names its actor.
 const RecordedByEvent = "event"
 
 // recorders are the rows that may be a mutation's record themselves.

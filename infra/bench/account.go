@@ -143,16 +143,20 @@ func (s *soaking) explain(ctx context.Context, c *customer, d delivery, got *rec
 			t.again[resultLost]++
 		default:
 			t.again[unknown]++
-			s.problem("%s to «%s» was accepted at %s, but no try of then is logged, of %v; kills %v, Postgres away %v", d.event, c.name, at, tries, s.kills, s.restarts)
+			s.problem("%s to «%s» was accepted at %s, but no try of then is logged, of %d; Postgres away %v", d.event, c.name, at, len(tries), s.restarts)
 		}
 	}
 	return nil
 }
 
-// disturbed reports whether the result of a try at that time may have died with
-// its dispatcher: a result is recorded within moments, or after the crash.
+// disturbed reports whether the result of a try at that time may be lost. One is
+// recorded within moments, unless its dispatcher or Postgres dies before; or,
+// while Postgres is away, when it is back, unless that takes longer than a lease.
 func (s *soaking) disturbed(at time.Time) bool {
-	const moments = 5 * time.Second
+	const moments, lease = 5 * time.Second, 30 * time.Second
+	if len(s.restarts) == 2 && at.After(s.restarts[0]) && s.restarts[1].Sub(at) > lease {
+		return true
+	}
 	return slices.ContainsFunc(slices.Concat(s.kills, s.restarts), func(k time.Time) bool {
 		return at.Before(k.Add(time.Second)) && k.Before(at.Add(moments))
 	})

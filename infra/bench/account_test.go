@@ -58,14 +58,17 @@ func TestDisturbed(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		kill time.Duration // after the answer
+		away []time.Time   // of Postgres
 		want bool
 	}{
-		{"a kill soon after", 2 * time.Second, true},
-		{"a kill long after", time.Minute, false},
-		{"a kill long before", -time.Minute, false},
+		{"a kill soon after", 2 * time.Second, nil, true},
+		{"a kill long after", time.Minute, nil, false},
+		{"a kill long before", -time.Minute, nil, false},
+		{"Postgres away for longer than a lease", time.Hour, []time.Time{at.Add(-3 * time.Second), at.Add(40 * time.Second)}, true},
+		{"Postgres away for less", time.Hour, []time.Time{at.Add(-3 * time.Second), at.Add(20 * time.Second)}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := (&soaking{kills: []time.Time{at.Add(test.kill)}}).disturbed(at); got != test.want {
+			if got := (&soaking{kills: []time.Time{at.Add(test.kill)}, restarts: test.away}).disturbed(at); got != test.want {
 				t.Errorf("%v", got)
 			}
 		})

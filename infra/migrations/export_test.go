@@ -2,19 +2,25 @@ package migrations
 
 import (
 	"context"
+	"io/fs"
+	"testing/fstest"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// ApplyTo applies as Apply does, but nothing newer than a version.
-func ApplyTo(ctx context.Context, config *pgx.ConnConfig, rolePassword string, version int64) error {
-	conn, err := pgx.ConnectConfig(ctx, config)
+// ApplyLater applies a migration that a later release brings.
+func ApplyLater(ctx context.Context, config *pgx.ConnConfig, sql string) error {
+	all := fstest.MapFS{"99999_later.sql": {Data: []byte("-- +goose Up\n" + sql + ";\n")}}
+	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
-	if err := makeRoles(ctx, conn, rolePassword); err != nil {
-		return err
+	for _, name := range names {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		all[name] = &fstest.MapFile{Data: text}
 	}
-	return migrate(ctx, config, version)
+	return migrate(ctx, config, all)
 }

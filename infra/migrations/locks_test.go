@@ -99,7 +99,7 @@ func TestMigrationLetsOthersIn(t *testing.T) {
 	defer cancel()
 	config, password := testkit.Empty(t)
 	testkit.LockRoles(t)
-	if err := migrations.ApplyTo(ctx, config, password, 16); err != nil {
+	if err := migrations.Apply(ctx, config, password); err != nil {
 		t.Fatal(err)
 	}
 	session := func() *pgx.Conn {
@@ -116,7 +116,7 @@ func TestMigrationLetsOthersIn(t *testing.T) {
 	reader, other := session(), session()
 	tx := read(t, reader, "organization")
 	applied := make(chan error, 1)
-	go func() { applied <- migrations.Apply(ctx, config, password) }()
+	go func() { applied <- migrations.ApplyLater(ctx, config, `ALTER TABLE organization ADD later text`) }()
 	testkit.Await(t, "the migration to wait", func() bool {
 		var waits bool
 		err := other.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'organization'::regclass AND NOT granted)`).Scan(&waits)

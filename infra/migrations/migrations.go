@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,10 +56,8 @@ func Apply(ctx context.Context, config *pgx.ConnConfig, rolePassword string) err
 	if err := makeRoles(ctx, conn, rolePassword); err != nil {
 		return err
 	}
-	return migrate(ctx, config, latest)
+	return migrate(ctx, config, files)
 }
-
-const latest = math.MaxInt64
 
 // A migration that needs a table for itself waits until whoever reads it has
 // ended, and everybody else waits behind it. So it gives up soon and tries
@@ -72,7 +69,7 @@ const (
 	lockMissing = "a table was in use for five minutes; look for old transactions in pg_stat_activity, end them, and deploy again"
 )
 
-func migrate(ctx context.Context, config *pgx.ConnConfig, version int64) error {
+func migrate(ctx context.Context, config *pgx.ConnConfig, files fs.FS) error {
 	config = config.Copy()
 	config.RuntimeParams["role"] = "portico_owner"
 	config.RuntimeParams["lock_timeout"] = fmt.Sprint(lockAtMost.Milliseconds())
@@ -83,7 +80,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, version int64) error {
 		return fmt.Errorf("migrations: %w", err)
 	}
 	return withPatience(ctx, func() error {
-		_, err := provider.UpTo(ctx, version) // each migration in a transaction of its own
+		_, err := provider.Up(ctx) // each migration in a transaction of its own
 		return err
 	})
 }

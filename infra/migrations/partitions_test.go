@@ -101,8 +101,7 @@ func TestUUIDFloor(t *testing.T) {
 	})
 }
 
-// Autovacuum comes early to every partition of the queue, also to those that an
-// older version made.
+// Autovacuum comes early to every partition of the queue.
 func TestQueueIsVacuumedEarly(t *testing.T) {
 	d := testkit.DB(t)
 	d.Advance(t, 100*24*time.Hour)

@@ -12,7 +12,7 @@ import (
 )
 
 // exempt are the tables outside the wall: they hold nothing of an organization.
-// A user may belong to several; 00016_member.sql says who sees which. A staff
+// A user may belong to several; 00003_access.sql says who sees which. A staff
 // key belongs to none: the request names one.
 var exempt = []string{"clock", "dispatcher", "goose_db_version", "user_account", "staff_key"}
 

@@ -17,7 +17,7 @@ import (
 // other one is asked after.
 const Home = "home"
 
-// What bind_organization raises: infra/migrations/00018_placement.sql.
+// What bind_organization raises: infra/migrations/00002_organization.sql.
 const (
 	hasLeft = "PTLFT" // the detail says in which database it lives
 	isMoved = "PTMOV"

@@ -86,34 +86,34 @@ func TestGrants(t *testing.T) {
 func TestColumnGrants(t *testing.T) {
 	d := testkit.DB(t)
 	got := testkit.Value[[]string](t, d, `
-		SELECT array_agg(format('%s: %s %s.%s', g.grantee::regrole, g.privilege_type, a.attrelid::regclass, a.attname) ORDER BY a.attrelid, a.attnum, g.grantee::regrole::text)
+		SELECT array_agg(format('%s: %s %s.%s', g.grantee::regrole, g.privilege_type, a.attrelid::regclass, a.attname) ORDER BY a.attrelid::regclass::text COLLATE "C", a.attname, g.grantee::regrole::text)
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) g
 		WHERE c.relnamespace = 'public'::regnamespace`)
 	want := []string{
-		"portico_worker: SELECT organization.id",
-		"portico_app: UPDATE organization.name",
-		"portico_app: UPDATE organization.settings",
-		"portico_app: UPDATE organization.branding",
-		"portico_app: UPDATE organization.version",
-		"portico_app: UPDATE organization.updated_at",
-		"portico_app: UPDATE organization.deleted_at",
-		"portico_worker: SELECT organization.deleted_at",
-		"portico_worker: UPDATE webhook_endpoint.status",
-		"portico_worker: UPDATE webhook_endpoint.updated_at",
-		"portico_worker: UPDATE webhook_endpoint.disabled_at",
-		"portico_worker: UPDATE webhook_endpoint.disabled_reason",
-		"portico_worker: UPDATE webhook_endpoint.certificate_told_at",
-		"portico_app: UPDATE webhook_secret.expires_at",
-		"portico_worker: UPDATE ordering_key.last_seq",
-		"portico_app: UPDATE webhook_delivery.next_retry_at",
-		"portico_app: UPDATE staff_key.revoked_at",
-		"portico_app: SELECT user_account.id",
-		"portico_app: SELECT user_account.email",
+		"portico_app: UPDATE domain.verified_at",
 		"portico_app: UPDATE member.name",
 		"portico_app: UPDATE member.predefined",
 		"portico_app: UPDATE member.role_id",
 		"portico_app: UPDATE member.updated_at",
-		"portico_app: UPDATE domain.verified_at",
+		"portico_worker: UPDATE ordering_key.last_seq",
+		"portico_app: UPDATE organization.branding",
+		"portico_app: UPDATE organization.deleted_at",
+		"portico_worker: SELECT organization.deleted_at",
+		"portico_worker: SELECT organization.id",
+		"portico_app: UPDATE organization.name",
+		"portico_app: UPDATE organization.settings",
+		"portico_app: UPDATE organization.updated_at",
+		"portico_app: UPDATE organization.version",
+		"portico_app: UPDATE staff_key.revoked_at",
+		"portico_app: SELECT user_account.email",
+		"portico_app: SELECT user_account.id",
+		"portico_app: UPDATE webhook_delivery.next_retry_at",
+		"portico_worker: UPDATE webhook_endpoint.certificate_told_at",
+		"portico_worker: UPDATE webhook_endpoint.disabled_at",
+		"portico_worker: UPDATE webhook_endpoint.disabled_reason",
+		"portico_worker: UPDATE webhook_endpoint.status",
+		"portico_worker: UPDATE webhook_endpoint.updated_at",
+		"portico_app: UPDATE webhook_secret.expires_at",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rights on columns (-listed +granted):\n%s", diff)

@@ -24,11 +24,11 @@ test: local ## run every test; starts and stops what it needs
 
 .PHONY: check
 check: tools .local/bin/golangci-lint-$(GOLANGCI) ## format, lint, check the template as far as this machine can, and the API with generated requests
-	@test -z "$$(gofmt -l functions infra shared)" || { gofmt -l functions infra shared; echo "not formatted: run make fmt"; exit 1; }
-	@go mod tidy -diff || { echo "go.mod lists what the code does not use, or not all: run go mod tidy"; exit 1; }
-	@go vet ./... && go vet -tags profile ./shared/lambdahost
-	@.local/bin/golangci-lint-$(GOLANGCI) run ./...
-	@infra/check/run
+	@infra/check/run .local/bin/golangci-lint-$(GOLANGCI)
+
+.PHONY: quick
+quick: tools .local/bin/golangci-lint-$(GOLANGCI) ## for every save: format, vet, lint of what changed, the tests that need no store
+	@infra/check/quick .local/bin/golangci-lint-$(GOLANGCI)
 
 .PHONY: bench
 bench: tools ## measure publishing and delivering on this machine (ARGS=-short, ARGS='-only soak', ARGS='-profiles DIR', ARGS='-against REV')

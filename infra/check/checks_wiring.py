@@ -22,10 +22,14 @@ KEEP = {
 
 
 def functions(model):
-    """Yields (logical id, kebab name, function as written): WebhookEndpointsFunction → webhook-endpoints."""
+    """Yields (logical id, name, function as written): WebhookEndpointsFunction is called webhook-endpoints."""
     for logical_id, resource in model.source["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
-            yield logical_id, re.sub(r"([a-z])([A-Z])", r"\1-\2", logical_id.removesuffix("Function")).lower(), resource
+            yield logical_id, kebab(logical_id), resource
+
+
+def kebab(logical_id):
+    return re.sub(r"([a-z])([A-Z])", r"\1-\2", logical_id.removesuffix("Function")).lower()
 
 
 def names(model):
@@ -85,9 +89,12 @@ def routes(model):
                     continue
                 key = "$default" if operation.get("isDefaultRoute") else f"{method.upper()} {path}"
                 integration = operation.get("x-amazon-apigateway-integration", {})
-                target = re.search(r"functions/\$\{(\w+)\}/invocations$", str(integration.get("uri", {}).get("Fn::Sub", "")))
+                target = re.search(r"functions/\$\{([\w.]+)\}/invocations$", str(integration.get("uri", {}).get("Fn::Sub", "")))
                 found[key] = target.group(1) if target else None
-                if function_behind(model, {"Ref": found[key]}) is None:
+                declared = str(found[key]).removesuffix(".Alias")
+                if declared not in model.source["Resources"] and declared != found[key]:
+                    yield f"{key}: its operation declares the function {kebab(declared)}, which has no block in template.yaml: add {declared}"
+                elif function_behind(model, {"Ref": found[key]}) is None:
                     yield f"{key}: its function in infra/api.yaml is none of template.yaml's, or is not called by its alias"
                 if integration.get("payloadFormatVersion") != "2.0":
                     yield f"{key}: payloadFormatVersion must be 2.0"
@@ -99,6 +106,9 @@ def routes(model):
         if len(found) > MAX_ROUTES:
             yield f"{len(found)} routes; the budget is {MAX_ROUTES}"
         yield from permissions(model, served, roles)
+        for logical_id, name, function in functions(model):
+            if function["Properties"].get("CodeUri", "").startswith("functions/api/") and f"{logical_id}Aliaslive" not in served:
+                yield f"{logical_id} serves no route: no operation declares the function {name}"
         for _, name, stage in model.resources("AWS::ApiGatewayV2::Stage"):
             for key in stage["Properties"].get("RouteSettings", {}):
                 if key not in found:

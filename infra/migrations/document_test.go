@@ -1,0 +1,190 @@
+package migrations_test
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/testkit"
+)
+
+const documentFile = "../../docs/schema.md"
+
+var write = flag.Bool("write", false, "write docs/schema.md anew")
+
+const documentHeader = `# Schema
+
+Generated from the comments in [infra/migrations](../infra/migrations). Do not edit: run "make generate".
+
+The tables of Postgres. All times are UTC, with microseconds. Ids are UUIDs; the API shows them with a prefix. What is *sealed* is encrypted, and bound to its organization and row. What is *behind the wall* is seen and written row by row, by the organization of the row only ([security.md](security.md)).
+
+A line joins a row and what it names, by the column beside it. A dotted one has no foreign key, because the row may outlive the other, or because no foreign key may refer to a partitioned table. Every table with ` + "`org_id`" + ` belongs to an organization; that is drawn only where no other line leads there.
+
+`
+
+// named are the tables of which columns name a row without a foreign key.
+var named = map[string]string{
+	"org_id": "organization", "event_id": "event", "endpoint_id": "webhook_endpoint", "entry_id": "audit_entry", "replaced_by": "api_key",
+}
+
+type documented struct {
+	Name, Comment string
+	Walled        bool
+	Key           []string
+}
+
+type column struct {
+	Table, Name, Type, Comment string
+	Nullable                   bool
+	Target                     string // the table of its foreign key; "" for an org_id that is a part of one
+}
+
+// names returns the table of which the column names a row; "": of none.
+func (c column) names() string { return cmp.Or(c.Target, named[c.Name]) }
+
+// Partitions are left out, and goose's own table.
+const tablesSQL = `
+	SELECT c.relname::text AS name, coalesce(obj_description(c.oid, 'pg_class'), '') AS comment,
+		EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND polname = 'wall') AS walled,
+		ARRAY(SELECT attname::text FROM pg_index JOIN unnest(indkey) WITH ORDINALITY AS k (attnum, place) ON true
+			JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE indrelid = c.oid AND indisprimary ORDER BY place) AS key
+	FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'goose_db_version'
+	ORDER BY c.oid`
+
+const columnsSQL = `
+	SELECT c.relname::text AS table, attname::text AS name, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz') AS type,
+		coalesce(col_description(c.oid, attnum), '') AS comment, NOT attnotnull AS nullable,
+		coalesce((SELECT confrelid::regclass::text FROM pg_constraint k
+			WHERE k.conrelid = c.oid AND contype = 'f' AND attnum = ANY (conkey) AND (attname <> 'org_id' OR cardinality(conkey) = 1)), '') AS target
+	FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+	WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
+	ORDER BY attnum`
+
+// renderDocument answers docs/schema.md.
+func renderDocument(tables []documented, columns []column) string {
+	var out strings.Builder
+	out.WriteString(documentHeader)
+	diagram(&out, tables, columns)
+	for _, t := range tables {
+		fmt.Fprintf(&out, "\n## %s\n\n%s", t.Name, escape(t.Comment))
+		if t.Walled {
+			out.WriteString(" Behind the wall.")
+		}
+		fmt.Fprintf(&out, "\n\n| column | type | null | meaning |\n| --- | --- | --- | --- |\n")
+		for _, c := range of(t, columns) {
+			null := ""
+			if c.Nullable {
+				null = "null"
+			}
+			name := "`" + c.Name + "`"
+			if slices.Contains(t.Key, c.Name) {
+				name = "**" + name + "**"
+			}
+			fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", name, c.Type, null, escape(c.Comment))
+		}
+		fmt.Fprintf(&out, "\nThe primary key is `%s`.\n", strings.Join(t.Key, "`, `"))
+	}
+	return out.String()
+}
+
+// diagram draws what names what.
+func diagram(out *strings.Builder, tables []documented, columns []column) {
+	out.WriteString("```mermaid\nerDiagram\n")
+	for _, t := range tables {
+		drawn, owner := false, ""
+		for _, c := range of(t, columns) {
+			switch target := c.names(); {
+			case target == "":
+			case c.Name == "org_id":
+				owner = arrow(t, c)
+			default:
+				out.WriteString(arrow(t, c))
+				drawn = drawn || target != t.Name
+			}
+		}
+		switch {
+		case drawn:
+		case owner != "":
+			out.WriteString(owner)
+		default:
+			fmt.Fprintf(out, "  %s\n", t.Name)
+		}
+	}
+	out.WriteString("```\n")
+}
+
+// arrow draws what a column names: how many rows of one table on the left, of
+// how many of the other on the right.
+func arrow(t documented, c column) string {
+	line, one, many := "--", "||", "o{"
+	if c.Target == "" {
+		line = ".."
+	}
+	if c.Nullable {
+		one = "|o"
+	}
+	if slices.Equal(t.Key, []string{c.Name}) || slices.Equal(t.Key, []string{"org_id", c.Name}) {
+		many = "o|"
+	}
+	return fmt.Sprintf("  %s %s%s%s %s : %s\n", c.names(), one, line, many, t.Name, c.Name)
+}
+
+func of(t documented, columns []column) (list []column) {
+	for _, c := range columns {
+		if c.Table == t.Name {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// escape keeps what Markdown would read as its own.
+func escape(text string) string {
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "[", `\[`).Replace(text)
+}
+
+// Every table and column says what it is for, and docs/schema.md shows it.
+func TestSchemaDocument(t *testing.T) {
+	d, ctx := testkit.DB(t), context.Background()
+	rows, _ := d.Admin.Query(ctx, tablesSQL)
+	tables, err := pgx.CollectRows(rows, pgx.RowToStructByName[documented])
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, _ = d.Admin.Query(ctx, columnsSQL)
+	columns, err := pgx.CollectRows(rows, pgx.RowToStructByName[column])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables {
+		if table.Comment == "" {
+			t.Errorf("the table %s has no comment: add COMMENT ON TABLE to its migration", table.Name)
+		}
+		for _, c := range of(table, columns) {
+			if c.Comment == "" {
+				t.Errorf("the column %s.%s has no comment: add COMMENT ON COLUMN to its migration", table.Name, c.Name)
+			}
+		}
+	}
+	document := renderDocument(tables, columns)
+	if *write && !t.Failed() {
+		if err := os.WriteFile(documentFile, []byte(document), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(documentFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(string(got), document); diff != "" {
+		t.Errorf("docs/schema.md is not current, run \"make generate\" (-document +database):\n%s", diff)
+	}
+}

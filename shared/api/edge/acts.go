@@ -47,7 +47,7 @@ func pathNamesOrganization(path string) bool {
 func (o Op) checkActs(inside bool) error {
 	switch {
 	case o.Acts < OnOwn || o.Acts > OnAll:
-		return fmt.Errorf("operation %s acts on an organization that package api does not know", o.ID)
+		return fmt.Errorf("operation %s acts on an organization that the frame does not know", o.ID)
 	case o.Permission == auth.Public && o.Acts != OnOwn:
 		return fmt.Errorf("operation %s is public and acts on organizations", o.ID)
 	case o.Acts == OnPath && !pathNamesOrganization(o.Path):

@@ -27,6 +27,7 @@ var recorders = []string{RecordedByEvent}
 // entry; a handler that says nothing gets one without targets, and the tests
 // fail.
 func (c *Call) Audit(before, after audit.Fields, targets ...audit.Target) {
+	c.must(c.op.Audit != "" && c.op.RecordedBy == "", "Audit", "an audit action that writes an entry")
 	if before != nil && after != nil {
 		before, after = audit.Diff(before, after)
 	}

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"hash"
 	"io"
 	"log/slog"
@@ -82,12 +83,26 @@ func (c *Call) setHeader(name, value string) { c.headers.Set(name, value) }
 func (c *Call) Now() time.Time { return c.Clock.Now() }
 
 // Due says which endpoints have something due with the commit: it is announced
-// before the commit, and woken after it. The operation must say that it Wakes.
-func (c *Call) Due(endpoints ...id.WebhookEndpoint) { c.due = endpoints }
+// before the commit, and woken after it. Only for an operation that Wakes.
+func (c *Call) Due(endpoints ...id.WebhookEndpoint) {
+	c.must(c.op.Wakes, "Due", "Wakes")
+	c.due = endpoints
+}
 
 // AfterCommit has f run after the commit of a mutation, in order. What must not
 // be lost when the process ends in between does not belong there.
-func (c *Call) AfterCommit(f func()) { c.committed = append(c.committed, f) }
+func (c *Call) AfterCommit(f func()) {
+	c.must(c.op.Audit != "", "AfterCommit", "an audit action")
+	c.committed = append(c.committed, f)
+}
+
+// must ends a call that says what the frame would not act on, because its
+// operation does not declare that.
+func (c *Call) must(declared bool, method, what string) {
+	if !declared {
+		panic(fmt.Sprintf("operation %s calls %s and declares not %s", c.op.ID, method, what))
+	}
+}
 
 // Measure adds a metric to the request's log line.
 func (c *Call) Measure(m observe.Metric) { c.metrics = append(c.metrics, m) }

@@ -40,3 +40,29 @@ func TestLostCall(t *testing.T) {
 		t.Errorf("the log says %s", line)
 	}
 }
+
+// What an operation does not declare the frame does not act on: a handler that
+// says it all the same is a 500, so that it is not lost in silence.
+func TestUndeclaredCalls(t *testing.T) {
+	t.Parallel()
+	for want, say := range map[string]func(*Call){
+		"calls Audit and declares not an audit action":       func(c *Call) { c.Audit(nil, nil) },
+		"calls AfterCommit and declares not an audit action": func(c *Call) { c.AfterCommit(func() {}) },
+		"calls Due and declares not Wakes":                   func(c *Call) { c.Due() },
+	} {
+		var log bytes.Buffer
+		s := &Server{Log: observe.NewLog(&log, "test")}
+		handler, err := s.Handler(Global[struct{}, struct{}]{
+			Op:     Op{ID: "getThing", Method: "GET", Path: "/v1/things", Function: "things", Summary: "x", Permission: auth.Public},
+			Handle: func(c *Call, _ *struct{}) (*struct{}, error) { say(c); return nil, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest("GET", "/v1/things", nil))
+		if w.Code != http.StatusInternalServerError || !strings.Contains(log.String(), want) {
+			t.Errorf("%d, and the log says %s, want %s", w.Code, log.String(), want)
+		}
+	}
+}

@@ -1,9 +1,6 @@
-"""Checks of values that AWS would refuse, or accept and misbehave. Each takes the model and parameter overrides."""
+"""Checks of values that AWS would refuse, or accept and misbehave, and that cfn-lint lets pass. Each takes the model and parameter overrides."""
 import json
 import re
-
-from cfnlint.data import AdditionalSpecs
-from importlib import resources
 
 RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)")
 AT = re.compile(r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)")
@@ -40,13 +37,6 @@ def zones(model, overrides):
     a, b = (model.value({"Ref": zone}, "template.yaml", overrides) for zone in ("ZoneA", "ZoneB"))
     if (a or b) and (not a or not b or a == b):
         yield f"ZoneA={a} and ZoneB={b}: name two zones that differ, or neither"
-
-
-def billing_mode(model, overrides):
-    for stack, name, table in model.resources("AWS::DynamoDB::Table"):
-        mode = model.value(table["Properties"].get("BillingMode", "PROVISIONED"), stack, overrides)
-        if mode not in ("PROVISIONED", "PAY_PER_REQUEST"):
-            yield f"{stack}: {name} has BillingMode {mode}: use PAY_PER_REQUEST or PROVISIONED"
 
 
 def capacity(model, overrides):
@@ -134,19 +124,14 @@ def function_behind(model, reference):
 
 
 def iam(model, overrides):
-    known = json.loads(resources.files(AdditionalSpecs).joinpath("Policies.json").read_text())
     for stack, name, resource in model.resources():
         for statement in walk(resource):
-            if "Effect" not in statement or "Action" not in statement:
+            if "Effect" not in statement or "Action" not in statement or resource["Type"] == "AWS::KMS::Key":
                 continue
             for action in as_list(statement["Action"]):
-                service, _, verb = action.lower().partition(":")
-                pattern = re.compile(re.escape(verb).replace(r"\*", ".*"))
-                if not any(pattern.fullmatch(a) for a in known.get(service, {}).get("Actions", {})):
-                    yield f"{stack}: {name} allows {action}, which is no IAM action"
-                if "*" in action and resource["Type"] != "AWS::KMS::Key":
+                if "*" in action:
                     yield f"{stack}: {name} allows {action}: name the actions"
-            if "*" in as_list(statement.get("Resource", [])) and resource["Type"] != "AWS::KMS::Key":
+            if "*" in as_list(statement.get("Resource", [])):
                 yield f"{stack}: {name} allows {statement['Action']} on every resource: name the resource"
 
 
@@ -175,4 +160,4 @@ def dashboards(model, overrides):
                 yield f"{stack}: widget {i} of {name} has an unknown type or a metric that is no list"
 
 
-ALL = (parameters, zones, billing_mode, capacity, schedules, queues, dead_letters, connecting, iam, managed_policies, dashboards)
+ALL = (parameters, zones, capacity, schedules, queues, dead_letters, connecting, iam, managed_policies, dashboards)

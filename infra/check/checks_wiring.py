@@ -2,9 +2,6 @@
 import json
 import re
 
-from cfnlint.data import AdditionalSpecs
-from importlib import resources
-
 from checks_values import as_list, function_behind, walk
 
 MAX_RESOURCES = 400  # CloudFormation stops at 500
@@ -180,15 +177,10 @@ def measured_functions(template):
 
 
 def deletion(model):
-    stateful = json.loads(resources.files(AdditionalSpecs).joinpath("StatefulResources.json").read_text())["ResourceTypes"]
-    for stack, name, resource in model.resources():
-        kind = resource["Type"]
-        if kind not in stateful and kind not in KEEP or kind == "AWS::CloudFormation::Stack":
-            continue
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
-            wanted = KEEP.get(kind, {}).get(policy)
-            if resource.get(policy) not in ((wanted,) if wanted else ("Delete", "Retain", "Snapshot")):
-                yield f"{stack}: {name} needs {policy}: {wanted or 'Retain, Snapshot or Delete'}"
+    for stack, name, resource in model.resources(*KEEP):
+        for policy, wanted in KEEP[resource["Type"]].items():
+            if resource.get(policy) != wanted:
+                yield f"{stack}: {name} needs {policy}: {wanted}"
 
 
 def tables(model):
@@ -200,14 +192,6 @@ def tables(model):
             yield f"{stack}: {name} has no point-in-time recovery"
 
 
-def unused_parameters(model):
-    for stack, template in {**model.stacks, "template.yaml": model.source}.items():
-        body = json.dumps({k: v for k, v in template.items() if k != "Parameters"})
-        for name in template.get("Parameters", {}):
-            if f'{{"Ref": "{name}"}}' not in body and f"${{{name}}}" not in body:
-                yield f"{stack}: the parameter {name} is not used"
-
-
 def budget(model):
     for stack, template in model.stacks.items():
         if len(template["Resources"]) > MAX_RESOURCES:
@@ -215,4 +199,4 @@ def budget(model):
 
 
 ALL = (names, code_folders, event_files, deployment_preference, routes, authorizers, migration, logs_and_alarms,
-       deletion, tables, unused_parameters, budget)
+       deletion, tables, budget)

@@ -118,7 +118,13 @@ def translate(source, parameters={}):
 
 def main():
     out = Path(sys.argv[1]).resolve()
-    template = load().main
+    model = load()
+    template = model.main
+    # What only the transform reads, as AutoPublishCodeSha256 does Republish, is used all the same.
+    text = json.dumps(model.source)
+    for name in [name for name in template["Parameters"] if f'{{"Ref": "{name}"}}' in text]:
+        if f'"{name}"' not in json.dumps({k: v for k, v in template.items() if k != "Parameters"}):
+            del template["Parameters"][name]
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::CloudFormation::Stack":
             nested = ROOT / resource["Properties"]["TemplateURL"]

@@ -206,7 +206,7 @@ COMMENT ON COLUMN idempotency_key.org_id IS 'The organization on which the reque
 COMMENT ON COLUMN idempotency_key.caller IS 'Who sent the request. The same key of another caller is another key.';
 COMMENT ON COLUMN idempotency_key.operation IS 'The id of the operation. The same key at another operation is another key.';
 COMMENT ON COLUMN idempotency_key.key IS 'The header Idempotency-Key, as sent.';
-COMMENT ON COLUMN idempotency_key.body_hash IS 'SHA-256 of the request. Another request with the same key is refused.';
+COMMENT ON COLUMN idempotency_key.body_hash IS 'SHA-256 of the path and the body of the request. Another request with the same key is refused.';
 COMMENT ON COLUMN idempotency_key.reply IS 'The reply for a repeated request, sealed, because some replies hold a secret. NULL while the first request is at work.';
 COMMENT ON COLUMN idempotency_key.created_at IS 'When the key was claimed.';
 CREATE INDEX idempotency_key_created_at ON idempotency_key (created_at);

@@ -102,7 +102,7 @@ COMMENT ON COLUMN webhook_endpoint.filter IS
   'Which events it gets of those it subscribes to: an expression over the event, empty for all. shared/webhook/filter_rules.go says what it may hold.';
 COMMENT ON COLUMN webhook_endpoint.ordered IS 'Whether events with the same ordering key arrive one after the other.';
 COMMENT ON COLUMN webhook_endpoint.exhaustion_policy IS 'What happens to an ordering key when a delivery has failed for good. pause: the key waits until it is resumed. skip: the next one is sent.';
-COMMENT ON COLUMN webhook_endpoint.retry_policy IS 'The name of a schedule in shared/webhook/backoff.go; custom: retry_schedule.';
+COMMENT ON COLUMN webhook_endpoint.retry_policy IS 'The name of a schedule in shared/webhook/options.go; custom: retry_schedule.';
 COMMENT ON COLUMN webhook_endpoint.retry_schedule IS 'Seconds to wait after each failed try; only with the policy custom.';
 COMMENT ON COLUMN webhook_endpoint.timeout_seconds IS 'Seconds that a try may take until the response is read.';
 COMMENT ON COLUMN webhook_endpoint.rate_limit IS 'Deliveries per second. NULL: no limit.';

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/infra/migrations"
+	"portico/shared/id"
 	"portico/shared/testkit"
 )
 
@@ -16,10 +17,10 @@ import (
 func twoOfEverything(t *testing.T) *testkit.Database {
 	t.Helper()
 	d := testkit.DB(t)
+	both := id.New[id.User](d.Clock.Now())
+	d.AddUser(t, both, "both@example.com")
 	for range 2 {
-		user := testkit.Value[string](t, d, `INSERT INTO user_account (id, email, name, created_at)
-			SELECT i, i || '@example.com', '', portico_now() FROM gen_random_uuid() AS i RETURNING id::text`)
-		testkit.Everything(t, d, d.NewOrg(t), user)
+		testkit.Everything(t, d, d.NewOrg(t), both)
 	}
 	return d
 }

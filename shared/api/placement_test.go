@@ -72,10 +72,7 @@ func TestWhileMoving(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
 	c := h.Organization("Acme")
-	_, err := h.Admin.Exec(t.Context(), `INSERT INTO placement VALUES ($1, 'leaving', 'acme', portico_now() + interval '5 minutes')`, c.Org)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h.Place(t, c.Org, "leaving", "acme")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, "GET", "/v1/organization", nil)

@@ -59,11 +59,9 @@ func TestCloseDeniesEveryKey(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.insert()
 		f.works("before")
-		if _, err := f.db.Admin.Exec(context.Background(), `
+		f.db.Exec(f.T, `
 			INSERT INTO api_key (org_id, id, name, hash, permissions)
-			SELECT org_id, gen_random_uuid(), 'one of many', sha256(n::text::bytea), permissions FROM api_key, generate_series(1, 250) n`); err != nil {
-			f.Fatal(err)
-		}
+			SELECT org_id, gen_random_uuid(), 'one of many', sha256(n::text::bytea), permissions FROM api_key, generate_series(1, 250) n`)
 		for range 2 {
 			f.inOrg(func(ctx context.Context, tx pg.Tx) error {
 				_, err := org.Close(ctx, tx, f.projection, f.org, f.clock.Now())

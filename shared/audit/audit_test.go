@@ -81,9 +81,7 @@ func TestInsertAndList(t *testing.T) {
 	d, ctx := testkit.DB(t), context.Background()
 	org := d.NewOrg(t)
 	key := id.New[id.APIKey](d.Clock.Now())
-	if _, err := d.Admin.Exec(ctx, `INSERT INTO api_key (org_id, id, name, hash, permissions) VALUES ($1, $2, 'mine', sha256('x'), '{}')`, org, key); err != nil {
-		t.Fatal(err)
-	}
+	d.Insert(t, "api_key", testkit.Row{"org_id": org, "id": key, "name": "mine", "hash": make([]byte, 32), "permissions": []string{}})
 	at := d.Clock.Now()
 	insert(t, d, org, audit.Entry{
 		Action: "thing.make", Actor: audit.Actor{Type: audit.APIKey, ID: key.String()}, CreatedAt: at,

@@ -42,7 +42,7 @@ func TestListFollowsItsIndexes(t *testing.T) {
 	t.Parallel()
 	d, ctx := testkit.DB(t), context.Background()
 	org := d.NewOrg(t)
-	if _, err := d.Admin.Exec(ctx, `
+	d.Exec(t, `
 		WITH entry AS (
 			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
 			SELECT $1, overlay(gen_random_uuid()::text placing left(uuid_floor(portico_now() - n * interval '1 minute')::text, 13) from 1)::uuid,
@@ -50,12 +50,8 @@ func TestListFollowsItsIndexes(t *testing.T) {
 			FROM generate_series(1, 30000) AS n
 			RETURNING id, actor_id
 		)
-		INSERT INTO audit_target SELECT $1, 'we_' || actor_id, id FROM entry`, org); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.Admin.Exec(ctx, `ANALYZE audit_entry, audit_target`); err != nil {
-		t.Fatal(err)
-	}
+		INSERT INTO audit_target (org_id, target_id, entry_id) SELECT $1, 'we_' || actor_id, id FROM entry`, org)
+	d.Exec(t, `ANALYZE audit_entry, audit_target`)
 	for _, tt := range []struct {
 		name   string
 		filter audit.Filter

@@ -29,10 +29,8 @@ func TestDeleteOrganization(t *testing.T) {
 	keys := apikey.NewProjection(client, table, db.App, db.Clock)
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
 	hosts := domain.NewHosts(client, domainTable, "portico.example", db.Clock)
-	shared := "01890000-0000-7000-8000-00000000aaaa"
-	if _, err := db.Admin.Exec(ctx, `INSERT INTO user_account VALUES ($1, 'both@example.com', '', portico_now())`, shared); err != nil {
-		t.Fatal(err)
-	}
+	shared := id.New[id.User](db.Clock.Now())
+	db.AddUser(t, shared, "both@example.com")
 	populate := func(name string) (id.Org, apikey.Hash) {
 		made, err := jobs.Bootstrap{DB: db.App, Keys: keys, Clock: db.Clock}.CreateOrganization(ctx, jobs.CreateOrganization{Name: name})
 		if err != nil {

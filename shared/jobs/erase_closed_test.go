@@ -55,10 +55,8 @@ func TestMaintainErasesClosedOrganizations(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
 	u, keys := newEraser(t, db, db)
-	shared := "01890000-0000-7000-8000-00000000aaaa"
-	if _, err := db.Admin.Exec(ctx, `INSERT INTO user_account VALUES ($1, 'both@example.com', '', portico_now())`, shared); err != nil {
-		t.Fatal(err)
-	}
+	shared := id.New[id.User](db.Clock.Now())
+	db.AddUser(t, shared, "both@example.com")
 	populate := func(name string) id.Org {
 		made, err := jobs.Bootstrap{DB: db.App, Keys: keys, Clock: db.Clock}.CreateOrganization(ctx, jobs.CreateOrganization{Name: name})
 		if err != nil {
@@ -69,13 +67,8 @@ func TestMaintainErasesClosedOrganizations(t *testing.T) {
 		return own
 	}
 	stuck, gone, late, open := populate("Stuck"), populate("Gone"), populate("Late"), populate("Open")
-	exec := func(sql string) {
-		if _, err := db.Admin.Exec(ctx, sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	exec(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''held''; END'`)
-	exec(`CREATE TRIGGER hold BEFORE DELETE ON ordering_key FOR EACH ROW WHEN (OLD.org_id = '` + stuck.UUID.String() + `') EXECUTE FUNCTION hold()`)
+	db.Exec(t, `CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''held''; END'`)
+	db.Exec(t, `CREATE TRIGGER hold BEFORE DELETE ON ordering_key FOR EACH ROW WHEN (OLD.org_id = '`+stuck.UUID.String()+`') EXECUTE FUNCTION hold()`)
 	closeOrg(t, db, keys, stuck)
 	closeOrg(t, db, keys, gone)
 	db.Advance(t, time.Minute)
@@ -94,7 +87,7 @@ func TestMaintainErasesClosedOrganizations(t *testing.T) {
 	if after := fmt.Sprint(db.Rows(t, late), db.Rows(t, open)); after != before {
 		t.Errorf("the others had\n%s\nand have\n%s", before, after)
 	}
-	exec(`DROP TRIGGER hold ON ordering_key`)
+	db.Exec(t, `DROP TRIGGER hold ON ordering_key`)
 	db.Advance(t, 24*time.Hour)
 	if done, err := u.Maintain(ctx); err != nil || done.OrganizationsErased != 2 {
 		t.Errorf("a day later: %+v, %v", done, err)

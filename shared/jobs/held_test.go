@@ -23,7 +23,7 @@ func TestHeldKeepsNoPartition(t *testing.T) {
 		customers = append(customers, c)
 	}
 	locked := customers[1]
-	locked.exec(`INSERT INTO ordering_key VALUES ($1, 'k', 1)`, locked.org)
+	db.Insert(t, "ordering_key", testkit.Row{"org_id": locked.org, "key": "k", "last_seq": 1})
 	locked.exec(`UPDATE webhook_delivery SET ordering_key = 'k', seq = 1 WHERE org_id = $1`, locked.org)
 	locked.exec(`UPDATE webhook_endpoint SET status = 'disabled', disabled_at = portico_now(), disabled_reason = 'requested'`)
 	db.Advance(t, 200*days)

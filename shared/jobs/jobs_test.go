@@ -12,6 +12,7 @@ import (
 	"portico/infra/migrations"
 	"portico/shared/apikey"
 	"portico/shared/auth"
+	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -52,14 +53,13 @@ func TestMaintainReleasesKeys(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
 	org := db.NewOrg(t)
-	if _, err := db.Admin.Exec(ctx, strings.ReplaceAll(`
-		INSERT INTO webhook_endpoint (org_id, id, url, event_types, deleted_at) VALUES ($1, $1, 'https://example.com/', '{*}', portico_now());
-		INSERT INTO ordering_key VALUES ($1, 'k', 2);
-		INSERT INTO webhook_paused_key VALUES ($1, $1, 'k', $1, portico_now());
-		INSERT INTO webhook_delivery (org_id, event_id, endpoint_id, id, next_retry_at, ordering_key, seq)
-			VALUES ($1, uuid_floor(portico_now()), $1, $1, 'infinity', 'k', 2)`, "$1", "'"+org.UUID.String()+"'")); err != nil {
-		t.Fatal(err)
-	}
+	now := db.Clock.Now()
+	db.Insert(t, "webhook_endpoint", testkit.Row{"org_id": org, "id": org, "url": "https://example.com/", "event_types": []string{"*"}, "deleted_at": now})
+	db.Insert(t, "ordering_key", testkit.Row{"org_id": org, "key": "k", "last_seq": 2})
+	db.Insert(t, "webhook_paused_key", testkit.Row{"org_id": org, "endpoint_id": org, "ordering_key": "k", "event_id": org, "paused_at": now})
+	db.Insert(t, "webhook_delivery", testkit.Row{
+		"org_id": org, "event_id": id.New[id.Event](now), "endpoint_id": org, "id": org, "next_retry_at": "infinity", "ordering_key": "k", "seq": 2,
+	})
 	u, _ := newUpkeep(t, db, io.Discard)
 	for _, want := range []int{1, 0} {
 		if done, err := u.Maintain(ctx); err != nil || done.OrderingKeysReleased != want {
@@ -77,11 +77,9 @@ func TestMaintain(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
 	org := db.NewOrg(t)
-	if _, err := db.Admin.Exec(ctx, `
+	db.Exec(t, `
 		INSERT INTO idempotency_key (org_id, caller, operation, key, body_hash)
-		SELECT $1, 'c', 'o', n::text, '' FROM generate_series(1, 6000) n`, org); err != nil {
-		t.Fatal(err)
-	}
+		SELECT $1, 'c', 'o', n::text, '' FROM generate_series(1, 6000) n`, org)
 	u, _ := newUpkeep(t, db, io.Discard)
 	done, err := u.Maintain(ctx)
 	if err != nil || done != (jobs.Maintained{}) {

@@ -31,7 +31,8 @@ type moved struct {
 	key      apikey.Hash
 }
 
-const both = "01890000-0000-7000-8000-00000000aaaa"
+// both is a user of home, and a member of the organization.
+var both = id.New[id.User](time.Now())
 
 func newMoved(t *testing.T) *moved {
 	t.Helper()
@@ -53,8 +54,7 @@ func newMoved(t *testing.T) *moved {
 	m.must(err)
 	m.key, err = apikey.Parse(made.APIKey)
 	m.must(err)
-	_, err = m.home.Admin.Exec(ctx, `INSERT INTO user_account VALUES ($1, 'both@example.com', '', portico_now())`, both)
-	m.must(err)
+	m.home.AddUser(t, both, "both@example.com")
 	testkit.Everything(t, m.home, m.org, both)
 	done, err := m.run(m.org.String(), "acme")
 	m.must(err)
@@ -113,7 +113,7 @@ func TestOneOfEachAcrossDatabases(t *testing.T) {
 	t.Parallel()
 	m, ctx := newMoved(t), context.Background()
 	known, err := member.FindUser(ctx, m.home.App, "BOTH@example.com", time.Now())
-	if err != nil || known.UUID.String() != both {
+	if err != nil || known != both {
 		t.Errorf("the user is %s, %v", known.UUID, err)
 	}
 	alone, err := member.FindUser(ctx, m.home.App, m.org.UUID.String()+"@example.com", time.Now())
@@ -127,8 +127,7 @@ func TestOneOfEachAcrossDatabases(t *testing.T) {
 		t.Errorf("a new user: %s, %v", fresh, err)
 	}
 
-	_, err = m.home.Admin.Exec(ctx, `INSERT INTO organization (id, name) VALUES ($1, 'not erased yet')`, m.org)
-	m.must(err)
+	m.home.Insert(t, "organization", testkit.Row{"id": m.org, "name": "not erased yet"})
 	first := m.home.NewOrg(t)
 	m.home.Advance(t, time.Second)
 	last := m.home.NewOrg(t)

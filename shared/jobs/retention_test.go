@@ -35,9 +35,7 @@ func (c *customer) publish() id.Event {
 
 func (c *customer) exec(sql string, args ...any) {
 	c.t.Helper()
-	if _, err := c.Admin.Exec(context.Background(), sql, args...); err != nil {
-		c.t.Fatal(err)
-	}
+	c.Exec(c.t, sql, args...)
 }
 
 // partitionsOf lists the partitions that hold or would hold an event, its
@@ -89,16 +87,23 @@ func TestRetention(t *testing.T) {
 	db.Advance(t, 29*days)
 	c.exec(`UPDATE webhook_delivery SET status = 'delivered', next_retry_at = NULL WHERE event_id = $1`, recent)
 
-	for _, tt := range []struct{ because, sql string }{
-		{"retries", `SELECT`},
-		{"endpoint disabled", `UPDATE webhook_endpoint SET status = 'disabled', disabled_at = portico_now(), disabled_reason = 'requested';
-			UPDATE webhook_delivery SET lease = gen_random_uuid(), next_retry_at = portico_now() + interval '1 minute' WHERE status = 'pending'`}, // is being sent
-		{"endpoint deleted", `UPDATE webhook_endpoint SET deleted_at = portico_now()`},
-		{"ordering key paused", `UPDATE webhook_endpoint SET status = 'enabled', disabled_at = NULL, disabled_reason = NULL, deleted_at = NULL;
-			INSERT INTO webhook_paused_key SELECT org_id, id, 'k', id, portico_now() FROM webhook_endpoint`},
-		{"moved to another database, not erased here", `INSERT INTO placement SELECT id, 'left', 'acme' FROM organization`},
+	for _, tt := range []struct {
+		because string
+		change  func()
+	}{
+		{"retries", func() {}},
+		{"endpoint disabled", func() {
+			c.exec(`UPDATE webhook_endpoint SET status = 'disabled', disabled_at = portico_now(), disabled_reason = 'requested'`)
+			c.exec(`UPDATE webhook_delivery SET lease = gen_random_uuid(), next_retry_at = portico_now() + interval '1 minute' WHERE status = 'pending'`) // is being sent
+		}},
+		{"endpoint deleted", func() { c.exec(`UPDATE webhook_endpoint SET deleted_at = portico_now()`) }},
+		{"ordering key paused", func() {
+			c.exec(`UPDATE webhook_endpoint SET status = 'enabled', disabled_at = NULL, disabled_reason = NULL, deleted_at = NULL`)
+			c.Insert(t, "webhook_paused_key", testkit.Row{"org_id": c.org, "endpoint_id": endpoint, "ordering_key": "k", "event_id": old, "paused_at": c.Clock.Now()})
+		}},
+		{"moved to another database, not erased here", func() { c.Place(t, c.org, "left", "acme") }},
 	} {
-		c.exec(tt.sql)
+		tt.change()
 		if done := maintain(); done.PartitionsKept != 3 {
 			t.Errorf("%s: %+v", tt.because, done)
 		}
@@ -117,7 +122,7 @@ func TestRetention(t *testing.T) {
 		t.Fatalf("of %v there is %v", held, now)
 	}
 	c.exec(`DELETE FROM placement; UPDATE webhook_delivery SET status = 'delivered', next_retry_at = NULL`)
-	c.exec(`INSERT INTO placement VALUES (gen_random_uuid(), 'arriving', 'acme')`)
+	c.Place(t, id.New[id.Org](c.Clock.Now()), "arriving", "acme")
 	if done := maintain(); done.PartitionsDropped != 0 || done.PartitionsKept != 3 || !strings.Contains(log.String(), `"arriving":["org_`) {
 		t.Errorf("while an organization arrives: %+v\n%s", done, log.String())
 	}

@@ -167,11 +167,10 @@ func TestFinishOneByOne(t *testing.T) {
 	t.Parallel()
 	p, ctx := newPair(t), context.Background()
 	lost, undecided := p.at[pg.Home].NewOrg(t), p.at[pg.Home].NewOrg(t)
-	_, err := p.at[acme].Admin.Exec(ctx, `INSERT INTO placement (org_id, state, database) VALUES ($1, 'arriving', 'berlin'), ($2, 'arriving', 'home'), ($3, 'arriving', 'home')`,
-		lost, p.org, undecided)
-	p.must(err)
-	_, err = p.at[pg.Home].Admin.Exec(ctx, `INSERT INTO placement (org_id, state, database) VALUES ($1, 'left', 'acme')`, p.org)
-	p.must(err)
+	p.at[acme].Place(t, lost, "arriving", "berlin")
+	p.at[acme].Place(t, p.org, "arriving", pg.Home)
+	p.at[acme].Place(t, undecided, "arriving", pg.Home)
+	p.at[pg.Home].Place(t, p.org, "left", acme)
 	var arrived []id.Org
 	f := placement.Finisher{
 		Workers:  map[string]*pg.Worker{pg.Home: p.at[pg.Home].Worker, acme: p.at[acme].Worker},

@@ -14,7 +14,8 @@ import (
 	"portico/shared/testkit"
 )
 
-const user = "01890000-0000-7000-8000-00000000aaaa"
+// user is a member of the organization that moves, and the same in both databases.
+var user = id.New[id.User](time.Now())
 
 // Every row of every table moves as it is, the old database keeps nothing, and a
 // neighbour notices nothing. And it moves back.
@@ -23,19 +24,17 @@ func TestMove(t *testing.T) {
 	p, ctx := newPair(t), context.Background()
 	home := p.at[pg.Home]
 	for _, d := range p.at { // who is in both is one user
-		_, err := d.Admin.Exec(ctx, `INSERT INTO user_account VALUES ($1, 'both@example.com', '', '2026-01-01')`, user)
-		p.must(err)
+		d.AddUser(t, user, "both@example.com")
 	}
 	neighbour := home.NewOrg(t)
 	for _, org := range []id.Org{p.org, neighbour} {
 		testkit.Everything(t, home, org, user)
 	}
 	// The organization is older than the other database.
-	_, err := home.Admin.Exec(ctx, `
+	home.Exec(t, `
 		SELECT make_partitions('2025-02-03');
 		UPDATE organization SET created_at = '2025-02-03';
 		INSERT INTO event (org_id, id, type, payload, created_at) SELECT id, uuid_floor('2025-02-04'), 't', '', '2025-02-04' FROM organization`)
-	p.must(err)
 	before, beside := p.content(pg.Home), home.Rows(t, neighbour)
 	done, err := p.mover.Move(ctx, p.org, acme)
 	p.must(err)
@@ -105,8 +104,7 @@ func TestMoveDies(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t)
-			_, err := p.at[pg.Home].Admin.Exec(context.Background(), `INSERT INTO user_account VALUES ($1, 'both@example.com', '', '2026-01-01')`, user)
-			p.must(err)
+			p.at[pg.Home].AddUser(t, user, "both@example.com")
 			testkit.Everything(t, p.at[pg.Home], p.org, user)
 			before := p.content(pg.Home)
 			ctx, die := context.WithCancel(context.Background())
@@ -122,7 +120,7 @@ func TestMoveDies(t *testing.T) {
 				t.Fatal("the move did not die")
 			}
 			p.progress, p.mover.Lower = func(string) {}, func(context.Context, string) error { return nil }
-			_, err = p.mover.Move(context.Background(), p.org, acme)
+			_, err := p.mover.Move(context.Background(), p.org, acme)
 			p.must(err)
 			p.same(before, p.content(acme))
 			p.livesIn(acme)
@@ -136,11 +134,10 @@ func TestAnnouncementsEnd(t *testing.T) {
 	t.Parallel()
 	p, ctx := newPair(t), context.Background()
 	home := p.at[pg.Home]
-	_, err := home.Admin.Exec(ctx, `INSERT INTO placement VALUES ($1, 'leaving', 'acme', portico_now() + interval '5 minutes')`, p.org)
-	p.must(err)
+	home.Place(t, p.org, "leaving", acme)
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	err = p.another().InOrg(short, p.org, func(tx pg.Tx) error { _, err := tx.Exec(short, `SELECT`); return err })
+	err := p.another().InOrg(short, p.org, func(tx pg.Tx) error { _, err := tx.Exec(short, `SELECT`); return err })
 	if !pg.IsTransient(err) {
 		t.Errorf("while it leaves: %v, want an error that passes", err)
 	}

@@ -1,55 +1,76 @@
 package testkit
 
 import (
-	"context"
+	"crypto/sha256"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/id"
 )
 
-// OneOfEverything gives $1 a row in every table with an organization. The user
-// $2 is a member of it; the other user is a member of it alone. The organization
-// exists before.
-const oneOfEverything = `
-	WITH alone AS (INSERT INTO user_account VALUES (gen_random_uuid(), $1 || '@example.com', '', portico_now()) RETURNING id)
-	SELECT set_config('test.alone', (SELECT id FROM alone)::text, false);
-	INSERT INTO role VALUES ($1, $1, 'r', '', '{}', '', portico_now(), portico_now());
-	INSERT INTO member VALUES ($1, $1, current_setting('test.alone')::uuid, '', NULL, $1, portico_now(), portico_now());
-	INSERT INTO member VALUES ($1, gen_random_uuid(), $2, '', 'owner', NULL, portico_now(), portico_now());
-	INSERT INTO resource_grant VALUES ($1, $1, $1, 'p', 't', 'r', portico_now());
-	INSERT INTO domain VALUES ($1, $1, 'portal.example.com', 't', portico_now(), portico_now());
-	INSERT INTO idempotency_key (org_id, caller, operation, key, body_hash) VALUES ($1, 'c', 'o', 'k', '');
-	INSERT INTO webhook_endpoint (org_id, id, url, event_types) VALUES ($1, $1, 'https://example.com/', '{*}');
-	INSERT INTO webhook_secret (org_id, id, endpoint_id, sealed) VALUES ($1, $1, $1, '');
-	INSERT INTO webhook_lane (org_id, endpoint_id) VALUES ($1, $1);
-	INSERT INTO webhook_paused_key VALUES ($1, $1, 'k', $1, portico_now());
-	INSERT INTO ordering_key VALUES ($1, 'k', 1);
-	INSERT INTO api_key (org_id, id, name, hash, permissions) VALUES ($1, $1, 'k', sha256($1::text::bytea), '{events:read}');
-	INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
-	  VALUES ($1, $1, 'a.b', 'system', 'test', '[]', '', '', portico_now());
-	INSERT INTO audit_target VALUES ($1, 't', $1);
-	INSERT INTO placement VALUES ($1, 'leaving', 'acme', '2020-01-01');
-	INSERT INTO event (org_id, id, type, payload, created_at)
-	  SELECT $1, overlay($1::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 't', '', portico_now() FROM generate_series(1, 12000) n;
-	INSERT INTO event (org_id, id, type, payload, created_at)
-	  SELECT $1, uuid_floor(portico_now() + interval '40 days'), 't', '', portico_now();
-	INSERT INTO webhook_delivery (org_id, event_id, endpoint_id, id, status) SELECT org_id, id, $1, id, 'failed' FROM event WHERE org_id = $1;
-	INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, response_body)
-	  SELECT org_id, id, $1, 1, portico_now(), 1, '' FROM event WHERE org_id = $1`
-
 // Everything gives an organization a row in every table, and 12,000 in the large
 // ones. user is a member of it, and one that is nobody else's.
-func Everything(t testing.TB, d *Database, org id.Org, user string) {
+func Everything(t testing.TB, d *Database, org id.Org, user id.User) {
 	t.Helper()
-	exec(t, context.Background(), d.Admin, strings.NewReplacer("$1", "'"+org.UUID.String()+"'", "$2", "'"+user+"'").Replace(oneOfEverything))
+	alone := id.New[id.User](d.Clock.Now())
+	d.AddUser(t, alone, org.UUID.String()+"@example.com")
+	addPeople(t, d, org, user, alone)
+	addConfiguration(t, d, org)
+	addEvents(t, d, org)
+	d.Insert(t, "placement", Row{"org_id": org, "state": "leaving", "database": "acme", "until": "2020-01-01"})
 	for table, n := range d.Rows(t, org) {
 		if n == 0 && !strings.Contains(table, "_20") { // a partition of another time
-			t.Errorf("there is no row in %s: add one to oneOfEverything", table)
+			t.Errorf("there is no row in %s: add one in shared/testkit/everything.go", table)
 		}
 	}
+}
+
+func addPeople(t testing.TB, d *Database, org id.Org, user, alone id.User) {
+	t.Helper()
+	now := d.Clock.Now()
+	d.Insert(t, "role", Row{"org_id": org, "id": org, "name": "r", "description": "", "permissions": []string{}, "condition": "", "created_at": now, "updated_at": now})
+	d.Insert(t, "member", Row{"org_id": org, "id": org, "user_id": alone, "name": "", "role_id": org, "created_at": now, "updated_at": now})
+	d.Insert(t, "member", Row{"org_id": org, "id": uuid.New(), "user_id": user, "name": "", "predefined": "owner", "created_at": now, "updated_at": now})
+	d.Insert(t, "resource_grant", Row{"org_id": org, "id": org, "member_id": org, "permission": "p", "resource_type": "t", "resource_id": "r", "created_at": now})
+	hash := sha256.Sum256(org.UUID[:])
+	d.Insert(t, "api_key", Row{"org_id": org, "id": org, "name": "k", "hash": hash[:], "permissions": []string{"events:read"}})
+	d.Insert(t, "audit_entry", Row{
+		"org_id": org, "id": org, "action": "a.b", "actor_type": "system", "actor_id": "test", "targets": "[]", "request_id": "", "user_agent": "", "created_at": now,
+	})
+	d.Insert(t, "audit_target", Row{"org_id": org, "target_id": "t", "entry_id": org})
+}
+
+func addConfiguration(t testing.TB, d *Database, org id.Org) {
+	t.Helper()
+	now := d.Clock.Now()
+	d.Insert(t, "domain", Row{"org_id": org, "id": org, "name": "portal.example.com", "token": "t", "verified_at": now, "created_at": now})
+	d.Insert(t, "idempotency_key", Row{"org_id": org, "caller": "c", "operation": "o", "key": "k", "body_hash": []byte{}})
+	d.Insert(t, "webhook_endpoint", Row{"org_id": org, "id": org, "url": "https://example.com/", "event_types": []string{"*"}})
+	d.Insert(t, "webhook_secret", Row{"org_id": org, "id": org, "endpoint_id": org, "sealed": []byte{}})
+	d.Insert(t, "webhook_lane", Row{"org_id": org, "endpoint_id": org})
+	d.Insert(t, "webhook_paused_key", Row{"org_id": org, "endpoint_id": org, "ordering_key": "k", "event_id": org, "paused_at": now})
+	d.Insert(t, "ordering_key", Row{"org_id": org, "key": "k", "last_seq": 1})
+}
+
+// addEvents adds events of now and one of another month, each delivered.
+func addEvents(t testing.TB, d *Database, org id.Org) {
+	t.Helper()
+	d.Exec(t, `
+		INSERT INTO event (org_id, id, type, payload, created_at)
+		SELECT o.id, overlay(o.id::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 't', '', portico_now()
+		FROM organization o, generate_series(1, 12000) AS n WHERE o.id = $1`, org)
+	later := d.Clock.Now().Add(40 * 24 * time.Hour)
+	d.Insert(t, "event", Row{"org_id": org, "id": id.New[id.Event](later), "type": "t", "payload": []byte{}, "created_at": later})
+	d.Exec(t, `
+		INSERT INTO webhook_delivery (org_id, event_id, endpoint_id, id, status)
+		SELECT org_id, id, org_id, id, 'failed' FROM event WHERE org_id = $1`, org)
+	d.Exec(t, `
+		INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, response_body)
+		SELECT org_id, id, org_id, 1, portico_now(), 1, '' FROM event WHERE org_id = $1`, org)
 }
 
 // Rows counts an organization's rows in every table that the catalogue knows.

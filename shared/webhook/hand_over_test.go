@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"portico/shared/pg"
@@ -94,9 +93,7 @@ func TestHandOverToWhoIsAwake(t *testing.T) {
 			e.publish(`{}`)
 			e.Advance(t, tt.late)
 			if tt.awake {
-				if _, err := e.Admin.Exec(t.Context(), `INSERT INTO dispatcher VALUES ($1, 'infinity')`, uuid.UUID{1}); err != nil {
-					t.Fatal(err)
-				}
+				e.awake(1)
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), webhook.LeaseFor) // no time for a request
 			defer cancel()
@@ -112,9 +109,7 @@ func TestHandOverToWhoIsAwake(t *testing.T) {
 func TestHelperSleepsSoon(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	if _, err := e.Admin.Exec(t.Context(), `INSERT INTO dispatcher VALUES ($1, 'infinity')`, uuid.UUID{1}); err != nil {
-		t.Fatal(err)
-	}
+	e.awake(1)
 	d := e.dispatcher()
 	d.Idle = time.Hour
 	var err error

@@ -121,16 +121,11 @@ func TestOnlyHeldExpires(t *testing.T) {
 	if err != nil || len(claims) != 2 {
 		t.Fatalf("%d claimed, %v", len(claims), err)
 	}
-	exec := func(sql string, args ...any) {
-		t.Helper()
-		_, err := e.Admin.Exec(t.Context(), sql, args...)
-		e.must(err)
-	}
 	e.setStatus(endpoint, webhook.Disabled, false)
-	exec(`INSERT INTO placement VALUES ($1, 'left', 'acme')`, e.org)
+	e.Place(t, e.org, "left", "acme")
 	unfinished(0, "moved")
-	exec(`DELETE FROM placement`)
-	exec(`UPDATE webhook_delivery SET lease = $1 WHERE lease IS NOT NULL`, uuid.New())
+	e.Exec(t, `DELETE FROM placement`)
+	e.Exec(t, `UPDATE webhook_delivery SET lease = $1 WHERE lease IS NOT NULL`, uuid.New())
 	unfinished(2, "in flight") // what is behind the head
 	e.Advance(t, webhook.LeaseFor+time.Second)
 	unfinished(2, "the dispatcher died")

@@ -15,8 +15,7 @@ import (
 func (e *engine) awake(first ...byte) {
 	e.t.Helper()
 	for _, b := range first {
-		_, err := e.Admin.Exec(context.Background(), `INSERT INTO dispatcher VALUES ($1, 'infinity')`, uuid.UUID{b})
-		e.must(err)
+		e.Insert(e.t, "dispatcher", testkit.Row{"id": uuid.UUID{b}, "awake_until": "infinity"})
 	}
 }
 

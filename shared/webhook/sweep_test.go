@@ -130,7 +130,7 @@ func TestMovedIsNotDue(t *testing.T) {
 			t.Errorf("%s: %d claims, %v, want %v", state, len(claims), err, want)
 		}
 	}
-	place(`INSERT INTO placement SELECT id, 'left', 'acme' FROM organization`)
+	e.Place(t, e.org, "left", "acme")
 	for _, state := range []string{"left", "arriving", "leaving", "draining"} {
 		place(`UPDATE placement SET until = CASE WHEN '` + state + `' IN ('left', 'arriving') THEN 'infinity' ELSE portico_now() + interval '1 minute' END, state = '` + state + `'`)
 		check(state, false)

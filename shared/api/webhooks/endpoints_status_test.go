@@ -64,7 +64,7 @@ func TestOrderingKeys(t *testing.T) {
 		apitest.Want(t, acme.Publish(`{"type":"a","data":1,"ordering_key":"`+key+`"}`), "202 ")
 	}
 	pause := func(key string) {
-		h.Exec(t, `
+		h.Exec(`
 			INSERT INTO webhook_paused_key (org_id, endpoint_id, ordering_key, event_id, paused_at)
 			SELECT org_id, endpoint_id, ordering_key, event_id, portico_now() FROM webhook_delivery WHERE ordering_key = $1 LIMIT 1`, key)
 	}

@@ -9,25 +9,25 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: local ## run everything on this machine and show the main job; Ctrl-C ends it (DATABASES=acme: with a second database; LOG=json; DEBUG=1: for a debugger)
+up: local ## run everything on this machine and show a delivery; Ctrl-C ends it (DATABASES=acme: with a second database; LOG=json; DEBUG=1: for a debugger)
 	@exec .local/bin/local up -databases "$$DATABASES" -log "$$LOG" -debug "$$DEBUG"
 
 .PHONY: clean
-clean: local ## remove the data of make up and all that was built
+clean: local ## remove the data of make up and all build results
 	@exec .local/bin/local clean
 
 .PHONY: test
-test: local ## run every test; starts and stops what it needs
+test: local ## run every test; starts and stops the stores that tests need
 	@infra/local/moto
 	@.local/bin/local services -- go test -count=1 -timeout 20m $(or $(PKG),-coverpkg=./shared/... -coverprofile=.local/cover.out ./...)
 	@$(if $(PKG),true,infra/check/coverage .local/cover.out $(COVERAGE))
 
 .PHONY: check
-check: tools .local/bin/golangci-lint-$(GOLANGCI) ## format, lint, check the template as far as this machine can, and the API with generated requests
+check: tools .local/bin/golangci-lint-$(GOLANGCI) ## check the code, the template (with the tools that this machine can install) and the API
 	@infra/check/run .local/bin/golangci-lint-$(GOLANGCI)
 
 .PHONY: quick
-quick: tools .local/bin/golangci-lint-$(GOLANGCI) ## for every save: format, vet, lint of what changed, the tests that need no store
+quick: tools .local/bin/golangci-lint-$(GOLANGCI) ## after every save: format, vet, lint of changed packages, tests that need no store
 	@infra/check/quick .local/bin/golangci-lint-$(GOLANGCI)
 
 .PHONY: bench
@@ -47,7 +47,7 @@ generate: local ## write infra/api.yaml, infra/invoke.yaml and docs/permissions.
 	@.local/bin/local services -- go test -count=1 -run TestSchemaDocument ./infra/migrations -write
 
 .PHONY: renderer
-renderer: tools ## take the renderer of the API reference from npm again (VERSION=1.2.3: another one)
+renderer: tools ## download the renderer of the API reference from npm again (VERSION=1.2.3: another version)
 	@shared/api/reference/renew $(VERSION)
 
 .PHONY: fmt

@@ -1,6 +1,6 @@
 // Apigen prints infra/api.yaml: the OpenAPI definition of the HTTP API, one route per operation of the registry.
-// With the argument invoke it prints infra/invoke.yaml: which functions API Gateway may call; with permissions
-// docs/permissions.md: which role may call which operation; with openapi what GET /openapi.json answers.
+// With the argument invoke it prints infra/invoke.yaml: the functions that API Gateway may call; with permissions
+// docs/permissions.md: the operations that each role may call; with openapi the reply of GET /openapi.json.
 //
 //	go run ./infra/apigen > infra/api.yaml
 //	go run ./infra/apigen invoke > infra/invoke.yaml
@@ -28,7 +28,7 @@ func main() {
 	case os.Args[1] == "openapi":
 		document, err = api.OpenAPI()
 	default:
-		err = fmt.Errorf("%q is none of invoke, permissions and openapi", os.Args[1])
+		err = fmt.Errorf("the argument %q is unknown: use invoke, permissions or openapi", os.Args[1])
 	}
 	if err == nil {
 		_, err = os.Stdout.Write(document)
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// registered lists what the code serves.
+// registered lists the operations that the code serves.
 func registered() []op {
 	var ops []op
 	for _, operation := range api.All() {

@@ -16,10 +16,10 @@ const permissionsHeader = `# Permissions
 
 Generated from the registries of permissions, roles and operations. Do not edit: run "make generate".
 
-An API key has a set of permissions. A member has a role, and resource grants: one permission on one webhook endpoint or event. An organization makes roles of its own; a condition in Cedar may narrow them. Nobody gives or takes a permission that they lack, and the last owner stays.
+An API key has a set of permissions. A member has a role, and resource grants: one permission on one webhook endpoint or event. An organization can create its own roles; a condition in Cedar may restrict them. A caller can give or take only permissions that it has, and the last owner cannot be removed.
 `
 
-// renderPermissions answers docs/permissions.md: what each permission allows and which predefined role has it, and the
+// renderPermissions returns docs/permissions.md: what each permission allows and which predefined roles have it, and the
 // same for each route.
 func renderPermissions() []byte {
 	out := bytes.NewBufferString(permissionsHeader)

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The matrix in the documentation is what the code enforces.
+// The documented matrix matches the code.
 func TestPermissionsAreCurrent(t *testing.T) {
 	got, err := os.ReadFile("../../docs/permissions.md")
 	if err != nil {

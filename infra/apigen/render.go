@@ -17,7 +17,7 @@ type op struct {
 	Function string // folder under functions/api: "webhook-endpoints"
 }
 
-// fallback is the function that answers where no route does.
+// fallback is the function that answers requests without a route.
 const fallback = "system"
 
 const header = `# Generated from the operation registry by "go run ./infra/apigen". Do not edit: run "make generate".
@@ -28,7 +28,8 @@ info:
 paths:
 `
 
-// The long form of Sub, because AWS::Include understands no short one. The alias: routes follow canary deployments.
+// The long form of Sub, because AWS::Include does not support the short one. Routes call the alias, so that they follow
+// canary deployments.
 const integration = `    %s:
       operationId: %s
       responses: {}
@@ -42,8 +43,8 @@ const integration = `    %s:
 
 var parameter = regexp.MustCompile(`\{(\w+)\+?\}`)
 
-// render answers the definition, paths in order, with $default (our own 404) last. It refuses two operations on one
-// route, and a route that API Gateway would refuse only at deployment.
+// render returns the definition, with sorted paths and $default (our own 404) last. It refuses two operations on one
+// route, and a route that API Gateway would otherwise refuse at deployment.
 func render(ops []op) ([]byte, error) {
 	ops = slices.SortedFunc(slices.Values(ops), func(a, b op) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
@@ -68,7 +69,7 @@ func render(ops []op) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-const invokeHeader = `# What API Gateway may invoke. Generated from the operation registry by "go run ./infra/apigen invoke". Do not edit: run
+const invokeHeader = `# Functions that API Gateway may invoke. Generated from the operation registry by "go run ./infra/apigen invoke". Do not edit: run
 # "make generate".
 Version: "2012-10-17"
 Statement:
@@ -77,8 +78,8 @@ Statement:
     Resource:
 `
 
-// renderInvoke returns the policy of the role as which API Gateway calls functions: the aliases of those that serve an
-// operation, and of the one behind $default.
+// renderInvoke returns the policy of the role with which API Gateway calls functions: the aliases of the functions that
+// serve an operation, and of the one behind $default.
 func renderInvoke(ops []op) []byte {
 	functions := []string{fallback}
 	for _, o := range ops {

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRenderGolden: routes come in order whatever the order of the registry, path parameters are declared, a folder's
-// name becomes the function's logical id, and $default comes last. API Gateway may call each function that serves one.
+// TestRenderGolden: routes are sorted whatever the order of the registry, path parameters are declared, a folder's
+// name becomes the function's logical id, and $default is last. API Gateway may call each function that has a route.
 func TestRenderGolden(t *testing.T) {
 	ops := []op{
 		{"publishEvent", "POST", "/v1/events", "publish"},

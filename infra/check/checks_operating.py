@@ -1,4 +1,4 @@
-"""Checks of what an operator relies on: parameters that arrive, nudges that are not dropped, runbooks. Each takes the model."""
+"""Checks for operators: parameters reach the functions, nudges are not dropped, alarms are documented. Each takes the model."""
 import re
 
 from checks_values import as_list, function_behind
@@ -9,14 +9,14 @@ RUNBOOKS, ALARMS = "docs/operating.md", "## Alarms"
 
 
 def republish(model):
-    """SAM publishes no version when only a parameter changes, unless this makes it."""
+    """SAM publishes no version when only a parameter changes, unless AutoPublishCodeSha256 changes too."""
     for logical_id, _, function in functions(model):
         if function["Properties"].get("AutoPublishCodeSha256") != {"Ref": "Republish"}:
             yield f"{logical_id} needs AutoPublishCodeSha256: !Ref Republish, or changed parameters never reach it"
 
 
 def recursion(model):
-    """Lambda drops what a function sends to the queue that invokes it, after some 16 links."""
+    """Lambda drops messages that a function sends to the queue that invokes it, after about 16 invocations in a chain."""
     for _, name, mapping in model.resources("AWS::Lambda::EventSourceMapping"):
         queue = model.behind(mapping["Properties"]["EventSourceArn"])
         function = (function_behind(model, mapping["Properties"]["FunctionName"]) or {}).get("Properties", {})
@@ -37,26 +37,26 @@ def dropped(model):
 
 
 def system_log_level(model):
-    """Lambda filters its own lines by this only where they are JSON."""
+    """Lambda applies SystemLogLevel only to logs in JSON."""
     for _, name, function in model.resources("AWS::Lambda::Function"):
         if function["Properties"].get("LoggingConfig") != {"LogFormat": "JSON", "SystemLogLevel": {"Ref": "SystemLogLevel"}}:
             yield f"{name} needs LoggingConfig: {{LogFormat: JSON, SystemLogLevel: !Ref SystemLogLevel}}, or the parameter never reaches it"
 
 
 def subnet_zones(model):
-    """Subnets of one letter share a zone, which the operator may name; two letters in one zone would both fail with it."""
+    """Subnets with the same letter are in the same zone, which the operator may name. Different letters need different zones, or both fail together."""
     for stack, name, subnet in model.resources("AWS::EC2::Subnet"):
         letter = name[-1]
         wanted = {"Fn::If": [f"NamesZone{letter}", {"Ref": f"Zone{letter}"}, {"Fn::Select": ["AB".find(letter), {"Fn::GetAZs": ""}]}]}
         if subnet["Properties"].get("AvailabilityZone") != wanted:
-            yield f"{stack}: the AvailabilityZone of {name} must be Zone{letter}, and where that is empty the zone of that place in !GetAZs"
+            yield f"{stack}: the AvailabilityZone of {name} must be Zone{letter} or, if that is empty, the zone with the same index in !GetAZs"
     passed = model.main["Resources"]["Network"]["Properties"]["Parameters"]
     for zone in ("ZoneA", "ZoneB"):
         if passed.get(zone) != {"Ref": zone}:
-            yield f"template.yaml: Network needs the parameter {zone}: !Ref {zone}, or what it names never reaches the subnets"
+            yield f"template.yaml: Network needs the parameter {zone}: !Ref {zone}, or its value never reaches the subnets"
 
 
-# What the database's own settings must be, and what happens otherwise.
+# Required settings of the database, and what would happen without each.
 DATABASE_PARAMETERS = {
     "rds.force_ssl": ("1", "a password may cross the network in clear"),
     "log_error_verbosity": ("terse", "rows that customers sent are quoted in its log"),
@@ -76,13 +76,13 @@ def databases(model):
     for stack, template in model.stacks.items():
         for name, output in template.get("Outputs", {}).items():
             if "postgres://" in str(output["Value"]) and "sslmode=verify-full" not in str(output["Value"]):
-                yield f"{stack}: {name} must have sslmode=verify-full, or a function logs in to whoever answers"
+                yield f"{stack}: {name} must have sslmode=verify-full, or a function logs in to a server without verifying it"
     for stack, name, cluster in model.resources("AWS::RDS::DBCluster"):
         if cluster["Properties"].get("EnableCloudwatchLogsExports") != ["postgresql"]:
             yield f"{stack}: {name} does not export its log: set EnableCloudwatchLogsExports: [postgresql]"
     for stack, name, instance in model.resources("AWS::RDS::DBInstance"):
         if instance["Properties"].get("AutoMinorVersionUpgrade") is not False:
-            yield f"{stack}: {name} needs AutoMinorVersionUpgrade: false, or its version is not the one that the parameter names"
+            yield f"{stack}: {name} needs AutoMinorVersionUpgrade: false, or AWS changes its version without DatabaseEngineVersion"
         if instance["Properties"].get("EnablePerformanceInsights") is not True:
             yield f"{stack}: {name} needs EnablePerformanceInsights: true"
 
@@ -90,7 +90,7 @@ def databases(model):
 def endpoints(model):
     for stack, name, endpoint in model.resources("AWS::EC2::VPCEndpoint"):
         if "PolicyDocument" not in endpoint["Properties"]:
-            yield f"{stack}: {name} has no PolicyDocument, so through it a function reaches what is in other accounts"
+            yield f"{stack}: {name} has no PolicyDocument, so functions could reach resources of other accounts through it"
 
 
 def migration_runs_once(model):
@@ -112,11 +112,11 @@ def route_metrics(model):
             yield f"{name} has detailed metrics on every route, which cost about $2 a month each: name the routes in RouteSettings"
         for key, settings in stage["Properties"].get("RouteSettings", {}).items():
             if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(settings):
-                yield f"{name}: {key} has settings of its own, so it needs ThrottlingRateLimit and ThrottlingBurstLimit"
+                yield f"{name}: {key} has its own settings, so it needs ThrottlingRateLimit and ThrottlingBurstLimit"
 
 
 def measured(model):
-    """An alarm on a metric that nobody writes never rings."""
+    """An alarm on a metric that no code writes never becomes active."""
     code = "".join(file.read_text() for file in (model.root / "shared").rglob("*.go") if not file.name.endswith("_test.go"))
     for stack, name, alarm in model.resources("AWS::CloudWatch::Alarm"):
         metric = alarm["Properties"].get("MetricName")
@@ -125,14 +125,14 @@ def measured(model):
 
 
 def runbooks(model):
-    """An alarm that nobody knows what to do about is worth nothing."""
+    """An alarm without instructions is useless."""
     alarms = {alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("${Prefix}-")
               for _, _, alarm in model.resources("AWS::CloudWatch::Alarm")}
     text = (model.root / RUNBOOKS).read_text()
     section = re.split(r"\n## ", text.split(ALARMS + "\n", 1)[-1])[0]
     rows = {name for row in section.splitlines() if row.startswith("| `") for name in re.findall(r"`([\w-]+)`", row.split("|")[1])}
     for name in sorted(alarms - rows):
-        yield f"{RUNBOOKS} does not say what to do when the alarm {name} rings: add a row under {ALARMS}"
+        yield f"{RUNBOOKS} does not say what to do about the alarm {name}: add a row under {ALARMS}"
     for name in sorted(rows - alarms):
         yield f"{RUNBOOKS} describes the alarm {name}, which does not exist"
 

@@ -1,4 +1,4 @@
-"""Checks of values that AWS would refuse, or accept and misbehave, and that cfn-lint lets pass. Each takes the model and parameter overrides."""
+"""Checks of values that AWS would refuse, or accept although they do harm, and that cfn-lint accepts. Each takes the model and parameter overrides."""
 import json
 import re
 
@@ -33,7 +33,7 @@ def parameters(model, overrides):
 
 
 def zones(model, overrides):
-    """One that is left to the account may be the very zone that the other names."""
+    """If only one is named, AWS might choose the same zone for the other."""
     a, b = (model.value({"Ref": zone}, "template.yaml", overrides) for zone in ("ZoneA", "ZoneB"))
     if (a or b) and (not a or not b or a == b):
         yield f"ZoneA={a} and ZoneB={b}: name two zones that differ, or neither"
@@ -86,20 +86,20 @@ def visibility_timeout(model, stack, queue, overrides):
 
 
 def dead_letters(model, overrides):
-    """A message that expires before its last try never reaches the dead letters."""
+    """A message that expires before its last try never reaches the dead-letter queue."""
     for stack, name, queue in model.resources("AWS::SQS::Queue"):
         tries = int(queue["Properties"].get("RedrivePolicy", {}).get("maxReceiveCount", 0))
         visibility = visibility_timeout(model, stack, queue, overrides)
         kept = int(model.value(queue["Properties"].get("MessageRetentionPeriod", 345600), stack, overrides))
         if tries * visibility >= kept:
-            yield f"{stack}: {name} keeps a message for {kept} s, but {tries} tries of {visibility} s take longer: it would never reach the dead letters"
+            yield f"{stack}: {name} keeps a message for {kept} s, but {tries} tries of {visibility} s take longer: it would never reach the dead-letter queue"
 
 
-FOR_ANSWER = 2  # seconds before its function's end at which a request ends: forAnswer in shared/lambdahost
+FOR_ANSWER = 2  # seconds between the end of a request and its function's timeout: forAnswer in shared/lambdahost
 
 
 def connecting(model, overrides):
-    """A request must be answered even when connecting takes all the time that it may."""
+    """A request must be answered even if connecting takes the maximum time."""
     for _, name, function in model.resources("AWS::Lambda::Function"):
         if not reaches_postgres(function):
             continue
@@ -111,7 +111,7 @@ def connecting(model, overrides):
 
 
 def reaches_postgres(function):
-    """Whether it is in the network, outside of which nobody reaches the database."""
+    """Whether the function is in the VPC; the database can be reached only from there."""
     return function["Properties"].get("VpcConfig", {"Ref": "AWS::NoValue"}) != {"Ref": "AWS::NoValue"}
 
 
@@ -136,13 +136,13 @@ def iam(model, overrides):
 
 
 def managed_policies(model, overrides):
-    """SAM attaches AWS's own policies by itself; most of them cover every resource of the account."""
+    """SAM attaches AWS's managed policies automatically; most of them cover every resource of the account."""
     narrow = ("AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole", "AWSCodeDeployRoleForLambda")
     for stack, name, role in model.resources("AWS::IAM::Role"):
         for arn in role["Properties"].get("ManagedPolicyArns", []):
             text = arn.get("Fn::Sub", "") if isinstance(arn, dict) else arn
             if ":aws:policy/" in text and not text.endswith(narrow):
-                yield f"{stack}: {name} has {text.rsplit('/', 1)[1]}, which covers the whole account: give the function a Role of its own"
+                yield f"{stack}: {name} has {text.rsplit('/', 1)[1]}, which covers the whole account: give the function its own Role"
 
 
 def dashboards(model, overrides):
@@ -152,12 +152,12 @@ def dashboards(model, overrides):
         try:
             widgets = json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]
         except (ValueError, KeyError, TypeError) as error:
-            yield f"{stack}: {name} is no dashboard: {error!r}"
+            yield f"{stack}: {name} is not a valid dashboard: {error!r}"
             continue
         for i, widget in enumerate(widgets):
             metrics = widget.get("properties", {}).get("metrics", [])
             if widget.get("type") not in ("metric", "text", "alarm", "log", "explorer") or not all(isinstance(m, list) for m in metrics):
-                yield f"{stack}: widget {i} of {name} has an unknown type or a metric that is no list"
+                yield f"{stack}: widget {i} of {name} has an unknown type or a metric that is not a list"
 
 
 ALL = (parameters, zones, capacity, schedules, queues, dead_letters, connecting, iam, managed_policies, dashboards)

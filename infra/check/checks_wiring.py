@@ -1,4 +1,4 @@
-"""Checks of how the parts fit: functions, folders, routes, logs, migration, deletion. Each takes the model."""
+"""Checks that the parts match: functions, folders, routes, logs, migration, deletion. Each takes the model."""
 import json
 import re
 
@@ -9,8 +9,8 @@ MAX_ROUTES = 250     # API Gateway stops at 300
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"}
 DEPLOYMENTS = {"AllAtOnce"} | {f"Canary10Percent{m}Minutes" for m in (5, 10, 15, 30)} | \
     {f"Linear10PercentEvery{m}" for m in ("1Minute", "2Minutes", "3Minutes", "10Minutes")}
-# DeletionPolicy and UpdateReplacePolicy of what holds data. What a first deployment made before it failed is not kept,
-# or trying again would leave a key and tables behind each time.
+# DeletionPolicy and UpdateReplacePolicy of resources that hold data. If the first deployment fails, its resources are
+# deleted; otherwise each retry would leave a key and tables behind.
 RETAIN = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 KEEP = {
     "AWS::RDS::DBCluster": {"DeletionPolicy": "Snapshot", "UpdateReplacePolicy": "Snapshot"},
@@ -92,7 +92,7 @@ def routes(model):
                 if declared not in model.source["Resources"] and declared != found[key]:
                     yield f"{key}: its operation declares the function {kebab(declared)}, which has no block in template.yaml: add {declared}"
                 elif function_behind(model, {"Ref": found[key]}) is None:
-                    yield f"{key}: its function in infra/api.yaml is none of template.yaml's, or is not called by its alias"
+                    yield f"{key}: its function in infra/api.yaml is not in template.yaml, or is not called by its alias"
                 if integration.get("payloadFormatVersion") != "2.0":
                     yield f"{key}: payloadFormatVersion must be 2.0"
                 served.add(found[key])
@@ -109,11 +109,11 @@ def routes(model):
         for _, name, stage in model.resources("AWS::ApiGatewayV2::Stage"):
             for key in stage["Properties"].get("RouteSettings", {}):
                 if key not in found:
-                    yield f"{name}: RouteSettings name {key}, which is no route; the deployment would fail"
+                    yield f"{name}: RouteSettings name {key}, which is not a route; the deployment would fail"
 
 
 def permissions(model, served, roles):
-    """As these roles API Gateway may call the functions that have routes, by their aliases, and do nothing else."""
+    """With these roles API Gateway may only call the functions that have routes, by their aliases."""
     if roles != {"HttpApiRole"}:
         yield "each route in infra/api.yaml needs credentials: HttpApiRole, or API Gateway may not call its function"
     role = model.main["Resources"].get("HttpApiRole", {}).get("Properties", {})
@@ -139,7 +139,7 @@ def authorizers(model):
 
 
 def migration(model):
-    """Code must never meet a schema older than it expects."""
+    """Code must never run with an older schema than it expects."""
     for _, name, resource in model.resources("Custom::Migration"):
         alias = resource["Properties"].get("ServiceToken", {}).get("Ref", "")
         version = resource["Properties"].get("Version", {})
@@ -152,7 +152,7 @@ def migration(model):
 
 
 def logs_and_alarms(model):
-    """A log group or an alarm with a misspelt function name never complains by itself."""
+    """A misspelt function name in a log group or an alarm causes no error anywhere else."""
     known = {name for _, name, _ in functions(model)}
     groups = {}
     for stack, name, group in model.resources("AWS::Logs::LogGroup"):

@@ -1,4 +1,4 @@
-"""The stack as CloudFormation will see it: template.yaml after the SAM transform, with what it includes and nests.
+"""The stack as CloudFormation will see it: template.yaml after the SAM transform, with included files and nested stacks.
 
 `python3 model.py OUT` also writes the transformed template to OUT, for cfn-lint's second pass.
 """
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class ManagedPolicies:
-    """The managed policies that SAM attaches by itself; asking AWS for the whole list would need credentials."""
+    """The managed policies that SAM attaches automatically; fetching the whole list from AWS would need credentials."""
 
     def load(self):
         names = ("AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole", "AWSLambdaSQSQueueExecutionRole", "AWSLambdaRole")

@@ -1,4 +1,4 @@
-"""Checks what cfn-lint lets pass. Prints each problem as a sentence; exit code 1 when there is one.
+"""Checks for problems that cfn-lint does not find. Prints each as a sentence; exit code 1 when there is one.
 
 A check is a generator of sentences in checks_values.py, checks_wiring.py or checks_operating.py. Values are checked
 once with the defaults of the parameters and once for each environment of samconfig.toml.
@@ -31,13 +31,13 @@ def environments(root):
 
 
 def written(environment, pairs):
-    """What the SAM CLI would refuse, and what must not outlive one deployment."""
+    """Overrides that the SAM CLI would refuse, and values that may be set for one deployment only."""
     for pair in pairs:
         if not re.fullmatch(r'\w+=("[^"]*"|[^" ]+)', pair):
             yield f"samconfig.toml: {environment}: the SAM CLI cannot read {pair!r}: an empty value is 'Name=\"\"'"
     for pair in ('Republish=""', "UrgentFix=false"):
         if pair not in pairs:
-            yield f"samconfig.toml: {environment} must have {pair!r}: another value is for one deployment, by --parameter-overrides"
+            yield f"samconfig.toml: {environment} must have {pair!r}: set another value for one deployment only, with --parameter-overrides"
 
 
 def problems(model, overrides_by_environment):

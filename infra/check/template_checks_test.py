@@ -1,4 +1,4 @@
-"""Seeds each mistake that cfn-lint lets pass into a copy of the stack, and expects a complaint about it."""
+"""Puts each mistake that cfn-lint does not find into a copy of the stack, and expects a message about it."""
 import copy
 import json
 import re
@@ -18,7 +18,7 @@ BEFORE = set(template_checks.problems(ORIGINAL, {"defaults": {}}))
 
 
 class Seed:
-    """Short ways to reach what the mistakes change."""
+    """Short ways to the parts that the mistakes change."""
 
     def __init__(self):
         self.model = ORIGINAL.clone()
@@ -57,9 +57,9 @@ def versions(source, parameters):
     return found
 
 
-# What each mistake is, how it is made, and what must be said about it.
+# Each mistake, how it is made, and the expected part of the message.
 MISTAKES = [
-    ("capacity that is no multiple of 0.5", lambda s: s.model.main["Parameters"]["DatabaseMaxCapacity"].update(Default=4.3), "multiples of 0.5"),
+    ("capacity that is not a multiple of 0.5", lambda s: s.model.main["Parameters"]["DatabaseMaxCapacity"].update(Default=4.3), "multiples of 0.5"),
     ("rate(1 minutes)", lambda s: s.properties("SweeperFunctionEveryMinute").update(ScheduleExpression="rate(1 minutes)"), "the schedule 'rate(1 minutes)'"),
     ("rate(5 minute)", lambda s: s.properties("SweeperFunctionEveryMinute").update(ScheduleExpression="rate(5 minute)"), "the schedule 'rate(5 minute)'"),
     ("a nonsense schedule", lambda s: s.properties("SweeperFunctionEveryMinute").update(ScheduleExpression="every minute"), "the schedule 'every minute'"),
@@ -68,15 +68,15 @@ MISTAKES = [
     ("a schedule without a name", lambda s: s.properties("SweeperFunctionEveryMinute").update(Name="SweeperFunctionEveryMinute"), "two stages in one account collide"),
     ("visibility below the timeout", lambda s: s.properties("DispatchQueue", DATA).update(VisibilityTimeout=60), "below the function's Timeout of 300 s"),
     ("no visibility timeout", lambda s: s.properties("DispatchQueue", DATA).pop("VisibilityTimeout"), "VisibilityTimeout of 30 s is below"),
-    ("messages that expire before the dead letters", lambda s: s.properties("DispatchQueue", DATA).update(MessageRetentionPeriod=900), "would never reach the dead letters"),
+    ("messages that expire before they reach the dead-letter queue", lambda s: s.properties("DispatchQueue", DATA).update(MessageRetentionPeriod=900), "would never reach the dead-letter queue"),
     ("a function that ends before it has connected", lambda s: s.properties("EventsFunction").update(Timeout=27), "EventsFunction: connecting may take 25 s"),
     ("a large batch without a window", lambda s: s.properties("DispatcherFunctionNudges").update(BatchSize=100), "needs MaximumBatchingWindowInSeconds"),
     ("a mapping that bypasses the alias", lambda s: s.properties("DispatcherFunctionNudges").update(FunctionName={"Ref": "DispatcherFunction"}), "cannot tell which queue or function"),
     ("an IAM action with a wildcard", lambda s: statement(s, "ReadApiKeyUse").update(Action="dynamodb:*"), "name the actions"),
     ("an IAM action on everything", lambda s: statement(s, "ReadApiKeyUse").update(Resource="*"), "name the resource"),
     ("a policy of AWS that covers the account", lambda s: s.properties("DispatcherRole")["ManagedPolicyArns"].append("arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"), "covers the whole account"),
-    ("a dashboard that is no JSON", lambda s: s.properties("Dashboard", WATCH).update(DashboardBody={"Fn::Sub": '{"widgets":[}'}), "is no dashboard"),
-    ("a dashboard without widgets", lambda s: s.properties("Dashboard", WATCH).update(DashboardBody='{"Widgets":[]}'), "is no dashboard"),
+    ("a dashboard that is not JSON", lambda s: s.properties("Dashboard", WATCH).update(DashboardBody={"Fn::Sub": '{"widgets":[}'}), "is not a valid dashboard"),
+    ("a dashboard without widgets", lambda s: s.properties("Dashboard", WATCH).update(DashboardBody='{"Widgets":[]}'), "is not a valid dashboard"),
     ("no deletion policy", lambda s: s.model.stacks[DATA]["Resources"]["Database"].pop("DeletionPolicy"), "Database needs DeletionPolicy: Snapshot"),
     ("a table that is deleted with the stack", lambda s: s.model.stacks[DATA]["Resources"]["ApiKeyTable"].update(DeletionPolicy="Delete"), "ApiKeyTable needs DeletionPolicy: RetainExceptOnCreate"),
     ("a key that outlives a first deployment that failed", lambda s: s.model.stacks[DATA]["Resources"]["DataKey"].update(DeletionPolicy="Retain"), "DataKey needs DeletionPolicy: RetainExceptOnCreate"),
@@ -100,7 +100,7 @@ MISTAKES = [
     ("API Gateway may do what a policy of AWS says", lambda s: s.properties("HttpApiRole").update(ManagedPolicyArns=["arn:aws:iam::aws:policy/service-role/AWSLambdaRole"]), "may do more than lambda:InvokeFunction"),
     ("a route without credentials", lambda s: publish(s)["x-amazon-apigateway-integration"].pop("credentials"), "needs credentials: HttpApiRole"),
     ("a permission beside the role", lambda s: s.model.main["Resources"].update(Extra={"Type": "AWS::Lambda::Permission", "Properties": {"Principal": "apigateway.amazonaws.com"}}), "Extra allows what HttpApiRole does"),
-    ("a throttle of no route", lambda s: s.properties("HttpApiStage")["RouteSettings"].update({"GET /v1/nothing": {}}), "GET /v1/nothing, which is no route"),
+    ("a throttle for a route that does not exist", lambda s: s.properties("HttpApiStage")["RouteSettings"].update({"GET /v1/nothing": {}}), "GET /v1/nothing, which is not a route"),
     ("too many routes", lambda s: s.body()["paths"].update({f"/v1/x{i}": {"get": publish(s)} for i in range(250)}), "the budget is 250"),
     ("too many resources", lambda s: s.model.main["Resources"].update({f"Topic{i}": {"Type": "AWS::SNS::Topic", "Properties": {}} for i in range(400)}), "the budget is 400"),
     ("a function that does not wait for the migration", lambda s: s.properties("SweeperFunction")["Environment"]["Variables"].pop("MIGRATION"), "SweeperFunction does not wait for the migration"),
@@ -113,7 +113,7 @@ MISTAKES = [
     ("a parameter that never reaches a function", lambda s: s.source("PublishFunction")["Properties"].pop("AutoPublishCodeSha256"), "PublishFunction needs AutoPublishCodeSha256"),
     ("a chain of nudges that Lambda drops", lambda s: s.properties("DispatcherFunction").pop("RecursiveLoop"), "dispatcher sends to the queue that invokes it"),
     ("nudges that are dropped without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("RecursionDropped"), "no alarm on RecursiveInvocationsDropped of dispatcher"),
-    ("a login to whoever answers", lambda s: s.model.stacks[DATA]["Outputs"]["MasterDatabaseUrl"].update(Value="postgres://a@b:5432/c?sslmode=require"), "MasterDatabaseUrl must have sslmode=verify-full"),
+    ("a login without verifying the server", lambda s: s.model.stacks[DATA]["Outputs"]["MasterDatabaseUrl"].update(Value="postgres://a@b:5432/c?sslmode=require"), "MasterDatabaseUrl must have sslmode=verify-full"),
     ("rows in the database's log", lambda s: s.properties("DatabaseParameters", DATA)["Parameters"].update(log_error_verbosity="default"), "Database needs log_error_verbosity: terse"),
     ("a login without TLS", lambda s: s.properties("DatabaseParameters", DATA)["Parameters"].pop("rds.force_ssl"), "Database needs rds.force_ssl: 1"),
     ("a cluster with AWS's own parameters", lambda s: s.properties("Database", DATA).pop("DBClusterParameterGroupName"), "Database needs log_error_verbosity: terse"),
@@ -129,8 +129,8 @@ MISTAKES = [
     ("a migration that is retried", lambda s: s.properties("MigrateFunctionEventInvokeConfig").update(MaximumRetryAttempts=2), "Migration: its function needs EventInvokeConfig"),
     ("a migration that may be retried while it is rolled back", lambda s: s.model.main["Resources"]["Migration"].pop("DependsOn"), "Migration needs DependsOn: MigrateFunctionEventInvokeConfig"),
     ("metrics on every route", lambda s: s.properties("HttpApiStage")["DefaultRouteSettings"].update(DetailedMetricsEnabled=True), "detailed metrics on every route"),
-    ("a route without a throttle", lambda s: s.properties("HttpApiStage")["RouteSettings"].update({"GET /healthz": {"DetailedMetricsEnabled": False}}), "GET /healthz has settings of its own"),
-    ("an alarm without a runbook", lambda s: s.properties("Throttles", WATCH).update(AlarmName={"Fn::Sub": "${Prefix}-new"}), "what to do when the alarm new rings"),
+    ("a route without a throttle", lambda s: s.properties("HttpApiStage")["RouteSettings"].update({"GET /healthz": {"DetailedMetricsEnabled": False}}), "GET /healthz has its own settings"),
+    ("an alarm without a runbook", lambda s: s.properties("Throttles", WATCH).update(AlarmName={"Fn::Sub": "${Prefix}-new"}), "what to do about the alarm new"),
     ("a runbook without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("Throttles"), "the alarm throttles, which does not exist"),
     ("a table without TTL", lambda s: s.properties("DueTable", DATA).pop("TimeToLiveSpecification"), "DueTable has no TTL"),
     ("a table without recovery", lambda s: s.properties("DueTable", DATA).pop("PointInTimeRecoverySpecification"), "no point-in-time recovery"),

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// tab is a page in Chromium. What goes wrong on it fails the test.
+// tab is a page in Chromium. Any error on the page fails the test.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -23,7 +23,7 @@ type tab struct {
 	faults []string
 }
 
-// newTab starts a browser of its own.
+// newTab starts a new browser.
 func newTab(t *testing.T, width int, script bool) *tab {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
@@ -44,14 +44,14 @@ func newTab(t *testing.T, width int, script bool) *tab {
 	b.do(chromedp.EmulateViewport(int64(width), 900))
 	t.Cleanup(func() {
 		if faults := b.seen(); len(faults) > 0 {
-			t.Errorf("the page is at fault:\n%s", strings.Join(faults, "\n"))
+			t.Errorf("the page has errors:\n%s", strings.Join(faults, "\n"))
 		}
 	})
 	return b
 }
 
-// watch notes every request that leaves the origin and everything that a
-// console would show in red or yellow, violations of the policy too.
+// watch records every request to another origin and every error or warning in
+// the console, including violations of the policy.
 func (b *tab) watch(event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
@@ -93,7 +93,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// get runs an action and returns what it answers.
+// get runs an action and returns its result.
 func get[T any](b *tab, action chromedp.Action[T]) T {
 	b.t.Helper()
 	value, err := chromedp.Run(b.ctx, action)

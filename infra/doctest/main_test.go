@@ -1,5 +1,5 @@
-// Package doctest tries the documentation: its pages in a browser, its shell
-// blocks and its samples against a running stack.
+// Package doctest tests the documentation: its pages in a browser, its shell
+// blocks and its samples with a running stack.
 package doctest
 
 import (
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	install := exec.Command("./install")
 	install.Stdout, install.Stderr = os.Stdout, os.Stderr
 	if err := install.Run(); err != nil {
-		os.Exit(1) // it has said why
+		os.Exit(1) // install has printed the reason
 	}
 	os.Exit(stacktest.Main(m, stacktest.Options(root), func(s stacktest.Stack) { running = s }))
 }

@@ -70,8 +70,8 @@ var (
 	cellWall  = regexp.MustCompile("`[^`]*`|\\\\\\||\\|")
 )
 
-// A table is shown as one only where a head and a rule stand above its rows, and
-// every row has as many cells.
+// Markdown shows a table only if a header and a rule are above its rows. Every
+// row must have the same number of cells.
 func TestTablesAreWhole(t *testing.T) {
 	t.Parallel()
 	for file, text := range documents(t) {
@@ -90,7 +90,7 @@ func TestTablesAreWhole(t *testing.T) {
 			}
 			switch {
 			case width == 0 && !tableRule.MatchString(lines[i+1]):
-				t.Errorf("%s:%d: the row belongs to no table", file, i+1)
+				t.Errorf("%s:%d: the row belongs to no table: add a header and a rule above it", file, i+1)
 			case width != 0 && cells != width:
 				t.Errorf("%s:%d: the row has %d cells, the table %d", file, i+1, cells-1, width-1)
 			}

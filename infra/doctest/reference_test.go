@@ -17,7 +17,7 @@ import (
 
 var widths = []int{1280, 390}
 
-// operation is one of the OpenAPI document.
+// operation is an operation of the OpenAPI document.
 type operation struct {
 	ID   string `json:"operationId"`
 	Name string `json:"summary"`
@@ -52,7 +52,7 @@ func described(t *testing.T) map[string]operation {
 	return operations
 }
 
-// open shows an operation in the reference and answers the element that holds it.
+// open shows an operation in the reference and returns its element.
 func (b *tab) open(name string, o operation) (selector string) {
 	b.t.Helper()
 	id := "tag/" + strings.ReplaceAll(strings.ToLower(o.Tags[0]), " ", "-") + "/" + strings.ReplaceAll(name, " ", "")
@@ -77,7 +77,7 @@ func (b *tab) start() {
 	b.do(chromedp.Navigate(running.URL+"/docs"), chromedp.WaitVisible(chromedp.CSS("#reference h1")))
 }
 
-// The reference shows every operation, and loads nothing from elsewhere.
+// The reference shows every operation, and loads nothing from another origin.
 func TestReferenceShowsEveryOperation(t *testing.T) {
 	for _, width := range widths {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestReferenceShowsEveryOperation(t *testing.T) {
 	}
 }
 
-// What a client certificate is set by stands in the reference.
+// The reference shows nested fields, such as those of a client certificate.
 func TestReferenceShowsNestedFields(t *testing.T) {
 	for _, width := range widths {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestReferenceTriesACall(t *testing.T) {
 			name := "GET /v1/webhook-endpoints"
 			section := b.open(name, described(t)[name])
 			get(b, chromedp.Evaluate[bool](section+`.querySelectorAll('button').forEach(e => { if (e.innerText.includes('Test Request')) e.click() }); true`))
-			send := `[...document.querySelectorAll('[data-addressbar-action="send"]')].find(e => e.offsetParent)` // each width has its own
+			send := `[...document.querySelectorAll('[data-addressbar-action="send"]')].find(e => e.offsetParent)` // the page has one for each screen width
 			b.await("!!" + send)
 			get(b, chromedp.Evaluate[bool](send+`.click(); true`))
 			b.await(`document.querySelector('[role=dialog]').innerText.includes('200')`)
@@ -179,7 +179,7 @@ func (b *tab) violations() (found []violation) {
 	return found
 }
 
-// Whoever uses a keyboard, a screen reader or a phone can read the pages.
+// The pages are readable with a keyboard, a screen reader or a phone.
 func TestPagesAreAccessible(t *testing.T) {
 	for _, width := range widths {
 		for _, page := range []string{"", "/verifying", "/errors", "/webhooks", "/organizations", "/permissions"} {

@@ -19,16 +19,16 @@ import (
 )
 
 // prelude lets a document's blocks run as they are printed. A reply of 4xx or
-// 5xx ends them, make invoke reaches the stack of the test, and no command that
-// takes long is there.
+// 5xx ends them, make invoke uses the stack of the test, and other make commands
+// fail, because they take long.
 const prelude = `set -euo pipefail
 curl() {
   local arg expects=--fail-with-body
-  for arg; do case $arg in *%{http_code}*) expects=;; esac; done # who prints the status expects any
+  for arg; do case $arg in *%{http_code}*) expects=;; esac; done # a command that prints the status accepts any
   command curl $expects "$@"
 }
 make() {
-  [ "$1" = invoke ] || { echo "make $1 takes long: mark the block"; return 1; }
+  [ "$1" = invoke ] || { echo "make $1 takes long: mark the block as sh long"; return 1; }
   local "${@:2}"
   cat "$EVENT" | command curl -s --fail-with-body --data-binary @- "$INVOKE/$FN"
 }
@@ -36,8 +36,8 @@ export -f curl make
 `
 
 // Every shell block of README and docs runs as it is printed, the blocks of a
-// document one after another. Those marked aws or docker, which need these, and
-// long, which take minutes or do not end, are shell at least.
+// document one after another. Blocks marked aws or docker (they need these) or
+// long (they take minutes or do not end) are only parsed.
 func TestShellBlocksRun(t *testing.T) {
 	t.Parallel()
 	invoke := invoker(t)
@@ -53,7 +53,7 @@ func TestShellBlocksRun(t *testing.T) {
 		case slices.Contains([]string{"aws", "docker", "long"}, b.info[1]):
 			parses(t, b)
 		default:
-			t.Errorf("%s: a shell block is marked aws, docker, long or not at all", b)
+			t.Errorf("%s: the mark of the shell block is unknown: use aws, docker, long or none", b)
 		}
 	}
 	if len(byFile) < 3 {
@@ -79,13 +79,13 @@ func TestShellBlocksRun(t *testing.T) {
 	}
 }
 
-// asPrinted puts in what make up prints: where the stack listens, and the key.
+// asPrinted inserts the address and the key, which make up prints.
 func asPrinted(script, key string) string {
 	script = strings.ReplaceAll(script, "http://127.0.0.1:8080", running.URL)
 	return strings.ReplaceAll(script, "=ptc_…", "="+key)
 }
 
-// invoker serves make invoke: what is posted to /<function> is its event.
+// invoker serves make invoke: a body that is posted to /<function> is its event.
 func invoker(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -98,7 +98,7 @@ func invoker(t *testing.T) string {
 			w.WriteHeader(http.StatusInternalServerError)
 			reply = []byte(err.Error())
 		}
-		_, _ = w.Write(reply) // who asked is gone
+		_, _ = w.Write(reply) // fails only if the client has gone
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
@@ -111,6 +111,6 @@ func parses(t *testing.T, b block) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
-		t.Errorf("%s is no shell: %s", b, &stderr)
+		t.Errorf("%s is not valid shell: %s", b, &stderr)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"portico/shared/testkit"
 )
 
-// signed is a delivery and what verifies it.
+// signed is a delivery and the secret or public key that verifies it.
 type signed struct {
 	Body                     []byte
 	ID, Timestamp, Signature string
@@ -26,7 +26,7 @@ type signed struct {
 	Headers                  map[string]string
 }
 
-// receive has an event delivered to an endpoint with a signature scheme.
+// receive returns an event as it is delivered to an endpoint with a signature scheme.
 func receive(t *testing.T, scheme string) signed {
 	t.Helper()
 	got := make(chan signed, 1)
@@ -62,8 +62,8 @@ func receive(t *testing.T, scheme string) signed {
 	return d
 }
 
-// languages say how a sample is run: with the program that calls it for the
-// delivery on its standard input and prints whether it is valid.
+// languages says how to run a sample: a program calls it for the delivery on its
+// standard input and prints whether it is valid.
 var languages = map[string]struct {
 	run   func(t *testing.T, dir, sample, program string) *exec.Cmd
 	calls map[string]string // by scheme
@@ -141,8 +141,8 @@ func write(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-// Every sample of docs/verifying.md accepts a delivery that was really signed,
-// and refuses it when a byte was changed.
+// Every sample of docs/verifying.md accepts a signed delivery, and refuses it if
+// a byte was changed.
 func TestSamplesVerifyDeliveries(t *testing.T) {
 	t.Parallel()
 	ran := 0
@@ -154,7 +154,7 @@ func TestSamplesVerifyDeliveries(t *testing.T) {
 		ran++
 		t.Run(language+" "+scheme, func(t *testing.T) {
 			t.Parallel()
-			// Within node_modules the samples find their libraries.
+			// Below node_modules the samples find their libraries.
 			dir, err := os.MkdirTemp("node_modules", ".sample-")
 			if err != nil {
 				t.Fatal(err)
@@ -188,7 +188,7 @@ func TestSamplesVerifyDeliveries(t *testing.T) {
 	}
 }
 
-// What docs/verifying.md warns of.
+// docs/verifying.md warns about this.
 func TestStripesGoLibraryOnlyValidatesPayloads(t *testing.T) {
 	t.Parallel()
 	d := receive(t, "portico")

@@ -1,5 +1,5 @@
-// Command clients publishes an event with the client that oapi-codegen generates of the API's description, and reads an
-// enabled webhook endpoint, whose nulls a wrong description would not let in.
+// Command clients publishes an event with the client that oapi-codegen generates from the API's description, and reads an
+// enabled webhook endpoint: with a wrong description the client would refuse its null fields.
 package main
 
 import (

@@ -1,2 +1,2 @@
-// What publish.ts and the samples use of Node.
+// The part of Node that publish.ts and the samples use.
 declare const process: { env: Record<string, string | undefined> };

@@ -64,14 +64,6 @@ func New(t *testing.T) *Harness {
 	}
 	h.auditor = auditor
 	t.Cleanup(func() { _ = auditor.Close(context.Background()) })
-	server := httptest.NewServer(nil)
-	t.Cleanup(server.Close)
-	services, err := local.NewServer(local.Options{Endpoint: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Config.Handler = services
-	h.Nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
 	policy, err := egress.ParsePolicy("127.0.0.0/8")
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +75,7 @@ func New(t *testing.T) *Harness {
 		Log: observe.NewLog(h.Lines, "test"),
 		Wakers: map[string]*webhook.Waker{pg.Home: {
 			Database: pg.Home, Due: webhook.NewDue(client, dueTable, pg.Home, h.Clock),
-			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),
+			Nudge: h.newQueue(),
 		}},
 	}
 	h.Names = testkit.NewNameServer(t)
@@ -93,6 +85,20 @@ func New(t *testing.T) *Harness {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// newQueue returns the sender to a fresh queue, which becomes Nudges.
+func (h *Harness) newQueue() *queue.Sender {
+	h.T.Helper()
+	server := httptest.NewServer(nil)
+	h.T.Cleanup(server.Close)
+	services, err := local.NewServer(local.Options{Endpoint: server.URL})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	server.Config.Handler = services
+	h.Nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
+	return queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch"))
 }
 
 // NewWaker lets the next publish nudge: only the first in a second does.

@@ -79,6 +79,15 @@ func (c *Call) hash() []byte { return c.digest.Sum(nil) }
 
 func (c *Call) setHeader(name, value string) { c.headers.Set(name, value) }
 
+// within returns work as pg wants it: while it runs, the transaction is the call's.
+func (c *Call) within(work func() error) func(pg.Tx) error {
+	return func(tx pg.Tx) error {
+		c.Tx = tx
+		defer func() { c.Tx = nil }()
+		return work()
+	}
+}
+
 // Now is the time of the clock that tests set.
 func (c *Call) Now() time.Time { return c.Clock.Now() }
 

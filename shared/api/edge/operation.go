@@ -12,7 +12,6 @@ import (
 
 	"portico/shared/auth"
 	"portico/shared/fault"
-	"portico/shared/pg"
 )
 
 // Op declares an operation: what it is called and what the frame enforces
@@ -90,12 +89,10 @@ func (r Read[I, O]) register(s *Server) {
 		if err := checked(c, in); err != nil {
 			return nil, problemOf(c, err)
 		}
-		err = s.DB.InOrg(c, c.Org, func(tx pg.Tx) error {
-			c.Tx = tx
-			defer func() { c.Tx = nil }()
+		err = s.DB.InOrg(c, c.Org, c.within(func() error {
 			out, err = r.Handle(c, in)
 			return err
-		})
+		}))
 		return out, problemOf(c, err)
 	})
 }

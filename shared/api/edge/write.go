@@ -40,9 +40,7 @@ func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 	var out *O
 	replayed, awake := false, false
 	var then pgx.Batch
-	err := s.DB.InOrgThen(c, c.Org, func(tx pg.Tx) (err error) {
-		c.Tx = tx
-		defer func() { c.Tx = nil }()
+	err := s.DB.InOrgThen(c, c.Org, c.within(func() (err error) {
 		if c.key == "" {
 			out, err = work(c, w, in)
 		} else {
@@ -52,12 +50,12 @@ func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 			return err
 		}
 		webhook.Tell(&then, c.Org, c.due, &awake)
-		if found := pg.DatabaseOf(tx); found != place { // it has moved
+		if found := pg.DatabaseOf(c.Tx); found != place { // it has moved
 			place = found
 			return s.lower(c, place)
 		}
 		return nil
-	}, &then)
+	}), &then)
 	if err != nil {
 		return nil, err
 	}

@@ -162,6 +162,12 @@ def logs_and_alarms(model):
     for name in sorted(known):
         if "/aws/lambda/${Prefix}-" + name not in groups:
             yield f"infra/observability.yaml has no log group for {name}"
+    watched = set().union(*(measured_functions(alarm) for _, _, alarm in model.resources("AWS::CloudWatch::Alarm")
+                            if alarm["Properties"].get("MetricName") == "Errors"))
+    for _, name, function in functions(model):
+        # The others are called by hand or by the deployment, which sees the error.
+        if function["Properties"].get("DeploymentPreference", {}).get("Enabled", True) and name not in watched:
+            yield f"infra/observability.yaml has no alarm on Errors of {name}"
     for stack, template in model.stacks.items():
         for used in sorted(measured_functions(template) - known):
             yield f"{stack}: a metric of the function {used}, which does not exist"

@@ -107,6 +107,7 @@ MISTAKES = [
     ("a migration that never runs again", lambda s: s.properties("Migration").update(Version="1"), "does not run on changes"),
     ("a function without an event", lambda s: s.model.source["Resources"].update(NewFunction={"Type": "AWS::Serverless::Function", "Properties": {}}), "events/new.json is missing"),
     ("a function without a log group", lambda s: s.model.stacks[WATCH]["Resources"].pop("PublishLogs"), "no log group for publish"),
+    ("a function without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("PublishErrors"), "no alarm on Errors of publish"),
     ("logs kept for ever", lambda s: s.properties("PublishLogs", WATCH).pop("RetentionInDays"), "PublishLogs keeps logs for ever"),
     ("an alarm on a misspelt function", lambda s: s.properties("PublishErrors", WATCH)["Dimensions"][0].update(Value={"Fn::Sub": "${Prefix}-publsh"}), "a metric of the function publsh"),
     ("an alarm on a metric that nothing writes", lambda s: s.properties("KeysNotLookedUp", WATCH).update(MetricName="KeysLost"), "KeysNotLookedUp watches KeysLost, which no code writes"),

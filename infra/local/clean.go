@@ -10,7 +10,7 @@ import (
 	"portico/infra/local/services"
 )
 
-// clean removes the stack's data and all that was built, so that the next start
+// clean removes the stack's data and all build results, so that the next start
 // is like the first. A server given by DATABASE_URL keeps its databases.
 func clean(root string, stdout io.Writer) error {
 	state, err := services.StateDir(root)

@@ -13,13 +13,13 @@ import (
 	"portico/shared/id"
 )
 
-// hook runs once the stack is up; what it returns is called when it stops.
+// hook runs when the stack is up; the function that it returns runs when the
+// stack stops.
 type hook func(ctx context.Context, s *stack.Stack, stdout io.Writer) (done func(), err error)
 
-// demonstrate runs the main job before the user's eyes and leaves a receiver
-// running.
+// demonstrate shows one delivery and one retry, and leaves a receiver running.
 func demonstrate(ctx context.Context, s *stack.Stack, stdout io.Writer) (func(), error) {
-	fmt.Fprintln(stdout, "\nThe main job, once:")
+	fmt.Fprintln(stdout, "\nA delivery and a retry:")
 	d, err := demo.Run(ctx, demo.Options{
 		URL: s.URL, InboxURL: s.InboxURL(), StateFile: filepath.Join(s.StateDir(), "demo.json"), Out: stdout,
 		Bootstrap: func(ctx context.Context, payload []byte) ([]byte, error) {
@@ -33,8 +33,8 @@ func demonstrate(ctx context.Context, s *stack.Stack, stdout io.Writer) (func(),
 	return d.Close, nil
 }
 
-// retryNow makes an event's next try due and lets the sweep find it, as it
-// would a minute later.
+// retryNow makes an event's next try due, and runs the sweep, which would
+// otherwise find it a minute later.
 func retryNow(ctx context.Context, s *stack.Stack, event string) error {
 	eventID, err := id.Parse[id.Event](event)
 	if err != nil {

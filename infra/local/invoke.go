@@ -11,8 +11,8 @@ import (
 	"portico/infra/local/stack"
 )
 
-// invoke prints the function's reply on stdout and all else on stderr. A
-// function that fails is an exit code of 1, its error the reply.
+// invoke prints the function's reply on stdout and everything else on stderr. If
+// the function fails, the exit code is 1 and the reply is its error.
 func invoke(root, name, file string, stdout, stderr io.Writer) error {
 	dir, err := services.StateDir(root)
 	if err != nil {

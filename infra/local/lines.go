@@ -14,8 +14,8 @@ import (
 	"unicode"
 )
 
-// lines turns the functions' log, "[portico-publish] {…}" line by line, into
-// what a person reads.
+// lines turns each line of the functions' log, "[portico-publish] {…}", into
+// readable text.
 type lines struct {
 	w     io.Writer
 	paint func(code, text string) string
@@ -43,8 +43,8 @@ func split(line []byte) (function, text string) {
 	return strings.TrimPrefix(strings.TrimPrefix(name, "["), "portico-"), printable(text)
 }
 
-// printable shows control characters instead of sending them to the terminal,
-// which would obey them: requests choose what stands in their lines.
+// printable makes control characters visible. A terminal would execute them, and
+// the text of a line may come from a request.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\t' {
@@ -80,8 +80,8 @@ func (l lines) show(function string, entry map[string]any) string {
 	return fmt.Sprintf("%s %s: %s%s", l.paint(dim, clock), function, cmp.Or(words(entry["message"]), "(no message)"), rest(entry))
 }
 
-// request is like «POST /v1/events 202 8 ms»; a refused one says why, with the
-// id that its sender has.
+// request is like «POST /v1/events 202 8 ms»; for a refused request it also
+// shows the reason and the request id.
 func (l lines) request(entry map[string]any) string {
 	status, _ := entry["status"].(float64)
 	colour := green
@@ -101,7 +101,8 @@ func (l lines) request(entry map[string]any) string {
 	return text + l.paint(dim, "  request "+words(entry["request_id"]))
 }
 
-// deliveries tells of a batch: how it went and how long the slowest receiver took.
+// deliveries describes a batch: its results and the time of the slowest
+// receiver.
 func (l lines) deliveries(entry map[string]any) string {
 	var parts []string
 	for _, count := range []struct{ metric, colour, text string }{
@@ -118,7 +119,7 @@ func (l lines) deliveries(entry map[string]any) string {
 	return text
 }
 
-// milliseconds shows a duration, or of several the longest.
+// milliseconds shows a duration; of several, the longest.
 func milliseconds(value any) string {
 	longest := 0.0
 	switch v := value.(type) {
@@ -133,7 +134,7 @@ func milliseconds(value any) string {
 	return fmt.Sprintf("%.0f ms", math.Ceil(longest))
 }
 
-// rest lists what else a line says, without metrics that are zero.
+// rest lists the other fields of a line, without metrics that are zero.
 func rest(entry map[string]any) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(entry)) {

@@ -6,9 +6,8 @@ import (
 	"sync"
 )
 
-// heldLog is the functions' log. While the main job is shown it holds the
-// lines back, so that a person can read what happens; they come out if it
-// fails.
+// heldLog is the functions' log. During the demonstration it holds the lines
+// back, so that its output stays readable; they are printed if it fails.
 type heldLog struct {
 	w io.Writer
 
@@ -31,7 +30,7 @@ func (l *heldLog) hold() {
 	l.held = &bytes.Buffer{}
 }
 
-// release lets lines through again, the held ones only when they are wanted.
+// release prints lines again; the held ones only on request.
 func (l *heldLog) release(wanted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

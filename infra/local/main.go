@@ -1,7 +1,7 @@
 // Command local runs Portico on this machine.
 //
 //	local up                           the whole stack, until Ctrl-C
-//	local clean                        the data and what was built, removed
+//	local clean                        removes the data and all build results
 //	local invoke FUNCTION EVENT.json   one function, once
 //	local services -- COMMAND ARG…     a command with throw-away Postgres and DynamoDB
 //	local with-stack -- COMMAND ARG…   a command with a throw-away stack: PORTICO_URL, PORTICO_KEY
@@ -21,7 +21,7 @@ import (
 const usage = `usage:
   local [-root DIR] up [-http ADDRESS] [-databases NAMES] [-log text|json] [-debug 1]
                                               run the whole stack until Ctrl-C
-  local [-root DIR] clean                     remove the data and what was built
+  local [-root DIR] clean                     remove the data and all build results
   local [-root DIR] invoke FUNCTION EVENT     run one function for the event in a JSON file
   local [-root DIR] services -- COMMAND ARG…  run a command with throw-away Postgres and DynamoDB
   local [-root DIR] with-stack -- COMMAND ARG…  run a command with a throw-away stack (PORTICO_URL, PORTICO_KEY)

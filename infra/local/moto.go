@@ -12,7 +12,7 @@ import (
 )
 
 // startMoto starts the moto that infra/local/moto installed and returns its
-// address, "" where there is none: it is a second opinion, not a need.
+// address, or "" if it is not installed: the tests can run without it.
 func startMoto(ctx context.Context, root string) (url string, stop func()) {
 	binary := filepath.Join(root, ".local", "moto", "bin", "moto_server")
 	stop = func() {}

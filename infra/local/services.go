@@ -14,8 +14,8 @@ import (
 	"portico/infra/local/services"
 )
 
-// withServices runs a command with Postgres and DynamoDB that keep nothing, and
-// ends as the command does.
+// withServices runs a command with Postgres and DynamoDB that keep no data, and
+// exits like the command.
 func withServices(root string, command []string, stderr io.Writer) error {
 	progress := printer{stderr, colourful(stderr)}.progress
 	ctx, cancel := context.WithCancel(context.Background())
@@ -58,8 +58,8 @@ func withServices(root string, command []string, stderr io.Writer) error {
 		"PORTICO_TEST_MOTO_URL="+moto)
 }
 
-// runCommand passes the first signal on and kills the command at the second.
-// The command is a process group of its own, so that it gets each signal once.
+// runCommand passes the first signal on and kills the command at the second. The
+// command has its own process group, so that it gets each signal once.
 func runCommand(command []string, signals <-chan os.Signal, env ...string) error {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -18,9 +18,9 @@ func up(root string, args []string, stdout, stderr io.Writer, after hook) error 
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("http", "", "address of the HTTP API; default 127.0.0.1:8080 or the next free port")
-	databases := flags.String("databases", "", "names, separated by commas, of further databases in which organizations may live")
+	databases := flags.String("databases", "", "names, separated by commas, of other databases for organizations")
 	format := flags.String("log", "", "text (the default) or json")
-	debug := flags.String("debug", "", "anything but nothing builds the functions for a debugger")
+	debug := flags.String("debug", "", "if set, builds the functions for a debugger")
 	if err := flags.Parse(args); err != nil {
 		return exitCode(2)
 	}
@@ -73,8 +73,8 @@ func up(root string, args []string, stdout, stderr io.Writer, after hook) error 
 	return nil
 }
 
-// output returns where the functions' log goes, and where what is for people
-// goes: beside a log in JSON, which programs read, that is stderr.
+// output returns the writers for the functions' log and for messages to people.
+// If the log is JSON, which programs read, the messages go to stderr.
 func output(format string, stdout, stderr io.Writer) (log *heldLog, people io.Writer, err error) {
 	switch cmp.Or(format, "text") {
 	case "text":
@@ -85,8 +85,8 @@ func output(format string, stdout, stderr io.Writer) (log *heldLog, people io.Wr
 	return nil, nil, fmt.Errorf("LOG=%s: the log can be text or json", format)
 }
 
-// names reads the list of databases, and refuses what the functions would
-// refuse to start with.
+// names reads the list of databases, and refuses names with which the functions
+// would not start.
 func names(list string) ([]string, error) {
 	all := strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
 	for _, name := range all {
@@ -125,8 +125,8 @@ func (p printer) addresses(s *stack.Stack) {
 	}
 }
 
-// colourful reports whether w is a terminal whose user has nothing against
-// colour (https://no-color.org).
+// colourful reports whether w is a terminal whose user has not switched colours
+// off (https://no-color.org).
 func colourful(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {

@@ -12,9 +12,9 @@ import (
 	"portico/infra/local/stack"
 )
 
-// withStack runs a command with a throw-away stack, whose address and first key
-// are PORTICO_URL and PORTICO_KEY, and ends as the command does. The functions'
-// log is .local/with-stack.log.
+// withStack runs a command with a throw-away stack, and exits like the command.
+// PORTICO_URL and PORTICO_KEY are the stack's address and its first key. The
+// functions' log is .local/with-stack.log.
 func withStack(root string, command []string, stderr io.Writer) error {
 	ctx, cancel := interrupted()
 	defer cancel()
@@ -38,7 +38,7 @@ func withStack(root string, command []string, stderr io.Writer) error {
 		APIKey string `json:"api_key"`
 	}
 	if err := json.Unmarshal(reply, &made); err != nil || made.APIKey == "" {
-		return fmt.Errorf("bootstrap made no key: %s", reply)
+		return fmt.Errorf("bootstrap created no key: %s", reply)
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -10,7 +10,7 @@ import (
 	"portico/infra/local/template"
 )
 
-// generate makes a secret as GenerateSecretString describes it.
+// generate creates a secret according to GenerateSecretString.
 func generate(g template.GenerateSecret) (string, error) {
 	password, err := password(g)
 	if err != nil || g.SecretStringTemplate == "" {

@@ -27,7 +27,7 @@ func (s *Server) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	}
 	payload, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	if err != nil {
-		return // the client went away, or sent what Lambda never takes
+		return // the client has gone, or sent more than Lambda accepts
 	}
 	if len(payload) == 0 {
 		payload = []byte("{}")

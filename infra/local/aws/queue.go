@@ -49,8 +49,8 @@ type MessageAttribute struct {
 // Depth counts the messages of a queue.
 type Depth struct{ Visible, InFlight, Delayed int }
 
-// Queue is a standard queue. All messages are in one heap, soonest visible
-// first: delayed ones and ones in flight just become visible later.
+// Queue is a standard queue. All messages are in one heap, the soonest visible
+// first: delayed messages and messages in flight only become visible later.
 type Queue struct {
 	Name    string
 	Created time.Time
@@ -124,12 +124,11 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility, wait time.Du
 	}
 }
 
-// idle is how long a receive sleeps when nothing is going to become visible.
+// idle is how long a receive sleeps when no message will become visible.
 const idle = time.Hour
 
-// take receives without waiting. When there is nothing, next is how long until
-// a message becomes visible by itself, and changed is closed when one may have
-// been sent.
+// take receives without waiting. If there is no message, next is the time until
+// one becomes visible, and changed is closed when a new one may have been sent.
 func (q *Queue) take(limit int, visibility time.Duration) (list []Message, next time.Duration, changed <-chan struct{}) {
 	dead := q.deadLetterQueue()
 	q.mu.Lock()
@@ -199,8 +198,8 @@ func (q *Queue) adopt(m *Message) {
 	})
 }
 
-// Delete removes the message that a receive gave this handle. It is quiet when
-// the message is gone or was received again, as SQS is.
+// Delete removes the message that was received with this handle. Like SQS, it
+// returns no error if the message is gone or was received again.
 func (q *Queue) Delete(receipt string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

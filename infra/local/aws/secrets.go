@@ -28,8 +28,8 @@ type secret struct {
 	Created                     time.Time
 }
 
-// secretStore keeps secrets in a file, so that what was sealed with one opens
-// after a restart.
+// secretStore keeps secrets in a file, so that values sealed with one can be
+// opened after a restart.
 type secretStore struct {
 	mu      sync.Mutex
 	file    string
@@ -49,7 +49,7 @@ func (st *secretStore) load(file string) error {
 		return fmt.Errorf("cannot read the secrets of earlier runs: %w", err)
 	}
 	if err := json.Unmarshal(data, &st.secrets); err != nil {
-		return fmt.Errorf("%s is damaged; delete it, and the database sealed with it, to start anew: %w", file, err)
+		return fmt.Errorf("%s is damaged; to start again without data, delete it together with the database: %w", file, err)
 	}
 	return nil
 }
@@ -72,8 +72,8 @@ func (st *secretStore) save() error {
 	return os.Rename(temporary, st.file)
 }
 
-// AddSecret creates a secret. A generated one keeps the value it was given
-// once; a fixed value follows the template.
+// AddSecret creates a secret. A generated one keeps its first value; a fixed one
+// always has the template's value.
 func (s *Server) AddSecret(t template.Secret) error {
 	st := &s.secrets
 	st.mu.Lock()

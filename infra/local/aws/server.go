@@ -52,7 +52,7 @@ func NewServer(opts Options) (*Server, error) {
 	return s, s.secrets.load(opts.SecretFile)
 }
 
-// Mailbox returns what was sent by SES.
+// Mailbox returns the mails that were sent through SES.
 func (s *Server) Mailbox() *Mailbox { return &s.mailbox }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +74,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // action answers one operation of a JSON RPC service.
 type action func(s *Server, r *http.Request, body []byte) (any, error)
 
-// act makes an action of a function with typed input.
+// act turns a function with typed input into an action.
 func act[In any](do func(*Server, *http.Request, In) (any, error)) action {
 	return func(s *Server, r *http.Request, body []byte) (any, error) {
 		var in In
@@ -95,7 +95,7 @@ func (s *Server) serveRPC(w http.ResponseWriter, r *http.Request, do action) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	if err != nil {
-		return // the client went away, or sent what no service takes
+		return // the client has gone, or sent more than any service accepts
 	}
 	out, err := do(s, r, body)
 	if err != nil {
@@ -138,8 +138,9 @@ func unknownOperation(what string) error {
 	return invalid("UnknownOperationException", "the local stack does not serve %s", strings.TrimSpace(what))
 }
 
-// writeError says the code where each protocol looks for it: in the body, in
-// X-Amzn-Errortype, and for SQS in the header of its query-compatible mode.
+// writeError writes the code in each place where a protocol expects it: in the
+// body, in X-Amzn-Errortype, and for SQS in the header of its query-compatible
+// mode.
 func writeError(w http.ResponseWriter, err error) {
 	e := new(apiError)
 	if !errors.As(err, &e) {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// ignoredAttributes secure a queue, which has nothing to secure here.
+// ignoredAttributes are about the security of a queue; they have no effect on a
+// laptop.
 var ignoredAttributes = []string{"Policy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled", "RedriveAllowPolicy"}
 
 // parseAttributes returns base with the given attributes changed.

@@ -97,7 +97,7 @@ type batchOutput struct {
 	Failed     []batchFailure
 }
 
-// batch does each entry by itself: the failure of one leaves the others.
+// batch handles each entry separately: if one fails, the others still succeed.
 func batch[E any](s *Server, in batchInput[E], id func(E) string, do func(*Queue, E) (any, error)) (any, error) {
 	q, err := s.queueOf(in.QueueUrl)
 	if err != nil {

@@ -52,8 +52,8 @@ func (c client) must(ctx context.Context, method, path string, in, out any) erro
 	return err
 }
 
-// state is what one start leaves for the next: secrets of a throw-away
-// organization on this machine, in a file only its owner reads.
+// state is kept from one start to the next: secrets of a throw-away organization
+// on this machine, in a file that only its owner can read.
 type state struct {
 	APIKey    string              `json:"api_key"`
 	Endpoints map[string]endpoint `json:"endpoints"` // by the receiver's path

@@ -1,6 +1,6 @@
-// Package demo shows the main job on the running local stack: an event is
-// published, delivered and verified; a receiver that answers 500 first gets it
-// again. It uses nothing but the public API, as a customer would.
+// Package demo shows a delivery and a retry on the running local stack: an event
+// is published, delivered and verified; a receiver that first answers 500 gets
+// it again. It uses only the public API, like a customer.
 package demo
 
 import (
@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// Options say what to demonstrate on.
+// Options name the stack to use.
 type Options struct {
 	URL       string // of the API
-	InboxURL  string // where whoever tries it can send and see deliveries
+	InboxURL  string // the inbox, for the commands that Run prints
 	StateFile string // remembers the demo organization between starts
 	Out       io.Writer
 	// Bootstrap invokes BootstrapFunction.
 	Bootstrap func(ctx context.Context, payload []byte) ([]byte, error)
-	// RetryNow makes a delivery's next try due, so that nobody waits a minute.
+	// RetryNow makes a delivery's next try due, to avoid waiting a minute.
 	RetryNow func(ctx context.Context, event string) error
 }
 
@@ -34,8 +34,8 @@ type Demo struct {
 // patience bounds each step of the demonstration.
 const patience = 30 * time.Second
 
-// Run prepares the demo organization, runs the main job once and leaves the
-// receiver running until Close.
+// Run prepares the demo organization, shows a delivery and a retry, and leaves
+// the receiver running until Close.
 func Run(ctx context.Context, opts Options) (*Demo, error) {
 	d := &Demo{opts: opts}
 	var err error
@@ -103,7 +103,7 @@ func (d *Demo) create(ctx context.Context) error {
 	return d.state.save(d.opts.StateFile)
 }
 
-// publish publishes one event and returns its id and when that was.
+// publish publishes one event and returns its id and the time.
 func (d *Demo) publish(ctx context.Context, eventType string) (string, time.Time, error) {
 	start := time.Now()
 	var event struct{ ID string }
@@ -153,7 +153,7 @@ func (d *Demo) retry(ctx context.Context) error {
 	return nil
 }
 
-// explain says what the README says, with what is true of this run.
+// explain prints the README's commands with the address and key of this run.
 func (d *Demo) explain() {
 	d.say("\nTry it, in another terminal. The key is the demo organization's.\n\n  export PORTICO_URL=%s PORTICO_KEY=%s\n", d.opts.URL, d.state.APIKey)
 	d.say(`  curl -s $PORTICO_URL/v1/webhook-endpoints -H "Authorization: Bearer $PORTICO_KEY" \

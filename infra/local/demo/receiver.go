@@ -19,7 +19,7 @@ const (
 	flakyPath = "/flaky"
 )
 
-// receiver is a customer's server that verifies what it gets.
+// receiver is a customer's server that verifies its deliveries.
 type receiver struct {
 	url    string
 	server *http.Server
@@ -76,7 +76,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.WriteHeader(d.answered)
 	select {
 	case r.inbox(event) <- d:
-	default: // nobody looks at what the user publishes
+	default: // deliveries of the user's own events are not read
 	}
 }
 

@@ -97,8 +97,8 @@ func (e *event) encode() []byte {
 	return out.Bytes()
 }
 
-// headers are lower-cased, several of one name joined by commas. Cookies have
-// a field of their own.
+// headers are lower-cased; several with the same name are joined by commas.
+// Cookies have a separate field.
 func headers(r *http.Request, now time.Time) map[string]string {
 	m := make(map[string]string, len(r.Header)+5)
 	for name, values := range r.Header {
@@ -131,7 +131,7 @@ func queryParameters(query string) map[string]string {
 	if query == "" {
 		return nil
 	}
-	values, _ := url.ParseQuery(query) // what is malformed is left out
+	values, _ := url.ParseQuery(query) // malformed parts are left out
 	m := make(map[string]string, len(values))
 	for name, list := range values {
 		m[name] = strings.Join(list, ",")
@@ -139,9 +139,9 @@ func queryParameters(query string) map[string]string {
 	return m
 }
 
-// isText reports whether API Gateway passes a body as it is: only text/* and
-// three application types, not even forms or a missing type. Text that is not
-// UTF-8 goes as base64, so that the function sees its bytes.
+// isText reports whether API Gateway passes a body unchanged: only text/* and
+// three application types, not forms or a missing type. Text that is not UTF-8
+// is passed as base64, so that the function gets its bytes.
 func isText(contentType string, body []byte) bool {
 	if len(body) == 0 {
 		return true

@@ -24,8 +24,8 @@ const (
 // Invoke runs a function; see lambda.Function.Invoke.
 type Invoke func(ctx context.Context, payload []byte) ([]byte, error)
 
-// Route says which function answers. Path is "$default" for what no other
-// route matches; Method is "ANY" for every method.
+// Route names the function that answers. Path is "$default" for requests that no
+// other route matches; Method is "ANY" for every method.
 type Route struct {
 	Method, Path string
 	Invoke       Invoke
@@ -91,7 +91,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fail answers what the function did not.
+// fail answers in place of the function.
 func (g *gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // the client went away

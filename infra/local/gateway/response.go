@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// response is what a function answers in format 2.0. multiValueHeaders belong
-// to format 1.0; they are taken because adapters emit them.
+// response is a function's answer in format 2.0. multiValueHeaders belong to
+// format 1.0; they are accepted because adapters send them.
 type response struct {
 	StatusCode        *json.Number      `json:"statusCode"`
 	Headers           map[string]text   `json:"headers"`
@@ -20,7 +20,7 @@ type response struct {
 	IsBase64Encoded   bool              `json:"isBase64Encoded"`
 }
 
-// text is a string, or a number or boolean taken as one.
+// text is a string; a number or boolean is converted.
 type text string
 
 func (t *text) UnmarshalJSON(data []byte) error {
@@ -31,8 +31,8 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*string)(t))
 }
 
-// writeResponse answers with what the function returned. On an error nothing
-// has been written.
+// writeResponse writes the function's answer. If it returns an error, it has
+// written nothing.
 func writeResponse(w http.ResponseWriter, payload []byte) error {
 	var res response
 	if err := json.Unmarshal(payload, &res); err != nil || res.StatusCode == nil {
@@ -71,7 +71,7 @@ func writeResponse(w http.ResponseWriter, payload []byte) error {
 	return nil
 }
 
-// writeShorthand takes any JSON without statusCode as the body of a 200.
+// writeShorthand uses any JSON without statusCode as the body of a 200.
 func writeShorthand(w http.ResponseWriter, payload []byte) error {
 	if !json.Valid(payload) {
 		return fmt.Errorf("the function's answer is not JSON: %s", strings.ToValidUTF8(string(payload[:min(len(payload), 100)]), "?"))

@@ -83,7 +83,7 @@ func parameter(segment string) (name string, kind segmentKind) {
 	return name, oneParameter
 }
 
-// step returns the node that a segment leads to, and makes it if need be.
+// step returns the node for a segment, and creates it if necessary.
 func (n *node) step(kind segmentKind, segment string) *node {
 	next := n.literal[segment]
 	switch kind {
@@ -128,8 +128,7 @@ func (t *router) match(method, path string) (*route, map[string]string) {
 	return found, parameters
 }
 
-// find matches the rest of a path below n and leaves what parameters took in
-// values.
+// find matches the rest of a path below n and stores the parameters in values.
 func (n *node) find(method, rest string, values *[]string) *route {
 	segment, after, more := strings.Cut(rest, "/")
 	depth := len(*values)

@@ -1,6 +1,6 @@
-// Package inbox is a receiver of webhooks that shows what it got, and whether
-// its signature is right. It learns an endpoint's secret as whoever makes the
-// endpoint does: from the API's reply.
+// Package inbox is a receiver of webhooks that shows each delivery, and whether
+// its signature is valid. It learns an endpoint's secret from the API's reply
+// that shows it.
 package inbox
 
 import (
@@ -36,15 +36,16 @@ type Delivery struct {
 	Body    string
 	Event   string // id
 	Type    string // of the event; empty if the body is not one
-	// Endpoint is the one whose secret or key signed; empty: none that is known.
+	// Endpoint is the one whose secret or key made the signature; empty: no known
+	// one.
 	Endpoint string
 }
 
 // Header is one header's name and value.
 type Header struct{ Name, Value string }
 
-// New returns an inbox at a path, which knows the secrets that the file
-// remembers; "" keeps them in memory.
+// New returns an inbox at a path, with the secrets that are stored in the file;
+// with "" they are kept in memory.
 func New(path, file string) (*Inbox, error) {
 	in := &Inbox{path: path}
 	return in, in.keys.load(file)
@@ -84,7 +85,7 @@ func headers(h http.Header) []Header {
 	return list
 }
 
-// Received returns what is kept, the newest first.
+// Received returns the stored deliveries, the newest first.
 func (in *Inbox) Received() []Delivery {
 	in.mu.Lock()
 	defer in.mu.Unlock()

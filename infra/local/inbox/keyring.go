@@ -18,7 +18,7 @@ import (
 	"portico/shared/webhook"
 )
 
-// keyring holds what verifies signatures, by endpoint, in a file, because the
+// keyring holds each endpoint's secrets and public keys, in a file, because the
 // API shows a secret only once.
 type keyring struct {
 	mu   sync.Mutex
@@ -26,8 +26,8 @@ type keyring struct {
 	all  map[string]keys
 }
 
-// keys are an endpoint's, the newest last. During the overlap of a rotation
-// two are in use.
+// keys are those of an endpoint, the newest last. During the overlap of a
+// rotation two are in use.
 type keys struct {
 	Secrets    []string `json:"secrets,omitempty"`
 	PublicKeys []string `json:"public_keys,omitempty"`
@@ -62,11 +62,11 @@ func (k *keyring) add(endpoint, secret, publicKey string) {
 	}
 	k.all[endpoint] = now
 	if data, err := json.MarshalIndent(k.all, "", "  "); err == nil && k.file != "" {
-		_ = os.WriteFile(k.file, data, 0o600) // else they are known until the stack ends
+		_ = os.WriteFile(k.file, data, 0o600) // without the file they are known until the stack ends
 	}
 }
 
-// newest adds one to a list of which two are in use at most.
+// newest adds a key to a list, of which at most two are in use.
 func newest(list []string, one string) []string {
 	if one == "" || slices.Contains(list, one) {
 		return list
@@ -87,7 +87,7 @@ func (k *keyring) signer(h http.Header, body []byte) string {
 	return ""
 }
 
-// verify does what a receiver does, for each of the schemes: docs/webhooks.md.
+// verify does what a receiver does, for each scheme: see docs/verifying.md.
 func (k keys) verify(h http.Header, body []byte) bool {
 	header, event := h.Get("Webhook-Signature"), h.Get("Webhook-Id")
 	if signed, signatures, ok := strings.Cut(header, ",v1="); ok && strings.HasPrefix(signed, "t=") {

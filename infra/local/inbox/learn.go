@@ -10,8 +10,8 @@ import (
 
 const endpointsPath = "/v1/webhook-endpoints"
 
-// Learn stands before the API and reads the replies that show an endpoint's
-// secret or public key, if the endpoint is the inbox.
+// Learn wraps the API. It reads the replies that show an endpoint's secret or
+// public key, if the endpoint is the inbox.
 func (in *Inbox) Learn(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || !strings.HasPrefix(r.URL.Path, endpointsPath) {
@@ -33,13 +33,14 @@ func (in *Inbox) Learn(api http.Handler) http.Handler {
 	})
 }
 
-// at reports whether an endpoint's URL is the inbox's, by whatever name.
+// at reports whether an endpoint's URL is the inbox's, under any host name of
+// this machine.
 func (in *Inbox) at(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && u.Path == in.path
 }
 
-// copied is a reply that is sent and kept.
+// copied sends a reply and keeps a copy.
 type copied struct {
 	http.ResponseWriter
 	status int

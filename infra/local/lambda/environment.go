@@ -7,10 +7,11 @@ import (
 	"strconv"
 )
 
-// megabytesPerCPU is how much memory buys one CPU on Lambda.
+// megabytesPerCPU is the memory at which a function gets one CPU on Lambda.
 const megabytesPerCPU = 1769
 
-// environment is what Lambda gives a process; nothing of ours leaks into it.
+// environment has the variables that Lambda gives a process, and none of this
+// program's own.
 func (p *process) environment(api string, overrides map[string]string) []string {
 	f := p.fn
 	env := map[string]string{

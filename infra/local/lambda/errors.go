@@ -14,7 +14,7 @@ const (
 )
 
 var (
-	// ErrThrottled says that the function's processes stayed busy.
+	// ErrThrottled means that all processes of the function stayed busy.
 	ErrThrottled = errors.New("too many concurrent invocations: Rate Exceeded")
 	// ErrTooLarge says that the payload exceeds MaxRequest.
 	ErrTooLarge = fmt.Errorf("the request is larger than %d bytes", MaxRequest)
@@ -22,9 +22,9 @@ var (
 	ErrClosed = errors.New("the local stack is stopping")
 )
 
-// FunctionError is an invocation that the function, not the platform, failed:
-// it returned an error, ended, ran out of time or of memory. Payload is what
-// the caller of Lambda sees.
+// FunctionError is an invocation that failed in the function, not in the
+// platform: it returned an error, ended, or exceeded its time or memory. Payload
+// is what the caller of Lambda gets.
 type FunctionError struct {
 	Type    string
 	Message string

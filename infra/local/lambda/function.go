@@ -28,7 +28,7 @@ type Function struct {
 	stats    Stats
 }
 
-// Stats counts since the start; Processes, Busy and Waiting are of now.
+// Stats counts since the start; Processes, Busy and Waiting are current values.
 type Stats struct {
 	Invocations, Errors, Throttles, ColdStarts int
 	Processes, Busy, Waiting                   int
@@ -42,7 +42,7 @@ type handover struct {
 	err     error
 }
 
-// invocation is one piece of work in a process.
+// invocation is one event that a process handles.
 type invocation struct {
 	id    string
 	timer *time.Timer
@@ -55,8 +55,8 @@ type outcome struct {
 }
 
 // Invoke runs the function once. The error is a *FunctionError, ErrThrottled,
-// ErrTooLarge, ErrClosed or that of ctx; when ctx ends, the function goes on,
-// as it does when a caller of Lambda hangs up.
+// ErrTooLarge, ErrClosed or that of ctx; when ctx ends, the function continues,
+// as on Lambda when the caller disconnects.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if len(payload) > MaxRequest {
 		return nil, ErrTooLarge
@@ -79,8 +79,8 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
-// acquire takes the most recently used idle process, or waits for one while
-// more are started.
+// acquire takes the most recently used idle process; if there is none, it starts
+// more and waits.
 func (f *Function) acquire(ctx context.Context, id string) (*process, error) {
 	f.mu.Lock()
 	if f.closed {
@@ -125,7 +125,8 @@ func (f *Function) await(ctx context.Context, w *waiter) (*process, error) {
 	return h.process, h.err
 }
 
-// startsFor reports whether a process is being started that w will get.
+// startsFor reports whether one of the processes that are being started is for
+// w.
 func (f *Function) startsFor(w *waiter) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -157,7 +158,7 @@ func (f *Function) serve(h handover) bool {
 	return true
 }
 
-// grow starts processes for those who wait, within the bound. f.mu is held.
+// grow starts processes for waiting invocations, up to the limit. f.mu is held.
 func (f *Function) grow() {
 	for !f.closed && f.starting < len(f.waiters) && len(f.live) < f.MaxConcurrency {
 		p := &process{fn: f, exited: make(chan struct{})}
@@ -169,7 +170,7 @@ func (f *Function) grow() {
 	}
 }
 
-// park makes a process that asks for work available. f.mu is held.
+// park makes a process that has asked for work available. f.mu is held.
 func (f *Function) park(p *process) {
 	if !p.asked {
 		p.asked = true

@@ -68,7 +68,7 @@ func setDefault[T comparable](field *T, value T) {
 // Add makes a function known. All are added before the first is invoked.
 func (h *Host) Add(cfg Config) (*Function, error) {
 	if _, twice := h.functions[cfg.Name]; twice {
-		return nil, fmt.Errorf("function %s is there already", cfg.Name)
+		return nil, fmt.Errorf("the function %s exists already", cfg.Name)
 	}
 	setDefault(&cfg.Handler, "bootstrap")
 	setDefault(&cfg.Timeout, 3*time.Second)
@@ -103,8 +103,8 @@ func (h *Host) Close() {
 	h.each(func(f *Function) { f.close() })
 }
 
-// Recycle replaces the processes of every function, the variables in env
-// overriding what they had: idle processes now, busy ones when they finish, or
+// Recycle replaces the processes of every function; env overrides their
+// variables. Idle processes are replaced now, busy ones when they finish, or
 // after wait at the latest.
 func (h *Host) Recycle(env map[string]string, wait time.Duration) {
 	h.each(func(f *Function) { f.recycle(env, wait) })

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// maxLine splits lines that never end.
+// maxLine is the length at which an endless line is split.
 const maxLine = 256 << 10
 
 // logWriter writes whole lines of many processes to one writer.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// watchMemory kills processes that use more than their function is given. It
-// looks often enough to catch a leak, not every peak.
+// watchMemory kills processes that use more memory than their function has. It
+// checks often enough to find a leak, but not every short peak.
 func (h *Host) watchMemory() {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -37,7 +37,7 @@ func (f *Function) limitMemory() {
 	}
 }
 
-// residentBytes returns 0 for a process that is not there.
+// residentBytes returns 0 for a process that does not exist.
 func residentBytes(pid int) int {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	fields := bytes.Fields(data)

@@ -18,17 +18,17 @@ type process struct {
 	pid       int    // 0 until started
 	secret    string // the path of its Runtime API
 	initTimer *time.Timer
-	asked     bool        // has asked for work, so its initialisation is over
-	retired   bool        // is stopped instead of getting more work
+	asked     bool        // has asked for work, so its initialisation has ended
+	retired   bool        // gets no more work and is stopped
 	next      net.Conn    // on which it waits for work
 	current   *invocation // what it works on
 	initError *FunctionError
-	verdict   string        // why it was killed, for the error of what it worked on
-	expected  bool          // its end is no news
+	verdict   string        // why it was killed, for the error of its invocation
+	expected  bool          // its end is expected and not logged
 	exited    chan struct{} // closed once it is reaped
 }
 
-// run starts the program and stays until it has ended.
+// run starts the program and waits until it has ended.
 func (p *process) run(env map[string]string) {
 	defer close(p.exited)
 	why := p.execute(env)
@@ -58,7 +58,7 @@ func (p *process) run(env map[string]string) {
 	f.grow()
 }
 
-// execute runs the program to its end and says how it ended.
+// execute runs the program until it ends and returns how it ended.
 func (p *process) execute(env map[string]string) string {
 	f := p.fn
 	api, err := net.Listen("tcp", "127.0.0.1:0")
@@ -75,7 +75,7 @@ func (p *process) execute(env map[string]string) string {
 	cmd.Dir = filepath.Dir(f.Binary)
 	cmd.Env = p.environment(api.Addr().String()+"/"+p.secret, env)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.WaitDelay = time.Second // should a grandchild hold the pipe
+	cmd.WaitDelay = time.Second // in case a grandchild holds the pipe
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 
 	f.mu.Lock()

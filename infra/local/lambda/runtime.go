@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// The Runtime API is served on bare connections: the answer to "next" is
-// written by whoever has the work, straight to the waiting connection, without
-// waking another goroutine. A process has its own listener, so runtimes of any
-// language that take host:port work, and a path that only it knows: whoever else
-// reaches the address gets neither work nor a say in answers.
+// The Runtime API is served on bare connections: the goroutine with an
+// invocation writes the answer to "next" directly to the waiting connection,
+// without waking another goroutine. Each process has its own listener, so
+// runtimes of every language that accept host:port work. Its path is known only
+// to the process: other programs that reach the address can neither get
+// invocations nor answer them.
 
 func (p *process) accept(api net.Listener) {
 	for {
@@ -81,7 +82,7 @@ func (p *process) handle(conn net.Conn, req *http.Request) error {
 	return p.answer(conn, id, o)
 }
 
-// readBody reads a whole body, one byte beyond MaxResponse at most.
+// readBody reads a whole body, at most one byte more than MaxResponse.
 func readBody(req *http.Request) ([]byte, error) {
 	size := req.ContentLength
 	if size < 0 {

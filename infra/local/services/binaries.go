@@ -23,8 +23,8 @@ type binaries struct {
 	major int
 }
 
-// findPostgres returns the newest Postgres on the machine, and installs one
-// where there is none and this program may.
+// findPostgres returns the newest Postgres on the machine. If there is none, it
+// installs one, if this program may.
 func findPostgres(ctx context.Context, progress Progress) (binaries, error) {
 	if found, ok := installedPostgres(ctx); ok {
 		return found, nil
@@ -39,11 +39,11 @@ func findPostgres(ctx context.Context, progress Progress) (binaries, error) {
 	if found, ok := installedPostgres(ctx); ok {
 		return found, nil
 	}
-	return binaries{}, fmt.Errorf(hint+"; what apt-get installs is older", minPostgres)
+	return binaries{}, fmt.Errorf(hint+"; apt-get installs an older version", minPostgres)
 }
 
 func installedPostgres(ctx context.Context) (binaries, bool) {
-	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // Debian's place; the pattern is well formed
+	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // Debian's folder; the pattern is well formed
 	if path, err := exec.LookPath("postgres"); err == nil {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			dirs = append(dirs, filepath.Dir(real))
@@ -76,7 +76,7 @@ func majorVersion(text string) int {
 	return major
 }
 
-// noCluster keeps Debian's package from starting a server of its own.
+// noCluster prevents Debian's package from starting a server.
 const noCluster = "/etc/postgresql-common/createcluster.d/portico.conf"
 
 func installPackage(ctx context.Context, progress Progress) error {

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Database is the stack's database; its owner is Master, which like Aurora's
-// is no superuser but may create roles.
+// Database is the stack's database. Its owner is Master, which like Aurora's
+// master is not a superuser but may create roles.
 const (
 	Database       = "portico"
 	Master         = "portico_master"
@@ -19,7 +19,7 @@ const (
 func Other(name string) string { return Database + "_" + name }
 
 // EnsureDatabases creates the master login, the stack's database and its other
-// ones where they are missing.
+// databases, if they are missing.
 func (p *Postgres) EnsureDatabases(ctx context.Context, others ...string) error {
 	conn, err := pgx.Connect(ctx, p.AdminURL())
 	if err != nil {
@@ -54,7 +54,8 @@ func ensureDatabase(ctx context.Context, conn *pgx.Conn, name string) error {
 	if err != nil || there {
 		return err
 	}
-	// To give a database away one must be able to become its owner; a superuser can.
+	// To create a database for another owner the login must be a member of that
+	// role; a superuser need not.
 	if _, err := conn.Exec(ctx, `GRANT `+Master+` TO CURRENT_USER`); err != nil {
 		return fmt.Errorf("cannot become %s: %w", Master, err)
 	}

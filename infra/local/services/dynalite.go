@@ -19,13 +19,13 @@ import (
 type DynaliteOptions struct {
 	Package  string // folder of package.json and package-lock.json
 	Dir      string // of the data; empty: in memory
-	Private  bool   // nobody else may reach it: only Handler leads to it
+	Private  bool   // can be reached only through Handler
 	Progress Progress
 }
 
-// Dynalite is a running DynamoDB. It asks nobody who they are.
+// Dynalite is a running DynamoDB. It accepts requests without authentication.
 type Dynalite struct {
-	URL     string // of no use to others if it is private
+	URL     string // useless to others if it is private
 	socket  string // on which a private one listens, in a folder of its own
 	client  *http.Client
 	process *process
@@ -70,7 +70,7 @@ func StartDynalite(ctx context.Context, opts DynaliteOptions) (*Dynalite, error)
 	return d, nil
 }
 
-// address decides where the server listens, and returns that as its arguments.
+// address chooses the server's address, and returns the arguments for it.
 func (d *Dynalite) address(private bool) ([]string, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	d.client = &http.Client{Transport: transport}
@@ -135,7 +135,7 @@ func (d *Dynalite) Stop() {
 
 func (d *Dynalite) removeSocket() {
 	if d.socket != "" {
-		_ = os.RemoveAll(filepath.Dir(d.socket)) // an empty folder of /tmp, else
+		_ = os.RemoveAll(filepath.Dir(d.socket)) // otherwise an empty folder stays in /tmp
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// PostgresOptions say which Postgres to start.
+// PostgresOptions describe the Postgres to start.
 type PostgresOptions struct {
 	URL       string // of a server to use instead: a login that may create roles and databases
 	Dir       string // of the data, kept between runs
 	Throwaway bool   // an own folder without durability, removed by Stop; Dir is ignored
 	Port      int    // taken if it is free; 0: any
-	// Certificate and Key, both PEM, turn TLS on, for who asks for it.
+	// Certificate and Key, both PEM, enable TLS for clients that ask for it.
 	Certificate, Key string
 	Progress         Progress
 }
@@ -34,7 +34,7 @@ type Postgres struct {
 	user     *syscall.Credential
 	port     int
 	lock     *os.File
-	process  *process // nil for a server that was there
+	process  *process // nil for a server that ran already
 }
 
 // PreferredPort is where the local stack's Postgres listens when it can.
@@ -110,7 +110,7 @@ func (p *Postgres) useExisting(ctx context.Context) error {
 func (p *Postgres) run(ctx context.Context) error {
 	connections := 300
 	if p.opts.Throwaway {
-		connections = 1000 // each test has roles of all kinds at work
+		connections = 1000 // each test uses several roles
 	}
 	settings := []string{
 		"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", p.port), "unix_socket_directories=",
@@ -143,8 +143,7 @@ func (p *Postgres) run(ctx context.Context) error {
 	})
 }
 
-// AdminURL is a login that may do everything, to a database that is not the
-// stack's.
+// AdminURL is the administrator's login, to a database that is not the stack's.
 func (p *Postgres) AdminURL() string { return p.server.String() }
 
 // URL is a login of that name to a database of the server.
@@ -162,8 +161,8 @@ func as(u url.URL, login *url.Userinfo, database string) string {
 	return u.String()
 }
 
-// WithServer returns the database URL of a deployed function with the server of
-// adminURL and a password: what the function gets here.
+// WithServer returns a deployed function's database URL with the server of
+// adminURL and a password: the function's URL on a laptop.
 func WithServer(deployed, adminURL, password string) (string, error) {
 	there, err := url.Parse(deployed)
 	if err != nil || there.User.Username() == "" {
@@ -188,7 +187,7 @@ func WithoutLogin(adminURL, database string) string {
 // Restart stops the server as a crash would and starts it on the same port.
 func (p *Postgres) Restart(ctx context.Context) error {
 	if p.process == nil {
-		return fmt.Errorf("the Postgres in DATABASE_URL is not ours to restart")
+		return fmt.Errorf("the Postgres in DATABASE_URL was not started by this stack, so it cannot be restarted")
 	}
 	p.process.stop(syscall.SIGQUIT, 10*time.Second)
 	return p.run(ctx)

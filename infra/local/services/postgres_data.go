@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// prepareData locks the folder, ends what a killed run left, and makes the
-// data if there are none.
+// prepareData locks the folder, ends a server that a killed run left, and
+// creates the data if there are none.
 func (p *Postgres) prepareData(ctx context.Context) error {
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return err
@@ -31,7 +31,7 @@ func (p *Postgres) prepareData(ctx context.Context) error {
 		return err
 	}
 	if major := strings.TrimSpace(string(version)); major != strconv.Itoa(p.binaries.major) {
-		return fmt.Errorf("the data in %s are of Postgres %s, but the newest one installed is %d: install version %s, or delete the folder to start anew",
+		return fmt.Errorf("the data in %s are of Postgres %s, but the newest one installed is %d: install version %s, or delete the folder to start without data",
 			p.data(), major, p.binaries.major, major)
 	}
 	return p.endOrphan()
@@ -41,7 +41,7 @@ func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
 
 func (p *Postgres) initialize(ctx context.Context) error {
 	begin := time.Now()
-	_ = os.RemoveAll(p.data()) // of an initialisation that was interrupted
+	_ = os.RemoveAll(p.data()) // left by an interrupted initialisation
 	if err := os.Mkdir(p.data(), 0o700); err != nil {
 		return err
 	}
@@ -62,7 +62,8 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	return nil
 }
 
-// writeCertificate puts the files of TLS where Postgres looks for them.
+// writeCertificate writes the TLS files to the folder where Postgres expects
+// them.
 func (p *Postgres) writeCertificate() error {
 	for name, content := range map[string]string{"server.crt": p.opts.Certificate, "server.key": p.opts.Key} {
 		if content == "" {
@@ -85,8 +86,8 @@ func (p *Postgres) environment() []string {
 	return []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
 }
 
-// endOrphan handles the pid file that a killed run left: we hold the lock, so
-// a server that still runs on these data has no master.
+// endOrphan handles the pid file that a killed run left. We hold the lock, so a
+// server that still uses these data belongs to no running program.
 func (p *Postgres) endOrphan() error {
 	file := filepath.Join(p.data(), "postmaster.pid")
 	content, err := os.ReadFile(file)
@@ -115,8 +116,8 @@ func (p *Postgres) endOrphan() error {
 	return nil
 }
 
-// servesData reports whether the process is a server of these data, rather
-// than one that got the same id later.
+// servesData reports whether the process is a server of these data, and not
+// another process with the same id.
 func (p *Postgres) servesData(pid int) bool {
 	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return err == nil && strings.Contains(string(command), p.data()+"\x00")

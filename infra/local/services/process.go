@@ -1,6 +1,6 @@
 // Package services starts the servers that the local stack does not implement
-// itself: Postgres and dynalite, a DynamoDB. It installs what is missing where
-// it can, and else says what to do.
+// itself: Postgres and dynalite, a DynamoDB. It installs missing ones if it can;
+// otherwise the error says what to do.
 package services
 
 import (
@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// Progress receives one line per thing that takes a while.
+// Progress receives a line for each step that takes a while.
 type Progress func(format string, args ...any)
 
-// process is a running server. It ends when this program does, however that
-// ends.
+// process is a running server. It ends when this program ends, even if that is
+// killed.
 type process struct {
 	name   string
 	cmd    *exec.Cmd
@@ -55,8 +55,8 @@ func (p *process) stop(signal syscall.Signal, grace time.Duration) {
 	}
 }
 
-// probeFor bounds one probe: a connection that got lost in a crowd of others is
-// better made anew than waited for.
+// probeFor limits one probe: if a connection gets no answer, a new one is faster
+// than waiting.
 const probeFor = time.Second
 
 // ready waits until probe succeeds.
@@ -74,9 +74,9 @@ func (p *process) ready(ctx context.Context, probe func(context.Context) error) 
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s ended while starting; its last words:\n%s", p.name, p.output.String())
+			return fmt.Errorf("%s ended while starting; its last output:\n%s", p.name, p.output.String())
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w; its last words:\n%s", p.name, err, p.output.String())
+			return fmt.Errorf("%s does not answer: %w; its last output:\n%s", p.name, err, p.output.String())
 		case <-tick.C:
 		}
 	}

@@ -35,15 +35,15 @@ func StateDir(root string) (string, error) {
 		return "", err
 	}
 	if s, ok := info.Sys().(*syscall.Stat_t); !ok || s.Uid != 0 || !info.IsDir() {
-		return "", fmt.Errorf("%s belongs to somebody else: remove it", dir)
+		return "", fmt.Errorf("%s belongs to another user: remove it", dir)
 	}
 	return dir, nil
 }
 
 const throwawayPrefix = "portico-test-"
 
-// throwawayDir makes a folder that is removed with the server, and removes
-// those that killed runs left behind.
+// throwawayDir creates a folder that is removed with the server, and removes the
+// folders of killed runs.
 func throwawayDir() (string, error) {
 	base := os.TempDir()
 	if os.Geteuid() == 0 {
@@ -84,8 +84,8 @@ func Lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// postgresUser is whom Postgres runs as, because it refuses root: nil for
-// ourselves.
+// postgresUser is the user for Postgres, because it refuses to run as root; nil:
+// the current user.
 func postgresUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -102,5 +102,5 @@ func postgresUser() (*syscall.Credential, error) {
 		}
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
-	return nil, fmt.Errorf("Postgres refuses to run as root, and there is neither a user postgres nor nobody: create one, or run as another user")
+	return nil, fmt.Errorf("Postgres refuses to run as root, and there is neither a user postgres nor a user nobody: create one, or run as another user")
 }

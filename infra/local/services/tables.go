@@ -14,8 +14,8 @@ import (
 	"portico/infra/local/template"
 )
 
-// EnsureTables creates the tables that are missing. TTL is left out: what has
-// expired counts as absent whether or not it was removed.
+// EnsureTables creates missing tables. TTL is left out: the functions treat an
+// expired item as absent, even if it was not removed yet.
 func (d *Dynalite) EnsureTables(ctx context.Context, tables []template.Table) error {
 	client := dynamodb.NewFromConfig(aws.Config{
 		Region: "us-east-1", BaseEndpoint: &d.URL, HTTPClient: d.client,
@@ -33,7 +33,7 @@ func ensureTable(ctx context.Context, client *dynamodb.Client, t template.Table)
 	there, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.Name})
 	if err == nil {
 		if !sameKeys(there.Table.KeySchema, t.Keys) {
-			return fmt.Errorf("its key has changed; delete the folder of the local state to start anew")
+			return fmt.Errorf("its key has changed; run make clean to start without data")
 		}
 		return nil
 	}

@@ -13,8 +13,8 @@ import (
 	"portico/infra/local/template"
 )
 
-// binary is where build leaves a function. The folder is the function's own, as
-// on Lambda.
+// binary is the path of a function's binary. Each function has its own folder,
+// as on Lambda.
 func binary(dir string, f template.Function) string {
 	return filepath.Join(dir, filepath.Base(f.CodeURI), "bootstrap")
 }
@@ -27,7 +27,8 @@ func buildDir(root string) string {
 // deployed are the flags of infra/build/Makefile.
 var deployed = []string{"-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w"}
 
-// build compiles the stack's functions. Those with a profiler are kept apart: nobody else is to run them.
+// build compiles the stack's functions. Functions with a profiler are in a
+// separate folder, so that no other run uses them.
 func (s *Stack) build(ctx context.Context) error {
 	flags := deployed
 	switch {
@@ -46,7 +47,8 @@ func (s *Stack) buildDir() string {
 	return buildDir(s.root)
 }
 
-// build compiles functions into dir, for this machine. One call of go builds all: it shares what they share.
+// build compiles functions into dir, for this machine. One call of go builds
+// all, so that common packages are compiled once.
 func build(ctx context.Context, root, dir string, flags []string, functions []template.Function) error {
 	all := filepath.Join(dir, "bin")
 	if err := os.MkdirAll(all, 0o755); err != nil {
@@ -82,7 +84,7 @@ func build(ctx context.Context, root, dir string, flags []string, functions []te
 	return nil
 }
 
-// link lets the binary appear under the name that Lambda wants.
+// link gives the binary the name that Lambda expects.
 func link(from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err

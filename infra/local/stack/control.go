@@ -31,7 +31,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	},
 }).ParseFS(pageFiles, "pages/*.html"))
 
-// control is what the stack itself serves, below /_local/ of the HTTP API.
+// control serves the stack's own pages, below /_local/ of the HTTP API.
 type control struct {
 	stack *Stack
 	mux   *http.ServeMux
@@ -117,8 +117,8 @@ func (c *control) functions(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(c.functionStates()) // the client may be gone
 }
 
-// fire runs a schedule and answers when it is done. From the page's button it
-// leads back to the page.
+// fire runs a schedule and answers when it is done. A click on the page's button
+// then leads back to the page.
 func (c *control) fire(w http.ResponseWriter, r *http.Request) {
 	err := c.stack.FireSchedule(r.Context(), r.PathValue("name"))
 	switch {

@@ -13,7 +13,8 @@ import (
 	"portico/infra/local/template"
 )
 
-// callbackPath is where functions answer for custom resources.
+// callbackPath is the path to which functions send the answers for custom
+// resources.
 const callbackPath = "/_custom/"
 
 // callbacks collects these answers.
@@ -53,8 +54,8 @@ func (c *callbacks) answer(id string) (customAnswer, bool) {
 	return a, ok
 }
 
-// runCustomResources creates each custom resource, as the first deployment
-// does: they have to bear that.
+// runCustomResources creates each custom resource at every start. A deployment
+// does so only once, so the functions must accept repetitions.
 func (s *Stack) runCustomResources(ctx context.Context) error {
 	for _, c := range s.Template.Customs {
 		if err := s.timed("created "+c.LogicalID, func() error { return s.createCustom(ctx, c) }); err != nil {

@@ -8,14 +8,14 @@ import (
 	"portico/infra/local/template"
 )
 
-// endpoints are what functions reach. They are kept in a file while a stack
-// runs, so that a single invocation can join it.
+// endpoints are the addresses that functions use. They are in a file while a
+// stack runs, so that a single invocation can use that stack.
 type endpoints struct {
 	PID      int
 	URL      string
 	AWS      string
 	Postgres string // of an administrator
-	// Databases are the further ones on that server.
+	// Databases are the other ones on that server.
 	Databases []string
 }
 
@@ -27,8 +27,8 @@ func (s *Stack) endpoints() endpoints {
 	return e
 }
 
-// environment is what every function gets beside its own: the SDK's way to
-// these endpoints.
+// environment has the variables that every function gets in addition to its own:
+// with them the SDK finds these endpoints.
 func (e endpoints) environment() map[string]string {
 	return map[string]string{"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": e.AWS}
 }
@@ -36,21 +36,22 @@ func (e endpoints) environment() map[string]string {
 // rolePassword is that of the database's application roles.
 const rolePassword = "portico-local"
 
-// localEgress is what a function that may not dial private addresses may dial
-// here: receivers on this machine.
+// localEgress lists the private addresses that functions may dial on a laptop:
+// receivers on this machine.
 const localEgress = "127.0.0.0/8,::1/128"
 
-// localSource is where deliveries come from here.
+// localSource is the source address of deliveries on a laptop.
 const localSource = "127.0.0.1"
 
-// localBase is whose subdomains organizations may have here: every resolver
-// sends them to this machine.
+// localBase is the base domain on a laptop: every resolver sends its subdomains
+// to this machine.
 const localBase = "portico.localhost"
 
-// functionEnvironment is the template's environment with what must differ
-// here: the stage, the database and its passwords (deployed functions use IAM),
-// the addresses that may be dialled, those that deliveries come from, and the
-// base of subdomains. A variable that the template does not give a function is not added.
+// functionEnvironment is the template's environment with the values that must
+// differ on a laptop: the stage, the database and its passwords (deployed
+// functions use IAM), the addresses that may be dialled, the source addresses of
+// deliveries, and the base domain. A variable that the template does not give a
+// function is not added.
 func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
 	env := maps.Clone(f.Env)
 	for name, value := range map[string]string{
@@ -80,7 +81,7 @@ func (e endpoints) functionEnvironment(f template.Function, overrides map[string
 	return env, nil
 }
 
-// databases names the further databases as the functions read them.
+// databases lists the other databases in the form that the functions read.
 func (e endpoints) databases() string {
 	if len(e.Databases) == 0 {
 		return ""

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// fromThisMachine keeps web pages of other sites out, which the user's browser
-// would let reach this machine: by their origin, and by a name of their own
-// that they let point here (DNS rebinding). No name but localhost is ours.
+// fromThisMachine refuses requests of other sites' web pages, which the user's
+// browser would send to this machine. It checks the origin, and the host name,
+// which another site may resolve to this machine (DNS rebinding). Only localhost
+// is a name of ours.
 func fromThisMachine(next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -25,7 +26,8 @@ func fromThisMachine(next http.Handler) http.Handler {
 	})
 }
 
-// namesThisMachine takes addresses, which nobody can let point elsewhere.
+// namesThisMachine accepts localhost and addresses, which cannot be redirected
+// by DNS.
 func namesThisMachine(host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -35,7 +37,7 @@ func namesThisMachine(host string) bool {
 	return err == nil || strings.EqualFold(name, "localhost")
 }
 
-// noWebhooks refuses deliveries, which may reach receivers on this machine but
+// noWebhooks refuses deliveries: they may reach receivers on this machine, but
 // not the stack itself. An endpoint's custom headers cannot replace Webhook-Id.
 func noWebhooks(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,8 +49,8 @@ func noWebhooks(next http.Handler) http.Handler {
 	})
 }
 
-// below serves what lies below a path that is a secret of this run. Other users
-// of the machine reach the address, but do not know the path.
+// below serves the handler below a path that is a secret of this run. Other
+// users of the machine can reach the address, but do not know the path.
 func below(secret string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")

@@ -84,11 +84,12 @@ func (s *Stack) Queue(name string) *aws.Queue {
 // Mailbox holds the mails that were sent.
 func (s *Stack) Mailbox() *aws.Mailbox { return s.aws.Mailbox() }
 
-// InboxURL is where an endpoint's deliveries can be looked at.
+// InboxURL is the page that shows the inbox's deliveries.
 func (s *Stack) InboxURL() string { return s.URL + inboxPath }
 
-// FireSchedule runs what a schedule runs, and waits for it. The name is the
-// schedule's logical id (SweeperFunctionEveryMinute) or that of its function.
+// FireSchedule runs the function of a schedule, and waits for it. The name is
+// the schedule's logical id (SweeperFunctionEveryMinute) or that of its
+// function.
 func (s *Stack) FireSchedule(ctx context.Context, name string) error {
 	f, known := function(s.Template, name)
 	for _, schedule := range s.Template.Schedules {
@@ -114,14 +115,14 @@ func (s *Stack) RestartPostgres(ctx context.Context) error {
 	return s.postgres.Restart(ctx)
 }
 
-// clockVariable is how functions learn of the offset.
+// clockVariable is the environment variable that holds the offset.
 const clockVariable = "PORTICO_CLOCK_OFFSET"
 
-// drain is how long functions may finish with the old clock.
+// drain is the time for which functions may still finish with the old clock.
 const drain = 10 * time.Second
 
-// SetClockOffset moves the stack's clock to so much from now, in Postgres and
-// in the functions, whose processes are replaced.
+// SetClockOffset sets the stack's clock to the real time plus an offset, in
+// Postgres and in the functions, whose processes are replaced.
 func (s *Stack) SetClockOffset(ctx context.Context, offset time.Duration) error {
 	if s.postgres != nil {
 		conn, err := pgx.Connect(ctx, s.DatabaseURL)
@@ -141,8 +142,8 @@ func (s *Stack) SetClockOffset(ctx context.Context, offset time.Duration) error 
 	return nil
 }
 
-// readClock gives the functions the offset that Postgres kept from an earlier
-// run.
+// readClock gives the functions the offset of an earlier run, which Postgres has
+// stored.
 func (s *Stack) readClock(ctx context.Context) error {
 	if s.postgres == nil {
 		return nil

@@ -17,10 +17,11 @@ import (
 	"portico/infra/local/template"
 )
 
-// runFile tells other programs where the running stack is.
+// runFile has the addresses of the running stack, for other programs.
 func runFile(stateDir string) string { return filepath.Join(stateDir, "run.json") }
 
-// StateDir returns the folder that keeps the data between runs, "" when nothing does.
+// StateDir returns the folder that keeps the data between runs, or "" if they
+// are not kept.
 func (s *Stack) StateDir() string { return s.stateDir }
 
 // takeState makes this program the only one that uses the state's folder.
@@ -57,7 +58,7 @@ func (s *Stack) writeRunFile() error {
 }
 
 // writeEnvFile writes the environment of each function in the form that `sam
-// local invoke --env-vars` reads. SAM passes on those variables that stand in
+// local invoke --env-vars` reads. SAM passes on only the variables that are in
 // the template.
 func (s *Stack) writeEnvFile() error {
 	if s.opts.EnvFile == "" {
@@ -96,10 +97,10 @@ func (s *Stack) writePrivate(file string, content any) error {
 	return os.Rename(temporary, file)
 }
 
-// removeFiles takes back what told others of this run.
+// removeFiles removes the files with the addresses of this run.
 func (s *Stack) removeFiles() {
 	for _, file := range s.files {
-		_ = os.Remove(file) // one that is left leads nowhere
+		_ = os.Remove(file) // if one is left, it does no harm
 	}
 }
 

@@ -1,6 +1,5 @@
-// Package stack runs the whole of template.yaml on this machine: Postgres,
-// DynamoDB, the other AWS services, the functions' binaries and what calls
-// them.
+// Package stack runs all of template.yaml on this machine: Postgres, DynamoDB,
+// the other AWS services, the functions' binaries and their triggers.
 package stack
 
 import (
@@ -106,7 +105,7 @@ func Start(ctx context.Context, opts Options) (_ *Stack, err error) {
 	return s, errors.Join(s.writeRunFile(), s.writeEnvFile())
 }
 
-// prepare takes the state's folder and the addresses, which the template's
+// prepare locks the state's folder, reserves the addresses, which the template's
 // values need, and reads the template.
 func (s *Stack) prepare(context.Context) (err error) {
 	if s.root, err = filepath.Abs(s.opts.Root); err != nil {
@@ -174,8 +173,8 @@ func (s *Stack) logf(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.opts.Log, "[local] "+format+"\n", args...) // a log that cannot be written has nobody to tell
 }
 
-// Close ends everything that Start started, in an order in which nothing misses
-// what it needs.
+// Close ends everything that Start started. Each part ends before the parts that
+// it needs.
 func (s *Stack) Close() {
 	s.closeOnce.Do(func() {
 		s.removeFiles()
@@ -206,7 +205,7 @@ func (s *Stack) Close() {
 	})
 }
 
-// closeGently gives requests that are being answered a moment.
+// closeGently waits a moment for requests that are being answered.
 func closeGently(server *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -103,7 +103,7 @@ func (s *Stack) startAWS(context.Context) error {
 	return nil
 }
 
-// dynamoDBAbove lets DynamoDB have the address of the other services.
+// dynamoDBAbove serves DynamoDB at the address of the other services.
 func (s *Stack) dynamoDBAbove(next http.Handler) http.Handler {
 	if s.dynalite == nil {
 		return next

@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// Customer is an organization of its own with a key of every permission.
+// Customer is an organization with a key that has every permission.
 type Customer struct {
 	Key   string
 	t     *testing.T
 	stack Stack
 }
 
-// NewCustomer makes an organization that has the test's name.
+// NewCustomer creates an organization with the test's name.
 func NewCustomer(t *testing.T, s Stack) Customer {
 	t.Helper()
 	reply, err := s.Invoke(context.Background(), "bootstrap", []byte(`{"command":"create_organization","name":"`+t.Name()+`"}`))
@@ -32,8 +32,8 @@ func NewCustomer(t *testing.T, s Stack) Customer {
 	return Customer{Key: made.APIKey, t: t, stack: s}
 }
 
-// Try calls the API once. headers are names, each with its value. Status 0: there
-// was no reply, for the reason that stands in its place.
+// Try calls the API once. headers are names, each followed by its value. Status
+// 0 means that there was no reply; the text is then the reason.
 func (c Customer) Try(method, path, body string, headers ...string) (status int, reply string, header http.Header) {
 	c.t.Helper()
 	req, err := http.NewRequest(method, c.stack.URL+path, strings.NewReader(body))

@@ -30,7 +30,7 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
-// tail is as much of it as helps whose test has failed.
+// tail returns the end of the log, for the message of a failed test.
 func (l *Log) tail() string {
 	text := l.String()
 	return text[max(0, len(text)-20_000):]
@@ -54,8 +54,8 @@ func start(opts stack.Options) (Stack, error) {
 	return Stack{s, log}, err
 }
 
-// Main runs a package's tests beside one stack, which use is told before, and
-// returns the program's exit code.
+// Main starts one stack, passes it to use, runs the package's tests, and returns
+// the program's exit code.
 func Main(m *testing.M, opts stack.Options, use func(Stack)) int {
 	s, err := start(opts)
 	if err != nil {
@@ -71,7 +71,7 @@ func Main(m *testing.M, opts stack.Options, use func(Stack)) int {
 	return code
 }
 
-// New starts a stack for one test, which may harm it.
+// New starts a stack for one test, which may damage it.
 func New(t *testing.T, opts stack.Options) Stack {
 	t.Helper()
 	s, err := start(opts)

@@ -19,7 +19,7 @@ func (t *Template) addAPI(s *scope, r *resource) error {
 	}
 	body, at := unwrap(r.properties[name], r.at.in(name))
 	document, ok := body.(map[string]any)
-	if !ok { // SAM makes it of the functions' HttpApi events
+	if !ok { // SAM creates it from the functions' HttpApi events
 		return nil
 	}
 	paths, err := section(document, "paths", at)
@@ -43,7 +43,7 @@ func (t *Template) addAPI(s *scope, r *resource) error {
 
 const anyMethod = "x-amazon-apigateway-any-method"
 
-func (t *Template) addOperation(s *scope, path, method string, operations map[string]any, at place) error {
+func (t *Template) addOperation(s *scope, path, method string, operations map[string]any, at position) error {
 	switch method {
 	case "get", "put", "post", "delete", "options", "head", "patch", anyMethod:
 	default: // parameters, summary and other fields of a path

@@ -1,7 +1,7 @@
 package template
 
 // condition evaluates a named condition.
-func (s *scope) condition(name string, at place) (bool, error) {
+func (s *scope) condition(name string, at position) (bool, error) {
 	v, ok := s.conditions[name]
 	if !ok {
 		return false, at.errorf("there is no condition %q", name)
@@ -12,11 +12,11 @@ func (s *scope) condition(name string, at place) (bool, error) {
 	}
 	s.evaluating[key] = true
 	defer delete(s.evaluating, key)
-	return s.boolean(v, place{s.file, "Conditions." + name})
+	return s.boolean(v, position{s.file, "Conditions." + name})
 }
 
 // boolean evaluates the expression of a condition.
-func (s *scope) boolean(v any, at place) (bool, error) {
+func (s *scope) boolean(v any, at position) (bool, error) {
 	v, at = unwrap(v, at)
 	m, ok := v.(map[string]any)
 	if !ok || len(m) != 1 {
@@ -37,7 +37,7 @@ func (s *scope) boolean(v any, at place) (bool, error) {
 			return !holds, err
 		}
 	case "Fn::And", "Fn::Or":
-		stop := name == "Fn::Or" // the operand that decides
+		stop := name == "Fn::Or" // the value that ends the evaluation
 		for i, arg := range args {
 			holds, err := s.boolean(arg, at.in(i))
 			if err != nil || holds == stop {
@@ -46,10 +46,10 @@ func (s *scope) boolean(v any, at place) (bool, error) {
 		}
 		return !stop, nil
 	}
-	return false, at.errorf("is not understood as a condition")
+	return false, at.errorf("is not a condition that the local stack supports")
 }
 
-func (s *scope) equals(args []any, at place) (bool, error) {
+func (s *scope) equals(args []any, at position) (bool, error) {
 	if len(args) != 2 {
 		return false, at.errorf("compares two values, not %d", len(args))
 	}

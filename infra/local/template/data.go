@@ -92,7 +92,7 @@ func (t *Template) addTable(s *scope, r *resource) error {
 	return nil
 }
 
-func (list indexProperties) indexes(types map[string]string, local bool, at place) ([]Index, error) {
+func (list indexProperties) indexes(types map[string]string, local bool, at position) ([]Index, error) {
 	var out []Index
 	for _, x := range list {
 		key, err := keys(x.KeySchema, types, at.in(x.IndexName))
@@ -106,7 +106,7 @@ func (list indexProperties) indexes(types map[string]string, local bool, at plac
 	return out, nil
 }
 
-func keys(schema keySchema, types map[string]string, at place) ([]Key, error) {
+func keys(schema keySchema, types map[string]string, at position) ([]Key, error) {
 	var list []Key
 	for _, k := range schema {
 		kind, ok := types[k.AttributeName]

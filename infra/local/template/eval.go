@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// noValue is AWS::NoValue: whoever holds it drops the entry.
+// noValue is AWS::NoValue: a list or mapping drops an entry with it.
 type noValue struct{}
 
 // eval returns v with its intrinsics resolved.
-func (s *scope) eval(v any, at place) (any, error) {
+func (s *scope) eval(v any, at position) (any, error) {
 	v, at = unwrap(v, at)
 	switch v := v.(type) {
 	case map[string]any:
@@ -55,7 +55,7 @@ func intrinsic(m map[string]any) (name string, arg any, ok bool) {
 	return name, arg, name == "Ref" || strings.HasPrefix(name, "Fn::")
 }
 
-func (s *scope) call(name string, arg any, at place) (any, error) {
+func (s *scope) call(name string, arg any, at position) (any, error) {
 	arg, at = unwrap(arg, at)
 	switch name {
 	case "Ref":
@@ -76,8 +76,8 @@ func (s *scope) call(name string, arg any, at place) (any, error) {
 	return s.callFunction(name, v, at)
 }
 
-// callFunction applies those whose arguments are evaluated first.
-func (s *scope) callFunction(name string, arg any, at place) (any, error) {
+// callFunction applies the functions whose arguments are evaluated first.
+func (s *scope) callFunction(name string, arg any, at position) (any, error) {
 	args, _ := arg.([]any)
 	switch {
 	case name == "Fn::GetAZs":
@@ -97,7 +97,7 @@ func (s *scope) callFunction(name string, arg any, at place) (any, error) {
 	return nil, at.errorf("the local stack does not understand this use of %s", name)
 }
 
-func (s *scope) callIf(arg any, at place) (any, error) {
+func (s *scope) callIf(arg any, at position) (any, error) {
 	args, _ := arg.([]any)
 	if len(args) != 3 {
 		return nil, at.errorf("must be [condition, value, other value]")
@@ -115,7 +115,7 @@ func (s *scope) callIf(arg any, at place) (any, error) {
 
 var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 
-func (s *scope) callSub(arg any, at place) (any, error) {
+func (s *scope) callSub(arg any, at position) (any, error) {
 	text, ok := arg.(string)
 	vars := map[string]any{}
 	if args, list := arg.([]any); list && len(args) == 2 {
@@ -140,7 +140,7 @@ func (s *scope) callSub(arg any, at place) (any, error) {
 	return out, failed
 }
 
-func (s *scope) subVariable(name string, vars map[string]any, at place) (string, error) {
+func (s *scope) subVariable(name string, vars map[string]any, at position) (string, error) {
 	var v any
 	var err error
 	if given, ok := vars[name]; ok {
@@ -156,7 +156,7 @@ func (s *scope) subVariable(name string, vars map[string]any, at place) (string,
 	return scalarText(v, at)
 }
 
-func scalarText(v any, at place) (string, error) {
+func scalarText(v any, at position) (string, error) {
 	switch v := v.(type) {
 	case string:
 		return v, nil
@@ -168,7 +168,7 @@ func scalarText(v any, at place) (string, error) {
 	return "", at.errorf("needs a text, found %T", v)
 }
 
-func join(args []any, at place) (any, error) {
+func join(args []any, at position) (any, error) {
 	list, ok := args[1].([]any)
 	if !ok {
 		return nil, at.errorf("needs a list as second argument")
@@ -185,7 +185,7 @@ func join(args []any, at place) (any, error) {
 	return strings.Join(parts, delimiter), err
 }
 
-func pick(args []any, at place) (any, error) {
+func pick(args []any, at position) (any, error) {
 	text, err := scalarText(args[0], at)
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func pick(args []any, at place) (any, error) {
 	return list[i], nil
 }
 
-func split(args []any, at place) (any, error) {
+func split(args []any, at position) (any, error) {
 	delimiter, err := scalarText(args[0], at)
 	if err != nil {
 		return nil, err
@@ -214,7 +214,7 @@ func split(args []any, at place) (any, error) {
 	return list, nil
 }
 
-func (s *scope) findInMap(args []any, at place) (any, error) {
+func (s *scope) findInMap(args []any, at position) (any, error) {
 	m := s.mappings
 	for i, arg := range args {
 		key, err := scalarText(arg, at)

@@ -70,9 +70,9 @@ func (s *scope) environment(r *resource) (map[string]string, error) {
 	env := map[string]string{}
 	for _, from := range []struct {
 		properties map[string]any
-		at         place
+		at         position
 	}{
-		{s.globals, place{s.file, "Globals.Function"}},
+		{s.globals, position{s.file, "Globals.Function"}},
 		{r.properties, r.at},
 	} {
 		at := from.at.in("Environment").in("Variables")
@@ -140,7 +140,7 @@ func (t *Template) addEvents(s *scope, r *resource, function string) error {
 	return nil
 }
 
-func (t *Template) addEvent(logicalID, function string, e event, at place) error {
+func (t *Template) addEvent(logicalID, function string, e event, at position) error {
 	p := e.Properties
 	enabled := (p.Enabled == nil || bool(*p.Enabled)) && p.State != "DISABLED"
 	switch e.Type {

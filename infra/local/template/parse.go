@@ -9,17 +9,17 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// place is where a value stands, for error messages.
-type place struct{ file, path string }
+// position is where a value is in the templates, for error messages.
+type position struct{ file, path string }
 
-func (p place) in(key any) place {
+func (p position) in(key any) position {
 	if p.path == "" {
-		return place{p.file, fmt.Sprint(key)}
+		return position{p.file, fmt.Sprint(key)}
 	}
-	return place{p.file, fmt.Sprintf("%s.%v", p.path, key)}
+	return position{p.file, fmt.Sprintf("%s.%v", p.path, key)}
 }
 
-func (p place) errorf(format string, args ...any) error {
+func (p position) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: %s: %w", p.file, p.path, fmt.Errorf(format, args...))
 }
 
@@ -29,15 +29,15 @@ type included struct {
 	value any
 }
 
-func unwrap(v any, at place) (any, place) {
+func unwrap(v any, at position) (any, position) {
 	if i, ok := v.(included); ok {
-		return i.value, place{i.file, at.path}
+		return i.value, position{i.file, at.path}
 	}
 	return v, at
 }
 
-// parser turns YAML into maps, slices and scalars, with short intrinsics
-// (!Ref) in their long form (Ref:) and includes expanded.
+// parser turns YAML into maps, slices and scalars. Short intrinsics (!Ref) get
+// their long form (Ref:), and includes are expanded.
 type parser struct {
 	root string // folder that file names are relative to
 	file string
@@ -154,7 +154,7 @@ func (p parser) include(n *yaml.Node, m map[string]any, transform any) error {
 	}
 	for key, v := range content {
 		if _, twice := m[key]; twice {
-			return p.errorf(n, "%s includes %q, which is there already", file, key)
+			return p.errorf(n, "%s includes %q, which exists already", file, key)
 		}
 		if _, nested := v.(included); !nested {
 			v = included{file, v}

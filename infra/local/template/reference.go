@@ -8,7 +8,7 @@ import (
 
 // callRef resolves a parameter, a pseudo parameter or the physical id of a
 // resource.
-func (s *scope) callRef(arg any, at place) (any, error) {
+func (s *scope) callRef(arg any, at position) (any, error) {
 	name, ok := arg.(string)
 	if !ok {
 		return nil, at.errorf("must name something")
@@ -78,7 +78,7 @@ func (s *scope) generated(name string) (any, bool, error) {
 	return nil, false, nil
 }
 
-func (s *scope) callGetAtt(arg any, at place) (any, error) {
+func (s *scope) callGetAtt(arg any, at position) (any, error) {
 	var id, attribute string
 	switch arg := arg.(type) {
 	case string:
@@ -110,7 +110,7 @@ func (s *scope) callGetAtt(arg any, at place) (any, error) {
 	return s.attribute(r, attribute)
 }
 
-func (s *scope) output(id, name string, at place) (any, error) {
+func (s *scope) output(id, name string, at position) (any, error) {
 	child, err := s.child(id)
 	if err != nil {
 		return nil, err
@@ -118,17 +118,18 @@ func (s *scope) output(id, name string, at place) (any, error) {
 	if child == nil {
 		return nil, at.errorf("%s is not a nested stack", id)
 	}
-	output, err := section(child.outputs, name, place{child.file, "Outputs"})
+	output, err := section(child.outputs, name, position{child.file, "Outputs"})
 	if err != nil {
 		return nil, err
 	}
 	if output["Value"] == nil {
 		return nil, at.errorf("%s has no output %q", child.file, name)
 	}
-	return child.eval(output["Value"], place{child.file, "Outputs." + name})
+	return child.eval(output["Value"], position{child.file, "Outputs." + name})
 }
 
-// nameProperty holds the physical name of the types whose name matters here.
+// nameProperty is the property with the physical name, for the types whose name
+// is used.
 var nameProperty = map[string]string{
 	"AWS::Serverless::Function":   "FunctionName",
 	"AWS::SQS::Queue":             "QueueName",
@@ -148,7 +149,7 @@ func (s *scope) physicalName(r *resource) (string, error) {
 	return s.stackName + "-" + r.id, nil
 }
 
-// physicalID is what Ref gives.
+// physicalID is the value of Ref.
 func (s *scope) physicalID(r *resource) (any, error) {
 	name, err := s.physicalName(r)
 	switch r.kind {
@@ -160,9 +161,9 @@ func (s *scope) physicalID(r *resource) (any, error) {
 	return name, err
 }
 
-// attribute is what GetAtt gives. Attributes of what only AWS has (a database
-// cluster, a network) are placeholders: the local stack replaces the values
-// that are made of them.
+// attribute is the value of GetAtt. Attributes of resources that only AWS has (a
+// database cluster, a network) are placeholders: the local stack replaces the
+// values that contain them.
 func (s *scope) attribute(r *resource, name string) (any, error) {
 	physical, err := s.physicalName(r)
 	if err != nil {
@@ -193,13 +194,13 @@ func (s *scope) secretARN(name string) string {
 	return s.arn("secretsmanager", "secret:"+name+"-LOCAL1")
 }
 
-// property evaluates one property, nil when there is none. Functions take what
-// they lack from Globals.
+// property evaluates one property, nil when there is none. Properties that a
+// function lacks are taken from Globals.
 func (s *scope) property(r *resource, name string) (any, error) {
 	v, ok := r.properties[name]
 	at := r.at.in(name)
 	if !ok && r.kind == "AWS::Serverless::Function" {
-		v, at = s.globals[name], place{s.file, "Globals.Function." + name}
+		v, at = s.globals[name], position{s.file, "Globals.Function." + name}
 	}
 	v, err := s.eval(v, at)
 	if _, drop := v.(noValue); drop {
@@ -208,8 +209,8 @@ func (s *scope) property(r *resource, name string) (any, error) {
 	return v, err
 }
 
-// decode fills into, a pointer to a struct, with the evaluated properties that
-// its fields name.
+// decode evaluates the properties that the fields of into name, and stores them.
+// into is a pointer to a struct.
 func (s *scope) decode(r *resource, into any, names ...string) error {
 	values := map[string]any{}
 	for _, name := range names {
@@ -224,7 +225,7 @@ func (s *scope) decode(r *resource, into any, names ...string) error {
 	return fill(values, into, r.at)
 }
 
-func fill(values, into any, at place) error {
+func fill(values, into any, at position) error {
 	data, err := json.Marshal(values)
 	if err == nil {
 		err = json.Unmarshal(data, into)

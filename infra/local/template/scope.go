@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// maxNesting stops templates that nest each other for ever.
+// maxNesting stops templates that nest each other endlessly.
 const maxNesting = 8
 
-// scope is one template file with what its intrinsics can see.
+// scope is one template file with the values that its intrinsics can use.
 type scope struct {
 	opts       *Options
 	root, file string
@@ -24,13 +24,13 @@ type scope struct {
 	outputs    map[string]any
 	resources  map[string]*resource
 	children   map[string]*scope
-	evaluating map[string]bool // outputs and conditions, against circles
+	evaluating map[string]bool // outputs and conditions that are being evaluated, to find cycles
 }
 
 type resource struct {
 	id, kind   string
 	properties map[string]any
-	at         place // of the properties
+	at         position // of the properties
 }
 
 func (r *resource) isCustom() bool {
@@ -54,11 +54,11 @@ func loadScope(opts *Options, root, file, stackName string, given map[string]any
 		"Parameters": &parameters, "Conditions": &s.conditions, "Mappings": &s.mappings,
 		"Outputs": &s.outputs, "Resources": &resources, "Globals": &s.globals,
 	} {
-		if *field, err = section(doc, name, place{file: file}); err != nil {
+		if *field, err = section(doc, name, position{file: file}); err != nil {
 			return nil, err
 		}
 	}
-	if s.globals, err = section(s.globals, "Function", place{file, "Globals"}); err != nil {
+	if s.globals, err = section(s.globals, "Function", position{file, "Globals"}); err != nil {
 		return nil, err
 	}
 	if err := s.setParameters(parameters, given); err != nil {
@@ -71,7 +71,7 @@ func loadScope(opts *Options, root, file, stackName string, given map[string]any
 }
 
 // section returns the mapping under name, empty when there is none.
-func section(m map[string]any, name string, at place) (map[string]any, error) {
+func section(m map[string]any, name string, at position) (map[string]any, error) {
 	v, at := unwrap(m[name], at.in(name))
 	if v == nil {
 		return map[string]any{}, nil
@@ -85,7 +85,7 @@ func section(m map[string]any, name string, at place) (map[string]any, error) {
 
 func (s *scope) setParameters(declared, given map[string]any) error {
 	s.parameters = map[string]any{}
-	at := place{s.file, "Parameters"}
+	at := position{s.file, "Parameters"}
 	for name, v := range given {
 		if _, ok := declared[name]; !ok {
 			return at.errorf("%s is given but not declared", name)
@@ -103,7 +103,7 @@ func (s *scope) setParameters(declared, given map[string]any) error {
 				continue // an error only where it is used
 			}
 			if kind, _ := p["Type"].(string); strings.HasPrefix(kind, "AWS::SSM::Parameter::Value") {
-				continue // the default names a parameter that only AWS has
+				continue // the default is the name of an SSM parameter, which only AWS has
 			}
 		}
 		if kind, _ := p["Type"].(string); strings.HasPrefix(kind, "List<") || kind == "CommaDelimitedList" {
@@ -129,11 +129,11 @@ func splitList(v any) any {
 // setResources keeps the resources whose condition holds.
 func (s *scope) setResources(declared map[string]any) error {
 	for id := range declared {
-		r, err := section(declared, id, place{s.file, "Resources"})
+		r, err := section(declared, id, position{s.file, "Resources"})
 		if err != nil {
 			return err
 		}
-		at := place{s.file, "Resources." + id}
+		at := position{s.file, "Resources." + id}
 		if name, ok := r["Condition"].(string); ok {
 			holds, err := s.condition(name, at)
 			if err != nil {
@@ -171,7 +171,7 @@ func (s *scope) loadChildren() error {
 	return nil
 }
 
-// child returns the nested stack of a resource, nil when it is none.
+// child returns the nested stack of a resource, nil if it is not one.
 func (s *scope) child(id string) (*scope, error) {
 	r := s.resources[id]
 	location := map[string]string{

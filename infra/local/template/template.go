@@ -1,7 +1,7 @@
 // Package template reads template.yaml as CloudFormation would: nested
 // templates, parameters, conditions and intrinsics resolved, so that the local
-// stack runs what a deployment runs. What it does not understand and would have
-// to know is an error naming the file and the path, never a silent gap.
+// stack runs what a deployment runs. If it does not understand a part that it
+// needs, it returns an error that names the file and the path.
 package template
 
 import (
@@ -130,7 +130,7 @@ type CustomResource struct {
 	Properties map[string]any
 }
 
-// Options say for what the template is resolved.
+// Options are the values with which the template is resolved.
 type Options struct {
 	Parameters map[string]string // of the root template; others take their defaults
 	StackName  string            // default "portico"
@@ -192,7 +192,7 @@ func (t *Template) collect(s *scope) error {
 				return err
 			}
 		} else if why, ok := notEmulated[r.kind]; ok {
-			return r.at.errorf("%s is not understood by the local stack: %s", r.kind, why)
+			return r.at.errorf("%s is not supported by the local stack: %s", r.kind, why)
 		}
 		if child := s.children[id]; child != nil {
 			if err := t.collect(child); err != nil {
@@ -212,8 +212,9 @@ var collectors = map[string]func(*Template, *scope, *resource) error{
 	"AWS::SecretsManager::Secret": (*Template).addSecret,
 }
 
-// notEmulated lists the types that run or start code, or hold what functions
-// use, in a form this package does not read: leaving them out would be silent.
+// notEmulated lists types that this package does not read although they run or
+// start code, or hold data that functions use. Ignoring them would hide the
+// difference.
 var notEmulated = map[string]string{
 	"AWS::Lambda::Function":           "use AWS::Serverless::Function",
 	"AWS::Lambda::EventSourceMapping": "use an SQS event of the function",
@@ -226,7 +227,7 @@ var notEmulated = map[string]string{
 	"AWS::DynamoDB::GlobalTable":      "use AWS::DynamoDB::Table",
 }
 
-// check finds what points to nothing, once everything is known.
+// check finds references to things that do not exist, when everything is read.
 func (t *Template) check(root string) error {
 	functions, queues := map[string]bool{}, map[string]bool{}
 	for _, f := range t.Functions {
@@ -240,7 +241,7 @@ func (t *Template) check(root string) error {
 	}
 	for _, r := range t.Routes {
 		if !functions[r.Function] {
-			return fmt.Errorf("route %s %s of %s calls %q, which is no function of it", r.Method, r.Path, root, r.Function)
+			return fmt.Errorf("route %s %s of %s calls %q, which is not one of its functions", r.Method, r.Path, root, r.Function)
 		}
 	}
 	for _, m := range t.Mappings {

@@ -164,7 +164,7 @@ func TestErrorsSayWhere(t *testing.T) {
 		{"no code", "Resources:\n  F: {Type: AWS::Serverless::Function, Properties: {Handler: x}}", `needs CodeUri`},
 		{"unknown event", inFunction("Events: {E: {Type: S3, Properties: {Bucket: b}}}"), `Resources.F.Properties.Events.E: the local stack does not understand events of type "S3"`},
 		{"time zone", inFunction("Events: {E: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day), ScheduleTimezone: Europe/Berlin}}}"), `UTC only`},
-		{"type that runs code", "Resources:\n  F: {Type: AWS::Lambda::Function}", `AWS::Lambda::Function is not understood by the local stack`},
+		{"type that runs code", "Resources:\n  F: {Type: AWS::Lambda::Function}", `AWS::Lambda::Function is not supported by the local stack`},
 		{"mapping of a foreign queue", inFunction("Events: {E: {Type: SQS, Properties: {Queue: 'arn:aws:sqs:us-east-1:1:other'}}}"), `reads queue "other"`},
 		{"FIFO queue", "Resources:\n  Q: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true}}", `standard queues only`},
 		{"twice the same key", "Resources:\n  Q: {Type: AWS::SQS::Queue}\n  Q: {Type: AWS::SQS::Queue}", `template.yaml:3: key "Q" appears twice`},

@@ -1,5 +1,5 @@
-// Package trigger calls functions as AWS does when nobody asks: for messages
-// of queues (event source mappings) and by the clock (schedules).
+// Package trigger calls functions as AWS does: for messages of queues (event
+// source mappings) and at given times (schedules).
 package trigger
 
 import (
@@ -19,8 +19,8 @@ import (
 // Invoke runs a function; see lambda.Function.Invoke.
 type Invoke func(ctx context.Context, payload []byte) ([]byte, error)
 
-// defaultConcurrency is how many batches of a mapping without a maximum are in
-// work at once.
+// defaultConcurrency is how many batches of a mapping without a maximum are
+// processed at once.
 const defaultConcurrency = 10
 
 // pollWait is one long poll; an event source mapping polls for ever.
@@ -36,8 +36,8 @@ type Poller struct {
 	Logf    func(format string, args ...any)
 }
 
-// Run polls until ctx ends. What was received then and not deleted reappears
-// after its visibility timeout.
+// Run polls until ctx ends. Messages that were received and not deleted by then
+// reappear after their visibility timeout.
 func (p *Poller) Run(ctx context.Context) {
 	n := p.Mapping.MaxConcurrency
 	if n == 0 {
@@ -75,8 +75,9 @@ func (p *Poller) receive(ctx context.Context) []aws.Message {
 	return batch
 }
 
-// process deletes what the function has done. The rest reappears after its
-// visibility timeout, until the redrive policy ends that.
+// process deletes the messages that the function has processed. The others
+// reappear after their visibility timeout, until the redrive policy moves them
+// to the dead-letter queue.
 func (p *Poller) process(ctx context.Context, batch []aws.Message) {
 	reply, err := p.Invoke(ctx, p.event(batch))
 	failed := map[string]bool{}
@@ -96,15 +97,15 @@ func (p *Poller) process(ctx context.Context, batch []aws.Message) {
 	}
 }
 
-// failures reads a partial batch response. One that Lambda would not
-// understand fails the whole batch.
+// failures reads a partial batch response. If Lambda would not understand it,
+// the whole batch fails.
 func failures(reply []byte, batch []aws.Message) (map[string]bool, error) {
 	var response struct {
 		BatchItemFailures []struct{ ItemIdentifier *string }
 	}
 	if len(reply) > 0 {
 		if err := json.Unmarshal(reply, &response); err != nil {
-			return nil, fmt.Errorf("the answer is no batch response: %w", err)
+			return nil, fmt.Errorf("the answer is not a batch response: %w", err)
 		}
 	}
 	known := map[string]bool{}

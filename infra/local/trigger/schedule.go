@@ -22,7 +22,7 @@ func ParseSchedule(expression string) (Schedule, error) {
 	if m := ratePattern.FindStringSubmatch(expression); m != nil {
 		n, _ := strconv.Atoi(m[1])
 		if n == 0 || (n == 1) == (m[3] == "s") {
-			return Schedule{}, fmt.Errorf("%s: AWS wants 1 minute, but 2 minutes", expression)
+			return Schedule{}, fmt.Errorf("%s: AWS expects the singular for 1 and the plural otherwise: 1 minute, 2 minutes", expression)
 		}
 		unit := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}[m[2]]
 		return Schedule{every: time.Duration(n) * unit}, nil
@@ -61,7 +61,7 @@ func (s Schedule) Run(ctx context.Context, fire func(context.Context)) {
 			return
 		}
 		if now := time.Now(); next.Before(now.Add(-time.Minute)) {
-			next = now // the machine slept: what was missed is not made up for
+			next = now // the machine slept: missed times are skipped
 		}
 	}
 }
@@ -145,12 +145,12 @@ func fieldValue(text string, i int) (int, error) {
 	}
 	v, err := strconv.Atoi(text)
 	if err != nil || v < f.min || v > f.max {
-		return 0, fmt.Errorf("%q is not understood: the local stack knows numbers, names, lists, ranges and steps from %d to %d", text, f.min, f.max)
+		return 0, fmt.Errorf("%q is not supported: the local stack reads numbers, names, lists, ranges and steps from %d to %d", text, f.min, f.max)
 	}
 	return v, nil
 }
 
-// next looks minute by minute on the days that match, for five years.
+// next tries each minute of the days that match, for five years.
 func (c cron) next(t time.Time) time.Time {
 	t = t.Truncate(time.Minute).Add(time.Minute)
 	for end := t.AddDate(5, 0, 0); t.Before(end); {

@@ -69,15 +69,12 @@ func TestPartitionsAreAsCreatedInPlace(t *testing.T) {
 	d, ctx := testkit.DB(t), context.Background()
 	for _, table := range partitioned {
 		attached, inPlace := table+"_1999_01", table+"_1998_01"
-		_, err := d.Admin.Exec(ctx, `
+		d.Exec(t, `
 			SET ROLE portico_owner;
 			SELECT make_partitions('1999-01-01');
 			CREATE TABLE `+inPlace+` PARTITION OF `+table+` FOR VALUES FROM (uuid_floor('1998-01-01')) TO (uuid_floor('1998-02-01'));
 			ALTER TABLE `+inPlace+` ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 			RESET ROLE`)
-		if err != nil {
-			t.Fatal(err)
-		}
 		describe := func(name string) []string {
 			rows, _ := d.Admin.Query(ctx, asMade, name, name)
 			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])

@@ -14,16 +14,16 @@ import (
 	"testing"
 
 	"portico/shared/api"
-	"portico/shared/api/apitest"
 	"portico/shared/api/edge"
 	"portico/shared/api/reference"
 	"portico/shared/observe"
+	"portico/shared/testkit"
 )
 
 // systemHandler serves what needs no store.
 func systemHandler(t *testing.T) http.Handler {
 	t.Helper()
-	server := &edge.Server{Log: observe.NewLog(&apitest.Lines{}, "test")}
+	server := &edge.Server{Log: observe.NewLog(&testkit.Log{}, "test")}
 	handler, err := server.Handler(api.System(reference.New)...)
 	if err != nil {
 		t.Fatal(err)

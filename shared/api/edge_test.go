@@ -20,6 +20,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/observe"
 	"portico/shared/pg"
+	"portico/shared/testkit"
 )
 
 type none struct{}
@@ -61,7 +62,7 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			op := whole
 			tt.change(&op)
-			server := &edge.Server{Log: observe.NewLog(&apitest.Lines{}, "test")}
+			server := &edge.Server{Log: observe.NewLog(&testkit.Log{}, "test")}
 			operation := edge.Operation(edge.Write[none, none]{Op: op})
 			if strings.Contains(op.Path, "{id}") {
 				operation = edge.Write[organizations.OrganizationPath, none]{Op: op}

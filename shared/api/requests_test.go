@@ -10,6 +10,7 @@ import (
 	"portico/shared/api/apitest"
 	"portico/shared/api/edge"
 	"portico/shared/observe"
+	"portico/shared/testkit"
 )
 
 // A known path with another method is a 405 that names those it has, also where
@@ -17,7 +18,7 @@ import (
 func TestOtherMethods(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
-	system := &edge.Server{Log: observe.NewLog(&apitest.Lines{}, "test"), Elsewhere: api.All()}
+	system := &edge.Server{Log: observe.NewLog(&testkit.Log{}, "test"), Elsewhere: api.All()}
 	handler, err := system.Handler(api.System(nil)...)
 	if err != nil {
 		t.Fatal(err)

@@ -41,9 +41,7 @@ func TestStaffKeys(t *testing.T) {
 		{"an API key in junk", "acme", acme, `422 header.Portico-Organization`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h.Lines.Mu.Lock()
-			h.Lines.Buf.Reset()
-			h.Lines.Mu.Unlock()
+			h.Lines.Reset()
 			var headers []string
 			if tt.organization != "" {
 				headers = []string{"Portico-Organization", tt.organization}

@@ -62,9 +62,7 @@ func TestInsertOnly(t *testing.T) {
 			}
 		}
 	}
-	if _, err := d.Admin.Exec(ctx, `SELECT set_config('app.erase_org', $1, false)`, org.UUID.String()); err != nil {
-		t.Fatal(err)
-	}
+	d.Exec(t, `SELECT set_config('app.erase_org', $1, false)`, org.UUID.String())
 	for _, tt := range []struct {
 		org     id.Org
 		refused bool

@@ -143,14 +143,10 @@ func TestSecondWaits(t *testing.T) {
 // awaitBlocked returns once a session of this database waits for a lock.
 func (f *fixture) awaitBlocked() {
 	f.Helper()
-	deadline := time.Now().Add(5 * time.Second)
-	for time.Now().Before(deadline) {
-		if testkit.Value[bool](f.T, f.Database, `SELECT EXISTS (SELECT FROM pg_stat_activity
-			WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)`) {
-			return
-		}
-	}
-	f.Error("nobody waits")
+	testkit.Await(f.T, "a session to wait", func() bool {
+		return testkit.Value[bool](f.T, f.Database, `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)`)
+	})
 }
 
 // The wait is bounded: a second request is not held up by a first that hangs,
@@ -196,14 +192,12 @@ func TestExpiry(t *testing.T) {
 
 // The table shows no reply, and a stored reply opens under its own key only.
 func TestRepliesAreSealed(t *testing.T) {
-	f, ctx := newFixture(t), context.Background()
+	f := newFixture(t)
 	f.works("the first", f.scope, "whsec_hush")
 	if sealed := testkit.Value[[]byte](t, f.Database, `SELECT reply FROM idempotency_key`); bytes.Contains(sealed, []byte("hush")) || len(sealed) == 0 {
 		t.Errorf("the table holds %q", sealed)
 	}
-	if _, err := f.Admin.Exec(ctx, `UPDATE idempotency_key SET key = 'stolen'`); err != nil {
-		t.Fatal(err)
-	}
+	f.Exec(t, `UPDATE idempotency_key SET key = 'stolen'`)
 	stolen := f.scope
 	stolen.Key = "stolen"
 	if reply, worked, err := f.request(stolen, "whsec_hush", nil); err == nil || worked || reply != "" {

@@ -224,15 +224,11 @@ func TestTellingAgain(t *testing.T) {
 	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
 	u, _ := newUpkeep(t, db, io.Discard)
 	c.endpoint(5*days, webhook.EventExpiring)
-	if _, err := db.Admin.Exec(ctx, `REVOKE INSERT ON event FROM portico_worker`); err != nil {
-		t.Fatal(err)
-	}
+	db.Exec(t, `REVOKE INSERT ON event FROM portico_worker`)
 	if done, err := u.Maintain(ctx); err == nil || done.CertificatesTold != 0 {
 		t.Errorf("%+v, %v", done, err)
 	}
-	if _, err := db.Admin.Exec(ctx, `GRANT INSERT ON event TO portico_worker`); err != nil {
-		t.Fatal(err)
-	}
+	db.Exec(t, `GRANT INSERT ON event TO portico_worker`)
 	done, err := u.Maintain(ctx)
 	if encoded, _ := json.Marshal(done); err != nil || !strings.Contains(string(encoded), `"certificates_told":1`) {
 		t.Errorf("%s, %v", encoded, err)

@@ -155,14 +155,12 @@ func TestDeleteMovedOrganization(t *testing.T) {
 	if rows := m.home.Rows(t, m.org); rows["placement"] != 1 || rows["organization"] != 0 {
 		t.Errorf("home has %v", rows)
 	}
-	_, err := m.home.Admin.Exec(ctx, `REVOKE EXECUTE ON FUNCTION forget_placement FROM portico_app`)
-	m.must(err)
+	m.home.Exec(t, `REVOKE EXECUTE ON FUNCTION forget_placement FROM portico_app`)
 	if _, err := m.upkeep.Deleter.Delete(ctx, m.org.String()); err == nil {
 		t.Error("the deletion did not stop")
 	}
-	_, err = m.home.Admin.Exec(ctx, `GRANT EXECUTE ON FUNCTION forget_placement TO portico_app`)
-	m.must(err)
-	_, err = m.upkeep.Deleter.Delete(ctx, m.org.String())
+	m.home.Exec(t, `GRANT EXECUTE ON FUNCTION forget_placement TO portico_app`)
+	_, err := m.upkeep.Deleter.Delete(ctx, m.org.String())
 	m.must(err)
 	for name, d := range map[string]*testkit.Database{"home": m.home, "acme": m.db} {
 		for table, n := range d.Rows(t, m.org) {

@@ -74,9 +74,7 @@ func TestReadOnlyServerIsNotUsed(t *testing.T) {
 	server := func(mode string) {
 		t.Helper()
 		name := testkit.Value[string](t, w.Database, `SELECT current_database()`)
-		if _, err := w.Admin.Exec(ctx, `ALTER DATABASE `+name+` SET default_transaction_read_only = `+mode); err != nil {
-			t.Fatal(err)
-		}
+		w.Exec(t, `ALTER DATABASE `+name+` SET default_transaction_read_only = `+mode)
 	}
 	app, err := pg.Open(ctx, w.URL("portico_app"))
 	if err != nil {

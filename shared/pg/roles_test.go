@@ -128,9 +128,7 @@ func TestWorkerWorksAcrossOrganizations(t *testing.T) {
 	if err := w.Worker.QueryRow(ctx, `SELECT count(*) FROM webhook_endpoint`).Scan(&n); err != nil || n != 2 {
 		t.Errorf("the worker sees %d endpoints (%v), want 2", n, err)
 	}
-	if _, err := w.Admin.Exec(ctx, `GRANT SELECT ON api_key, organization TO portico_worker`); err != nil {
-		t.Fatal(err)
-	}
+	w.Exec(t, `GRANT SELECT ON api_key, organization TO portico_worker`)
 	if err := w.Worker.QueryRow(ctx, `SELECT count(*) FROM organization`).Scan(&n); err != nil || n != 0 {
 		t.Errorf("the worker sees %d organizations (%v), want none", n, err)
 	}

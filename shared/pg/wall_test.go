@@ -138,9 +138,7 @@ func TestDeleteStopsAtTheWall(t *testing.T) {
 	if _, err := w.exec(w.mine, `DELETE FROM webhook_endpoint`); state(err) != denied {
 		t.Errorf("portico_app may delete: %v", err)
 	}
-	if _, err := w.Admin.Exec(context.Background(), `GRANT DELETE ON webhook_endpoint TO portico_app`); err != nil {
-		t.Fatal(err)
-	}
+	w.Exec(t, `GRANT DELETE ON webhook_endpoint TO portico_app`)
 	if rows, err := w.exec(w.mine, `DELETE FROM webhook_endpoint`); err != nil || rows != 1 {
 		t.Errorf("%d rows were deleted (%v), want 1", rows, err)
 	}
@@ -171,9 +169,7 @@ func TestForeignWritesAreRefused(t *testing.T) {
 // A permissive policy that somebody adds later cannot open the wall.
 func TestWallHoldsAgainstOtherPolicies(t *testing.T) {
 	w := newTwo(t)
-	if _, err := w.Admin.Exec(context.Background(), `CREATE POLICY shared ON webhook_endpoint USING (true) WITH CHECK (true)`); err != nil {
-		t.Fatal(err)
-	}
+	w.Exec(t, `CREATE POLICY shared ON webhook_endpoint USING (true) WITH CHECK (true)`)
 	if rows, err := w.exec(w.mine, `SELECT * FROM webhook_endpoint`); err != nil || rows != 1 {
 		t.Errorf("%d rows are visible (%v), want 1", rows, err)
 	}

@@ -1,7 +1,6 @@
 package webhook_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -37,12 +36,12 @@ type engine struct {
 	sender *queue.Sender
 	org    id.Org
 	told   []id.WebhookEndpoint // of the last publish
-	lines  *lockedBuffer
+	lines  *testkit.Log
 }
 
 func newEngine(t *testing.T) *engine {
 	t.Helper()
-	e := &engine{Database: testkit.DB(t), t: t, box: testkit.Box(t), lines: &lockedBuffer{}}
+	e := &engine{Database: testkit.DB(t), t: t, box: testkit.Box(t), lines: &testkit.Log{}}
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	e.due = webhook.NewDue(client, table, pg.Home, e.Clock)
 
@@ -220,21 +219,4 @@ func (rec *receiver) all() []received {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	return append([]received(nil), rec.got...)
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

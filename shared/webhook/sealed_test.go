@@ -106,8 +106,7 @@ func TestUnopenedEndpointWithALockedLane(t *testing.T) {
 	e, ctx := newEngine(t), context.Background()
 	good := newReceiver(t, nil)
 	bad, _ := e.endpoint("https://example.com/", "*")
-	_, err := e.Admin.Exec(ctx, `UPDATE webhook_secret SET sealed = set_byte(sealed, 0, 200) WHERE endpoint_id = $1`, bad)
-	e.must(err)
+	e.Exec(t, `UPDATE webhook_secret SET sealed = set_byte(sealed, 0, 200) WHERE endpoint_id = $1`, bad)
 	e.endpoint(good.URL, "*")
 	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM webhook_lane WHERE endpoint_id = $1 FOR UPDATE`, bad); err != nil {
@@ -125,8 +124,7 @@ func TestDropWhatCannotBeOpened(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	bad, _ := e.endpoint("https://example.com/", "*")
-	_, err := e.Admin.Exec(context.Background(), `UPDATE webhook_secret SET sealed = set_byte(sealed, 0, 200) WHERE endpoint_id = $1`, bad)
-	e.must(err)
+	e.Exec(t, `UPDATE webhook_secret SET sealed = set_byte(sealed, 0, 200) WHERE endpoint_id = $1`, bad)
 	e.publish(`1`, `2`)
 	e.change(bad, webhook.EndpointChange{Status: new(webhook.Disabled)})
 	e.change(bad, webhook.EndpointChange{Status: new(webhook.Enabled), DropHeld: true})

@@ -111,11 +111,6 @@ func TestMovedIsNotDue(t *testing.T) {
 	endpoint, _ := e.endpoint("https://example.com/", "*")
 	e.setCertificate(endpoint, testkit.NewAuthority(t), testkit.ECDSA(t))
 	e.publish(`1`)
-	place := func(sql string) {
-		t.Helper()
-		_, err := e.Admin.Exec(context.Background(), sql)
-		e.must(err)
-	}
 	check := func(state string, want bool) {
 		t.Helper()
 		if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || webhook.IsDue(n) != want {
@@ -132,7 +127,7 @@ func TestMovedIsNotDue(t *testing.T) {
 	}
 	e.Place(t, e.org, "left", "acme")
 	for _, state := range []string{"left", "arriving", "leaving", "draining"} {
-		place(`UPDATE placement SET until = CASE WHEN '` + state + `' IN ('left', 'arriving') THEN 'infinity' ELSE portico_now() + interval '1 minute' END, state = '` + state + `'`)
+		e.Exec(t, `UPDATE placement SET until = CASE WHEN '`+state+`' IN ('left', 'arriving') THEN 'infinity' ELSE portico_now() + interval '1 minute' END, state = '`+state+`'`)
 		check(state, false)
 	}
 	e.Advance(t, time.Minute)

@@ -19,6 +19,7 @@ import (
 
 	"portico/infra/local/gateway"
 	"portico/infra/local/lambda"
+	"portico/shared/testkit"
 )
 
 var binary string
@@ -279,9 +280,7 @@ func TestOwnAnswers(t *testing.T) {
 	expect(429, "Too Many Requests", "")
 	wg.Wait()
 	close(release)
-	for f.Stats().Busy > 0 { // the function finishes after the gateway gave up
-		<-time.After(time.Millisecond)
-	}
+	testkit.Await(t, "the function, which finishes after the gateway gave up", func() bool { return f.Stats().Busy == 0 })
 	resp, body := send(t, "GET", url, "")
 	if resp.StatusCode != 404 || body != `{"message":"Not Found"}` {
 		t.Errorf("got %d %s", resp.StatusCode, body)

@@ -1,7 +1,6 @@
 package lambda_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"portico/infra/local/lambda"
+	"portico/shared/testkit"
 )
 
 var binary string
@@ -39,9 +39,9 @@ func TestMain(m *testing.M) {
 }
 
 // start returns a host with one function and what it logs.
-func start(t testing.TB, opts lambda.Options, cfg lambda.Config) (*lambda.Host, *lambda.Function, *syncBuffer) {
+func start(t testing.TB, opts lambda.Options, cfg lambda.Config) (*lambda.Host, *lambda.Function, *testkit.Log) {
 	t.Helper()
-	logs := &syncBuffer{}
+	logs := &testkit.Log{}
 	opts.Log = logs
 	host := lambda.NewHost(opts)
 	t.Cleanup(host.Close)
@@ -54,23 +54,6 @@ func start(t testing.TB, opts lambda.Options, cfg lambda.Config) (*lambda.Host, 
 		t.Fatal(err)
 	}
 	return host, f, logs
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func do(t testing.TB, f *lambda.Function, order map[string]any) ([]byte, error) {
@@ -117,16 +100,6 @@ func newGate(t *testing.T) *gate {
 	return g
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		<-time.After(time.Millisecond)
-	}
-}
-
 func TestPayloadArrivesUnchanged(t *testing.T) {
 	_, f, _ := start(t, lambda.Options{}, lambda.Config{})
 	big := strings.Repeat("ä", 1<<20)
@@ -150,7 +123,7 @@ func TestOneInvocationPerProcess(t *testing.T) {
 	for range 3 {
 		<-g.arrived
 	}
-	eventually(t, "two wait for a process", func() bool { return f.Stats().Waiting == 2 })
+	testkit.Await(t, "two wait for a process", func() bool { return f.Stats().Waiting == 2 })
 	if s := f.Stats(); s.Processes != 3 || s.Busy != 3 || len(g.arrived) != 0 {
 		t.Errorf("got %+v and %d more requests, want 3 busy processes and the rest waiting", s, len(g.arrived))
 	}
@@ -160,10 +133,10 @@ func TestOneInvocationPerProcess(t *testing.T) {
 		t.Errorf("got %+v, want 5 invocations in 3 processes", s)
 	}
 	allIdle := func() bool { return f.Stats().Busy == 0 }
-	eventually(t, "all are idle", allIdle)
+	testkit.Await(t, "all are idle", allIdle)
 	first := mustDo(t, f, map[string]any{"do": "pid"})
 	for range 5 {
-		eventually(t, "all are idle", allIdle)
+		testkit.Await(t, "all are idle", allIdle)
 		if pid := mustDo(t, f, map[string]any{"do": "pid"}); pid != first {
 			t.Errorf("process %s was used instead of the last one, %s", pid, first)
 		}
@@ -200,7 +173,7 @@ func TestTimeoutKills(t *testing.T) {
 	if fe.Type != "Sandbox.Timedout" || !strings.HasSuffix(fe.Message, "Task timed out after 0.10 seconds") || !json.Valid(fe.Payload) {
 		t.Errorf("got %+v %s", fe, fe.Payload)
 	}
-	eventually(t, "the process is gone", func() bool { return len(f.PIDs()) == 0 })
+	testkit.Await(t, "the process is gone", func() bool { return len(f.PIDs()) == 0 })
 	if !strings.Contains(logs.String(), "[fn] RequestId: ") {
 		t.Errorf("the timeout is not in the log: %s", logs)
 	}
@@ -369,7 +342,7 @@ func TestRecycleChangesEnvironment(t *testing.T) {
 		host.Recycle(map[string]string{"PORTICO_CLOCK_OFFSET": "1h"}, 10*time.Second)
 		close(recycled)
 	}()
-	eventually(t, "new processes have the new value", func() bool {
+	testkit.Await(t, "new processes have the new value", func() bool {
 		return mustDo(t, f, map[string]any{"do": "env", "arg": "PORTICO_CLOCK_OFFSET"}) == `"1h"`
 	})
 	close(g.open)

@@ -21,13 +21,14 @@ import (
 	"portico/infra/local/lambda"
 	"portico/infra/local/stack"
 	"portico/infra/local/stacktest"
+	"portico/shared/testkit"
 )
 
 const app = "testdata/app"
 
 var (
 	shared *stack.Stack // of the tests that leave it as it was
-	logs   *stacktest.Log
+	logs   *testkit.Log
 )
 
 func options() stack.Options {
@@ -69,16 +70,6 @@ func get(t *testing.T, s *stack.Stack, path, arg string) string {
 	return body
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !holds(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s\n%s", what, logs.String())
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
-
 func TestFunctionsReachEverything(t *testing.T) {
 	if got := get(t, shared, "/user", ""); got != "portico_app" {
 		t.Errorf("Postgres knows the function as %q", got)
@@ -87,7 +78,7 @@ func TestFunctionsReachEverything(t *testing.T) {
 		t.Errorf("secret %q", got)
 	}
 	get(t, shared, "/send", "hello")
-	eventually(t, "the worker noted the message", func() bool { return get(t, shared, "/item", "hello") == "hello" })
+	testkit.Await(t, "the worker noted the message", func() bool { return get(t, shared, "/item", "hello") == "hello" })
 	if !strings.Contains(logs.String(), "[portico-api] served /item\n") {
 		t.Errorf("log: %s", logs.String())
 	}
@@ -111,8 +102,8 @@ func TestDeadLetters(t *testing.T) {
 	before := shared.Queue("Dead").Depth().Visible
 	get(t, shared, "/send", "poison")
 	get(t, shared, "/send", "fine")
-	eventually(t, "the poison is a dead letter", func() bool { return shared.Queue("Dead").Depth().Visible == before+1 })
-	eventually(t, "the rest was done", func() bool { return get(t, shared, "/item", "fine") == "fine" })
+	testkit.Await(t, "the poison is a dead letter", func() bool { return shared.Queue("Dead").Depth().Visible == before+1 })
+	testkit.Await(t, "the rest was done", func() bool { return get(t, shared, "/item", "fine") == "fine" })
 }
 
 func TestSchedules(t *testing.T) {
@@ -128,7 +119,7 @@ func TestSchedules(t *testing.T) {
 	if status, body := call(t, "POST", shared.URL+"/_local/schedules/TickFunctionEvery"); status != 204 {
 		t.Errorf("got %d %s", status, body)
 	}
-	eventually(t, "its input arrived", func() bool { return get(t, shared, "/item", "tick") == "tick" })
+	testkit.Await(t, "its input arrived", func() bool { return get(t, shared, "/item", "tick") == "tick" })
 	if stats, err := shared.Stats("tick"); err != nil || stats.Invocations != before.Invocations+4 {
 		t.Errorf("got %+v, %v", stats, err)
 	}
@@ -263,7 +254,7 @@ func TestKeptState(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	var progress stacktest.Log
+	var progress testkit.Log
 	opts := options()
 	opts.Log = logs
 	opts.Throwaway, opts.StateDir, opts.HTTPAddr = false, dir, taken.Addr().String()
@@ -288,7 +279,7 @@ func TestKeptState(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 		secrets[get(t, s, "/secret", "")] = true
-		eventually(t, "the item is there", func() bool { return get(t, s, "/item", "kept") == "kept" })
+		testkit.Await(t, "the item is there", func() bool { return get(t, s, "/item", "kept") == "kept" })
 		out, err := stack.InvokeOnce(t.Context(), opts, "api", event)
 		if err != nil || !strings.Contains(string(out), `"body":"kept"`) {
 			t.Errorf("got %s, %v", out, err)

@@ -2,44 +2,19 @@
 package stacktest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"testing"
 
 	"portico/infra/local/stack"
+	"portico/shared/testkit"
 )
-
-// Log keeps what a stack logs. It may be read while the stack writes.
-type Log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// tail returns the end of the log, for the message of a failed test.
-func (l *Log) tail() string {
-	text := l.String()
-	return text[max(0, len(text)-20_000):]
-}
 
 // Stack is a running stack with its log.
 type Stack struct {
 	*stack.Stack
-	Log *Log
+	Log *testkit.Log
 }
 
 // Options are those of a throw-away stack of the product, with a second database.
@@ -48,10 +23,16 @@ func Options(root string) stack.Options {
 }
 
 func start(opts stack.Options) (Stack, error) {
-	log := &Log{}
+	log := &testkit.Log{}
 	opts.Log = log
 	s, err := stack.Start(context.Background(), opts)
 	return Stack{s, log}, err
+}
+
+// tail returns the end of the log, for the message of a failed test.
+func tail(log *testkit.Log) string {
+	text := log.String()
+	return text[max(0, len(text)-20_000):]
 }
 
 // Main starts one stack, passes it to use, runs the package's tests, and returns
@@ -59,14 +40,14 @@ func start(opts stack.Options) (Stack, error) {
 func Main(m *testing.M, opts stack.Options, use func(Stack)) int {
 	s, err := start(opts)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%v\nthe stack's log:\n%s", err, s.Log.tail())
+		fmt.Fprintf(os.Stderr, "%v\nthe stack's log:\n%s", err, tail(s.Log))
 		return 1
 	}
 	defer s.Close()
 	use(s)
 	code := m.Run()
 	if code != 0 {
-		fmt.Fprintf(os.Stderr, "the shared stack's log:\n%s", s.Log.tail())
+		fmt.Fprintf(os.Stderr, "the shared stack's log:\n%s", tail(s.Log))
 	}
 	return code
 }
@@ -76,12 +57,12 @@ func New(t *testing.T, opts stack.Options) Stack {
 	t.Helper()
 	s, err := start(opts)
 	if err != nil {
-		t.Fatalf("%v\nthe stack's log:\n%s", err, s.Log.tail())
+		t.Fatalf("%v\nthe stack's log:\n%s", err, tail(s.Log))
 	}
 	t.Cleanup(func() {
 		s.Close()
 		if t.Failed() {
-			t.Logf("the stack's log:\n%s", s.Log.tail())
+			t.Logf("the stack's log:\n%s", tail(s.Log))
 		}
 	})
 	return s

@@ -4,7 +4,6 @@
 package apitest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -43,7 +42,7 @@ type Harness struct {
 	table   string              // where keys lies
 	Names   *testkit.NameServer // where domains are proven
 	Nudges  *local.Queue
-	Lines   *Lines
+	Lines   *testkit.Log
 
 	auditing *sync.Mutex // guards auditor
 	auditor  *pgx.Conn   // reads the audit log after every call
@@ -52,7 +51,7 @@ type Harness struct {
 // New returns a harness with empty stores.
 func New(t *testing.T) *Harness {
 	t.Helper()
-	h := &Harness{Database: testkit.DB(t), T: t, Lines: &Lines{}, auditing: &sync.Mutex{}}
+	h := &Harness{Database: testkit.DB(t), T: t, Lines: &testkit.Log{}, auditing: &sync.Mutex{}}
 	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	_, dueTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
@@ -181,22 +180,4 @@ func (c Caller) Do(method, path, body string, headers ...string) Reply {
 		}
 	}
 	return Reply{Status: w.Code, Header: w.Header(), Body: w.Body.String()}
-}
-
-// Lines keeps log lines.
-type Lines struct {
-	Mu  sync.Mutex
-	Buf bytes.Buffer
-}
-
-func (l *Lines) Write(p []byte) (int, error) {
-	l.Mu.Lock()
-	defer l.Mu.Unlock()
-	return l.Buf.Write(p)
-}
-
-func (l *Lines) String() string {
-	l.Mu.Lock()
-	defer l.Mu.Unlock()
-	return l.Buf.String()
 }

@@ -98,9 +98,7 @@ func operationOf(r *http.Request) (edge.Op, bool) {
 // Exec runs a statement as a superuser.
 func (h *Harness) Exec(sql string, args ...any) {
 	h.T.Helper()
-	if _, err := h.Admin.Exec(h.T.Context(), sql, args...); err != nil {
-		h.T.Fatal(err)
-	}
+	h.Database.Exec(h.T, sql, args...)
 }
 
 // RowsWith returns the tables that hold text in clear, as text or as bytes.

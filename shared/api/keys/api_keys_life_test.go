@@ -59,9 +59,7 @@ func TestRefusedKeysLookAlike(t *testing.T) {
 	for cause, c := range map[string]apitest.Caller{
 		"expired at": expired, "revoked at": revoked, "does not work from 198.51.100.1": bound, "malformed": mistyped, "unknown key": unknown,
 	} {
-		h.Lines.Mu.Lock()
-		h.Lines.Buf.Reset()
-		h.Lines.Mu.Unlock()
+		h.Lines.Reset()
 		r := c.From("198.51.100.1:1")
 		if r.Status != refused.Status || r.Body != refused.Body || r.Header.Get("Www-Authenticate") != "Bearer" {
 			t.Errorf("%s: %d %s", cause, r.Status, r.Body)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -124,12 +123,7 @@ func TestLastOwnersLeaveTogether(t *testing.T) {
 	wg.Go(func() { replies[0] = acme.Do("DELETE", "/v1/members/"+a, "") })
 	wg.Go(func() { replies[1] = acme.Do("PATCH", "/v1/members/"+b, `{"role":"viewer"}`) })
 	const waiting = `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity s USING (pid) WHERE NOT granted AND s.datname = current_database()`
-	for end := time.Now().Add(10 * time.Second); testkit.Value[int](t, h.Database, waiting) < 2; {
-		if time.Now().After(end) {
-			t.Error("the requests do not wait for the owners' rows")
-			break
-		}
-	}
+	testkit.Await(t, "both requests to wait for the owners' rows", func() bool { return testkit.Value[int](t, h.Database, waiting) >= 2 })
 	if _, err := holder.Exec(ctx, `COMMIT`); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 	"portico/shared/id"
 )
 
-// delivery is one as Postgres has it at the end.
+// delivery is a delivery as it is in Postgres at the end.
 type delivery struct {
 	org      id.Org
 	event    id.Event
@@ -34,24 +34,25 @@ type delivery struct {
 type tally struct {
 	delivered, failed  int
 	requests, accepted int
-	again              map[string]int // acceptances beyond what the delivery's state accounts for, by cause
+	again              map[string]int // further acceptances that the delivery's state does not explain, by cause
 }
 
-// What makes a receiver accept an event that is not, or again, noted as accepted.
+// Why a receiver accepted an event again, or accepted it although that was not
+// recorded.
 const (
-	answerLost = "answer lost"   // it was too late, or the receiver died before it was sent
-	resultLost = "result lost"   // a kill or a crash came between the answer and its record
-	unknown    = "for no reason" // a fault of ours
+	answerLost = "answer lost"   // the answer was too late, or the receiver died before sending it
+	resultLost = "result lost"   // a kill or a crash after the answer, before it was recorded
+	unknown    = "no known reason" // a fault of Portico
 	slack      = 500 * time.Millisecond
 )
 
-// account compares what was accepted, what Postgres says became of it, and what
-// the receivers got. Its error says what does not balance.
+// account compares the accepted events, their deliveries in Postgres, and the
+// requests that the receivers got. Its error lists the differences.
 func (s *soaking) account(ctx context.Context, took time.Duration) error {
 	tallies := map[string]*tally{}
 	customers := map[string]*customer{}
 	for _, c := range s.customers {
-		c.mu.Lock() // nobody changes it any more
+		c.mu.Lock() // no goroutine changes it any more
 		defer c.mu.Unlock()
 		tallies[c.endpoint], customers[c.endpoint] = &tally{again: map[string]int{}}, c
 	}
@@ -89,7 +90,7 @@ func (s *soaking) deliveries(ctx context.Context) ([]delivery, error) {
 	})
 }
 
-// compare holds a delivery's state against what its receiver got.
+// compare compares a delivery's state with the requests that its receiver got.
 func (s *soaking) compare(ctx context.Context, c *customer, d delivery, t *tally) error {
 	got := c.got[d.event.String()]
 	if got == nil {
@@ -114,7 +115,7 @@ func (s *soaking) compare(ctx context.Context, c *customer, d delivery, t *tally
 	return s.explain(ctx, c, d, got, t)
 }
 
-// explain finds the cause of each acceptance that is not a logged success.
+// explain finds the cause of each acceptance that was not logged as a success.
 func (s *soaking) explain(ctx context.Context, c *customer, d delivery, got *receipt, t *tally) error {
 	type try struct {
 		from, to time.Time
@@ -149,9 +150,10 @@ func (s *soaking) explain(ctx context.Context, c *customer, d delivery, got *rec
 	return nil
 }
 
-// disturbed reports whether the result of a try at that time may be lost. One is
-// recorded within moments, unless its dispatcher or Postgres dies before; or,
-// while Postgres is away, when it is back, unless that takes longer than a lease.
+// disturbed reports whether the result of a try at that time may be lost.
+// Normally a result is recorded at once; it is lost if its dispatcher or
+// Postgres dies before. While Postgres is down, a result waits; it is lost if
+// that takes longer than a lease.
 func (s *soaking) disturbed(at time.Time) bool {
 	const moments, lease = 5 * time.Second, 30 * time.Second
 	if len(s.restarts) == 2 && at.After(s.restarts[0]) && s.restarts[1].Sub(at) > lease {
@@ -173,22 +175,23 @@ func (s *soaking) checkOrder(deliveries []delivery, customers map[string]*custom
 	}
 	for key, list := range byKey {
 		slices.SortFunc(list, func(a, b delivery) int { return cmp.Compare(*a.seq, *b.seq) })
-		place := 0
+		position := 0
 		for _, d := range list {
 			got := customers[d.endpoint.String()].got[d.event.String()]
 			if got == nil || len(got.accepted) == 0 {
 				continue
 			}
-			if got.place < place {
+			if got.position < position {
 				s.problem("%s, seq %d of %s, was accepted before one that precedes it", d.event, *d.seq, key)
 			}
-			place = got.place
+			position = got.position
 		}
 	}
 	return len(byKey)
 }
 
-// checkAttempts counts the deliveries whose log has not as many tries as they had.
+// checkAttempts counts the deliveries whose number of tries differs from their
+// attempt log.
 func (s *soaking) checkAttempts(ctx context.Context) error {
 	var n int
 	err := s.db.QueryRow(ctx, `
@@ -211,10 +214,10 @@ func (s *soaking) reportSoak(tallies map[string]*tally, keys int, took time.Dura
 	if len(s.restarts) > 0 {
 		away = "for " + s.restarts[1].Sub(s.restarts[0]).Round(time.Millisecond).String()
 	}
-	fmt.Printf("\nsoak: seed %d, %s in all; %d events accepted in %d calls, of which %d were refused and repeated; %d dispatchers killed, Postgres away %s; %d results discarded because their lease was lost; %d ordering keys\n\n",
+	fmt.Printf("\nsoak: seed %d, %s in all; %d events accepted in %d calls, of which %d were refused and repeated; %d dispatchers killed, Postgres down %s; %d results discarded because their lease was lost; %d ordering keys\n\n",
 		s.seed, took.Round(time.Second), len(s.accepted), s.calls, s.refused, len(s.kills), away, leaseLost, keys)
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "receiver\tdelivered\tfailed\tlost\trequests\taccepted\tagain: %s\t%s\t%s\n", answerLost, resultLost, unknown)
+	fmt.Fprintf(t, "receiver\tdelivered\tfailed\tlost\trequests\taccepted\ttwice: %s\t%s\t%s\n", answerLost, resultLost, unknown)
 	for _, c := range s.customers {
 		n := tallies[c.endpoint]
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", c.name, n.delivered, n.failed, len(s.accepted)-n.delivered-n.failed,
@@ -235,11 +238,11 @@ func (s *soaking) leaseLost() (sum int, err error) {
 	return sum, err
 }
 
-// balance is the error of an account that does not.
+// balance returns an error that lists the differences, if there are any.
 func (s *soaking) balance() error {
 	if len(s.problems) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the account does not balance, seed %d; %d problems, the first of them:\n  %s",
+	return fmt.Errorf("accepted events, deliveries and requests do not match, seed %d; %d problems, the first of them:\n  %s",
 		s.seed, len(s.problems), strings.Join(s.problems[:min(10, len(s.problems))], "\n  "))
 }

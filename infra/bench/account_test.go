@@ -8,13 +8,13 @@ import (
 	"portico/shared/id"
 )
 
-// The account of a soak finds what does not balance.
+// The check of a soak finds each kind of difference.
 func TestAccount(t *testing.T) {
 	now := time.Now()
 	key := "key"
 	first, second := id.New[id.Event](now), id.New[id.Event](now)
 	seq := func(n int64) *int64 { return &n }
-	accepted := func(place int) *receipt { return &receipt{requests: 1, accepted: []time.Time{now}, place: place} }
+	accepted := func(position int) *receipt { return &receipt{requests: 1, accepted: []time.Time{now}, position: position} }
 	for _, test := range []struct {
 		name       string
 		deliveries []delivery
@@ -51,8 +51,8 @@ func TestAccount(t *testing.T) {
 	}
 }
 
-// A result that nobody recorded is explained by a kill or a crash soon after
-// the answer, and by nothing else.
+// A result that was not recorded is explained only by a kill or a crash soon
+// after the answer.
 func TestDisturbed(t *testing.T) {
 	at := time.Now()
 	for _, test := range []struct {
@@ -75,8 +75,8 @@ func TestDisturbed(t *testing.T) {
 	}
 }
 
-// What Postgres logs is told apart by statement; parsing and what nobody asked
-// about is left out, and of a plan the steps that were not taken.
+// The log of Postgres is divided by statement. Parsing, other statements, and
+// plan steps that were not executed are left out.
 func TestSamples(t *testing.T) {
 	got := samples([]string{
 		"duration: 0.5 ms  parse stmtcache_1: WITH wanted AS MATERIALIZED (",

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// side is one of the two trees that take turns.
+// side is one of the two trees that are compared.
 type side struct {
 	name     string
 	process  *exec.Cmd
@@ -25,10 +25,10 @@ type side struct {
 	figures  map[string][]float64 // by name, one for each turn
 }
 
-// against measures this tree and that of another commit by turns: both stacks
-// run, one works at a time, and who begins changes with each turn. What the
-// machine does meanwhile meets both, so the ratio of a turn says more than any
-// figure; its spread over the turns says how far to trust it.
+// against measures this tree and another commit's alternately: both stacks run,
+// one works at a time, and the order changes with each turn. Other load on the
+// machine affects both, so the ratio of a turn is more reliable than a single
+// figure; its spread over the turns shows how reliable.
 func against(ctx context.Context, o options, revision string) error {
 	sizes := turnSizes{Rate: 10_000, Steady: 5 * time.Second, Events: 5_000, Reference: 10_000}
 	if o.short {
@@ -58,7 +58,7 @@ func against(ctx context.Context, o options, revision string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%s against %s, %d turns, %s\nothers on this machine used %.2f of its %d cores\n\n", here, commit, o.turns, machine(), load.cores(), load.count)
+	fmt.Printf("\n%s against %s, %d turns, %s\nother processes used %.2f of this machine's %d cores\n\n", here, commit, o.turns, machine(), load.cores(), load.count)
 	reportTurns(os.Stdout, order, sides[0], sides[1])
 	return nil
 }
@@ -105,13 +105,14 @@ func checkOut(ctx context.Context, commit string) (string, error) {
 		return "", fmt.Errorf("tar: %w\n%s", err, out)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "infra", "bench", "turn.go")); err != nil {
-		return "", fmt.Errorf("the bench of %s cannot take turns: choose a later commit", commit)
+		return "", fmt.Errorf("the bench of %s cannot be compared in turns: choose a later commit", commit)
 	}
 	_, err = output(dir, "go", "build", "-o", ".local/bin/bench", "./infra/bench")
 	return dir, err
 }
 
-// thisTree names the commit of this folder, and says when files differ from it.
+// thisTree names the commit of this folder, and says whether files differ from
+// it.
 func thisTree() (string, error) {
 	commit, err := output(".", "git", "rev-parse", "--short", "HEAD")
 	if err != nil {
@@ -154,7 +155,7 @@ func (s *side) start(dir string, sizes turnSizes) error {
 	s.process.Stderr = os.Stderr
 	s.readings = json.NewDecoder(read)
 	err = s.process.Start()
-	write.Close() // the process has its own
+	write.Close() // the process has its own copy
 	if err != nil {
 		return err
 	}
@@ -163,10 +164,10 @@ func (s *side) start(dir string, sizes turnSizes) error {
 
 func (s *side) close() {
 	s.input.Close()
-	_ = s.process.Wait() // it has said what was wrong
+	_ = s.process.Wait() // it has printed its error
 }
 
-// measure returns the names of the figures that it noted.
+// measure returns the names of the figures that it recorded.
 func (s *side) measure(name string) (names []string, err error) {
 	if _, err := io.WriteString(s.input, name+"\n"); err != nil {
 		return nil, err
@@ -206,14 +207,15 @@ func reportTurns(w io.Writer, order []string, before, now *side) {
 			ratios[i] = new[i] / old[i]
 		}
 		if len(ratios) == 0 {
-			continue // only one of them measures it
+			continue // only one side measures it
 		}
 		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%.2f\t%.2f – %.2f\n", name, median(old), median(new), median(ratios), slices.Min(ratios), slices.Max(ratios))
 	}
 	_ = t.Flush() // a terminal that is gone
 }
 
-// median of an even number is the mean of the middle two.
+// median returns the middle value; of an even number, the mean of the middle
+// two.
 func median(values []float64) float64 {
 	v := slices.Sorted(slices.Values(values))
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// cpu is the CPU time, in seconds, of the stack's processes by what they are.
+// cpu is the CPU time, in seconds, of the stack's processes, by kind of process.
 type cpu struct{ functions, postgres, dynamodb, gateway float64 }
 
 func (c cpu) minus(o cpu) cpu {
@@ -19,15 +19,15 @@ func (c cpu) minus(o cpu) cpu {
 // ticks is the unit of /proc/<pid>/stat: USER_HZ, 100 on every Linux platform Go runs on.
 const ticks = 100
 
-// process is one of the machine's, with the CPU time of its ended children.
+// process is a process of the machine, with the CPU time of its ended children.
 type process struct {
 	parent  int
 	name    string
 	seconds float64
 }
 
-// cpuNow adds up the stack's process and all below it, with what their ended
-// children have used.
+// cpuNow adds up the CPU time of the stack's process, its descendants and their
+// ended children.
 func (b *bench) cpuNow() cpu {
 	root := b.process.Process.Pid
 	var sum cpu
@@ -46,7 +46,7 @@ func (b *bench) cpuNow() cpu {
 	return sum
 }
 
-// below returns a process and all that descend from it, by id.
+// below returns a process and all its descendants, by id.
 func below(root int) map[int]process {
 	all := map[int]process{}
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -96,7 +96,8 @@ func parentOf(pid int) int {
 	return p.parent
 }
 
-// foreignLoad is what other processes of the machine use while bench measures.
+// foreignLoad measures the CPU time that other processes use while bench
+// measures.
 type foreignLoad struct {
 	root       int
 	count      int // of cores
@@ -111,7 +112,7 @@ func startForeignLoad(root int) foreignLoad {
 	return f
 }
 
-// cores is how many cores the others have used on average.
+// cores is how many cores other processes used on average.
 func (f foreignLoad) cores() float64 {
 	busy, ours := f.now()
 	return max(0, (busy-f.busy)-(ours-f.ours)) / time.Since(f.begin).Seconds()

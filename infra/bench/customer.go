@@ -10,37 +10,38 @@ import (
 	"time"
 )
 
-// soakTimeout is that of the soak's endpoints.
+// soakTimeout is the timeout of the soak's endpoints.
 const soakTimeout = 2 * time.Second
 
-// manner is how a receiver behaves: how many requests of a hundred get what.
+// manner is how a receiver behaves: how many of a hundred requests get each kind
+// of answer.
 type manner struct {
 	name       string
 	fails      int // 500
 	hangsUp    int // the connection is closed without an answer
-	dawdles    int // the answer takes up to one and a half timeouts
+	slow       int // the answer takes up to one and a half timeouts
 	overloaded int // 429 with Retry-After of 1 to 3 s
 	schedule   []int
 	ordered    bool
 }
 
-// manners are those of the soak's receivers. The waits are short, so that tries
-// are repeated and used up within it.
+// manners are those of the soak's receivers. The waits are short, so that
+// deliveries are retried and use up their tries during the soak.
 var manners = []manner{
-	{name: "well", schedule: []int{1, 2, 4}},
-	{name: "fails", fails: 20, schedule: []int{1, 2, 4, 8}},
-	{name: "hangs up", hangsUp: 10, schedule: []int{1, 2, 4}},
-	{name: "dawdles", dawdles: 3, schedule: []int{1, 1}},
-	{name: "overloaded", overloaded: 10, schedule: []int{1, 1, 1}},
+	{name: "works", schedule: []int{1, 2, 4}},
+	{name: "answers 500 at random", fails: 20, schedule: []int{1, 2, 4, 8}},
+	{name: "closes connections", hangsUp: 10, schedule: []int{1, 2, 4}},
+	{name: "slow", slow: 3, schedule: []int{1, 1}},
+	{name: "answers 429", overloaded: 10, schedule: []int{1, 1, 1}},
 	{name: "dies for a while", schedule: []int{1, 1, 1, 1}},
-	{name: "fails mostly", fails: 60, schedule: []int{1, 1}},
+	{name: "fails most of the time", fails: 60, schedule: []int{1, 1}},
 	{name: "ordered, fails", fails: 10, hangsUp: 5, schedule: []int{1, 1}, ordered: true},
 }
 
-// mortal is which of them dies for a while.
+// mortal is the index of the receiver that dies for a while.
 const mortal = 5
 
-// customer is a server that keeps account of what it got.
+// customer is a server that records every request that it gets.
 type customer struct {
 	manner
 	address  string
@@ -51,14 +52,14 @@ type customer struct {
 	random *rand.Rand
 	healed bool
 	got    map[string]*receipt // by event id
-	order  int                 // acceptances so far
+	order  int                 // number of acceptances so far
 }
 
-// receipt is what a customer knows of one event.
+// receipt is what a customer has recorded about one event.
 type receipt struct {
 	requests int
 	accepted []time.Time // answered with 200
-	place    int         // of the first acceptance among all of the customer's
+	position int         // number of the first acceptance, in the order of all of the customer's acceptances
 }
 
 func newCustomer(m manner, random *rand.Rand) (*customer, error) {
@@ -66,7 +67,7 @@ func newCustomer(m manner, random *rand.Rand) (*customer, error) {
 	return c, c.listen()
 }
 
-// listen serves on the address that it had before.
+// listen serves on the same address as before.
 func (c *customer) listen() error {
 	l, err := net.Listen("tcp", c.address)
 	if err != nil {
@@ -89,7 +90,7 @@ func (c *customer) heal() {
 	c.healed = true
 }
 
-// answer is what a request gets.
+// answer is the answer to a request.
 type answer struct {
 	status     int // 0: the connection is closed
 	after      time.Duration
@@ -111,9 +112,9 @@ func (c *customer) decide(event string) answer {
 		return answer{status: http.StatusInternalServerError}
 	case n < c.fails+c.hangsUp:
 		return answer{}
-	case n < c.fails+c.hangsUp+c.dawdles:
+	case n < c.fails+c.hangsUp+c.slow:
 		return answer{status: http.StatusOK, after: time.Duration(c.random.Int64N(int64(soakTimeout * 3 / 2)))}
-	case n < c.fails+c.hangsUp+c.dawdles+c.overloaded:
+	case n < c.fails+c.hangsUp+c.slow+c.overloaded:
 		return answer{status: http.StatusTooManyRequests, retryAfter: 1 + c.random.IntN(3)}
 	}
 	return answer{status: http.StatusOK}
@@ -121,7 +122,7 @@ func (c *customer) decide(event string) answer {
 
 func (c *customer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return // not received
+		return // the request was not received completely
 	}
 	event := r.Header.Get("Webhook-Id")
 	a := c.decide(event)
@@ -130,7 +131,7 @@ func (c *customer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 	}
 	if r.Context().Err() != nil {
-		return // the sender did not wait
+		return // the sender has disconnected
 	}
 	switch a.status {
 	case 0:
@@ -149,7 +150,7 @@ func (c *customer) accept(event string) {
 	defer c.mu.Unlock()
 	got := c.got[event]
 	if c.order++; len(got.accepted) == 0 {
-		got.place = c.order
+		got.position = c.order
 	}
 	got.accepted = append(got.accepted, time.Now())
 }

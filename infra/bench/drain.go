@@ -13,8 +13,8 @@ import (
 	"portico/shared/pg"
 )
 
-// measureDrain lets a dispatcher that was asleep find a backlog: the dispatcher
-// alone, beside the reference loop.
+// measureDrain measures how fast a dispatcher that was asleep sends a backlog.
+// It shows the dispatcher alone, to compare with the reference loop.
 func (b *bench) measureDrain(ctx context.Context) error {
 	name := fmt.Sprintf("drain of a backlog of %d, 1 endpoint", b.reference)
 	fmt.Println(name, "…")
@@ -37,14 +37,14 @@ func (b *bench) measureDrain(ctx context.Context) error {
 	waitErr := b.inbox.await(len(l.sentN))
 	took := time.Since(start)
 	r := b.account(name, l, 1, took, b.cpuNow().minus(before))
-	r.enqueue, r.receive = nil, nil // not what is measured
+	r.enqueue, r.receive = nil, nil // not measured here
 	b.rows = append(b.rows, r)
 	b.figures["drain"] = r.perSecond
 	return errors.Join(waitErr, b.deleteEndpoints(ctx, ids))
 }
 
-// awaitSleep waits until no dispatcher has been awake for a second: a nudge that
-// is left over may wake one as soon as the last has fallen asleep.
+// awaitSleep waits until no dispatcher has been awake for a second: an old nudge
+// may wake one just after the last has fallen asleep.
 func (b *bench) awaitSleep(ctx context.Context) error {
 	for looks := 0; looks < 5; looks++ {
 		var awake bool
@@ -63,14 +63,14 @@ func (b *bench) awaitSleep(ctx context.Context) error {
 	return nil
 }
 
-// backlog publishes n events as the API does, but wakes nobody.
+// backlog publishes n events like the API, but wakes no dispatcher.
 func (b *bench) backlog(ctx context.Context, l *load, eventType string, n int) error {
 	administrator, err := url.Parse(b.DatabaseURL)
 	if err != nil {
 		return err
 	}
-	// Any password: the stack's own server trusts this machine, and a URL
-	// without one would ask for an IAM token.
+	// Any password works, because the stack's own server trusts this machine.
+	// Without one an IAM token would be used.
 	administrator.User = url.UserPassword(administrator.User.Username(), "trusted")
 	db, err := pg.Open(ctx, administrator.String())
 	if err != nil {

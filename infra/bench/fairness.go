@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// measureFairness measures one endpoint at a steady rate twice: by itself, and
-// beside another that never answers and has a long backlog due before.
+// measureFairness measures one endpoint at a steady rate twice: alone, and
+// beside an endpoint that never answers and has a long backlog, which was due
+// before.
 func (b *bench) measureFairness(ctx context.Context) error {
-	alone, err := b.fairnessRow(ctx, "steady rate, nobody hangs")
+	alone, err := b.fairnessRow(ctx, "steady rate, no endpoint hangs")
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// grown is a stack with a history.
+// grown is a stack with many finished deliveries.
 type grown struct {
 	*bench
 	history int
@@ -20,12 +20,12 @@ type grown struct {
 	samples map[string][]sample
 }
 
-// few is the history that a long one is compared with.
+// few is the short history to which the long one is compared.
 const few = 10_000
 
 // growth measures whether the queue becomes slower with history: two stacks, of
-// which one has many finished deliveries, drain the same backlogs by turns, and
-// Postgres notes how long each statement takes.
+// which one has many finished deliveries, send the same backlogs alternately,
+// and Postgres logs how long each statement takes.
 func growth(ctx context.Context, o options) error {
 	var both []*grown
 	for _, history := range []int{few, o.history} {
@@ -45,8 +45,8 @@ func growth(ctx context.Context, o options) error {
 	return both[1].explain(ctx)
 }
 
-// race lets them make rounds by turns, and reads what Postgres noted. Round 0
-// warms up and does not count.
+// race runs their rounds alternately, and reads Postgres's log. Round 0 is for
+// warming up and is not counted.
 func race(ctx context.Context, both []*grown, rounds int) error {
 	for i := range rounds + 1 {
 		fmt.Fprintf(os.Stderr, "  growth: round %d of %d\n", i, rounds)
@@ -94,14 +94,14 @@ func startGrown(ctx context.Context, o options, history int) (*grown, error) {
 // historySQL lists the organizations of a history with their endpoints.
 const historySQL = `
 	CREATE TABLE history AS
-	SELECT (row_number() OVER (ORDER BY org_id) - 1) AS place, org_id, endpoints FROM (
+	SELECT (row_number() OVER (ORDER BY org_id) - 1) AS number, org_id, endpoints FROM (
 		SELECT org_id, array_agg(id) AS endpoints FROM webhook_endpoint GROUP BY org_id
 		UNION ALL
 		SELECT gen_random_uuid(), array(SELECT gen_random_uuid() FROM generate_series(1, 10) WHERE o > 0) FROM generate_series(1, 9) o
 	) o`
 
 // fill writes the history: ten organizations, the measured one among them, with
-// ten endpoints each; events of theirs by turns since the quarter began, each
+// ten endpoints each; their events, in turn, since the quarter began; each is
 // delivered to all ten.
 func (g *grown) fill(ctx context.Context) error {
 	begin := time.Now()
@@ -118,7 +118,7 @@ func (g *grown) fill(ctx context.Context) error {
 				(prefix || '7' || substr(md5(e.id::text || n), 1, 3) || '8' || substr(md5(e.id::text || n), 4, 15))::uuid,
 				'delivered', 1, at + interval '50 ms'
 			FROM generate_series($1::bigint, $2::bigint) n
-			JOIN history h ON h.place = n % 10
+			JOIN history h ON h.number = n % 10
 			CROSS JOIN LATERAL (SELECT q + (now() - q) * n / $3::bigint AS at FROM date_trunc('quarter', now(), 'UTC') q) t
 			CROSS JOIN LATERAL (SELECT lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') AS prefix) p
 			CROSS JOIN unnest(h.endpoints) AS e (id)
@@ -141,8 +141,8 @@ func (g *grown) fill(ctx context.Context) error {
 	return nil
 }
 
-// round lets a dispatcher that was asleep find a backlog of 2,000, and
-// publishes a few events more through the API.
+// round gives a dispatcher that was asleep a backlog of 2,000, and publishes a
+// few more events through the API.
 func (g *grown) round(ctx context.Context, number int) error {
 	const events, more = 200, 10
 	if err := g.awaitFinished(ctx); err != nil {
@@ -153,7 +153,7 @@ func (g *grown) round(ctx context.Context, number int) error {
 		return err
 	}
 	start := time.Now()
-	for i := range more { // the first one wakes it
+	for i := range more { // the first one wakes the dispatcher
 		if err := g.publish(ctx, l, events+i, 1); err != nil {
 			return err
 		}
@@ -194,8 +194,8 @@ func reportGrowth(w io.Writer, short, long *grown) error {
 	for _, statement := range statements {
 		a, b := durations(short.samples[statement.name]), durations(long.samples[statement.name])
 		if len(a) == 0 || len(b) == 0 {
-			if !strings.Contains(statement.name, "ordering key") { // nothing is ordered here
-				return fmt.Errorf("the log has no statement %q: adapt its words in infra/bench/pglog.go", statement.name)
+			if !strings.Contains(statement.name, "ordering key") { // there are no ordering keys in this run
+				return fmt.Errorf("the log has no statement %q: its text has changed; correct it in infra/bench/pglog.go", statement.name)
 			}
 			continue
 		}
@@ -213,8 +213,8 @@ func durations(list []sample) (d []time.Duration) {
 	return d
 }
 
-// explain writes the plan of each statement, of its most laborious execution
-// while 2,000 deliveries and a batch with ordering keys are due.
+// explain writes the plan of each statement: of the execution that read the most
+// buffers while 2,000 deliveries and a batch with ordering keys are due.
 func (g *grown) explain(ctx context.Context) error {
 	if err := g.setPostgres(ctx, map[string]string{
 		"log_min_duration_statement": "-1", "auto_explain.log_min_duration": "0", "auto_explain.log_analyze": "on", "auto_explain.log_buffers": "on",
@@ -256,7 +256,7 @@ func writePlans(file string, all map[string][]sample) error {
 	for _, statement := range statements {
 		list := slices.DeleteFunc(all[statement.name], func(s sample) bool { return s.plan == "" })
 		if len(list) == 0 {
-			return fmt.Errorf("the log has no plan of %q: adapt its words in infra/bench/pglog.go", statement.name)
+			return fmt.Errorf("the log has no plan of %q: its text has changed; correct it in infra/bench/pglog.go", statement.name)
 		}
 		most := slices.MaxFunc(list, func(a, b sample) int { return a.read() - b.read() })
 		fmt.Fprintf(&out, "%s: %s\n\n%s\n\n", statement.name, most.took, most.plan)

@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// inbox is the customers' servers: one address for each endpoint, because a
-// real sender has many hosts to connect to. It notes when each event arrived.
+// inbox is the customers' servers: one address for each endpoint, because a real
+// sender has many hosts to connect to. It records when each event arrived.
 type inbox struct {
 	listeners []net.Listener
 	server    *http.Server
 
 	mu       sync.Mutex
 	arrivals map[arrival]time.Time
-	again    int // arrivals of what had arrived before
+	again    int // repeated arrivals
 	changed  chan struct{}
 }
 
-// arrival is an event of a run at an endpoint.
+// arrival identifies an event of a run at an endpoint.
 type arrival struct {
 	run, number, port int
 }
@@ -77,8 +77,8 @@ func (in *inbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// await waits until n deliveries have arrived, and gives up when none came for
-// a while: then something is lost.
+// await waits until n deliveries have arrived. It gives up when none came for a
+// while: then deliveries are lost.
 func (in *inbox) await(n int) error {
 	const patience = 90 * time.Second
 	for timer := time.NewTimer(patience); ; timer.Reset(patience) {
@@ -88,7 +88,7 @@ func (in *inbox) await(n int) error {
 		select {
 		case <-in.changed:
 		case <-timer.C:
-			return fmt.Errorf("%d of %d deliveries arrived, none for %s: the rest is lost", in.count(), n, patience)
+			return fmt.Errorf("%d of %d deliveries arrived, none for %s: the others are lost", in.count(), n, patience)
 		}
 	}
 }

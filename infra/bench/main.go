@@ -1,12 +1,12 @@
 // Bench measures Portico on this machine: `make bench`. It runs the local stack
-// as a process of its own, publishes through its gateway as customers do,
-// receives what is delivered, and accounts for every accepted event. Beside
-// each figure stand two of the same run that put it in proportion: the
-// gateway's no-op rate, and a bare loop that only claims, POSTs and completes.
-// Further parts show that history does not slow the queue (growth), what it is
-// like to move to another database (move), and that nothing is lost while
-// receivers fail, dispatchers are killed and Postgres crashes (soak). With
-// -against it compares this tree with another commit.
+// as a separate process, publishes through its gateway like a customer, receives
+// the deliveries, and checks every accepted event. Two figures of the same run
+// serve for comparison: the gateway's no-op rate, and a bare loop that only
+// claims, POSTs and completes. Other parts show that history does not slow the
+// queue (growth), how a move to another database affects an organization (move),
+// and that no event is lost while receivers fail, dispatchers are killed and
+// Postgres crashes (soak). With -against it compares this tree with another
+// commit.
 package main
 
 import (
@@ -27,8 +27,8 @@ type options struct {
 	profiles string // folder for CPU profiles of the functions; "": none
 
 	noop      time.Duration // how long the gateway's no-op is measured
-	steady    time.Duration // of the open arrival rate
-	rate      int           // events a minute of it
+	steady    time.Duration // of publishing at a fixed rate
+	rate      int           // events a minute at the fixed rate
 	events    int           // of each maximum-rate run
 	reference int           // deliveries of the bare loop and of the drain
 	hanging   int           // backlog of the endpoint that hangs
@@ -38,7 +38,7 @@ type options struct {
 	rounds  int           // of the growth run
 	moved   int           // finished deliveries of the organization that moves
 	soak    time.Duration // how long the soak publishes
-	seed    uint64        // of what is left to chance in the soak
+	seed    uint64        // of the soak's random choices
 	turns   int           // of a comparison
 }
 
@@ -57,9 +57,9 @@ func main() {
 		noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000, hanging: 100_000,
 		history: 10_000_000, rounds: 15, moved: 1_000_000, soak: 10 * time.Minute,
 	}
-	only := flag.String("only", "", "just one `part`: speed, growth, move or soak")
-	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of what is left to chance in the soak")
-	revision := flag.String("against", "", "compare the speed of this tree with that of a `commit`, by turns")
+	only := flag.String("only", "", "only one `part`: speed, growth, move or soak")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "the `number` with which the soak's random choices are repeated")
+	revision := flag.String("against", "", "compare the speed of this tree with that of a `commit`, measured alternately")
 	flag.IntVar(&o.turns, "turns", 5, "how often both are measured in a comparison")
 	flag.StringVar(&o.plans, "plans", "", "write the plans of the growth run's statements to this `file`")
 	flag.BoolVar(&o.short, "short", false, "a tenth of everything, to see that it works")
@@ -78,7 +78,7 @@ func main() {
 	exitOn(run(ctx, o, *only))
 }
 
-// run makes one part or, without a name, all: each on a stack of its own.
+// run runs one part or, without a name, all parts: each on a new stack.
 func run(ctx context.Context, o options, only string) error {
 	parts := []struct {
 		name string

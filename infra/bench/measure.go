@@ -23,8 +23,8 @@ type row struct {
 	failed           int64
 }
 
-// measureNoop is how fast the gateway and a function answer when there is
-// nothing to do: the ceiling of everything that goes through them.
+// measureNoop measures how fast the gateway and a function answer a request
+// without work: no request can be faster.
 func (b *bench) measureNoop(ctx context.Context) error {
 	fmt.Println("gateway no-op …")
 	var n atomic.Int64
@@ -66,8 +66,7 @@ func (b *bench) measureBatches(endpoints int) func(context.Context) error {
 	}
 }
 
-// measure creates endpoints, publishes, waits for every delivery and accounts
-// for it.
+// measure creates endpoints, publishes, waits for every delivery and checks it.
 func (b *bench) measure(ctx context.Context, name string, endpoints int, publish func(*load) error) error {
 	fmt.Println(name, "…")
 	ids, err := b.createEndpoints(ctx, endpoints)
@@ -95,7 +94,7 @@ func (b *bench) deleteEndpoints(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// account compares what was accepted with what arrived.
+// account compares the accepted events with the arrivals.
 func (b *bench) account(name string, l *load, endpoints int, took time.Duration, used cpu) row {
 	arrivals, again := b.inbox.take()
 	r := row{name: name, events: len(l.sentN), enqueue: l.took, again: again, failed: l.fails.Load()}
@@ -127,7 +126,7 @@ func (b *bench) createEndpoint(ctx context.Context, url, eventType string) (id s
 	return b.createEndpointWith(ctx, url, eventType, "")
 }
 
-// createEndpointWith takes options too, as JSON members that begin with a comma.
+// createEndpointWith also takes options: JSON fields that begin with a comma.
 func (b *bench) createEndpointWith(ctx context.Context, url, eventType, options string) (id string, err error) {
 	status, reply, err := b.call(ctx, http.MethodPost, "/v1/webhook-endpoints", []byte(`{"url":"`+url+`","event_types":["`+eventType+`"]`+options+`}`))
 	if err != nil || status != http.StatusCreated {

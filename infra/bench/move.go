@@ -13,7 +13,7 @@ import (
 const moveRate = 3000
 
 // move measures how an organization with a history moves to another database
-// while it publishes at a steady rate, and what its publishes notice.
+// while it publishes at a steady rate, and how this affects its publishes.
 func move(ctx context.Context, o options) error {
 	b, err := start(ctx, o, settings{Databases: []string{"acme"}})
 	if err != nil {
@@ -24,7 +24,7 @@ func move(ctx context.Context, o options) error {
 		return err
 	}
 	still := func(l *load) error { return b.atRate(ctx, l, moveRate, b.steady/4) }
-	if err := b.measure(ctx, fmt.Sprintf("%d events/min, at home", moveRate), 1, still); err != nil {
+	if err := b.measure(ctx, fmt.Sprintf("%d events/min, no move", moveRate), 1, still); err != nil {
 		return err
 	}
 	for _, to := range []string{"acme", "home"} {
@@ -56,7 +56,7 @@ func (b *bench) whileMoving(ctx context.Context, to string) func(*load) error {
 			}
 			err := b.invoke(ctx, "MoveFunction", fmt.Sprintf(`{"organization_id":%q,"database":%q}`, b.org, to), &reply)
 			took := time.Since(begin)
-			fmt.Printf("moved to %s: %d rows in %.1f s with erasing the old ones, %.0f rows/s; writers waited %s, nothing was sent for %s\n",
+			fmt.Printf("moved to %s: %d rows in %.1f s including erasing the old ones, %.0f rows/s; writers waited %s, no delivery was sent for %s\n",
 				to, reply.Rows, took.Seconds(), float64(reply.Rows)/took.Seconds(), reply.Stopped, reply.Quiet)
 			failed <- err
 		}()

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// statements are those whose cost must not grow with history, each with words
-// that only its text has. Postgres logs them as the functions send them, so
-// what is measured and explained is what runs.
+// statements are those whose cost must not grow with history, each with words by
+// which it is recognised in the log. Postgres logs the statements of the real
+// functions, so these are measured and explained.
 var statements = []struct{ name, words string }{
 	{"claim", "wanted AS MATERIALIZED"},
 	{"look for what is due", "SELECT org_id, endpoint_id FROM lane"},
@@ -25,7 +25,8 @@ var statements = []struct{ name, words string }{
 	{"enqueue", "INSERT INTO webhook_delivery"},
 }
 
-// logStatements lets Postgres write a log that can be read, from its next start.
+// logStatements configures Postgres to write a machine-readable log from its
+// next start.
 func (b *bench) logStatements(ctx context.Context) error {
 	if err := b.setPostgres(ctx, map[string]string{
 		"logging_collector": "on", "log_destination": "csvlog", "log_directory": "log", "log_filename": "bench.log",
@@ -36,7 +37,7 @@ func (b *bench) logStatements(ctx context.Context) error {
 	return b.restartPostgres()
 }
 
-// setPostgres changes settings; those that need no restart hold at once.
+// setPostgres changes settings; those that need no restart take effect at once.
 func (b *bench) setPostgres(ctx context.Context, settings map[string]string) error {
 	for name, value := range settings {
 		if _, err := b.db.Exec(ctx, `ALTER SYSTEM SET `+name+` = '`+value+`'`); err != nil {
@@ -47,8 +48,8 @@ func (b *bench) setPostgres(ctx context.Context, settings map[string]string) err
 	return err
 }
 
-// readLog returns the messages that the functions' statements have left, after
-// all that ran before the call.
+// readLog returns the log messages of all the functions' statements that ran
+// before the call.
 func (b *bench) readLog(ctx context.Context) (messages []string, err error) {
 	mark := fmt.Sprintf("bench reads until here: %d", time.Now().UnixNano())
 	if _, err := b.db.Exec(ctx, `DO $$ BEGIN RAISE LOG '`+mark+`'; END $$`); err != nil {

@@ -16,7 +16,7 @@ import (
 // pad brings an event's body to about 1 KiB.
 var pad = strings.Repeat("portico ", 110)
 
-// load is one run's publishing.
+// load records the publishing of one run.
 type load struct {
 	run   int
 	mu    sync.Mutex
@@ -27,8 +27,8 @@ type load struct {
 
 func newLoad(run int) *load { return &load{run: run, sentN: map[int]time.Time{}} }
 
-// publish sends the events first … first+n-1 in one call, singly without a
-// batch, and notes what was accepted.
+// publish sends the events first … first+n-1 in one call (a single event without
+// a batch), and records which were accepted.
 func (b *bench) publish(ctx context.Context, l *load, first, n int) error {
 	path, body := "/v1/events", l.body(first)
 	if n > 1 {
@@ -76,9 +76,8 @@ func (b *bench) call(ctx context.Context, method, path string, body []byte) (int
 	return res.StatusCode, reply, err
 }
 
-// atRate publishes single events at fixed moments, whether or not earlier ones
-// have been answered: an open arrival rate, which does not slow down for a slow
-// service.
+// atRate publishes single events at fixed times, even if earlier ones have not
+// been answered: a slow service does not reduce the rate.
 func (b *bench) atRate(ctx context.Context, l *load, perMinute int, d time.Duration) error {
 	gap := time.Minute / time.Duration(perMinute)
 	n := int(d / gap)
@@ -114,7 +113,7 @@ func (b *bench) atMost(ctx context.Context, l *load, n, batch int) error {
 	return ctx.Err()
 }
 
-// until waits for a moment; false when ctx ends before it.
+// until waits until a given time; false when ctx ends before.
 func until(ctx context.Context, at time.Time) bool {
 	t := time.NewTimer(time.Until(at))
 	defer t.Stop()

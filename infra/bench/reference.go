@@ -17,8 +17,8 @@ import (
 )
 
 // measureReference runs the bare loop: claim 100 → signed POST → complete as a
-// batch, on a table of its own in the same Postgres, with no fan-out, no attempt
-// log, no API and no fences. Nothing that keeps its promises can be faster.
+// batch, on a separate table in the same Postgres, with no fan-out, no attempt
+// log, no API and no fences. A system with these features cannot be faster.
 func (b *bench) measureReference(ctx context.Context) error {
 	fmt.Println("bare reference loop …")
 	if err := b.fillReference(ctx); err != nil {

@@ -33,7 +33,7 @@ func percentiles(d []time.Duration) string {
 	return fmt.Sprintf("%.1f / %.1f / %.1f", at(50), at(95), at(99))
 }
 
-// percentile returns the p-th, 0 of nothing.
+// percentile returns the p-th percentile, 0 for an empty list.
 func percentile(d []time.Duration, p int) time.Duration {
 	if len(d) == 0 {
 		return 0

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// soak publishes for a while to receivers that fail by chance, kills
-// dispatchers and restarts Postgres meanwhile, and then accounts for every
-// accepted event at every endpoint. What does not balance is an error.
+// soak publishes for a while to receivers that fail at random; meanwhile it
+// kills dispatchers and restarts Postgres. Then it checks every accepted event
+// at every endpoint. Any difference is an error.
 func soak(ctx context.Context, o options) error {
 	b, err := start(ctx, o, settings{Schedules: true, Log: "log"})
 	if err != nil {
@@ -40,7 +40,7 @@ func soak(ctx context.Context, o options) error {
 	if disturbErr != nil {
 		return disturbErr
 	}
-	fmt.Fprintln(os.Stderr, "  soak: the receivers are well again; waiting for what is pending")
+	fmt.Fprintln(os.Stderr, "  soak: the receivers work again; waiting for pending deliveries")
 	for _, c := range s.customers {
 		c.heal()
 	}
@@ -50,10 +50,10 @@ func soak(ctx context.Context, o options) error {
 	return s.account(ctx, time.Since(begin))
 }
 
-// soaking is a soak that runs.
+// soaking is a running soak.
 type soaking struct {
 	*bench
-	random    *rand.Rand // of the disturbances only, so that a seed repeats their times
+	random    *rand.Rand // for the disturbances only, so that a seed repeats their times
 	customers []*customer
 
 	mu       sync.Mutex
@@ -123,12 +123,12 @@ func (s *soaking) crashPostgres() error {
 		return err
 	}
 	s.restarts = append(s.restarts, began, time.Now())
-	fmt.Fprintf(os.Stderr, "  soak: Postgres was away for %s\n", time.Since(began).Round(time.Millisecond))
+	fmt.Fprintf(os.Stderr, "  soak: Postgres was down for %s\n", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
 // killDispatcher ends one of the dispatchers with SIGKILL, if there is one. The
-// stack says which processes they are; only its own children are touched.
+// stack lists their processes; only its own children are killed.
 func (s *soaking) killDispatcher(ctx context.Context) error {
 	status, reply, err := s.call(ctx, http.MethodGet, "/_local/functions", nil)
 	if err != nil || status != http.StatusOK {
@@ -162,9 +162,10 @@ func (s *soaking) killDispatcher(ctx context.Context) error {
 	return fmt.Errorf("the stack has no dispatcher")
 }
 
-// awaitEnd waits until nothing is pending, and gives up when that number has
+// awaitEnd waits until no delivery is pending. It gives up when their number has
 // not fallen for a while: a retry after a timeout comes after 66 s at most, a
-// breaker's probe after 60 s, a lease ends after 35 s, and a sweep is every 60 s.
+// breaker's probe after 60 s, a lease ends after 35 s, and a sweep is every 60
+// s.
 func (s *soaking) awaitEnd(ctx context.Context) error {
 	const patience = 4 * time.Minute
 	least, fell := int(^uint(0)>>1), time.Now()

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// The soak publishes this much per second: 120 events.
+// The soak publishes 120 events per second.
 const (
 	singlesPerSecond = 60
 	batchesPerSecond = 3
 	batchOf          = 20
-	orderingKeys     = 40 // a fifth of the events has one of them
+	orderingKeys     = 40 // a fifth of the events have one of them
 )
 
-// publishFor publishes at an open rate, whatever becomes of earlier calls.
+// publishFor publishes at a fixed rate, whatever the result of earlier calls.
 func (s *soaking) publishFor(ctx context.Context, d time.Duration) {
 	var calls sync.WaitGroup
 	const each = time.Second / (singlesPerSecond + batchesPerSecond)
@@ -41,8 +41,8 @@ func (s *soaking) publishFor(ctx context.Context, d time.Duration) {
 	calls.Wait()
 }
 
-// publishUntilAccepted repeats a call with the same idempotency key while the
-// answer is not known to be final: what is not accepted then is nothing at all.
+// publishUntilAccepted repeats a call with the same idempotency key until the
+// answer is final. Then the events are either accepted or not published at all.
 func (s *soaking) publishUntilAccepted(ctx context.Context, first, n int) {
 	events := make([]string, n)
 	for i := range events {

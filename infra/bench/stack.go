@@ -20,18 +20,19 @@ import (
 	"portico/infra/local/stack"
 )
 
-// serveMode is the word with which bench runs itself as the stack's process, so
-// that the gateway's CPU time is not the publishers' and the receivers'.
+// serveMode is the argument with which bench starts itself as the stack's
+// process, so that the gateway's CPU time is separate from the publishers' and
+// the receivers'.
 const serveMode = "serve"
 
-// endpoints is what the stack's process prints once it runs.
+// endpoints is the output of the stack's process when it runs.
 type endpoints struct{ URL, AWSURL, DatabaseURL string }
 
-// settings are what a run needs of its stack.
+// settings configure the stack of a run.
 type settings struct {
 	StateDir  string
 	Profiles  string // folder for CPU profiles; "": none
-	Schedules bool   // without them, whatever was not told or nudged for is missed, and noticed
+	Schedules bool   // without them a lost notification or nudge is not repaired by the sweep, so the run finds it
 	Idle      string // how long a dispatcher stays awake without work; "": the template's
 	Log       string // file for the functions' logs; "": none
 	Databases []string
@@ -55,8 +56,9 @@ func (s settings) log() (io.Writer, error) {
 	return os.Create(s.Log)
 }
 
-// serve runs a durable stack on data of its own until its input ends. Each line
-// of the input asks for a crash of Postgres, which is answered when it is back.
+// serve runs a durable stack with new data until its input ends. Each line of
+// the input requests a crash of Postgres; the answer follows when Postgres runs
+// again.
 func serve(args []string) error {
 	var set settings
 	if err := json.Unmarshal([]byte(args[0]), &set); err != nil {
@@ -69,7 +71,7 @@ func serve(args []string) error {
 	ctx := context.Background()
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", StateDir: set.StateDir, HTTPAddr: "127.0.0.1:0", Env: set.env(), Log: log,
-		// In Lambda each process has a processor of its own; here they share.
+		// On Lambda each process has its own processor; here they share the cores.
 		MaxConcurrency: 4 * runtime.NumCPU(),
 		Schedules:      set.Schedules,
 		Databases:      set.Databases,
@@ -97,7 +99,7 @@ func serve(args []string) error {
 	return requests.Err()
 }
 
-// restartPostgres lets it crash and come back.
+// restartPostgres crashes Postgres and starts it again.
 func (b *bench) restartPostgres() error {
 	if _, err := io.WriteString(b.input, "restart\n"); err != nil {
 		return err
@@ -106,7 +108,7 @@ func (b *bench) restartPostgres() error {
 	if err := b.output.Decode(&problem); err != nil || problem != "" {
 		return fmt.Errorf("restart of Postgres: %s %w", problem, err)
 	}
-	b.db.Reset() // its connections are gone
+	b.db.Reset() // its connections are broken
 	return nil
 }
 
@@ -137,7 +139,7 @@ func start(ctx context.Context, o options, set settings) (*bench, error) {
 	if b.dir, err = os.MkdirTemp("/var/tmp", "portico-bench-"); err != nil {
 		return nil, err
 	}
-	// The stack's servers may run as another user than we do.
+	// The stack's servers may run as a different user.
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return nil, err
 	}

@@ -9,18 +9,19 @@ import (
 	"time"
 )
 
-// turnMode is the word with which bench runs the bench of a tree as a process
-// that measures when it is asked, so that two trees can take turns.
+// turnMode is the argument with which bench starts the bench of a tree as a
+// process that measures on request, so that two trees can be measured
+// alternately.
 const turnMode = "turn"
 
-// turnSizes are how much one turn measures: the same on both sides.
+// turnSizes are the sizes of one turn, the same on both sides.
 type turnSizes struct {
 	Rate              int // events a minute at the steady rate
 	Steady            time.Duration
 	Events, Reference int
 }
 
-// reading is what a measurement in turn mode answers.
+// reading is the answer of a measurement in turn mode.
 type reading struct {
 	Figures []figure
 	Problem string
@@ -31,11 +32,12 @@ type figure struct {
 	Value float64
 }
 
-// turnMeasures are the names of what is compared, in the order of a turn.
+// turnMeasures are the names of the measurements, in the order of a turn.
 var turnMeasures = []string{"reference", "steady", "singles", "singles10", "batches", "batches10", "drain"}
 
-// turn runs a stack and measures what each line of the input names. The
-// readings go to file 3, the first when the stack runs.
+// turn runs a stack and, for each line of the input, the measurement that it
+// names. The readings are written to file descriptor 3, the first one when the
+// stack runs.
 func turn(args []string) error {
 	var sizes turnSizes
 	if err := json.Unmarshal([]byte(args[0]), &sizes); err != nil {
@@ -66,7 +68,8 @@ func turn(args []string) error {
 	return requests.Err()
 }
 
-// takeTurn makes one measurement. Each begins asleep and without a backlog.
+// takeTurn makes one measurement. At its start no dispatcher is awake and there
+// is no backlog.
 func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 	measures := map[string]func(context.Context) error{
 		"reference": b.measureReference,
@@ -79,7 +82,7 @@ func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 	}
 	measure, ok := measures[name]
 	if !ok {
-		return nil, fmt.Errorf("no measurement %q", name)
+		return nil, fmt.Errorf("there is no measurement %q", name)
 	}
 	if err := measure(ctx); err != nil {
 		return nil, err
@@ -94,8 +97,8 @@ func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 	return append(r.figures(name), figure{name + ": CPU-s per 1,000, functions", r.cpu.functions}, figure{name + ": CPU-s per 1,000, Postgres", r.cpu.postgres}), b.awaitSleep(ctx)
 }
 
-// figures are what is compared of a row besides its CPU time: the latencies at
-// a steady rate, else the rate.
+// figures are the compared values of a row besides its CPU time: the latencies
+// at a steady rate, otherwise the rate.
 func (r row) figures(name string) []figure {
 	if name != "steady" {
 		return []figure{{name + ": deliveries/s", r.perSecond}}

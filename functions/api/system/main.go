@@ -1,5 +1,5 @@
 // Command system serves GET /healthz, /openapi.json and /docs, and answers every
-// route that does not exist: 405 where another method does, 404 elsewhere. See
+// request without a route: 405 if the path has another method, 404 otherwise. See
 // shared/api/system.go.
 package main
 

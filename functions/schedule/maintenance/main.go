@@ -1,4 +1,4 @@
-// Command maintenance keeps the database in shape once a day; see shared/jobs/maintain.go.
+// Command maintenance does the daily upkeep of the database; see shared/jobs/maintain.go.
 package main
 
 import "portico/shared/lambdahost"

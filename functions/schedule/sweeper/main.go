@@ -1,4 +1,4 @@
-// Command sweeper looks every minute for deliveries nobody was nudged for; see shared/webhook/sweep.go.
+// Command sweeper looks every minute for due deliveries for which no dispatcher was woken; see shared/webhook/sweep.go.
 package main
 
 import "portico/shared/lambdahost"

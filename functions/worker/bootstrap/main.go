@@ -1,4 +1,4 @@
-// Command bootstrap creates organizations and staff keys, which nobody may through the API yet; see shared/jobs/bootstrap.go.
+// Command bootstrap does what has no route in the API: it creates the first organization and staff keys, and erases organizations; see shared/jobs/bootstrap.go.
 package main
 
 import "portico/shared/lambdahost"

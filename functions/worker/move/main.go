@@ -1,4 +1,4 @@
-// Command move brings an organization to another database; see shared/jobs/move.go.
+// Command move moves an organization to another database; see shared/jobs/move.go.
 package main
 
 import "portico/shared/lambdahost"

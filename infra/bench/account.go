@@ -40,8 +40,8 @@ type tally struct {
 // Why a receiver accepted an event again, or accepted it although that was not
 // recorded.
 const (
-	answerLost = "answer lost"   // the answer was too late, or the receiver died before sending it
-	resultLost = "result lost"   // a kill or a crash after the answer, before it was recorded
+	answerLost = "answer lost"     // the answer was too late, or the receiver died before sending it
+	resultLost = "result lost"     // a kill or a crash after the answer, before it was recorded
 	unknown    = "no known reason" // a fault of Portico
 	slack      = 500 * time.Millisecond
 )

@@ -14,7 +14,9 @@ func TestAccount(t *testing.T) {
 	key := "key"
 	first, second := id.New[id.Event](now), id.New[id.Event](now)
 	seq := func(n int64) *int64 { return &n }
-	accepted := func(position int) *receipt { return &receipt{requests: 1, accepted: []time.Time{now}, position: position} }
+	accepted := func(position int) *receipt {
+		return &receipt{requests: 1, accepted: []time.Time{now}, position: position}
+	}
 	for _, test := range []struct {
 		name       string
 		deliveries []delivery

@@ -17,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	local "portico/infra/local/aws"
-	"portico/shared/egress"
 	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/observe"
@@ -95,13 +94,11 @@ func (tr *traffic) endpoint(url string) {
 
 // dispatch dispatches in one database until ctx ends.
 func (tr *traffic) dispatch(ctx context.Context, database string) {
-	policy, err := egress.ParsePolicy("127.0.0.0/8")
-	tr.must(err)
 	d := tr.at[database]
 	for ctx.Err() == nil {
 		dispatcher := &webhook.Dispatcher{
 			DB: d.Worker, Box: testkit.Box(tr.t), Waker: tr.wakers[database], Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
-			Sender: webhook.NewSender(policy, d.Clock, webhook.MaxTimeout), Concurrency: 64, Idle: 200 * time.Millisecond,
+			Sender: webhook.NewSender(testkit.Loopback(tr.t), d.Clock, webhook.MaxTimeout), Concurrency: 64, Idle: 200 * time.Millisecond,
 			Disabling: webhook.Disabling{After: 120 * time.Hour, Failures: 20}, Publish: event.PublishNotices,
 		}
 		if err := dispatcher.Run(context.WithoutCancel(ctx)); err != nil {

@@ -22,7 +22,6 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/domain"
-	"portico/shared/egress"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/observe"
@@ -63,13 +62,9 @@ func New(t *testing.T) *Harness {
 	}
 	h.auditor = auditor
 	t.Cleanup(func() { _ = auditor.Close(context.Background()) })
-	policy, err := egress.ParsePolicy("127.0.0.0/8")
-	if err != nil {
-		t.Fatal(err)
-	}
 	h.Server = &edge.Server{
 		Services: edge.Services{
-			DB: h.App, Keys: h.Keys, Box: testkit.Box(t), Egress: policy, SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
+			DB: h.App, Keys: h.Keys, Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
 		},
 		Log: observe.NewLog(h.Lines, "test"),
 		Wakers: map[string]*webhook.Waker{pg.Home: {

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
+	"portico/shared/clock"
 	"portico/shared/pg"
 )
 
@@ -97,10 +98,8 @@ func withPatience(ctx context.Context, do func() error) error {
 		case try == lockTries:
 			return fmt.Errorf("migrations: %s: %w", lockMissing, err)
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("migrations: %w", errors.Join(ctx.Err(), err))
-		case <-time.After(lockPause):
+		if ended := clock.Sleep(ctx, lockPause); ended != nil {
+			return fmt.Errorf("migrations: %w", errors.Join(ended, err))
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -15,24 +14,13 @@ import (
 // RevokeAll revokes every key of an organization that is being deleted. Deny
 // them first.
 func RevokeAll(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) error {
-	if _, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $2 WHERE org_id = $1 AND revoked_at IS NULL`, org, now); err != nil {
-		return fmt.Errorf("apikey.RevokeAll: %w", err)
-	}
-	return nil
+	return pg.Exec(ctx, tx, "apikey.RevokeAll", `UPDATE api_key SET revoked_at = $2 WHERE org_id = $1 AND revoked_at IS NULL`, org, now)
 }
 
 // Hashes returns those of all keys that the organization ever had: under them
 // lie their projections.
 func Hashes(ctx context.Context, tx pg.Tx, org id.Org) ([]Hash, error) {
-	rows, err := tx.Query(ctx, `SELECT hash FROM api_key WHERE org_id = $1`, org)
-	if err != nil {
-		return nil, fmt.Errorf("apikey.Hashes: %w", err)
-	}
-	hashes, err := pgx.CollectRows(rows, pgx.RowTo[Hash])
-	if err != nil {
-		return nil, fmt.Errorf("apikey.Hashes: %w", err)
-	}
-	return hashes, nil
+	return pg.List[Hash](ctx, tx, "apikey.Hashes", `SELECT hash FROM api_key WHERE org_id = $1`, org)
 }
 
 // Remove takes away all that the table holds of a key, also that it was denied.

@@ -102,11 +102,11 @@ func (p *Projection) Repair(ctx context.Context, org id.Org, hash Hash) error {
 func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder, error) {
 	now := p.clock.Now()
 	var k Stored
-	err := p.db.InOrg(ctx, org, func(tx pg.Tx) error {
-		rows, err := tx.Query(ctx, `
+	err := p.db.InOrg(ctx, org, func(tx pg.Tx) (err error) {
+		k, err = pg.One[Stored](ctx, tx, "apikey.Repair", ErrNotFound, `
 			WITH open AS MATERIALIZED (SELECT FROM organization WHERE id = $1 AND deleted_at IS NULL FOR SHARE)
 			SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND hash = $2 AND EXISTS (SELECT FROM open) FOR SHARE`, org, hash[:])
-		if k, err = one("Repair", rows, err); err != nil {
+		if err != nil {
 			return err
 		}
 		if err := k.works(now); err != nil {

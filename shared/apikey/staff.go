@@ -2,12 +2,10 @@ package apikey
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/auth"
 	"portico/shared/id"
@@ -26,32 +24,22 @@ type StaffKey struct {
 
 // InsertStaff writes a new staff key's row.
 func InsertStaff(ctx context.Context, db pg.Querier, k StaffKey, hash Hash) error {
-	_, err := db.Exec(ctx, `INSERT INTO staff_key (id, name, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+	return pg.Exec(ctx, db, "apikey.InsertStaff", `INSERT INTO staff_key (id, name, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
 		k.ID, k.Name, hash[:], k.CreatedAt, k.ExpiresAt)
-	if err != nil {
-		return fmt.Errorf("apikey.InsertStaff: %w", err)
-	}
-	return nil
 }
 
 // RevokeStaff ends a staff key, wherever it is used, and may be repeated.
 func (p *Projection) RevokeStaff(ctx context.Context, key id.StaffKey) error {
-	var hash Hash
-	err := p.db.Shared().QueryRow(ctx, `SELECT hash FROM staff_key WHERE id = $1`, key).Scan(&hash)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("there is no staff key %s", key)
-	}
+	none := fmt.Errorf("there is no staff key %s", key)
+	hash, err := pg.One[Hash](ctx, p.db.Shared(), "apikey.RevokeStaff", none, `SELECT hash FROM staff_key WHERE id = $1`, key)
 	if err != nil {
-		return fmt.Errorf("apikey.RevokeStaff: %w", err)
+		return err
 	}
 	now := p.clock.Now()
 	if err := p.Deny(ctx, hash, now); err != nil {
 		return err
 	}
-	if _, err := p.db.Shared().Exec(ctx, `UPDATE staff_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL`, key, now); err != nil {
-		return fmt.Errorf("apikey.RevokeStaff: %w", err)
-	}
-	return nil
+	return pg.Exec(ctx, p.db.Shared(), "apikey.RevokeStaff", `UPDATE staff_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL`, key, now)
 }
 
 // ProjectStaff writes what requests need to know of a staff key. It never

@@ -2,10 +2,7 @@ package apikey
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -41,55 +38,39 @@ func (h *Hash) ScanBytes(b []byte) error {
 
 // Insert writes a new key's row, or returns ErrTooMany.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, k APIKey, hash Hash) error {
-	tag, err := tx.Exec(ctx, `
+	made, err := pg.Affect(ctx, tx, "apikey.Insert", `
 		INSERT INTO api_key (org_id, id, name, hash, permissions, key_start, allowed_ips, created_at, expires_at)
 		SELECT $1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), $8, $9
 		WHERE (SELECT count(*) FROM api_key
 			WHERE org_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > portico_now())) < $10`,
 		org, k.ID, k.Name, hash[:], k.Permissions, k.KeyStart, k.AllowedIPs, k.CreatedAt, k.ExpiresAt, MaxKeys)
-	if err != nil {
-		return fmt.Errorf("apikey.Insert: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
+	if err == nil && made == 0 {
 		return ErrTooMany
 	}
-	return nil
+	return err
 }
 
 // Get returns the organization's key or ErrNotFound.
 func Get(ctx context.Context, tx pg.Tx, org id.Org, key id.APIKey) (Stored, error) {
-	rows, err := tx.Query(ctx, `SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND id = $2`, org, key)
-	return one("Get", rows, err)
+	return pg.One[Stored](ctx, tx, "apikey.Get", ErrNotFound, `SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND id = $2`, org, key)
 }
 
 // List returns up to limit keys older than after, newest first. A zero after
 // starts with the newest.
 func List(ctx context.Context, tx pg.Tx, org id.Org, after id.APIKey, limit int) ([]Stored, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.List[Stored](ctx, tx, "apikey.List", `
 		SELECT `+columns+`, hash FROM api_key
 		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`, org, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("apikey.List: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
-	if err != nil {
-		return nil, fmt.Errorf("apikey.List: %w", err)
-	}
-	return list, nil
 }
 
 // Lock returns those of the keys that exist, and keeps everybody else from
 // changing or projecting them until the transaction ends. Always in the same
 // order, so that two transactions cannot wait for each other.
 func Lock(ctx context.Context, tx pg.Tx, org id.Org, keys ...id.APIKey) (map[id.APIKey]Stored, error) {
-	rows, err := tx.Query(ctx, `
+	list, err := pg.List[Stored](ctx, tx, "apikey.Lock", `
 		SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE`, org, keys)
 	if err != nil {
-		return nil, fmt.Errorf("apikey.Lock: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
-	if err != nil {
-		return nil, fmt.Errorf("apikey.Lock: %w", err)
+		return nil, err
 	}
 	locked := map[id.APIKey]Stored{}
 	for _, k := range list {
@@ -100,26 +81,8 @@ func Lock(ctx context.Context, tx pg.Tx, org id.Org, keys ...id.APIKey) (map[id.
 
 // Save writes what may change of a key. Lock it first.
 func Save(ctx context.Context, tx pg.Tx, org id.Org, k APIKey) error {
-	_, err := tx.Exec(ctx, `
+	return pg.Exec(ctx, tx, "apikey.Save", `
 		UPDATE api_key SET name = $3, permissions = $4, allowed_ips = coalesce($5::text[], '{}'), expires_at = $6, revoked_at = $7, replaced_by = $8
 		WHERE org_id = $1 AND id = $2`,
 		org, k.ID, k.Name, k.Permissions, k.AllowedIPs, k.ExpiresAt, k.RevokedAt, k.ReplacedBy)
-	if err != nil {
-		return fmt.Errorf("apikey.Save: %w", err)
-	}
-	return nil
-}
-
-func one(caller string, rows pgx.Rows, err error) (Stored, error) {
-	if err != nil {
-		return Stored{}, fmt.Errorf("apikey.%s: %w", caller, err)
-	}
-	k, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Stored])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Stored{}, ErrNotFound
-	}
-	if err != nil {
-		return Stored{}, fmt.Errorf("apikey.%s: %w", caller, err)
-	}
-	return k, nil
 }

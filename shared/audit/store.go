@@ -31,17 +31,13 @@ func Insert(ctx context.Context, tx pg.Querier, org id.Org, e Entry) error {
 		name = `coalesce($6::text, (SELECT name FROM api_key WHERE org_id = $1 AND id = $15))`
 		args = append(args, key)
 	}
-	_, err := tx.Exec(ctx, `
+	return pg.Exec(ctx, tx, "audit.Insert "+e.Action, `
 		WITH entry AS (
 			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, actor_name, targets, before, after,
 				request_id, source_ip, user_agent, created_at)
 			VALUES ($1, $2, $3, $4, $5, `+name+`, $7, $8, $9, $10, $11, $12, $13)
 		)
 		INSERT INTO audit_target (org_id, target_id, entry_id) SELECT DISTINCT $1::uuid, t, $2::uuid FROM unnest($14::text[]) AS t`, args...)
-	if err != nil {
-		return fmt.Errorf("audit.Insert %s: %w", e.Action, err)
-	}
-	return nil
 }
 
 // list returns targets that are [] and not null when there are none.
@@ -112,33 +108,25 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) ([]Ent
 		add(`e.id < $%d`, f.After)
 	}
 	args = append(args, limit)
-	rows, err := tx.Query(ctx, `
+	return pg.List[Entry](ctx, tx, "audit.List", `
 		SELECT e.id, e.action, e.actor_type, e.actor_id, coalesce(e.actor_name, ''), e.targets, e.before, e.after,
 			e.request_id, e.source_ip, e.user_agent, e.outcome, e.created_at
 		FROM `+from+` WHERE `+where+fmt.Sprintf(` ORDER BY e.id DESC LIMIT $%d`, len(args)), args...)
-	if err != nil {
-		return nil, fmt.Errorf("audit.List: %w", err)
-	}
-	entries, err := pgx.CollectRows(rows, scan)
-	if err != nil {
-		return nil, fmt.Errorf("audit.List: %w", err)
-	}
-	return entries, nil
 }
 
-func scan(row pgx.CollectableRow) (Entry, error) {
-	var e Entry
+// ScanRow reads what List selects.
+func (e *Entry) ScanRow(row pgx.Rows) error {
 	var targets, before, after []byte
 	var address *netip.Addr
 	err := row.Scan(&e.ID, &e.Action, &e.Actor.Type, &e.Actor.ID, &e.Actor.Name, &targets, &before, &after,
 		&e.Origin.RequestID, &address, &e.Origin.UserAgent, &e.Outcome, &e.CreatedAt)
 	if err != nil {
-		return e, err
+		return err
 	}
 	if address != nil {
 		e.Origin.SourceIP = *address
 	}
-	return e, errors.Join(decode(targets, &e.Targets), decode(before, &e.Before), decode(after, &e.After))
+	return errors.Join(decode(targets, &e.Targets), decode(before, &e.Before), decode(after, &e.After))
 }
 
 // decode leaves v as it is for NULL, and numbers with all their digits.

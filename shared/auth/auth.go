@@ -2,7 +2,6 @@
 package auth
 
 import (
-	"context"
 	"slices"
 
 	"portico/shared/id"
@@ -89,17 +88,3 @@ func (c Caller) Actor() (kind, name string) {
 
 // May reports whether the caller holds p.
 func (c Caller) May(p Permission) bool { return slices.Contains(c.Permissions, p) }
-
-type callerKey struct{}
-
-// With returns a context that carries the caller.
-func With(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
-}
-
-// From returns the caller that the edge put there. Only edges call it: from a
-// handler's first line on, the organization is an explicit parameter.
-func From(ctx context.Context) (Caller, bool) {
-	c, ok := ctx.Value(callerKey{}).(Caller)
-	return c, ok
-}

@@ -2,7 +2,6 @@ package domain
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"portico/shared/id"
@@ -51,10 +50,8 @@ func (h *Hosts) Verify(ctx context.Context, tx pg.Tx, org id.Org, domain id.Doma
 	if after.VerifiedAt == nil {
 		after.VerifiedAt = &now
 	}
-	if _, err := tx.Exec(ctx, `UPDATE domain SET verified_at = $3 WHERE org_id = $1 AND id = $2`, org, domain, after.VerifiedAt); err != nil {
-		return before, after, fmt.Errorf("domain.Verify: %w", err)
-	}
-	return before, after, nil
+	err = pg.Exec(ctx, tx, "domain.Verify", `UPDATE domain SET verified_at = $3 WHERE org_id = $1 AND id = $2`, org, domain, after.VerifiedAt)
+	return before, after, err
 }
 
 // Delete takes a domain away and returns it. The release comes before the
@@ -69,8 +66,7 @@ func (h *Hosts) Delete(ctx context.Context, tx pg.Tx, org id.Org, domain id.Doma
 
 // DeleteAll takes away every domain of an organization that is being deleted.
 func (h *Hosts) DeleteAll(ctx context.Context, tx pg.Tx, org id.Org) error {
-	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM domain WHERE org_id = $1 ORDER BY id FOR UPDATE`, org)
-	list, err := all("DeleteAll", rows, err)
+	list, err := pg.List[Domain](ctx, tx, "domain.DeleteAll", `SELECT `+columns+` FROM domain WHERE org_id = $1 ORDER BY id FOR UPDATE`, org)
 	if err != nil {
 		return err
 	}
@@ -86,8 +82,5 @@ func (h *Hosts) remove(ctx context.Context, tx pg.Tx, org id.Org, d Domain) erro
 	if err := h.release(ctx, d); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM domain WHERE org_id = $1 AND id = $2`, org, d.ID); err != nil {
-		return fmt.Errorf("domain.remove: %w", err)
-	}
-	return nil
+	return pg.Exec(ctx, tx, "domain.remove", `DELETE FROM domain WHERE org_id = $1 AND id = $2`, org, d.ID)
 }

@@ -159,22 +159,29 @@ func takeSeqs(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft) ([]*int
 
 // lockKeys takes counts[i] numbers for keys[i] and returns the first of each.
 func lockKeys(ctx context.Context, tx pg.Tx, org id.Org, keys []string, counts []int64) (map[string]int64, error) {
-	rows, err := tx.Query(ctx, `
+	taken, err := pg.List[lastSeq](ctx, tx, "event.lockKeys", `
 		INSERT INTO ordering_key AS o (org_id, key, last_seq)
 		SELECT $1, k.key, k.n FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS k (key, n, place) ORDER BY k.place
 		ON CONFLICT (org_id, key) DO UPDATE SET last_seq = o.last_seq + excluded.last_seq
 		RETURNING key, last_seq`, org, keys, counts)
 	if err != nil {
-		return nil, fmt.Errorf("event.lockKeys: %w", err)
+		return nil, err
 	}
 	last := map[string]int64{}
-	var key string
-	var seq int64
-	if _, err = pgx.ForEachRow(rows, []any{&key, &seq}, func() error { last[key] = seq; return nil }); err != nil {
-		return nil, fmt.Errorf("event.lockKeys: %w", err)
+	for _, t := range taken {
+		last[t.Key] = t.LastSeq
 	}
 	for i, key := range keys {
 		last[key] -= counts[i] - 1
 	}
 	return last, nil
 }
+
+// lastSeq is a row of ordering_key.
+type lastSeq struct {
+	Key     string
+	LastSeq int64
+}
+
+// ScanRow reads key and last_seq.
+func (l *lastSeq) ScanRow(row pgx.Rows) error { return row.Scan(&l.Key, &l.LastSeq) }

@@ -2,7 +2,6 @@ package event
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -16,17 +15,10 @@ import (
 // Get returns the organization's event with its payload and its fan-out, or
 // ErrNotFound.
 func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, error) {
-	rows, err := tx.Query(ctx, `
+	e, err := pg.One[Event](ctx, tx, "event.Get", ErrNotFound, `
 		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at, payload FROM event WHERE org_id = $1 AND id = $2`, org, event)
 	if err != nil {
-		return Event{}, fmt.Errorf("event.Get: %w", err)
-	}
-	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Event])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Event{}, ErrNotFound
-	}
-	if err != nil {
-		return Event{}, fmt.Errorf("event.Get: %w", err)
+		return Event{}, err
 	}
 	e.Fanout, err = webhook.FanoutOf(ctx, tx, org, e.ID, webhook.Candidate{Type: e.Type, Data: e.Data()})
 	return e, err
@@ -57,15 +49,12 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (list 
 	}
 	var batch pgx.Batch
 	batch.Queue(`
-		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at FROM (
+		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at, NULL::bytea AS payload FROM (
 			SELECT id, type, ordering_key, published_by, created_at FROM event
 			WHERE org_id = $1 AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
 			ORDER BY id DESC LIMIT $3) AS scanned
 		WHERE $4 = '' OR type = $4 OR ($5 <> '' AND starts_with(type, $5))
-		ORDER BY id DESC LIMIT $6`, org, f.After, scan, f.Type, prefix, limit).Query(func(rows pgx.Rows) (err error) {
-		list, err = pgx.CollectRows(rows, pgx.RowToStructByNameLax[Event])
-		return err
-	})
+		ORDER BY id DESC LIMIT $6`, org, f.After, scan, f.Type, prefix, limit).Query(pg.Into(&list))
 	if f.Type != "" {
 		batch.Queue(`
 			SELECT id FROM event

@@ -74,17 +74,17 @@ type (
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in
 // rand_a (RFC 9562, section 6.2, method 3): ids of different microseconds sort
 // by time. 62 bits are random.
-func New[I ~struct{ uuid.UUID }](t time.Time) I {
-	var u uuid.UUID
-	if _, err := rand.Read(u[8:]); err != nil {
-		panic("id: no randomness: " + err.Error()) // crypto/rand never fails on Linux
-	}
+func New[I ~struct{ uuid.UUID }](t time.Time) I { return I{V7(t)} }
+
+// V7 does the same for what has no noun, because nobody outside sees it.
+func V7(t time.Time) (u uuid.UUID) {
+	_, _ = rand.Read(u[8:]) // never fails
 	putMillis(&u, t.UnixMilli())
 	fraction := t.Nanosecond() % 1_000_000 * 4096 / 1_000_000
 	u[6] = byte(fraction>>8) | 0x70
 	u[7] = byte(fraction)
 	u[8] = u[8]&0x3f | 0x80
-	return I{u}
+	return u
 }
 
 // Derive returns the id that a text stands for, always the same one: for a thing

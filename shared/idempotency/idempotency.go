@@ -102,25 +102,17 @@ func claim(ctx context.Context, tx pg.Tx, s Scope, hash []byte) (bool, error) {
 
 // Store keeps the reply of a claimed key, sealed: some replies hold a secret.
 func Store(ctx context.Context, tx pg.Tx, s Scope, reply []byte, box *secret.Box) error {
-	_, err := tx.Exec(ctx, `
+	return pg.Exec(ctx, tx, "idempotency.Store", `
 		UPDATE idempotency_key SET reply = $5
 		WHERE org_id = $1 AND caller = $2 AND operation = $3 AND key = $4`,
 		s.Org, s.Caller, s.Operation, s.Key, box.Seal(reply, s.sealing()))
-	if err != nil {
-		return fmt.Errorf("idempotency.Store: %w", err)
-	}
-	return nil
 }
 
 // Sweep removes expired keys, at most limit of them, and returns how many. Each
 // is checked again once it is locked: it may have been claimed anew meanwhile.
 func Sweep(ctx context.Context, db *pg.Worker, limit int) (int64, error) {
-	tag, err := db.Exec(ctx, `
+	return pg.Affect(ctx, db, "idempotency.Sweep", `
 		DELETE FROM idempotency_key WHERE created_at <= portico_now() - $1::interval AND (org_id, caller, operation, key) IN (
 			SELECT org_id, caller, operation, key FROM idempotency_key
 			WHERE created_at <= portico_now() - $1::interval ORDER BY created_at LIMIT $2)`, Keep, limit)
-	if err != nil {
-		return 0, fmt.Errorf("idempotency.Sweep: %w", err)
-	}
-	return tag.RowsAffected(), nil
 }

@@ -20,7 +20,7 @@ type Deleter struct {
 	Keys  *apikey.Projection
 	Hosts *domain.Hosts
 	Clock *clock.Clock
-	// Wait lets time pass; nil: Pause.
+	// Wait lets time pass; nil: clock.Sleep.
 	Wait func(context.Context, time.Duration) error
 }
 
@@ -88,7 +88,7 @@ func (d Deleter) erase(ctx context.Context, own id.Org) (rows int, err error) {
 	if d.Clock.Now().Sub(since) < settled {
 		wait := d.Wait
 		if wait == nil {
-			wait = Pause
+			wait = clock.Sleep
 		}
 		if err := wait(ctx, lastRequest); err != nil {
 			return 0, err
@@ -104,16 +104,4 @@ func (d Deleter) erase(ctx context.Context, own id.Org) (rows int, err error) {
 		return 0, err
 	}
 	return org.Erase(ctx, d.DB, own)
-}
-
-// Pause waits, or ends with its context.
-func Pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,11 +55,9 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	return m, err
 }
 
-func (u *Upkeep) makePartitions(ctx context.Context, m *Maintained) error {
-	if err := u.DB.QueryRow(ctx, `SELECT make_partitions()`).Scan(&m.PartitionsMade); err != nil {
-		return fmt.Errorf("jobs.makePartitions: %w", err)
-	}
-	return nil
+func (u *Upkeep) makePartitions(ctx context.Context, m *Maintained) (err error) {
+	m.PartitionsMade, err = pg.Value[int](ctx, u.DB, "jobs.makePartitions", `SELECT make_partitions()`)
+	return err
 }
 
 func (u *Upkeep) sweepKeys(ctx context.Context, m *Maintained) error {

@@ -3,12 +3,10 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -35,13 +33,9 @@ type expired struct {
 // older than is kept. One with unfinished deliveries stays, and the log names
 // whose they are; one that is in use all the time is left to the next day.
 func (u *Upkeep) dropExpired(ctx context.Context, m *Maintained) error {
-	rows, err := u.DB.Query(ctx, `SELECT part, since, till FROM expired_partitions($1)`, u.Keep)
+	list, err := pg.List[expired](ctx, u.DB, "jobs.dropExpired", `SELECT part, since, till FROM expired_partitions($1)`, u.Keep)
 	if err != nil {
-		return fmt.Errorf("jobs.dropExpired: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[expired])
-	if err != nil {
-		return fmt.Errorf("jobs.dropExpired: %w", err)
+		return err
 	}
 	var behind time.Duration
 	for _, p := range list {
@@ -62,20 +56,15 @@ func (u *Upkeep) dropExpired(ctx context.Context, m *Maintained) error {
 // drop reports whether the partition is gone. Without an error it may not go.
 func (u *Upkeep) drop(ctx context.Context, p expired) (dropped bool, err error) {
 	for range dropTries {
-		err = u.DB.QueryRow(ctx, `SELECT drop_partition($1, $2)`, p.Part, u.Keep).Scan(&dropped)
+		dropped, err = pg.Value[bool](ctx, u.DB, "jobs.drop: "+p.Part, `SELECT drop_partition($1, $2)`, p.Part, u.Keep)
 		if !pg.IsLockTimeout(err) {
 			break
 		}
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(dropPause):
+		if err := clock.Sleep(ctx, dropPause); err != nil {
+			return false, err
 		}
 	}
-	if err != nil {
-		return false, fmt.Errorf("jobs.drop: %s: %w", p.Part, err)
-	}
-	return dropped, nil
+	return dropped, err
 }
 
 // explain says what holds a partition back.
@@ -89,13 +78,9 @@ func (u *Upkeep) explain(ctx context.Context, p expired, failed error) error {
 	if err != nil {
 		return err
 	}
-	rows, err := u.DB.Query(ctx, `SELECT org_id FROM placement WHERE state = 'arriving' LIMIT $1`, namedAtMost)
+	arriving, err := pg.List[id.Org](ctx, u.DB, "jobs.explain", `SELECT org_id FROM placement WHERE state = 'arriving' LIMIT $1`, namedAtMost)
 	if err != nil {
-		return fmt.Errorf("jobs.explain: %w", err)
-	}
-	arriving, err := pgx.CollectRows(rows, pgx.RowTo[id.Org])
-	if err != nil {
-		return fmt.Errorf("jobs.explain: %w", err)
+		return err
 	}
 	u.Log.Warn("an expired partition is held back", append(attrs, "unfinished", endpoints, "arriving", arriving)...)
 	return nil

@@ -2,7 +2,6 @@ package member
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"portico/shared/id"
@@ -40,13 +39,10 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, c Chang
 			return before, after, err
 		}
 	}
-	_, err = tx.Exec(ctx, `
+	err = pg.Exec(ctx, tx, "member.Update", `
 		UPDATE member SET name = $3, predefined = nullif($4, ''), role_id = $5, updated_at = $6 WHERE org_id = $1 AND id = $2`,
 		org, member, after.Name, after.Role.Predefined, after.Role.Custom, now)
-	if err != nil {
-		return before, after, fmt.Errorf("member.Update: %w", err)
-	}
-	return before, after, nil
+	return before, after, err
 }
 
 // Delete removes a member with their resource grants and returns it. A user who
@@ -62,10 +58,7 @@ func Delete(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, check f
 	if err := keepsOwner(ctx, tx, org, m); err != nil {
 		return m, err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM member WHERE org_id = $1 AND id = $2`, org, member); err != nil {
-		return m, fmt.Errorf("member.Delete: %w", err)
-	}
-	return m, nil
+	return m, pg.Exec(ctx, tx, "member.Delete", `DELETE FROM member WHERE org_id = $1 AND id = $2`, org, member)
 }
 
 // CheckRole asks check about a role, which stays as it is until the transaction ends.
@@ -80,10 +73,10 @@ func CheckRole(ctx context.Context, tx pg.Tx, org id.Org, ref role.Ref, check fu
 // hold locks a member and, with owners, all of the organization's owners: two
 // that leave at the same time go one after the other, and the second stays.
 func hold(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, owners bool) (Member, error) {
-	_, err := tx.Exec(ctx, `
+	err := pg.Exec(ctx, tx, "member.hold", `
 		SELECT FROM member WHERE org_id = $1 AND (id = $2 OR $3 AND predefined = 'owner') ORDER BY id FOR UPDATE`, org, member, owners)
 	if err != nil {
-		return Member{}, fmt.Errorf("member.hold: %w", err)
+		return Member{}, err
 	}
 	return Get(ctx, tx, org, member)
 }
@@ -93,16 +86,12 @@ func keepsOwner(ctx context.Context, tx pg.Tx, org id.Org, m Member) error {
 	if m.Role.Predefined != role.Owner {
 		return nil
 	}
-	var others bool
-	err := tx.QueryRow(ctx, `
-		SELECT EXISTS (SELECT FROM member WHERE org_id = $1 AND predefined = 'owner' AND id <> $2)`, org, m.ID).Scan(&others)
-	if err != nil {
-		return fmt.Errorf("member.keepsOwner: %w", err)
-	}
-	if !others {
+	others, err := pg.Value[bool](ctx, tx, "member.keepsOwner", `
+		SELECT EXISTS (SELECT FROM member WHERE org_id = $1 AND predefined = 'owner' AND id <> $2)`, org, m.ID)
+	if err == nil && !others {
 		return ErrLastOwner
 	}
-	return nil
+	return err
 }
 
 // Subject returns all that gives a member permissions.

@@ -5,7 +5,6 @@ package member
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -67,11 +66,12 @@ func FindUser(ctx context.Context, db *pg.DB, email string, now time.Time) (user
 // m.UserID, if its database knows nobody with the address. It returns the member
 // with its user.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, m Member) (Member, error) {
-	err := tx.QueryRow(ctx, `SELECT user_of($1, $2, $3)`, m.Email, m.Name, m.UserID).Scan(&m.UserID)
+	user, err := pg.Value[id.User](ctx, tx, "member.Insert: user", `SELECT user_of($1, $2, $3)`, m.Email, m.Name, m.UserID)
 	if err != nil {
-		return Member{}, fmt.Errorf("member.Insert: user: %w", err)
+		return Member{}, err
 	}
-	tag, err := tx.Exec(ctx, `
+	m.UserID = user
+	made, err := pg.Affect(ctx, tx, "member.Insert", `
 		INSERT INTO member (org_id, id, user_id, name, predefined, role_id, created_at, updated_at)
 		SELECT $1, $2, $3, $4, nullif($5, ''), $6, $7, $7 WHERE (SELECT count(*) FROM member WHERE org_id = $1) < $8`,
 		org, m.ID, m.UserID, m.Name, m.Role.Predefined, m.Role.Custom, m.CreatedAt, Most)
@@ -79,8 +79,8 @@ func Insert(ctx context.Context, tx pg.Tx, org id.Org, m Member) (Member, error)
 	case pg.IsUniqueViolation(err):
 		return Member{}, ErrExists
 	case err != nil:
-		return Member{}, fmt.Errorf("member.Insert: %w", err)
-	case tag.RowsAffected() == 0:
+		return Member{}, err
+	case made == 0:
 		return Member{}, ErrTooMany
 	}
 	m.UpdatedAt = m.CreatedAt
@@ -89,42 +89,24 @@ func Insert(ctx context.Context, tx pg.Tx, org id.Org, m Member) (Member, error)
 
 // Get returns the organization's member or ErrNotFound.
 func Get(ctx context.Context, tx pg.Tx, org id.Org, member id.Member) (Member, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.One[Member](ctx, tx, "member.Get", ErrNotFound, `
 		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id WHERE m.org_id = $1 AND m.id = $2`, org, member)
-	if err != nil {
-		return Member{}, fmt.Errorf("member.Get: %w", err)
-	}
-	m, err := pgx.CollectExactlyOneRow(rows, scan)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Member{}, ErrNotFound
-	}
-	if err != nil {
-		return Member{}, fmt.Errorf("member.Get: %w", err)
-	}
-	return m, nil
 }
 
 // List returns up to limit members older than after, newest first. A zero after
 // starts with the newest.
 func List(ctx context.Context, tx pg.Tx, org id.Org, after id.Member, limit int) ([]Member, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.List[Member](ctx, tx, "member.List", `
 		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id
 		WHERE m.org_id = $1 AND ($2::uuid IS NULL OR m.id < $2) ORDER BY m.id DESC LIMIT $3`, org, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("member.List: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scan)
-	if err != nil {
-		return nil, fmt.Errorf("member.List: %w", err)
-	}
-	return list, nil
 }
 
-func scan(row pgx.CollectableRow) (m Member, err error) {
+// ScanRow reads columns.
+func (m *Member) ScanRow(row pgx.Rows) error {
 	var predefined *string
-	err = row.Scan(&m.ID, &m.UserID, &m.Email, &m.Name, &predefined, &m.Role.Custom, &m.CreatedAt, &m.UpdatedAt)
+	err := row.Scan(&m.ID, &m.UserID, &m.Email, &m.Name, &predefined, &m.Role.Custom, &m.CreatedAt, &m.UpdatedAt)
 	if predefined != nil {
 		m.Role.Predefined = *predefined
 	}
-	return m, err
+	return err
 }

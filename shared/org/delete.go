@@ -2,11 +2,8 @@ package org
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/apikey"
 	"portico/shared/id"
@@ -33,43 +30,21 @@ func Close(ctx context.Context, tx pg.Tx, keys *apikey.Projection, org id.Org, n
 }
 
 func mark(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) (since time.Time, err error) {
-	err = tx.QueryRow(ctx, `
-		UPDATE organization SET deleted_at = coalesce(deleted_at, $2) WHERE id = $1 RETURNING deleted_at`, org, now).Scan(&since)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return since, ErrNotFound
-	}
-	if err != nil {
-		return since, fmt.Errorf("org.Close: %w", err)
-	}
-	return since, nil
+	return pg.One[time.Time](ctx, tx, "org.Close", ErrNotFound, `
+		UPDATE organization SET deleted_at = coalesce(deleted_at, $2) WHERE id = $1 RETURNING deleted_at`, org, now)
 }
 
 // ClosedSince returns since when the organization is marked as deleted, or
 // ErrNotFound when it is not, or nothing is left of it.
 func ClosedSince(ctx context.Context, tx pg.Tx, org id.Org) (since time.Time, err error) {
-	err = tx.QueryRow(ctx, `SELECT deleted_at FROM organization WHERE id = $1 AND deleted_at IS NOT NULL`, org).Scan(&since)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return since, ErrNotFound
-	}
-	if err != nil {
-		return since, fmt.Errorf("org.ClosedSince: %w", err)
-	}
-	return since, nil
+	return pg.One[time.Time](ctx, tx, "org.ClosedSince", ErrNotFound, `SELECT deleted_at FROM organization WHERE id = $1 AND deleted_at IS NOT NULL`, org)
 }
 
 // Closed returns the organizations of a database that have been marked as
 // deleted for so long, those first that wait longest.
 func Closed(ctx context.Context, db pg.Querier, longer time.Duration) ([]id.Org, error) {
-	rows, err := db.Query(ctx, `
+	return pg.List[id.Org](ctx, db, "org.Closed", `
 		SELECT id FROM organization WHERE deleted_at <= portico_now() - $1::interval ORDER BY deleted_at`, longer)
-	if err != nil {
-		return nil, fmt.Errorf("org.Closed: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[id.Org])
-	if err != nil {
-		return nil, fmt.Errorf("org.Closed: %w", err)
-	}
-	return list, nil
 }
 
 // eraseAtOnce bounds a transaction of Erase.
@@ -81,8 +56,7 @@ func Erase(ctx context.Context, db *pg.DB, org id.Org) (rows int, err error) {
 	for n := 1; n > 0; rows += n {
 		n = 0
 		err := everywhere(ctx, db, org, func(tx pg.Tx) error {
-			var removed int
-			err := tx.QueryRow(ctx, `SELECT coalesce((SELECT erase_organization($2) FROM organization WHERE id = $1), 0)`, org, eraseAtOnce).Scan(&removed)
+			removed, err := pg.Value[int](ctx, tx, "org.Erase", `SELECT coalesce((SELECT erase_organization($2) FROM organization WHERE id = $1), 0)`, org, eraseAtOnce)
 			n += removed
 			return err
 		})
@@ -98,8 +72,7 @@ func Erase(ctx context.Context, db *pg.DB, org id.Org) (rows int, err error) {
 func Forget(ctx context.Context, db *pg.DB, org id.Org) error {
 	lives := false
 	err := everywhere(ctx, db, org, func(tx pg.Tx) error {
-		var here bool
-		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM organization WHERE id = $1)`, org).Scan(&here)
+		here, err := pg.Value[bool](ctx, tx, "org.Forget", `SELECT EXISTS (SELECT FROM organization WHERE id = $1)`, org)
 		lives = lives || here
 		return err
 	})
@@ -107,8 +80,7 @@ func Forget(ctx context.Context, db *pg.DB, org id.Org) error {
 		return err
 	}
 	return everywhere(ctx, db, org, func(tx pg.Tx) error {
-		_, err := tx.Exec(ctx, `SELECT forget_placement()`)
-		return err
+		return pg.Exec(ctx, tx, "org.Forget", `SELECT forget_placement()`)
 	})
 }
 

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -45,9 +43,5 @@ func listIn(ctx context.Context, db pg.Querier, f Filter, limit int) ([]Organiza
 	if !f.ID.IsZero() {
 		before = &f.CreatedAt
 	}
-	rows, err := db.Query(ctx, `SELECT `+columns+` FROM list_organizations($1, $2, $3, $4)`, before, f.ID, f.NameStarts, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[Organization])
+	return pg.List[Organization](ctx, db, "org.List", `SELECT `+columns+` FROM list_organizations($1, $2, $3, $4)`, before, f.ID, f.NameStarts, limit)
 }

@@ -4,11 +4,7 @@ package org
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -43,15 +39,12 @@ const columns = `id, name, settings, branding, version, created_at, updated_at`
 
 // Insert writes a new organization, or returns ErrExists. tx is bound to its own id.
 func Insert(ctx context.Context, tx pg.Tx, o Organization) error {
-	tag, err := tx.Exec(ctx, `
+	made, err := pg.Affect(ctx, tx, "org.Insert", `
 		INSERT INTO organization (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3) ON CONFLICT (id) DO NOTHING`, o.ID, o.Name, o.CreatedAt)
-	if err != nil {
-		return fmt.Errorf("org.Insert: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
+	if err == nil && made == 0 {
 		return ErrExists
 	}
-	return nil
+	return err
 }
 
 // Get returns the organization, or ErrNotFound once it is marked as deleted.
@@ -67,18 +60,7 @@ func Lock(ctx context.Context, tx pg.Tx, org id.Org) (Organization, error) {
 }
 
 func get(ctx context.Context, tx pg.Tx, org id.Org, lock string) (Organization, error) {
-	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM organization WHERE id = $1 AND deleted_at IS NULL`+lock, org)
-	if err != nil {
-		return Organization{}, fmt.Errorf("org.Get: %w", err)
-	}
-	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Organization])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Organization{}, ErrNotFound
-	}
-	if err != nil {
-		return Organization{}, fmt.Errorf("org.Get: %w", err)
-	}
-	return o, nil
+	return pg.One[Organization](ctx, tx, "org.Get", ErrNotFound, `SELECT `+columns+` FROM organization WHERE id = $1 AND deleted_at IS NULL`+lock, org)
 }
 
 // Change names the fields to change; nil leaves one as it is.
@@ -107,10 +89,7 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, c Change, now time.Time) 
 	after.Branding = before.Branding.with(c.Branding)
 	after.Version++
 	after.UpdatedAt = now
-	_, err = tx.Exec(ctx, `UPDATE organization SET name = $2, settings = $3, branding = $4, version = $5, updated_at = $6 WHERE id = $1`,
+	err = pg.Exec(ctx, tx, "org.Update", `UPDATE organization SET name = $2, settings = $3, branding = $4, version = $5, updated_at = $6 WHERE id = $1`,
 		org, after.Name, after.Settings, after.Branding, after.Version, now)
-	if err != nil {
-		return before, after, fmt.Errorf("org.Update: %w", err)
-	}
-	return before, after, nil
+	return before, after, err
 }

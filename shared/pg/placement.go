@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"portico/shared/clock"
 	"portico/shared/id"
 )
 
@@ -94,11 +95,11 @@ func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, e
 		}
 		switch {
 		case state.Code == isMoved && time.Now().Before(patience):
-			if !pause(ctx, lookAgain) {
+			if clock.Sleep(ctx, lookAgain) != nil {
 				return nil, err
 			}
 		case state.Code == hasLeft && time.Now().Before(patience):
-			if hops++; hops > len(t.db.pools) && !pause(ctx, lookAgain) { // in this moment it arrives
+			if hops++; hops > len(t.db.pools) && clock.Sleep(ctx, lookAgain) != nil { // in this moment it arrives
 				return nil, err
 			}
 			if t.db.pools[state.Detail] == nil {
@@ -109,17 +110,5 @@ func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, e
 		default:
 			return nil, err
 		}
-	}
-}
-
-// pause reports whether the time has passed before the context's end.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

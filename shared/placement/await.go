@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"portico/shared/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -22,11 +24,7 @@ func (v *move) awaitTransactions(ctx context.Context) error {
 		SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 		WHERE l.locktype = 'virtualxid' AND l.granted AND a.datname = current_database() AND a.usename IN ('portico_app', 'portico_worker')`
 	list := func() ([]string, error) {
-		rows, err := v.from.Query(ctx, open)
-		if err != nil {
-			return nil, err
-		}
-		return pgx.CollectRows(rows, pgx.RowTo[string])
+		return pg.List[string](ctx, v.from, "placement.awaitTransactions", open)
 	}
 	before, err := list()
 	if err != nil {

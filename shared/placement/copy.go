@@ -81,12 +81,8 @@ func (t table) bound(ctx context.Context, tx pgx.Tx, where string) (string, erro
 	for i, k := range t.order() {
 		texts[i] = k + "::text"
 	}
-	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT ARRAY[%s] FROM %s WHERE %s ORDER BY %s OFFSET %d LIMIT 1`,
+	found, err := pg.List[[]string](ctx, tx, "placement.bound", fmt.Sprintf(`SELECT ARRAY[%s] FROM %s WHERE %s ORDER BY %s OFFSET %d LIMIT 1`,
 		strings.Join(texts, ", "), t.Name, where, t.orderBy(), rowsAtOnce-1))
-	if err != nil {
-		return "", err
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowTo[[]string])
 	if err != nil || len(found) == 0 {
 		return "", err
 	}

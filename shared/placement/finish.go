@@ -30,11 +30,8 @@ type arrival struct {
 // Finish lets into a database whoever has moved there. It reports whether a
 // mover is at work, so that somebody must ask again.
 func (f Finisher) Finish(ctx context.Context, database string) (moving bool, err error) {
-	rows, err := f.Workers[database].Query(ctx, `SELECT org_id AS org, database AS "from" FROM placement WHERE state = 'arriving'`)
-	if err != nil {
-		return false, fmt.Errorf("placement.Finish: %w", err)
-	}
-	arrivals, err := pgx.CollectRows(rows, pgx.RowToStructByName[arrival])
+	arrivals, err := pg.List[arrival](ctx, f.Workers[database], "placement.Finish",
+		`SELECT org_id AS org, database AS "from" FROM placement WHERE state = 'arriving'`)
 	if err != nil || len(arrivals) == 0 {
 		return false, err
 	}

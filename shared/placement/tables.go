@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"portico/shared/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -39,7 +41,7 @@ var ahead = []string{"organization", "event", "webhook_delivery", "webhook_attem
 // listTables reads from the catalogue what there is of an organization, those
 // first that others refer to, so that no table is forgotten.
 func (v *move) listTables(ctx context.Context) ([]table, error) {
-	rows, err := v.from.Query(ctx, `
+	list, err := pg.List[table](ctx, v.from, "placement.listTables", `
 		WITH RECURSIVE place (oid, depth) AS (
 			SELECT polrelid, 0 FROM pg_policy WHERE polname = 'erase' AND polrelid <> 'placement'::regclass
 			UNION ALL
@@ -55,11 +57,8 @@ func (v *move) listTables(ctx context.Context) ([]table, error) {
 				CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, n) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 				WHERE i.indrelid = oid AND i.indisprimary)
 		FROM place GROUP BY oid ORDER BY max(depth), oid`)
-	if err != nil {
-		return nil, err
-	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t table, err error) {
-		err = row.Scan(&t.Name, &t.Columns, &t.Key)
+	for i := range list {
+		t := &list[i]
 		t.where, t.ahead = "org_id = (SELECT app_org())", slices.Contains(ahead, t.Name)
 		switch t.Name {
 		case "organization":
@@ -67,10 +66,12 @@ func (v *move) listTables(ctx context.Context) ([]table, error) {
 		case "user_account":
 			t.where, t.users = "id IN (SELECT user_id FROM member WHERE org_id = (SELECT app_org()))", true
 		}
-		return t, err
-	})
+	}
 	return list, err
 }
+
+// ScanRow reads what listTables selects.
+func (t *table) ScanRow(row pgx.Rows) error { return row.Scan(&t.Name, &t.Columns, &t.Key) }
 
 // horizon returns the oldest transaction that is still running: what it and
 // later ones write may be missing from a copy that is made from now on.

@@ -2,13 +2,10 @@ package role
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -62,50 +59,29 @@ func CheckGrant(p auth.Permission, r Resource) error {
 
 // InsertGrant writes a new grant.
 func InsertGrant(ctx context.Context, tx pg.Tx, org id.Org, g Grant) error {
-	tag, err := tx.Exec(ctx, `
+	made, err := pg.Affect(ctx, tx, "role.InsertGrant", `
 		INSERT INTO resource_grant (org_id, id, member_id, permission, resource_type, resource_id, created_at)
 		SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM resource_grant WHERE org_id = $1 AND member_id = $3) < $8`,
 		org, g.ID, g.MemberID, g.Permission, g.ResourceType, g.ResourceID, g.CreatedAt, MostGrants)
 	switch {
 	case pg.IsUniqueViolation(err):
 		return ErrGrantExists
-	case err != nil:
-		return fmt.Errorf("role.InsertGrant: %w", err)
-	case tag.RowsAffected() == 0:
+	case err == nil && made == 0:
 		return ErrTooManyGrants
 	}
-	return nil
+	return err
 }
 
 // Grants returns up to limit grants older than after, newest first, of one
 // member, or of all with a zero member.
 func Grants(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, after id.ResourceGrant, limit int) ([]Grant, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.List[Grant](ctx, tx, "role.Grants", `
 		SELECT `+grantColumns+` FROM resource_grant
 		WHERE org_id = $1 AND ($2::uuid IS NULL OR member_id = $2) AND ($3::uuid IS NULL OR id < $3)
 		ORDER BY id DESC LIMIT $4`, org, member, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("role.Grants: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Grant])
-	if err != nil {
-		return nil, fmt.Errorf("role.Grants: %w", err)
-	}
-	return list, nil
 }
 
 // DeleteGrant takes a grant back and returns it, or ErrGrantNotFound.
 func DeleteGrant(ctx context.Context, tx pg.Tx, org id.Org, grant id.ResourceGrant) (Grant, error) {
-	rows, err := tx.Query(ctx, `DELETE FROM resource_grant WHERE org_id = $1 AND id = $2 RETURNING `+grantColumns, org, grant)
-	if err != nil {
-		return Grant{}, fmt.Errorf("role.DeleteGrant: %w", err)
-	}
-	g, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Grant])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Grant{}, ErrGrantNotFound
-	}
-	if err != nil {
-		return Grant{}, fmt.Errorf("role.DeleteGrant: %w", err)
-	}
-	return g, nil
+	return pg.One[Grant](ctx, tx, "role.DeleteGrant", ErrGrantNotFound, `DELETE FROM resource_grant WHERE org_id = $1 AND id = $2 RETURNING `+grantColumns, org, grant)
 }

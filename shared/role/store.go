@@ -3,7 +3,6 @@ package role
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -18,17 +17,14 @@ const columns = `id, name, description, permissions, condition, created_at, upda
 
 // Insert writes a new role of the organization.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, r Role) error {
-	tag, err := tx.Exec(ctx, `
+	made, err := pg.Affect(ctx, tx, "role.Insert", `
 		INSERT INTO role (org_id, id, name, description, permissions, condition, created_at, updated_at)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $7 WHERE (SELECT count(*) FROM role WHERE org_id = $1) < $8`,
 		org, r.Ref.Custom, r.Name, r.Description, r.Permissions, r.Condition, r.CreatedAt, Most)
-	if err != nil {
-		return named("Insert", err)
-	}
-	if tag.RowsAffected() == 0 {
+	if err == nil && made == 0 {
 		return ErrTooMany
 	}
-	return nil
+	return nameTaken(err)
 }
 
 // Get returns a predefined role or the organization's own, or ErrNotFound.
@@ -46,30 +42,14 @@ func get(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, lock string) (Role,
 	if r, ok := Predefined(ref.Predefined); ok {
 		return r, nil
 	}
-	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM role WHERE org_id = $1 AND id = $2`+lock, org, ref.Custom)
-	if err != nil {
-		return Role{}, named("Get", err)
-	}
-	r, err := pgx.CollectExactlyOneRow(rows, scan)
-	if err != nil {
-		return Role{}, named("Get", err)
-	}
-	return r, nil
+	return pg.One[Role](ctx, tx, "role.Get", ErrNotFound, `SELECT `+columns+` FROM role WHERE org_id = $1 AND id = $2`+lock, org, ref.Custom)
 }
 
 // Own returns up to limit of the organization's own roles older than after,
 // newest first. A zero after starts with the newest.
 func Own(ctx context.Context, tx pg.Tx, org id.Org, after id.Role, limit int) ([]Role, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.List[Role](ctx, tx, "role.Own", `
 		SELECT `+columns+` FROM role WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`, org, after, limit)
-	if err != nil {
-		return nil, named("Own", err)
-	}
-	list, err := pgx.CollectRows(rows, scan)
-	if err != nil {
-		return nil, named("Own", err)
-	}
-	return list, nil
 }
 
 // Change names the fields to change; nil leaves one as it is.
@@ -101,13 +81,10 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, c Change, now ti
 	if err := errors.Join(check(before), check(after)); err != nil {
 		return before, after, err
 	}
-	_, err = tx.Exec(ctx, `
+	err = pg.Exec(ctx, tx, "role.Update", `
 		UPDATE role SET name = $3, description = $4, permissions = $5, condition = $6, updated_at = $7 WHERE org_id = $1 AND id = $2`,
 		org, ref.Custom, after.Name, after.Description, after.Permissions, after.Condition, now)
-	if err != nil {
-		return before, after, named("Update", err)
-	}
-	return before, after, nil
+	return before, after, nameTaken(err)
 }
 
 func set(field *string, to *string) {
@@ -129,29 +106,23 @@ func Delete(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, check func(Role)
 	if err := check(r); err != nil {
 		return r, err
 	}
-	tag, err := tx.Exec(ctx, `
+	removed, err := pg.Affect(ctx, tx, "role.Delete", `
 		DELETE FROM role WHERE org_id = $1 AND id = $2
 		AND NOT EXISTS (SELECT FROM member WHERE org_id = $1 AND role_id = $2)`, org, ref.Custom)
-	if err != nil {
-		return r, named("Delete", err)
-	}
-	if tag.RowsAffected() == 0 {
+	if err == nil && removed == 0 {
 		return r, ErrInUse
 	}
-	return r, nil
-}
-
-func scan(row pgx.CollectableRow) (r Role, err error) {
-	err = row.Scan(&r.Ref.Custom, &r.Name, &r.Description, &r.Permissions, &r.Condition, &r.CreatedAt, &r.UpdatedAt)
 	return r, err
 }
 
-func named(caller string, err error) error {
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return ErrNotFound
-	case pg.IsUniqueViolation(err) && strings.Contains(err.Error(), "role_name"):
+// ScanRow reads columns.
+func (r *Role) ScanRow(row pgx.Rows) error {
+	return row.Scan(&r.Ref.Custom, &r.Name, &r.Description, &r.Permissions, &r.Condition, &r.CreatedAt, &r.UpdatedAt)
+}
+
+func nameTaken(err error) error {
+	if pg.IsUniqueViolation(err) && strings.Contains(err.Error(), "role_name") {
 		return ErrNameTaken
 	}
-	return fmt.Errorf("role.%s: %w", caller, err)
+	return err
 }

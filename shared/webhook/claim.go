@@ -65,19 +65,16 @@ func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Durat
 	for i, t := range turns {
 		orgs[i], endpoints[i], rooms[i] = t.org, t.endpoint, int32(t.room)
 	}
-	rows, err := db.Query(ctx, claimSQL, orgs, endpoints, rooms, token, lease)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.claimDue: %w", err)
+	claims, err := pg.List[Claim](ctx, db, "webhook.claimDue", claimSQL, orgs, endpoints, rooms, token, lease)
+	for i := range claims {
+		claims[i].Lease = token
 	}
-	claims, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Claim, error) {
-		c := Claim{Lease: token}
-		err := row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.OrderingKey, &c.Due, &c.Probe)
-		return c, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("webhook.claimDue: %w", err)
-	}
-	return claims, nil
+	return claims, err
+}
+
+// ScanRow reads what claimSQL returns.
+func (c *Claim) ScanRow(row pgx.Rows) error {
+	return row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.OrderingKey, &c.Due, &c.Probe)
 }
 
 // claimSQL: turn is what each endpoint may have now, due is what it takes,
@@ -174,11 +171,7 @@ const laneSQL = `
 
 // findDue returns the endpoints that have had something due for a time.
 func findDue(ctx context.Context, db *pg.Worker, since time.Duration) ([]endpointKey, error) {
-	rows, err := db.Query(ctx, laneSQL+`SELECT org_id, endpoint_id FROM lane WHERE at <= (SELECT portico_now()) - $1::interval`, since)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.findDue: %w", err)
-	}
-	return collectKeys("findDue", rows)
+	return pg.List[endpointKey](ctx, db, "webhook.findDue", laneSQL+`SELECT org_id, endpoint_id FROM lane WHERE at <= (SELECT portico_now()) - $1::interval`, since)
 }
 
 // next is when the earliest pending delivery may be claimed.

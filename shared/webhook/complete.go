@@ -3,13 +3,11 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -60,7 +58,7 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 		return bytes.Compare(a.EndpointID.UUID[:], b.EndpointID.UUID[:])
 	})
 	c := columns(results)
-	rows, err := db.Query(ctx, `
+	places, err := pg.Value[[]int](ctx, db, "webhook.complete", `
 		WITH result AS MATERIALIZED (
 			SELECT r.* FROM (SELECT set_config('lock_timeout', $13, true)) AS patient
 			CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::interval[], $7::boolean[],
@@ -83,11 +81,7 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 		SELECT coalesce(array_agg(place), '{}') FROM done`,
 		c.orgs, c.events, c.endpoints, c.leases, c.statuses, c.waits, c.tried, c.started, c.latencies, c.codes, c.errors, c.bodies, lockTimeout(lock))
 	if err != nil {
-		return nil, fmt.Errorf("webhook.complete: %w", err)
-	}
-	places, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]int])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.complete: %w", err)
+		return nil, err
 	}
 	for _, place := range places {
 		written = append(written, results[place-1])

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -99,19 +98,8 @@ func enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery, at string) 
 // one partition.
 func GetDelivery(ctx context.Context, tx pg.Tx, org id.Org, delivery id.Delivery) (Delivery, error) {
 	lo, hi := delivery.Bounds()
-	rows, err := tx.Query(ctx, withLastTry(deliverySQL+`
+	return pg.One[Delivery](ctx, tx, "webhook.GetDelivery", ErrDeliveryNotFound, withLastTry(deliverySQL+`
 		WHERE org_id = $1 AND event_id BETWEEN $2 AND $3 AND id = $4`), org, lo, hi, delivery)
-	if err != nil {
-		return Delivery{}, fmt.Errorf("webhook.GetDelivery: %w", err)
-	}
-	d, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Delivery])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Delivery{}, ErrDeliveryNotFound
-	}
-	if err != nil {
-		return Delivery{}, fmt.Errorf("webhook.GetDelivery: %w", err)
-	}
-	return d, nil
 }
 
 // DeliveryFilter narrows a list; a zero field does not.
@@ -148,35 +136,21 @@ func ListDeliveries(ctx context.Context, tx pg.Tx, org id.Org, f DeliveryFilter,
 		add(`(event_id, endpoint_id) < ($%d, $%d)`, f.AfterEvent, f.AfterEndpoint)
 	}
 	args = append(args, limit)
-	rows, err := tx.Query(ctx, withLastTry(deliverySQL+`WHERE `+where+
+	return pg.List[Delivery](ctx, tx, "webhook.ListDeliveries", withLastTry(deliverySQL+`WHERE `+where+
 		fmt.Sprintf(` ORDER BY event_id DESC, endpoint_id DESC LIMIT $%d`, len(args))), args...)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListDeliveries: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Delivery])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListDeliveries: %w", err)
-	}
-	return list, nil
 }
 
 // ListAttempts returns every try of a delivery, in order.
 func ListAttempts(ctx context.Context, tx pg.Tx, org id.Org, d Delivery) ([]Attempt, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.List[Attempt](ctx, tx, "webhook.ListAttempts", `
 		SELECT number, started_at, latency, status_code, error, response_body FROM webhook_attempt
 		WHERE org_id = $1 AND event_id = $2 AND endpoint_id = $3 ORDER BY number`, org, d.EventID, d.EndpointID)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListAttempts: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Attempt, error) {
-		var a Attempt
-		var micros int32
-		err := row.Scan(&a.Number, &a.StartedAt, &micros, &a.StatusCode, &a.Error, &a.ResponseBody)
-		a.Latency = time.Duration(micros) * time.Microsecond
-		return a, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListAttempts: %w", err)
-	}
-	return list, nil
+}
+
+// ScanRow reads what ListAttempts selects.
+func (a *Attempt) ScanRow(row pgx.Rows) error {
+	var micros int32
+	err := row.Scan(&a.Number, &a.StartedAt, &micros, &a.StatusCode, &a.Error, &a.ResponseBody)
+	a.Latency = time.Duration(micros) * time.Microsecond
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"portico/shared/clock"
 	"portico/shared/pg"
 )
 
@@ -21,7 +22,7 @@ func (r *run) dispatch(ctx context.Context) error {
 			return err
 		case err != nil:
 			r.warn(ctx, "nothing could be claimed", err)
-			pause(ctx, tryAgain)
+			_ = clock.Sleep(ctx, tryAgain)
 			continue
 		case n > 0:
 			busy = time.Now()
@@ -31,7 +32,7 @@ func (r *run) dispatch(ctx context.Context) error {
 		worked = time.Now()
 		r.callHelp(ctx)
 		if !more {
-			pause(ctx, pace(n, time.Since(began)))
+			_ = clock.Sleep(ctx, pace(n, time.Since(began)))
 		}
 		r.awaitNews(ctx)
 	}
@@ -182,14 +183,4 @@ func (r *run) finish(result Result) {
 
 func (r *run) warn(ctx context.Context, message string, err error) {
 	r.Log.Line(ctx, slog.LevelWarn, message, nil, slog.String("cause", err.Error()))
-}
-
-// pause waits for d, or less if ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -131,7 +131,7 @@ func (d *Dispatcher) newRun() *run {
 	d.lookEvery = cmp.Or(d.lookEvery, lookAtLeast)
 	d.listenFor = cmp.Or(d.listenFor, pg.SessionLife)
 	return &run{
-		Dispatcher: d, id: uuid.Must(uuid.NewV7()), lanes: newLanes(d.Concurrency),
+		Dispatcher: d, id: id.V7(time.Now()), lanes: newLanes(d.Concurrency),
 		results: make(chan Result, d.Concurrency), told: make(chan struct{}, 1),
 	}
 }
@@ -141,7 +141,7 @@ const patience = 10 * time.Second
 
 // insist does what may fail in passing until it succeeds or patience ends.
 func insist(ctx context.Context, do func() error) error {
-	for giveUp := time.Now().Add(patience); ; pause(ctx, tryAgain) {
+	for giveUp := time.Now().Add(patience); ; _ = clock.Sleep(ctx, tryAgain) {
 		if err := do(); err == nil || ctx.Err() != nil || time.Now().After(giveUp) {
 			return err
 		}

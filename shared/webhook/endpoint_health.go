@@ -2,10 +2,7 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -44,7 +41,7 @@ func Healths(ctx context.Context, tx pg.Tx, org id.Org, endpoints []Endpoint) (m
 	for i, e := range endpoints {
 		ids[i] = e.ID
 	}
-	rows, err := tx.Query(ctx, `
+	list, err := pg.List[EndpointHealth](ctx, tx, "webhook.Healths", `
 		SELECT l.endpoint_id, l.failures, l.failing_since, l.open_until, l.last_failed_at, l.last_error, l.last_status_code,
 			CASE WHEN l.open_until IS NULL THEN 'closed' WHEN l.open_until > portico_now() THEN 'open' ELSE 'probing' END AS breaker,
 			(SELECT count(*) FROM (
@@ -55,11 +52,7 @@ func Healths(ctx context.Context, tx pg.Tx, org id.Org, endpoints []Endpoint) (m
 		FROM webhook_lane l JOIN webhook_endpoint e ON e.org_id = l.org_id AND e.id = l.endpoint_id
 		WHERE l.org_id = $1 AND l.endpoint_id = ANY ($2::uuid[])`, org, ids, MaxBacklog)
 	if err != nil {
-		return nil, fmt.Errorf("webhook.Healths: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[EndpointHealth])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.Healths: %w", err)
+		return nil, err
 	}
 	byID := make(map[id.WebhookEndpoint]EndpointHealth, len(list))
 	for _, h := range list {

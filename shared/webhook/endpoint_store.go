@@ -21,7 +21,7 @@ const endpointColumns = `id, url, event_types, description, status, disabled_at,
 // InsertEndpoint writes a new endpoint with its signing secret, sealed. Its
 // options are the defaults; UpdateEndpoint sets others.
 func InsertEndpoint(ctx context.Context, tx pg.Tx, org id.Org, e Endpoint, plain string, box *secret.Box) error {
-	tag, err := tx.Exec(ctx, `
+	made, err := pg.Affect(ctx, tx, "webhook.InsertEndpoint", `
 		WITH made AS (
 			INSERT INTO webhook_endpoint (org_id, id, url, event_types, description, created_at, updated_at)
 			SELECT $1, $2, $3, $4, $5, $6, $6
@@ -31,9 +31,9 @@ func InsertEndpoint(ctx context.Context, tx pg.Tx, org id.Org, e Endpoint, plain
 		INSERT INTO webhook_lane (org_id, endpoint_id) SELECT org_id, id FROM made`,
 		org, e.ID, e.URL, e.EventTypes, e.Description, e.CreatedAt, MaxEndpoints)
 	if err != nil {
-		return fmt.Errorf("webhook.InsertEndpoint: %w", err)
+		return err
 	}
-	if tag.RowsAffected() == 0 {
+	if made == 0 {
 		return ErrTooManyEndpoints
 	}
 	return insertSecret(ctx, tx, org, e.ID, plain, e.CreatedAt, box)
@@ -41,27 +41,18 @@ func InsertEndpoint(ctx context.Context, tx pg.Tx, org id.Org, e Endpoint, plain
 
 // GetEndpoint returns the organization's endpoint or ErrEndpointNotFound.
 func GetEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint) (Endpoint, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.One[Endpoint](ctx, tx, "webhook.GetEndpoint", ErrEndpointNotFound, `
 		SELECT `+endpointColumns+` FROM webhook_endpoint
 		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL`, org, endpoint)
-	return oneEndpoint("GetEndpoint", rows, err)
 }
 
 // ListEndpoints returns up to limit endpoints older than after, newest first.
 // A zero after starts with the newest.
 func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, after id.WebhookEndpoint, limit int) ([]Endpoint, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.List[Endpoint](ctx, tx, "webhook.ListEndpoints", `
 		SELECT `+endpointColumns+` FROM webhook_endpoint
 		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND deleted_at IS NULL
 		ORDER BY id DESC LIMIT $3`, org, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListEndpoints: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Endpoint])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListEndpoints: %w", err)
-	}
-	return list, nil
 }
 
 // UpdateEndpoint changes the organization's endpoint and returns it as it was
@@ -80,20 +71,17 @@ func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webho
 	var batch pgx.Batch
 	batch.Queue(`
 		SELECT `+endpointColumns+` FROM webhook_endpoint
-		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE`, org, endpoint)
+		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE`, org, endpoint).Query(pg.IntoOne(&before))
 	batch.Queue(`
 		UPDATE webhook_endpoint SET `+a.list()+`
 		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL
-		RETURNING `+endpointColumns, a.args...)
-	results := tx.SendBatch(ctx, &batch)
-	defer results.Close()
-	rows, err := results.Query()
-	if before, err = oneEndpoint("UpdateEndpoint", rows, err); err != nil {
-		return before, after, err
+		RETURNING `+endpointColumns, a.args...).Query(pg.IntoOne(&after))
+	err = tx.SendBatch(ctx, &batch).Close()
+	if errors.Is(err, pgx.ErrNoRows) {
+		return before, after, ErrEndpointNotFound
 	}
-	rows, err = results.Query()
-	if after, err = oneEndpoint("UpdateEndpoint", rows, err); err != nil {
-		return before, after, err
+	if err != nil {
+		return before, after, fmt.Errorf("webhook.UpdateEndpoint: %w", err)
 	}
 	return before, after, c.checkOrigin(before)
 }
@@ -101,33 +89,14 @@ func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webho
 // DeleteEndpoint takes the endpoint out of use and returns it. Its deliveries
 // stay readable; the dispatcher gives up those still pending.
 func DeleteEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, now time.Time) (Endpoint, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.One[Endpoint](ctx, tx, "webhook.DeleteEndpoint", ErrEndpointNotFound, `
 		UPDATE webhook_endpoint SET deleted_at = $3, updated_at = $3
 		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL
 		RETURNING `+endpointColumns, org, endpoint, now)
-	return oneEndpoint("DeleteEndpoint", rows, err)
 }
 
 // DeleteEndpoints takes all endpoints of an organization out of use.
 func DeleteEndpoints(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) error {
-	_, err := tx.Exec(ctx, `
+	return pg.Exec(ctx, tx, "webhook.DeleteEndpoints", `
 		UPDATE webhook_endpoint SET deleted_at = $2, updated_at = $2 WHERE org_id = $1 AND deleted_at IS NULL`, org, now)
-	if err != nil {
-		return fmt.Errorf("webhook.DeleteEndpoints: %w", err)
-	}
-	return nil
-}
-
-func oneEndpoint(caller string, rows pgx.Rows, err error) (Endpoint, error) {
-	if err != nil {
-		return Endpoint{}, fmt.Errorf("webhook.%s: %w", caller, err)
-	}
-	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Endpoint])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Endpoint{}, ErrEndpointNotFound
-	}
-	if err != nil {
-		return Endpoint{}, fmt.Errorf("webhook.%s: %w", caller, err)
-	}
-	return e, nil
 }

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,18 +39,10 @@ type ExpiringCertificate struct {
 // ExpiringCertificates returns the client certificates of enabled endpoints
 // that expire within a time from now, the first to expire first.
 func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Duration) ([]ExpiringCertificate, error) {
-	rows, err := db.Query(ctx, `
-		SELECT org_id, id, certificate_expires_at, `+toldNow+` FROM webhook_endpoint
+	return pg.List[ExpiringCertificate](ctx, db, "webhook.ExpiringCertificates", `
+		SELECT org_id AS org, id AS endpoint, certificate_expires_at AS expires_at, `+toldNow+` AS untold FROM webhook_endpoint
 		WHERE certificate_expires_at < portico_now() + $2 AND status = 'enabled' AND deleted_at IS NULL AND `+livesHere+`
 		ORDER BY certificate_expires_at`, toldBefore, within)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ExpiringCertificates: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ExpiringCertificate])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ExpiringCertificates: %w", err)
-	}
-	return list, nil
 }
 
 // expiringNotice is the data of webhook_endpoint.certificate_expiring.
@@ -69,27 +60,24 @@ type expiringNotice struct {
 // its own: it still works, and an organization with a single endpoint would
 // not hear of it otherwise.
 func TellOfCertificates(ctx context.Context, tx pgx.Tx, org id.Org) ([]Notice, error) {
-	rows, err := tx.Query(ctx, `
+	list, err := pg.List[told](ctx, tx, "webhook.TellOfCertificates", `
 		UPDATE webhook_endpoint SET certificate_told_at = portico_now()
 		WHERE `+toldNow+` AND org_id = $2 AND certificate_expires_at IS NOT NULL AND status = 'enabled' AND deleted_at IS NULL AND `+livesHere+`
 		RETURNING id, certificate_expires_at, client_certificate`, toldBefore, org)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.TellOfCertificates: %w", err)
-	}
 	var notices []Notice
-	var endpoint id.WebhookEndpoint
-	var expiresAt time.Time
-	var chain []byte
-	_, err = pgx.ForEachRow(rows, []any{&endpoint, &expiresAt, &chain}, func() error {
-		n := expiringNotice{EndpointID: endpoint, ExpiresAt: clock.Stamp(expiresAt)}
-		if leaf := (Options{ClientCertificate: chain}).Leaf(); leaf != nil {
+	for _, t := range list {
+		n := expiringNotice{EndpointID: t.ID, ExpiresAt: clock.Stamp(t.CertificateExpiresAt)}
+		if leaf := (Options{ClientCertificate: t.ClientCertificate}).Leaf(); leaf != nil {
 			n.Subject = leaf.Subject.String()
 		}
 		notices = append(notices, newNotice(org, id.WebhookEndpoint{}, n))
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("webhook.TellOfCertificates: %w", err)
 	}
-	return notices, nil
+	return notices, err
+}
+
+// told is an endpoint of whose certificate its owner is told.
+type told struct {
+	ID                   id.WebhookEndpoint
+	CertificateExpiresAt time.Time
+	ClientCertificate    []byte
 }

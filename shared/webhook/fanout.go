@@ -45,6 +45,11 @@ type Subscription struct {
 	Disabled   bool
 }
 
+// ScanRow reads subscriptionColumns.
+func (s *Subscription) ScanRow(row pgx.Rows) error {
+	return row.Scan(&s.ID, &s.EventTypes, &s.Ordered, &s.Filter, &s.Disabled)
+}
+
 // Skips returns why the endpoint gets no delivery of the event; "" if it does.
 func (s Subscription) Skips(c *Candidate) string {
 	switch {
@@ -81,17 +86,9 @@ const subscriptionColumns = `e.id, e.event_types, e.ordered, e.filter, e.status 
 // Subscriptions returns the organization's endpoints. A disabled one takes
 // events too: they are held for it.
 func Subscriptions(ctx context.Context, tx pg.Tx, org id.Org) ([]Subscription, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.List[Subscription](ctx, tx, "webhook.Subscriptions", `
 		SELECT `+subscriptionColumns+` FROM webhook_endpoint e
 		WHERE org_id = $1 AND deleted_at IS NULL`, org)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Subscription])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.Subscriptions: %w", err)
-	}
-	return list, nil
 }
 
 // pastDelivery is an endpoint as it is now, and its delivery of a past event.
@@ -100,6 +97,11 @@ type pastDelivery struct {
 	Later     bool // created after the event
 	Delivered bool // a delivery was made
 	Finished  bool // it is not pending any more
+}
+
+// ScanRow reads subscriptionColumns and the three others.
+func (p *pastDelivery) ScanRow(row pgx.Rows) error {
+	return row.Scan(&p.ID, &p.EventTypes, &p.Ordered, &p.Filter, &p.Disabled, &p.Later, &p.Delivered, &p.Finished)
 }
 
 // FanoutOf returns which endpoints got a past event, and why others did not, as
@@ -117,10 +119,7 @@ func FanoutOf(ctx context.Context, tx pg.Tx, org id.Org, event id.Event, c Candi
 		FROM webhook_endpoint e
 		JOIN event v ON v.org_id = e.org_id AND v.id = $2
 		LEFT JOIN webhook_delivery d ON d.org_id = e.org_id AND d.event_id = v.id AND d.endpoint_id = e.id
-		WHERE e.org_id = $1 AND e.deleted_at IS NULL ORDER BY e.id`, org, event).Query(func(rows pgx.Rows) (err error) {
-		list, err = pgx.CollectRows(rows, pgx.RowToStructByName[pastDelivery])
-		return err
-	})
+		WHERE e.org_id = $1 AND e.deleted_at IS NULL ORDER BY e.id`, org, event).Query(pg.Into(&list))
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return f, fmt.Errorf("webhook.FanoutOf: %w", err)
 	}

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,19 +29,11 @@ const notClosed = `webhook_endpoint.org_id NOT IN (SELECT id FROM organization W
 
 // ListHolding returns them, each organization's together.
 func ListHolding(ctx context.Context, db *pg.Worker) ([]Holding, error) {
-	rows, err := db.Query(ctx, `
-		SELECT org_id, id FROM webhook_endpoint
+	return pg.List[Holding](ctx, db, "webhook.ListHolding", `
+		SELECT org_id AS org, id AS endpoint FROM webhook_endpoint
 		WHERE deleted_at IS NULL AND `+livesHere+` AND `+notClosed+` AND (status = 'disabled' OR EXISTS (
 			SELECT FROM webhook_paused_key k WHERE k.org_id = webhook_endpoint.org_id AND k.endpoint_id = webhook_endpoint.id))
 		ORDER BY org_id, id`)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListHolding: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Holding])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListHolding: %w", err)
-	}
-	return list, nil
 }
 
 // heldSQL selects the deliveries to an endpoint that are held and older than is
@@ -72,11 +63,11 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 		if err := lockKeys(ctx, tx, keys, "NO KEY UPDATE"); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `SELECT FROM webhook_endpoint WHERE org_id = $1 AND id = $2 FOR SHARE`, h.Org, h.Endpoint); err != nil {
-			return fmt.Errorf("webhook.FailHeld: %w", err)
+		if err := pg.Exec(ctx, tx, "webhook.FailHeld", `SELECT FROM webhook_endpoint WHERE org_id = $1 AND id = $2 FOR SHARE`, h.Org, h.Endpoint); err != nil {
+			return err
 		}
 		_, _, texts := orderedColumns(keys)
-		done, err := tx.Exec(ctx, `
+		n, err := pg.Affect(ctx, tx, "webhook.FailHeld", `
 			WITH held AS MATERIALIZED (
 				SELECT d.org_id, d.event_id, d.endpoint_id, d.event_id < webhook_endpoint.dropped_before IS TRUE AS dropped `+heldSQL+`
 					AND (d.ordering_key IS NULL OR d.ordering_key = ANY ($5::text[]))
@@ -86,11 +77,8 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 			SET status = 'failed', lease = NULL, next_retry_at = NULL, completed_at = (SELECT portico_now()), expired = NOT held.dropped
 			FROM held WHERE d.org_id = held.org_id AND d.event_id = held.event_id AND d.endpoint_id = held.endpoint_id`,
 			h.Org, h.Endpoint, keep, limit, texts)
-		if err != nil {
-			return fmt.Errorf("webhook.FailHeld: %w", err)
-		}
-		if failed = int(done.RowsAffected()); len(keys) == 0 {
-			return nil
+		if failed = int(n); err != nil || len(keys) == 0 {
+			return err
 		}
 		_, err = advance(ctx, tx, keys)
 		return err
@@ -100,19 +88,12 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 
 // heldKeys returns the ordering keys of the first limit that are held, sorted.
 func heldKeys(ctx context.Context, tx pg.Tx, h Holding, keep time.Duration, limit int) ([]orderedKey, error) {
-	rows, err := tx.Query(ctx, `
+	texts, err := pg.List[string](ctx, tx, "webhook.heldKeys", `
 		SELECT DISTINCT ordering_key COLLATE "C" FROM (SELECT d.ordering_key `+heldSQL+` ORDER BY d.next_retry_at LIMIT $4) held
 		WHERE ordering_key IS NOT NULL ORDER BY 1`, h.Org, h.Endpoint, keep, limit)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.heldKeys: %w", err)
+	keys := make([]orderedKey, len(texts))
+	for i, text := range texts {
+		keys[i] = orderedKey{endpointKey{h.Org, h.Endpoint}, text}
 	}
-	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (orderedKey, error) {
-		k := orderedKey{endpointKey: endpointKey{h.Org, h.Endpoint}}
-		err := row.Scan(&k.key)
-		return k, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("webhook.heldKeys: %w", err)
-	}
-	return keys, nil
+	return keys, err
 }

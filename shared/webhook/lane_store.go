@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,24 +24,28 @@ func outcomeColumns(outcomes []outcome) (orgs []id.Org, endpoints []id.WebhookEn
 // that is being erased has none.
 func lockLanes(ctx context.Context, tx pg.Tx, outcomes []outcome) (kept []outcome, list []health, now time.Time, err error) {
 	orgs, endpoints := outcomeColumns(outcomes)
-	rows, err := tx.Query(ctx, `
+	lanes, err := pg.List[lockedLane](ctx, tx, "webhook.lockLanes", `
 		SELECT k.place, l.failures, l.failing_since, l.open_until, l.openings, l.told, portico_now()
 		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (org_id, endpoint_id, place)
 		JOIN webhook_lane l ON l.org_id = k.org_id AND l.endpoint_id = k.endpoint_id
 		ORDER BY k.place FOR UPDATE OF l`, orgs, endpoints)
-	if err != nil {
-		return nil, nil, now, fmt.Errorf("webhook.lockLanes: %w", err)
+	for _, l := range lanes {
+		kept, list, now = append(kept, outcomes[l.Place-1]), append(list, l.Health), l.Now
 	}
-	var place int
-	var h health
-	_, err = pgx.ForEachRow(rows, []any{&place, &h.Failures, &h.FailingSince, &h.OpenUntil, &h.Openings, &h.Told, &now}, func() error {
-		kept, list = append(kept, outcomes[place-1]), append(list, h)
-		return nil
-	})
-	if err != nil {
-		return nil, nil, now, fmt.Errorf("webhook.lockLanes: %w", err)
-	}
-	return kept, list, now, nil
+	return kept, list, now, err
+}
+
+// lockedLane is a row of lockLanes.
+type lockedLane struct {
+	Place  int
+	Health health
+	Now    time.Time
+}
+
+// ScanRow reads what lockLanes selects.
+func (l *lockedLane) ScanRow(row pgx.Rows) error {
+	h := &l.Health
+	return row.Scan(&l.Place, &h.Failures, &h.FailingSince, &h.OpenUntil, &h.Openings, &h.Told, &l.Now)
 }
 
 // saveLanes writes what lockLanes read, and the last failed try of each endpoint.
@@ -56,7 +59,7 @@ func saveLanes(ctx context.Context, tx pg.Tx, outcomes []outcome, after []health
 		failures[i], since[i], until[i], openings[i], told[i] = h.Failures, h.FailingSince, h.OpenUntil, h.Openings, h.Told
 		lastAt[i], errors[i], codes[i] = nonZero(outcomes[i].lastAt), nonZero(outcomes[i].lastError), nonZero(int16(outcomes[i].lastCode))
 	}
-	_, err := tx.Exec(ctx, `
+	return pg.Exec(ctx, tx, "webhook.saveLanes", `
 		UPDATE webhook_lane l SET failures = h.failures, failing_since = h.failing_since, open_until = h.open_until,
 			openings = h.openings, told = h.told, last_failed_at = coalesce(h.last_at, l.last_failed_at),
 			last_error = CASE WHEN h.last_at IS NULL THEN l.last_error ELSE h.error END,
@@ -66,10 +69,6 @@ func saveLanes(ctx context.Context, tx pg.Tx, outcomes []outcome, after []health
 			AS h (org_id, endpoint_id, failures, failing_since, open_until, openings, told, last_at, error, code)
 		WHERE l.org_id = h.org_id AND l.endpoint_id = h.endpoint_id`,
 		orgs, endpoints, failures, since, until, openings, told, lastAt, errors, codes)
-	if err != nil {
-		return fmt.Errorf("webhook.saveLanes: %w", err)
-	}
-	return nil
 }
 
 // disable disables the endpoints whose verdict is that, unless somebody has
@@ -86,18 +85,14 @@ func (r *run) disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdict
 	if len(orgs) == 0 {
 		return 0, nil
 	}
-	rows, err := tx.Query(ctx, `
+	list, err := pg.List[disabled](ctx, tx, "webhook.disable", `
 		UPDATE webhook_endpoint e
 		SET status = 'disabled', disabled_at = portico_now(), disabled_reason = k.reason, updated_at = portico_now()
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (org_id, id, reason)
 		WHERE e.org_id = k.org_id AND e.id = k.id AND e.status = 'enabled' AND e.deleted_at IS NULL
-		RETURNING e.org_id, e.id, k.reason`, orgs, endpoints, reasons)
+		RETURNING e.org_id AS org, e.id AS endpoint, k.reason`, orgs, endpoints, reasons)
 	if err != nil {
-		return 0, fmt.Errorf("webhook.disable: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[disabled])
-	if err != nil {
-		return 0, fmt.Errorf("webhook.disable: %w", err)
+		return 0, err
 	}
 	for _, d := range list {
 		if err := audit.Insert(ctx, tx, d.Org, r.entry(ctx, d)); err != nil {
@@ -125,11 +120,7 @@ func (r *run) entry(ctx context.Context, d disabled) audit.Entry {
 
 // resetLane forgets the failures of an endpoint that is enabled: it starts anew.
 func resetLane(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint) error {
-	_, err := tx.Exec(ctx, `
+	return pg.Exec(ctx, tx, "webhook.resetLane", `
 		UPDATE webhook_lane SET failures = 0, failing_since = NULL, open_until = NULL, openings = 0, told = false
 		WHERE org_id = $1 AND endpoint_id = $2`, org, endpoint)
-	if err != nil {
-		return fmt.Errorf("webhook.resetLane: %w", err)
-	}
-	return nil
 }

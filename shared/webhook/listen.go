@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"time"
+
+	"portico/shared/clock"
 )
 
 // listen passes on what publishers tell, on a session of its own, once the
@@ -12,12 +14,12 @@ import (
 func (r *run) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		if !r.leads.Load() {
-			pause(ctx, lookAtLeast)
+			_ = clock.Sleep(ctx, lookAtLeast)
 			continue
 		}
 		if err := r.listenOnce(ctx); err != nil && ctx.Err() == nil {
 			r.warn(ctx, "the dispatcher could not listen", err)
-			pause(ctx, time.Second)
+			_ = clock.Sleep(ctx, time.Second)
 		}
 	}
 }

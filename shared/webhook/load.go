@@ -18,16 +18,8 @@ func (k endpointKey) compare(other endpointKey) int {
 	return cmp.Or(bytes.Compare(k.org.UUID[:], other.org.UUID[:]), bytes.Compare(k.endpoint.UUID[:], other.endpoint.UUID[:]))
 }
 
-// collectKeys reads rows of org_id and endpoint_id.
-func collectKeys(caller string, rows pgx.Rows) ([]endpointKey, error) {
-	var keys []endpointKey
-	var k endpointKey
-	_, err := pgx.ForEachRow(rows, []any{&k.org, &k.endpoint}, func() error { keys = append(keys, k); return nil })
-	if err != nil {
-		return nil, fmt.Errorf("webhook.%s: %w", caller, err)
-	}
-	return keys, nil
-}
+// ScanRow reads org_id and endpoint_id.
+func (k *endpointKey) ScanRow(row pgx.Rows) error { return row.Scan(&k.org, &k.endpoint) }
 
 type eventKey struct {
 	org   id.Org
@@ -76,10 +68,7 @@ func queueTargets(batch *pgx.Batch, claims []Claim, into *[]targetRow) {
 		JOIN webhook_lane l ON l.org_id = e.org_id AND l.endpoint_id = e.id
 		JOIN webhook_secret s ON s.org_id = e.org_id AND s.endpoint_id = e.id
 			AND (s.expires_at IS NULL OR s.expires_at > portico_now())
-		ORDER BY s.id DESC`, orgs, endpoints).Query(func(rows pgx.Rows) (err error) {
-		*into, err = pgx.CollectRows(rows, pgx.RowToStructByName[targetRow])
-		return err
-	})
+		ORDER BY s.id DESC`, orgs, endpoints).Query(pg.Into(into))
 }
 
 // content is what deliveries of one event share.

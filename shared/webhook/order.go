@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
 
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -23,6 +24,9 @@ type orderedKey struct {
 	endpointKey
 	key string
 }
+
+// ScanRow reads org_id, endpoint_id and ordering_key.
+func (k *orderedKey) ScanRow(row pgx.Rows) error { return row.Scan(&k.org, &k.endpoint, &k.key) }
 
 // finishedKeys returns the keys of which a batch finishes deliveries, each once
 // and sorted as publishes sort them.
@@ -54,14 +58,10 @@ func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey, strength string)
 		return nil
 	}
 	orgs, _, texts := orderedColumns(keys)
-	_, err := tx.Exec(ctx, `
+	return pg.Exec(ctx, tx, "webhook.lockKeys", `
 		SELECT FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (org_id, key, place)
 		JOIN ordering_key o ON o.org_id = k.org_id AND o.key = k.key
 		ORDER BY k.place FOR `+strength+` OF o`, orgs, texts)
-	if err != nil {
-		return fmt.Errorf("webhook.lockKeys: %w", err)
-	}
-	return nil
 }
 
 // pauseKeys notes the keys whose head has just failed at an endpoint that
@@ -79,23 +79,19 @@ func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
 		return nil
 	}
 	orgs, endpoints, texts := orderedColumns(keys)
-	_, err := tx.Exec(ctx, `
+	return pg.Exec(ctx, tx, "webhook.pauseKeys", `
 		INSERT INTO webhook_paused_key (org_id, endpoint_id, ordering_key, event_id, paused_at)
 		SELECT k.org_id, k.endpoint_id, k.key, k.event_id, portico_now()
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) AS k (org_id, endpoint_id, key, event_id)
 		JOIN webhook_endpoint e ON e.org_id = k.org_id AND e.id = k.endpoint_id AND e.deleted_at IS NULL
 		ON CONFLICT DO NOTHING`, orgs, endpoints, texts, events)
-	if err != nil {
-		return fmt.Errorf("webhook.pauseKeys: %w", err)
-	}
-	return nil
 }
 
 // advance lets the heads of keys go that wait and are not paused. It returns
 // the endpoints that have something due by it. The caller holds the keys' rows.
 func advance(ctx context.Context, tx pg.Tx, keys []orderedKey) ([]endpointKey, error) {
 	orgs, endpoints, texts := orderedColumns(keys)
-	rows, err := tx.Query(ctx, `
+	return pg.List[endpointKey](ctx, tx, "webhook.advance", `
 		UPDATE webhook_delivery d SET next_retry_at = portico_now()
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (org_id, endpoint_id, key)
 		CROSS JOIN LATERAL (
@@ -108,8 +104,4 @@ func advance(ctx context.Context, tx pg.Tx, keys []orderedKey) ([]endpointKey, e
 			AND NOT EXISTS (SELECT FROM webhook_paused_key p
 				WHERE p.org_id = k.org_id AND p.endpoint_id = k.endpoint_id AND p.ordering_key = k.key)
 		RETURNING d.org_id, d.endpoint_id`, orgs, endpoints, texts)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.advance: %w", err)
-	}
-	return collectKeys("advance", rows)
 }

@@ -2,11 +2,7 @@ package webhook
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -30,7 +26,7 @@ var ErrKeyNotPaused = fault.New(fault.Conflict, "ordering_key_not_paused",
 // ListKeyLags returns up to limit ordering keys after a key, of those that have
 // unfinished deliveries to the endpoint or are paused, in their order.
 func ListKeyLags(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, after string, limit int) ([]KeyLag, error) {
-	rows, err := tx.Query(ctx, `
+	return pg.List[KeyLag](ctx, tx, "webhook.ListKeyLags", `
 		WITH pending AS (
 			SELECT ordering_key, count(*) AS pending, min(seq) AS head FROM webhook_delivery
 			WHERE org_id = $1 AND endpoint_id = $2 AND status = 'pending' AND ordering_key > $3
@@ -47,14 +43,6 @@ func ListKeyLags(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookE
 			AND d.ordering_key = k.ordering_key AND d.seq = k.head
 		LEFT JOIN event e ON e.org_id = $1 AND e.id = d.event_id
 		ORDER BY key LIMIT $4`, org, endpoint, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListKeyLags: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[KeyLag])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListKeyLags: %w", err)
-	}
-	return list, nil
 }
 
 // ResumeKey lets a paused ordering key go on behind the delivery that failed.
@@ -64,15 +52,13 @@ func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEnd
 	if err := lockKeys(ctx, tx, keys, "SHARE"); err != nil {
 		return false, err
 	}
-	var event id.Event
-	err = tx.QueryRow(ctx, `
-		DELETE FROM webhook_paused_key WHERE org_id = $1 AND endpoint_id = $2 AND ordering_key = $3
-		RETURNING event_id`, org, endpoint, key).Scan(&event)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, ErrKeyNotPaused
-	}
+	resumed, err := pg.Affect(ctx, tx, "webhook.ResumeKey", `
+		DELETE FROM webhook_paused_key WHERE org_id = $1 AND endpoint_id = $2 AND ordering_key = $3`, org, endpoint, key)
 	if err != nil {
-		return false, fmt.Errorf("webhook.ResumeKey: %w", err)
+		return false, err
+	}
+	if resumed == 0 {
+		return false, ErrKeyNotPaused
 	}
 	advanced, err := advance(ctx, tx, keys)
 	return len(advanced) > 0, err
@@ -84,29 +70,22 @@ func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEnd
 // time, and an organization that is closed to its erasing. The caller has lowered
 // the due time.
 func ReleaseKeys(ctx context.Context, tx pg.Tx, limit int) (int, error) {
-	rows, err := tx.Query(ctx, `
+	keys, err := pg.List[orderedKey](ctx, tx, "webhook.ReleaseKeys", `
 		SELECT p.org_id, p.endpoint_id, p.ordering_key
 		FROM webhook_paused_key p
 		JOIN webhook_endpoint ON webhook_endpoint.org_id = p.org_id AND webhook_endpoint.id = p.endpoint_id
 		JOIN ordering_key o ON o.org_id = p.org_id AND o.key = p.ordering_key
 		WHERE webhook_endpoint.deleted_at IS NOT NULL AND `+livesHere+` AND `+notClosed+`
 		ORDER BY p.org_id, p.ordering_key LIMIT $1 FOR SHARE OF o SKIP LOCKED`, limit)
-	if err != nil {
-		return 0, fmt.Errorf("webhook.ReleaseKeys: %w", err)
-	}
-	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k orderedKey, err error) {
-		err = row.Scan(&k.org, &k.endpoint, &k.key)
-		return k, err
-	})
 	if err != nil || len(keys) == 0 {
 		return 0, err
 	}
 	orgs, endpoints, texts := orderedColumns(keys)
-	_, err = tx.Exec(ctx, `
+	err = pg.Exec(ctx, tx, "webhook.ReleaseKeys", `
 		DELETE FROM webhook_paused_key p USING unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (org_id, endpoint_id, key)
 		WHERE p.org_id = k.org_id AND p.endpoint_id = k.endpoint_id AND p.ordering_key = k.key`, orgs, endpoints, texts)
 	if err != nil {
-		return 0, fmt.Errorf("webhook.ReleaseKeys: %w", err)
+		return 0, err
 	}
 	_, err = advance(ctx, tx, keys)
 	return len(keys), err

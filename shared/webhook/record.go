@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -104,7 +105,7 @@ func (r *run) tryUntil(ctx context.Context, giveUp time.Time, batch []Result, p 
 		if ctx.Err() != nil || time.Now().After(giveUp) {
 			return nil
 		}
-		pause(ctx, wait)
+		_ = clock.Sleep(ctx, wait)
 	}
 }
 

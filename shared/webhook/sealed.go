@@ -64,7 +64,7 @@ func holdUnopened(ctx context.Context, db *pg.Worker, claims []Claim) error {
 	if len(orgs) == 0 {
 		return nil
 	}
-	_, err := db.Exec(ctx, `
+	return pg.Exec(ctx, db, "webhook.holdUnopened", `
 		WITH held AS (
 			SELECT l.org_id, l.endpoint_id
 			FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[])) AS k (org_id, endpoint_id)
@@ -73,10 +73,6 @@ func holdUnopened(ctx context.Context, db *pg.Worker, claims []Claim) error {
 		)
 		UPDATE webhook_lane l SET open_until = portico_now() + $3
 		FROM held WHERE l.org_id = held.org_id AND l.endpoint_id = held.endpoint_id`, orgs, endpoints, unopenedWait)
-	if err != nil {
-		return fmt.Errorf("webhook.holdUnopened: %w", err)
-	}
-	return nil
 }
 
 // sealingFaults returns how many of a batch could not be tried because something

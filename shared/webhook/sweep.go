@@ -56,9 +56,9 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		if age, nudged, err = s.lookForDue(ctx, item, !moving && unfinished == nil); err != nil {
 			return errors.Join(unfinished, err)
 		}
-		var open time.Duration
-		if err := s.DB.QueryRow(ctx, `SELECT oldest_transaction()`).Scan(&open); err != nil {
-			return errors.Join(unfinished, fmt.Errorf("webhook.Sweep: %w", err))
+		open, err := pg.Value[time.Duration](ctx, s.DB, "webhook.Sweep", `SELECT oldest_transaction()`)
+		if err != nil {
+			return errors.Join(unfinished, err)
 		}
 		metrics = append(metrics, observe.One("OldestTransactionAge", observe.Seconds, open.Seconds()))
 	}

@@ -2,10 +2,7 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -21,7 +18,7 @@ type Unfinished struct {
 // ListUnfinished returns up to limit endpoints with unfinished deliveries of
 // events that were published from since until before till.
 func ListUnfinished(ctx context.Context, db *pg.Worker, since, till time.Time, limit int) ([]Unfinished, error) {
-	rows, err := db.Query(ctx, `
+	return pg.List[Unfinished](ctx, db, "webhook.ListUnfinished", `
 		WITH RECURSIVE pending AS (
 			(SELECT org_id, endpoint_id FROM webhook_delivery
 			WHERE status = 'pending' AND event_id >= uuid_floor($1) AND event_id < uuid_floor($2)
@@ -42,12 +39,4 @@ func ListUnfinished(ctx context.Context, db *pg.Worker, since, till time.Time, l
 			ELSE 'retries' END AS waits
 		FROM pending p LEFT JOIN webhook_endpoint e ON e.org_id = p.org_id AND e.id = p.endpoint_id
 		LIMIT $3`, since, till, limit)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListUnfinished: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Unfinished])
-	if err != nil {
-		return nil, fmt.Errorf("webhook.ListUnfinished: %w", err)
-	}
-	return list, nil
 }

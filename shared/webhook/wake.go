@@ -145,12 +145,7 @@ func (w *Waker) send(ctx context.Context, n Nudge, delay time.Duration) error {
 }
 
 func isAwake(ctx context.Context, q pg.Querier) (bool, error) {
-	var awake bool
-	err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM dispatcher WHERE awake_until > portico_now())`).Scan(&awake)
-	if err != nil {
-		return false, fmt.Errorf("webhook.isAwake: %w", err)
-	}
-	return awake, nil
+	return pg.Value[bool](ctx, q, "webhook.isAwake", `SELECT EXISTS (SELECT FROM dispatcher WHERE awake_until > portico_now())`)
 }
 
 // stayAwake renews a dispatcher's row and returns how many others are awake, and
@@ -171,10 +166,6 @@ func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (others
 // giveUpRow is the first step to sleep; the look that nextDue gives is the
 // second. Rows that dead dispatchers left go with it.
 func giveUpRow(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
-	_, err := db.Exec(ctx, `
+	return pg.Exec(ctx, db, "webhook.giveUpRow", `
 		DELETE FROM dispatcher WHERE id = $1 OR awake_until < portico_now() - interval '1 hour'`, dispatcher)
-	if err != nil {
-		return fmt.Errorf("webhook.giveUpRow: %w", err)
-	}
-	return nil
 }

@@ -1,10 +1,12 @@
 // Apigen prints infra/api.yaml: the OpenAPI definition of the HTTP API, one route per operation of the registry.
 // With the argument invoke it prints infra/invoke.yaml: the functions that API Gateway may call; with permissions
-// docs/permissions.md: the operations that each role may call; with openapi the reply of GET /openapi.json.
+// docs/permissions.md: the operations that each role may call; with errors docs/errors.md with its table of codes; with
+// openapi the reply of GET /openapi.json.
 //
 //	go run ./infra/apigen > infra/api.yaml
 //	go run ./infra/apigen invoke > infra/invoke.yaml
 //	go run ./infra/apigen permissions > docs/permissions.md
+//	go run ./infra/apigen errors > .local/errors.md
 //	go run ./infra/apigen openapi
 package main
 
@@ -25,10 +27,12 @@ func main() {
 		document = renderInvoke(registered())
 	case os.Args[1] == "permissions":
 		document = renderPermissions()
+	case os.Args[1] == "errors":
+		document, err = renderErrors()
 	case os.Args[1] == "openapi":
 		document, err = api.OpenAPI()
 	default:
-		err = fmt.Errorf("the argument %q is unknown: use invoke, permissions or openapi", os.Args[1])
+		err = fmt.Errorf("the argument %q is unknown: use invoke, permissions, errors or openapi", os.Args[1])
 	}
 	if err == nil {
 		_, err = os.Stdout.Write(document)

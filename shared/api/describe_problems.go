@@ -12,7 +12,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/api/edge"
-	"portico/shared/fault"
 )
 
 // gatewayProblem is what API Gateway answers itself, when a request does not
@@ -104,7 +103,7 @@ func exampleProblem(p edge.Answer) *edge.Problem {
 		RequestID: exampleRequestID,
 	}
 	if p.Code == "invalid_request" {
-		out.Errors = []fault.Field{{Location: "body.url", Message: "must be an absolute URL with https"}}
+		out.Errors = []edge.Field{{Location: "body.url", Message: "must be an absolute URL with https"}}
 	}
 	return out
 }

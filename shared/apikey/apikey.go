@@ -79,7 +79,8 @@ type Hash [sha256.Size]byte
 // ErrUnknown answers every key that does not work: junk, unknown, expired and
 // revoked look alike from outside; the log has the cause.
 var ErrUnknown = fault.New(fault.Unauthenticated, "api_key_invalid",
-	"The API key is not valid. Send `Authorization: Bearer ptc_…` with a key of your organization.")
+	"The API key is not valid.").
+	Means("The key is mistyped, unknown, expired, revoked, or not to be used from this address.")
 
 // Generate returns a fresh plain text.
 func Generate() string {

@@ -13,12 +13,14 @@ import (
 var (
 	// ErrEnded answers a change of a key that works no more.
 	ErrEnded = fault.New(fault.Conflict, "api_key_ended",
-		"This API key has expired or was revoked, and does not come back. Create another one.")
+		"This API key has expired or was revoked, and does not come back. Create another one.").
+		Means("The API key has expired or was revoked: create another one.")
 	// ErrGrantExceeded answers who would give a key what they do not have.
 	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with cannot give what it does not have.")
 	// ErrReplaced answers a second rotation of the same key.
 	ErrReplaced = fault.New(fault.Conflict, "api_key_replaced",
-		"This API key was rotated before: its replaced_by names the key to rotate. If that one is lost, revoke it and create another.")
+		"This API key was rotated before: its replaced_by names the key to rotate. If that one is lost, revoke it and create another.").
+		Means("The API key was rotated before: replaced_by names its successor.")
 )
 
 // Grant is what a caller may give to a key: nothing that it lacks itself.
@@ -71,7 +73,7 @@ func (k APIKey) Apply(c Change, g Grant, now time.Time) (APIKey, error) {
 	}
 	for _, p := range c.Permissions {
 		if !slices.Contains(k.Permissions, p) {
-			return k, fault.InvalidField("body.permissions", fmt.Sprintf("has %s, which the API key does not hold: permissions can only be taken away", p))
+			return k, fault.InvalidField("permissions", fmt.Sprintf("has %s, which the API key does not hold: permissions can only be taken away", p))
 		}
 	}
 	if c.Name != nil {

@@ -83,8 +83,7 @@ func failure(err error) error {
 	if errors.Is(err, ErrUnknown) {
 		return err
 	}
-	return fault.New(fault.Unavailable, "unavailable",
-		"API keys cannot be checked at the moment. Send the request again.").Because(fmt.Errorf("apikey.Caller: %w", err))
+	return fault.ErrAway.Saying("API keys cannot be checked at the moment. Send the request again.").Because(fmt.Errorf("apikey.Caller: %w", err))
 }
 
 // recall returns what is cached of a key. An entry that is too old to be known

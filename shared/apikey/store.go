@@ -14,10 +14,12 @@ const MaxKeys = 1000
 
 var (
 	// ErrNotFound answers an id of which the organization has no key.
-	ErrNotFound = fault.New(fault.NotFound, "api_key_not_found", "There is no API key with this id.")
+	ErrNotFound = fault.New(fault.NotFound, "api_key_not_found", "There is no API key with this id.").
+			Means("Your organization has no API key with this id.")
 	// ErrTooMany answers a key too many.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_api_keys",
-		fmt.Sprintf("The organization has %d API keys that work. Revoke those that nobody uses, then create this one.", MaxKeys))
+		fmt.Sprintf("The organization has %d API keys that work. Revoke those that nobody uses, then create this one.", MaxKeys)).
+		Means("The organization has as many API keys that work as it may have.")
 )
 
 const columns = `id, name, permissions, key_start, allowed_ips, created_at, expires_at, revoked_at, replaced_by`

@@ -1,6 +1,9 @@
 package arch
 
 import (
+	"go/ast"
+	"go/token"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -164,3 +167,26 @@ func TestDatabaseURLsAreReadInOnePlace(t *testing.T) {
 		}
 	}
 }
+
+// The domain knows no transport: it names the field that is wrong, and the edge
+// says where in a request that is and how to go on.
+func TestDomainKnowsNoRequests(t *testing.T) {
+	for _, s := range sources(t) {
+		if !within(s.dir, "shared") || within(s.dir, "shared/api") || s.dir == "shared/lambdahost" || s.dir == "shared/testkit" || s.isTest() {
+			continue
+		}
+		ast.Inspect(s.ast, func(n ast.Node) bool {
+			literal, ok := n.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				return true
+			}
+			if part := ofRequest.FindString(literal.Value); part != "" {
+				t.Errorf("%s: %s speaks of %q: name the field alone, or give the hint in shared/api/edge", s.name, literal.Value, part)
+			}
+			return true
+		})
+	}
+}
+
+// ofRequest finds a place in a request, or a route, in a Go literal.
+var ofRequest = regexp.MustCompile("^[`\"](body|query|path|header)\\.|\\b(GET|POST|PUT|PATCH|DELETE) /|^[`\"]/v1/")

@@ -27,19 +27,25 @@ type Domain struct {
 
 var (
 	// ErrNotFound answers an id of which the organization has no domain.
-	ErrNotFound = fault.New(fault.NotFound, "domain_not_found", "There is no domain with this id.")
+	ErrNotFound = fault.New(fault.NotFound, "domain_not_found", "There is no domain with this id.").
+			Means("Your organization has no domain with this id.")
 	// ErrExists answers a name that the organization has already.
-	ErrExists = fault.New(fault.Conflict, "domain_exists", "Your organization has this domain already: verify that one.")
+	ErrExists = fault.New(fault.Conflict, "domain_exists", "Your organization has this domain already: verify that one.").
+			Means("Your organization has this domain already.")
 	// ErrTaken answers a name that another organization holds.
 	ErrTaken = fault.New(fault.Conflict, "domain_taken",
-		"Another organization holds this domain. It has to delete it first; if the name is yours and you do not know who that is, write to support.")
+		"Another organization holds this domain. It has to delete it first; if the name is yours and you do not know who that is, write to support.").
+		Means("Another organization holds this domain.")
 	// ErrUnproven answers a verification while DNS shows no proof.
-	ErrUnproven = fault.New(fault.Conflict, "domain_unproven", "DNS does not show the domain's TXT record.")
+	ErrUnproven = fault.New(fault.Conflict, "domain_unproven", "DNS does not show the domain's TXT record.").
+			Means("DNS does not show the domain's TXT record: the detail says what it shows.")
 	// ErrDNSAway answers a verification that could not ask.
-	ErrDNSAway = fault.New(fault.Unavailable, "dns_unavailable", "DNS did not answer. Verify the domain again.")
+	ErrDNSAway = fault.New(fault.Unavailable, "dns_unavailable", "DNS did not answer. Verify the domain again.").
+			Means("DNS did not answer. Verify the domain again.")
 	// ErrTooMany answers a domain too many.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_domains",
-		fmt.Sprintf("The organization has %d domains. Delete those that nobody uses, then add this one.", Most))
+		fmt.Sprintf("The organization has %d domains. Delete those that nobody uses, then add this one.", Most)).
+		Means("The organization has as many domains as it may have.")
 )
 
 // New returns a pending domain with a token of its own: a record that was made

@@ -188,6 +188,5 @@ func away(during string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fault.New(fault.Unavailable, "unavailable",
-		"Domains cannot be looked up at the moment. Send the request again.").Because(fmt.Errorf("domain.%s: %w", during, err))
+	return fault.ErrAway.Saying("Domains cannot be looked up at the moment. Send the request again.").Because(fmt.Errorf("domain.%s: %w", during, err))
 }

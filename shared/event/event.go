@@ -44,7 +44,8 @@ type Draft struct {
 
 // ErrNotFound answers for an event that is missing or another organization's.
 var ErrNotFound = fault.New(fault.NotFound, "event_not_found",
-	"There is no event with this id. List yours with GET /v1/events.")
+	"There is no event with this id.").
+	Means("Your organization has no event with this id.")
 
 // payload assembles the body once: {"id","type","created_at","data"}. Type is a
 // valid event type and needs no escaping.

@@ -39,23 +39,30 @@ type Error struct {
 	cause      error
 }
 
-// Field is one wrong field: where it is (`body.url`) and what is wrong.
-type Field struct {
-	Location string `json:"location" doc:"Where the wrong value is: a dotted path that starts with body, path, query or header." example:"body.url"`
-	Message  string `json:"message" doc:"What is wrong with it and what is expected." example:"must be an absolute URL with https"`
-}
+// Field is one wrong field: its name, such as `url` or `events[2].type`, and what
+// is wrong with it as the end of a sentence. Where the field came from, a JSON
+// body or a form, is the edge's to say.
+type Field struct{ Name, Message string }
 
 // New returns a fault.
 func New(kind Kind, code, detail string) *Error {
 	return &Error{Kind: kind, Code: code, Detail: detail}
 }
 
+// ErrAway answers while a store is away.
+var ErrAway = New(Unavailable, "unavailable",
+	"Portico cannot do this at the moment. Send the request again with the same Idempotency-Key.").
+	Means("A store is away for the moment. Send the request again with the same Idempotency-Key.")
+
+// errInvalid answers what was read, but has wrong fields.
+var errInvalid = New(Invalid, "invalid_request", "The request has fields that cannot be accepted.").
+	Means("A field is wrong: errors names each and says what is expected.")
+
 // InvalidField returns the fault of one wrong field.
-func InvalidField(location, message string) *Error {
-	return &Error{
-		Kind: Invalid, Code: "invalid_request", Detail: "The request has a field that cannot be accepted.",
-		Fields: []Field{{Location: location, Message: message}},
-	}
+func InvalidField(name, message string) *Error {
+	f := errInvalid.Saying("The request has a field that cannot be accepted.")
+	f.Fields = []Field{{Name: name, Message: message}}
+	return f
 }
 
 // Join returns the faults of several checks as one: of those that are Invalid
@@ -73,7 +80,9 @@ func Join(errs ...error) error {
 	if len(fields) < 2 {
 		return cmp.Or(invalid, first)
 	}
-	return &Error{Kind: Invalid, Code: "invalid_request", Detail: "The request has fields that cannot be accepted.", Fields: fields}
+	f := *errInvalid
+	f.Fields = fields
+	return &f
 }
 
 // Because returns a copy of the fault with its private cause.

@@ -75,18 +75,18 @@ func TestBecause(t *testing.T) {
 
 // A wrong field is named with its place.
 func TestInvalidField(t *testing.T) {
-	f := fault.InvalidField("body.url", "must start with https://")
+	f := fault.InvalidField("url", "must start with https://")
 	if f.Kind != fault.Invalid || f.Code != "invalid_request" {
 		t.Errorf("kind %d, code %s", f.Kind, f.Code)
 	}
-	if diff := cmp.Diff([]fault.Field{{Location: "body.url", Message: "must start with https://"}}, f.Fields); diff != "" {
+	if diff := cmp.Diff([]fault.Field{{Name: "url", Message: "must start with https://"}}, f.Fields); diff != "" {
 		t.Error(diff)
 	}
 }
 
 // Several wrong fields are one fault; any other error counts only without them.
 func TestJoin(t *testing.T) {
-	a, b := fault.InvalidField("body.a", "is wrong"), fault.InvalidField("body.b", "is wrong too")
+	a, b := fault.InvalidField("a", "is wrong"), fault.InvalidField("b", "is wrong too")
 	for _, tt := range []struct {
 		name string
 		errs []error

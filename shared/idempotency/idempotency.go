@@ -27,10 +27,12 @@ const wait = "2s"
 var (
 	// ErrReused answers a key that was used with another request.
 	ErrReused = fault.New(fault.Conflict, "idempotency_key_reused",
-		"This Idempotency-Key was used with another request in the last 24 hours. Send a new key.")
+		"This Idempotency-Key was used with another request in the last 24 hours. Send a new key.").
+		Means("The Idempotency-Key was used with another request in the last 24 hours.")
 	// ErrInUse answers a key whose first request has not ended yet.
 	ErrInUse = fault.New(fault.Conflict, "idempotency_key_in_use",
-		"A request with this Idempotency-Key is still being worked on. Send it again in a few seconds.")
+		"A request with this Idempotency-Key is still being worked on. Send it again in a few seconds.").
+		Means("The first request with this Idempotency-Key has not ended yet: send it again.")
 )
 
 // Scope is where a key counts: the same key of another caller or operation is

@@ -30,13 +30,17 @@ type Member struct {
 
 var (
 	// ErrNotFound answers for a member that is missing or another organization's.
-	ErrNotFound = fault.New(fault.NotFound, "member_not_found", "There is no member with this id. List yours with GET /v1/members.")
+	ErrNotFound = fault.New(fault.NotFound, "member_not_found", "There is no member with this id.").
+			Means("Your organization has no member with this id.")
 	// ErrExists answers the second membership of one user.
-	ErrExists = fault.New(fault.Conflict, "member_exists", "Somebody with this e-mail address is a member already.")
+	ErrExists = fault.New(fault.Conflict, "member_exists", "Somebody with this e-mail address is a member already.").
+			Means("Somebody with this e-mail address is a member already.")
 	// ErrLastOwner answers what would leave an organization without owner.
-	ErrLastOwner = fault.New(fault.Conflict, "last_owner", "This is the last owner. Make another member owner first.")
+	ErrLastOwner = fault.New(fault.Conflict, "last_owner", "This is the last owner. Make another member owner first.").
+			Means("The last owner stays owner and member.")
 	// ErrTooMany answers the creation of one member more than Most.
-	ErrTooMany = fault.New(fault.Conflict, "too_many_members", fmt.Sprintf("An organization has at most %d members.", Most))
+	ErrTooMany = fault.New(fault.Conflict, "too_many_members", fmt.Sprintf("An organization has at most %d members.", Most)).
+			Means("The organization has as many members as it may have.")
 )
 
 // Most bounds an organization's members.

@@ -25,14 +25,17 @@ type Organization struct {
 
 var (
 	// ErrNotFound answers for an organization that is gone.
-	ErrNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no organization with this id, or your key cannot enter it.")
+	ErrNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no organization with this id, or your key cannot enter it.").
+			Means("There is no organization with this id, or your key cannot enter it.")
 	// ErrExists answers an id that an organization has; only one that was derived
 	// from an Idempotency-Key comes twice.
 	ErrExists = fault.New(fault.Conflict, "organization_exists",
-		"This Idempotency-Key made an organization more than 24 hours ago. List the organizations to find it, or send a new key to make another one.")
+		"This Idempotency-Key made an organization more than 24 hours ago. List the organizations to find it, or send a new key to make another one.").
+		Means("The Idempotency-Key made an organization more than 24 hours ago.")
 	// ErrVersion answers a change of something that has changed meanwhile.
 	ErrVersion = fault.New(fault.Conflict, "version_mismatch",
-		"The organization has changed since you read it. Read it again and send your change with its version.")
+		"The organization has changed since you read it. Read it again and send your change with its version.").
+		Means("The organization has changed since you read it.")
 )
 
 const columns = `id, name, settings, branding, version, created_at, updated_at`

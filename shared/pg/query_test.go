@@ -67,8 +67,11 @@ func TestOne(t *testing.T) {
 		t.Errorf("no row: %v", err)
 	}
 	for name, ask := range map[string]func() error{
-		"One":    func() error { _, err := pg.One[int](ctx, q, "test.caller", errNone, `SELECT 1/0`); return err },
-		"two":    func() error { _, err := pg.One[int](ctx, q, "test.caller", errNone, `SELECT generate_series(1, 2)`); return err },
+		"One": func() error { _, err := pg.One[int](ctx, q, "test.caller", errNone, `SELECT 1/0`); return err },
+		"two": func() error {
+			_, err := pg.One[int](ctx, q, "test.caller", errNone, `SELECT generate_series(1, 2)`)
+			return err
+		},
 		"Value":  func() error { _, err := pg.Value[int](ctx, q, "test.caller", `SELECT 1 WHERE false`); return err },
 		"List":   func() error { _, err := pg.List[int](ctx, q, "test.caller", `SELECT 1/0`); return err },
 		"Exec":   func() error { return pg.Exec(ctx, q, "test.caller", `SELECT 1/0`) },

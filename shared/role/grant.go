@@ -34,12 +34,15 @@ const MostGrants = 1000
 var (
 	// ErrGrantNotFound answers for a grant that is missing or another organization's.
 	ErrGrantNotFound = fault.New(fault.NotFound, "resource_grant_not_found",
-		"There is no resource grant with this id. List a member's with GET /v1/resource-grants?member_id=mem_….")
+		"There is no resource grant with this id.").
+		Means("Your organization has no resource grant with this id.")
 	// ErrGrantExists answers a second grant of the same.
-	ErrGrantExists = fault.New(fault.Conflict, "resource_grant_exists", "The member has this grant already.")
+	ErrGrantExists = fault.New(fault.Conflict, "resource_grant_exists", "The member has this grant already.").
+			Means("The member has this grant already.")
 	// ErrTooManyGrants answers the creation of one grant more than MostGrants.
 	ErrTooManyGrants = fault.New(fault.Conflict, "too_many_resource_grants",
-		fmt.Sprintf("A member has at most %d resource grants. Give the member a role instead.", MostGrants))
+		fmt.Sprintf("A member has at most %d resource grants. Give the member a role instead.", MostGrants)).
+		Means("The member has as many resource grants as one may have.")
 )
 
 const grantColumns = `id, member_id, permission, resource_type, resource_id, created_at`
@@ -52,7 +55,7 @@ func CheckGrant(p auth.Permission, r Resource) error {
 		for _, q := range allowed {
 			list = append(list, string(q))
 		}
-		return fault.InvalidField("body.permission", "cannot be granted on one "+r.Type+"; these can: "+strings.Join(list, ", "))
+		return fault.InvalidField("permission", "cannot be granted on one "+r.Type+"; these can: "+strings.Join(list, ", "))
 	}
 	return nil
 }

@@ -28,7 +28,8 @@ var kinds = map[string]kind{
 }
 
 // ErrNoResource answers for a resource that is missing or another organization's.
-var ErrNoResource = fault.New(fault.NotFound, "resource_not_found", "Your organization has no resource with this id.")
+var ErrNoResource = fault.New(fault.NotFound, "resource_not_found", "Your organization has no resource with this id.").
+	Means("Your organization has no resource with this id.")
 
 // Load returns the organization's resource with an id such as we_…, with what
 // conditions may look at, or ErrNoResource. field is where the id was given.

@@ -63,17 +63,23 @@ func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 var (
 	// ErrNotFound answers for a role that is missing or another organization's.
-	ErrNotFound = fault.New(fault.NotFound, "role_not_found", "There is no role with this id. List yours with GET /v1/roles.")
+	ErrNotFound = fault.New(fault.NotFound, "role_not_found", "There is no role with this id.").
+			Means("Your organization has no role with this id.")
 	// ErrPredefined answers a change of a role that is the same everywhere.
-	ErrPredefined = fault.New(fault.Conflict, "role_is_predefined", "Predefined roles cannot be changed. Create a role of your own with POST /v1/roles.")
+	ErrPredefined = fault.New(fault.Conflict, "role_is_predefined", "Predefined roles cannot be changed.").
+			Means("Predefined roles cannot be changed.")
 	// ErrInUse answers the deletion of a role that members have.
-	ErrInUse = fault.New(fault.Conflict, "role_in_use", "Members have this role. Give them another one first.")
+	ErrInUse = fault.New(fault.Conflict, "role_in_use", "Members have this role. Give them another one first.").
+			Means("Members have the role.")
 	// ErrNameTaken answers a second role with the same name.
-	ErrNameTaken = fault.New(fault.Conflict, "role_name_taken", "Another role has this name. Choose a different one.")
+	ErrNameTaken = fault.New(fault.Conflict, "role_name_taken", "Another role has this name. Choose a different one.").
+			Means("Another role has this name.")
 	// ErrGrantExceeded answers who gives or takes what they do not have.
-	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with can neither give nor take what it does not have.")
+	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with can neither give nor take what it does not have.").
+				Means("Nobody gives or takes what they do not have themselves: the detail names what the key that called lacks.")
 	// ErrTooMany answers the creation of one role more than Most.
-	ErrTooMany = fault.New(fault.Conflict, "too_many_roles", fmt.Sprintf("An organization has at most %d roles of its own. Delete one that is no longer needed.", Most))
+	ErrTooMany = fault.New(fault.Conflict, "too_many_roles", fmt.Sprintf("An organization has at most %d roles of its own. Delete one that is no longer needed.", Most)).
+			Means("The organization has as many roles of its own as it may have.")
 )
 
 // Most bounds an organization's own roles.
@@ -85,7 +91,7 @@ func CheckPermissions(field string, list []auth.Permission, grantor func(auth.Pe
 	var faults []error
 	for i, p := range list {
 		if auth.Description[p] == "" {
-			faults = append(faults, fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), "is no permission. List them with GET /v1/permissions"))
+			faults = append(faults, fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), "is no permission"))
 		}
 	}
 	return fault.Join(append(faults, MayGrant(list, grantor))...)

@@ -38,7 +38,7 @@ type ClientCertificate struct {
 // texts are no certificate. Its faults repeat nothing of either: they may be
 // secret, and a key may stand where the chain belongs.
 func ParseClientCertificate(certificate, privateKey string, now time.Time) (*ClientCertificate, error) {
-	const field = "body.client_certificate"
+	const field = "client_certificate"
 	switch {
 	case certificate == "" && privateKey == "":
 		return &ClientCertificate{}, nil

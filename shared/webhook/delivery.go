@@ -46,4 +46,5 @@ type Attempt struct {
 // ErrDeliveryNotFound answers for a delivery that is missing or another
 // organization's.
 var ErrDeliveryNotFound = fault.New(fault.NotFound, "delivery_not_found",
-	"There is no delivery with this id. List yours with GET /v1/deliveries.")
+	"There is no delivery with this id.").
+	Means("Your organization has no delivery with this id.")

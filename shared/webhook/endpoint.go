@@ -49,11 +49,13 @@ const MaxEndpoints = 1000
 // ErrEndpointNotFound answers for an endpoint that is missing, deleted or
 // another organization's.
 var ErrEndpointNotFound = fault.New(fault.NotFound, "webhook_endpoint_not_found",
-	"There is no webhook endpoint with this id. List yours with GET /v1/webhook-endpoints.")
+	"There is no webhook endpoint with this id.").
+	Means("Your organization has no webhook endpoint with this id.")
 
 // ErrTooManyEndpoints answers the creation of one endpoint more than MaxEndpoints.
 var ErrTooManyEndpoints = fault.New(fault.Conflict, "too_many_webhook_endpoints",
-	fmt.Sprintf("An organization has at most %d webhook endpoints. Delete one that is no longer needed.", MaxEndpoints))
+	fmt.Sprintf("An organization has at most %d webhook endpoints. Delete one that is no longer needed.", MaxEndpoints)).
+	Means("The organization has as many webhook endpoints as it may have.")
 
 // TypePattern is the form of an event type: words of letters, digits and _,
 // joined by dots (Standard Webhooks, «event types»).

@@ -83,7 +83,7 @@ func (c OptionsChange) checkFilter() error {
 		return nil
 	}
 	if _, err := compileFilter(*c.Filter); err != nil {
-		return fault.InvalidField("body.filter", err.Error())
+		return fault.InvalidField("filter", err.Error())
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func isReserved(folded string) bool {
 func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 
 func (c OptionsChange) checkHeaders() error {
-	const field = "body.custom_headers"
+	const field = "custom_headers"
 	if len(c.CustomHeaders) > maxHeaders {
 		return fault.InvalidField(field, fmt.Sprintf("must have at most %d headers", maxHeaders))
 	}

@@ -79,7 +79,7 @@ func (c OptionsChange) Check() error {
 }
 
 func (c OptionsChange) checkRetries() error {
-	const field = "body.retry_schedule"
+	const field = "retry_schedule"
 	custom := c.RetryPolicy != nil && *c.RetryPolicy == RetryCustom
 	switch n := len(c.RetrySchedule); {
 	case custom && (n < 1 || n > maxRetries):
@@ -97,7 +97,7 @@ func (c OptionsChange) checkRetries() error {
 }
 
 func (c OptionsChange) checkMetadata() error {
-	const field = "body.metadata"
+	const field = "metadata"
 	if len(c.Metadata) > maxMetadata {
 		return fault.InvalidField(field, fmt.Sprintf("must have at most %d entries", maxMetadata))
 	}

@@ -21,7 +21,8 @@ type KeyLag struct {
 
 // ErrKeyNotPaused answers the resumption of a key that is not paused.
 var ErrKeyNotPaused = fault.New(fault.Conflict, "ordering_key_not_paused",
-	"This ordering key is not paused at this webhook endpoint. GET /v1/webhook-endpoints/{id}/ordering-keys shows which are.")
+	"This ordering key is not paused at this webhook endpoint.").
+	Means("No delivery of the ordering key has failed for good: there is nothing to resume.")
 
 // ListKeyLags returns up to limit ordering keys after a key, of those that have
 // unfinished deliveries to the endpoint or are paused, in their order.

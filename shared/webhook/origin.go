@@ -24,7 +24,7 @@ func (c EndpointChange) checkOrigin(before Endpoint) error {
 		{"client_certificate", before.ClientCertificate != nil, c.Options.ClientCertificate != nil},
 	} {
 		if secret.set && !secret.renewed {
-			faults = append(faults, fault.InvalidField("body."+secret.field,
+			faults = append(faults, fault.InvalidField(secret.field,
 				"must be sent again, or {} to remove what is set: url has another scheme, host or port, and what was set for the old one is not sent to the new one"))
 		}
 	}

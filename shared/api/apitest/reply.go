@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"portico/shared/fault"
+	"portico/shared/api/edge"
 )
 
 // Reply is an answer of the API.
@@ -43,7 +43,7 @@ func (r Reply) Decode(t *testing.T, v any) {
 // Locations returns where a problem finds faults, sorted.
 func (r Reply) Locations(t *testing.T) []string {
 	t.Helper()
-	var problem struct{ Errors []fault.Field }
+	var problem struct{ Errors []edge.Field }
 	if err := json.Unmarshal([]byte(r.Body), &problem); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,8 @@ const (
 func (a Acts) StaffOnly() bool { return a == OnNew || a == OnAll }
 
 var errStaffOnly = fault.New(fault.Denied, "staff_only",
-	"Only staff may do this. An API key acts on its own organization alone: see /v1/organization.")
+	"Only staff may do this. An API key acts on its own organization alone: see /v1/organization.").
+	Means("Only staff may do this: an API key acts on its own organization alone.")
 
 var errNamed = fault.InvalidField("header."+organizationHeader, "must be left out: this does not act on an organization that exists")
 

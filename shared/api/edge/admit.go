@@ -12,10 +12,12 @@ import (
 )
 
 var errNoKey = fault.New(fault.Unauthenticated, "api_key_missing",
-	"Send your API key as `Authorization: Bearer ptc_…`.")
+	"Send your API key as `Authorization: Bearer ptc_…`.").
+	Means("There is no header `Authorization: Bearer ptc_…`")
 
 var errNoPermission = fault.New(fault.Denied, "permission_missing",
-	"This API key lacks the permission that the detail names. Use a key that has it.")
+	"This API key lacks the permission that the detail names. Use a key that has it.").
+	Means("The key lacks the permission that the detail names.")
 
 var errBadIdempotencyKey = fault.InvalidField("header."+idempotencyHeader,
 	fmt.Sprintf("must have 1 to %d printable ASCII characters", maxIdempotencyKey))

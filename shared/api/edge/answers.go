@@ -24,7 +24,7 @@ type Answer struct {
 
 func answersOf(own bool, faults ...*fault.Error) (list []Answer) {
 	for _, f := range faults {
-		list = append(list, Answer{statusFor(f), f.Code, f.Detail, own})
+		list = append(list, Answer{statusFor(f.Kind), f.Code, detailOf(f), own})
 	}
 	return list
 }
@@ -36,7 +36,7 @@ func Answers(op Op, takesBody bool) []Answer {
 	if takesBody {
 		statuses = slices.Sorted(maps.Keys(refusals))
 	}
-	list := answersOf(false, errInternal, errUnavailable)
+	list := answersOf(false, errInternal, fault.ErrAway)
 	for _, status := range statuses {
 		list = append(list, Answer{Status: status, Code: refusals[status].code, Detail: refusals[status].detail})
 	}

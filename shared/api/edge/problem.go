@@ -20,13 +20,13 @@ import (
 
 // Problem is the body of every error (RFC 9457).
 type Problem struct {
-	Type      string        `json:"type" doc:"Where the code is explained." example:"/docs/errors#invalid_request"`
-	Title     string        `json:"title" doc:"The HTTP status in words." example:"Unprocessable Entity"`
-	Status    int           `json:"status" doc:"The HTTP status." example:"422"`
-	Code      string        `json:"code" doc:"What went wrong, stable: programs may rely on it." example:"invalid_request"`
-	Detail    string        `json:"detail" doc:"What went wrong and what to do, for a person." example:"The request has fields that cannot be accepted."`
-	RequestID string        `json:"request_id" doc:"Names this request in the log; also in X-Request-Id." example:"Y2xjcj1Z5QMEPuw="`
-	Errors    []fault.Field `json:"errors,omitempty" doc:"The fields that are wrong, if any."`
+	Type      string  `json:"type" doc:"Where the code is explained." example:"/docs/errors#invalid_request"`
+	Title     string  `json:"title" doc:"The HTTP status in words." example:"Unprocessable Entity"`
+	Status    int     `json:"status" doc:"The HTTP status." example:"422"`
+	Code      string  `json:"code" doc:"What went wrong, stable: programs may rely on it." example:"invalid_request"`
+	Detail    string  `json:"detail" doc:"What went wrong and what to do, for a person." example:"The request has fields that cannot be accepted."`
+	RequestID string  `json:"request_id" doc:"Names this request in the log; also in X-Request-Id." example:"Y2xjcj1Z5QMEPuw="`
+	Errors    []Field `json:"errors,omitempty" doc:"The fields that are wrong, if any."`
 
 	retryAfter int // seconds; 0: no header
 }
@@ -52,15 +52,11 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-var errUnavailable = &fault.Error{
-	Kind: fault.Unavailable, Code: "unavailable",
-	Detail: "Portico cannot do this at the moment. Send the request again with the same Idempotency-Key.",
-}
-
 // errInternal is a defect: it is of no kind.
-var errInternal = &fault.Error{Code: "internal", Detail: "Something went wrong on our side. Tell support the request id."}
+var errInternal = fault.New(0, "internal", "Something went wrong on our side. Tell support the request id.").
+	Means("A defect on our side. Tell support the request id.")
 
-func statusFor(f *fault.Error) int { return cmp.Or(statusOf[f.Kind], http.StatusInternalServerError) }
+func statusFor(kind fault.Kind) int { return cmp.Or(statusOf[kind], http.StatusInternalServerError) }
 
 var statusOf = map[fault.Kind]int{
 	fault.Malformed:       http.StatusBadRequest,
@@ -88,12 +84,12 @@ func newProblem(c *Call, err error) *Problem {
 	f := fault.Of(err)
 	switch {
 	case f == nil && (pg.IsTransient(err) || errors.Is(err, context.DeadlineExceeded)):
-		f = errUnavailable
+		f = fault.ErrAway
 	case f == nil:
 		f = errInternal
 	}
-	p := problem(c, statusFor(f), f.Code, f.Detail)
-	p.Errors = f.Fields
+	p := problem(c, statusFor(f.Kind), f.Code, detailOf(f))
+	p.Errors = fieldsOf(f)
 	p.retryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
 	if p.Status == http.StatusServiceUnavailable {
 		p.retryAfter = max(p.retryAfter, 1)
@@ -134,12 +130,12 @@ func (s *Server) notServed(w http.ResponseWriter, r *http.Request) {
 	}
 	allow := strings.Join(methods, ", ")
 	w.Header().Set("Allow", allow)
-	refuse(w, problem(r.Context(), http.StatusMethodNotAllowed, "method_not_allowed", "This path answers "+allow+" only. See /docs for what there is."))
+	refuse(w, problem(r.Context(), http.StatusMethodNotAllowed, wrongMethod.Code, "This path answers "+allow+" only. See /docs for what there is."))
 }
 
 // notFound answers every path that no operation has.
 func notFound(w http.ResponseWriter, r *http.Request) {
-	p := problem(r.Context(), http.StatusNotFound, "no_such_route",
+	p := problem(r.Context(), http.StatusNotFound, wrongPath.Code,
 		"There is nothing at this path. See /docs for what there is.")
 	refuse(w, p)
 }
@@ -168,13 +164,17 @@ func init() {
 // missing begins huma's message about a member that is not there; its name follows.
 const missing = "is missing: "
 
-// codes of what huma itself refuses; the sentence is ours.
-var refusals = map[int]struct{ code, detail string }{
-	http.StatusBadRequest:            {"malformed_request", "The request cannot be read."},
-	http.StatusRequestTimeout:        {"body_timeout", "The body did not arrive in time. Send the request again."},
-	http.StatusRequestEntityTooLarge: {"body_too_large", "The body is larger than this operation accepts."},
-	http.StatusUnsupportedMediaType:  {"unsupported_media_type", "Send the body as JSON with Content-Type: application/json."},
-	http.StatusUnprocessableEntity:   {"invalid_request", "The request has fields that cannot be accepted."},
+// codes of what huma itself refuses; the sentence is ours, and what the code means.
+var refusals = map[int]struct{ code, detail, meaning string }{
+	http.StatusBadRequest: {"malformed_request", "The request cannot be read.",
+		"The body is not JSON in UTF-8, or a name stands twice in one object."},
+	http.StatusRequestTimeout: {"body_timeout", "The body did not arrive in time. Send the request again.",
+		"The body did not arrive in time."},
+	http.StatusRequestEntityTooLarge: {"body_too_large", "The body is larger than this operation accepts.",
+		"The body, or the data of an event, is larger than accepted."},
+	http.StatusUnsupportedMediaType: {"unsupported_media_type", "Send the body as JSON with Content-Type: application/json.",
+		"The body is not sent as application/json."},
+	http.StatusUnprocessableEntity: {"invalid_request", "The request has fields that cannot be accepted.", ""}, // InvalidField says it
 }
 
 // invalid builds the problem of a request that huma refuses. The values it
@@ -186,10 +186,10 @@ func invalid(c *Call, status int, message string, errs []error) *Problem {
 	}
 	p := problem(c, status, refusal.code, refusal.detail)
 	if len(errs) == 0 {
-		p.Errors = []fault.Field{{Location: "body", Message: message}}
+		p.Errors = []Field{{Location: "body", Message: message}}
 	}
 	for _, err := range errs {
-		field := fault.Field{Location: "body", Message: err.Error()}
+		field := Field{Location: "body", Message: err.Error()}
 		if detailer, ok := err.(huma.ErrorDetailer); ok {
 			d := detailer.ErrorDetail()
 			field = located(strings.TrimSuffix(d.Location, "."), d.Message)
@@ -211,19 +211,19 @@ func invalid(c *Call, status int, message string, errs []error) *Problem {
 const wrongTime = "must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z"
 
 // located puts the fault of a missing member at its own name.
-func located(location, message string) fault.Field {
+func located(location, message string) Field {
 	if strings.HasPrefix(message, "invalid date/time") {
 		message = wrongTime
 	}
 	if name, ok := strings.CutPrefix(message, missing); ok {
-		return fault.Field{Location: location + "." + name, Message: "is required"}
+		return Field{Location: location + "." + name, Message: "is required"}
 	}
-	return fault.Field{Location: location, Message: message}
+	return Field{Location: location, Message: message}
 }
 
 // alsoWrong returns what the rules of an input say besides its schema, but not of
 // fields that the schema has refused already, nor of what is in or around them.
-func alsoWrong(c *Call, found []fault.Field) []fault.Field {
+func alsoWrong(c *Call, found []Field) []Field {
 	if c.input == nil {
 		return nil
 	}
@@ -231,8 +231,8 @@ func alsoWrong(c *Call, found []fault.Field) []fault.Field {
 	if f == nil || f.Kind != fault.Invalid {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(f.Fields), func(rule fault.Field) bool {
-		return slices.ContainsFunc(found, func(schema fault.Field) bool {
+	return slices.DeleteFunc(fieldsOf(f), func(rule Field) bool {
+		return slices.ContainsFunc(found, func(schema Field) bool {
 			return holds(schema.Location, rule.Location) || holds(rule.Location, schema.Location)
 		})
 	})

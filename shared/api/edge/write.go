@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/fault"
 	"portico/shared/idempotency"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -111,7 +112,7 @@ func work[I, O any](c *Call, w Write[I, O], in *I) (*O, error) {
 // lower tells the sweep of a database that something is due there from now on.
 func (s *Server) lower(ctx context.Context, database string) error {
 	if err := s.Wakers[database].Due.Lower(ctx, s.Clock.Now()); err != nil {
-		return errUnavailable.Because(err)
+		return fault.ErrAway.Because(err)
 	}
 	return nil
 }

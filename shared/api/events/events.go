@@ -161,7 +161,7 @@ func draftOf(d draftBody, at string) (event.Draft, error) {
 	if len(d.Data) > event.MaxData {
 		return event.Draft{}, &fault.Error{
 			Kind: fault.TooLarge, Code: "body_too_large", Detail: "The data of an event may have at most 256 KiB.",
-			Fields: []fault.Field{{Location: at + "data", Message: fmt.Sprintf("has %d bytes, at most %d are accepted", len(d.Data), event.MaxData)}},
+			Fields: []fault.Field{{Name: at + "data", Message: fmt.Sprintf("has %d bytes, at most %d are accepted", len(d.Data), event.MaxData)}},
 		}
 	}
 	var operational error

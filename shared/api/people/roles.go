@@ -149,7 +149,7 @@ func checkRole(c *edge.Call, name, description *string, permissions []auth.Permi
 		}
 	}
 	return fault.Join(edge.CheckName("body.name", name), edge.CheckText("body.description", description), wrong,
-		role.CheckPermissions("body.permissions", permissions, c.Caller.May))
+		edge.Hint(role.CheckPermissions("permissions", permissions, c.Caller.May), "List them with GET /v1/permissions"))
 }
 
 func createRole(c *edge.Call, in *createRoleInput) (*createdRoleOutput, error) {

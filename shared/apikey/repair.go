@@ -63,7 +63,7 @@ func (p *Projection) lookUp(ctx context.Context, hash Hash, now time.Time) (hold
 		return p.repairStaff(ctx, staff, hash, now)
 	}
 	if org.IsZero() {
-		if org, err = p.lookElsewhere(ctx, hash); err != nil {
+		if org, err = pg.Search[id.Org](ctx, p.db.Others(), "apikey.lookUp", `SELECT api_key_org($1)`, hash[:]); err != nil {
 			return holder{}, err
 		}
 	}
@@ -71,19 +71,6 @@ func (p *Projection) lookUp(ctx context.Context, hash Hash, now time.Time) (hold
 		return holder{}, p.refuse(hash, errNoProjection, now)
 	}
 	return p.repair(ctx, org, hash)
-}
-
-// lookElsewhere finds a key whose organization does not live at home; zero: none.
-func (p *Projection) lookElsewhere(ctx context.Context, hash Hash) (org id.Org, err error) {
-	for _, database := range p.db.Databases()[1:] {
-		if err = p.db.SharedAt(database).QueryRow(ctx, `SELECT api_key_org($1)`, hash[:]).Scan(&org); err != nil {
-			return org, fmt.Errorf("apikey.lookUp: database %s: %w", database, err)
-		}
-		if !org.IsZero() {
-			break
-		}
-	}
-	return org, nil
 }
 
 // Repair projects a key whose row was changed or made. A key that works no more

@@ -55,7 +55,7 @@ func codesOf(file *ast.File) (codes []string) {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			switch name := called(n); {
-			case name == "fault.New" && len(n.Args) > 1:
+			case (name == "fault.New" || name == "New" && file.Name.Name == "fault") && len(n.Args) > 1:
 				add(n.Args[1])
 			case name == "problem" && len(n.Args) > 2:
 				add(n.Args[2])

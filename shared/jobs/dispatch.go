@@ -13,7 +13,7 @@ import (
 
 // Dispatch answers a nudge: it dispatches in the database that the nudge names
 // until nothing is due there.
-func Dispatch(dispatchers map[string]*webhook.Dispatcher) func(ctx context.Context, body string) error {
+func Dispatch(dispatchers pg.Databases[*webhook.Dispatcher]) func(ctx context.Context, body string) error {
 	return func(ctx context.Context, body string) error {
 		nudge := webhook.Nudge{Database: pg.Home}
 		if err := json.Unmarshal([]byte(body), &nudge); err != nil {
@@ -22,9 +22,9 @@ func Dispatch(dispatchers map[string]*webhook.Dispatcher) func(ctx context.Conte
 		if nudge.IsOutdated() {
 			return nil
 		}
-		d, ok := dispatchers[nudge.Database]
-		if !ok {
-			return fmt.Errorf("jobs.Dispatch: DATABASES does not name %q", nudge.Database)
+		d, err := dispatchers.At(nudge.Database)
+		if err != nil {
+			return fmt.Errorf("jobs.Dispatch: %w", err)
 		}
 		return d.Run(ctx)
 	}

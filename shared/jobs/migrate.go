@@ -22,15 +22,16 @@ type Login struct {
 }
 
 // Migrate brings every database up to date and returns the version reached.
-func Migrate(ctx context.Context, databases map[string]Login) (string, error) {
-	for name, l := range databases {
+func Migrate(ctx context.Context, databases pg.Databases[Login]) (string, error) {
+	err := databases.Each(func(_ string, l Login) error {
 		config, err := l.config(ctx)
 		if err == nil {
 			err = migrations.Apply(ctx, config, l.RolePassword)
 		}
-		if err != nil {
-			return "", fmt.Errorf("database %s: %w", name, err)
-		}
+		return err
+	})
+	if err != nil {
+		return "", err
 	}
 	return migrations.Version(), nil
 }

@@ -31,8 +31,8 @@ type OrganizationMoved struct {
 
 // Move is the job that moves organizations between databases.
 type Move struct {
-	Logins   map[string]Login          // of every database
-	Wakers   map[string]*webhook.Waker // of every database
+	Logins   pg.Databases[Login]
+	Wakers   pg.Databases[*webhook.Waker]
 	Clock    *clock.Clock
 	Progress func(format string, args ...any)
 }
@@ -49,17 +49,20 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 		return OrganizationMoved{}, fmt.Errorf("organization_id: %w", err)
 	}
 	mover := placement.Mover{
-		Owners: map[string]*pg.Owner{}, Progress: m.Progress, Wake: m.wake,
+		Progress: m.Progress, Wake: m.wake,
 		Lower: func(ctx context.Context, database string) error {
 			return m.Wakers[database].Due.Lower(ctx, m.Clock.Now())
 		},
 	}
-	for name, login := range m.Logins {
+	mover.Owners, err = pg.Make(m.Logins, func(name string, login Login) (*pg.Owner, error) {
 		config, err := login.config(ctx)
 		if err != nil {
-			return OrganizationMoved{}, fmt.Errorf("database %s: %w", name, err)
+			return nil, err
 		}
-		mover.Owners[name] = pg.NewOwner(name, config)
+		return pg.NewOwner(name, config), nil
+	})
+	if err != nil {
+		return OrganizationMoved{}, err
 	}
 	done, err := mover.Move(ctx, own, in.Database)
 	return OrganizationMoved{

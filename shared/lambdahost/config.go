@@ -17,6 +17,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/domain"
 	"portico/shared/observe"
+	"portico/shared/pg"
 	"portico/shared/queue"
 	"portico/shared/secret"
 	"portico/shared/webhook"
@@ -139,11 +140,13 @@ func (h *host) hosts(e domainEnv) *domain.Hosts {
 }
 
 // wakers returns the waker of each database.
-func (h *host) wakers(e wakeEnv, databases []string) map[string]*webhook.Waker {
+func (h *host) wakers(e wakeEnv, database databaseEnv) pg.Databases[*webhook.Waker] {
+	urls, err := database.urls()
+	exitOn(err)
 	table, nudge := dynamodb.NewFromConfig(h.aws), queue.NewSender(sqs.NewFromConfig(h.aws), e.Queue)
-	all := map[string]*webhook.Waker{}
-	for _, name := range databases {
-		all[name] = &webhook.Waker{Database: name, Due: webhook.NewDue(table, e.Table, name, h.clock), Nudge: nudge}
-	}
-	return all
+	wakers, err := pg.Make(urls, func(name, _ string) (*webhook.Waker, error) {
+		return &webhook.Waker{Database: name, Due: webhook.NewDue(table, e.Table, name, h.clock), Nudge: nudge}, nil
+	})
+	exitOn(err)
+	return wakers
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/url"
 	"regexp"
-	"slices"
 
 	"portico/shared/pg"
 )
@@ -58,12 +56,12 @@ func (d *databases) UnmarshalText(text []byte) error {
 }
 
 // urls returns every database's URL with the login of DATABASE_URL, by name.
-func (e databaseEnv) urls() (map[string]string, error) {
+func (e databaseEnv) urls() (pg.Databases[string], error) {
 	home, err := url.Parse(e.URL)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL cannot be read: %w", err)
 	}
-	all := map[string]string{pg.Home: e.URL}
+	all := pg.Databases[string]{pg.Home: e.URL}
 	for name, other := range e.Others {
 		u, err := url.Parse(other.URL)
 		if err != nil {
@@ -81,27 +79,18 @@ func (e databaseEnv) open(ctx context.Context) (*pg.DB, error) {
 		return nil, err
 	}
 	db, err := pg.Open(ctx, e.URL)
-	for name, url := range urls {
-		if name != pg.Home && err == nil {
-			err = db.Add(ctx, name, url)
-		}
+	if err != nil {
+		return nil, err
 	}
-	return db, err
-}
-
-// names returns home's and the others', home first.
-func (e databaseEnv) names() []string {
-	return append([]string{pg.Home}, slices.Sorted(maps.Keys(e.Others))...)
+	delete(urls, pg.Home)
+	return db, urls.Each(func(name, url string) error { return db.Add(ctx, name, url) })
 }
 
 // workers opens a Worker of at most that many sessions for each database.
-func (e databaseEnv) workers(ctx context.Context, sessions int32) map[string]*pg.Worker {
+func (e databaseEnv) workers(ctx context.Context, sessions int32) pg.Databases[*pg.Worker] {
 	urls, err := e.urls()
 	exitOn(err)
-	workers := map[string]*pg.Worker{}
-	for name, url := range urls {
-		workers[name], err = pg.OpenWorker(ctx, url, sessions)
-		exitOn(err)
-	}
+	workers, err := pg.Make(urls, func(_, url string) (*pg.Worker, error) { return pg.OpenWorker(ctx, url, sessions) })
+	exitOn(err)
 	return workers
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"portico/shared/pg"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -13,8 +15,11 @@ func TestDatabases(t *testing.T) {
 	t.Setenv("DATABASE_URL", "postgres://portico_app:secret@127.0.0.1:5432/portico?sslmode=disable")
 	t.Setenv("DATABASES", "")
 	var e databaseEnv
-	if err := read(&e); err != nil || len(e.names()) != 1 {
-		t.Errorf("without others: %v, %v", e.names(), err)
+	if err := read(&e); err != nil {
+		t.Fatal(err)
+	}
+	if urls, err := e.urls(); err != nil || len(urls) != 1 {
+		t.Errorf("without others: %v, %v", urls, err)
 	}
 	t.Setenv("DATABASES", `{"berlin":{"url":"postgres://berlin:5432/portico"},"acme":{"url":"postgres://acme/portico?sslmode=verify-full","secret":"arn"}}`)
 	e = databaseEnv{}
@@ -22,7 +27,7 @@ func TestDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	urls, err := e.urls()
-	want := map[string]string{
+	want := pg.Databases[string]{
 		"home":   "postgres://portico_app:secret@127.0.0.1:5432/portico?sslmode=disable",
 		"acme":   "postgres://portico_app:secret@acme/portico?sslmode=verify-full",
 		"berlin": "postgres://portico_app:secret@berlin:5432/portico",
@@ -30,7 +35,7 @@ func TestDatabases(t *testing.T) {
 	if diff := cmp.Diff(want, urls); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	if diff := cmp.Diff([]string{"home", "acme", "berlin"}, e.names()); diff != "" || e.Others["acme"].Secret != "arn" {
+	if diff := cmp.Diff([]string{"home", "acme", "berlin"}, urls.Names()); diff != "" || e.Others["acme"].Secret != "arn" {
 		t.Errorf("%s%+v", diff, e.Others)
 	}
 	for text, because := range map[string]string{

@@ -97,7 +97,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
 	s.Hosts = h.hosts(domains)
 	if needs.Wake {
-		s.Wakers = h.wakers(wake, database.names())
+		s.Wakers = h.wakers(wake, database)
 	}
 	return s, nil
 }

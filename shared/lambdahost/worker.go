@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/jobs"
+	"portico/shared/pg"
 	"portico/shared/placement"
 	"portico/shared/webhook"
 )
@@ -37,19 +37,20 @@ func Dispatcher() {
 	exitOn(err)
 	box, err := h.box(sealing)
 	exitOn(err)
-	sender, wakers := webhook.NewSender(policy, h.clock, webhook.MaxTimeout), h.wakers(wake, database.names())
-	if n := len(database.names()); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
+	sender, wakers := webhook.NewSender(policy, h.clock, webhook.MaxTimeout), h.wakers(wake, database)
+	workers := database.workers(ctx, 4) // claim, record, renew, listen
+	if n := len(workers); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
 		h.log.Warn("there are more databases than dispatchers, so deliveries of some wait for those of others: raise DispatcherMaxConcurrency", "databases", n)
 	}
-	dispatchers := map[string]*webhook.Dispatcher{}
-	for name, db := range database.workers(ctx, 4) { // claim, record, renew, listen
-		dispatchers[name] = &webhook.Dispatcher{
+	dispatchers, err := pg.Make(workers, func(name string, db *pg.Worker) (*webhook.Dispatcher, error) {
+		return &webhook.Dispatcher{
 			DB: db, Box: box, Waker: wakers[name], Sender: sender, Clock: h.clock, Log: h.log,
 			Disabling:   webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
 			Publish:     event.PublishNotices,
-			Concurrency: own.Concurrency, Share: own.share(len(database.names())), Idle: max(own.Idle, webhook.IdleAtLeast),
-		}
-	}
+			Concurrency: own.Concurrency, Share: own.share(len(workers)), Idle: max(own.Idle, webhook.IdleAtLeast),
+		}, nil
+	})
+	exitOn(err)
 	consume(jobs.Dispatch(dispatchers), h.log)
 }
 
@@ -61,14 +62,14 @@ func Sweeper() {
 		wake     wakeEnv
 	)
 	h := begin(ctx, &database, &wake)
-	workers, wakers := database.workers(ctx, 2), h.wakers(wake, database.names())
+	workers, wakers := database.workers(ctx, 2), h.wakers(wake, database)
 	moves := placement.Finisher{Workers: workers, Finished: func(org id.Org, from, to string) {
 		h.log.Warn("a move was finished whose mover had died; invoke it again to erase what is left behind", "organization", org, "from", from, "database", to)
 	}}
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
-		return nil, everywhere(database.names(), func(name string) error {
+		return nil, workers.Each(func(name string, db *pg.Worker) error {
 			finish := func(ctx context.Context) (bool, error) { return moves.Finish(ctx, name) }
-			s := webhook.Sweeper{DB: workers[name], Waker: wakers[name], Clock: h.clock, Log: h.log, FinishMoves: finish}
+			s := webhook.Sweeper{DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log, FinishMoves: finish}
 			return s.Sweep(ctx)
 		})
 	})
@@ -85,12 +86,12 @@ func Maintenance() {
 		keep     retentionEnv
 	)
 	h := begin(ctx, &database, &wake, &keys, &domains, &keep)
-	workers, wakers, deleter := database.workers(ctx, 1), h.wakers(wake, database.names()), h.deleter(ctx, database, keys, domains)
+	workers, wakers, deleter := database.workers(ctx, 1), h.wakers(wake, database), h.deleter(ctx, database, keys, domains)
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
-		all := map[string]jobs.Maintained{}
-		return all, everywhere(database.names(), func(name string) (err error) {
+		all := pg.Databases[jobs.Maintained]{}
+		return all, workers.Each(func(name string, db *pg.Worker) (err error) {
 			u := jobs.Upkeep{
-				DB: workers[name], Waker: wakers[name], Deleter: deleter, Clock: h.clock, Log: h.log,
+				DB: db, Waker: wakers[name], Deleter: deleter, Clock: h.clock, Log: h.log,
 				Keep: time.Duration(keep.Days) * 24 * time.Hour,
 			}
 			all[name], err = u.Maintain(ctx)
@@ -122,18 +123,6 @@ func begin(ctx context.Context, environment ...any) *host {
 	exitOn(err)
 	exitOn(read(environment...))
 	return h
-}
-
-// everywhere does the same for every database. One that is away does not keep
-// the others from theirs.
-func everywhere(databases []string, do func(name string) error) error {
-	var failed error
-	for _, name := range databases {
-		if err := do(name); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("database %s: %w", name, err))
-		}
-	}
-	return failed
 }
 
 // Migrate brings the databases up to date when CloudFormation asks for it.
@@ -168,7 +157,7 @@ func Move() {
 	)
 	h := begin(ctx, &database, &e, &wake)
 	m := jobs.Move{
-		Logins: h.logins(database, e), Wakers: h.wakers(wake, database.names()), Clock: h.clock,
+		Logins: h.logins(database, e), Wakers: h.wakers(wake, database), Clock: h.clock,
 		Progress: func(format string, args ...any) { h.log.Info(fmt.Sprintf(format, args...)) },
 	}
 	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
@@ -179,11 +168,10 @@ func Move() {
 }
 
 // logins returns how every database is reached as its owner's login.
-func (h *host) logins(database databaseEnv, e migrateEnv) map[string]jobs.Login {
+func (h *host) logins(database databaseEnv, e migrateEnv) pg.Databases[jobs.Login] {
 	urls, err := database.urls()
 	exitOn(err)
-	all := map[string]jobs.Login{}
-	for name, url := range urls {
+	logins, err := pg.Make(urls, func(name, url string) (jobs.Login, error) {
 		login := jobs.Login{URL: url, RolePassword: e.RolePassword}
 		if secret := cmp.Or(database.Others[name].Secret, e.Secret); secret != "" {
 			login.Credentials = func(ctx context.Context) (string, error) {
@@ -194,7 +182,8 @@ func (h *host) logins(database databaseEnv, e migrateEnv) map[string]jobs.Login 
 				return *out.SecretString, nil
 			}
 		}
-		all[name] = login
-	}
-	return all
+		return login, nil
+	})
+	exitOn(err)
+	return logins
 }

@@ -51,19 +51,13 @@ const columns = `m.id, m.user_id, u.email, m.name, m.predefined, m.role_id, m.cr
 // FindUser returns the id of the user with an address, in whatever database it
 // is known, or a fresh one: who is a member in two databases is one user.
 func FindUser(ctx context.Context, db *pg.DB, email string, now time.Time) (user id.User, err error) {
-	databases := db.Databases()
-	for _, name := range databases {
-		if len(databases) == 1 {
-			break // Insert asks anyway
-		}
-		if err = db.SharedAt(name).QueryRow(ctx, `SELECT user_with($1)`, email).Scan(&user); err != nil {
-			return user, fmt.Errorf("member.FindUser: database %s: %w", name, err)
-		}
-		if !user.IsZero() {
-			return user, nil
-		}
+	if len(db.Others()) > 0 { // otherwise Insert asks
+		user, err = pg.Search[id.User](ctx, db.All(), "member.FindUser", `SELECT user_with($1)`, email)
 	}
-	return id.New[id.User](now), nil
+	if err == nil && user.IsZero() {
+		user = id.New[id.User](now)
+	}
+	return user, err
 }
 
 // Insert makes the user with m.Email a member; the user is made too, as

@@ -2,7 +2,6 @@ package org
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"portico/shared/apikey"
@@ -55,7 +54,7 @@ const eraseAtOnce = 5000
 func Erase(ctx context.Context, db *pg.DB, org id.Org) (rows int, err error) {
 	for n := 1; n > 0; rows += n {
 		n = 0
-		err := everywhere(ctx, db, org, func(tx pg.Tx) error {
+		err := db.InOrgEverywhere(ctx, org, func(tx pg.Tx) error {
 			removed, err := pg.Value[int](ctx, tx, "org.Erase", `SELECT coalesce((SELECT erase_organization($2) FROM organization WHERE id = $1), 0)`, org, eraseAtOnce)
 			n += removed
 			return err
@@ -71,7 +70,7 @@ func Erase(ctx context.Context, db *pg.DB, org id.Org) (rows int, err error) {
 // lives in none any more. Erase does it last: until then it is found.
 func Forget(ctx context.Context, db *pg.DB, org id.Org) error {
 	lives := false
-	err := everywhere(ctx, db, org, func(tx pg.Tx) error {
+	err := db.InOrgEverywhere(ctx, org, func(tx pg.Tx) error {
 		here, err := pg.Value[bool](ctx, tx, "org.Forget", `SELECT EXISTS (SELECT FROM organization WHERE id = $1)`, org)
 		lives = lives || here
 		return err
@@ -79,16 +78,7 @@ func Forget(ctx context.Context, db *pg.DB, org id.Org) error {
 	if err != nil || lives {
 		return err
 	}
-	return everywhere(ctx, db, org, func(tx pg.Tx) error {
+	return db.InOrgEverywhere(ctx, org, func(tx pg.Tx) error {
 		return pg.Exec(ctx, tx, "org.Forget", `SELECT forget_placement()`)
 	})
-}
-
-func everywhere(ctx context.Context, db *pg.DB, org id.Org, do func(pg.Tx) error) error {
-	for _, database := range db.Databases() {
-		if err := db.InOrgAt(ctx, database, org, do); err != nil {
-			return fmt.Errorf("org.Erase: database %s: %w", database, err)
-		}
-	}
-	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -25,12 +24,13 @@ type Filter struct {
 // bounds what a name that none has costs.
 func List(ctx context.Context, db *pg.DB, f Filter, limit int) ([]Organization, error) {
 	var all []Organization
-	for _, database := range db.Databases() {
-		list, err := listIn(ctx, db.SharedAt(database), f, limit)
-		if err != nil {
-			return nil, fmt.Errorf("org.List: database %s: %w", database, err)
-		}
+	err := db.All().Each(func(_ string, shared pg.Querier) error {
+		list, err := listIn(ctx, shared, f, limit)
 		all = append(all, list...)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(all, func(a, b Organization) int {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID.UUID[:], a.ID.UUID[:]))

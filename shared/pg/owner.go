@@ -40,7 +40,7 @@ type Session struct {
 func (o *Owner) Session(ctx context.Context, org id.Org) (*Session, error) {
 	conn, err := pgx.ConnectConfig(ctx, o.config)
 	if err != nil {
-		return nil, fmt.Errorf("pg: database %s: %w", o.Name, err)
+		return nil, fmt.Errorf("pg: %w", err)
 	}
 	return &Session{conn, org}, nil
 }

@@ -19,7 +19,7 @@ import (
 
 // DB runs transactions for organizations, each in the database where it lives.
 type DB struct {
-	pools map[string]*pgxpool.Pool // by the database's name
+	pools Databases[*pgxpool.Pool]
 
 	mu sync.Mutex
 	// places is where organizations were last found that do not live at home. It
@@ -30,7 +30,7 @@ type DB struct {
 // Open returns a DB that connects when first used, so a function that is never
 // asked for data opens no session. A url without password takes an IAM token.
 func Open(ctx context.Context, url string) (*DB, error) {
-	d := &DB{pools: map[string]*pgxpool.Pool{}, places: map[id.Org]string{}}
+	d := &DB{pools: Databases[*pgxpool.Pool]{}, places: map[id.Org]string{}}
 	return d, d.Add(ctx, Home, url)
 }
 

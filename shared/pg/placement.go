@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -58,31 +57,10 @@ func (d *DB) learn(org id.Org, place string) {
 	d.places[org] = place
 }
 
-// Databases returns the names of all databases, home first.
-func (d *DB) Databases() []string {
-	names := []string{Home}
-	for name := range d.pools {
-		if name != Home {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names[1:])
-	return names
-}
-
-// SharedAt is Shared in another database.
-func (d *DB) SharedAt(database string) Querier { return d.pools[database] }
-
-// InOrgAt runs fn in a transaction bound to org in that database, whether the
-// organization lives there or has left rows behind: only erasing may do so.
-func (d *DB) InOrgAt(ctx context.Context, database string, org id.Org, fn func(Tx) error) error {
-	return d.run(ctx, &orgTx{db: d, org: org, wherever: true, database: database}, fn, nil)
-}
-
 // find begins in the database where the organization lives. Each that it has
 // left says where it went; while it moves, it is awaited.
 func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
-	if t.wherever {
+	if t.anyDatabase {
 		return t.beginAnew(ctx, batch)
 	}
 	patience := time.Now().Add(moveAtMost)

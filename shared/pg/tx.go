@@ -19,11 +19,11 @@ type Tx interface {
 // orgTx is the Tx of InOrg. BEGIN and the binding to the organization travel
 // with the first statement, in its round trip.
 type orgTx struct {
-	db       *DB
-	org      id.Org
-	wherever bool          // also where the organization does not live
-	database string        // where it runs; "": not known yet
-	conn     *pgxpool.Conn // nil until the first statement
+	db          *DB
+	org         id.Org
+	anyDatabase bool          // also where the organization does not live
+	database    string        // where it runs; "": not known yet
+	conn        *pgxpool.Conn // nil until the first statement
 }
 
 // DatabaseOf names where a transaction of InOrg runs; "" before its first statement.
@@ -61,7 +61,7 @@ func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, 
 	}
 	opening := &pgx.Batch{}
 	opening.Queue("begin")
-	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", t.org, t.wherever)
+	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", t.org, t.anyDatabase)
 	for _, q := range batch.QueuedQueries {
 		// Anew, because a sent query remembers the session that prepared it.
 		opening.Queue(q.SQL, q.Arguments...).Fn = q.Fn

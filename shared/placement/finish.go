@@ -14,8 +14,7 @@ import (
 // Finisher finishes moves whose mover died after their decision. Until that is
 // done the organization is served in neither database.
 type Finisher struct {
-	// Workers are those of all databases, with two sessions each at least.
-	Workers map[string]*pg.Worker
+	Workers pg.Databases[*pg.Worker] // with two sessions each at least
 	// Finished tells that an organization was let into the database to which it
 	// had moved. Rows of it are left where it comes from.
 	Finished func(org id.Org, from, to string)
@@ -56,12 +55,12 @@ func (f Finisher) Finish(ctx context.Context, database string) (moving bool, err
 
 // finish lets one organization in if its move was decided.
 func (f Finisher) finish(ctx context.Context, a arrival, database string) error {
-	source := f.Workers[a.From]
-	if source == nil {
-		return fmt.Errorf("%s comes from %q, which DATABASES does not name", a.Org, a.From)
+	source, err := f.Workers.At(a.From)
+	if err != nil {
+		return fmt.Errorf("%s comes from another database: %w", a.Org, err)
 	}
 	var decided, opened bool
-	err := source.QueryRow(ctx, `
+	err = source.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM placement WHERE org_id = $1 AND state = 'left' AND database = $2)`, a.Org, database).Scan(&decided)
 	if err != nil || !decided {
 		return err

@@ -20,7 +20,7 @@ import (
 
 // Mover moves organizations.
 type Mover struct {
-	Owners map[string]*pg.Owner // of all databases
+	Owners pg.Databases[*pg.Owner]
 	// Lower runs before deliveries of the organization are due in a database, so
 	// that its sweep looks for them, and Wake when they are.
 	Lower func(ctx context.Context, database string) error
@@ -51,7 +51,7 @@ const (
 type move struct {
 	Mover
 	org      id.Org
-	sessions map[string]*pg.Session
+	sessions pg.Databases[*pg.Session]
 	from, to *pg.Session
 	tables   []table
 	done     Moved
@@ -61,9 +61,9 @@ type move struct {
 // earlier calls have left, so a call that died is repeated, and a call with the
 // database in which the organization lives does nothing but that.
 func (m Mover) Move(ctx context.Context, org id.Org, to string) (Moved, error) {
-	v := &move{Mover: m, org: org, sessions: map[string]*pg.Session{}}
-	if m.Owners[to] == nil {
-		return v.done, fmt.Errorf("DATABASES does not name %q", to)
+	v := &move{Mover: m, org: org}
+	if _, err := m.Owners.At(to); err != nil {
+		return v.done, err
 	}
 	defer v.disconnect(ctx)
 	if err := v.connect(ctx); err != nil {
@@ -87,15 +87,12 @@ const oneMover = 7046029254386353132
 
 // connect opens a session in every database. Only one move runs at a time: a
 // lock lasts as long as the session at home.
-func (v *move) connect(ctx context.Context) error {
-	for name, owner := range v.Owners {
-		s, err := owner.Session(ctx, v.org)
-		if err != nil {
-			return err
-		}
-		v.sessions[name] = s
+func (v *move) connect(ctx context.Context) (err error) {
+	v.sessions, err = pg.Make(v.Owners, func(_ string, owner *pg.Owner) (*pg.Session, error) { return owner.Session(ctx, v.org) })
+	if err != nil {
+		return err
 	}
-	_, err := v.sessions[pg.Home].Exec(ctx, fmt.Sprintf(`SET lock_timeout = '5s'; SELECT pg_advisory_lock(%d); RESET lock_timeout`, oneMover))
+	_, err = v.sessions[pg.Home].Exec(ctx, fmt.Sprintf(`SET lock_timeout = '5s'; SELECT pg_advisory_lock(%d); RESET lock_timeout`, oneMover))
 	if pg.IsLockTimeout(err) {
 		return errors.New("another organization is being moved: wait for its end")
 	}
@@ -103,9 +100,7 @@ func (v *move) connect(ctx context.Context) error {
 }
 
 func (v *move) disconnect(ctx context.Context) {
-	for _, s := range v.sessions {
-		_ = s.Close(context.WithoutCancel(ctx)) // it ends with the process at the latest
-	}
+	_ = v.sessions.Each(func(_ string, s *pg.Session) error { return s.Close(context.WithoutCancel(ctx)) }) // it ends with the process at the latest
 }
 
 // transfer copies the organization's rows and decides the move.

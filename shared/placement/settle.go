@@ -34,11 +34,9 @@ func (v *move) look(ctx context.Context, s *pg.Session) (t trace, err error) {
 // settle returns where the organization lives, after a move that was decided
 // has been finished, one that was not is undone, and rows left behind are gone.
 func (v *move) settle(ctx context.Context) (home string, err error) {
-	traces := map[string]trace{}
-	for name, s := range v.sessions {
-		if traces[name], err = v.look(ctx, s); err != nil {
-			return "", err
-		}
+	traces, err := pg.Make(v.sessions, func(_ string, s *pg.Session) (trace, error) { return v.look(ctx, s) })
+	if err != nil {
+		return "", err
 	}
 	for name, t := range traces {
 		switch to := traces[t.database]; {
@@ -66,21 +64,18 @@ func (v *move) settle(ctx context.Context) (home string, err error) {
 // clear takes away the announcement of a move that was not decided, so that
 // writers need not wait for what follows: the rows where the organization does
 // not live.
-func (v *move) clear(ctx context.Context, traces map[string]trace, home string) error {
+func (v *move) clear(ctx context.Context, traces pg.Databases[trace], home string) error {
 	if traces[home].state != "" {
 		if err := v.unannounce(ctx, home); err != nil {
 			return err
 		}
 	}
-	for name, t := range traces {
+	return traces.Each(func(name string, t trace) error {
 		if name == home {
-			continue
+			return nil
 		}
-		if err := v.erase(ctx, name, t, home); err != nil {
-			return err
-		}
-	}
-	return nil
+		return v.erase(ctx, name, t, home)
+	})
 }
 
 // unannounce makes due what has waited for the move. If the due time cannot be

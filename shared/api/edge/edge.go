@@ -38,7 +38,7 @@ type Services struct {
 // Server is the frame around the operations that one function serves.
 type Server struct {
 	Services
-	Wakers map[string]*webhook.Waker // by database; nil if no operation Wakes
+	Wakers pg.Databases[*webhook.Waker] // nil if no operation Wakes
 	Log    *observe.Log
 	// Elsewhere are operations that other functions serve: one of them with
 	// another method is a 405 here.

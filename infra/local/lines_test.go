@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A person reads what happened; a request cannot write to the terminal.
+// Log lines are readable, and a request cannot send control characters to the
+// terminal.
 func TestLines(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	begin := fmt.Sprintf(`{"timestamp":%q,"level":"INFO",`, at.Format(time.RFC3339Nano))
@@ -39,7 +40,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// Colour says how a request ended, where it is wanted.
+// If colours are on, they show how a request ended.
 func TestColour(t *testing.T) {
 	for status, code := range map[int]string{202: green, 404: yellow, 503: red} {
 		var out bytes.Buffer

@@ -35,7 +35,7 @@ func (l *heldLog) release(wanted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if wanted {
-		_, _ = l.w.Write(l.held.Bytes()) // a log that cannot be written has nobody to tell
+		_, _ = l.w.Write(l.held.Bytes()) // a log that cannot be written cannot report it
 	}
 	l.held = nil
 }

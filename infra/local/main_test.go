@@ -94,7 +94,8 @@ func exitStatus(err error) int {
 	return 0
 }
 
-// up serves, tells where, and at Ctrl-C ends with everything it started.
+// up serves, prints its address, and at Ctrl-C ends with everything that it
+// started.
 func TestUp(t *testing.T) {
 	cmd := local(t, "-root", app, "up", "-http", "127.0.0.1:0")
 	lines := follow(t, cmd)
@@ -178,7 +179,7 @@ func TestInvoke(t *testing.T) {
 	}
 }
 
-// A command gets real stores, its exit code is ours, and the stores end.
+// A command gets real stores, its exit code is passed on, and the stores end.
 func TestServices(t *testing.T) {
 	cmd := local(t, "-root", "../..", "services", "--", "sh", "-c",
 		`echo "$PORTICO_TEST_DATABASE_URL $PORTICO_TEST_DYNAMODB_URL $AWS_REGION"; curl -s -o /dev/null -w '%{http_code}\n' "$PORTICO_TEST_DYNAMODB_URL"; exit 7`)

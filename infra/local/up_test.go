@@ -13,8 +13,8 @@ import (
 	"portico/infra/local/services"
 )
 
-// Whoever starts a second stack in a folder learns where the first is, and
-// nobody takes the data from under it.
+// A second stack in the same folder does not start: its error names the address
+// of the first, which keeps its data.
 func TestSecondUp(t *testing.T) {
 	url := running(t)
 	for command, want := range map[string]string{
@@ -36,7 +36,7 @@ func TestSecondUp(t *testing.T) {
 	}
 }
 
-// What cannot work is refused before anything is built or started.
+// Invalid arguments are refused before anything is built or started.
 func TestRefusedBeforeBuilding(t *testing.T) {
 	for _, tt := range []struct{ name, flag, value, want string }{
 		{"a database's name", "-databases", "acme,No!", `DATABASES=acme,No!: "No!" cannot name a database`},
@@ -67,7 +67,8 @@ func TestInvokeWithoutStack(t *testing.T) {
 	}
 }
 
-// With LOG=json stdout has nothing but JSON, for programs; people read stderr.
+// With LOG=json stdout has only JSON, for programs; messages for people go to
+// stderr.
 func TestLogInJSON(t *testing.T) {
 	cmd := local(t, "-root", app, "up", "-http", "127.0.0.1:0", "-log", "json")
 	var out bytes.Buffer
@@ -97,7 +98,7 @@ func TestLogInJSON(t *testing.T) {
 	}
 }
 
-// What one cleans is gone, and only that.
+// clean removes the stack's files, and no others.
 func TestClean(t *testing.T) {
 	root := t.TempDir()
 	state, err := services.StateDir(root)

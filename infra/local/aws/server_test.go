@@ -39,7 +39,8 @@ type fixture struct {
 	config sdk.Config
 }
 
-// serve starts a server and returns what the real SDK needs to reach it.
+// serve starts a server and returns the configuration with which the real SDK
+// reaches it.
 func serve(t *testing.T, opts aws.Options) fixture {
 	t.Helper()
 	c := &clock{}

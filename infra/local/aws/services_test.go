@@ -202,7 +202,7 @@ func TestInvoke(t *testing.T) {
 	}
 }
 
-// What is not served says so.
+// Operations that are not served return a clear error.
 func TestUnknownOperation(t *testing.T) {
 	f := serve(t, aws.Options{})
 	_, err := sesv2.NewFromConfig(f.config).GetAccount(ctx(t), &sesv2.GetAccountInput{})

@@ -51,8 +51,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// A dispatcher killed in mid-batch loses nothing: while its leases hold nothing
-// is sent twice, and when they have run out the rest is delivered.
+// A dispatcher that is killed in mid-batch loses nothing: while its leases are
+// valid nothing is sent twice, and after they expire the rest is delivered.
 func TestKilledDispatcher(t *testing.T) {
 	t.Parallel()
 	s := own(t)
@@ -92,8 +92,8 @@ func TestKilledDispatcher(t *testing.T) {
 	}
 }
 
-// Postgres crashes and comes back in mid-run: what was accepted is delivered,
-// and publishing goes on.
+// Postgres crashes and restarts during a run: every accepted event is delivered,
+// and publishing continues.
 func TestPostgresRestart(t *testing.T) {
 	t.Parallel()
 	s := own(t)
@@ -120,7 +120,7 @@ func TestPostgresRestart(t *testing.T) {
 	testkit.Await(t, "50 events more", func() bool { return n.Load() > before+50 })
 	stop()
 	publishers.Wait()
-	// Whatever was in flight at the crash waits for its lease.
+	// Deliveries that were in flight at the crash wait for the end of their lease.
 	must(t, s.SetClockOffset(t.Context(), time.Minute))
 	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	testkit.Await(t, "every delivery", func() bool { return pending(t, s) == 0 })
@@ -137,8 +137,8 @@ func TestPostgresRestart(t *testing.T) {
 	t.Logf("%d events, %d calls refused during the restart", n.Load(), refused.Load())
 }
 
-// publishUntilAccepted does what a customer's program should: the same key
-// until an answer comes. Only 503 may be repeated.
+// publishUntilAccepted does what a customer's program should do: it repeats the
+// call with the same key until an answer comes. Only a 503 may be repeated.
 func (c customer) publishUntilAccepted(key string) (event string, calls int64) {
 	for {
 		calls++

@@ -8,8 +8,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// A webhook reaches receivers on this machine, but not the stack itself: not
-// its pages, and not its AWS services, even for somebody who knows the secret.
+// A webhook reaches receivers on this machine, but not the stack itself: not its
+// pages, and not its AWS services, even with this run's secret.
 func TestWebhooksDoNotReachTheStack(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t, shared)

@@ -22,8 +22,8 @@ import (
 	"portico/infra/local/stacktest"
 )
 
-// shared is a stack for tests that break nothing; its functions' environment
-// stands in envFile.
+// shared is a stack for tests that do not damage it; envFile has its functions'
+// environment.
 var (
 	shared  stacktest.Stack
 	envFile string
@@ -51,7 +51,7 @@ func options() stack.Options {
 	return opts
 }
 
-// own starts a stack that the test may harm.
+// own starts a stack that the test may damage.
 func own(t *testing.T) stacktest.Stack {
 	t.Helper()
 	return stacktest.New(t, options())
@@ -107,7 +107,7 @@ type delivery struct {
 	Attempts     []attempt
 }
 
-// deliveries returns an endpoint's, with their attempts.
+// deliveries returns an endpoint's deliveries, with their attempts.
 func (c customer) deliveries(endpoint string) []delivery {
 	c.t.Helper()
 	var list struct{ Data []delivery }
@@ -133,7 +133,8 @@ type receiver struct {
 	got []request
 }
 
-// newReceiver answers as told; n counts the requests of one event from 1.
+// newReceiver answers with the given function; n counts the requests of one
+// event from 1.
 func newReceiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
 	t.Helper()
 	rec := &receiver{}

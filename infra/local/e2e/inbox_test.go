@@ -11,7 +11,7 @@ import (
 	"portico/shared/testkit"
 )
 
-// readme returns the README's lines for somebody who has a key.
+// readme returns the README's commands that need a key.
 func readme(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../README.md")
@@ -28,8 +28,8 @@ func readme(t *testing.T) string {
 	return ""
 }
 
-// What the README tells a newcomer to type works as it stands: the event comes
-// to the inbox, which shows it with its headers and its signature verified.
+// The README's commands work as they are printed: the event reaches the inbox,
+// which shows it with its headers and a valid signature.
 func TestReadmeIsDelivered(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t, shared)

@@ -37,8 +37,8 @@ func TestDelivered(t *testing.T) {
 	}
 }
 
-// Whatever a receiver does, its attempt says what happened, and others are not
-// held up.
+// Whatever a receiver does, its attempt says what happened, and other deliveries
+// are not delayed.
 func TestBadReceivers(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t, shared)
@@ -97,8 +97,8 @@ func TestBadReceivers(t *testing.T) {
 	}
 }
 
-// Through the gateway as without it: problems name what is wrong, repeated
-// requests happen once, and another organization's things are not there.
+// Also through the gateway problems name the fault, repeated requests have one
+// effect, and another organization's data are not found.
 func TestEdgeThroughTheGateway(t *testing.T) {
 	t.Parallel()
 	c, other := newCustomer(t, shared), newCustomer(t, shared)

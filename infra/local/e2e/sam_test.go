@@ -17,8 +17,8 @@ import (
 )
 
 // With the file of `sam local invoke --env-vars` every function reaches the
-// running stack's stores and answers its event. SAM passes on those variables
-// that stand in the template, and credentials of its own.
+// running stack's stores and answers its event. SAM passes on only the variables
+// that are in the template, and its own credentials.
 func TestSamEnvironment(t *testing.T) {
 	t.Parallel()
 	info, err := os.Stat(envFile)

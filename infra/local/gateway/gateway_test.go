@@ -254,7 +254,7 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// What the gateway answers itself.
+// Answers of the gateway itself.
 func TestOwnAnswers(t *testing.T) {
 	url, f := serve(t, gateway.Options{Timeout: 300 * time.Millisecond}, lambda.Config{MaxConcurrency: 1}, "POST /")
 	release := make(chan struct{})
@@ -295,8 +295,8 @@ func TestLargeResponse(t *testing.T) {
 	}
 }
 
-// BenchmarkNoop is the rate that other rates are divided by: 32 connections,
-// one function in ten processes that does nothing.
+// BenchmarkNoop measures the rate to which other rates are compared: 32
+// connections, and one function without work in ten processes.
 func BenchmarkNoop(b *testing.B) {
 	url, _ := serve(b, gateway.Options{}, lambda.Config{MaxConcurrency: 10, MemoryMB: 512}, "POST /v1/events")
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}

@@ -32,7 +32,7 @@ func newInbox(t *testing.T, file string) *inbox.Inbox {
 	return in
 }
 
-// reply lets the inbox see what the API answers.
+// reply passes a reply of the API to the inbox.
 func reply(in *inbox.Inbox, status int, method, path, text string) {
 	api := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -45,7 +45,7 @@ func endpoint(id, url, secret, publicKey string) string {
 	return fmt.Sprintf(`{"id":%q,"url":%q,"secret":%q,"public_key":%q}`, id, url, secret, publicKey)
 }
 
-// deliver returns the endpoint that the inbox says signed.
+// deliver returns the endpoint whose signature the inbox recognised.
 func deliver(t *testing.T, in *inbox.Inbox, body string, headers ...string) string {
 	t.Helper()
 	r := httptest.NewRequest("POST", path, strings.NewReader(body))
@@ -60,8 +60,8 @@ func deliver(t *testing.T, in *inbox.Inbox, body string, headers ...string) stri
 	return in.Received()[0].Endpoint
 }
 
-// Each scheme's signature is verified with what the API's reply showed, and no
-// other is.
+// Each scheme's signature is verified with the secret or key of the API's reply;
+// any other signature is refused.
 func TestVerify(t *testing.T) {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -106,7 +106,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// A rotation adds a secret and keeps the one before; a restart forgets none.
+// A rotation adds a secret and keeps the previous one; after a restart both are
+// known.
 func TestLearn(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "inbox.json")
 	in := newInbox(t, file)
@@ -130,7 +131,7 @@ func TestLearn(t *testing.T) {
 	}
 }
 
-// What came is kept as it came, the newest first and not without end.
+// Deliveries are kept unchanged, the newest first, up to a limit.
 func TestReceived(t *testing.T) {
 	in := newInbox(t, "")
 	for i := range 60 {

@@ -83,7 +83,7 @@ func functionError(t *testing.T, err error) *lambda.FunctionError {
 	return fe
 }
 
-// gate is a server that functions call: it holds them until opened.
+// gate is a server that functions call: it lets them wait until it is opened.
 type gate struct {
 	*httptest.Server
 	arrived chan struct{}
@@ -222,7 +222,8 @@ func TestMissingBinary(t *testing.T) {
 	}
 }
 
-// A killed process fails what it worked on, and the next call gets a new one.
+// When a process is killed its invocation fails, and the next call gets a new
+// process.
 func TestKill(t *testing.T) {
 	_, f, _ := start(t, lambda.Options{}, lambda.Config{})
 	g := newGate(t)
@@ -298,7 +299,8 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// A process sees what Lambda would show it and nothing of the host's.
+// A process has the environment that it would have on Lambda, and no variable of
+// the host.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("OF_THE_HOST", "1")
 	_, f, _ := start(t, lambda.Options{Env: map[string]string{"COMMON": "1", "BOTH": "common"}},
@@ -350,7 +352,7 @@ func TestRecycleChangesEnvironment(t *testing.T) {
 	<-recycled
 }
 
-// Close ends processes that ignore SIGTERM, too, and what waits fails.
+// Close also ends processes that ignore SIGTERM, and waiting invocations fail.
 func TestClose(t *testing.T) {
 	host, f, _ := start(t, lambda.Options{StopGrace: 50 * time.Millisecond}, lambda.Config{Env: map[string]string{"INIT": "deaf"}})
 	mustDo(t, f, map[string]any{"do": "pid"})
@@ -378,7 +380,7 @@ func BenchmarkInvoke(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "invocations/s")
 }
 
-// Whoever reaches a process's Runtime API without its secret path gets no work.
+// Without its secret path a process's Runtime API gives no invocation.
 func TestRuntimeAPIIsTheProcesses(t *testing.T) {
 	_, f, _ := start(t, lambda.Options{}, lambda.Config{MaxConcurrency: 1})
 	var api string

@@ -22,7 +22,7 @@ func (l *logWriter) line(name, text string) {
 func (l *logWriter) write(lines []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, _ = l.w.Write(lines) // a log that cannot be written has nobody to tell
+	_, _ = l.w.Write(lines) // a log that cannot be written cannot report it
 }
 
 // prefixed returns a writer for the output of one process.

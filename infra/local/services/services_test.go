@@ -100,8 +100,8 @@ func want[T comparable](t *testing.T, url, sql string, value T) {
 	}
 }
 
-// The data outlive a crash and a stop, on the same port after a crash; the
-// folder has one user at a time.
+// The data survive a crash and a stop; after a crash the port is the same. Only
+// one program at a time can use the folder.
 func TestPostgresKeepsData(t *testing.T) {
 	dir := dataDir(t)
 	p := startPostgres(t, services.PostgresOptions{Dir: dir})
@@ -126,8 +126,8 @@ func TestPostgresKeepsData(t *testing.T) {
 	want(t, p.AdminURL(), "SELECT n FROM t", 1)
 }
 
-// Postgres ends with a program that is killed, and a pid file that is left
-// behind, even with the id of a living process, does not stop the next run.
+// Postgres ends when its program is killed. An old pid file does not prevent the
+// next run, even if it has the id of a running process.
 func TestOrphan(t *testing.T) {
 	dir := dataDir(t)
 	cmd := exec.Command(os.Args[0])
@@ -168,8 +168,8 @@ func TestPostgresSettings(t *testing.T) {
 	}
 }
 
-// The master login is no superuser, may create roles and owns the database;
-// making both again changes nothing.
+// The master login is not a superuser, may create roles and owns the database;
+// creating both again changes nothing.
 func TestEnsureDatabases(t *testing.T) {
 	p := startPostgres(t, services.PostgresOptions{Throwaway: true})
 	for range 2 {
@@ -183,7 +183,7 @@ func TestEnsureDatabases(t *testing.T) {
 	want(t, p.URL(services.Master, services.MasterPassword, "portico_acme"), "SELECT 1", 1)
 	want(t, master, "CREATE ROLE some_app; CREATE SCHEMA s; SELECT 1", 1)
 
-	// The same on a server that is there already, as a login without superuser.
+	// The same on an existing server, with a login that is not a superuser.
 	want(t, p.AdminURL(), "CREATE ROLE helper LOGIN CREATEROLE CREATEDB PASSWORD 'x'; DROP DATABASE portico; DROP DATABASE portico_acme; REASSIGN OWNED BY portico_master TO postgres; DROP ROLE portico_master; SELECT 1", 1)
 	theirs := startPostgres(t, services.PostgresOptions{URL: p.URL("helper", "x", "postgres")})
 	if err := theirs.EnsureDatabases(t.Context()); err != nil {
@@ -218,7 +218,7 @@ var keysTable = template.Table{
 	Indexes: []template.Index{{Name: "by-org", Keys: []template.Key{{Name: "org", Type: "S"}}, Projection: "ALL"}},
 }
 
-// Tables are made once and their items outlive a restart.
+// Tables are created once, and their items survive a restart.
 func TestDynalite(t *testing.T) {
 	dir := t.TempDir()
 	for run := range 2 {
@@ -257,8 +257,8 @@ func TestDynalite(t *testing.T) {
 	}
 }
 
-// A private server runs also where the path of TMPDIR is too long for a socket,
-// and leaves nothing behind.
+// A private server also runs if the path of TMPDIR is too long for a socket, and
+// leaves no files behind.
 func TestDynaliteSocket(t *testing.T) {
 	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), strings.Repeat("deep/", 30))} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -287,7 +287,7 @@ func TestDynaliteSocket(t *testing.T) {
 	}
 }
 
-// What is missing is said with the command that installs it.
+// If a program is missing, the error names the command that installs it.
 func TestMissingPrograms(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := services.StartDynalite(t.Context(), services.DynaliteOptions{Package: ".."})
@@ -304,7 +304,7 @@ func TestInstalledFromLock(t *testing.T) {
 	if strings.Contains(string(lock), `"resolved"`) {
 		t.Error("package-lock.json names download addresses: make it with npm install --omit-lockfile-registry-resolved")
 	}
-	// npm ci runs when the lock is newer than what is installed.
+	// npm ci runs when the lock file is newer than the installed packages.
 	dir := t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json"} {
 		data, err := os.ReadFile("../" + name)

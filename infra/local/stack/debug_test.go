@@ -11,8 +11,8 @@ import (
 	"portico/infra/local/stack"
 )
 
-// With Debug a function's process can be followed in a debugger: it has what
-// names its lines and variables, and there is one of it.
+// With Debug a debugger can follow a function: it has debug information and only
+// one process.
 func TestDebug(t *testing.T) {
 	opts := options()
 	opts.Debug, opts.MaxConcurrency = true, 10
@@ -43,7 +43,7 @@ func debuggable(t *testing.T, pid string) bool {
 	return binary.Section(".debug_info") != nil || binary.Section(".zdebug_info") != nil
 }
 
-// processes lists, by id, those whose command ends so.
+// processes lists the ids of processes whose command ends with the given text.
 func processes(command string) (pids []string) {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range files {

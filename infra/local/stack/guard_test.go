@@ -28,9 +28,9 @@ func statusOf(t *testing.T, method, target, host string, headers ...string) int 
 	return resp.StatusCode
 }
 
-// What belongs to the stack itself serves who sits at this machine: no page of
-// another site, by its origin or by a name that it lets point here, no webhook,
-// and on the AWS services nobody who does not know this run's secret.
+// The stack's own pages and services serve only this machine's user: no page of
+// another site, neither directly nor through a host name that resolves to this
+// machine, and no webhook. The AWS services need this run's secret.
 func TestOthersAreKeptOut(t *testing.T) {
 	const invoke = "/2015-03-31/functions/portico-api/invocations"
 	aws, err := url.Parse(shared.AWSURL)

@@ -170,7 +170,7 @@ func (s *Stack) serve(l net.Listener, handler http.Handler) {
 }
 
 func (s *Stack) logf(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.opts.Log, "[local] "+format+"\n", args...) // a log that cannot be written has nobody to tell
+	_, _ = fmt.Fprintf(s.opts.Log, "[local] "+format+"\n", args...) // a log that cannot be written cannot report it
 }
 
 // Close ends everything that Start started. Each part ends before the parts that

@@ -84,8 +84,8 @@ func TestFunctionsReachEverything(t *testing.T) {
 	}
 }
 
-// What must differ locally differs, what was overridden is, and the rest is the
-// template's.
+// Variables that must differ locally do, overrides apply, and the others have
+// the template's values.
 func TestEnvironment(t *testing.T) {
 	for name, want := range map[string]string{
 		"STAGE": "local", "EGRESS_ALLOW": "127.0.0.0/8,::1/128", "SOURCE_IPS": "127.0.0.1", "PLAIN": "overridden", "TABLE": "items",
@@ -228,7 +228,8 @@ func TestRestartPostgres(t *testing.T) {
 	}
 }
 
-// A migration that fails stops the start with its reason and leaves nothing.
+// If a migration fails, the start fails with its reason and leaves nothing
+// running.
 func TestFailedMigration(t *testing.T) {
 	opts := options()
 	opts.Parameters = map[string]string{"Broken": "no such column"}
@@ -238,8 +239,8 @@ func TestFailedMigration(t *testing.T) {
 	}
 }
 
-// Data, secrets and the clock outlive a restart; InvokeOnce joins the running
-// stack; a taken port leads to the next one.
+// Data, secrets and the clock survive a restart; InvokeOnce uses the running
+// stack; if a port is taken, the next one is used.
 func TestKeptState(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

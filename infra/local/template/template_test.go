@@ -32,7 +32,8 @@ func function(t *testing.T, tpl *template.Template, name string) template.Functi
 	return f
 }
 
-// Every intrinsic gives what CloudFormation gives, across nested stacks.
+// Every intrinsic has the same value as in CloudFormation, also across nested
+// stacks.
 func TestEnvironment(t *testing.T) {
 	tests := []struct {
 		name       string
@@ -147,7 +148,7 @@ func TestSourcesAndData(t *testing.T) {
 	}
 }
 
-// What cannot be resolved is an error that says where.
+// A value that cannot be resolved is an error that names its position.
 func TestErrorsSayWhere(t *testing.T) {
 	inFunction := func(line string) string {
 		return "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: f\n      " + line

@@ -27,7 +27,8 @@ type event struct {
 	}
 }
 
-// poll runs a mapping of a queue in a bubble whose time jumps when all wait.
+// poll runs a mapping of a queue in a synctest bubble: its time jumps when all
+// goroutines wait.
 func poll(t *testing.T, m template.Mapping, attrs aws.QueueAttributes, handle func(event) (string, error), during func(work, dead *aws.Queue, logs func() string)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -102,8 +103,8 @@ func TestBatchIsDelivered(t *testing.T) {
 	}
 }
 
-// Failed messages, and only these, come back after the visibility timeout, and
-// end as dead letters.
+// Only failed messages reappear after the visibility timeout, and end in the
+// dead-letter queue.
 func TestPartialBatchFailure(t *testing.T) {
 	var received []string
 	m := template.Mapping{LogicalID: "M", BatchSize: 10, Window: time.Second, MaxConcurrency: 2, PartialFailure: true}

@@ -1,4 +1,4 @@
-// Command worker notes the body of each message as an item, but for poison.
+// Command worker stores the body of each message as an item, except poison.
 package main
 
 import (

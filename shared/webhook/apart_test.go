@@ -67,7 +67,7 @@ func TestHeldKeysHoldUpTheirOrganizationsOnly(t *testing.T) {
 	var hostile []id.Org
 	rec := newReceiver(t, nil)
 	for range 3 {
-		org := e.newOrg("Hostile")
+		org := e.NewOrg(e.t)
 		hostile = append(hostile, org)
 		e.as(org, func() {
 			e.orderedEndpoint(rec.URL, webhook.ExhaustionPause)
@@ -157,7 +157,7 @@ func (e *engine) gone(org id.Org) {
 func TestErasedOrganizationHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
-	erased := e.newOrg("Gone")
+	erased := e.NewOrg(e.t)
 	e.as(erased, func() {
 		e.endpoint("https://example.com/", "*")
 		e.orderedEndpoint("https://example.com/", webhook.ExhaustionPause)
@@ -193,7 +193,7 @@ func TestErasedOrganizationHoldsUpNobody(t *testing.T) {
 func TestBadResultIsGivenUpAlone(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
-	other := e.newOrg("Other")
+	other := e.NewOrg(e.t)
 	e.endpoint("https://example.com/", "*")
 	e.publish(`1`, `2`, `3`)
 	e.as(other, func() {
@@ -229,7 +229,7 @@ func TestBadResultIsGivenUpAlone(t *testing.T) {
 func TestSlowNoticesHoldUpTheirOrganizationOnly(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
-	hostile := e.newOrg("Hostile")
+	hostile := e.NewOrg(e.t)
 	e.endpoint("https://example.com/", "*")
 	e.publish(`1`)
 	e.as(hostile, func() {

@@ -18,7 +18,6 @@ import (
 	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/observe"
-	"portico/shared/org"
 	"portico/shared/pg"
 	"portico/shared/queue"
 	"portico/shared/secret"
@@ -53,7 +52,7 @@ func newEngine(t *testing.T) *engine {
 	server.Config.Handler = services
 	e.nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
 	e.sender = queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch"))
-	e.org = e.newOrg("Acme")
+	e.org = e.NewOrg(e.t)
 	return e
 }
 
@@ -62,13 +61,6 @@ func (e *engine) must(err error) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-}
-
-func (e *engine) newOrg(name string) id.Org {
-	e.t.Helper()
-	o := org.Organization{ID: id.New[id.Org](e.Clock.Now()), Name: name, CreatedAt: e.Clock.Now()}
-	e.must(e.App.InOrg(context.Background(), o.ID, func(tx pg.Tx) error { return org.Insert(context.Background(), tx, o) }))
-	return o.ID
 }
 
 // endpoint creates an endpoint and returns its id and secret.

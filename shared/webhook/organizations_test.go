@@ -19,7 +19,7 @@ import (
 func TestOrganizationsDispatchApart(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	acme, evil := e.org, e.newOrg("Evil")
+	acme, evil := e.org, e.NewOrg(e.t)
 	shared := id.New[id.WebhookEndpoint](e.Clock.Now())
 	receivers, secrets := map[id.Org]*receiver{}, map[id.Org]string{}
 	for _, org := range []id.Org{acme, evil} {

@@ -200,7 +200,7 @@ func TestEgressFaults(t *testing.T) {
 			var orgs []id.Org
 			for i := range max(tt.orgs, -tt.orgs) {
 				if i == 0 || tt.orgs > 0 {
-					e.org = e.newOrg("Acme")
+					e.org = e.NewOrg(e.t)
 					orgs = append(orgs, e.org)
 				}
 				e.endpoint(fmt.Sprintf("http://receiver-%d.test/", i), "*")
@@ -279,7 +279,7 @@ func TestStalledHandshakes(t *testing.T) {
 	defer silent.Close()
 	var orgs []id.Org
 	for i := range 3 {
-		e.org = e.newOrg("Acme")
+		e.org = e.NewOrg(e.t)
 		orgs = append(orgs, e.org)
 		e.endpoint(fmt.Sprintf("https://receiver-%d.test/", i), "*")
 		e.publish(`{}`)

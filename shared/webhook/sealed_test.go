@@ -53,7 +53,7 @@ func TestUnopenedEndpoint(t *testing.T) {
 	toggle()
 	acme := e.org
 	e.publish(strings.Split(strings.Repeat("1,", 39)+"1", ",")...)
-	e.org = e.newOrg("Evil's neighbour")
+	e.org = e.NewOrg(e.t)
 	e.endpoint(good.URL, "*")
 	e.publish(`1`, `2`)
 	e.dispatch()

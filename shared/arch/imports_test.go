@@ -114,7 +114,7 @@ var only = map[string][]string{
 	"github.com/jackc/pgx/v5/pgxpool":  {"shared/pg", "infra/bench"},
 	"github.com/danielgtaylor/huma":    {"shared/api", "shared/api/edge"},
 	"portico/infra/local/stacktest":    {},
-	"portico/shared/testkit":           {"shared/api/apitest"},
+	"portico/shared/testkit":           {"shared/api/apitest", "infra/local/stacktest"},
 	"portico/shared/api/apitest":       {},
 	"testing":                          {"shared/testkit", "shared/api/apitest", "infra/local/stacktest"},
 	"github.com/pressly/goose":         {"infra/migrations"},

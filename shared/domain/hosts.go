@@ -7,13 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"portico/shared/cache"
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -43,18 +43,12 @@ type Hosts struct {
 	table  string
 	clock  *clock.Clock
 
-	mu    sync.Mutex
-	cache map[string]cached
-}
-
-type cached struct {
-	org   id.Org
-	until time.Time
+	orgs *cache.Cache[string, id.Org] // zero: nobody holds the name
 }
 
 // NewHosts returns the names kept in table.
 func NewHosts(client *dynamodb.Client, table, base string, clock *clock.Clock) *Hosts {
-	return &Hosts{Base: strings.ToLower(base), client: client, table: table, clock: clock, cache: map[string]cached{}}
+	return &Hosts{Base: strings.ToLower(base), client: client, table: table, clock: clock, orgs: cache.New[string, id.Org](cacheSize, cacheFor)}
 }
 
 // Org returns the organization that a request's host identifies, whose port
@@ -69,14 +63,14 @@ func (h *Hosts) Org(ctx context.Context, host string) (id.Org, error) {
 		return id.Org{}, nil
 	}
 	now := h.clock.Now()
-	if c, ok := h.recall(name); ok && now.Before(c.until) {
-		return c.org, nil
+	if org, fresh := h.orgs.Get(name, now); fresh {
+		return org, nil
 	}
 	held, err := h.holder(ctx, name)
 	if err != nil {
 		return id.Org{}, err
 	}
-	h.remember(name, cached{held.org, now.Add(cacheFor)})
+	h.orgs.Put(name, held.org, now)
 	return held.org, nil
 }
 
@@ -121,7 +115,7 @@ func (h *Hosts) claim(ctx context.Context, org id.Org, d Domain) error {
 		ExpressionAttributeNames:  map[string]string{"#domain": "domain"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":domain": item["domain"]},
 	})
-	h.forget(d.Name)
+	h.orgs.Delete(d.Name)
 	if isRefused(err) {
 		return ErrTaken
 	}
@@ -137,34 +131,11 @@ func (h *Hosts) release(ctx context.Context, d Domain) error {
 		ExpressionAttributeNames:  map[string]string{"#domain": "domain"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":domain": &types.AttributeValueMemberS{Value: d.ID.String()}},
 	})
-	h.forget(d.Name)
+	h.orgs.Delete(d.Name)
 	if isRefused(err) {
 		return nil
 	}
 	return away("release", err)
-}
-
-func (h *Hosts) recall(name string) (cached, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c, ok := h.cache[name]
-	return c, ok
-}
-
-func (h *Hosts) remember(name string, c cached) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.cache) >= cacheSize {
-		clear(h.cache)
-	}
-	h.cache[name] = c
-}
-
-// forget makes this environment read the name anew.
-func (h *Hosts) forget(name string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.cache, name)
 }
 
 func keyOf(name string) map[string]types.AttributeValue {

@@ -7,13 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"portico/shared/cache"
 	"portico/shared/id"
 )
 
@@ -21,16 +21,15 @@ import (
 type DB struct {
 	pools Databases[*pgxpool.Pool]
 
-	mu sync.Mutex
 	// places is where organizations were last found that do not live at home. It
 	// may be out of date: the databases themselves know, and correct it.
-	places map[id.Org]string
+	places *cache.Cache[id.Org, string]
 }
 
 // Open returns a DB that connects when first used, so a function that is never
 // asked for data opens no session. A url without password takes an IAM token.
 func Open(ctx context.Context, url string) (*DB, error) {
-	d := &DB{pools: Databases[*pgxpool.Pool]{}, places: map[id.Org]string{}}
+	d := &DB{pools: Databases[*pgxpool.Pool]{}, places: cache.New[id.Org, string](placesAtMost, 0)}
 	return d, d.Add(ctx, Home, url)
 }
 

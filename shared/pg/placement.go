@@ -33,9 +33,7 @@ const (
 // PlaceOf returns the database in which the organization was last found. A
 // transaction may find it elsewhere.
 func (d *DB) PlaceOf(org id.Org) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if place, ok := d.places[org]; ok {
+	if place, known := d.places.Get(org, time.Time{}); known {
 		return place
 	}
 	return Home
@@ -45,16 +43,11 @@ func (d *DB) PlaceOf(org id.Org) string {
 const placesAtMost = 10_000
 
 func (d *DB) learn(org id.Org, place string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if place == Home {
-		delete(d.places, org)
+		d.places.Delete(org)
 		return
 	}
-	if len(d.places) >= placesAtMost {
-		clear(d.places)
-	}
-	d.places[org] = place
+	d.places.Put(org, place, time.Time{})
 }
 
 // find begins in the database where the organization lives. Each that it has

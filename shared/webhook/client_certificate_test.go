@@ -190,7 +190,7 @@ func TestCertificatesAreNotShared(t *testing.T) {
 
 // A sender keeps the transports of a bounded number of endpoints, those used
 // last, and closes the connections of the one that makes room.
-func TestPresentersAreBounded(t *testing.T) {
+func TestClientTransportsAreBounded(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
 	rec := newTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
@@ -199,7 +199,7 @@ func TestPresentersAreBounded(t *testing.T) {
 	certificate, key := authority.Issue(testkit.ECDSA(t), time.Now().AddDate(1, 0, 0))
 	parsed, err := webhook.ParseClientCertificate(certificate, key, time.Now())
 	e.must(err)
-	claims := make([]webhook.Claim, webhook.MaxPresenters+1)
+	claims := make([]webhook.Claim, webhook.MaxClientTransports+1)
 	for i := range claims {
 		claims[i] = webhook.Claim{
 			Org: e.org, EndpointID: id.New[id.WebhookEndpoint](time.Now()), Payload: []byte(`1`),
@@ -223,8 +223,8 @@ func TestPresentersAreBounded(t *testing.T) {
 	if n := rec.seen(); n != len(claims)+1 {
 		t.Errorf("%d connections after the least recently used endpoint came back, want %d", n, len(claims)+1)
 	}
-	if n := webhook.PresentersOf(sender); n != webhook.MaxPresenters {
-		t.Errorf("%d transports are kept, want %d", n, webhook.MaxPresenters)
+	if n := webhook.ClientTransportsOf(sender); n != webhook.MaxClientTransports {
+		t.Errorf("%d transports are kept, want %d", n, webhook.MaxClientTransports)
 	}
 }
 

@@ -87,7 +87,7 @@ func ClaimOf(ctx context.Context, db *pg.Worker, org id.Org, endpoint id.Webhook
 	return claimDue(ctx, db, []turn{{endpointKey{org, endpoint}, 10}}, time.Second)
 }
 
-const MaxPresenters = maxPresenters
+const MaxClientTransports = maxClientTransports
 
 // Trust makes a sender trust the servers of a test's authority.
 func Trust(s *Sender, roots *x509.CertPool) {
@@ -96,8 +96,8 @@ func Trust(s *Sender, roots *x509.CertPool) {
 	}
 }
 
-// PresentersOf counts the transports that a sender keeps for client certificates.
-func PresentersOf(s *Sender) int { return len(s.presenters.kept) }
+// ClientTransportsOf counts the transports that a sender keeps for client certificates.
+func ClientTransportsOf(s *Sender) int { return len(s.clientTransports.kept) }
 
 // Reach is reach with the means of its tests.
 type Reach struct{ reach }

@@ -35,24 +35,24 @@ const (
 // cannot be reached. Its zero value is ready; it is safe for concurrent use.
 type reach struct {
 	mu  sync.Mutex
-	now *spell // nil: nothing has failed since a receiver was last reached
+	now *outage // nil: nothing has failed since a receiver was last reached
 }
 
-// spell is a time in which no receiver was reached.
-type spell struct {
+// outage is a time in which no receiver was reached.
+type outage struct {
 	// Each host that was out of reach counts for the first organization that met
 	// it, and each organization for one host.
 	hosts   map[string]bool
 	orgs    map[id.Org]bool
-	outage  bool          // the organizations are enough: the fault is ours
-	decided chan struct{} // closed by an outage, or when a receiver is reached
+	ours    bool          // the organizations are enough: the fault is ours
+	decided chan struct{} // closed when the fault is ours, or when a receiver is reached
 }
 
-// reached ends a spell: our network works.
+// reached ends an outage: our network works.
 func (r *reach) reached() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now != nil && !r.now.outage {
+	if r.now != nil && !r.now.ours {
 		close(r.now.decided)
 	}
 	r.now = nil
@@ -71,18 +71,18 @@ func (r *reach) failed(ctx context.Context, org id.Org, host string) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return s.outage
+	return s.ours
 }
 
-func (r *reach) note(org id.Org, host string) *spell {
+func (r *reach) note(org id.Org, host string) *outage {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now == nil {
-		r.now = &spell{hosts: map[string]bool{}, orgs: map[id.Org]bool{}, decided: make(chan struct{})}
+		r.now = &outage{hosts: map[string]bool{}, orgs: map[id.Org]bool{}, decided: make(chan struct{})}
 	}
-	if s := r.now; !s.outage && !s.hosts[host] && !s.orgs[org] {
+	if s := r.now; !s.ours && !s.hosts[host] && !s.orgs[org] {
 		s.hosts[host], s.orgs[org] = true, true
-		if s.outage = len(s.orgs) >= outageWitnesses; s.outage {
+		if s.ours = len(s.orgs) >= outageWitnesses; s.ours {
 			close(s.decided)
 		}
 	}

@@ -33,11 +33,11 @@ const (
 
 // Sender POSTs signed payloads. It is safe for concurrent use.
 type Sender struct {
-	transport  *http.Transport // of endpoints without a client certificate
-	presenters presenters
-	clock      *clock.Clock
-	atMost     time.Duration
-	reach      reach
+	transport        *http.Transport // of endpoints without a client certificate
+	clientTransports clientTransports
+	clock            *clock.Clock
+	atMost           time.Duration
+	reach            reach
 }
 
 // NewSender returns a sender that dials what the policy allows. A try takes no

@@ -8,21 +8,21 @@ import (
 )
 
 const (
-	// maxPresenters and idlePerPresenter bound the kept connections of endpoints
+	// maxClientTransports and idlePerTransport bound the kept connections of endpoints
 	// with client certificates: together with those of all others, and with the
 	// requests in flight, they stay below a Lambda function's 1,024 open files.
-	maxPresenters    = 32
-	idlePerPresenter = 8
+	maxClientTransports = 32
+	idlePerTransport    = 8
 )
 
-// presenters keeps a transport for each endpoint that has a client certificate,
+// clientTransports keeps a transport for each endpoint that has a client certificate,
 // so that its connections stay open and carry no other endpoint's deliveries.
-type presenters struct {
+type clientTransports struct {
 	mu   sync.Mutex
-	kept map[endpointKey]*presenter
+	kept map[endpointKey]*clientTransport
 }
 
-type presenter struct {
+type clientTransport struct {
 	certificate *ClientCertificate
 	transport   *http.Transport
 	used        time.Time
@@ -31,7 +31,7 @@ type presenter struct {
 // transport returns the endpoint's transport, made like base. Another
 // certificate than the last time replaces it, and the least recently used one
 // makes room.
-func (p *presenters) transport(base *http.Transport, key endpointKey, c *ClientCertificate) (*http.Transport, error) {
+func (p *clientTransports) transport(base *http.Transport, key endpointKey, c *ClientCertificate) (*http.Transport, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if known := p.kept[key]; known != nil && known.certificate.equal(c) {
@@ -43,26 +43,26 @@ func (p *presenters) transport(base *http.Transport, key endpointKey, c *ClientC
 		return nil, err
 	}
 	p.drop(key)
-	if len(p.kept) >= maxPresenters {
+	if len(p.kept) >= maxClientTransports {
 		p.drop(p.oldest())
 	}
 	if p.kept == nil {
-		p.kept = map[endpointKey]*presenter{}
+		p.kept = map[endpointKey]*clientTransport{}
 	}
-	p.kept[key] = &presenter{certificate: c, transport: transport, used: time.Now()}
+	p.kept[key] = &clientTransport{certificate: c, transport: transport, used: time.Now()}
 	return transport, nil
 }
 
 // drop forgets an endpoint's transport. Requests in flight end on it; their
 // connections close after them.
-func (p *presenters) drop(key endpointKey) {
+func (p *clientTransports) drop(key endpointKey) {
 	if known := p.kept[key]; known != nil {
 		known.transport.CloseIdleConnections()
 		delete(p.kept, key)
 	}
 }
 
-func (p *presenters) oldest() (oldest endpointKey) {
+func (p *clientTransports) oldest() (oldest endpointKey) {
 	var used time.Time
 	for key, one := range p.kept {
 		if used.IsZero() || one.used.Before(used) {
@@ -82,7 +82,7 @@ func presenting(base *http.Transport, c *ClientCertificate) (*http.Transport, er
 	}
 	transport := base.Clone()
 	transport.TLSClientConfig.GetClientCertificate = answering(certificate, closedWith)
-	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = idlePerPresenter, idlePerPresenter
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = idlePerTransport, idlePerTransport
 	return transport, nil
 }
 
@@ -91,5 +91,5 @@ func (s *Sender) transportOf(c Claim) (*http.Transport, error) {
 	if c.Endpoint.Certificate == nil {
 		return s.transport, nil
 	}
-	return s.presenters.transport(s.transport, endpointKey{c.Org, c.EndpointID}, c.Endpoint.Certificate)
+	return s.clientTransports.transport(s.transport, endpointKey{c.Org, c.EndpointID}, c.Endpoint.Certificate)
 }

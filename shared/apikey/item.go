@@ -6,14 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"portico/shared/auth"
+	"portico/shared/dynamo"
 	"portico/shared/id"
 )
 
@@ -48,96 +44,58 @@ func (h holder) admit(now time.Time, from netip.Addr) error {
 	return nil
 }
 
-type item = map[string]types.AttributeValue
-
-func text(i item, name string) string {
-	if v, ok := i[name].(*types.AttributeValueMemberS); ok {
-		return v.Value
-	}
-	return ""
-}
-
-func texts(i item, name string) []string {
-	if v, ok := i[name].(*types.AttributeValueMemberSS); ok {
-		return v.Value
-	}
-	return nil
-}
-
 // moment reads whole seconds; without the attribute it is zero.
-func moment(i item, name string) (time.Time, error) {
-	n, ok := i[name].(*types.AttributeValueMemberN)
-	if !ok {
-		return time.Time{}, nil
-	}
-	seconds, err := strconv.ParseInt(n.Value, 10, 64)
+func moment(i dynamo.Item, name string) (time.Time, error) {
+	seconds, ok, err := dynamo.NumberOf(i[name])
 	if err != nil {
 		return time.Time{}, fmt.Errorf("apikey: %s: %w", name, err)
+	}
+	if !ok {
+		return time.Time{}, nil
 	}
 	return time.Unix(seconds, 0).UTC(), nil
 }
 
-func decode(i item) (h holder, err error) {
-	if text(i, "id") == "" {
+func decode(i dynamo.Item) (h holder, err error) {
+	if dynamo.TextOf(i["id"]) == "" {
 		return h, errNoProjection
 	}
-	h.revokedAt, h.allowedIPs = text(i, "revoked_at"), texts(i, "allowed_ips")
+	h.revokedAt, h.allowedIPs = dynamo.TextOf(i["revoked_at"]), dynamo.TextsOf(i["allowed_ips"])
 	if h.expires, err = moment(i, "expires_at"); err != nil {
 		return h, err
 	}
-	if h.caller.StaffName = text(i, "staff"); h.caller.StaffName != "" {
+	if h.caller.StaffName = dynamo.TextOf(i["staff"]); h.caller.StaffName != "" {
 		h.caller.Permissions = auth.All()
-		h.caller.StaffKey, err = id.Parse[id.StaffKey](text(i, "id"))
+		h.caller.StaffKey, err = id.Parse[id.StaffKey](dynamo.TextOf(i["id"]))
 		return h, err
 	}
-	if h.caller.Org, err = id.Parse[id.Org](text(i, "org")); err != nil {
+	if h.caller.Org, err = id.Parse[id.Org](dynamo.TextOf(i["org"])); err != nil {
 		return h, fmt.Errorf("apikey: item without organization: %w", err)
 	}
-	if h.caller.APIKey, err = id.Parse[id.APIKey](text(i, "id")); err != nil {
+	if h.caller.APIKey, err = id.Parse[id.APIKey](dynamo.TextOf(i["id"])); err != nil {
 		return h, fmt.Errorf("apikey: item without id: %w", err)
 	}
-	for _, s := range texts(i, "permissions") {
+	for _, s := range dynamo.TextsOf(i["permissions"]) {
 		h.caller.Permissions = append(h.caller.Permissions, auth.Permission(s))
 	}
 	return h, nil
 }
 
 // read returns the item, strongly consistent; without one it is empty.
-func (p *Projection) read(ctx context.Context, hash Hash, _ time.Time) (item, error) {
-	out, err := p.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &p.table, Key: keyOf(hash), ConsistentRead: aws.Bool(true)})
-	if err != nil {
-		return nil, err
-	}
-	return out.Item, nil
+func (p *Projection) read(ctx context.Context, hash Hash, _ time.Time) (dynamo.Item, error) {
+	return p.table.Get(ctx, keyOf(hash))
 }
 
 // stamp does the same and writes down that the key was sent. It makes no item:
 // junk leaves nothing behind.
-func (p *Projection) stamp(ctx context.Context, hash Hash, now time.Time) (item, error) {
-	out, err := p.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &p.table, Key: keyOf(hash), ReturnValues: types.ReturnValueAllNew,
-		UpdateExpression: aws.String("SET last_used_at = :now"), ConditionExpression: aws.String("attribute_exists(id)"),
-		ExpressionAttributeValues: item{":now": seconds(now)},
+func (p *Projection) stamp(ctx context.Context, hash Hash, now time.Time) (dynamo.Item, error) {
+	i, err := p.table.UpdateAndGet(ctx, keyOf(hash), dynamo.Write{
+		Update: "SET last_used_at = :now", If: "attribute_exists(id)", Values: dynamo.Item{":now": dynamo.Number(now.Unix())},
 	})
-	if isRefused(err) {
+	if dynamo.IsRefused(err) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return out.Attributes, nil
+	return i, err
 }
 
-// isRefused reports whether an update's condition did not hold.
-func isRefused(err error) bool {
-	var refused *types.ConditionalCheckFailedException
-	return errors.As(err, &refused)
-}
-
-func seconds(t time.Time) *types.AttributeValueMemberN {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(t.Unix(), 10)}
-}
-
-func keyOf(hash Hash) item {
-	return item{"hash": &types.AttributeValueMemberS{Value: hex.EncodeToString(hash[:])}}
-}
+func keyOf(hash Hash) string { return hex.EncodeToString(hash[:]) }

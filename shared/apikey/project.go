@@ -6,10 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
+	"portico/shared/dynamo"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -22,27 +19,20 @@ func (p *Projection) Project(ctx context.Context, org id.Org, k APIKey, hash Has
 	for i, permission := range k.Permissions {
 		permissions[i] = string(permission)
 	}
-	return p.put(ctx, hash, k.ExpiresAt, item{
-		"org": &types.AttributeValueMemberS{Value: org.String()}, "id": &types.AttributeValueMemberS{Value: k.ID.String()},
-		"permissions": set(permissions), "allowed_ips": set(k.AllowedIPs),
+	return p.put(ctx, hash, k.ExpiresAt, dynamo.Item{
+		"org": dynamo.Text(org.String()), "id": dynamo.Text(k.ID.String()),
+		"permissions": dynamo.Texts(permissions), "allowed_ips": dynamo.Texts(k.AllowedIPs),
 	})
 }
 
-func set(texts []string) types.AttributeValue {
-	if len(texts) == 0 {
-		return nil // DynamoDB has no empty sets
-	}
-	return &types.AttributeValueMemberSS{Value: texts}
-}
-
 // put writes attributes, and takes away those that are nil.
-func (p *Projection) put(ctx context.Context, hash Hash, expires *time.Time, attributes item) error {
+func (p *Projection) put(ctx context.Context, hash Hash, expires *time.Time, attributes dynamo.Item) error {
 	attributes["expires_at"] = nil
 	if expires != nil {
-		attributes["expires_at"] = seconds(*expires)
+		attributes["expires_at"] = dynamo.Number(expires.Unix())
 	}
 	var sets, removes []string
-	names, values := map[string]string{}, item{}
+	names, values := map[string]string{}, dynamo.Item{}
 	for name, value := range attributes {
 		names["#"+name] = name
 		if value == nil {
@@ -55,11 +45,7 @@ func (p *Projection) put(ctx context.Context, hash Hash, expires *time.Time, att
 	if len(removes) > 0 {
 		update += " REMOVE " + strings.Join(removes, ", ")
 	}
-	_, err := p.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &p.table, Key: keyOf(hash), UpdateExpression: &update,
-		ConditionExpression:      aws.String("attribute_not_exists(revoked_at)"),
-		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
-	})
+	err := p.table.Update(ctx, keyOf(hash), dynamo.Write{Update: update, If: "attribute_not_exists(revoked_at)", Names: names, Values: values})
 	if err != nil {
 		return fmt.Errorf("apikey.put: %w", err)
 	}
@@ -72,9 +58,8 @@ func (p *Projection) put(ctx context.Context, hash Hash, expires *time.Time, att
 // lock and projects what was committed: however the change ends, no request
 // sees the key as it was before it for longer than the cache lasts.
 func (p *Projection) Forget(ctx context.Context, hash Hash) error {
-	_, err := p.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &p.table, Key: keyOf(hash), UpdateExpression: aws.String("REMOVE org, id, #p, allowed_ips, expires_at"),
-		ExpressionAttributeNames: map[string]string{"#p": "permissions"},
+	err := p.table.Update(ctx, keyOf(hash), dynamo.Write{
+		Update: "REMOVE org, id, #p, allowed_ips, expires_at", Names: map[string]string{"#p": "permissions"},
 	})
 	if err != nil {
 		return failure(fmt.Errorf("apikey.Forget: %w", err))
@@ -107,9 +92,8 @@ func (p *Projection) DenyAll(ctx context.Context, tx pg.Tx, org id.Org, now time
 // comes before the commit of the row, so that no failure leaves a key at work
 // that somebody was told is revoked.
 func (p *Projection) Deny(ctx context.Context, hash Hash, now time.Time) error {
-	_, err := p.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &p.table, Key: keyOf(hash), UpdateExpression: aws.String("SET revoked_at = if_not_exists(revoked_at, :at)"),
-		ExpressionAttributeValues: item{":at": &types.AttributeValueMemberS{Value: now.Format(time.RFC3339)}},
+	err := p.table.Update(ctx, keyOf(hash), dynamo.Write{
+		Update: "SET revoked_at = if_not_exists(revoked_at, :at)", Values: dynamo.Item{":at": dynamo.Text(now.Format(time.RFC3339))},
 	})
 	if err != nil {
 		return failure(fmt.Errorf("apikey.Deny: %w", err))

@@ -13,6 +13,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/cache"
 	"portico/shared/clock"
+	"portico/shared/dynamo"
 	"portico/shared/fault"
 	"portico/shared/pg"
 )
@@ -31,10 +32,9 @@ const (
 // Projection answers «whose key is this» from DynamoDB: hash → holder. What it
 // lacks it looks up in Postgres, which has the truth.
 type Projection struct {
-	client *dynamodb.Client
-	table  string
-	db     *pg.DB
-	clock  *clock.Clock
+	table dynamo.Table
+	db    *pg.DB
+	clock *clock.Clock
 
 	known   *cache.Cache[Hash, cached]
 	missing *cache.Cache[Hash, error] // why they are no keys
@@ -51,7 +51,7 @@ type cached struct {
 // NewProjection returns the projection kept in table, of the keys in db.
 func NewProjection(client *dynamodb.Client, table string, db *pg.DB, clock *clock.Clock) *Projection {
 	return &Projection{
-		client: client, table: table, db: db, clock: clock,
+		table: dynamo.NewTable(client, table, "hash"), db: db, clock: clock,
 		known: cache.New[Hash, cached](cacheSize, cacheFor), missing: cache.New[Hash, error](cacheSize, cacheFor),
 	}
 }

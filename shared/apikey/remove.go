@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
+	"portico/shared/dynamo"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -26,8 +25,7 @@ func Hashes(ctx context.Context, tx pg.Tx, org id.Org) ([]Hash, error) {
 // Remove takes away all that the table holds of a key, also that it was denied.
 // Its row must be revoked, or a request would project it again.
 func (p *Projection) Remove(ctx context.Context, hash Hash) error {
-	_, err := p.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &p.table, Key: keyOf(hash)})
-	if err != nil {
+	if err := p.table.Delete(ctx, keyOf(hash), dynamo.Write{}); err != nil {
 		return failure(fmt.Errorf("apikey.Remove: %w", err))
 	}
 	p.drop(hash)

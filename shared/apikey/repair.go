@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/auth"
+	"portico/shared/dynamo"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -102,7 +103,7 @@ func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder,
 		return p.Project(ctx, org, k.APIKey, hash)
 	})
 	switch {
-	case isRefused(err):
+	case dynamo.IsRefused(err):
 		return holder{}, p.refuse(hash, fmt.Errorf("key %s is denied in DynamoDB: its revocation was begun and must be repeated", k.ID), now)
 	case errors.Is(err, ErrNotFound), errors.Is(err, pgx.ErrNoRows):
 		return holder{}, p.refuse(hash, errNoProjection, now)

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"portico/shared/auth"
+	"portico/shared/dynamo"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -45,9 +44,7 @@ func (p *Projection) RevokeStaff(ctx context.Context, key id.StaffKey) error {
 // ProjectStaff writes what requests need to know of a staff key. It never
 // revives a revoked one; nothing else of a staff key changes.
 func (p *Projection) ProjectStaff(ctx context.Context, k StaffKey, hash Hash) error {
-	return p.put(ctx, hash, k.ExpiresAt, item{
-		"id": &types.AttributeValueMemberS{Value: k.ID.String()}, "staff": &types.AttributeValueMemberS{Value: k.Name},
-	})
+	return p.put(ctx, hash, k.ExpiresAt, dynamo.Item{"id": dynamo.Text(k.ID.String()), "staff": dynamo.Text(k.Name)})
 }
 
 func (p *Projection) repairStaff(ctx context.Context, k StaffKey, hash Hash, now time.Time) (holder, error) {
@@ -62,7 +59,7 @@ func (p *Projection) repairStaff(ctx context.Context, k StaffKey, hash Hash, now
 		return h, nil // refused like any other, and not projected
 	}
 	err := p.ProjectStaff(ctx, k, hash)
-	if isRefused(err) {
+	if dynamo.IsRefused(err) {
 		return holder{}, p.refuse(hash, fmt.Errorf("key %s is denied in DynamoDB: its revocation was begun and must be repeated", k.ID), now)
 	}
 	return h, err

@@ -23,7 +23,7 @@ var layers = []struct {
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/domain shared/placement", true},
-	{"shared/cache shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
+	{"shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name infra/migrations docs", true},
 }
 

@@ -2,19 +2,17 @@ package domain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"portico/shared/cache"
 	"portico/shared/clock"
+	"portico/shared/dynamo"
 	"portico/shared/fault"
 	"portico/shared/id"
 )
@@ -39,16 +37,15 @@ type Hosts struct {
 	// Resolver asks DNS; nil: as this machine does.
 	Resolver *net.Resolver
 
-	client *dynamodb.Client
-	table  string
-	clock  *clock.Clock
+	table dynamo.Table
+	clock *clock.Clock
 
 	orgs *cache.Cache[string, id.Org] // zero: nobody holds the name
 }
 
 // NewHosts returns the names kept in table.
 func NewHosts(client *dynamodb.Client, table, base string, clock *clock.Clock) *Hosts {
-	return &Hosts{Base: strings.ToLower(base), client: client, table: table, clock: clock, orgs: cache.New[string, id.Org](cacheSize, cacheFor)}
+	return &Hosts{Base: strings.ToLower(base), table: dynamo.NewTable(client, table, "name"), clock: clock, orgs: cache.New[string, id.Org](cacheSize, cacheFor)}
 }
 
 // Org returns the organization that a request's host identifies, whose port
@@ -88,17 +85,17 @@ type holding struct {
 
 // holder returns who holds a name, strongly consistent.
 func (h *Hosts) holder(ctx context.Context, name string) (held holding, err error) {
-	out, err := h.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &h.table, Key: keyOf(name), ConsistentRead: aws.Bool(true)})
+	item, err := h.table.Get(ctx, name)
 	if err != nil {
 		return held, away("holder", err)
 	}
-	if len(out.Item) == 0 {
+	if len(item) == 0 {
 		return held, nil
 	}
-	if held.org, err = id.Parse[id.Org](text(out.Item, "org")); err != nil {
+	if held.org, err = id.Parse[id.Org](dynamo.TextOf(item["org"])); err != nil {
 		return held, fmt.Errorf("domain.holder: item of %s: %w", name, err)
 	}
-	if held.domain, err = id.Parse[id.Domain](text(out.Item, "domain")); err != nil {
+	if held.domain, err = id.Parse[id.Domain](dynamo.TextOf(item["domain"])); err != nil {
 		return held, fmt.Errorf("domain.holder: item of %s: %w", name, err)
 	}
 	return held, nil
@@ -106,17 +103,11 @@ func (h *Hosts) holder(ctx context.Context, name string) (held holding, err erro
 
 // claim gives a name to a domain, or returns ErrTaken. It may be repeated.
 func (h *Hosts) claim(ctx context.Context, org id.Org, d Domain) error {
-	item := keyOf(d.Name)
-	item["org"] = &types.AttributeValueMemberS{Value: org.String()}
-	item["domain"] = &types.AttributeValueMemberS{Value: d.ID.String()}
-	_, err := h.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &h.table, Item: item,
-		ConditionExpression:       aws.String("attribute_not_exists(#domain) OR #domain = :domain"),
-		ExpressionAttributeNames:  map[string]string{"#domain": "domain"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":domain": item["domain"]},
-	})
+	own := isOf(d)
+	own.If = "attribute_not_exists(#domain) OR #domain = :domain"
+	err := h.table.Put(ctx, d.Name, dynamo.Item{"org": dynamo.Text(org.String()), "domain": dynamo.Text(d.ID.String())}, own)
 	h.orgs.Delete(d.Name)
-	if isRefused(err) {
+	if dynamo.IsRefused(err) {
 		return ErrTaken
 	}
 	return away("claim", err)
@@ -125,33 +116,19 @@ func (h *Hosts) claim(ctx context.Context, org id.Org, d Domain) error {
 // release takes a name from a domain. One that the domain does not hold stays
 // as it is. It may be repeated.
 func (h *Hosts) release(ctx context.Context, d Domain) error {
-	_, err := h.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &h.table, Key: keyOf(d.Name),
-		ConditionExpression:       aws.String("#domain = :domain"),
-		ExpressionAttributeNames:  map[string]string{"#domain": "domain"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":domain": &types.AttributeValueMemberS{Value: d.ID.String()}},
-	})
+	err := h.table.Delete(ctx, d.Name, isOf(d))
 	h.orgs.Delete(d.Name)
-	if isRefused(err) {
+	if dynamo.IsRefused(err) {
 		return nil
 	}
 	return away("release", err)
 }
 
-func keyOf(name string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"name": &types.AttributeValueMemberS{Value: name}}
-}
-
-func text(item map[string]types.AttributeValue, name string) string {
-	if v, ok := item[name].(*types.AttributeValueMemberS); ok {
-		return v.Value
+// isOf holds for an item that the domain holds.
+func isOf(d Domain) dynamo.Write {
+	return dynamo.Write{
+		If: "#domain = :domain", Names: map[string]string{"#domain": "domain"}, Values: dynamo.Item{":domain": dynamo.Text(d.ID.String())},
 	}
-	return ""
-}
-
-func isRefused(err error) bool {
-	var refused *types.ConditionalCheckFailedException
-	return errors.As(err, &refused)
 }
 
 // away is the fault of a store that does not answer; nil stays nil.

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"portico/shared/clock"
+	"portico/shared/dynamo"
 	"portico/shared/pg"
 )
 
@@ -33,10 +32,9 @@ const (
 // next_retry_at. Every writer of next_retry_at lowers it before its commit;
 // only Raise moves it later.
 type Due struct {
-	client *dynamodb.Client
-	table  string
-	id     string
-	clock  *clock.Clock
+	table dynamo.Table
+	id    string
+	clock *clock.Clock
 
 	mu      sync.Mutex
 	lowered time.Time // when this environment last lowered
@@ -45,7 +43,7 @@ type Due struct {
 
 // NewDue returns the due time of a database, kept in table.
 func NewDue(client *dynamodb.Client, table, database string, clock *clock.Clock) *Due {
-	d := &Due{client: client, table: table, id: dueID, clock: clock}
+	d := &Due{table: dynamo.NewTable(client, table, "id"), id: dueID, clock: clock}
 	if database != pg.Home {
 		d.id += "@" + database
 	}
@@ -56,17 +54,14 @@ func NewDue(client *dynamodb.Client, table, database string, clock *clock.Clock)
 type DueItem struct {
 	At      time.Time // zero: nothing is due, ever
 	Lowered time.Time // when somebody last lowered it
-	rev     string    // changes with every write; "" when there is no item
+	rev     int64     // changes with every write
+	known   bool      // there is an item
 }
 
 // Missing reports whether there is no item, which means: not known.
-func (i DueItem) Missing() bool { return i.rev == "" }
+func (i DueItem) Missing() bool { return !i.known }
 
 const dueID = "webhook_delivery"
-
-func (d *Due) key() map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: d.id}}
-}
 
 // Lower makes the item no later than t. It costs at most one write in
 // lowerEvery per environment. On an error the caller must not commit.
@@ -82,10 +77,10 @@ func (d *Due) Lower(ctx context.Context, t time.Time) error {
 	for range 5 {
 		err := d.update(ctx, "SET due_at = :t, lowered_at = :now ADD rev :one",
 			"attribute_not_exists(due_at) OR due_at > :t", t, now)
-		if isConditionFailed(err) {
+		if dynamo.IsRefused(err) {
 			err = d.update(ctx, "SET lowered_at = :now ADD rev :one", "due_at <= :t", t, now)
 		}
-		if isConditionFailed(err) {
+		if dynamo.IsRefused(err) {
 			continue
 		}
 		if err != nil {
@@ -98,28 +93,23 @@ func (d *Due) Lower(ctx context.Context, t time.Time) error {
 }
 
 func (d *Due) update(ctx context.Context, set, condition string, t, now time.Time) error {
-	_, err := d.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &d.table, Key: d.key(), UpdateExpression: &set, ConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":t": number(t), ":now": number(now), ":one": &types.AttributeValueMemberN{Value: "1"},
-		},
+	return d.table.Update(ctx, d.id, dynamo.Write{
+		Update: set, If: condition, Values: dynamo.Item{":t": number(t), ":now": number(now), ":one": dynamo.Number(1)},
 	})
-	return err
 }
 
 // Read returns the item.
 func (d *Due) Read(ctx context.Context) (DueItem, error) {
-	out, err := d.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &d.table, Key: d.key(), ConsistentRead: aws.Bool(true),
-	})
+	kept, err := d.table.Get(ctx, d.id)
 	if err != nil {
 		return DueItem{}, fmt.Errorf("webhook.Due.Read: %w", err)
 	}
 	var item DueItem
-	if n, ok := out.Item["rev"].(*types.AttributeValueMemberN); ok {
-		item.rev = n.Value
+	item.rev, item.known, err = dynamo.NumberOf(kept["rev"])
+	if err != nil {
+		return DueItem{}, fmt.Errorf("webhook.Due.Read: rev: %w", err)
 	}
-	item.At, item.Lowered = moment(out.Item["due_at"]), moment(out.Item["lowered_at"])
+	item.At, item.Lowered = moment(kept, "due_at"), moment(kept, "lowered_at")
 	return item, nil
 }
 
@@ -130,22 +120,15 @@ func (d *Due) Raise(ctx context.Context, read DueItem, next time.Time) (bool, er
 	if d.clock.Now().Sub(read.Lowered) < quietFor {
 		return false, nil
 	}
-	input := &dynamodb.UpdateItemInput{
-		TableName: &d.table, Key: d.key(),
-		UpdateExpression:          aws.String("REMOVE due_at ADD rev :one"),
-		ConditionExpression:       aws.String("attribute_not_exists(rev)"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":one": &types.AttributeValueMemberN{Value: "1"}},
-	}
+	w := dynamo.Write{Update: "REMOVE due_at ADD rev :one", If: "attribute_not_exists(rev)", Values: dynamo.Item{":one": dynamo.Number(1)}}
 	if !next.IsZero() {
-		input.UpdateExpression = aws.String("SET due_at = :next ADD rev :one")
-		input.ExpressionAttributeValues[":next"] = number(next)
+		w.Update, w.Values[":next"] = "SET due_at = :next ADD rev :one", number(next)
 	}
 	if !read.Missing() {
-		input.ConditionExpression = aws.String("rev = :rev")
-		input.ExpressionAttributeValues[":rev"] = &types.AttributeValueMemberN{Value: read.rev}
+		w.If, w.Values[":rev"] = "rev = :rev", dynamo.Number(read.rev)
 	}
-	_, err := d.client.UpdateItem(ctx, input)
-	if isConditionFailed(err) {
+	err := d.table.Update(ctx, d.id, w)
+	if dynamo.IsRefused(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -157,22 +140,13 @@ func (d *Due) Raise(ctx context.Context, read DueItem, next time.Time) (bool, er
 // number and moment hold times as Unix milliseconds, rounded down: too early
 // is harmless.
 func number(t time.Time) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(t.UnixMilli(), 10)}
+	return dynamo.Number(t.UnixMilli())
 }
 
-func moment(v types.AttributeValue) time.Time {
-	n, ok := v.(*types.AttributeValueMemberN)
-	if !ok {
-		return time.Time{}
-	}
-	ms, err := strconv.ParseInt(n.Value, 10, 64)
-	if err != nil {
+func moment(i dynamo.Item, name string) time.Time {
+	ms, ok, err := dynamo.NumberOf(i[name])
+	if !ok || err != nil {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
-}
-
-func isConditionFailed(err error) bool {
-	var failed *types.ConditionalCheckFailedException
-	return errors.As(err, &failed)
 }

@@ -1,0 +1,169 @@
+// Package dynamo reads and writes single items of DynamoDB tables.
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// Item is what DynamoDB keeps under a key: its attributes by name.
+type Item = map[string]types.AttributeValue
+
+// Table is a table whose key is one text.
+type Table struct {
+	client    *dynamodb.Client
+	name, key string
+}
+
+// NewTable returns the table; key is the name of its key's attribute.
+func NewTable(client *dynamodb.Client, name, key string) Table { return Table{client, name, key} }
+
+func (t Table) at(key string) Item { return Item{t.key: Text(key)} }
+
+// Get returns an item, strongly consistent; without one it is empty.
+func (t Table) Get(ctx context.Context, key string) (Item, error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: t.at(key), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return nil, err
+	}
+	return out.Item, nil
+}
+
+// Write is a change of an item, or what must hold of it, in DynamoDB's
+// expressions.
+type Write struct {
+	Update string // of Update; "": none
+	If     string // a condition; "": none. If it does not hold the error IsRefused
+	Names  map[string]string
+	Values Item
+}
+
+// Update changes an item, or makes it.
+func (t Table) Update(ctx context.Context, key string, w Write) error {
+	_, err := t.update(ctx, key, w, types.ReturnValueNone)
+	return err
+}
+
+// UpdateAndGet does the same and returns the item as it is then.
+func (t Table) UpdateAndGet(ctx context.Context, key string, w Write) (Item, error) {
+	return t.update(ctx, key, w, types.ReturnValueAllNew)
+}
+
+func (t Table) update(ctx context.Context, key string, w Write, returned types.ReturnValue) (Item, error) {
+	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: t.at(key), UpdateExpression: &w.Update, ConditionExpression: optional(w.If),
+		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values, ReturnValues: returned,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Attributes, nil
+}
+
+// Put writes an item whole.
+func (t Table) Put(ctx context.Context, key string, attributes Item, w Write) error {
+	attributes[t.key] = Text(key)
+	_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &t.name, Item: attributes, ConditionExpression: optional(w.If),
+		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values,
+	})
+	return err
+}
+
+// Delete removes an item, if there is one.
+func (t Table) Delete(ctx context.Context, key string, w Write) error {
+	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &t.name, Key: t.at(key), ConditionExpression: optional(w.If),
+		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values,
+	})
+	return err
+}
+
+// getTries bounds how often what DynamoDB left out is asked for again.
+const getTries = 5
+
+// GetAll returns those of up to a hundred items that exist, strongly consistent
+// and in any order. projection names their attributes.
+func (t Table) GetAll(ctx context.Context, keys []string, projection string, names map[string]string) (items []Item, err error) {
+	request := map[string]types.KeysAndAttributes{}
+	if len(keys) > 0 {
+		all := types.KeysAndAttributes{ProjectionExpression: &projection, ConsistentRead: aws.Bool(true), ExpressionAttributeNames: names}
+		for _, key := range keys {
+			all.Keys = append(all.Keys, t.at(key))
+		}
+		request[t.name] = all
+	}
+	for try := 0; len(request) > 0; try++ {
+		if try == getTries {
+			return nil, errors.New("DynamoDB leaves keys out")
+		}
+		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, out.Responses[t.name]...)
+		request = out.UnprocessedKeys
+	}
+	return items, nil
+}
+
+// IsRefused reports whether a write's condition did not hold.
+func IsRefused(err error) bool {
+	var refused *types.ConditionalCheckFailedException
+	return errors.As(err, &refused)
+}
+
+func optional(expression string) *string {
+	if expression == "" {
+		return nil
+	}
+	return &expression
+}
+
+// Text is an attribute that holds a text.
+func Text(text string) types.AttributeValue { return &types.AttributeValueMemberS{Value: text} }
+
+// Texts is an attribute that holds a set of texts; nil for none, because
+// DynamoDB has no empty sets.
+func Texts(texts []string) types.AttributeValue {
+	if len(texts) == 0 {
+		return nil
+	}
+	return &types.AttributeValueMemberSS{Value: texts}
+}
+
+// Number is an attribute that holds a whole number.
+func Number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+// TextOf returns an attribute's text; "" without one.
+func TextOf(v types.AttributeValue) string {
+	if text, ok := v.(*types.AttributeValueMemberS); ok {
+		return text.Value
+	}
+	return ""
+}
+
+// TextsOf returns an attribute's texts; none without it.
+func TextsOf(v types.AttributeValue) []string {
+	if texts, ok := v.(*types.AttributeValueMemberSS); ok {
+		return texts.Value
+	}
+	return nil
+}
+
+// NumberOf returns an attribute's whole number, and whether it is a number at all.
+func NumberOf(v types.AttributeValue) (n int64, ok bool, err error) {
+	number, ok := v.(*types.AttributeValueMemberN)
+	if !ok {
+		return 0, false, nil
+	}
+	n, err = strconv.ParseInt(number.Value, 10, 64)
+	return n, true, err
+}

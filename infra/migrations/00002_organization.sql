@@ -176,7 +176,7 @@ CREATE TABLE domain (
   UNIQUE (org_id, name)
 );
 COMMENT ON TABLE domain IS
-  'The host names of an organization. Whom a name belongs to is decided in DynamoDB, once for all databases: shared/domain/hosts.go. '
+  'The host names of an organization. Whom a name belongs to is decided in DynamoDB, once for all databases: shared/hostname/hosts.go. '
   'So several organizations may have the same name here, of whom one at most holds it.';
 COMMENT ON COLUMN domain.org_id IS 'The organization that claims the name.';
 COMMENT ON COLUMN domain.id IS 'Shown as dom_….';

@@ -10,7 +10,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/api/apitest"
 	"portico/shared/auth"
-	"portico/shared/domain"
+	"portico/shared/hostname"
 	"portico/shared/testkit"
 )
 
@@ -104,7 +104,7 @@ func TestHostWhileStoreIsAway(t *testing.T) {
 	config := testkit.AWS(away.URL)
 	config.RetryMaxAttempts = 1
 	server := *h.Server
-	server.Hosts = domain.NewHosts(dynamodb.NewFromConfig(config), "domains", "portico.example", h.Clock)
+	server.Hosts = hostname.NewHosts(dynamodb.NewFromConfig(config), "domains", "portico.example", h.Clock)
 	handler, err := server.Handler(api.All()...)
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ var layers = []struct {
 	{"functions infra/local infra/apigen", false},
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
-	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/domain shared/placement", true},
+	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/placement", true},
 	{"shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name infra/migrations docs", true},
 }
@@ -119,7 +119,7 @@ var only = map[string][]string{
 	"testing":                          {"shared/testkit", "shared/api/apitest", "infra/local/stacktest"},
 	"github.com/pressly/goose":         {"infra/migrations"},
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
-	"golang.org/x/net":                 {"shared/domain", "shared/testkit"},
+	"golang.org/x/net":                 {"shared/hostname", "shared/testkit"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/clock"
-	"portico/shared/domain"
+	"portico/shared/hostname"
 	"portico/shared/pg"
 )
 
@@ -20,7 +20,7 @@ import (
 type Bootstrap struct {
 	DB    *pg.DB
 	Keys  *apikey.Projection
-	Hosts *domain.Hosts
+	Hosts *hostname.Hosts
 	Clock *clock.Clock
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/clock"
-	"portico/shared/domain"
+	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/org"
 	"portico/shared/pg"
@@ -18,7 +18,7 @@ import (
 type Deleter struct {
 	DB    *pg.DB
 	Keys  *apikey.Projection
-	Hosts *domain.Hosts
+	Hosts *hostname.Hosts
 	Clock *clock.Clock
 	// Wait lets time pass; nil: clock.Sleep.
 	Wait func(context.Context, time.Duration) error

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/apikey"
-	"portico/shared/domain"
+	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/pg"
@@ -28,7 +28,7 @@ func TestDeleteOrganization(t *testing.T) {
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	keys := apikey.NewProjection(client, table, db.App, db.Clock)
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
-	hosts := domain.NewHosts(client, domainTable, "portico.example", db.Clock)
+	hosts := hostname.NewHosts(client, domainTable, "portico.example", db.Clock)
 	shared := id.New[id.User](db.Clock.Now())
 	db.AddUser(t, shared, "both@example.com")
 	populate := func(name string) (id.Org, apikey.Hash) {
@@ -38,7 +38,7 @@ func TestDeleteOrganization(t *testing.T) {
 		}
 		org, _ := id.Parse[id.Org](made.OrganizationID)
 		testkit.Everything(t, db, org, shared)
-		sub := domain.New(strings.ToLower(name)+".portico.example", db.Clock.Now())
+		sub := hostname.New(strings.ToLower(name)+".portico.example", db.Clock.Now())
 		err = db.App.InOrg(ctx, org, func(tx pg.Tx) error {
 			if err := hosts.Add(ctx, tx, org, sub); err != nil {
 				return err

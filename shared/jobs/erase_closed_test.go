@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"portico/shared/apikey"
-	"portico/shared/domain"
+	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/org"
@@ -26,7 +26,7 @@ func newEraser(t *testing.T, db, lives *testkit.Database) (*jobs.Upkeep, *apikey
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
 	keys := apikey.NewProjection(client, keyTable, lives.App, db.Clock)
 	u.Deleter = jobs.Deleter{
-		DB: lives.App, Keys: keys, Hosts: domain.NewHosts(client, domainTable, "", db.Clock), Clock: db.Clock,
+		DB: lives.App, Keys: keys, Hosts: hostname.NewHosts(client, domainTable, "", db.Clock), Clock: db.Clock,
 		Wait: func(context.Context, time.Duration) error {
 			t.Error("the upkeep waits for requests that ended long ago")
 			return nil

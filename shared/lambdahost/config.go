@@ -15,7 +15,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"portico/shared/clock"
-	"portico/shared/domain"
+	"portico/shared/hostname"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/queue"
@@ -135,8 +135,8 @@ func (h *host) box(e sealingEnv) (*secret.Box, error) {
 	})
 }
 
-func (h *host) hosts(e domainEnv) *domain.Hosts {
-	return domain.NewHosts(dynamodb.NewFromConfig(h.aws), e.Table, e.Base, h.clock)
+func (h *host) hosts(e domainEnv) *hostname.Hosts {
+	return hostname.NewHosts(dynamodb.NewFromConfig(h.aws), e.Table, e.Base, h.clock)
 }
 
 // wakers returns the waker of each database.

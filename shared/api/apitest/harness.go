@@ -21,7 +21,7 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/apikey"
 	"portico/shared/auth"
-	"portico/shared/domain"
+	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/observe"
@@ -73,7 +73,7 @@ func New(t *testing.T) *Harness {
 		}},
 	}
 	h.Names = testkit.NewNameServer(t)
-	h.Server.Hosts = domain.NewHosts(client, domainTable, "portico.example", h.Clock)
+	h.Server.Hosts = hostname.NewHosts(client, domainTable, "portico.example", h.Clock)
 	h.Server.Hosts.Resolver = h.Names.Resolver()
 	if h.Handler, err = h.Server.Handler(api.All()...); err != nil {
 		t.Fatal(err)

@@ -14,8 +14,8 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/clock"
-	"portico/shared/domain"
 	"portico/shared/egress"
+	"portico/shared/hostname"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -27,7 +27,7 @@ import (
 type Services struct {
 	DB     *pg.DB
 	Keys   *apikey.Projection
-	Hosts  *domain.Hosts
+	Hosts  *hostname.Hosts
 	Box    *secret.Box
 	Egress egress.Policy
 	// SourceIPs are the addresses that deliveries come from.

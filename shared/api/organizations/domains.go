@@ -7,8 +7,8 @@ import (
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
-	"portico/shared/domain"
 	"portico/shared/fault"
+	"portico/shared/hostname"
 	"portico/shared/id"
 )
 
@@ -16,7 +16,7 @@ import (
 var CreateDomain = edge.Write[createDomainInput, createdDomainOutput]{
 	Op: edge.Op{
 		ID: "createDomain", Method: http.MethodPost, Path: "/v1/domains", Function: function,
-		Faults:     []*fault.Error{domain.ErrExists, domain.ErrTaken, domain.ErrTooMany},
+		Faults:     []*fault.Error{hostname.ErrExists, hostname.ErrTaken, hostname.ErrTooMany},
 		Example:    `{"name":"app.example.com"}`,
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.create", Status: http.StatusCreated, Tag: Tag, Summary: "Add a domain",
 		Description: "#createDomain",
@@ -37,7 +37,7 @@ var ListDomains = edge.Read[edge.Page, listDomainsOutput]{
 var GetDomain = edge.Read[DomainPath, domainOutput]{
 	Op: edge.Op{
 		ID: "getDomain", Method: http.MethodGet, Path: "/v1/domains/{id}", Function: function,
-		Faults:     []*fault.Error{domain.ErrNotFound},
+		Faults:     []*fault.Error{hostname.ErrNotFound},
 		Permission: auth.DomainsRead, Cost: 1, Tag: Tag, Summary: "Get a domain",
 	},
 	Handle: getDomain,
@@ -47,7 +47,7 @@ var GetDomain = edge.Read[DomainPath, domainOutput]{
 var VerifyDomain = edge.Write[DomainPath, domainOutput]{
 	Op: edge.Op{
 		ID: "verifyDomain", Method: http.MethodPost, Path: "/v1/domains/{id}/verify", Function: function,
-		Faults:     []*fault.Error{domain.ErrNotFound, domain.ErrTaken, domain.ErrUnproven, domain.ErrDNSAway},
+		Faults:     []*fault.Error{hostname.ErrNotFound, hostname.ErrTaken, hostname.ErrUnproven, hostname.ErrDNSAway},
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: Tag, Summary: "Verify a domain",
 		Description: "#verifyDomain",
 	},
@@ -58,7 +58,7 @@ var VerifyDomain = edge.Write[DomainPath, domainOutput]{
 var DeleteDomain = edge.Write[DomainPath, struct{}]{
 	Op: edge.Op{
 		ID: "deleteDomain", Method: http.MethodDelete, Path: "/v1/domains/{id}", Function: function,
-		Faults:     []*fault.Error{domain.ErrNotFound},
+		Faults:     []*fault.Error{hostname.ErrNotFound},
 		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a domain",
 		Description: "#deleteDomain",
 	},
@@ -100,30 +100,30 @@ type createdDomainOutput struct {
 	Body     domainBody
 }
 
-func showDomain(c *edge.Call, d domain.Domain) domainBody {
+func showDomain(c *edge.Call, d hostname.Domain) domainBody {
 	b := domainBody{ID: d.ID, Name: d.Name, Status: "pending", VerifiedAt: clock.StampOf(d.VerifiedAt), CreatedAt: clock.Stamp(d.CreatedAt)}
 	if d.VerifiedAt != nil {
 		b.Status = "verified"
 	}
-	if !domain.IsSubdomain(d.Name, c.Hosts.Base) {
+	if !hostname.IsSubdomain(d.Name, c.Hosts.Base) {
 		name, value := d.Record()
 		b.Record = &domainRecord{Type: "TXT", Name: name, Value: value}
 	}
 	return b
 }
 
-func domainFields(d domain.Domain) audit.Fields {
+func domainFields(d hostname.Domain) audit.Fields {
 	return audit.Fields{"name": d.Name, "verified_at": clock.StampOf(d.VerifiedAt)}
 }
 
-func domainTarget(d domain.Domain) audit.Target { return audit.Of("domain", d.ID) }
+func domainTarget(d hostname.Domain) audit.Target { return audit.Of("domain", d.ID) }
 
 func createDomain(c *edge.Call, in *createDomainInput) (*createdDomainOutput, error) {
-	name, err := domain.ParseName(in.Body.Name, c.Hosts.Base)
+	name, err := hostname.ParseName(in.Body.Name, c.Hosts.Base)
 	if err != nil {
 		return nil, fault.InvalidField("body.name", err.Error())
 	}
-	d := domain.New(name, c.Now())
+	d := hostname.New(name, c.Now())
 	if err := c.Hosts.Add(c, c.Tx, c.Org, d); err != nil {
 		return nil, err
 	}
@@ -136,18 +136,18 @@ func listDomains(c *edge.Call, in *edge.Page) (*listDomainsOutput, error) {
 	if err := c.Position("domains", in.After, (*[16]byte)(&after.UUID)); err != nil {
 		return nil, err
 	}
-	domains, err := domain.List(c, c.Tx, c.Org, after, in.Limit+1)
+	domains, err := hostname.List(c, c.Tx, c.Org, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	show := func(d domain.Domain) domainBody { return showDomain(c, d) }
-	return &listDomainsOutput{Body: edge.ListOf(domains, in.Limit, show, func(last domain.Domain) *string {
+	show := func(d hostname.Domain) domainBody { return showDomain(c, d) }
+	return &listDomainsOutput{Body: edge.ListOf(domains, in.Limit, show, func(last hostname.Domain) *string {
 		return c.Cursor("domains", last.ID.UUID)
 	})}, nil
 }
 
 func getDomain(c *edge.Call, in *DomainPath) (*domainOutput, error) {
-	d, err := domain.Get(c, c.Tx, c.Org, in.ID)
+	d, err := hostname.Get(c, c.Tx, c.Org, in.ID)
 	if err != nil {
 		return nil, err
 	}

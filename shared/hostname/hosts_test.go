@@ -1,4 +1,4 @@
-package domain_test
+package hostname_test
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"portico/shared/domain"
 	"portico/shared/fault"
+	"portico/shared/hostname"
 )
 
 // A host is its name, however it is written; nothing near it identifies anybody.
@@ -116,6 +116,6 @@ func TestStoreAway(t *testing.T) {
 		}
 		f.must(f.delete(f.acme, d))
 		f.isOf(d.Name, nobody)
-		f.answers("a second deletion", f.delete(f.acme, d), domain.ErrNotFound.Code)
+		f.answers("a second deletion", f.delete(f.acme, d), hostname.ErrNotFound.Code)
 	})
 }

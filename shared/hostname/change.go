@@ -1,4 +1,4 @@
-package domain
+package hostname
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func (h *Hosts) Verify(ctx context.Context, tx pg.Tx, org id.Org, domain id.Doma
 	if after.VerifiedAt == nil {
 		after.VerifiedAt = &now
 	}
-	err = pg.Exec(ctx, tx, "domain.Verify", `UPDATE domain SET verified_at = $3 WHERE org_id = $1 AND id = $2`, org, domain, after.VerifiedAt)
+	err = pg.Exec(ctx, tx, "hostname.Verify", `UPDATE domain SET verified_at = $3 WHERE org_id = $1 AND id = $2`, org, domain, after.VerifiedAt)
 	return before, after, err
 }
 
@@ -66,7 +66,7 @@ func (h *Hosts) Delete(ctx context.Context, tx pg.Tx, org id.Org, domain id.Doma
 
 // DeleteAll takes away every domain of an organization that is being deleted.
 func (h *Hosts) DeleteAll(ctx context.Context, tx pg.Tx, org id.Org) error {
-	list, err := pg.List[Domain](ctx, tx, "domain.DeleteAll", `SELECT `+columns+` FROM domain WHERE org_id = $1 ORDER BY id FOR UPDATE`, org)
+	list, err := pg.List[Domain](ctx, tx, "hostname.DeleteAll", `SELECT `+columns+` FROM domain WHERE org_id = $1 ORDER BY id FOR UPDATE`, org)
 	if err != nil {
 		return err
 	}
@@ -82,5 +82,5 @@ func (h *Hosts) remove(ctx context.Context, tx pg.Tx, org id.Org, d Domain) erro
 	if err := h.release(ctx, d); err != nil {
 		return err
 	}
-	return pg.Exec(ctx, tx, "domain.remove", `DELETE FROM domain WHERE org_id = $1 AND id = $2`, org, d.ID)
+	return pg.Exec(ctx, tx, "hostname.remove", `DELETE FROM domain WHERE org_id = $1 AND id = $2`, org, d.ID)
 }

@@ -1,4 +1,4 @@
-package domain
+package hostname
 
 import (
 	"context"
@@ -12,7 +12,7 @@ const columns = `id, name, token, verified_at, created_at`
 // List returns up to limit domains older than after, newest first. A zero after
 // starts with the newest.
 func List(ctx context.Context, tx pg.Tx, org id.Org, after id.Domain, limit int) ([]Domain, error) {
-	return pg.List[Domain](ctx, tx, "domain.List", `
+	return pg.List[Domain](ctx, tx, "hostname.List", `
 		SELECT `+columns+` FROM domain WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`, org, after, limit)
 }
 
@@ -22,11 +22,11 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, domain id.Domain) (Domain, e
 }
 
 func get(ctx context.Context, tx pg.Tx, org id.Org, domain id.Domain, lock string) (Domain, error) {
-	return pg.One[Domain](ctx, tx, "domain.Get", ErrNotFound, `SELECT `+columns+` FROM domain WHERE org_id = $1 AND id = $2`+lock, org, domain)
+	return pg.One[Domain](ctx, tx, "hostname.Get", ErrNotFound, `SELECT `+columns+` FROM domain WHERE org_id = $1 AND id = $2`+lock, org, domain)
 }
 
 func insert(ctx context.Context, tx pg.Tx, org id.Org, d Domain) error {
-	made, err := pg.Affect(ctx, tx, "domain.insert", `
+	made, err := pg.Affect(ctx, tx, "hostname.insert", `
 		INSERT INTO domain (org_id, id, name, token, created_at) SELECT $1, $2, $3, $4, $5
 		WHERE (SELECT count(*) FROM domain WHERE org_id = $1) < $6`, org, d.ID, d.Name, d.Token, d.CreatedAt, Most)
 	switch {

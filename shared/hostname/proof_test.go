@@ -1,4 +1,4 @@
-package domain_test
+package hostname_test
 
 import (
 	"fmt"

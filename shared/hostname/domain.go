@@ -1,7 +1,7 @@
-// Package domain holds the host names that identify an organization: subdomains
+// Package hostname holds the host names that identify an organization: subdomains
 // of ours, first come, and names of its own, proven by DNS. Postgres has each
 // organization's list; DynamoDB says whose a name is.
-package domain
+package hostname
 
 import (
 	"crypto/rand"

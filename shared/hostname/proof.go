@@ -1,4 +1,4 @@
-package domain
+package hostname
 
 import (
 	"context"
@@ -39,7 +39,7 @@ func (d Domain) prove(ctx context.Context, resolver *net.Resolver) error {
 		return unproven("The name servers of %s answer with an error. Repair its DNS, and verify again.", name)
 	}
 	return ErrDNSAway.Saying("DNS did not answer for %s. Verify again; if it stays so, look whether the name servers of the domain answer.", name).
-		Because(fmt.Errorf("domain.prove: %w", err))
+		Because(fmt.Errorf("hostname.prove: %w", err))
 }
 
 func unproven(what string, args ...any) error {

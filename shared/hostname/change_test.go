@@ -1,4 +1,4 @@
-package domain_test
+package hostname_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"portico/shared/domain"
+	"portico/shared/hostname"
 	"portico/shared/pg"
 	"portico/shared/testkit"
 )
@@ -52,12 +52,12 @@ func TestSubdomains(t *testing.T) {
 func TestMost(t *testing.T) {
 	t.Parallel()
 	db := testkit.DB(t)
-	hosts, org, ctx := domain.NewHosts(nil, "", "", db.Clock), db.NewOrg(t), context.Background()
-	for i := range domain.Most + 1 {
+	hosts, org, ctx := hostname.NewHosts(nil, "", "", db.Clock), db.NewOrg(t), context.Background()
+	for i := range hostname.Most + 1 {
 		err := db.App.InOrg(ctx, org, func(tx pg.Tx) error {
-			return hosts.Add(ctx, tx, org, domain.New(fmt.Sprintf("x%d.example.com", i), db.Clock.Now()))
+			return hosts.Add(ctx, tx, org, hostname.New(fmt.Sprintf("x%d.example.com", i), db.Clock.Now()))
 		})
-		if i < domain.Most && err != nil || i == domain.Most && !errors.Is(err, domain.ErrTooMany) {
+		if i < hostname.Most && err != nil || i == hostname.Most && !errors.Is(err, hostname.ErrTooMany) {
 			t.Errorf("domain %d: %v", i+1, err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestCrashes(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		d := f.add(f.acme, "portal.example.com")
 		f.show(d)
-		verify := func(d *domain.Domain) func(context.Context, pg.Tx) error {
+		verify := func(d *hostname.Domain) func(context.Context, pg.Tx) error {
 			return func(ctx context.Context, tx pg.Tx) error {
 				_, _, err := f.hosts.Verify(ctx, tx, f.acme, d.ID, f.db.Clock.Now())
 				return err
@@ -108,7 +108,7 @@ func TestCrashes(t *testing.T) {
 		f.isOf(d.Name, nobody)
 
 		// Adding claims nothing, so its crash leaves nothing.
-		lost := domain.New("lost."+base, f.db.Clock.Now())
+		lost := hostname.New("lost."+base, f.db.Clock.Now())
 		f.crash(f.acme, func(ctx context.Context, tx pg.Tx) error { return f.hosts.Add(ctx, tx, f.acme, lost) })
 		f.isOf(lost.Name, nobody)
 		f.must(f.verify(f.evil, f.add(f.evil, lost.Name)))
@@ -173,9 +173,9 @@ func TestOneOfTwoHasTheName(t *testing.T) {
 		err, theirErr := f.verify(f.acme, ours), <-theirEnd
 		f.before.Store(func(string) {})
 		switch {
-		case err == nil && errors.Is(theirErr, domain.ErrTaken):
+		case err == nil && errors.Is(theirErr, hostname.ErrTaken):
 			f.isOf("wanted."+base, f.acme)
-		case theirErr == nil && errors.Is(err, domain.ErrTaken):
+		case theirErr == nil && errors.Is(err, hostname.ErrTaken):
 			f.isOf("wanted."+base, f.evil)
 		default:
 			t.Errorf("one ends with %v, the other with %v", err, theirErr)

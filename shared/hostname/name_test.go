@@ -1,10 +1,10 @@
-package domain_test
+package hostname_test
 
 import (
 	"strings"
 	"testing"
 
-	"portico/shared/domain"
+	"portico/shared/hostname"
 )
 
 // A name is kept as DNS has it; what nobody can own alone, or nobody can prove,
@@ -66,7 +66,7 @@ func TestParseName(t *testing.T) {
 		{"аcme.portico.example", "", "only a-z"}, // a Cyrillic а
 		{"notportico.example", "", "top-level"},
 	} {
-		name, err := domain.ParseName(tt.text, "portico.example")
+		name, err := hostname.ParseName(tt.text, "portico.example")
 		if tt.wrong == "" && (err != nil || name != tt.name) {
 			t.Errorf("%q: %q, %v, want %q", tt.text, name, err, tt.name)
 		}
@@ -74,7 +74,7 @@ func TestParseName(t *testing.T) {
 			t.Errorf("%q: %q, %v, want %q", tt.text, name, err, tt.wrong)
 		}
 	}
-	if _, err := domain.ParseName("acme.portico.example", ""); err == nil {
+	if _, err := hostname.ParseName("acme.portico.example", ""); err == nil {
 		t.Error("a subdomain without a base was accepted")
 	}
 }
@@ -94,7 +94,7 @@ func TestIsSubdomain(t *testing.T) {
 		{".portico.example", "portico.example", false},
 		{"acme", "", false}, {"acme.", "", false}, {"", "", false},
 	} {
-		if got := domain.IsSubdomain(tt.name, tt.base); got != tt.want {
+		if got := hostname.IsSubdomain(tt.name, tt.base); got != tt.want {
 			t.Errorf("%q below %q: %v", tt.name, tt.base, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package domain
+package hostname
 
 import (
 	"context"
@@ -93,10 +93,10 @@ func (h *Hosts) holder(ctx context.Context, name string) (held holding, err erro
 		return held, nil
 	}
 	if held.org, err = id.Parse[id.Org](dynamo.TextOf(item["org"])); err != nil {
-		return held, fmt.Errorf("domain.holder: item of %s: %w", name, err)
+		return held, fmt.Errorf("hostname.holder: item of %s: %w", name, err)
 	}
 	if held.domain, err = id.Parse[id.Domain](dynamo.TextOf(item["domain"])); err != nil {
-		return held, fmt.Errorf("domain.holder: item of %s: %w", name, err)
+		return held, fmt.Errorf("hostname.holder: item of %s: %w", name, err)
 	}
 	return held, nil
 }
@@ -136,5 +136,5 @@ func away(during string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fault.ErrAway.Saying("Domains cannot be looked up at the moment. Send the request again.").Because(fmt.Errorf("domain.%s: %w", during, err))
+	return fault.ErrAway.Saying("Domains cannot be looked up at the moment. Send the request again.").Because(fmt.Errorf("hostname.%s: %w", during, err))
 }

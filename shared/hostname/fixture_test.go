@@ -1,4 +1,4 @@
-package domain_test
+package hostname_test
 
 import (
 	"bytes"
@@ -15,8 +15,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"portico/shared/domain"
 	"portico/shared/fault"
+	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -32,7 +32,7 @@ type fixture struct {
 	names      *testkit.NameServer
 	table      string
 	proxy      string
-	hosts      *domain.Hosts
+	hosts      *hostname.Hosts
 	acme, evil id.Org
 	calls      *atomic.Int64
 	lost       *atomic.Value // the calls that are lost, by name: «PutItem»; "": none
@@ -82,42 +82,42 @@ func (f *fixture) between(target string) string {
 func (f *fixture) lose(call string) { f.lost.Store(call) }
 
 // environment is an execution environment with a cache of its own.
-func (f *fixture) environment() *domain.Hosts {
+func (f *fixture) environment() *hostname.Hosts {
 	config := testkit.AWS(f.proxy)
 	config.RetryMaxAttempts = 1
-	hosts := domain.NewHosts(dynamodb.NewFromConfig(config), f.table, base, f.db.Clock)
+	hosts := hostname.NewHosts(dynamodb.NewFromConfig(config), f.table, base, f.db.Clock)
 	hosts.Resolver = f.names.Resolver()
 	return hosts
 }
 
 // add adds a pending domain.
-func (f *fixture) add(org id.Org, name string) domain.Domain {
+func (f *fixture) add(org id.Org, name string) hostname.Domain {
 	f.Helper()
-	d := domain.New(name, f.db.Clock.Now())
+	d := hostname.New(name, f.db.Clock.Now())
 	f.must(f.inOrg(org, func(ctx context.Context, tx pg.Tx) error { return f.hosts.Add(ctx, tx, org, d) }))
 	return d
 }
 
 func (f *fixture) tryAdd(org id.Org, name string) error {
 	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
-		return f.hosts.Add(ctx, tx, org, domain.New(name, f.db.Clock.Now()))
+		return f.hosts.Add(ctx, tx, org, hostname.New(name, f.db.Clock.Now()))
 	})
 }
 
 // show makes DNS show a domain's record, beside another.
-func (f *fixture) show(d domain.Domain) {
+func (f *fixture) show(d hostname.Domain) {
 	name, value := d.Record()
 	f.names.Set(name, "v=spf1 -all", value)
 }
 
-func (f *fixture) verify(org id.Org, d domain.Domain) error {
+func (f *fixture) verify(org id.Org, d hostname.Domain) error {
 	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
 		_, _, err := f.hosts.Verify(ctx, tx, org, d.ID, f.db.Clock.Now())
 		return err
 	})
 }
 
-func (f *fixture) delete(org id.Org, d domain.Domain) error {
+func (f *fixture) delete(org id.Org, d hostname.Domain) error {
 	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
 		_, err := f.hosts.Delete(ctx, tx, org, d.ID)
 		return err
@@ -176,7 +176,7 @@ func (f *fixture) isOf(host string, want id.Org) {
 	}
 }
 
-func (f *fixture) verified(d domain.Domain) bool {
+func (f *fixture) verified(d hostname.Domain) bool {
 	f.Helper()
 	return testkit.Value[bool](f.T, f.db, `SELECT verified_at IS NOT NULL FROM domain WHERE id = $1`, d.ID)
 }

@@ -21,8 +21,9 @@ func TestConnectTimeout(t *testing.T) {
 	}
 }
 
-// However long connecting may take, a request ends when its own time does, so
-// that it is still answered. A server that sleeps accepts and says nothing.
+// However long connecting takes, a request ends at its own deadline, so that it
+// still gets an answer. A server that wakes up accepts the connection and does
+// not answer yet.
 func TestRequestDoesNotOutwaitASleepingDatabase(t *testing.T) {
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"portico/shared/id"
 )
 
-// Databases holds what there is of each database, such as its connections, by
-// the database's name. Nobody else goes through the databases one by one.
+// Databases has one value for each database, such as its connections, by the
+// database's name. All loops over databases are in this type.
 type Databases[T any] map[string]T
 
 // Names returns the databases' names, home first.
@@ -25,7 +25,7 @@ func (d Databases[T]) Names() []string {
 	return names
 }
 
-// At returns what there is of one database.
+// At returns the value of one database.
 func (d Databases[T]) At(database string) (T, error) {
 	of, ok := d[database]
 	if !ok {
@@ -34,8 +34,8 @@ func (d Databases[T]) At(database string) (T, error) {
 	return of, nil
 }
 
-// Each does the same for every database, home first. One that is away does not
-// keep the others from theirs.
+// Each calls do for every database, home first. If it fails for one, it is still
+// called for the others.
 func (d Databases[T]) Each(do func(database string, of T) error) error {
 	var failed error
 	for _, name := range d.Names() {
@@ -46,7 +46,8 @@ func (d Databases[T]) Each(do func(database string, of T) error) error {
 	return failed
 }
 
-// Make returns what make makes for each database, without those that failed.
+// Make calls make for each database and returns the results, without those of
+// failed calls.
 func Make[T, U any](d Databases[T], make func(database string, of T) (U, error)) (Databases[U], error) {
 	made := Databases[U]{}
 	err := d.Each(func(name string, of T) error {
@@ -59,7 +60,7 @@ func Make[T, U any](d Databases[T], make func(database string, of T) (U, error))
 	return made, err
 }
 
-// All returns what Shared is, of every database.
+// All returns what Shared returns, for every database.
 func (d *DB) All() Databases[Querier] {
 	all := Databases[Querier]{}
 	for name, pool := range d.pools {
@@ -75,8 +76,9 @@ func (d *DB) Others() Databases[Querier] {
 	return others
 }
 
-// Search asks one database after the other, home first, until one answers with
-// a value that is not zero. One that is away may have it, so it ends the search.
+// Search asks one database after the other, home first, until the answer is not
+// zero. An error ends the search, because the value may be in the database that
+// failed.
 func Search[T comparable](ctx context.Context, d Databases[Querier], caller, sql string, args ...any) (found T, err error) {
 	var none T
 	for _, name := range d.Names() {
@@ -88,9 +90,9 @@ func Search[T comparable](ctx context.Context, d Databases[Querier], caller, sql
 	return found, err
 }
 
-// InOrgEverywhere runs fn in a transaction bound to org in every database,
-// whether the organization lives there or has left rows behind: only erasing may
-// do so.
+// InOrgEverywhere runs fn in a transaction bound to org in every database, also
+// where the organization does not live and has only left rows behind. It is for
+// erasing only.
 func (d *DB) InOrgEverywhere(ctx context.Context, org id.Org, fn func(Tx) error) error {
 	return d.pools.Each(func(name string, _ *pgxpool.Pool) error {
 		return d.run(ctx, &orgTx{db: d, org: org, anyDatabase: true, database: name}, fn, nil)

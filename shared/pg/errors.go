@@ -15,20 +15,20 @@ const (
 	lockTimeout     = "55P03"
 )
 
-// readOnly is what a server answers to a write that is no longer the writer.
+// readOnly is the answer to a write if the server is no longer the writer.
 const readOnly = "25006"
 
-// endStates are the end of a session: the server goes, or takes no writes any more.
+// endStates end a session: the server shuts down, or no longer accepts writes.
 var endStates = []string{
 	"57P01", "57P02", "57P03", "57P05", // shutdown, crash, starting up, idle session closed
 	readOnly,
 }
 
-// errReadOnly is readOnly, noticed before anything was written.
-var errReadOnly = errors.New("pg: the server takes no writes: it is not the writer any more")
+// errReadOnly is like readOnly, but noticed before anything was written.
+var errReadOnly = errors.New("pg: the server accepts no writes: it is no longer the writer")
 
-// transientStates pass by themselves, as endStates do: the server is full, or
-// another transaction was preferred.
+// transientStates pass by themselves, like endStates: the server has no free
+// session, another transaction had priority, or the organization is moving.
 var transientStates = []string{
 	"53300", "53400", // too many connections, configuration limit
 	"40001", "40P01", // serialization failure, deadlock
@@ -37,8 +37,8 @@ var transientStates = []string{
 	isMoved, hasLeft,
 }
 
-// IsTransient reports whether err comes from Postgres being away or busy, so
-// that the same call may succeed later.
+// IsTransient reports whether Postgres was unavailable or busy, so that the same
+// call may succeed later.
 func IsTransient(err error) bool {
 	var state *pgconn.PgError
 	if errors.As(err, &state) {
@@ -48,7 +48,8 @@ func IsTransient(err error) bool {
 	return errors.As(err, &connect) || lostSession(err)
 }
 
-// lostSession reports whether err is the end of a session rather than an answer.
+// lostSession reports whether err means that the session has ended, not that a
+// statement failed.
 func lostSession(err error) bool {
 	var state *pgconn.PgError
 	if errors.As(err, &state) {
@@ -62,7 +63,7 @@ func lostSession(err error) bool {
 // IsUniqueViolation reports whether err says that a row with that key exists.
 func IsUniqueViolation(err error) bool { return hasState(err, uniqueViolation) }
 
-// IsLockTimeout reports whether a lock was not had within lock_timeout.
+// IsLockTimeout reports whether the wait for a lock exceeded lock_timeout.
 func IsLockTimeout(err error) bool { return hasState(err, lockTimeout) }
 
 func hasState(err error, code string) bool {

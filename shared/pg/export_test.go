@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-// PoolConfig is what a DB and a Worker connect with.
+// PoolConfig makes the configuration with which a DB and a Worker connect.
 var PoolConfig = poolConfig
 
 // EmbeddedRoots are the files of root certificates.
 func EmbeddedRoots() fs.FS { return embedded }
 
-// TrustRoots replaces the root certificates for the length of a test.
+// TrustRoots replaces the root certificates until the test ends.
 func TrustRoots(t *testing.T, files fs.FS) {
 	before := roots
 	t.Cleanup(func() { roots = before })

@@ -13,8 +13,8 @@ import (
 
 const becomeReadOnly = `SET default_transaction_read_only = on`
 
-// After a failover kept sessions lead to a server that takes no writes. No
-// transaction of an organization fails because of that.
+// After a failover kept sessions are connected to a server that accepts no
+// writes. No transaction of an organization fails because of that.
 func TestInOrgSurvivesFailover(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	for round := range 3 {
@@ -37,8 +37,8 @@ func TestInOrgSurvivesFailover(t *testing.T) {
 	}
 }
 
-// A worker's first write after a failover fails and says that it is transient.
-// It takes all sessions to that server with it: the next write succeeds.
+// A worker's first write after a failover fails with a transient error. All
+// sessions to that server are closed then, so the next write succeeds.
 func TestWorkerSurvivesFailover(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	sessions := make([]*pgxpool.Conn, w.Worker.Config().MaxConns)
@@ -68,7 +68,7 @@ func TestWorkerSurvivesFailover(t *testing.T) {
 	}
 }
 
-// A server that takes no writes is not connected to, and asked again later.
+// A server that accepts no writes is not used, and is tried again later.
 func TestReadOnlyServerIsNotUsed(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	server := func(mode string) {

@@ -11,12 +11,12 @@ import (
 	"portico/shared/testkit"
 )
 
-// exempt are the tables outside the wall: they hold nothing of an organization.
-// A user may belong to several; 00003_access.sql says who sees which. A staff
-// key belongs to none: the request names one.
+// exempt are the tables without a tenant wall: they contain no organization's
+// data. A user may belong to several organizations; 00003_access.sql says who
+// sees which user. A staff key belongs to none; each request names one.
 var exempt = []string{"clock", "dispatcher", "goose_db_version", "user_account", "staff_key"}
 
-// guard lists what is wrong with the schema, as «object: fault». $1: exempt.
+// guard lists the faults of the schema, as «object: fault». $1: exempt.
 const guard = `
 WITH
 tbl AS ( -- every table that must stand behind the wall, and its organization column
@@ -86,14 +86,15 @@ func faults(t *testing.T, d *testkit.Database) []string {
 	return list
 }
 
-// Every table of the schema stands behind the tenant wall, but for the listed ones.
+// Every table of the schema is behind the tenant wall, except the exempt ones.
 func TestSchemaStandsBehindTheWall(t *testing.T) {
 	for _, fault := range faults(t, testkit.DB(t)) {
 		t.Error(fault)
 	}
 }
 
-// The guard finds each kind of fault: a guard that finds nothing proves nothing.
+// The guard finds each kind of fault; otherwise the test above would prove
+// nothing.
 func TestGuardFindsFaults(t *testing.T) {
 	d := testkit.DB(t)
 	testkit.LockRoles(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// iamToken puts an RDS IAM token, valid for 15 minutes, in the password's
-// place. It is computed from the function's own credentials, without a call.
+// iamToken sets an RDS IAM token, valid for 15 minutes, as the password. It is
+// computed from the function's own credentials, without a network call.
 func iamToken(ctx context.Context, c *pgx.ConnConfig) error {
 	aws, err := config.LoadDefaultConfig(ctx)
 	if err != nil {

@@ -10,20 +10,21 @@ import (
 	"portico/shared/id"
 )
 
-// Owner reads and writes every table as portico_owner, behind the wall of one
-// organization at a time. Only what moves organizations logs in like that.
+// Owner reads and writes every table as portico_owner, behind the tenant wall of
+// one organization at a time. It is used only to move organizations.
 type Owner struct {
 	Name   string // of the database
 	config *pgx.ConnConfig
 }
 
-// NewOwner returns the owner of a database, of which config has the login that
-// migrates it.
+// NewOwner returns the owner of a database. config has the login of the user that
+// migrates the database.
 func NewOwner(name string, config *pgx.ConnConfig) *Owner {
 	config = config.Copy()
 	config.RuntimeParams["role"] = "portico_owner"
 	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	// Of a function that was killed the server learns within a minute, and lets go of its locks.
+	// If the function is killed, the server notices within a minute and releases
+	// its locks.
 	for setting, value := range map[string]string{"idle": "30", "interval": "10", "count": "3"} {
 		config.RuntimeParams["tcp_keepalives_"+setting] = value
 	}
@@ -36,7 +37,8 @@ type Session struct {
 	org id.Org
 }
 
-// Session connects for work on one organization, wherever that lives.
+// Session connects for work on one organization, which may live in this database
+// or not.
 func (o *Owner) Session(ctx context.Context, org id.Org) (*Session, error) {
 	conn, err := pgx.ConnectConfig(ctx, o.config)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package pg is the only way to Postgres. A DB belongs to portico_app and runs
-// nothing but transactions bound to one organization; a Worker belongs to
+// Package pg is the only way to Postgres. A DB connects as portico_app and runs
+// only transactions bound to one organization; a Worker connects as
 // portico_worker and works across organizations.
 package pg
 
@@ -21,19 +21,20 @@ import (
 type DB struct {
 	pools Databases[*pgxpool.Pool]
 
-	// places is where organizations were last found that do not live at home. It
-	// may be out of date: the databases themselves know, and correct it.
-	places *cache.Cache[id.Org, string]
+	// lastFound has the database in which an organization was last found, for
+	// organizations that do not live at home. It may be out of date; then the
+	// database asked names the right one.
+	lastFound *cache.Cache[id.Org, string]
 }
 
-// Open returns a DB that connects when first used, so a function that is never
-// asked for data opens no session. A url without password takes an IAM token.
+// Open returns a DB that connects when it is first used, so a function that needs
+// no data opens no session. If url has no password, an IAM token is used.
 func Open(ctx context.Context, url string) (*DB, error) {
-	d := &DB{pools: Databases[*pgxpool.Pool]{}, places: cache.New[id.Org, string](placesAtMost, 0)}
+	d := &DB{pools: Databases[*pgxpool.Pool]{}, lastFound: cache.New[id.Org, string](foundAtMost, 0)}
 	return d, d.Add(ctx, Home, url)
 }
 
-// Add makes known another database in which organizations live.
+// Add adds another database in which organizations may live.
 func (d *DB) Add(ctx context.Context, name, url string) (err error) {
 	// A Lambda environment serves one request at a time.
 	d.pools[name], err = open(ctx, url, 2)
@@ -48,16 +49,16 @@ func (d *DB) Close() {
 }
 
 // InOrg runs fn in a transaction bound to org and commits it unless fn fails.
-// Begin and binding cost no round trip of their own. While the organization
-// moves to another database it waits for that.
+// Begin and binding cost no round trip of their own. If the organization is
+// moving to another database, InOrg waits until it has arrived.
 func (d *DB) InOrg(ctx context.Context, org id.Org, fn func(Tx) error) error {
 	return d.InOrgThen(ctx, org, fn, nil)
 }
 
-// InOrgThen does the same, and in the round trip of the commit runs statements
-// after it, unbound and each with a snapshot of its own: they see all that was
-// committed before them. What becomes of them is not the transaction's: an
-// error only keeps their callbacks from being called.
+// InOrgThen does the same and runs the statements of then after the commit, in
+// its round trip. They are not bound to an organization, and each has a snapshot
+// of its own, so they see everything that was committed before them. Their errors
+// do not affect the transaction: if one fails, the callbacks are not called.
 func (d *DB) InOrgThen(ctx context.Context, org id.Org, fn func(Tx) error, then *pgx.Batch) error {
 	return d.run(ctx, &orgTx{db: d, org: org}, fn, then)
 }
@@ -105,13 +106,14 @@ func commit(ctx context.Context, conn *pgxpool.Conn, then *pgx.Batch) error {
 	defer results.Close()
 	tag, err := results.Exec()
 	if err == nil && tag.String() == "ROLLBACK" {
-		err = pgx.ErrTxCommitRollback // a statement's error was swallowed
+		err = pgx.ErrTxCommitRollback // fn ignored the error of a statement
 	}
 	return err
 }
 
-// Shared is what the few tables outside the wall are read through: a bare pool
-// session of portico_app at home, on which every walled table raises.
+// Shared reads the few tables without a tenant wall, in the home database. Its
+// sessions are bound to no organization, so every table behind the wall raises an
+// error.
 func (d *DB) Shared() Querier { return d.pools[Home] }
 
 // Querier runs single statements.
@@ -121,8 +123,8 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// Worker runs statements across organizations, on the tables opened to
-// portico_worker.
+// Worker runs statements across organizations, on the tables that portico_worker
+// may use.
 type Worker struct{ *pgxpool.Pool }
 
 // OpenWorker returns a Worker of at most sessions connections, opened when first used.
@@ -132,10 +134,10 @@ func OpenWorker(ctx context.Context, url string, sessions int32) (*Worker, error
 }
 
 const (
-	// SessionLife is how long a session is used at most. Whatever a failover or a
-	// change of the DNS leaves behind, after that everybody is at the right server.
+	// SessionLife is how long a session is used at most. So, after a failover or
+	// a change of DNS, every session leads to the right server after that time.
 	SessionLife = 10 * time.Minute
-	// connectAtMost bounds connecting where the URL has no connect_timeout.
+	// connectAtMost bounds the time to connect if the URL has no connect_timeout.
 	connectAtMost = 10 * time.Second
 )
 
@@ -147,7 +149,7 @@ func open(ctx context.Context, url string, sessions int32) (pool *pgxpool.Pool, 
 	keeps := config.ConnConfig.OnPgError
 	config.ConnConfig.OnPgError = func(conn *pgconn.PgConn, state *pgconn.PgError) bool {
 		if state.Code == readOnly {
-			pool.Reset() // the other sessions lead to the same server
+			pool.Reset() // the other sessions are connected to the same server
 			return false
 		}
 		return keeps(conn, state)

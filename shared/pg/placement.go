@@ -13,51 +13,53 @@ import (
 	"portico/shared/id"
 )
 
-// Home names the database in which every organization begins, and which every
-// other one is asked after.
+// Home is the name of the database in which every organization is created, and
+// which is asked first where an organization lives.
 const Home = "home"
 
-// What bind_organization raises: infra/migrations/00002_organization.sql.
+// The errors that bind_organization raises:
+// infra/migrations/00002_organization.sql.
 const (
-	hasLeft = "PTLFT" // the detail says in which database it lives
+	hasLeft = "PTLFT" // the error's detail is the database in which it lives
 	isMoved = "PTMOV"
 )
 
 const (
 	lookAgain = 25 * time.Millisecond
-	// moveAtMost is how long a request waits for its organization to arrive. What
-	// waits occupies a function.
+	// moveAtMost is how long a request waits while its organization is moving. A
+	// request that waits occupies a function.
 	moveAtMost = 10 * time.Second
 )
 
-// PlaceOf returns the database in which the organization was last found. A
-// transaction may find it elsewhere.
-func (d *DB) PlaceOf(org id.Org) string {
-	if place, known := d.places.Get(org, time.Time{}); known {
-		return place
+// LastFound returns the database in which the organization was last found; it may
+// have moved since.
+func (d *DB) LastFound(org id.Org) string {
+	if database, known := d.lastFound.Get(org, time.Time{}); known {
+		return database
 	}
 	return Home
 }
 
-// placesAtMost bounds the memory of an environment that sees many organizations.
-const placesAtMost = 10_000
+// foundAtMost bounds the memory that lastFound takes.
+const foundAtMost = 10_000
 
-func (d *DB) learn(org id.Org, place string) {
-	if place == Home {
-		d.places.Delete(org)
+func (d *DB) learn(org id.Org, database string) {
+	if database == Home {
+		d.lastFound.Delete(org)
 		return
 	}
-	d.places.Put(org, place, time.Time{})
+	d.lastFound.Put(org, database, time.Time{})
 }
 
-// find begins in the database where the organization lives. Each that it has
-// left says where it went; while it moves, it is awaited.
+// find begins the transaction in the database where the organization lives. A
+// database that it has left names the next one. If the organization is moving,
+// find waits.
 func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
 	if t.anyDatabase {
 		return t.beginAnew(ctx, batch)
 	}
 	patience := time.Now().Add(moveAtMost)
-	t.database = t.db.PlaceOf(t.org)
+	t.database = t.db.LastFound(t.org)
 	for hops := 0; ; {
 		results, err := t.beginAnew(ctx, batch)
 		var state *pgconn.PgError
@@ -70,11 +72,11 @@ func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, e
 				return nil, err
 			}
 		case state.Code == hasLeft && time.Now().Before(patience):
-			if hops++; hops > len(t.db.pools) && clock.Sleep(ctx, lookAgain) != nil { // in this moment it arrives
+			if hops++; hops > len(t.db.pools) && clock.Sleep(ctx, lookAgain) != nil { // it has not quite arrived yet
 				return nil, err
 			}
 			if t.db.pools[state.Detail] == nil {
-				return nil, fmt.Errorf("pg: organization %s lives in %q, a database that DATABASES does not name: %w", t.org, state.Detail, err)
+				return nil, fmt.Errorf("pg: organization %s lives in the database %q, which DATABASES does not name: %w", t.org, state.Detail, err)
 			}
 			t.database = state.Detail
 			t.db.learn(t.org, t.database)

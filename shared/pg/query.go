@@ -11,11 +11,10 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// The functions here run one statement. caller is the function that asks, such
-// as webhook.ListHolding: it begins what an error says.
-//
-// A row is read as a T: a struct whose fields are named like the columns, a type
-// that reads its row itself (pgx.RowScanner), or the value of a single column.
+// The functions here run one statement. caller is the name of the calling
+// function, such as webhook.ListHolding: error messages start with it. A row is
+// read into a T: a struct with a field for each column name, a type that reads
+// its row itself (pgx.RowScanner), or the value of a single column.
 
 // List returns the rows of a query.
 func List[T any](ctx context.Context, q Querier, caller, sql string, args ...any) ([]T, error) {
@@ -27,8 +26,8 @@ func List[T any](ctx context.Context, q Querier, caller, sql string, args ...any
 	return list, during(caller, err)
 }
 
-// One returns the row of a query that has one at most. Without a row the error
-// is none.
+// One returns the row of a query that has at most one row. If there is no row, it
+// returns the error none.
 func One[T any](ctx context.Context, q Querier, caller string, none error, sql string, args ...any) (T, error) {
 	var one T
 	rows, err := q.Query(ctx, sql, args...)
@@ -41,7 +40,7 @@ func One[T any](ctx context.Context, q Querier, caller string, none error, sql s
 	return one, during(caller, err)
 }
 
-// Value returns the row of a query that always has one.
+// Value returns the row of a query that always has exactly one row.
 func Value[T any](ctx context.Context, q Querier, caller, sql string, args ...any) (T, error) {
 	return One[T](ctx, q, caller, during(caller, pgx.ErrNoRows), sql, args...)
 }
@@ -52,13 +51,13 @@ func Exec(ctx context.Context, q Querier, caller, sql string, args ...any) error
 	return during(caller, err)
 }
 
-// Affect runs a statement and returns how many rows it wrote, removed or locked.
+// Affect runs a statement and returns how many rows it wrote, deleted or locked.
 func Affect(ctx context.Context, q Querier, caller, sql string, args ...any) (int64, error) {
 	tag, err := q.Exec(ctx, sql, args...)
 	return tag.RowsAffected(), during(caller, err)
 }
 
-// Into reads the rows of a query of a batch.
+// Into reads the rows of a query in a batch.
 func Into[T any](list *[]T) func(pgx.Rows) error {
 	return func(rows pgx.Rows) (err error) {
 		*list, err = pgx.CollectRows(rows, rowTo[T]())
@@ -66,7 +65,7 @@ func Into[T any](list *[]T) func(pgx.Rows) error {
 	}
 }
 
-// IntoOne reads the row of a query of a batch, or returns pgx.ErrNoRows.
+// IntoOne reads the row of a query in a batch, or returns pgx.ErrNoRows.
 func IntoOne[T any](one *T) func(pgx.Rows) error {
 	return func(rows pgx.Rows) (err error) {
 		*one, err = pgx.CollectExactlyOneRow(rows, rowTo[T]())

@@ -11,8 +11,9 @@ import (
 	"portico/shared/testkit"
 )
 
-// grants is all that the application's roles may do, table by table. No right
-// on a partition: it would go around its parent's policies.
+// grants lists all rights of the application's roles, by table. They have no
+// right on a partition, because that would bypass the policies of its parent
+// table.
 var grants = map[string]map[string]string{
 	"portico_app": {
 		"clock":              "SELECT",
@@ -55,7 +56,7 @@ var grants = map[string]map[string]string{
 	},
 }
 
-// The roles may do what is listed and nothing else, whoever granted it.
+// The roles have exactly the rights that are listed, whoever granted them.
 func TestGrants(t *testing.T) {
 	d := testkit.DB(t)
 	got := map[string]map[string]string{"portico_app": {}, "portico_worker": {}}
@@ -81,8 +82,7 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-// Of the columns of a table that a role may not use whole, it may use these and
-// no others.
+// The columns that a role may use in tables of which it may not use all columns.
 func TestColumnGrants(t *testing.T) {
 	d := testkit.DB(t)
 	got := testkit.Value[[]string](t, d, `
@@ -120,8 +120,8 @@ func TestColumnGrants(t *testing.T) {
 	}
 }
 
-// portico_worker sees every organization on its tables; without a policy of
-// its own even a granted table would show it nothing.
+// portico_worker sees the rows of every organization in its tables. Without a
+// policy of its own a granted table would show it no rows.
 func TestWorkerWorksAcrossOrganizations(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	var n int
@@ -134,8 +134,8 @@ func TestWorkerWorksAcrossOrganizations(t *testing.T) {
 	}
 }
 
-// Whatever statement reaches them, the application's roles cannot leave their
-// place: not around the wall, not into another role, not into the schema.
+// No statement lets the application's roles gain rights: they cannot bypass the
+// wall, become another role or change the schema.
 func TestRolesCannotEscape(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	both := []string{

@@ -18,7 +18,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// After a transaction nothing is bound to its session, however it ended.
+// After a transaction its session is bound to no organization, however the
+// transaction ended.
 func TestNothingStaysBound(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	endings := map[string]func(pg.Tx) error{
@@ -98,7 +99,7 @@ func (w *two) hit(random *rand.Rand) error {
 	return err
 }
 
-// sessions counts those of portico_app in this database.
+// sessions counts the sessions of portico_app in this database.
 func (w *two) sessions(t *testing.T) int {
 	t.Helper()
 	return testkit.Value[int](t, w.Database,
@@ -119,7 +120,8 @@ func (w *two) kill(t *testing.T) {
 	}
 }
 
-// After a failover the pool holds dead sessions: the next transaction works all the same.
+// After a failover the pool has dead sessions. The next transaction succeeds all
+// the same.
 func TestInOrgSurvivesKilledIdleSessions(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	// Two at once, so that both of the pool's sessions exist and die.
@@ -172,7 +174,8 @@ func TestInOrgSurvivesAKillBeforeTheFirstStatement(t *testing.T) {
 	}
 }
 
-// Work that was begun is never repeated: nobody knows what it did outside.
+// A function that has started is never called again: it may have had effects
+// outside the transaction.
 func TestInOrgDoesNotRepeatWork(t *testing.T) {
 	w, runs := newTwo(t), 0
 	err := w.App.InOrg(context.Background(), w.mine, func(tx pg.Tx) error {
@@ -189,7 +192,7 @@ func TestInOrgDoesNotRepeatWork(t *testing.T) {
 	}
 }
 
-// What passes by itself is told from what does not, by real errors.
+// IsTransient is right for real errors, those that pass by themselves and others.
 func TestIsTransient(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	run := func(statements ...string) error {
@@ -266,8 +269,8 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// A function that is never asked for data opens no session, and a URL that
-// cannot be read is reported without its password.
+// A function that needs no data opens no session, and the error for an invalid
+// URL does not contain its password.
 func TestOpen(t *testing.T) {
 	ctx := context.Background()
 	db, err := pg.Open(ctx, "postgres://u:p@"+closedPort(t)+"/portico")

@@ -15,16 +15,17 @@ import (
 //go:embed roots/*.pem
 var embedded embed.FS
 
-// roots are the root certificates of Amazon RDS, which no operating system has:
-// a file for each region. Only tests put others here.
+// roots are the root certificates of Amazon RDS, one file for each region.
+// Operating systems do not include them. Only tests replace them.
 var roots fs.FS = embedded
 
-// ofRDS finds the region in the host name of a database at Amazon RDS.
+// ofRDS matches the host name of a database in Amazon RDS and finds its region.
 var ofRDS = regexp.MustCompile(`\.([a-z]+(?:-[a-z]+)+-\d+)\.rds\.amazonaws\.com$|\.rds\.(cn-[a-z]+-\d+)\.amazonaws\.com\.cn$`)
 
 // ParseConfig reads a database's URL. With sslmode=verify-full the server must
-// have a certificate for the URL's host: at Amazon RDS one of RDS's own, unless
-// sslrootcert names others; elsewhere one that the machine trusts.
+// have a certificate for the URL's host. In Amazon RDS the certificate must be
+// issued by RDS, unless sslrootcert names other roots; elsewhere by an authority
+// that the machine trusts.
 func ParseConfig(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -43,8 +44,8 @@ func trustRDS(config *pgconn.Config) error {
 	return err
 }
 
-// trustRegion reads the roots of the host's region, and no others, because that
-// is a part of every cold start.
+// trustRegion reads only the roots of the host's region, because reading more
+// would slow down every cold start.
 func trustRegion(host string, config *tls.Config) error {
 	found := ofRDS.FindStringSubmatch(host)
 	if found == nil || config == nil || config.InsecureSkipVerify || config.RootCAs != nil {
@@ -53,11 +54,11 @@ func trustRegion(host string, config *tls.Config) error {
 	region := found[1] + found[2]
 	text, err := fs.ReadFile(roots, "roots/"+region+".pem")
 	if err != nil {
-		return fmt.Errorf("no root certificates of Amazon RDS are known for %s: docs/operating.md tells how to add a region", region)
+		return fmt.Errorf("Portico has no root certificates of Amazon RDS for %s: docs/operating.md says how to add a region", region)
 	}
 	config.RootCAs = x509.NewCertPool()
 	if !config.RootCAs.AppendCertsFromPEM(text) {
-		return fmt.Errorf("shared/pg/roots/%s.pem holds no certificate", region)
+		return fmt.Errorf("shared/pg/roots/%s.pem contains no certificate", region)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func newSecured(t *testing.T, authority *testkit.Authority, expires time.Time) s
 	return secured{server}
 }
 
-// url names the server by another host, with that sslmode.
+// url returns the server's URL with another host and this sslmode.
 func (s secured) url(t *testing.T, host, mode string) string {
 	t.Helper()
 	u, err := url.Parse(s.server.AdminURL())
@@ -52,14 +52,14 @@ func (s secured) url(t *testing.T, host, mode string) string {
 	return u.String()
 }
 
-// here sends every name to this machine.
+// here connects every host name to this machine.
 func here(c *pgx.ConnConfig) {
 	c.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
 }
 
-// A server shows a certificate of the region's root, for its own name and still
-// good, or nothing is sent to it: by the pools, whose URL has no password but
-// takes an IAM token, and by the migration.
+// Pools and migrations send nothing to a server unless it has a valid certificate
+// for its own name, issued by a root of the region. The pools' URL has no
+// password: they use an IAM token.
 func TestServersCertificateIsVerified(t *testing.T) {
 	ours, theirs := testkit.NewAuthority(t), testkit.NewAuthority(t)
 	pg.TrustRoots(t, fstest.MapFS{
@@ -113,7 +113,7 @@ func migrate(url string) error {
 	return migrations.Apply(context.Background(), config, "a password of the roles")
 }
 
-// Whoever opens a database that cannot be verified is told when the function
+// A database whose certificate cannot be verified is reported when the function
 // starts, not at the first request.
 func TestUnknownRegionIsToldAtTheStart(t *testing.T) {
 	const there = "postgres://portico_app@db.cluster-abc.xx-nowhere-1.rds.amazonaws.com:5432/portico?sslmode=verify-full"
@@ -126,8 +126,8 @@ func TestUnknownRegionIsToldAtTheStart(t *testing.T) {
 	}
 }
 
-// Every region has three roots of Amazon RDS's own, named for it and good for
-// another year at least.
+// Every region has three roots of Amazon RDS that name it and are valid for at
+// least another year.
 func TestEmbeddedRoots(t *testing.T) {
 	files, err := fs.Glob(pg.EmbeddedRoots(), "roots/*.pem")
 	if err != nil || len(files) < 27 {

@@ -10,23 +10,25 @@ import (
 	"portico/shared/id"
 )
 
-// Tx is a transaction of one organization: it sees and writes its rows only.
+// Tx is a transaction of one organization: it reads and writes the rows of this
+// organization only.
 type Tx interface {
 	Querier
 	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
-// orgTx is the Tx of InOrg. BEGIN and the binding to the organization travel
-// with the first statement, in its round trip.
+// orgTx is the Tx of InOrg. BEGIN and the binding to the organization are sent
+// together with the first statement.
 type orgTx struct {
 	db          *DB
 	org         id.Org
-	anyDatabase bool          // also where the organization does not live
-	database    string        // where it runs; "": not known yet
+	anyDatabase bool          // run in database even if the organization does not live there
+	database    string        // in which it runs; "": not known yet
 	conn        *pgxpool.Conn // nil until the first statement
 }
 
-// DatabaseOf names where a transaction of InOrg runs; "" before its first statement.
+// DatabaseOf returns the database in which a transaction of InOrg runs; "" before
+// its first statement.
 func DatabaseOf(tx Tx) string { return tx.(*orgTx).database }
 
 // SendBatch runs statements in one round trip.
@@ -41,9 +43,9 @@ func (t *orgTx) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResult
 	return results
 }
 
-// beginAnew begins, and once more if the session had died or become read-only
-// since its last use, so that nothing has happened yet: after a failover a pool
-// is full of those.
+// beginAnew begins the transaction. If the session has ended or become read-only
+// since its last use, it tries a new session; nothing has been executed yet, so
+// this is safe. After a failover all sessions of a pool are like that.
 func (t *orgTx) beginAnew(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
 	results, err := t.begin(ctx, batch)
 	if err != nil && lostSession(err) {
@@ -53,7 +55,7 @@ func (t *orgTx) beginAnew(ctx context.Context, batch *pgx.Batch) (pgx.BatchResul
 	return results, err
 }
 
-// begin sends the batch behind BEGIN and the binding.
+// begin sends BEGIN, the binding and the batch.
 func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
 	conn, err := t.db.pools[t.database].Acquire(ctx)
 	if err != nil {
@@ -63,7 +65,8 @@ func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, 
 	opening.Queue("begin")
 	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", t.org, t.anyDatabase)
 	for _, q := range batch.QueuedQueries {
-		// Anew, because a sent query remembers the session that prepared it.
+		// Copied, because a query that was sent is tied to the session that
+		// prepared it.
 		opening.Queue(q.SQL, q.Arguments...).Fn = q.Fn
 	}
 	results := conn.SendBatch(ctx, opening)
@@ -76,8 +79,8 @@ func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, 
 	return results, nil
 }
 
-// readOpening reads what BEGIN and the binding answer. A session that was kept
-// over a failover may lead to a server that is no longer the writer.
+// readOpening reads the results of BEGIN and the binding. After a failover a kept
+// session may be connected to a server that is no longer the writer.
 func readOpening(results pgx.BatchResults) error {
 	if _, err := results.Exec(); err != nil {
 		return err
@@ -131,14 +134,14 @@ func (t *orgTx) first(ctx context.Context, sql string, args []any) pgx.BatchResu
 	return t.SendBatch(ctx, &batch)
 }
 
-// firstRows are the rows of a transaction's first statement. The session is
-// free for the next one when they are closed, as with any rows.
+// firstRows are the rows of a transaction's first statement. Closing them also
+// closes the batch, so that the session is free for the next statement.
 type firstRows struct {
 	pgx.Rows
 	results pgx.BatchResults
 }
 
-// Next closes the rows after the last.
+// Next closes the rows after the last one.
 func (r *firstRows) Next() bool {
 	if r.Rows.Next() {
 		return true
@@ -150,10 +153,10 @@ func (r *firstRows) Next() bool {
 // Close may be called any number of times.
 func (r *firstRows) Close() {
 	r.Rows.Close()
-	_ = r.results.Close() // what failed is in Err
+	_ = r.results.Close() // the error is in Err
 }
 
-// row is the first of some rows.
+// row is the first row of a result.
 type row struct {
 	rows pgx.Rows
 	err  error
@@ -178,9 +181,9 @@ func (r row) Scan(dest ...any) error {
 	return r.rows.Err()
 }
 
-// failed answers for a batch that could not be sent.
+// failed is the result of a batch that could not be sent.
 type failed struct {
-	pgx.BatchResults // nil: whatever else a driver's batch can do, this one cannot
+	pgx.BatchResults // nil: only the methods below may be called
 	err              error
 }
 

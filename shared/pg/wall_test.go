@@ -37,7 +37,8 @@ const insertEndpoint = `INSERT INTO webhook_endpoint (org_id, id, url, event_typ
 
 func newID() id.WebhookEndpoint { return id.New[id.WebhookEndpoint](time.Now()) }
 
-// exec runs one statement for an organization and returns the rows it touched.
+// exec runs one statement for an organization and returns how many rows it
+// affected.
 func (w *two) exec(org id.Org, sql string, args ...any) (rows int64, err error) {
 	err = w.App.InOrg(context.Background(), org, func(tx pg.Tx) error {
 		tag, err := tx.Exec(context.Background(), sql, args...)
@@ -47,7 +48,7 @@ func (w *two) exec(org id.Org, sql string, args ...any) (rows int64, err error) 
 	return rows, err
 }
 
-// state returns err's SQLSTATE, or "" when it is not from the server.
+// state returns err's SQLSTATE, or "" if it does not come from the server.
 func state(err error) string {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
@@ -56,8 +57,8 @@ func state(err error) string {
 	return ""
 }
 
-// A transaction bound to an organization is committed if its work succeeds and
-// leaves nothing if it fails or panics.
+// A transaction bound to an organization is committed if its function succeeds,
+// and rolled back if it fails or panics.
 func TestInOrgIsATransaction(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	count := func() int { return testkit.Value[int](t, w.Database, `SELECT count(*) FROM webhook_endpoint`) }
@@ -90,7 +91,8 @@ func TestInOrgIsATransaction(t *testing.T) {
 	}
 }
 
-// Without an organization every statement fails aloud, instead of finding nothing.
+// Without an organization every statement fails with an error, instead of finding
+// no rows.
 func TestUnscopedFails(t *testing.T) {
 	w, ctx := newTwo(t), context.Background()
 	for _, sql := range []string{
@@ -144,7 +146,7 @@ func TestDeleteStopsAtTheWall(t *testing.T) {
 	}
 }
 
-// Nothing can be written for another organization, nor hung under its rows.
+// No row can be written for another organization, or refer to its rows.
 func TestForeignWritesAreRefused(t *testing.T) {
 	w := newTwo(t)
 	theirEndpoint := testkit.Value[id.WebhookEndpoint](t, w.Database, `SELECT id FROM webhook_endpoint WHERE org_id = $1`, w.theirs)
@@ -166,7 +168,7 @@ func TestForeignWritesAreRefused(t *testing.T) {
 	}
 }
 
-// A permissive policy that somebody adds later cannot open the wall.
+// A permissive policy that is added later by mistake cannot open the wall.
 func TestWallHoldsAgainstOtherPolicies(t *testing.T) {
 	w := newTwo(t)
 	w.Exec(t, `CREATE POLICY shared ON webhook_endpoint USING (true) WITH CHECK (true)`)

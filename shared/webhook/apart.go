@@ -12,38 +12,38 @@ import (
 	"portico/shared/pg"
 )
 
-// apart keeps the results of organizations that hold up the recording away from
-// the others': a publish holds their ordering key for long, their filters are
-// slow, Postgres refuses a result. They are recorded one organization at a time,
-// on one session. Nothing new is claimed for an organization whose results wait
-// for long, so what is kept here is no more than was in flight.
+// apart keeps results that delay the recording of others: a publish holds their
+// ordering key for long, the organization's filters are slow, or Postgres refuses
+// a result. They are recorded one organization at a time, on one session. Nothing
+// new is claimed for such an organization, so apart never holds more results than
+// requests were in flight.
 type apart struct {
 	lanes *lanes
 
 	mu     sync.Mutex
-	news   *sync.Cond
+	ready  *sync.Cond
 	orgs   map[id.Org]*keptApart
-	queue  []id.Org // those with results, each once
-	closed bool     // nothing comes any more
+	queue  []id.Org // with results to record, each once
+	closed bool     // no more results will come
 }
 
-// keptApart is one organization's; it outlives its results for a while, because
-// trouble returns.
+// keptApart holds one organization's results. It is kept for a while after they
+// are recorded, because the trouble often comes back.
 type keptApart struct {
 	results []Result
 	queued  bool
 	giveUp  time.Time
-	trouble time.Time // the last
+	trouble time.Time // when results last delayed the others
 }
 
 func newApart(l *lanes) *apart {
 	a := &apart{lanes: l, orgs: map[id.Org]*keptApart{}}
-	a.news = sync.NewCond(&a.mu)
+	a.ready = sync.NewCond(&a.mu)
 	return a
 }
 
-// divert keeps the results of organizations that had trouble a moment ago, and
-// returns the others'.
+// divert keeps the results of organizations that had trouble a short time ago,
+// and returns the results of the others.
 func (a *apart) divert(giveUp time.Time, batch []Result) []Result {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,7 +64,7 @@ func (a *apart) divert(giveUp time.Time, batch []Result) []Result {
 	})
 }
 
-// put keeps results of one organization that hold up the recording.
+// put keeps results of one organization that delay the recording of others.
 func (a *apart) put(giveUp time.Time, part []Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,12 +83,12 @@ func (a *apart) add(giveUp time.Time, part ...Result) {
 	kept.results, kept.giveUp = append(kept.results, part...), giveUp
 	if !kept.queued {
 		kept.queued, a.queue = true, append(a.queue, org)
-		a.news.Signal()
+		a.ready.Signal()
 	}
 }
 
-// next returns results of the organization whose turn it is; none when nothing
-// comes any more.
+// next waits for results and returns those of the next organization; none after
+// close.
 func (a *apart) next() (giveUp time.Time, part []Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -96,7 +96,7 @@ func (a *apart) next() (giveUp time.Time, part []Result) {
 		if a.closed {
 			return giveUp, nil
 		}
-		a.news.Wait()
+		a.ready.Wait()
 	}
 	kept := a.orgs[a.queue[0]]
 	a.queue, kept.queued = a.queue[1:], false
@@ -104,11 +104,11 @@ func (a *apart) next() (giveUp time.Time, part []Result) {
 	return kept.giveUp, part
 }
 
-// done lets an organization be served again that has no results left here.
+// done allows new claims for an organization when no results of it are left here.
 func (a *apart) done(org id.Org) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if kept := a.orgs[org]; kept == nil || len(kept.results) == 0 { // nil: divert has forgotten it meanwhile
+	if kept := a.orgs[org]; kept == nil || len(kept.results) == 0 { // nil: divert has deleted it since
 		a.lanes.release(org)
 	}
 }
@@ -117,10 +117,10 @@ func (a *apart) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	a.news.Signal()
+	a.ready.Signal()
 }
 
-// recordApart records what is kept apart until nothing comes any more.
+// recordApart records the results kept apart until close.
 func (r *run) recordApart(ctx context.Context) {
 	for {
 		giveUp, results := r.apart.next()
@@ -135,8 +135,8 @@ func (r *run) recordApart(ctx context.Context) {
 	}
 }
 
-// recordPart records results of one organization. What a lock holds up is tried
-// again later; of several results that fail otherwise each is tried alone.
+// recordPart records results of one organization. If a lock delays them, they are
+// tried again later. If several fail for another reason, each is tried alone.
 func (r *run) recordPart(ctx context.Context, giveUp time.Time, part []Result) {
 	err := r.tryUntil(ctx, giveUp, part, alone)
 	switch {
@@ -157,17 +157,17 @@ func (r *run) recordPart(ctx context.Context, giveUp time.Time, part []Result) {
 }
 
 func (r *run) drop(ctx context.Context, part []Result, err error) {
-	r.Log.Line(ctx, slog.LevelError, "results are given up: their deliveries are sent again", nil, slog.String("cause", err.Error()),
+	r.Log.Line(ctx, slog.LevelError, "results could not be recorded in time: their deliveries will be sent again", nil, slog.String("cause", err.Error()),
 		slog.String("org", part[0].Org.String()), slog.String("delivery", part[0].ID.String()), slog.Int("results", len(part)))
 }
 
 func (r *run) putApart(ctx context.Context, giveUp time.Time, part []Result, err error) {
-	r.Log.Line(ctx, slog.LevelWarn, "results of one organization could not be recorded and wait", nil,
+	r.Log.Line(ctx, slog.LevelWarn, "results of one organization could not be recorded; they are tried again apart from the others", nil,
 		slog.String("cause", err.Error()), slog.String("org", part[0].Org.String()))
 	r.apart.put(giveUp, part)
 }
 
-// byOrg returns a batch's results, each organization's together.
+// byOrg groups a batch's results by organization.
 func byOrg(batch []Result) [][]Result {
 	parts := map[id.Org][]Result{}
 	for _, result := range batch {

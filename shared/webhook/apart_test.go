@@ -25,8 +25,8 @@ func (e *engine) as(org id.Org, fn func()) {
 
 var errUndone = errors.New("undone")
 
-// holdKey runs fn while a publish of the ordering key is at work, and rolls
-// that back. It fails the test if the publish did not hold the key all the time.
+// holdKey runs fn while a publish has locked the ordering key, and then rolls the
+// publish back. It fails the test if the key was not locked all the time.
 func (e *engine) holdKey(org id.Org, key string, fn func()) {
 	e.t.Helper()
 	ctx := context.Background()
@@ -59,8 +59,8 @@ func (e *engine) running(d *webhook.Dispatcher) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// While organizations hold their ordering keys, their own results wait and
-// nobody else's.
+// While publishes of some organizations lock their ordering keys, only the
+// results of these organizations wait.
 func TestHeldKeysHoldUpTheirOrganizationsOnly(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -90,8 +90,8 @@ func TestHeldKeysHoldUpTheirOrganizationsOnly(t *testing.T) {
 	})
 }
 
-// What waits because its organization holds its key is recorded when that has
-// ended, and its deliveries go on in order.
+// Results that wait for a locked ordering key are recorded when the lock is
+// released, and the key's deliveries continue in order.
 func TestHeldResultsAreRecordedLater(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -113,8 +113,8 @@ func TestHeldResultsAreRecordedLater(t *testing.T) {
 	}
 }
 
-// An organization whose results wait gets no new claims: what it has in memory
-// stays what was in flight.
+// Nothing new is claimed for an organization whose results wait, so no more of
+// its results are in memory than requests were in flight.
 func TestHeldOrganizationIsNotClaimed(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -188,8 +188,8 @@ func TestErasedOrganizationHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// A result that Postgres never takes is given up at once; those beside it are
-// recorded, of its own organization too.
+// A result that Postgres refuses is given up at once. The other results of the
+// batch are recorded, those of the same organization too.
 func TestBadResultIsGivenUpAlone(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -224,8 +224,8 @@ func TestBadResultIsGivenUpAlone(t *testing.T) {
 	}
 }
 
-// An organization whose operational events take long to publish, because of its
-// filters, holds up its own results only.
+// If an organization's slow filters delay its operational events, only its own
+// results wait.
 func TestSlowNoticesHoldUpTheirOrganizationOnly(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()

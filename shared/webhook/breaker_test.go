@@ -28,15 +28,15 @@ func newSwitchable(t *testing.T) *switchable {
 	return s
 }
 
-// count returns how many deliveries stand where.
+// count returns the number of deliveries by status.
 func (e *engine) count(status webhook.Status) int {
 	e.t.Helper()
 	return len(e.deliveries(webhook.DeliveryFilter{Status: status}))
 }
 
-// After five failures in a row the breaker opens: what is due is neither sent
-// nor does it lose a try. Then one delivery is sent as a probe; if it fails,
-// the breaker stays open for longer; if it succeeds, all the others follow.
+// After five failures in a row the breaker opens: due deliveries are not sent and
+// lose no try. Then one delivery is sent as a probe. If it fails, the breaker
+// stays open for longer; if it succeeds, all others follow.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -108,8 +108,8 @@ func TestStragglersDoNotExtendTheBreaker(t *testing.T) {
 	}
 }
 
-// Two dispatchers send one probe between them, and a dispatcher that dies with
-// it does not keep the endpoint closed.
+// Two dispatchers together send only one probe. If the dispatcher dies with it,
+// another probe follows.
 func TestOneProbe(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -132,8 +132,8 @@ func TestOneProbe(t *testing.T) {
 	}
 }
 
-// A probe that was not sent, because our own network failed, is given back: the
-// next delivery is one as soon as that one may be tried again.
+// If a probe is not sent because our own network failed, the next delivery is a
+// probe as soon as the first one may be tried again.
 func TestProbeThatWasNotSent(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -178,8 +178,8 @@ func TestOpenBreakerIsNotDue(t *testing.T) {
 	}
 }
 
-// A rate limit is kept by all dispatchers together: a tenth of a second's worth
-// at once, then as time passes. What is over it waits without losing a try.
+// All dispatchers together keep a rate limit: at first the deliveries of a tenth
+// of a second, then more as time passes. The others wait and lose no try.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -198,8 +198,8 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// A backlog of a limited endpoint goes out at its rate, and all of it. Time
-// passes only as the test lets it, so a slow machine is not taken for a fast rate.
+// The whole backlog of an endpoint with a rate limit is sent, at that rate. The
+// test moves the clock itself, so the machine's speed does not matter.
 func TestRateLimitedBacklog(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

@@ -13,8 +13,8 @@ import (
 	"portico/shared/pg"
 )
 
-// Claim is a delivery leased to one dispatcher: nobody else sends it until the
-// lease ends, and nothing is written about it under another lease.
+// Claim is a delivery leased to one dispatcher: no other dispatcher sends it
+// until the lease ends, and a result is written only under the current lease.
 type Claim struct {
 	Org        id.Org
 	ID         id.Delivery
@@ -23,16 +23,18 @@ type Claim struct {
 	Attempts   int16 // tries made before this one
 	Due        time.Time
 	Lease      uuid.UUID
-	// OrderingKey is nil unless the endpoint was ordered at the publish.
+	// OrderingKey is nil unless the endpoint was ordered when the event was
+	// published.
 	OrderingKey *string
-	// Probe marks the one delivery that tries out an endpoint whose breaker is open.
+	// Probe marks the single delivery that tests an endpoint whose breaker is
+	// open.
 	Probe bool
 
-	Type     string // the event's
+	Type     string // of the event
 	Payload  []byte // shared by all deliveries of an event: never written to
 	Endpoint *Target
-	// Unopened says why something sealed of the endpoint cannot be opened; then
-	// Endpoint holds only what was dropped. Nil: all of it is open.
+	// Unopened is the error if a sealed value of the endpoint could not be
+	// opened. Endpoint then has DroppedBefore only. Nil: everything was opened.
 	Unopened error
 }
 
@@ -41,24 +43,26 @@ type Target struct {
 	URL      string
 	Schedule Schedule
 	Timeout  time.Duration
-	Headers  map[string]string // the customer's own
+	Headers  map[string]string // custom headers of the customer
 	Scheme   string
 	Secrets  []string             // newest first
-	Keys     []ed25519.PrivateKey // newest first; none unless the scheme was once StandardAsymmetric
-	// Troubled: tries have failed since the last success.
+	Keys     []ed25519.PrivateKey // newest first; empty if the scheme was never SchemeStandardAsymmetric
+	// Troubled: tries have failed since the last success, or the owner was told
+	// of failures.
 	Troubled bool
-	// Pauses: an ordering key waits behind a delivery that failed for good.
+	// Pauses: an ordering key is paused when its head has failed for good.
 	Pauses bool
-	// DroppedBefore: older events are given up without a try.
+	// DroppedBefore: deliveries of older events fail without a try.
 	DroppedBefore id.Event
 	Certificate   *ClientCertificate // nil: none
 }
 
-// claimDue leases due deliveries of the endpoints whose turn it is until now +
-// lease, the oldest of each first. A row that another dispatcher is claiming at
-// the same moment is skipped, not awaited. Limits and breakers are part of the
-// claim: what they forbid is never leased. Nor is anything of an organization
-// that moves to another database or has left rows behind there.
+// claimDue leases due deliveries of the endpoints in turns until now + lease, the
+// oldest of each endpoint first. It skips a row that another dispatcher is
+// claiming at the same moment. Rate limits and breakers are part of the claim: a
+// delivery that they forbid is never leased. Nothing is leased for an
+// organization that is moving to another database, or that has moved away and
+// left rows behind.
 func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Duration) ([]Claim, error) {
 	token := uuid.New()
 	orgs, endpoints, rooms := make([]id.Org, len(turns)), make([]id.WebhookEndpoint, len(turns)), make([]int32, len(turns))
@@ -77,19 +81,18 @@ func (c *Claim) ScanRow(row pgx.Rows) error {
 	return row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.OrderingKey, &c.Due, &c.Probe)
 }
 
-// claimSQL: turn is what each endpoint may have now, due is what it takes,
-// spent is what that does to its lane. Only the lanes of limited and of failing
-// endpoints are locked and written, so that two dispatchers together keep the
-// limit and send one probe; one that another has locked is left to it. The commit
-// does not wait for the disk: a lease that a crash of Postgres undoes means a
-// second request, which at-least-once allows, and never a lost delivery.
-//
-// The limit is the generic cell rate algorithm with a tolerance of 0.1 s or one
-// delivery: no second sees more than the limit and a tenth.
-//
-// What was dropped is never sent, so no limit counts it and no breaker is tried
-// out with it: while the oldest that is due was dropped, a turn takes what was
-// dropped and nothing else.
+// claimSQL works in steps: turn computes how many deliveries each endpoint may
+// get now, due selects them, spent updates the lane with the rate and the breaker
+// that they used. Only the lanes of endpoints with a rate limit or an open
+// breaker are locked and written, so that two dispatchers together keep the limit
+// and send one probe. A lane that another dispatcher has locked is skipped. The
+// commit does not wait for the disk: if a crash of Postgres undoes a lease, the
+// delivery is sent twice, which at-least-once allows, and is never lost. The rate
+// limit is the generic cell rate algorithm with a tolerance of 0.1 s or one
+// delivery, whichever is more: no second has more deliveries than the limit plus
+// that tolerance. Dropped deliveries are never sent, so they do not count against
+// the rate limit and cannot be a probe. While the oldest due delivery of an
+// endpoint is a dropped one, its turn takes dropped deliveries only.
 const claimSQL = `
 	WITH wanted AS MATERIALIZED (
 		SELECT t.*, e.rate_limit, e.dropped_before, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
@@ -114,7 +117,7 @@ const claimSQL = `
 		SELECT org_id, endpoint_id, room, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
 		UNION ALL
 		SELECT org_id, endpoint_id, CASE WHEN dropping THEN room ELSE
-				least(CASE WHEN probe THEN 1 ELSE room END, -- and no rate limit is no bound
+				least(CASE WHEN probe THEN 1 ELSE room END, -- without a rate limit floor(…) is NULL, which least ignores
 					floor(extract(epoch FROM portico_now() - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer)
 			END, probe AND NOT dropping, dropped_before, dropping
 		FROM gate
@@ -143,9 +146,11 @@ const claimSQL = `
 	WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
 	RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at, due.probe`
 
-// laneSQL selects who has pending deliveries and when the next of them may be
-// claimed: of an organization that moves, when the move's time is over. It steps through the index from one endpoint to the next, so its
-// cost is theirs in number, however long their backlogs are.
+// laneSQL selects the endpoints that have pending deliveries, and when the next
+// delivery of each may be claimed. For an organization that is moving that is
+// when the move's time limit ends. The query steps through the index from one
+// endpoint to the next, so its cost grows with the number of endpoints, not with
+// their backlogs.
 const laneSQL = `
 	WITH RECURSIVE pending AS (
 		(SELECT org_id, endpoint_id FROM webhook_delivery WHERE status = 'pending'
@@ -169,7 +174,8 @@ const laneSQL = `
 		LEFT JOIN placement m ON m.org_id = p.org_id AND m.until > portico_now()
 	) `
 
-// findDue returns the endpoints that have had something due for a time.
+// findDue returns the endpoints that have had a due delivery for at least
+// `since`.
 func findDue(ctx context.Context, db *pg.Worker, since time.Duration) ([]endpointKey, error) {
 	return pg.List[endpointKey](ctx, db, "webhook.findDue", laneSQL+`SELECT org_id, endpoint_id FROM lane WHERE at <= (SELECT portico_now()) - $1::interval`, since)
 }
@@ -177,8 +183,8 @@ func findDue(ctx context.Context, db *pg.Worker, since time.Duration) ([]endpoin
 // next is when the earliest pending delivery may be claimed.
 type next struct {
 	at  time.Time     // zero: none is pending
-	due bool          // by the database's clock
-	age time.Duration // since it was due; negative: until it is
+	due bool          // according to the database's clock
+	age time.Duration // how long it has been due; negative: the time until it is due
 }
 
 func nextDue(ctx context.Context, db *pg.Worker) (next, error) {

@@ -20,8 +20,8 @@ func delivered(claims []webhook.Claim) []webhook.Result {
 	return results
 }
 
-// While a lease holds nobody else claims; when it has run out somebody does,
-// and the first dispatcher's late result is discarded.
+// While a lease is valid, no other dispatcher can claim the delivery. After it
+// another one can, and the late result of the first one is discarded.
 func TestFence(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -59,8 +59,8 @@ func TestFence(t *testing.T) {
 	}
 }
 
-// However many claim at once, each delivery goes to one of them, and a payload
-// that several deliveries share is read once.
+// If several dispatchers claim at once, each delivery goes to one of them. A
+// payload that several deliveries share is read once.
 func TestConcurrentClaims(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -100,9 +100,9 @@ func TestConcurrentClaims(t *testing.T) {
 	}
 }
 
-// A publish that commits is dispatched: whichever way its two steps (commit,
-// then ask who is awake) fall between the two of a dispatcher that goes to
-// sleep (give up the row, then look), somebody notices.
+// Every committed publish is dispatched. A publisher commits, then asks who is
+// awake; a dispatcher that goes to sleep deletes its row, then looks. In every
+// order of these four steps one of the two notices the delivery.
 func TestWakeInterleavings(t *testing.T) {
 	t.Parallel()
 	const publisher, dispatcher = 'p', 'd'
@@ -132,7 +132,7 @@ func TestWakeInterleavings(t *testing.T) {
 				steps[who][0]()
 				steps[who] = steps[who][1:]
 			}
-			// Not told means that the publisher nudges.
+			// If no dispatcher was notified, the publisher sends a nudge.
 			if told && !seen {
 				t.Error("the event is committed and nobody knows")
 			}
@@ -154,8 +154,7 @@ func TestKilledDispatcherIsNotAwake(t *testing.T) {
 	}
 }
 
-// A dispatcher that is awake is told of a publish: it does not find it by
-// looking.
+// An awake dispatcher is notified of a publish; it need not look for it.
 func TestAwakeDispatcherIsTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -202,6 +201,6 @@ func TestSeqFollowsCommits(t *testing.T) {
 		}
 	}
 	if n := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_delivery d JOIN event e ON e.id = d.event_id WHERE d.seq = e.seq AND d.ordering_key = e.ordering_key`); n != 160 {
-		t.Errorf("%d of 160 deliveries carry their event's place", n)
+		t.Errorf("%d of 160 deliveries have their event's seq", n)
 	}
 }

@@ -26,17 +26,17 @@ const (
 	mostRSABits  = 8192 // larger ones are slow to sign with, and many servers refuse them
 )
 
-// ClientCertificate is what an endpoint's deliveries present to a server that
-// demands a certificate. The zero one is none.
+// ClientCertificate is presented to a server that asks for a client certificate.
+// The zero value means no certificate.
 type ClientCertificate struct {
 	chain     []byte // DER, the leaf first
 	key       []byte // PKCS #8
 	expiresAt time.Time
 }
 
-// ParseClientCertificate reads a chain and its private key, both PEM; two empty
-// texts are no certificate. Its faults repeat nothing of either: they may be
-// secret, and a key may stand where the chain belongs.
+// ParseClientCertificate reads a chain and its private key, both PEM. Two empty
+// texts mean no certificate. Its faults never repeat the input, which may be
+// secret: a caller may have sent the key in the field of the chain.
 func ParseClientCertificate(certificate, privateKey string, now time.Time) (*ClientCertificate, error) {
 	const field = "client_certificate"
 	switch {
@@ -62,34 +62,34 @@ func ParseClientCertificate(certificate, privateKey string, now time.Time) (*Cli
 	return c, nil
 }
 
-// parseChain keeps the certificates only, so nothing that stands around them is
-// ever stored in clear.
+// parseChain keeps the certificates only, so other text in the PEM file is never
+// stored unencrypted.
 func parseChain(text string, now time.Time) (chain []*x509.Certificate, wrong string) {
 	if len(text) > maxChainPEM {
 		return nil, fmt.Sprintf("must have at most %d characters", maxChainPEM)
 	}
 	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
-			return nil, "must hold nothing but certificates: -----BEGIN CERTIFICATE-----, the endpoint's own first"
+			return nil, "must contain only certificates (-----BEGIN CERTIFICATE-----), the client certificate itself first"
 		}
 		one, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Sprintf("has a certificate that cannot be read: number %d", len(chain)+1)
+			return nil, fmt.Sprintf("has a certificate that cannot be parsed: number %d", len(chain)+1)
 		}
 		chain = append(chain, one)
 	}
 	switch {
 	case len(chain) == 0:
-		return nil, "is no PEM certificate: it starts with -----BEGIN CERTIFICATE-----"
+		return nil, "is not a PEM certificate, which starts with -----BEGIN CERTIFICATE-----"
 	case len(chain) > maxChain:
-		return nil, fmt.Sprintf("must have at most %d certificates: the endpoint's own and those that issued it", maxChain)
+		return nil, fmt.Sprintf("must have at most %d certificates: the client certificate itself and those that issued it", maxChain)
 	case now.After(chain[0].NotAfter):
-		return nil, "has expired on " + chain[0].NotAfter.UTC().Format(time.DateOnly) + ": send one that is valid"
+		return nil, "expired on " + chain[0].NotAfter.UTC().Format(time.DateOnly) + ": send one that is valid"
 	}
 	return chain, checkStrength(chain[0].PublicKey)
 }
 
-// checkStrength returns what is wrong with the kind of a key.
+// checkStrength returns why a key's type or size is not accepted, or "".
 func checkStrength(public any) string {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
@@ -103,7 +103,7 @@ func checkStrength(public any) string {
 	case ed25519.PublicKey:
 		return ""
 	}
-	return fmt.Sprintf("must have a key of RSA with %d to %d bits, of ECDSA on P-256, P-384 or P-521, or of Ed25519", leastRSABits, mostRSABits)
+	return fmt.Sprintf("must have an RSA key with %d to %d bits, an ECDSA key on P-256, P-384 or P-521, or an Ed25519 key", leastRSABits, mostRSABits)
 }
 
 // parseKey returns the leaf's private key as PKCS #8.
@@ -113,12 +113,12 @@ func parseKey(text string, leaf *x509.Certificate) (key []byte, wrong string) {
 	case len(text) > maxKeyPEM:
 		return nil, fmt.Sprintf("must have at most %d characters", maxKeyPEM)
 	case block == nil:
-		return nil, "is no PEM private key: it starts with -----BEGIN PRIVATE KEY-----"
+		return nil, "is not a PEM private key, which starts with -----BEGIN PRIVATE KEY-----"
 	case strings.HasPrefix(block.Type, "ENCRYPTED"), block.Headers["DEK-Info"] != "":
-		return nil, "is encrypted: send it without a passphrase (openssl pkey -in key.pem); it is kept sealed"
+		return nil, "is encrypted: send it without a passphrase (openssl pkey -in key.pem); Portico stores it encrypted"
 	}
 	if another, _ := pem.Decode(rest); another != nil {
-		return nil, "must hold one private key and nothing else"
+		return nil, "must contain one private key and nothing else"
 	}
 	pair, err := tls.X509KeyPair(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw}), []byte(text))
 	if err != nil {
@@ -131,7 +131,7 @@ func parseKey(text string, leaf *x509.Certificate) (key []byte, wrong string) {
 }
 
 // Leaf returns the client certificate itself, without those that issued it; nil
-// if there is none, or none that can still be read.
+// if there is none or it cannot be parsed.
 func (o Options) Leaf() *x509.Certificate {
 	chain, err := x509.ParseCertificates(o.ClientCertificate)
 	if err != nil || len(chain) == 0 {
@@ -156,7 +156,8 @@ func (c *ClientCertificate) assign(a *assignments, box *secret.Box, org id.Org, 
 	a.add("certificate_expires_at = $%d", expiresAt)
 }
 
-// openClientCertificate returns what assign wrote; nil of an endpoint without one.
+// openClientCertificate returns what assign wrote; nil if the endpoint has no
+// client certificate.
 func openClientCertificate(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, chain, sealed []byte) (*ClientCertificate, error) {
 	if chain == nil {
 		return nil, nil
@@ -168,7 +169,7 @@ func openClientCertificate(box *secret.Box, org id.Org, endpoint id.WebhookEndpo
 	return &ClientCertificate{chain: chain, key: key}, nil
 }
 
-// equal reports whether two present the same: a chain has one key.
+// equal compares the chains only: a chain has one private key.
 func (c *ClientCertificate) equal(other *ClientCertificate) bool {
 	return bytes.Equal(c.chain, other.chain)
 }

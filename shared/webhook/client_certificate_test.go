@@ -64,8 +64,8 @@ func demanding(authority *testkit.Authority, version uint16) *tls.Config {
 	return config
 }
 
-// setCertificate gives an endpoint a certificate and returns its key in the
-// forms in which it could lie somewhere in clear.
+// setCertificate gives an endpoint a certificate and returns its private key in
+// all forms in which it could be stored unencrypted by mistake.
 func (e *engine) setCertificate(endpoint id.WebhookEndpoint, authority *testkit.Authority, key crypto.Signer) (certificate string, clear [][]byte) {
 	e.t.Helper()
 	certificate, private := authority.Issue(key, e.Clock.Now().AddDate(1, 0, 0))
@@ -85,20 +85,20 @@ func (e *engine) dispatchTrusting(s *webhook.Sender, authority *testkit.Authorit
 	e.must(d.Run(context.Background()))
 }
 
-// demands is what an attempt says without a certificate. The second is for an
-// alert that is lost, because the server closes while we write.
+// demands are the possible errors of an attempt without a certificate. The second
+// one occurs if the alert is lost because the server closes while we write.
 var demands = []string{
 	"the server demands a client certificate: set client_certificate of the endpoint",
 	"the server asked for a client certificate and closed the connection: set client_certificate of the endpoint",
 }
 
-// A server that demands a client certificate gets the endpoint's own and then
-// the delivery, over connections that are kept; without it, with another
-// authority's and after its removal, the attempt says what to do.
+// A server that demands a client certificate gets the endpoint's certificate and
+// then the delivery, over connections that are kept. Without a certificate, with
+// one of another authority, and after its removal, the attempt says what to do.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
 	refused := []string{"the server does not accept the client certificate, or demands one",
-		"the server closed the connection when it had got the client certificate: it may not accept it"}
+		"the server closed the connection after it got the client certificate: it may not accept this certificate"}
 	for _, tt := range []struct {
 		name             string
 		version          uint16
@@ -149,7 +149,8 @@ func TestClientCertificate(t *testing.T) {
 			if len(presented) != 2 || !bytes.Equal(presented[0], block.Bytes) || !bytes.Equal(presented[1], block.Bytes) {
 				t.Errorf("%d deliveries came with a certificate, want 2 with the endpoint's", len(presented))
 			}
-			// One for each certificate or lack of it: the second delivery used a kept one.
+			// One connection for each certificate, and one without: the second
+			// delivery used a kept connection.
 			if n := rec.seen(); n != 4 {
 				t.Errorf("%d connections, want 4", n)
 			}
@@ -188,8 +189,8 @@ func TestCertificatesAreNotShared(t *testing.T) {
 	}
 }
 
-// A sender keeps the transports of a bounded number of endpoints, those used
-// last, and closes the connections of the one that makes room.
+// A sender keeps transports for a bounded number of endpoints. It drops the least
+// recently used one and closes its connections.
 func TestClientTransportsAreBounded(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
@@ -228,7 +229,7 @@ func TestClientTransportsAreBounded(t *testing.T) {
 	}
 }
 
-// A private address stays out of reach of an endpoint with a certificate too.
+// An endpoint with a certificate cannot reach a private address either.
 func TestClientCertificateAndEgress(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
@@ -242,7 +243,8 @@ func TestClientCertificateAndEgress(t *testing.T) {
 	}
 }
 
-// The private key lies in no row of the endpoint and in no log line in clear.
+// The private key is not stored in clear in any row of the endpoint, and is not
+// logged.
 func TestClientKeyIsSealed(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)

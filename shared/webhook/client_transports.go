@@ -8,15 +8,17 @@ import (
 )
 
 const (
-	// maxClientTransports and idlePerTransport bound the kept connections of endpoints
-	// with client certificates: together with those of all others, and with the
-	// requests in flight, they stay below a Lambda function's 1,024 open files.
+	// maxClientTransports and idlePerTransport bound the idle connections to
+	// endpoints with client certificates. Together with all other idle
+	// connections and the requests in flight they stay below the 1,024 open files
+	// of a Lambda function.
 	maxClientTransports = 32
 	idlePerTransport    = 8
 )
 
-// clientTransports keeps a transport for each endpoint that has a client certificate,
-// so that its connections stay open and carry no other endpoint's deliveries.
+// clientTransports keeps a transport for each endpoint that has a client
+// certificate, so that its connections stay open and are used for this endpoint
+// only.
 type clientTransports struct {
 	mu   sync.Mutex
 	kept map[endpointKey]*clientTransport
@@ -28,9 +30,9 @@ type clientTransport struct {
 	used        time.Time
 }
 
-// transport returns the endpoint's transport, made like base. Another
-// certificate than the last time replaces it, and the least recently used one
-// makes room.
+// transport returns the endpoint's transport, made like base. It is replaced when
+// the certificate has changed. If there are too many transports, the least
+// recently used one is dropped.
 func (p *clientTransports) transport(base *http.Transport, key endpointKey, c *ClientCertificate) (*http.Transport, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,7 +40,7 @@ func (p *clientTransports) transport(base *http.Transport, key endpointKey, c *C
 		known.used = time.Now()
 		return known.transport, nil
 	}
-	transport, err := presenting(base, c)
+	transport, err := withCertificate(base, c)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +55,8 @@ func (p *clientTransports) transport(base *http.Transport, key endpointKey, c *C
 	return transport, nil
 }
 
-// drop forgets an endpoint's transport. Requests in flight end on it; their
-// connections close after them.
+// drop removes an endpoint's transport. Requests in flight still finish on it;
+// their connections close when they are idle.
 func (p *clientTransports) drop(key endpointKey) {
 	if known := p.kept[key]; known != nil {
 		known.transport.CloseIdleConnections()
@@ -72,10 +74,10 @@ func (p *clientTransports) oldest() (oldest endpointKey) {
 	return oldest
 }
 
-// presenting returns a transport that dials and checks as base does and
-// presents the certificate to whoever demands one. Which it wants is for the
-// server to say: its list of authorities often lacks those in between.
-func presenting(base *http.Transport, c *ClientCertificate) (*http.Transport, error) {
+// withCertificate returns a copy of base that presents the certificate to every
+// server that asks for one, even if the server's list of accepted authorities
+// does not match: that list often lacks the intermediate ones.
+func withCertificate(base *http.Transport, c *ClientCertificate) (*http.Transport, error) {
 	certificate, err := c.forTLS()
 	if err != nil {
 		return nil, fmt.Errorf("client certificate: %w", err)

@@ -24,12 +24,12 @@ type Result struct {
 	StatusCode int
 	Error      string
 	Body       []byte // the first bytes of the response
-	// Tried is false when nothing was sent: no attempt is logged or counted.
+	// Tried is false when nothing was sent; then no attempt is logged or counted.
 	Tried bool
 	Hint
 }
 
-// completion is a column per field, as unnest takes them.
+// completion holds results as columns, one array per field, for unnest.
 type completion struct {
 	orgs      []id.Org
 	events    []id.Event
@@ -45,10 +45,10 @@ type completion struct {
 	bodies    [][]byte
 }
 
-// complete records results in one statement: state, next try and attempt log
-// together or not at all. It returns those that it wrote: the others are
-// discarded, because their lease is no longer the delivery's. It waits for locks
-// no longer than lock.
+// complete records results in one statement: status, next try and attempt log are
+// written together or not at all. It returns the results that it wrote. The
+// others are discarded, because the delivery has another lease by now. It waits
+// at most `lock` for each lock.
 func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Duration) (written []Result, err error) {
 	// Two dispatchers lock rows in the same order, so they cannot deadlock.
 	slices.SortFunc(results, func(a, b Result) int {
@@ -58,12 +58,12 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 		return bytes.Compare(a.EndpointID.UUID[:], b.EndpointID.UUID[:])
 	})
 	c := columns(results)
-	places, err := pg.Value[[]int](ctx, db, "webhook.complete", `
+	positions, err := pg.Value[[]int](ctx, db, "webhook.complete", `
 		WITH result AS MATERIALIZED (
 			SELECT r.* FROM (SELECT set_config('lock_timeout', $13, true)) AS patient
 			CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::interval[], $7::boolean[],
 				$8::timestamptz[], $9::integer[], $10::smallint[], $11::text[], $12::bytea[]) WITH ORDINALITY
-			AS r (org_id, event_id, endpoint_id, lease, status, wait, tried, started_at, latency, status_code, error, response_body, place)
+			AS r (org_id, event_id, endpoint_id, lease, status, wait, tried, started_at, latency, status_code, error, response_body, position)
 		), done AS (
 			UPDATE webhook_delivery d SET
 				status = r.status, lease = NULL, attempts = d.attempts + r.tried::int,
@@ -72,24 +72,25 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 			FROM result r
 			WHERE d.org_id = r.org_id AND d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id AND d.lease = r.lease
 			RETURNING d.org_id, d.event_id, d.endpoint_id, d.attempts, r.tried, r.started_at, r.latency,
-				r.status_code, r.error, r.response_body, r.place
+				r.status_code, r.error, r.response_body, r.position
 		), logged AS (
 			INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, status_code, error, response_body)
 			SELECT org_id, event_id, endpoint_id, attempts, started_at, latency, status_code, error, response_body
 			FROM done WHERE tried
 		)
-		SELECT coalesce(array_agg(place), '{}') FROM done`,
+		SELECT coalesce(array_agg(position), '{}') FROM done`,
 		c.orgs, c.events, c.endpoints, c.leases, c.statuses, c.waits, c.tried, c.started, c.latencies, c.codes, c.errors, c.bodies, lockTimeout(lock))
 	if err != nil {
 		return nil, err
 	}
-	for _, place := range places {
-		written = append(written, results[place-1])
+	for _, position := range positions {
+		written = append(written, results[position-1])
 	}
 	return written, nil
 }
 
-// lockTimeout is a time as the setting of that name takes it.
+// lockTimeout formats a duration for the Postgres setting lock_timeout:
+// milliseconds.
 func lockTimeout(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 func columns(results []Result) completion {

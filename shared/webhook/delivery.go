@@ -7,10 +7,10 @@ import (
 	"portico/shared/id"
 )
 
-// Status is where a delivery stands.
+// Status is the state of a delivery.
 type Status string
 
-// The states of a delivery. Failed is final: it is the dead letter.
+// The states of a delivery. Delivered and Failed are final.
 const (
 	Pending   Status = "pending"
 	Delivered Status = "delivered"
@@ -18,7 +18,7 @@ const (
 	Held      Status = "held"
 )
 
-// Delivery is one event on its way to one endpoint.
+// Delivery is one event for one endpoint.
 type Delivery struct {
 	ID          id.Delivery
 	EventID     id.Event
@@ -27,8 +27,9 @@ type Delivery struct {
 	Attempts    int16
 	NextRetryAt *time.Time
 	CompletedAt *time.Time
-	// The last try's; nil before the first one. LastError is nil after a success,
-	// LastStatusCode without a response. What was held for too long has ExpiredError.
+	// Of the last try; nil before the first one. LastError is nil after a
+	// success, LastStatusCode is nil without a response. A delivery that was held
+	// for too long has ExpiredError.
 	LastStatusCode *int16
 	LastError      *string
 }

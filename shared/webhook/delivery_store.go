@@ -12,8 +12,9 @@ import (
 )
 
 // deliverySQL selects deliveries as customers see them. Disabling or deleting an
-// endpoint and dropping what was held for it touch no delivery: they decide here
-// what is shown, and when it is claimed what becomes of it.
+// endpoint, and dropping its held deliveries, change the endpoint's row only.
+// This query derives the status to show from that row, and a claim derives what
+// to do with the delivery.
 const deliverySQL = `
 	SELECT id, event_id, endpoint_id, status, attempts, completed_at, expired,
 		CASE WHEN status = 'pending' AND next_retry_at < 'infinity' THEN next_retry_at END AS next_retry_at
@@ -26,8 +27,8 @@ const deliverySQL = `
 		FROM webhook_delivery d JOIN webhook_endpoint e ON e.org_id = d.org_id AND e.id = d.endpoint_id
 	) delivery `
 
-// withLastTry adds the last try's answer to deliveries that a query selects. It
-// is read for those only, by the attempt log's primary key.
+// withLastTry adds the result of the last try to deliveries that a query selects.
+// It reads the attempt log for those deliveries only, by primary key.
 func withLastTry(deliveries string) string {
 	return `
 	SELECT p.id, p.event_id, p.endpoint_id, p.status, p.attempts, p.completed_at, p.next_retry_at, a.status_code AS last_status_code,
@@ -49,9 +50,10 @@ type NewDelivery struct {
 	Seq         *int64
 }
 
-// Enqueue adds the statements that write deliveries to the publish
-// transaction's batch: due at once, but for those that wait behind others of
-// their ordering key. The caller has lowered the due time and locked the keys.
+// Enqueue adds the statements that write deliveries to the batch of the publish
+// transaction. They are due at once, except those that wait behind others with
+// their ordering key. The caller must have lowered the due time and locked the
+// keys.
 func Enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery) {
 	var free, ordered []NewDelivery
 	for _, d := range deliveries {
@@ -62,7 +64,7 @@ func Enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery) {
 		}
 	}
 	enqueue(batch, org, free, `(SELECT portico_now())`)
-	// Not EXISTS, which Postgres answers by hashing all that is pending.
+	// No EXISTS here: Postgres would plan it as a hash of all pending deliveries.
 	enqueue(batch, org, ordered, `
 		CASE WHEN row_number() OVER (PARTITION BY d.endpoint_id, d.ordering_key ORDER BY d.seq) > 1
 			OR (SELECT true FROM webhook_delivery w WHERE w.org_id = $1 AND w.endpoint_id = d.endpoint_id
@@ -72,7 +74,8 @@ func Enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery) {
 		THEN 'infinity' ELSE (SELECT portico_now()) END`)
 }
 
-// enqueue adds the statement for deliveries whose first try is at an SQL time.
+// enqueue adds the statement for deliveries whose first try is at the time of an
+// SQL expression.
 func enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery, at string) {
 	n := len(deliveries)
 	if n == 0 {
@@ -81,7 +84,7 @@ func enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery, at string) 
 	ids, events, endpoints := make([]id.Delivery, n), make([]id.Event, n), make([]id.WebhookEndpoint, n)
 	keys, seqs := make([]*string, n), make([]*int64, n)
 	for i, d := range deliveries {
-		// The event's millisecond: GetDelivery finds it by that.
+		// The id gets the event's millisecond: GetDelivery searches by it.
 		ids[i] = id.New[id.Delivery](d.EventID.Time())
 		events[i], endpoints[i], keys[i], seqs[i] = d.EventID, d.EndpointID, d.OrderingKey, d.Seq
 	}
@@ -102,12 +105,13 @@ func GetDelivery(ctx context.Context, tx pg.Tx, org id.Org, delivery id.Delivery
 		WHERE org_id = $1 AND event_id BETWEEN $2 AND $3 AND id = $4`), org, lo, hi, delivery)
 }
 
-// DeliveryFilter narrows a list; a zero field does not.
+// DeliveryFilter narrows a list. A zero field is ignored.
 type DeliveryFilter struct {
 	EndpointID id.WebhookEndpoint
 	EventID    id.Event
 	Status     Status
-	// AfterEvent and AfterEndpoint are the last delivery of the page before.
+	// AfterEvent and AfterEndpoint identify the last delivery of the previous
+	// page.
 	AfterEvent    id.Event
 	AfterEndpoint id.WebhookEndpoint
 }
@@ -116,12 +120,12 @@ type DeliveryFilter struct {
 func ListDeliveries(ctx context.Context, tx pg.Tx, org id.Org, f DeliveryFilter, limit int) ([]Delivery, error) {
 	where, args := `org_id = $1`, []any{org}
 	add := func(condition string, values ...any) {
-		places := make([]any, len(values))
+		numbers := make([]any, len(values))
 		for i, v := range values {
 			args = append(args, v)
-			places[i] = len(args)
+			numbers[i] = len(args)
 		}
-		where += ` AND ` + fmt.Sprintf(condition, places...)
+		where += ` AND ` + fmt.Sprintf(condition, numbers...)
 	}
 	if !f.EndpointID.IsZero() {
 		add(`endpoint_id = $%d`, f.EndpointID)

@@ -9,8 +9,9 @@ import (
 	"portico/shared/pg"
 )
 
-// dispatch claims and sends until it is idle, surplus or short of time, or until
-// claims have failed for as long as patience says, by what may not pass by itself.
+// dispatch claims and sends until the dispatcher is idle, surplus or short of
+// time, or until claims have failed for longer than patience with an error that
+// is not transient.
 func (r *run) dispatch(ctx context.Context) error {
 	busy, worked := time.Now(), time.Now()
 	for r.hasTime(ctx) && !r.surplus.Load() {
@@ -21,7 +22,7 @@ func (r *run) dispatch(ctx context.Context) error {
 		case err != nil && !pg.IsTransient(err) && time.Since(worked) > patience:
 			return err
 		case err != nil:
-			r.warn(ctx, "nothing could be claimed", err)
+			r.warn(ctx, "due deliveries could not be claimed", err)
 			_ = clock.Sleep(ctx, tryAgain)
 			continue
 		case n > 0:
@@ -34,13 +35,13 @@ func (r *run) dispatch(ctx context.Context) error {
 		if !more {
 			_ = clock.Sleep(ctx, pace(n, time.Since(began)))
 		}
-		r.awaitNews(ctx)
+		r.awaitWork(ctx)
 	}
 	return nil
 }
 
-// idle returns how long to stay awake without work: what is published is the
-// leader's, so the others are needed only while they find something.
+// idle returns how long to stay awake without work. New events go to the leader,
+// so the others are needed only while they find something due.
 func (r *run) idle() time.Duration {
 	if r.leads.Load() {
 		return r.Idle
@@ -48,34 +49,35 @@ func (r *run) idle() time.Duration {
 	return min(r.Idle, IdleAtLeast)
 }
 
-// pace returns how long to gather more after a claim of n that took so long.
-// The more came at once, the more is worth waiting for, because small claims
-// cost as much as large ones. The square makes a busy dispatcher settle at
-// gatherAtMost, and one that finds single deliveries at a millisecond.
+// pace returns how long to wait before the next claim, after a claim of n
+// deliveries that took `took`. The more deliveries one claim finds, the longer it
+// pays to wait for more, because a small claim costs as much as a large one. n
+// squared milliseconds means gatherAtMost for a busy dispatcher, and 1 ms for one
+// that finds single deliveries.
 func pace(n int, took time.Duration) time.Duration {
 	return min(max(took, time.Duration(n*n)*time.Millisecond), gatherAtMost)
 }
 
-// callHelp wakes another dispatcher after a second in which more was due than
-// this one has places for, and again after each further second, until as many are
-// awake as the database's share. They go back to sleep when they find nothing.
+// callHelp wakes another dispatcher when for a second more was due than this one
+// has slots for, and again after each further second, until the database's share
+// of dispatchers is awake. They go back to sleep when they find nothing.
 func (r *run) callHelp(ctx context.Context) {
 	switch {
-	case r.complete.Load(), !r.lanes.full(r.leads.Load(), time.Now()):
+	case r.shareUsed.Load(), !r.lanes.full(r.leads.Load(), time.Now()):
 		r.fullSince = time.Time{}
 	case r.fullSince.IsZero():
 		r.fullSince = time.Now()
 	case time.Since(r.fullSince) > time.Second:
 		r.fullSince = time.Now()
 		if err := r.Waker.CallHelp(ctx); err != nil {
-			r.warn(ctx, "no other dispatcher could be woken", err)
+			r.warn(ctx, "another dispatcher could not be woken", err)
 		}
 	}
 }
 
-// awaitNews returns when a publisher has told, when a place is free for an
-// endpoint that waits for one, or after lookEvery.
-func (r *run) awaitNews(ctx context.Context) {
+// awaitWork returns when a publisher has notified this dispatcher, when a slot is
+// free for an endpoint that waits for one, or after lookEvery.
+func (r *run) awaitWork(ctx context.Context) {
 	t := time.NewTimer(r.lookEvery)
 	defer t.Stop()
 	for !r.lanes.waiting() {
@@ -86,19 +88,20 @@ func (r *run) awaitNews(ctx context.Context) {
 			return
 		case <-t.C:
 			return
-		case <-r.lanes.left:
+		case <-r.lanes.freed:
 		}
 	}
 }
 
-// hasTime reports whether a delivery claimed now would be recorded before ctx ends.
+// hasTime reports whether a delivery claimed now can be sent and recorded before
+// ctx ends.
 func (r *run) hasTime(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() == nil && (!ok || time.Until(deadline) > leaseFor+2*time.Second)
 }
 
-// claim leases up to limit deliveries of the endpoints whose turn it is and
-// starts sending them. It reports whether there may be more at once.
+// claim leases up to limit deliveries of the endpoints that lanes.pick returns
+// and starts to send them. It reports whether more may be due now.
 func (r *run) claim(ctx context.Context, limit int) (n int, more bool, err error) {
 	if err := r.look(ctx); err != nil {
 		return 0, false, err
@@ -122,7 +125,7 @@ func (r *run) claim(ctx context.Context, limit int) (n int, more bool, err error
 	if err != nil {
 		r.warn(ctx, "claimed deliveries could not be loaded", err)
 	} else if err := holdUnopened(ctx, r.DB, claims); err != nil {
-		r.warn(ctx, "endpoints that cannot be opened could not be held", err)
+		r.warn(ctx, "the breaker could not be opened for endpoints whose sealed values cannot be opened", err)
 	}
 	for _, c := range claims {
 		if err != nil {
@@ -141,8 +144,9 @@ func (r *run) take(ctx context.Context, turns []turn) ([]Claim, error) {
 	return claimDue(ctx, r.DB, turns, leaseFor)
 }
 
-// look asks Postgres who has something due, unless that was asked a moment ago:
-// it takes a tenth of the time at most, however many endpoints have backlogs.
+// look asks Postgres which endpoints have something due, unless it asked a moment
+// ago. It pauses ten times as long as the query took, so the queries take at most
+// a tenth of the time, however many endpoints have backlogs.
 func (r *run) look(ctx context.Context) error {
 	if !r.lookNow.Swap(false) && time.Since(r.looked) < max(r.lookEvery, 10*r.lookTook) {
 		return nil
@@ -161,10 +165,11 @@ func (r *run) look(ctx context.Context) error {
 	return nil
 }
 
-// send makes one try and puts a failed one on its endpoint's schedule.
+// send makes one try. If it fails, the endpoint's schedule sets the next one.
 func (r *run) send(ctx context.Context, c Claim) Result {
 	if c.Endpoint == nil || len(c.Payload) == 0 || c.EventID.Before(c.Endpoint.DroppedBefore) {
-		// Deleted since the publish, or dropped: given up without a try.
+		// The endpoint or the event is deleted, or the delivery was dropped: it
+		// fails without a try.
 		return Result{Claim: c, Status: Failed}
 	}
 	if c.Unopened != nil {
@@ -173,10 +178,10 @@ func (r *run) send(ctx context.Context, c Claim) Result {
 	return reschedule(r.Sender.Send(ctx, c), r.Random())
 }
 
-// finish hands a result to record. The place is free only then, so results
-// that Postgres does not take hold back new claims.
+// finish passes a result to record, and frees the slot only then: while Postgres
+// cannot record results, nothing new is claimed.
 func (r *run) finish(result Result) {
-	result.Payload = nil // large, and of no use any more
+	result.Payload = nil // large, and no longer needed
 	r.results <- result
 	r.lanes.leave(endpointKey{result.Org, result.EndpointID}, result.Latency, time.Now())
 }

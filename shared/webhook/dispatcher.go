@@ -19,25 +19,27 @@ import (
 )
 
 const (
-	// leaseFor covers the longest request and the recording of its result. The dispatcher
-	// claims nothing that it could not finish before its own end.
+	// leaseFor covers the longest request and the recording of its result. A
+	// dispatcher stops claiming when less time than that is left until its own
+	// end.
 	leaseFor = MaxTimeout + 5*time.Second
-	// batchSize is how many deliveries one statement claims or completes; it is
-	// also how many values a metric of one log line may have.
+	// batchSize is how many deliveries one statement claims or completes at most.
+	// It is also the largest number of values that a metric of one log line may
+	// have.
 	batchSize = 100
-	// lookAtLeast is how often an awake dispatcher looks for endpoints that nobody
-	// told it of: those whose retries have become due.
+	// lookAtLeast is how often an awake dispatcher looks for endpoints for which
+	// there is no notification: those whose retries have become due.
 	lookAtLeast = 100 * time.Millisecond
-	// leftFor is how long something must have been due until a dispatcher that
-	// does not lead takes it.
+	// leftFor is how long a delivery must have been due until a helper claims it.
 	leftFor = 50 * time.Millisecond
-	// gatherAtMost bounds how long a dispatcher under load waits for more before
-	// it claims or records again: small batches cost as much as large ones.
+	// gatherAtMost bounds how long a dispatcher under load waits for a larger
+	// batch before it claims or records again: a small batch costs as much as a
+	// large one.
 	gatherAtMost = 10 * time.Millisecond
-	// tryAgain is how long a dispatcher waits after what failed.
+	// tryAgain is how long a dispatcher waits after an error.
 	tryAgain = 250 * time.Millisecond
-	// IdleAtLeast is how long a dispatcher stays awake without work if it does not
-	// lead. One that leads stays for its Idle, which should not be shorter.
+	// IdleAtLeast is how long a helper stays awake without work. The leader stays
+	// awake for Idle, which should not be shorter.
 	IdleAtLeast = time.Second
 )
 
@@ -45,30 +47,31 @@ const (
 type Dispatcher struct {
 	DB     *pg.Worker
 	Box    *secret.Box
-	Waker  *Waker // of DB
+	Waker  *Waker // for the same database as DB
 	Sender *Sender
 	Clock  *clock.Clock
 	Log    *observe.Log
-	// Disabling is when an endpoint that only fails is disabled.
+	// Disabling says when an endpoint is disabled because all its tries fail.
 	Disabling Disabling
 	// Publish publishes operational events of one organization in the transaction
-	// that causes them, and returns the endpoints that have something due by it.
+	// that causes them. It returns the endpoints that get a due delivery.
 	Publish func(ctx context.Context, tx pg.Tx, org id.Org, notices []Notice, now time.Time) ([]id.WebhookEndpoint, error)
-	// Concurrency is how many requests are in flight at most.
+	// Concurrency is the number of slots: how many requests are in flight at
+	// most.
 	Concurrency int
-	// Share is how many dispatchers may be awake for this database, so that those of
-	// another find a place; 0: any number.
+	// Share is how many dispatchers may be awake for this database, so that the
+	// function's concurrency is not used up for one database; 0: any number.
 	Share int
 	// Idle is how long to stay awake without work.
 	Idle time.Duration
-	// Random is the jitter's source, uniform in [0, 1); nil: math/rand/v2.
+	// Random is the source of jitter, uniform in [0, 1); nil: math/rand/v2.
 	Random func() float64
 
 	lookEvery time.Duration // 0: lookAtLeast
 	listenFor time.Duration // 0: pg.SessionLife
 }
 
-// run is one stretch of being awake.
+// run is the state of a dispatcher from waking up until it sleeps.
 type run struct {
 	*Dispatcher
 	id      uuid.UUID
@@ -79,28 +82,29 @@ type run struct {
 	// recorded counts the batches whose recording has ended.
 	recorded atomic.Int64
 
-	// leads: of several that are awake one takes what is published at once. The
-	// others help with what it leaves, and sleep when that is nothing.
+	// leads: this dispatcher is the leader, which takes new deliveries at once.
+	// The helpers take what it leaves, and sleep when it leaves nothing.
 	leads atomic.Bool
-	// complete: as many are awake as the database's share. surplus: that many elder
-	// ones have been for longer than a dead one's row lasts.
-	complete, surplus atomic.Bool
-	surplusSince      time.Time // zero: fewer elder ones are awake; keepAwake's own
+	// shareUsed: as many dispatchers are awake as the database's share. surplus:
+	// that many older ones have been awake for longer than the row of a dead
+	// dispatcher counts, so this one is not needed.
+	shareUsed, surplus atomic.Bool
+	surplusSince       time.Time // zero: fewer older ones are awake; used by keepAwake only
 
-	told     chan struct{} // somebody published since the last claim
-	lookNow  atomic.Bool   // somebody published to more endpoints than a notification names
-	looked   time.Time     // when findDue was last asked
+	told     chan struct{} // a publisher has notified us since the last claim
+	lookNow  atomic.Bool   // an event got more deliveries than a notification can name endpoints
+	looked   time.Time     // when findDue was last called
 	lookTook time.Duration
 
-	fullSince time.Time // zero: there are places for what is due
+	fullSince time.Time // since when more is due than there are slots for; zero: there are enough
 }
 
-// Run dispatches until nothing was due for Idle, or until ctx's deadline comes
-// too near for another request; then it leaves what is due to a successor. All
-// that it claimed is recorded when it returns.
+// Run dispatches until nothing was due for Idle, or until the time left before
+// ctx's deadline is too short for another request; then a successor takes what is
+// due. When Run returns, the results of all its claims are recorded.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	r := d.newRun()
-	if err := insist(ctx, func() error { return r.renew(ctx) }); err != nil {
+	if err := keepTrying(ctx, func() error { return r.renew(ctx) }); err != nil {
 		return err
 	}
 	awake, fallAsleep := context.WithCancel(ctx)
@@ -111,8 +115,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	err := r.dispatch(ctx)
 	fallAsleep()
 	helpers.Wait()
-	// Before the last requests end, which may take as long as a receiver likes:
-	// whoever publishes meanwhile must not rely on this dispatcher.
+	// We hand over before the last requests end, because a receiver may take long
+	// to answer, and a publisher must not rely on this dispatcher in that time.
 	recorded := r.recorded.Load()
 	handed, failed := r.handOver(ctx, err == nil)
 	r.senders.Wait()
@@ -136,11 +140,11 @@ func (d *Dispatcher) newRun() *run {
 	}
 }
 
-// patience is how long a dispatcher tries what fails again and again.
+// patience is how long a dispatcher repeats a step that fails.
 const patience = 10 * time.Second
 
-// insist does what may fail in passing until it succeeds or patience ends.
-func insist(ctx context.Context, do func() error) error {
+// keepTrying repeats a step until it succeeds or patience has passed.
+func keepTrying(ctx context.Context, do func() error) error {
 	for giveUp := time.Now().Add(patience); ; _ = clock.Sleep(ctx, tryAgain) {
 		if err := do(); err == nil || ctx.Err() != nil || time.Now().After(giveUp) {
 			return err
@@ -148,9 +152,10 @@ func insist(ctx context.Context, do func() error) error {
 	}
 }
 
-// keepAwake renews the row until told to stop. A failed renewal only means
-// more nudges. None is broken off: one that took effect after handOver has
-// deleted the row would make publishers rely on nobody.
+// keepAwake renews the row until stop is closed. If a renewal fails, publishers
+// send more nudges than needed, no more. A renewal is never cancelled halfway: if
+// it took effect after handOver has deleted the row, publishers would rely on a
+// dispatcher that is gone.
 func (r *run) keepAwake(ctx context.Context, stop <-chan struct{}) {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
@@ -167,14 +172,14 @@ func (r *run) keepAwake(ctx context.Context, stop <-chan struct{}) {
 }
 
 func (r *run) renew(ctx context.Context) error {
-	others, elder, err := stayAwake(ctx, r.DB, r.id)
+	others, older, err := stayAwake(ctx, r.DB, r.id)
 	if err != nil {
 		return err
 	}
-	r.leads.Store(elder == 0)
-	r.complete.Store(r.Share > 0 && others+1 >= r.Share)
+	r.leads.Store(older == 0)
+	r.shareUsed.Store(r.Share > 0 && others+1 >= r.Share)
 	switch {
-	case r.Share == 0 || elder < r.Share:
+	case r.Share == 0 || older < r.Share:
 		r.surplusSince = time.Time{}
 	case r.surplusSince.IsZero():
 		r.surplusSince = time.Now()
@@ -183,15 +188,16 @@ func (r *run) renew(ctx context.Context) error {
 	return nil
 }
 
-// handOver deletes the row, then looks once more and nudges a successor if
-// anything is due that nobody else who is awake will take, which it reports. A dispatcher that fails nudges none: a
-// successor would fail as well, and the sweep wakes the next.
+// handOver deletes the row, then looks once more. If something is due that no
+// other awake dispatcher will take, it nudges a successor and returns true. A
+// dispatcher that failed nudges nobody: a successor would fail as well, and the
+// sweep wakes the next one.
 func (r *run) handOver(ctx context.Context, works bool) (handed bool, err error) {
-	err = insist(ctx, func() error { return giveUpRow(ctx, r.DB, r.id) })
+	err = keepTrying(ctx, func() error { return giveUpRow(ctx, r.DB, r.id) })
 	if err != nil || !works {
 		return false, err
 	}
-	err = insist(ctx, func() error {
+	err = keepTrying(ctx, func() error {
 		next, err := nextDue(ctx, r.DB)
 		if err != nil || !next.due {
 			return err
@@ -205,11 +211,12 @@ func (r *run) handOver(ctx context.Context, works bool) (handed bool, err error)
 	return handed && err == nil, err
 }
 
-// passOn looks for what the last results have made due, such as the next of an
-// ordering key, and for what is due before the next sweep, such as the first
-// retry of a fast policy: that gets a nudge that arrives when it is.
+// passOn looks for deliveries that the last results have made due, such as the
+// next of an ordering key, and for those that become due before the next sweep,
+// such as the first retry of a fast policy. It sends a nudge that arrives when
+// the delivery is due.
 func (r *run) passOn(ctx context.Context) error {
-	return insist(ctx, func() error {
+	return keepTrying(ctx, func() error {
 		next, err := nextDue(ctx, r.DB)
 		switch until := -next.age; {
 		case err != nil || next.at.IsZero() || until > sweepEvery:
@@ -223,9 +230,10 @@ func (r *run) passOn(ctx context.Context) error {
 	})
 }
 
-// isLeftToOthers reports whether another dispatcher is awake, which takes what
-// is due and hands over, too. One that leaves it lying is dead, or has more than
-// it can send; but whoever is surplus wakes nobody for that.
+// isLeftToOthers reports whether another awake dispatcher will take what is due,
+// and will itself hand over. If a delivery is overdue, that dispatcher is dead or
+// overloaded, so the answer is no. A surplus dispatcher answers yes all the same:
+// it must not wake more.
 func (r *run) isLeftToOthers(ctx context.Context, n next) (bool, error) {
 	awake, err := isAwake(ctx, r.DB)
 	return awake && (n.age < overdue || r.surplus.Load()), err

@@ -14,8 +14,8 @@ import (
 	"portico/shared/webhook"
 )
 
-// What is published is received once, byte for byte, and Stripe's own verifier
-// accepts its signature.
+// A published event is received once, byte for byte, and Stripe's own library
+// verifies its signature.
 func TestDelivery(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -75,8 +75,8 @@ func TestSubscription(t *testing.T) {
 	}
 }
 
-// A receiver that fails is tried again on the schedule, with the same bytes and
-// id, until it answers 2xx; then never again.
+// A failed delivery is tried again on the schedule, with the same bytes and id,
+// until the receiver answers 2xx; then never again.
 func TestRetryUntilSuccess(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -192,8 +192,7 @@ func TestTwoDispatchers(t *testing.T) {
 	}
 }
 
-// A dispatcher that is short of time claims nothing more and leaves what is due
-// to a successor.
+// A dispatcher that is short of time claims nothing more and nudges a successor.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

@@ -18,10 +18,11 @@ import (
 const (
 	// lowerEvery is how long one environment relies on its last Lower.
 	lowerEvery = 10 * time.Second
-	// quietFor is how long nobody may have lowered before the time is raised.
-	// It exceeds lowerEvery by more than a publish transaction can last (25 s
-	// statement timeout, 29 s function timeout), so whoever skipped a Lower has
-	// committed, and the raiser's query sees it.
+	// quietFor is how long there must have been no Lower before the time is
+	// raised. It exceeds lowerEvery by more than a publish transaction can last
+	// (25 s statement timeout, 29 s function timeout). So a transaction that
+	// relied on an earlier Lower has committed, and the query before Raise sees
+	// its deliveries.
 	quietFor = time.Minute
 )
 
@@ -37,8 +38,8 @@ type Due struct {
 	clock *clock.Clock
 
 	mu      sync.Mutex
-	lowered time.Time // when this environment last lowered
-	to      time.Time // and to what
+	lowered time.Time // when this environment last called Lower
+	to      time.Time // the value that it lowered to
 }
 
 // NewDue returns the due time of a database, kept in table.
@@ -53,12 +54,13 @@ func NewDue(client *dynamodb.Client, table, database string, clock *clock.Clock)
 // DueItem is the item as read.
 type DueItem struct {
 	At      time.Time // zero: nothing is due, ever
-	Lowered time.Time // when somebody last lowered it
+	Lowered time.Time // when it was last lowered
 	rev     int64     // changes with every write
 	known   bool      // there is an item
 }
 
-// Missing reports whether there is no item, which means: not known.
+// Missing reports whether there is no item. Then it is not known when something
+// is due.
 func (i DueItem) Missing() bool { return !i.known }
 
 const dueID = "webhook_delivery"
@@ -72,8 +74,9 @@ func (d *Due) Lower(ctx context.Context, t time.Time) error {
 	if !d.lowered.IsZero() && now.Sub(d.lowered) < lowerEvery && !now.Before(d.lowered) && !t.Before(d.to) {
 		return nil
 	}
-	// Either the item is later than t and moves, or it is not and is marked as
-	// relied upon. Each is conditional, so a Raise between them is noticed.
+	// If the item is later than t, it is lowered. Otherwise only lowered_at is
+	// set, which shows that a writer relies on it. Both writes are conditional,
+	// so a Raise between them is noticed.
 	for range 5 {
 		err := d.update(ctx, "SET due_at = :t, lowered_at = :now ADD rev :one",
 			"attribute_not_exists(due_at) OR due_at > :t", t, now)
@@ -113,9 +116,9 @@ func (d *Due) Read(ctx context.Context) (DueItem, error) {
 	return item, nil
 }
 
-// Raise moves the item to next (zero: nothing is due) if it is still the one
-// that was read before next was asked of Postgres, and was quiet for a minute.
-// It reports whether it did.
+// Raise moves the item to next (zero: nothing is due) if it is unchanged since it
+// was read and was not lowered for a minute. The caller reads the item before it
+// asks Postgres for next. Raise reports whether it moved the item.
 func (d *Due) Raise(ctx context.Context, read DueItem, next time.Time) (bool, error) {
 	if d.clock.Now().Sub(read.Lowered) < quietFor {
 		return false, nil
@@ -137,8 +140,8 @@ func (d *Due) Raise(ctx context.Context, read DueItem, next time.Time) (bool, er
 	return true, nil
 }
 
-// number and moment hold times as Unix milliseconds, rounded down: too early
-// is harmless.
+// number and moment convert times to and from Unix milliseconds, rounded down:
+// too early is harmless.
 func number(t time.Time) types.AttributeValue {
 	return dynamo.Number(t.UnixMilli())
 }

@@ -28,7 +28,7 @@ func readDue(t *testing.T, d *webhook.Due) webhook.DueItem {
 	return item
 }
 
-// The due time follows every Lower down, and only a Raise up.
+// Every Lower makes the due time earlier, and only a Raise makes it later.
 func TestDue(t *testing.T) {
 	for name, endpoint := range testkit.DynamoDBEndpoints(t) {
 		t.Run(name, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestDue(t *testing.T) {
 	}
 }
 
-// One environment writes at most once in ten seconds for what it has lowered to
-// already, but never keeps an earlier time to itself.
+// An environment that has lowered the time already writes again only after ten
+// seconds, but it always writes an earlier time.
 func TestLowerIsRare(t *testing.T) {
 	t.Parallel()
 	a, _, c := dues(t, testkit.DynamoDBEndpoint(t))
@@ -107,9 +107,9 @@ func TestLowerIsRare(t *testing.T) {
 	}
 }
 
-// A publish lowers, commits; a sweep reads the item, asks Postgres, raises. In
-// every order of these five steps the item ends no later than what is
-// committed. The steps of one side keep their order.
+// A publish lowers the time, then commits. A sweep reads the item, asks Postgres,
+// then raises the time. In every interleaving of these five steps the item is in
+// the end no later than the committed deliveries.
 func TestRaiseNeverHidesACommit(t *testing.T) {
 	t.Parallel()
 	for _, order := range interleavings("lc", "rqw") {
@@ -117,7 +117,8 @@ func TestRaiseNeverHidesACommit(t *testing.T) {
 			t.Parallel()
 			publisher, sweeper, c := dues(t, testkit.DynamoDBEndpoint(t))
 			ctx := context.Background()
-			// Long before, something was due and the item was quiet since.
+			// Something was due long ago, and the item has not been lowered
+			// since.
 			if err := sweeper.Lower(ctx, c.Now()); err != nil {
 				t.Fatal(err)
 			}

@@ -1,5 +1,5 @@
-// Package webhook delivers events to customers' endpoints: it decides who gets
-// what, keeps the queue, signs, sends, retries and logs.
+// Package webhook delivers events to customers' endpoints: it decides which
+// endpoints get an event, keeps the queue, signs, sends, retries and logs.
 package webhook
 
 import (
@@ -42,17 +42,17 @@ const (
 	DisabledFailing   = "failing"   // for longer and more often than Disabling allows
 )
 
-// MaxEndpoints bounds an organization's endpoints, and with it the fan-out of
-// one event.
+// MaxEndpoints bounds how many endpoints an organization may have, and so how
+// many deliveries one event may make.
 const MaxEndpoints = 1000
 
-// ErrEndpointNotFound answers for an endpoint that is missing, deleted or
-// another organization's.
+// ErrEndpointNotFound: the endpoint does not exist, is deleted, or belongs to
+// another organization.
 var ErrEndpointNotFound = fault.New(fault.NotFound, "webhook_endpoint_not_found",
 	"There is no webhook endpoint with this id.").
 	Means("Your organization has no webhook endpoint with this id.")
 
-// ErrTooManyEndpoints answers the creation of one endpoint more than MaxEndpoints.
+// ErrTooManyEndpoints: the organization has MaxEndpoints endpoints already.
 var ErrTooManyEndpoints = fault.New(fault.Conflict, "too_many_webhook_endpoints",
 	fmt.Sprintf("An organization has at most %d webhook endpoints. Delete one that is no longer needed.", MaxEndpoints)).
 	Means("The organization has as many webhook endpoints as it may have.")
@@ -64,9 +64,9 @@ const TypePattern = `^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$`
 // SubscriptionPattern is the form of an entry of event_types.
 const SubscriptionPattern = `^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$`
 
-// Wants reports whether an endpoint subscribed to these types receives
-// eventType: by its exact name, by `*`, or by a prefix such as `invoice.*`.
-// Operational events are not among those that `*` stands for.
+// Wants reports whether an endpoint subscribed to these types receives eventType:
+// by its exact name, by `*`, or by a prefix such as `invoice.*`. `*` does not
+// include operational events.
 func Wants(eventTypes []string, eventType string) bool {
 	return slices.ContainsFunc(eventTypes, func(t string) bool {
 		if t == "*" {

@@ -42,7 +42,7 @@ type assignments struct {
 	args    []any
 }
 
-// add appends an assignment such as "url = $%d" with its argument.
+// add appends an assignment such as "url = $%d" and its argument.
 func (a *assignments) add(assignment string, value any) {
 	a.args = append(a.args, value)
 	a.columns = append(a.columns, fmt.Sprintf(assignment, len(a.args)))
@@ -68,8 +68,8 @@ func (c EndpointChange) assign(a *assignments) {
 	}
 }
 
-// assignStatus leaves an endpoint that has the status already as it is, with
-// its reason. Expressions see the row as it was.
+// assignStatus keeps the time and the reason of an endpoint that is disabled
+// already. SQL expressions see the row before the update.
 func (c EndpointChange) assignStatus(a *assignments) {
 	if *c.Status == Disabled {
 		a.set("disabled_at = coalesce(disabled_at, portico_now())")
@@ -120,8 +120,8 @@ func (c OptionsChange) assign(a *assignments, box *secret.Box, org id.Org, endpo
 	}
 }
 
-// assignScheme makes the key pair with the first asymmetric scheme; later ones
-// find it.
+// assignScheme makes the key pair when the scheme is asymmetric for the first
+// time, and keeps it later.
 func (c OptionsChange) assignScheme(a *assignments, box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) {
 	a.add("signature_scheme = $%d", *c.SignatureScheme)
 	if *c.SignatureScheme == SchemeStandardAsymmetric {

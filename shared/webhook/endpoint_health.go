@@ -8,17 +8,17 @@ import (
 	"portico/shared/pg"
 )
 
-// EndpointHealth is how deliveries to an endpoint fare.
+// EndpointHealth says how deliveries to an endpoint succeed or fail.
 type EndpointHealth struct {
 	EndpointID   id.WebhookEndpoint
 	Failures     int32      // failed tries since the last success
 	FailingSince *time.Time // the first of them
-	OpenUntil    *time.Time // the breaker's; nil: closed
+	OpenUntil    *time.Time // of the breaker; nil: closed
 	// Breaker is BreakerClosed, BreakerOpen or BreakerProbing.
 	Breaker string
 	// Backlog counts unfinished deliveries, up to MaxBacklog.
 	Backlog int
-	// The last failed try's, also after a success; nil: none has failed.
+	// Of the last failed try, also after a success; nil: no try has failed.
 	LastFailedAt   *time.Time
 	LastError      *string
 	LastStatusCode *int16 // nil: no response
@@ -31,8 +31,8 @@ const (
 	BreakerProbing = "probing" // one delivery at a time is tried
 )
 
-// MaxBacklog is how far the deliveries of an endpoint's backlog are counted: it
-// bounds what a list of endpoints costs.
+// MaxBacklog is where counting an endpoint's backlog stops: it bounds the cost of
+// a list of endpoints.
 const MaxBacklog = 1000
 
 // Healths returns the health of each of these endpoints.

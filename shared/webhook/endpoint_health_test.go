@@ -27,9 +27,9 @@ func (e *engine) health(endpoint webhook.Endpoint) string {
 	return fmt.Sprintf("%d failures, failing %v, %s, backlog %d, %s", h.Failures, h.FailingSince != nil, h.Breaker, h.Backlog, last)
 }
 
-// An endpoint's health says since when and why it fails, what its breaker does
-// and what waits for it; the last failure stays known after it has recovered.
-// Each delivery tells its last answer, and the dispatcher's line names who fails.
+// An endpoint's health says since when and why it fails, the state of its breaker
+// and its backlog. The last failure is still shown after it has recovered. Each
+// delivery tells its last answer, and the dispatcher's line names who fails.
 func TestEndpointHealth(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

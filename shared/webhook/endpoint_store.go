@@ -18,8 +18,8 @@ const endpointColumns = `id, url, event_types, description, status, disabled_at,
 	CASE WHEN old_key_expires_at > portico_now() THEN old_public_key END AS old_public_key,
 	rate_limit, ordered, exhaustion_policy, filter`
 
-// InsertEndpoint writes a new endpoint with its signing secret, sealed. Its
-// options are the defaults; UpdateEndpoint sets others.
+// InsertEndpoint writes a new endpoint with its signing secret, sealed. It has
+// the default options; UpdateEndpoint changes them.
 func InsertEndpoint(ctx context.Context, tx pg.Tx, org id.Org, e Endpoint, plain string, box *secret.Box) error {
 	made, err := pg.Affect(ctx, tx, "webhook.InsertEndpoint", `
 		WITH made AS (
@@ -59,7 +59,8 @@ func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, after id.WebhookEn
 // and as it is. With an error the transaction must not be committed.
 func UpdateEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, c EndpointChange, now time.Time, box *secret.Box) (before, after Endpoint, err error) {
 	if c.Status != nil && *c.Status == Enabled {
-		// Before the endpoint's row, as the dispatcher locks them.
+		// Lock the lane before the endpoint's row, in the same order as the
+		// dispatcher.
 		if err := resetLane(ctx, tx, org, endpoint); err != nil {
 			return before, after, err
 		}

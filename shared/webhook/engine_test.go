@@ -25,7 +25,7 @@ import (
 	"portico/shared/webhook"
 )
 
-// engine is everything around a dispatcher, real but for the receivers.
+// engine is everything around a dispatcher. Only the receivers are fakes.
 type engine struct {
 	*testkit.Database
 	t      *testing.T
@@ -110,7 +110,8 @@ func (e *engine) publishDrafts(drafts []event.Draft) []event.Event {
 	return events
 }
 
-// tell is the last step of the last publish: it reports whether a dispatcher was told.
+// tell is the last step of the last publish: it reports whether a dispatcher was
+// notified.
 func (e *engine) tell() (awake bool) {
 	e.t.Helper()
 	var then pgx.Batch

@@ -13,27 +13,28 @@ import (
 
 const day = 24 * time.Hour
 
-// toldBefore is how long before the end of a client certificate its owner is
-// told: once less is left, which is when it has 30, 14, 7, 3, 1 and 0 whole days.
+// toldBefore is how much time before a client certificate expires its owner is
+// told: when less than 31 days are left, so 30 whole days, and so on.
 var toldBefore = []time.Duration{31 * day, 15 * day, 8 * day, 4 * day, 2 * day, day}
 
-// toldNow holds for an endpoint when one of toldBefore, $1, has passed since its
-// owner was last told. A certificate that replaces it starts anew by itself: its
-// times lie later.
+// toldNow is true for an endpoint when one of the times of toldBefore, $1, has
+// passed since its owner was last told. A new certificate needs no reset: its
+// times are later.
 const toldNow = `EXISTS (
 	SELECT FROM unnest($1::interval[]) before
 	WHERE certificate_expires_at - before < portico_now()
 		AND certificate_expires_at - before >= coalesce(certificate_told_at, '-infinity'))`
 
-// livesHere holds for what no other database has, or is about to have.
+// livesHere is true if the organization lives in this database and is not moving
+// to another one.
 const livesHere = `NOT EXISTS (SELECT FROM placement p WHERE p.org_id = webhook_endpoint.org_id AND p.until > portico_now())`
 
-// ExpiringCertificate is a client certificate that soon ends, or has ended.
+// ExpiringCertificate is a client certificate that expires soon or has expired.
 type ExpiringCertificate struct {
 	Org       id.Org
 	Endpoint  id.WebhookEndpoint
 	ExpiresAt time.Time
-	Untold    bool // TellOfCertificates has something to tell
+	Untold    bool // TellOfCertificates will return a notice for it
 }
 
 // ExpiringCertificates returns the client certificates of enabled endpoints
@@ -47,18 +48,16 @@ func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Durati
 
 // expiringNotice is the data of webhook_endpoint.certificate_expiring.
 type expiringNotice struct {
-	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint whose certificate it is." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Subject    string             `json:"subject" doc:"Whose name stands in the certificate." example:"CN=portico,O=Acme"`
-	ExpiresAt  clock.Stamp        `json:"expires_at" format:"date-time" doc:"From when on servers refuse it." example:"2026-12-21T09:30:00.000000Z"`
+	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that has the certificate." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Subject    string             `json:"subject" doc:"The subject of the certificate." example:"CN=portico,O=Acme"`
+	ExpiresAt  clock.Stamp        `json:"expires_at" format:"date-time" doc:"When the certificate expires: servers refuse it from then on." example:"2026-12-21T09:30:00.000000Z"`
 }
 
-// TellOfCertificates returns what an organization is to be told of its client
-// certificates, and notes with the commit that it was: once for each of
-// toldBefore, and once for several that passed together.
-//
-// The notices are about no endpoint, so the one whose certificate it is may get
-// its own: it still works, and an organization with a single endpoint would
-// not hear of it otherwise.
+// TellOfCertificates returns the notices about an organization's client
+// certificates, and records in the transaction that they were given: one for each
+// time of toldBefore, and one only if several have passed since the last notice.
+// Notice.About is zero, so the endpoint with the certificate may get the notice
+// too: it still works, and it may be the organization's only endpoint.
 func TellOfCertificates(ctx context.Context, tx pgx.Tx, org id.Org) ([]Notice, error) {
 	list, err := pg.List[told](ctx, tx, "webhook.TellOfCertificates", `
 		UPDATE webhook_endpoint SET certificate_told_at = portico_now()

@@ -12,7 +12,7 @@ import (
 	"portico/shared/pg"
 )
 
-// What tests in webhook_test need of the inside.
+// Unexported names that the tests in webhook_test use.
 var (
 	Load      = load
 	GiveUpRow = giveUpRow
@@ -43,7 +43,8 @@ func StayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
 	return err
 }
 
-// CallHelp does what a dispatcher does that has had more due than places for long.
+// CallHelp calls for help, as a dispatcher does that has had more due than slots
+// for a second.
 func CallHelp(ctx context.Context, d *Dispatcher) error {
 	r := d.newRun()
 	if err := r.renew(ctx); err != nil {
@@ -56,13 +57,13 @@ func CallHelp(ctx context.Context, d *Dispatcher) error {
 	return giveUpRow(ctx, r.DB, r.id)
 }
 
-// IsDue reports what a look found.
+// IsDue reports whether nextDue found something due.
 func IsDue(n next) bool { return n.due }
 
-// LookEvery changes how often a dispatcher looks untold.
+// LookEvery changes how often a dispatcher looks without a notification.
 func LookEvery(d *Dispatcher, every time.Duration) { d.lookEvery = every }
 
-// FinishWithin changes how long a sweep lets moves be finished.
+// FinishWithin changes how long a sweep tries to finish moves.
 func FinishWithin(s *Sweeper, most time.Duration) { s.finishWithin = most }
 
 // NudgedAt changes when a waker last nudged for a publish.
@@ -71,7 +72,7 @@ func NudgedAt(w *Waker, at time.Time) { w.nudged = at }
 // ListenFor changes how long one session of a dispatcher listens.
 func ListenFor(d *Dispatcher, most time.Duration) { d.listenFor = most }
 
-// ClaimDue claims up to limit of what is due, whoever's it is.
+// ClaimDue claims up to limit due deliveries of any endpoint.
 func ClaimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration) ([]Claim, error) {
 	keys, err := findDue(ctx, db, 0)
 	if err != nil {
@@ -82,7 +83,8 @@ func ClaimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration
 	return claimDue(ctx, db, l.pick(limit), lease)
 }
 
-// ClaimOf claims what is due of an endpoint without asking first whether anything is.
+// ClaimOf claims the due deliveries of an endpoint without asking first whether
+// there are any.
 func ClaimOf(ctx context.Context, db *pg.Worker, org id.Org, endpoint id.WebhookEndpoint) ([]Claim, error) {
 	return claimDue(ctx, db, []turn{{endpointKey{org, endpoint}, 10}}, time.Second)
 }
@@ -99,7 +101,7 @@ func Trust(s *Sender, roots *x509.CertPool) {
 // ClientTransportsOf counts the transports that a sender keeps for client certificates.
 func ClientTransportsOf(s *Sender) int { return len(s.clientTransports.kept) }
 
-// Reach is reach with the means of its tests.
+// Reach is reach with exported methods for tests.
 type Reach struct{ reach }
 
 func (r *Reach) Reached() { r.reached() }
@@ -112,8 +114,8 @@ func Dial(s *Sender, dial func(ctx context.Context, network, address string) (ne
 	s.transport.DialContext = dial
 }
 
-// PingAfter changes after which silence a connection of HTTP/2 is tested, and how
-// long it may take to answer.
+// PingAfter changes after how long without data an HTTP/2 connection gets a ping,
+// and how long the answer may take.
 func PingAfter(s *Sender, silence, answer time.Duration) {
 	s.transport.HTTP2.SendPingTimeout, s.transport.HTTP2.PingTimeout = silence, answer
 }

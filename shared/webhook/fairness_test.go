@@ -13,9 +13,9 @@ import (
 	"portico/shared/webhook"
 )
 
-// An endpoint that hangs with a long backlog holds half of the places and no
-// more; what is published to another meanwhile is delivered at once, though
-// all of the backlog was due before.
+// An endpoint that hangs with a long backlog uses at most half of the slots.
+// Events for another endpoint are delivered at once, although the whole backlog
+// was due before them.
 func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -43,7 +43,7 @@ func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	testkit.Await(t, "half of the places to be held", func() bool { return inFlight.Load() == int64(d.Concurrency/2) })
+	testkit.Await(t, "half of the slots to be held", func() bool { return inFlight.Load() == int64(d.Concurrency/2) })
 	e.publishDrafts([]event.Draft{{Type: "good", Data: json.RawMessage("1")}, {Type: "good", Data: json.RawMessage("2")}})
 	testkit.Await(t, "the good endpoint's deliveries", func() bool { return len(good.all()) == 2 })
 	if n := inFlight.Load(); n != int64(d.Concurrency/2) {
@@ -56,7 +56,7 @@ func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 	<-done
 }
 
-// A dispatcher that has more due than places wakes another.
+// A dispatcher that has more due than slots wakes another one.
 func TestOverloadedDispatcherWakesAnother(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

@@ -11,9 +11,10 @@ import (
 	"portico/shared/pg"
 )
 
-// Fanout says which endpoints get an event, and why others do not.
+// Fanout is how many deliveries an event makes, and which endpoints do not get
+// it.
 type Fanout struct {
-	Deliveries int // that were made, held ones and those of deleted endpoints too
+	Deliveries int // made so far, including held ones and those of endpoints deleted since
 	Skipped    []Skipped
 }
 
@@ -33,10 +34,11 @@ const (
 	SkippedHeld    = "disabled"      // its delivery is held until it is enabled
 	SkippedAbout   = "about_itself"  // an operational event about this endpoint
 	SkippedLater   = "created_later" // it did not exist when the event was published
-	SkippedChanged = "changed_later" // its settings were others when the event was published
+	SkippedChanged = "changed_later" // its settings were different when the event was published
 )
 
-// Subscription is what decides whether an endpoint gets an event.
+// Subscription has the settings of an endpoint that decide whether it gets an
+// event.
 type Subscription struct {
 	ID         id.WebhookEndpoint
 	EventTypes []string
@@ -50,7 +52,8 @@ func (s *Subscription) ScanRow(row pgx.Rows) error {
 	return row.Scan(&s.ID, &s.EventTypes, &s.Ordered, &s.Filter, &s.Disabled)
 }
 
-// Skips returns why the endpoint gets no delivery of the event; "" if it does.
+// Skips returns why the endpoint gets no delivery of the event; "" if it gets
+// one.
 func (s Subscription) Skips(c *Candidate) string {
 	switch {
 	case s.ID == c.About:
@@ -63,8 +66,8 @@ func (s Subscription) Skips(c *Candidate) string {
 	return ""
 }
 
-// Add counts a delivery, or names an endpoint that does not get the event.
-// skips is why no delivery is made; "": one is.
+// Add counts a delivery, or names an endpoint that does not get the event. skips
+// is the result of Skips.
 func (f *Fanout) Add(s Subscription, skips string) {
 	if skips == "" {
 		f.Deliveries++
@@ -83,20 +86,21 @@ func (f *Fanout) name(s Subscription, skips string) {
 
 const subscriptionColumns = `e.id, e.event_types, e.ordered, e.filter, e.status = 'disabled' AS disabled`
 
-// Subscriptions returns the organization's endpoints. A disabled one takes
-// events too: they are held for it.
+// Subscriptions returns the organization's endpoints, disabled ones too: their
+// deliveries are held.
 func Subscriptions(ctx context.Context, tx pg.Tx, org id.Org) ([]Subscription, error) {
 	return pg.List[Subscription](ctx, tx, "webhook.Subscriptions", `
 		SELECT `+subscriptionColumns+` FROM webhook_endpoint e
 		WHERE org_id = $1 AND deleted_at IS NULL`, org)
 }
 
-// pastDelivery is an endpoint as it is now, and its delivery of a past event.
+// pastDelivery is an endpoint with its settings of today, and its delivery of a
+// past event.
 type pastDelivery struct {
 	Subscription
 	Later     bool // created after the event
 	Delivered bool // a delivery was made
-	Finished  bool // it is not pending any more
+	Finished  bool // it is no longer pending
 }
 
 // ScanRow reads subscriptionColumns and the three others.
@@ -104,8 +108,8 @@ func (p *pastDelivery) ScanRow(row pgx.Rows) error {
 	return row.Scan(&p.ID, &p.EventTypes, &p.Ordered, &p.Filter, &p.Disabled, &p.Later, &p.Delivered, &p.Finished)
 }
 
-// FanoutOf returns which endpoints got a past event, and why others did not, as
-// far as the endpoints of today tell.
+// FanoutOf returns the Fanout of a past event. The reasons are derived from the
+// endpoints' settings of today.
 func FanoutOf(ctx context.Context, tx pg.Tx, org id.Org, event id.Event, c Candidate) (Fanout, error) {
 	var f Fanout
 	var list []pastDelivery
@@ -151,8 +155,8 @@ func (p pastDelivery) explain(f *Fanout, c *Candidate) {
 	}
 }
 
-// aboutOf returns the endpoint that an operational event is about and that did
-// not get it for that; zero for any other event.
+// aboutOf returns the endpoint that did not get an operational event because the
+// event is about it; zero for any other event.
 func aboutOf(c Candidate) id.WebhookEndpoint {
 	if !IsOperational(c.Type) || c.Type == EventExpiring {
 		return id.WebhookEndpoint{}
@@ -161,7 +165,7 @@ func aboutOf(c Candidate) id.WebhookEndpoint {
 		EndpointID id.WebhookEndpoint `json:"endpoint_id"`
 	}
 	if err := json.Unmarshal(c.Data, &data); err != nil {
-		return id.WebhookEndpoint{} // newNotice wrote it
+		return id.WebhookEndpoint{} // cannot happen: newNotice wrote the data
 	}
 	return data.EndpointID
 }

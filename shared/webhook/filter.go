@@ -12,24 +12,25 @@ import (
 	"portico/shared/id"
 )
 
-// Candidate is an event that endpoints may get. It is for one goroutine.
+// Candidate is an event that endpoints may get. It is not safe for concurrent
+// use.
 type Candidate struct {
 	Type string
 	Data json.RawMessage
-	// About is the endpoint that an operational event is about and that does not
-	// get it; zero in all other events.
+	// About is the endpoint that does not get an operational event because the
+	// event is about it; zero for all other events.
 	About id.WebhookEndpoint
-	env   *filterEnv // once the first filter has asked
+	env   *filterEnv // made for the first filter
 }
 
-// filterEnv is all that a filter sees.
+// filterEnv has the variables that a filter can use.
 type filterEnv struct {
 	Type string `expr:"type"`
 	Data any    `expr:"data"`
 }
 
-// Meets reports whether a filter holds for the event; the empty one always
-// does. One that fails on the data, or yields anything but a boolean, does not.
+// Meets reports whether a filter is true for the event. An empty filter always
+// is. A filter that fails on the data, or does not return a boolean, is not.
 func (c *Candidate) Meets(filter string) bool {
 	if filter == "" {
 		return true
@@ -46,8 +47,8 @@ func (c *Candidate) Meets(filter string) bool {
 	return err == nil && held == true
 }
 
-// decode reads JSON with its whole numbers as int where they fit, so that large
-// ones compare exactly, and all others as float64.
+// decode reads JSON. Whole numbers that fit become int, so that large ones
+// compare exactly; all other numbers become float64.
 func decode(data json.RawMessage) (value any) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -63,7 +64,7 @@ func withNumbers(value any) any {
 		if n, err := strconv.Atoi(v.String()); err == nil {
 			return n
 		}
-		f, _ := v.Float64() // infinite where it overflows
+		f, _ := v.Float64() // infinite if it overflows
 		return f
 	case []any:
 		for i := range v {
@@ -77,7 +78,7 @@ func withNumbers(value any) any {
 	return value
 }
 
-// checkFilter refuses what cannot be compiled within the limits.
+// checkFilter refuses a filter that does not compile or exceeds the limits.
 func (c OptionsChange) checkFilter() error {
 	if c.Filter == nil || *c.Filter == "" {
 		return nil
@@ -88,19 +89,20 @@ func (c OptionsChange) checkFilter() error {
 	return nil
 }
 
-// programs keeps compiled filters by their text. It is for many goroutines.
+// programs is a cache of compiled filters by their text. It is safe for
+// concurrent use.
 type programs struct {
 	mu   sync.Mutex
 	kept map[string]*vm.Program
 }
 
-// maxPrograms bounds what a process keeps, at some 10 KB each. The endpoints of
-// one organization fit.
+// maxPrograms bounds the cache; a program takes about 10 KB. The filters of all
+// endpoints of one organization fit.
 const maxPrograms = 2 * MaxEndpoints
 
 var filters = programs{kept: map[string]*vm.Program{}}
 
-// get returns the filter compiled, or nil if it cannot be.
+// get returns the compiled filter, or nil if it does not compile.
 func (p *programs) get(filter string) *vm.Program {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"github.com/expr-lang/expr/parser"
 )
 
-// checkPatterns bounds the regular expressions of a filter before the library
-// compiles them, which it does while it checks types. What else is wrong with
-// the filter it leaves to the library to say.
+// checkPatterns checks the size of a filter's regular expressions before the
+// library compiles them, which it does while it checks types. Other errors of the
+// filter are reported by the library.
 func checkPatterns(filter string) *file.Error {
 	tree, err := parser.Parse(filter)
 	if err != nil {
@@ -21,14 +21,14 @@ func checkPatterns(filter string) *file.Error {
 	return found.err
 }
 
-// patterns adds up the instructions of a filter's regular expressions: they are
-// the steps per character of data.
+// patterns adds up the instructions of a filter's regular expressions: matching
+// takes that many steps per character of data.
 type patterns struct {
 	refusal
 	instructions int
 }
 
-// Visit looks at what stands after `matches`.
+// Visit checks the right operand of `matches`.
 func (p *patterns) Visit(node *ast.Node) {
 	n, ok := (*node).(*ast.BinaryNode)
 	if !ok || n.Operator != "matches" {
@@ -41,15 +41,15 @@ func (p *patterns) Visit(node *ast.Node) {
 	}
 	tree, err := syntax.Parse(text.Value, syntax.Perl)
 	if err != nil {
-		return // the library says what is wrong
+		return // the library reports this error
 	}
 	if p.instructions += instructions(tree); p.instructions > maxInstructions {
 		p.refuse(n.Right, "the patterns are too large: shorten them, or repeat less in {}")
 	}
 }
 
-// instructions returns how many a pattern has when compiled. One whose
-// repetitions alone are too many is not compiled.
+// instructions returns how many instructions a compiled pattern has. A pattern
+// that is too large by the count of its parts is not compiled at all.
 func instructions(tree *syntax.Regexp) int {
 	if n := parts(tree); n > maxInstructions {
 		return n
@@ -61,8 +61,8 @@ func instructions(tree *syntax.Regexp) int {
 	return len(program.Inst)
 }
 
-// parts counts what a pattern consists of, as often as {} repeats it. It stops
-// counting where that is too much.
+// parts counts the parts of a pattern, each as often as {} repeats it. It stops
+// counting above maxInstructions.
 func parts(tree *syntax.Regexp) int {
 	n := 0
 	for _, sub := range tree.Sub {

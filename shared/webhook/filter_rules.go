@@ -11,22 +11,23 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// The limits of a filter. With the rules below they bound its cost by its own
-// size times the size of the data.
+// The limits of a filter. Together with the rules below they bound its cost: the
+// size of the filter times the size of the data.
 const (
 	maxFilter       = 1024    // characters
 	maxFilterNodes  = 128     // of its syntax tree
 	maxInstructions = 128     // of its regular expressions, compiled
-	filterMemory    = 100_000 // elements; no filter allocates any, so a second wall
+	filterMemory    = 100_000 // elements; the rules allow no allocation, so this is a second safeguard
 )
 
-// noFilter begins what compileFilter says.
-const noFilter = "must be an expression over type and data that is true or false, such as data.total > 100"
+// noFilter is the start of compileFilter's error messages.
+const noFilter = "must be an expression with type and data that is true or false, such as data.total > 100"
 
 const noName = "filters have no %s: they have type and data, and the functions len, lower, upper, trim, any, all and none"
 
-// compileFilter returns the program of a filter, or an error for its author.
-// The library's optimizer stays off, so that what runs is what the rules saw.
+// compileFilter returns the compiled filter, or an error for the customer who
+// wrote it. The library's optimizer is off, so the program that runs is the one
+// that the rules have checked.
 func compileFilter(filter string) (*vm.Program, error) {
 	if !isText(filter, maxFilter) {
 		return nil, fmt.Errorf("must have at most %d characters, none of them U+0000", maxFilter)
@@ -49,20 +50,21 @@ func wrongFilter(filter string, err *file.Error) error {
 	return fmt.Errorf("%s: %s", noFilter, oneLine(err.Bind(file.NewSource(filter))))
 }
 
-// oneLine returns what is wrong and where, in at most 200 characters and the place.
+// oneLine returns an error's message, at most 200 characters of it, and its
+// position.
 func oneLine(err error) string {
-	message, place := err.Error(), ""
+	message, position := err.Error(), ""
 	if at := (*file.Error)(nil); errors.As(err, &at) {
-		message, place = at.Message, fmt.Sprintf(" (line %d, column %d)", at.Line, at.Column+1)
+		message, position = at.Message, fmt.Sprintf(" (line %d, column %d)", at.Line, at.Column+1)
 	}
 	if text := []rune(message); len(text) > 200 {
 		message = string(text[:200]) + "…"
 	}
-	return strings.Join(strings.Fields(message), " ") + place
+	return strings.Join(strings.Fields(message), " ") + position
 }
 
-// filterRules finds the first node that a filter may not have, and patches two
-// kinds. Walking, the library visits children before their parents.
+// filterRules finds the first node that is not allowed, and replaces nodes of two
+// kinds. The library visits children before their parents.
 type filterRules struct{ refusal }
 
 // refusal is the first thing that is wrong with a filter.
@@ -74,7 +76,7 @@ func (r *refusal) refuse(node ast.Node, format string, args ...any) {
 	}
 }
 
-// Visit allows what is listed and nothing else.
+// Visit refuses every kind of node that is not listed.
 func (r *filterRules) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.NilNode, *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.StringNode, *ast.ConstantNode,
@@ -94,14 +96,14 @@ func (r *filterRules) Visit(node *ast.Node) {
 	case *ast.CallNode:
 		r.refuse(n, noName, n.Callee)
 	case *ast.VariableDeclaratorNode, *ast.SequenceNode:
-		r.refuse(n, "a filter is one expression, without let and ;")
+		r.refuse(n, "a filter is a single expression, without let and ;")
 	default:
 		r.refuse(n, "filters cannot use %s", n)
 	}
 }
 
-// binary bounds what an operator makes of its operands. `a + b` becomes
-// `a - -b`, which adds numbers and fails on texts: those would grow.
+// binary keeps the result of an operator small. `a + b` becomes `a - -b`, which
+// adds numbers and fails on texts, because joined texts would grow.
 func (r *filterRules) binary(node *ast.Node, n *ast.BinaryNode) {
 	switch n.Operator {
 	case "..":
@@ -113,8 +115,9 @@ func (r *filterRules) binary(node *ast.Node, n *ast.BinaryNode) {
 	}
 }
 
-// list makes a constant of a list of literals: it is built once, not for each
-// item of the data. A list of data could hold the same data many times.
+// list turns a list of literals into a constant, so that it is built once and not
+// for each item of the data. A list may not contain data, because it could
+// contain the same data many times.
 func (r *filterRules) list(node *ast.Node, n *ast.ArrayNode) {
 	values := make([]any, len(n.Nodes))
 	for i, element := range n.Nodes {
@@ -129,14 +132,14 @@ func (r *filterRules) list(node *ast.Node, n *ast.ArrayNode) {
 			values[i] = e.Value
 		case *ast.NilNode:
 		default:
-			r.refuse(element, "a list holds texts, numbers that are not negative, true, false and nil only")
+			r.refuse(element, "a list may contain only texts, numbers that are not negative, true, false and nil")
 		}
 	}
 	ast.Patch(node, &ast.ConstantNode{Value: values})
 }
 
 // builtin allows functions that take linear time, and the loops that stop early
-// and keep nothing.
+// and store nothing.
 func (r *filterRules) builtin(n *ast.BuiltinNode) {
 	switch n.Name {
 	case "len", "lower", "upper", "any", "all", "none":
@@ -149,17 +152,18 @@ func (r *filterRules) builtin(n *ast.BuiltinNode) {
 	}
 }
 
-// inPredicate refuses what would cost more than the item at hand, for each item.
+// inPredicate refuses what would cost, for each item, more than the size of that
+// item.
 type inPredicate struct{ rules *filterRules }
 
-// Visit looks for loops and for the whole of the data.
+// Visit refuses nested loops and the variable data.
 func (p inPredicate) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.PredicateNode:
-		p.rules.refuse(n, "any, all and none cannot stand inside one another")
+		p.rules.refuse(n, "any, all and none cannot be nested")
 	case *ast.IdentifierNode:
 		if n.Value == "data" {
-			p.rules.refuse(n, "inside any, all and none there is no data, only the item: # or .member")
+			p.rules.refuse(n, "inside any, all and none use only the item, as # or .member, not data")
 		}
 	}
 }

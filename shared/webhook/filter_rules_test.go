@@ -13,9 +13,9 @@ import (
 	"portico/shared/webhook"
 )
 
-// A filter that could cost more than its size times that of the data, or is
-// none, is refused in one short line that names the field, and says what and
-// where.
+// A filter that could cost more than its size times the size of the data, or that
+// is not valid, is refused with one short line: the field, the error and its
+// position.
 func TestRefusedFilters(t *testing.T) {
 	long := strings.Repeat("a", 1100)
 	for _, tt := range []struct{ name, filter, want string }{
@@ -40,10 +40,10 @@ func TestRefusedFilters(t *testing.T) {
 		{"a member as a function", `data.foo()`, "no data.foo: "},
 		{"an optional member as a function", `data?.foo() == 1`, "filters have no"},
 		{"a cut set", `trim(data.a, data.b) == ""`, "trim"},
-		{"a predicate inside another", `any(data.a, any(#.b, # == 1))`, "inside one another"},
-		{"… in a pipe", `data.a | any(#.b | none(# == 1))`, "inside one another"},
+		{"a predicate inside another", `any(data.a, any(#.b, # == 1))`, "cannot be nested"},
+		{"… in a pipe", `data.a | any(#.b | none(# == 1))`, "cannot be nested"},
 		{"data in a predicate", `any(data.a, # == data.b)`, "inside any, all and none"},
-		{"data in a list", `any([data, data], # == 1)`, "a list holds"},
+		{"data in a list", `any([data, data], # == 1)`, "a list may contain"},
 		{"a pattern that is data", `data.a matches data.b`, "text in quotes"},
 		{"a pattern that is made", `data.a matches "a" + "b"`, "text in quotes"},
 		{"a broken pattern", `data.a matches "("`, "error parsing regexp"},
@@ -82,8 +82,8 @@ func refused(t *testing.T, filter, want string) {
 	}
 }
 
-// Nothing is expanded to be refused: counted in bytes, since a clock says more
-// about the machine.
+// A filter is refused without expanding it. The test counts allocated bytes,
+// because times depend on the machine.
 func TestRefusedPatternsAreCheap(t *testing.T) {
 	for _, pattern := range []string{"a{1,1000}", strings.Repeat("a{1000}", 100), strings.Repeat("(a{0,1000})", 80), strings.Repeat("(^|$){1000}", 80), "((((a{10}){10}){10}){10}){10}"} {
 		filter := `data matches "` + pattern + `" || true`
@@ -97,7 +97,7 @@ func TestRefusedPatternsAreCheap(t *testing.T) {
 	}
 }
 
-// What is at the limits is accepted.
+// A filter exactly at the limits is accepted.
 func TestLargestFilters(t *testing.T) {
 	for _, filter := range []string{
 		`data == "` + strings.Repeat("é", 1024-10) + `"`,
@@ -111,7 +111,7 @@ func TestLargestFilters(t *testing.T) {
 	}
 }
 
-// words make filters, many of them accepted, when strung together.
+// Random sequences of these words are often accepted as filters.
 var words = []string{
 	"data", "type", "data.a", "data.b", "data?.a", "data.a?.b", "data[0]", "data[-1]", "data[0:2]", ".a", "#", "nil", "true", "0", "1", "2.5", `""`, `"a"`, `"a" in data`,
 	"1e999", "9223372036854775807", `["a", 1]`, "[]", "(", ")", "[", "]", "{", "}", ",", ";", ":", "?", "?.", "??", "|", "..", "let a =", "if",
@@ -159,8 +159,8 @@ func anyData(r *rapid.T, depth int) string {
 	return rapid.SampledFrom(scalars).Draw(r, "scalar")
 }
 
-// No expression makes the check panic, and none that it accepts fails or panics
-// on any data: it holds or it does not, each time the same.
+// The check panics on no expression. An accepted filter panics on no data and
+// gives the same result each time.
 func TestFiltersNeverFail(t *testing.T) {
 	accepted := 0
 	rapid.Check(t, func(r *rapid.T) {

@@ -13,8 +13,9 @@ import (
 	"portico/shared/webhook"
 )
 
-// An endpoint gets the events that its filter holds for, and no others; what
-// fails on the data, or is no boolean, does not hold. The publish succeeds.
+// An endpoint gets the events for which its filter is true, and no others. A
+// filter that fails on the data, or is not a boolean, counts as false, and the
+// publish succeeds.
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -91,8 +92,8 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// Each event of a batch is judged by its own type and data, a filter by the
-// endpoint's last change, and an endpoint that gets nothing is not told of.
+// A filter is run on the type and data of each event of a batch, as the endpoint
+// was last changed. No dispatcher is notified of an endpoint that gets nothing.
 func TestFilterChanges(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -129,7 +130,8 @@ func TestDataIsDecodedOnce(t *testing.T) {
 	}
 }
 
-// A process keeps a bounded number of compiled filters, for many goroutines.
+// A process keeps a bounded number of compiled filters, also with many
+// goroutines.
 func TestKeptFilters(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {

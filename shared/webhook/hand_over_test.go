@@ -43,8 +43,8 @@ func (e *engine) run(ctx context.Context, d *webhook.Dispatcher) (end func() err
 }
 
 // A dispatcher that is short of time does not count as awake while its last
-// request hangs: who publishes then nudges, and what is due has a nudge already.
-// What its last result makes due gets one, too.
+// request hangs: a publisher then sends a nudge, and there is already a nudge for
+// what is due. If its last result makes something due, that gets a nudge too.
 func TestHandOverBeforeTheLastRequestEnds(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -72,8 +72,8 @@ func TestHandOverBeforeTheLastRequestEnds(t *testing.T) {
 	}
 }
 
-// What is due is left to another dispatcher that is awake, unless it has been due
-// for too long: then that one is dead, or has more than it can send.
+// Due deliveries are left to another awake dispatcher, unless they are overdue:
+// then that dispatcher is dead or overloaded.
 func TestHandOverToWhoIsAwake(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -105,7 +105,7 @@ func TestHandOverToWhoIsAwake(t *testing.T) {
 	}
 }
 
-// Of several that are awake only the leader stays for Idle.
+// Of several awake dispatchers only the leader stays awake for Idle.
 func TestHelperSleepsSoon(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -119,8 +119,8 @@ func TestHelperSleepsSoon(t *testing.T) {
 	e.must(err)
 }
 
-// While no dispatcher is awake an environment nudges once a second, however many
-// publish. A nudge that could not be sent does not count.
+// While no dispatcher is awake, an environment sends one nudge per second, even
+// if it publishes more often. A nudge that could not be sent does not count.
 func TestNudgesAreBounded(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -162,12 +162,12 @@ func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
 	d := e.dispatcher()
 	d.Sender, d.Concurrency = e.localSender(time.Minute), 8
 	end := e.run(context.Background(), d)
-	testkit.Await(t, "half of the places to be taken", func() bool { return len(rec.all()) == 4 })
+	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.all()) == 4 })
 	testkit.Await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
 	second := e.dispatcher()
 	second.Sender, second.Concurrency = d.Sender, 8
 	endSecond := e.run(context.Background(), second)
-	testkit.Await(t, "half of the second's places to be taken", func() bool { return len(rec.all()) == 8 })
+	testkit.Await(t, "half of the second's slots to be taken", func() bool { return len(rec.all()) == 8 })
 	release()
 	e.must(errors.Join(end(), endSecond()))
 	if n := e.count(webhook.Delivered); n != 10 {
@@ -175,8 +175,8 @@ func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
 	}
 }
 
-// A dispatcher survives DynamoDB and Postgres failing for a moment: it goes on
-// by itself. What fails for longer ends it, without its row.
+// A dispatcher continues after short failures of DynamoDB and Postgres. A longer
+// failure ends it, and its row is deleted.
 func TestDispatcherSurvivesFailedWrites(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -231,7 +231,8 @@ func (e *engine) dueRefusing(refused *atomic.Int64, most int64) *webhook.Due {
 	return webhook.NewDue(dynamodb.NewFromConfig(testkit.AWS(server.URL)), table, pg.Home, e.Clock)
 }
 
-// A dispatcher renews the session that it listens on, and hears as before.
+// A dispatcher replaces the session that it listens on and still gets
+// notifications.
 func TestListenerIsRenewed(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

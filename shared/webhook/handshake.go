@@ -8,18 +8,20 @@ import (
 	"sync/atomic"
 )
 
-// What a connection's end means after the server has asked for a client
-// certificate. In TLS 1.3 it refuses only after the handshake, with an alert
-// that is lost when we write into the connection that it closes.
+// The likely reason if a server asks for a client certificate and then closes the
+// connection. In TLS 1.3 a server refuses the client only after the handshake,
+// with an alert. That alert is lost if we write to the connection while the
+// server closes it.
 const (
 	closedWithout = "the server asked for a client certificate and closed the connection: set client_certificate of the endpoint"
-	closedWith    = "the server closed the connection when it had got the client certificate: it may not accept it"
+	closedWith    = "the server closed the connection after it got the client certificate: it may not accept this certificate"
 )
 
 type askedKey struct{}
 
-// watchHandshake returns the context of a request and what it means that its
-// connection was closed; "" unless the server asked for a certificate.
+// watchHandshake returns a context for a request, and a function that returns the
+// likely reason if the connection was closed; "" unless the server asked for a
+// certificate.
 func watchHandshake(ctx context.Context) (context.Context, func() string) {
 	asked := new(atomic.Pointer[string])
 	return context.WithValue(ctx, askedKey{}, asked), func() string {
@@ -30,8 +32,9 @@ func watchHandshake(ctx context.Context) (context.Context, func() string) {
 	}
 }
 
-// answering presents a certificate, or the empty one for none, to a server that
-// asks for it, and notes that it did.
+// answering presents a certificate (an empty one means none) to a server that
+// asks for one. It notes in the request's context that the server asked, with the
+// reason `closed`.
 func answering(certificate *tls.Certificate, closed string) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	return func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if asked, ok := info.Context().Value(askedKey{}).(*atomic.Pointer[string]); ok {
@@ -41,9 +44,9 @@ func answering(certificate *tls.Certificate, closed string) func(*tls.Certificat
 	}
 }
 
-// alertReason names why a server ended a TLS handshake with an alert, or is ""
-// for any other error. Who demands a client certificate says so with an alert of
-// its own in TLS 1.3, with a general one before.
+// alertReason says why a server ended a TLS handshake with an alert, or "" for
+// any other error. TLS 1.3 has an alert of its own for a missing client
+// certificate; older versions use a general one.
 func alertReason(err error) string {
 	var remote *net.OpError
 	if !errors.As(err, &remote) || remote.Op != "remote error" || remote.Err == nil {

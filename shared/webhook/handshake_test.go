@@ -13,9 +13,9 @@ import (
 	"portico/shared/webhook"
 )
 
-// What a server that demands a client certificate makes of a try without one
-// names the certificate every time, also when its alert is lost because a large
-// payload is being written into the connection that it closes.
+// If a server demands a client certificate and a try has none, the error always
+// names the certificate, even if the alert is lost because a large payload is
+// written while the server closes the connection.
 func TestDemandForCertificate(t *testing.T) {
 	t.Parallel()
 	authority := testkit.NewAuthority(t)

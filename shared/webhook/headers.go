@@ -28,7 +28,7 @@ var reserved = []string{
 	"host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
 }
 
-// reservedPrefixes begin the names that others of that kind have.
+// reservedPrefixes are the prefixes of more reserved names.
 var reservedPrefixes = []string{"proxy-", "sec-", "webhook-"}
 
 func isReserved(folded string) bool {
@@ -37,8 +37,8 @@ func isReserved(folded string) bool {
 	})
 }
 
-// fold returns the form in which names that a receiver may take for the same are
-// equal: names ignore case, and CGI and its heirs read _ and - as one.
+// fold returns the same text for names that a receiver may treat as equal: names
+// ignore case, and CGI and servers that follow it treat _ and - alike.
 func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 
 func (c OptionsChange) checkHeaders() error {
@@ -52,11 +52,11 @@ func (c OptionsChange) checkHeaders() error {
 		folded, wrong := fold(name), ""
 		switch {
 		case len(name) > maxHeaderName || !token.MatchString(name):
-			wrong = fmt.Sprintf("is no header name: use 1 to %d letters, digits and !#$%%&'*+-.^_`|~", maxHeaderName)
+			wrong = fmt.Sprintf("is not a header name: use 1 to %d letters, digits and !#$%%&'*+-.^_`|~", maxHeaderName)
 		case isReserved(folded):
-			wrong = "is a header that Portico sets itself, or is read as one by servers that take _ for -: use another name"
+			wrong = "is a header that Portico sets itself, or is equal to one for servers that treat _ and - alike: use another name"
 		case seen[folded]:
-			wrong = "stands twice in different case, or with _ for -: many servers do not tell these apart"
+			wrong = "occurs twice, with different case or with _ instead of -: many servers treat the two names as one"
 		case !isHeaderValue(c.CustomHeaders[name]):
 			wrong = fmt.Sprintf("must have at most %d printable ASCII characters", maxHeaderValue)
 		}
@@ -77,7 +77,8 @@ func headersContext(org id.Org, endpoint id.WebhookEndpoint) string {
 	return "webhook_headers/" + org.String() + "/" + endpoint.String()
 }
 
-// sealHeaders returns the names and the sealed whole of custom headers.
+// sealHeaders returns the names of custom headers in clear, and names and values
+// sealed.
 func sealHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, headers map[string]string) (names []string, sealed []byte) {
 	plain, err := json.Marshal(headers)
 	if err != nil {
@@ -88,7 +89,8 @@ func sealHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, heade
 	return names, box.Seal(plain, headersContext(org, endpoint))
 }
 
-// openHeaders returns what sealHeaders sealed; nil of an endpoint that never had any.
+// openHeaders returns what sealHeaders sealed; nil if the endpoint never had
+// custom headers.
 func openHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed []byte) (headers map[string]string, err error) {
 	if sealed == nil {
 		return nil, nil

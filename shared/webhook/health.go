@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// failingAfter is how many tries in a row fail until the breaker opens.
+	// failingAfter is how many tries in a row must fail until the breaker opens.
 	failingAfter = 5
-	// tellAfter is how long they must have failed until the owner is told: a
-	// receiver that restarts is no news.
+	// tellAfter is how long tries must have failed until the owner is told. A
+	// receiver that only restarts recovers sooner.
 	tellAfter = time.Minute
 	// The breaker opens for openFor, doubled each time a probe fails, up to
 	// openAtMost. That bounds how much later than its schedule a delivery is
@@ -19,17 +19,18 @@ const (
 	openAtMost = time.Minute
 )
 
-// Disabling is when an endpoint that only fails is disabled: both must hold.
+// Disabling says when an endpoint is disabled because all its tries fail: both
+// conditions must be true.
 type Disabling struct {
 	After    time.Duration // since the first failure after the last success
 	Failures int32         // tries in a row
 }
 
-// health is what an endpoint's results add up to: a row of webhook_lane.
+// health is what is kept of an endpoint's results: a row of webhook_lane.
 type health struct {
 	Failures     int32
 	FailingSince *time.Time
-	OpenUntil    *time.Time // the breaker's; nil: closed
+	OpenUntil    *time.Time // of the breaker; nil: closed
 	Openings     int16      // in a row
 	Told         bool
 }
@@ -41,36 +42,36 @@ type outcome struct {
 	failures  int32
 	since     time.Time     // of the first failed try
 	probe     bool          // one was made while the breaker was open
-	putOff    time.Duration // of a probe that was not sent
+	putOff    time.Duration // until the next probe, if the probe was not sent
 	gone      bool          // the receiver answered 410
-	telling   bool          // not all were operational events
+	telling   bool          // at least one try was not for an operational event, so the owner may be told
 	troubled  bool          // tries had failed before
 	lastError string
 	lastCode  int       // 0: no response
 	lastAt    time.Time // of the last failed try; zero: none failed
 }
 
-// verdict is what an outcome changes for the owner.
+// verdict is the change, if any, that the owner is told about.
 type verdict int
 
 const (
 	unchanged verdict = iota
 	nowFailing
 	nowRecovered
-	nowGone   // disabled because of a 410
-	nowBeyond // disabled because of Disabling
+	nowGone          // disabled because of a 410
+	nowFailedTooLong // disabled because of Disabling
 )
 
 // reason returns why an endpoint is disabled by a verdict; "" if it is not.
 func (v verdict) reason() string {
-	return map[verdict]string{nowGone: DisabledGone, nowBeyond: DisabledFailing}[v]
+	return map[verdict]string{nowGone: DisabledGone, nowFailedTooLong: DisabledFailing}[v]
 }
 
-// after returns the health after an outcome. One success, whatever failed
-// beside it, shows that the receiver lives.
+// after returns the health after an outcome. A single success shows that the
+// receiver works, even if other tries of the batch failed.
 func (h health) after(o outcome, now time.Time, d Disabling) (health, verdict) {
 	if o.failures == 0 && !o.delivered {
-		h.OpenUntil = new(now.Add(o.putOff)) // it was no probe: the next delivery is one
+		h.OpenUntil = new(now.Add(o.putOff)) // the probe was not sent: the next delivery is the probe
 		return h, unchanged
 	}
 	if o.delivered && !o.gone {
@@ -91,7 +92,7 @@ func (h health) after(o outcome, now time.Time, d Disabling) (health, verdict) {
 	case o.gone:
 		return h, nowGone
 	case h.Failures >= d.Failures && failing >= d.After:
-		return h, nowBeyond
+		return h, nowFailedTooLong
 	case h.Failures >= failingAfter && failing >= tellAfter && !h.Told && o.telling:
 		h.Told = true
 		return h, nowFailing
@@ -100,7 +101,7 @@ func (h health) after(o outcome, now time.Time, d Disabling) (health, verdict) {
 }
 
 // trip opens the breaker, or opens it again for longer after a failed probe.
-// What was in flight when it opened changes nothing.
+// Failed tries that were in flight when it opened change nothing.
 func (h *health) trip(o outcome, now time.Time) {
 	if h.OpenUntil != nil && !o.probe {
 		return
@@ -109,9 +110,10 @@ func (h *health) trip(o outcome, now time.Time) {
 	h.OpenUntil, h.Openings = &until, min(h.Openings+1, 100)
 }
 
-// outcomesOf sums up a batch by endpoint: of those that fail or failed before,
-// sorted so that two dispatchers lock their lanes in the same order. What was
-// not tried says nothing of a receiver, but may have been to be the probe.
+// outcomesOf sums up a batch by endpoint, for endpoints that fail or have failed
+// before. They are sorted, so that two dispatchers lock lanes in the same order.
+// A delivery that was not tried says nothing about the receiver, and counts only
+// if it was the probe.
 func outcomesOf(batch []Result) []outcome {
 	all := map[endpointKey]*outcome{}
 	for _, r := range batch {
@@ -138,7 +140,7 @@ func (o *outcome) add(r Result) {
 	o.probe = o.probe || r.Probe
 	if !r.Tried {
 		if o.putOff = r.Wait; r.EgressFault != nil {
-			o.putOff = min(r.Wait, openAtMost) // no fault of the endpoint's
+			o.putOff = min(r.Wait, openAtMost) // not the endpoint's fault
 		}
 		return
 	}

@@ -11,10 +11,10 @@ import (
 )
 
 // ExpiredError is the last error of a delivery that was held for too long.
-const ExpiredError = "expired: it was held until it was older than deliveries are kept"
+const ExpiredError = "expired: it was held for longer than deliveries are kept"
 
-// keyWait is how long FailHeld waits for a lock, such as that of a publish that
-// holds an ordering key.
+// keyWait is how long FailHeld waits for a lock, such as an ordering key that a
+// publish has locked.
 const keyWait = 250 * time.Millisecond
 
 // Holding is an endpoint at which deliveries may be held: it is disabled, or an
@@ -24,10 +24,11 @@ type Holding struct {
 	Endpoint id.WebhookEndpoint
 }
 
-// notClosed holds for what is not about to be erased.
+// notClosed is true unless the organization is closed and waits to be erased.
 const notClosed = `webhook_endpoint.org_id NOT IN (SELECT id FROM organization WHERE deleted_at IS NOT NULL)`
 
-// ListHolding returns them, each organization's together.
+// ListHolding returns all endpoints at which deliveries may be held, by
+// organization.
 func ListHolding(ctx context.Context, db *pg.Worker) ([]Holding, error) {
 	return pg.List[Holding](ctx, db, "webhook.ListHolding", `
 		SELECT org_id AS org, id AS endpoint FROM webhook_endpoint
@@ -36,9 +37,9 @@ func ListHolding(ctx context.Context, db *pg.Worker) ([]Holding, error) {
 		ORDER BY org_id, id`)
 }
 
-// heldSQL selects the deliveries to an endpoint that are held and older than is
-// kept. What is being sent is not held, nor is what waits behind a head that is
-// still tried.
+// heldSQL selects an endpoint's deliveries that are held and older than
+// deliveries are kept. A delivery that is being sent is not held, and neither is
+// one that waits behind a head that is still tried.
 const heldSQL = `
 	FROM webhook_endpoint JOIN webhook_delivery d ON d.org_id = webhook_endpoint.org_id AND d.endpoint_id = webhook_endpoint.id
 	WHERE webhook_endpoint.org_id = $1 AND webhook_endpoint.id = $2 AND webhook_endpoint.deleted_at IS NULL AND ` + livesHere + `
@@ -48,10 +49,11 @@ const heldSQL = `
 			SELECT FROM webhook_paused_key k
 			WHERE k.org_id = d.org_id AND k.endpoint_id = d.endpoint_id AND k.ordering_key = d.ordering_key)))`
 
-// FailHeld fails up to limit deliveries that are held at an endpoint and whose
-// events are older than keep, and returns how many. It judges nobody and tells
-// nobody: that the endpoint is disabled or the key paused is known. The caller has
-// lowered the due time.
+// FailHeld marks as failed up to limit deliveries that are held at an endpoint
+// and whose events are older than keep, and returns how many. It does not count
+// as a failure of the endpoint and sends no notice: the owner knows that the
+// endpoint is disabled or the key is paused. The caller must have lowered the due
+// time.
 func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration, limit int) (failed int, err error) {
 	begin := pgx.TxOptions{BeginQuery: "begin; set local lock_timeout = " + lockTimeout(keyWait)}
 	err = pgx.BeginTxFunc(ctx, db, begin, func(tx pgx.Tx) error {
@@ -59,7 +61,8 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 		if err != nil {
 			return err
 		}
-		// Nobody resumes a key or enables the endpoint before the commit.
+		// These locks prevent that a key is resumed or the endpoint enabled
+		// before the commit.
 		if err := lockKeys(ctx, tx, keys, "NO KEY UPDATE"); err != nil {
 			return err
 		}
@@ -86,7 +89,7 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 	return failed, err
 }
 
-// heldKeys returns the ordering keys of the first limit that are held, sorted.
+// heldKeys returns the ordering keys of the first limit held deliveries, sorted.
 func heldKeys(ctx context.Context, tx pg.Tx, h Holding, keep time.Duration, limit int) ([]orderedKey, error) {
 	texts, err := pg.List[string](ctx, tx, "webhook.heldKeys", `
 		SELECT DISTINCT ordering_key COLLATE "C" FROM (SELECT d.ordering_key `+heldSQL+` ORDER BY d.next_retry_at LIMIT $4) held

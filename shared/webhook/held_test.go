@@ -15,7 +15,8 @@ import (
 
 const kept = 30 * 24 * time.Hour
 
-// failHeld fails what is held at an endpoint for too long, in batches of two.
+// failHeld marks as failed the deliveries that are held at an endpoint for too
+// long, in batches of two.
 func (e *engine) failHeld(endpoint id.WebhookEndpoint) (failed int) {
 	e.t.Helper()
 	for {
@@ -27,8 +28,9 @@ func (e *engine) failHeld(endpoint id.WebhookEndpoint) (failed int) {
 	}
 }
 
-// What a disabled endpoint holds for longer than deliveries are kept fails and
-// says why, without a try, and without any consequence for the endpoint.
+// A delivery that is held at a disabled endpoint for longer than deliveries are
+// kept fails with an error that says so, without a try and without consequences
+// for the endpoint.
 func TestHeldExpires(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

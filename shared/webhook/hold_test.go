@@ -57,8 +57,8 @@ func TestHeldThenSent(t *testing.T) {
 	}
 }
 
-// A dispatcher that is told of a publish, which names disabled endpoints too,
-// sends to the others only.
+// A notification names disabled endpoints too, but the dispatcher sends to the
+// enabled ones only.
 func TestHeldWhenTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -83,8 +83,8 @@ func TestHeldWhenTold(t *testing.T) {
 	}
 }
 
-// Enabling may drop what was held: it has failed at once and is never sent;
-// what is published from then on is.
+// Enabling can drop the held deliveries: they fail at once and are never sent.
+// Events published later are sent.
 func TestHeldThenDropped(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -108,8 +108,8 @@ func TestHeldThenDropped(t *testing.T) {
 	}
 }
 
-// What was dropped is given up at once, whatever the rate limit: it is never
-// sent, and what is published afterwards does not wait for it.
+// Dropped deliveries are given up at once, whatever the rate limit: they are
+// never sent, and later events do not wait for them.
 func TestDroppedUsesUpNoRate(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -130,7 +130,7 @@ func TestDroppedUsesUpNoRate(t *testing.T) {
 	}
 }
 
-// A delivery that was dropped is no probe: the breaker is tried out with one
+// A dropped delivery cannot be a probe: the breaker is tested with a delivery
 // that is sent.
 func TestDroppedIsNoProbe(t *testing.T) {
 	t.Parallel()
@@ -164,7 +164,8 @@ func (e *engine) deleteEndpoint(endpoint id.WebhookEndpoint) {
 	}))
 }
 
-// What a deleted endpoint has not got is shown as failed, not as pending.
+// Unfinished deliveries of a deleted endpoint are shown as failed, not as
+// pending.
 func TestDeliveriesOfADeletedEndpoint(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -216,8 +217,9 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// An endpoint is disabled when it has only failed for as long and as often as
-// Disabling says, not for either alone; one success in between starts anew.
+// An endpoint is disabled when all its tries have failed for as long and as often
+// as Disabling says; one of the two is not enough. A success in between resets
+// both.
 func TestDisabledAfterSustainedFailure(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

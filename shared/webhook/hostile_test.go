@@ -39,8 +39,8 @@ func sendTo(s *webhook.Sender, url string) webhook.Result {
 	})
 }
 
-// A response that would unpack to a gigabyte is never unpacked: a kilobyte of it
-// is kept as it came, and memory stays as it was.
+// A compressed response that would unpack to a gigabyte is not unpacked: a
+// kilobyte of it is kept as received, and memory does not grow.
 func TestCompressionBomb(t *testing.T) {
 	var member bytes.Buffer
 	packer := gzip.NewWriter(&member)
@@ -88,7 +88,8 @@ func drip(ctx context.Context, w io.Writer, piece string) {
 	}
 }
 
-// Connect, headers and body share one deadline, however steadily something arrives.
+// Connect, headers and body share one deadline, even if data arrives all the
+// time.
 func TestDrips(t *testing.T) {
 	t.Parallel()
 	raw := func(start, piece string) func(int, http.ResponseWriter, *http.Request) {

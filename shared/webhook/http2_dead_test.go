@@ -14,9 +14,9 @@ import (
 	"portico/shared/webhook"
 )
 
-// A kept connection of HTTP/2 whose other side has died, so that it answers no
-// ping, is given up: the delivery that meets it fails, and those after it get a
-// new connection. Without pings every later one would wait on it in vain.
+// If the other side of a kept HTTP/2 connection has died and answers no ping, the
+// connection is given up: the delivery on it fails, and later ones get a new
+// connection. Without pings all later deliveries would time out on it.
 func TestDeadHTTP2Connection(t *testing.T) {
 	t.Parallel()
 	authority := testkit.NewAuthority(t)
@@ -48,8 +48,8 @@ func TestDeadHTTP2Connection(t *testing.T) {
 					}
 				}
 			})
-			// A busy machine answers pings within the two seconds, and a try may
-			// take far longer, so that only the ping can end the one that waits.
+			// A busy machine answers pings within the two seconds. A try may take
+			// far longer, so only the missing ping can end it.
 			s := newSender(t, webhook.MaxTimeout, authority)
 			webhook.PingAfter(s, 100*time.Millisecond, 2*time.Second)
 			send := func(size int) webhook.Result {

@@ -124,9 +124,9 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
-// Whatever a server does with the frames of HTTP/2, the try ends in time without
-// a delivery that was none, with a sentence and a bounded excerpt; and the
-// sender serves others as before.
+// Whatever HTTP/2 frames a server sends, the try ends in time, counts as
+// delivered only if it was, and has a readable error and a bounded excerpt.
+// Deliveries to other servers still work.
 func TestHostileHTTP2(t *testing.T) {
 	t.Parallel()
 	authority := testkit.NewAuthority(t)

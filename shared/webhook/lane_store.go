@@ -19,16 +19,16 @@ func outcomeColumns(outcomes []outcome) (orgs []id.Org, endpoints []id.WebhookEn
 	return orgs, endpoints
 }
 
-// lockLanes returns those outcomes whose endpoint has a lane, with its health,
-// locked until the transaction ends, and the database's time. An organization
-// that is being erased has none.
+// lockLanes locks the lanes of endpoints until the transaction ends. It returns
+// the outcomes whose endpoint has a lane, their health, and the database's time.
+// An organization that is being erased has no lanes.
 func lockLanes(ctx context.Context, tx pg.Tx, outcomes []outcome) (kept []outcome, list []health, now time.Time, err error) {
 	orgs, endpoints := outcomeColumns(outcomes)
 	lanes, err := pg.List[lockedLane](ctx, tx, "webhook.lockLanes", `
-		SELECT k.place, l.failures, l.failing_since, l.open_until, l.openings, l.told, portico_now()
-		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (org_id, endpoint_id, place)
+		SELECT k.position, l.failures, l.failing_since, l.open_until, l.openings, l.told, portico_now()
+		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (org_id, endpoint_id, position)
 		JOIN webhook_lane l ON l.org_id = k.org_id AND l.endpoint_id = k.endpoint_id
-		ORDER BY k.place FOR UPDATE OF l`, orgs, endpoints)
+		ORDER BY k.position FOR UPDATE OF l`, orgs, endpoints)
 	for _, l := range lanes {
 		kept, list, now = append(kept, outcomes[l.Place-1]), append(list, l.Health), l.Now
 	}
@@ -71,8 +71,8 @@ func saveLanes(ctx context.Context, tx pg.Tx, outcomes []outcome, after []health
 		orgs, endpoints, failures, since, until, openings, told, lastAt, errors, codes)
 }
 
-// disable disables the endpoints whose verdict is that, unless somebody has
-// already, writes an audit entry for each, and returns how many.
+// disable disables the endpoints with a verdict that says so, except those that
+// are disabled already. It writes an audit entry for each and returns how many.
 func (r *run) disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdicts []verdict) (int, error) {
 	var orgs []id.Org
 	var endpoints []id.WebhookEndpoint
@@ -118,7 +118,7 @@ func (r *run) entry(ctx context.Context, d disabled) audit.Entry {
 	}
 }
 
-// resetLane forgets the failures of an endpoint that is enabled: it starts anew.
+// resetLane clears the failures of an endpoint when it is enabled.
 func resetLane(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint) error {
 	return pg.Exec(ctx, tx, "webhook.resetLane", `
 		UPDATE webhook_lane SET failures = 0, failing_since = NULL, open_until = NULL, openings = 0, told = false

@@ -9,40 +9,41 @@ import (
 	"portico/shared/id"
 )
 
-// lanes is what one dispatcher knows of the endpoints that have something due:
-// who was served when, and how many requests to each are in flight. It lives in
-// memory and dies with the dispatcher, so a crash leaves no count to repair.
-//
-// Fairness: endpoints are served least recently served first, and none may hold
-// more than half of the places that the others leave it. One that hangs holds
-// half, a second a quarter, a third an eighth: there is always room for one
-// that answers.
+// lanes is what one dispatcher knows about the endpoints that have something due:
+// when each was last served, and how many requests to it are in flight. It is
+// kept in memory only, so no count is left to repair after a crash. Fairness: the
+// least recently served endpoint comes first, and an endpoint may use at most
+// half of the slots that the others leave free. An endpoint that hangs uses half
+// of the slots, a second one a quarter, a third one an eighth: there is always a
+// slot for one that answers.
 type lanes struct {
-	size int // places in all
+	size int // number of slots
 
-	left chan struct{} // a request has ended since the last look
+	freed chan struct{} // a slot was freed since the last look
 
 	mu    sync.Mutex
 	taken int
-	due   map[endpointKey]bool // those that may have something due
+	due   map[endpointKey]bool // endpoints that may have something due
 	lane  map[endpointKey]*lane
-	held  map[id.Org]bool // gets nothing: its results wait to be recorded
+	held  map[id.Org]bool // nothing is claimed for it: its results wait to be recorded
 }
 
-// lane is one endpoint's; it exists while requests to it are in flight or it
-// was served a moment ago.
+// lane is the state of one endpoint. It exists while requests to the endpoint are
+// in flight, and for a time after it was served.
 type lane struct {
 	inFlight int
 	served   time.Time
-	ended    time.Time     // when the last request did
-	took     time.Duration // moving average of what requests take
+	ended    time.Time     // when the last request ended
+	took     time.Duration // moving average of the requests' durations
 }
 
-// slowFrom is how long requests to an endpoint take when another dispatcher
-// would help: its places, not this one's processor, are what the rest waits for.
+// slowFrom is the duration of requests to an endpoint from which on another
+// dispatcher would help: the endpoint's deliveries wait for slots, not for this
+// dispatcher's processor.
 const slowFrom = 100 * time.Millisecond
 
-// slow reports whether requests take long, or none has ended for long.
+// slow reports whether requests take long, or whether no request has ended for a
+// long time.
 func (l *lane) slow(now time.Time) bool {
 	return l.took > slowFrom || now.Sub(l.ended) > slowFrom && now.Sub(l.served) > slowFrom
 }
@@ -51,7 +52,7 @@ func (l *lane) slow(now time.Time) bool {
 const remember = time.Minute
 
 func newLanes(size int) *lanes {
-	return &lanes{size: size, left: make(chan struct{}, 1), due: map[endpointKey]bool{}, lane: map[endpointKey]*lane{}, held: map[id.Org]bool{}}
+	return &lanes{size: size, freed: make(chan struct{}, 1), due: map[endpointKey]bool{}, lane: map[endpointKey]*lane{}, held: map[id.Org]bool{}}
 }
 
 // add notes endpoints that have something due.
@@ -69,9 +70,8 @@ type turn struct {
 	room int
 }
 
-// pick returns whose turn it is, for at most limit deliveries in all. An
-// endpoint that is picked counts as having nothing more due until claimed says
-// otherwise or somebody adds it again.
+// pick returns the endpoints to claim for next, for at most limit deliveries in
+// total. It removes them from due, until claimed or add puts them back.
 func (l *lanes) pick(limit int) []turn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +87,7 @@ func (l *lanes) pick(limit int) []turn {
 		if left == 0 {
 			break
 		}
-		// An equal share of what is left, so that many endpoints all get a turn.
+		// An equal share of what is left, so that every endpoint gets a turn.
 		t.room = min(t.room, max(1, left/(len(waiting)-i)), left)
 		left -= t.room
 		picked = append(picked, t)
@@ -96,9 +96,9 @@ func (l *lanes) pick(limit int) []turn {
 	return picked
 }
 
-// room returns how many more requests an endpoint may have in flight; none
-// while less than a quarter of its places is free, because small claims cost as
-// much as large ones.
+// room returns how many more requests an endpoint may have in flight. It is 0
+// while less than a quarter of the endpoint's slots are free, because a small
+// claim costs as much as a large one.
 func (l *lanes) room(k endpointKey) int {
 	if l.held[k.org] {
 		return 0
@@ -122,8 +122,8 @@ func (l *lanes) servedAt(k endpointKey) time.Time {
 	return time.Time{}
 }
 
-// claimed notes what a claim took. An endpoint that filled its room may have
-// more due, and comes round again; it reports whether there was one.
+// claimed notes what a claim took. An endpoint that used all its room may have
+// more due, so it is put back; claimed reports whether there was one.
 func (l *lanes) claimed(turns []turn, claims []Claim, now time.Time) (more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,12 +173,12 @@ func (l *lanes) leave(k endpointKey, took time.Duration, now time.Time) {
 
 func (l *lanes) note() {
 	select {
-	case l.left <- struct{}{}:
+	case l.freed <- struct{}{}:
 	default: // noted already
 	}
 }
 
-// hold keeps an organization from being served, until release.
+// hold stops claims for an organization until release.
 func (l *lanes) hold(org id.Org) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -192,22 +192,22 @@ func (l *lanes) release(org id.Org) {
 	l.note()
 }
 
-// idle reports whether no request is in flight and nobody is held.
+// idle reports whether no request is in flight and no organization is held.
 func (l *lanes) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.taken == 0 && len(l.held) == 0
 }
 
-// free returns how many places are.
+// free returns the number of free slots.
 func (l *lanes) free() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.size - l.taken
 }
 
-// awaitFree returns how many places are free, after waiting until an eighth is
-// or a moment has passed: small claims cost as much as large ones.
+// awaitFree waits until an eighth of the slots is free, or for a moment, and
+// returns the number of free slots: a small claim costs as much as a large one.
 func (l *lanes) awaitFree(ctx context.Context) int {
 	late := time.NewTimer(gatherAtMost / 2)
 	defer late.Stop()
@@ -221,15 +221,16 @@ func (l *lanes) awaitFree(ctx context.Context) int {
 			return 0
 		case <-late.C:
 			return l.free()
-		case <-l.left:
+		case <-l.freed:
 		}
 	}
 }
 
-// full reports whether more is due than this dispatcher can send: something may
-// be while three quarters of the places are taken. For the one that leads also
-// when a slow endpoint holds all the places that it may have: if every helper
-// asked for that, one such endpoint would call all that there are, again and again.
+// full reports whether more may be due than this dispatcher can send: something
+// is due while three quarters of the slots are in use. For the leader it is also
+// true when a slow endpoint uses all the slots that it may have. Helpers do not
+// ask for help in that case: one slow endpoint would wake all dispatchers, again
+// and again.
 func (l *lanes) full(leads bool, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

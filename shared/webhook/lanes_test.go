@@ -15,7 +15,7 @@ func newKeys(n int) []endpointKey {
 	return keys
 }
 
-// fill lets an endpoint take all it may, and never answer.
+// fill lets an endpoint use all slots that it may have, and never answer.
 func (l *lanes) fill(k endpointKey, now time.Time) (got int) {
 	for {
 		l.add(k)
@@ -33,24 +33,24 @@ func (l *lanes) fill(k endpointKey, now time.Time) (got int) {
 	}
 }
 
-// Endpoints that hang hold half, then a quarter, then an eighth of the places:
-// there is always one for an endpoint that answers, until none is left at all.
+// Endpoints that hang use half, then a quarter, then an eighth of the slots:
+// there is a slot for an endpoint that answers, until no slot is left at all.
 func TestHangingEndpointsLeaveRoom(t *testing.T) {
 	l, keys, now := newLanes(64), newKeys(8), time.Now()
 	for i, want := range []int{32, 16, 8, 4, 2, 1, 1, 0} {
 		if got := l.fill(keys[i], now); got != want {
-			t.Errorf("hanging endpoint %d holds %d places, want %d", i+1, got, want)
+			t.Errorf("hanging endpoint %d holds %d slots, want %d", i+1, got, want)
 		}
 	}
 	l.leave(keys[0], 0, now)
 	l.add(keys[7])
 	if turns := l.pick(10); len(turns) != 1 || turns[0].endpointKey != keys[7] {
-		t.Errorf("a place that became free goes to %v", turns)
+		t.Errorf("a slot that became free goes to %v", turns)
 	}
 }
 
-// An endpoint without a free place is worth another dispatcher only if its
-// requests take long: one that answers fast is served as fast by one.
+// If an endpoint has no free slot, another dispatcher helps only if its requests
+// take long. One dispatcher is enough for an endpoint that answers fast.
 func TestOnlySlowEndpointsCallForHelp(t *testing.T) {
 	now := time.Now()
 	for name, c := range map[string]struct {
@@ -74,8 +74,8 @@ func TestOnlySlowEndpointsCallForHelp(t *testing.T) {
 	}
 }
 
-// Who was served longest ago comes first; who was never served before all; and
-// each gets an equal share.
+// The least recently served endpoint comes first, one that was never served
+// before all others, and each gets an equal share.
 func TestLeastRecentlyServedFirst(t *testing.T) {
 	l, keys, now := newLanes(64), newKeys(3), time.Now()
 	serve := func(k endpointKey, at time.Time) {
@@ -102,7 +102,7 @@ func TestLeastRecentlyServedFirst(t *testing.T) {
 	}
 }
 
-// What a notification cannot carry makes the dispatcher look for itself.
+// If a notification cannot name all endpoints, the dispatcher looks itself.
 func TestNews(t *testing.T) {
 	org := id.New[id.Org](time.Now())
 	for _, n := range []int{0, 1, 300, 301} {
@@ -110,8 +110,8 @@ func TestNews(t *testing.T) {
 		for i := range endpoints {
 			endpoints[i] = id.New[id.WebhookEndpoint](time.Now())
 		}
-		news := encodeNews(org, endpoints)
-		keys, ok := decodeNews(news)
+		news := encodeNotification(org, endpoints)
+		keys, ok := decodeNotification(news)
 		if ok != (n == 1 || n == 300) || len(news) >= 8000 {
 			t.Errorf("%d endpoints: %v, %d bytes", n, ok, len(news))
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // lateAnswer returns an engine whose first request was answered with a status
-// after its lease: another dispatcher delivered meanwhile.
+// after its lease had ended. Another dispatcher has delivered in between.
 func lateAnswer(t *testing.T, status int, o webhook.OptionsChange) (*engine, id.WebhookEndpoint, *receiver) {
 	t.Helper()
 	e, ctx := newEngine(t), context.Background()
@@ -53,7 +53,8 @@ func lateAnswer(t *testing.T, status int, o webhook.OptionsChange) (*engine, id.
 	return e, endpoint, watch
 }
 
-// A result that lost its lease judges nothing: another dispatcher's does.
+// A result without a valid lease has no effect on the endpoint; the result of the
+// other dispatcher has.
 func TestLateResultJudgesNothing(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -7,10 +7,11 @@ import (
 	"portico/shared/clock"
 )
 
-// listen passes on what publishers tell, on a session of its own, once the
-// dispatcher leads. Whoever does not listen still looks every lookAtLeast. No
-// session listens longer than listenFor: one to a server that is no longer the
-// writer hears nothing, and does not end by itself.
+// listen receives publishers' notifications on a session of its own, while the
+// dispatcher leads. A dispatcher that does not listen still looks every
+// lookAtLeast. A session listens for listenFor at most: after a failover it may
+// be connected to a server that is no longer the writer, where no notification
+// arrives and the session does not end by itself.
 func (r *run) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		if !r.leads.Load() {
@@ -29,12 +30,13 @@ func (r *run) listenOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn := pooled.Hijack() // whoever gets it next must not be listening
+	conn := pooled.Hijack() // a session that listens must not go back to the pool
 	defer conn.Close(context.WithoutCancel(ctx))
 	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
 		return err
 	}
-	// What is told between two sessions is found by the next look.
+	// Notifications between two sessions are lost; the next look finds their
+	// deliveries.
 	life, cancel := context.WithTimeout(ctx, r.listenFor)
 	defer cancel()
 	for {
@@ -45,7 +47,7 @@ func (r *run) listenOnce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		keys, ok := decodeNews(notification.Payload)
+		keys, ok := decodeNotification(notification.Payload)
 		if !ok {
 			r.lookNow.Store(true)
 		}
@@ -53,7 +55,7 @@ func (r *run) listenOnce(ctx context.Context) error {
 	}
 }
 
-// tell lets the dispatcher claim for endpoints that have something due.
+// tell makes the dispatcher claim for endpoints that have something due.
 func (r *run) tell(endpoints ...endpointKey) {
 	r.lanes.add(endpoints...)
 	select {

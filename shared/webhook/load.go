@@ -26,8 +26,8 @@ type eventKey struct {
 	event id.Event
 }
 
-// load fills in payloads and targets, each read once however many deliveries
-// share it, in one round trip.
+// load adds payloads and targets to claims in one round trip. It reads each only
+// once, even if several deliveries share it.
 func load(ctx context.Context, db *pg.Worker, box *secret.Box, claims []Claim) error {
 	var rows []targetRow
 	contents := map[eventKey]content{}
@@ -71,7 +71,7 @@ func queueTargets(batch *pgx.Batch, claims []Claim, into *[]targetRow) {
 		ORDER BY s.id DESC`, orgs, endpoints).Query(pg.Into(into))
 }
 
-// content is what deliveries of one event share.
+// content is what all deliveries of one event share.
 type content struct {
 	eventType string
 	payload   []byte

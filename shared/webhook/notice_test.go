@@ -73,7 +73,7 @@ func TestFailingAndRecovered(t *testing.T) {
 	}
 }
 
-// A receiver that restarts, and fails for seconds only, is no news.
+// The owner is not told of a receiver that restarts and fails for a few seconds.
 func TestShortFailureIsNotTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -140,8 +140,8 @@ func TestExhausted(t *testing.T) {
 	}
 }
 
-// An operational event reaches those that subscribe to it by name or prefix,
-// not everybody's `*`, and never the endpoint that it is about.
+// An operational event goes to endpoints that subscribe to it by name or prefix,
+// not to those with `*`, and never to the endpoint that it is about.
 func TestWhoIsTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -163,8 +163,9 @@ func TestWhoIsTold(t *testing.T) {
 	}
 }
 
-// What becomes of operational events is told to nobody: an endpoint that fails
-// on them alone is not reported as failing, and none of them as exhausted.
+// Nothing is reported about deliveries of operational events: an endpoint that
+// fails only on them is not reported as failing, and none of them is reported as
+// exhausted.
 func TestOperationalEventsCauseNone(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -193,8 +194,9 @@ func TestOperationalEventsCauseNone(t *testing.T) {
 	}
 }
 
-// Endpoints that watch each other and all fail tell of the customers' events
-// only: what they are told about causes nothing more, however often they fail.
+// If endpoints subscribe to each other's operational events and all fail, only
+// the customers' events cause operational events. Failed operational events cause
+// no more of them.
 func TestNoLoops(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -222,7 +224,8 @@ func TestNoLoops(t *testing.T) {
 	if again := e.operationalEvents(); again != events {
 		t.Errorf("%d operational events became %d without any event of the customer", events, again)
 	}
-	// Nine deliveries may be exhausted, and each endpoint may fail and recover once for each.
+	// Nine deliveries may be exhausted, and for each of them every endpoint may
+	// fail and recover once.
 	if events > 9+2*9 {
 		t.Errorf("%d operational events of 9 deliveries", events)
 	}

@@ -13,23 +13,23 @@ import (
 	"portico/shared/secret"
 )
 
-// Options is how an endpoint's deliveries are made.
+// Options are the settings for an endpoint's deliveries.
 type Options struct {
 	RetryPolicy     string
-	RetrySchedule   []int32 // seconds; only of a custom policy
+	RetrySchedule   []int32 // seconds; set only if the policy is custom
 	TimeoutSeconds  int16
-	HeaderNames     []string // of the custom headers; their values are sealed
+	HeaderNames     []string // names of the custom headers; the values are sealed
 	Metadata        map[string]string
 	SignatureScheme string
-	PublicKey       ed25519.PublicKey // nil until the scheme was once StandardAsymmetric
-	OldPublicKey    ed25519.PublicKey // verifies too in the overlap of a rotation; nil outside one
+	PublicKey       ed25519.PublicKey // nil until the scheme is SchemeStandardAsymmetric for the first time
+	OldPublicKey    ed25519.PublicKey // also valid in the overlap of a rotation; nil at other times
 	RateLimit       *int32            // deliveries per second; nil: no limit
 	// Ordered: deliveries with the same ordering key go one after another.
 	Ordered          bool
 	ExhaustionPolicy string
 	// ClientCertificate is its chain, DER, the leaf first; nil: none.
 	ClientCertificate []byte
-	// Filter is an expression that holds for the events to deliver; "": all.
+	// Filter is an expression that is true for the events to deliver; "": all.
 	Filter string
 }
 
@@ -41,13 +41,13 @@ const (
 	RetryCustom     = "custom"
 )
 
-// What becomes of an ordering key whose head has failed for good.
+// What happens to an ordering key whose head has failed for good.
 const (
-	ExhaustionPause = "pause" // those behind it wait until the key is resumed
-	ExhaustionSkip  = "skip"  // the next one goes
+	ExhaustionPause = "pause" // the deliveries behind it wait until the key is resumed
+	ExhaustionSkip  = "skip"  // the next delivery is sent
 )
 
-// scheduleOf returns the waits that a policy stands for.
+// scheduleOf returns the schedule of a retry policy.
 func scheduleOf(policy string, seconds []int32) Schedule {
 	switch policy {
 	case RetryFast:
@@ -72,8 +72,9 @@ const (
 	maxValue    = 512
 )
 
-// Check returns the fault of all options that cannot be accepted. It never
-// repeats a value, which may be secret; only of a filter it says what is wrong.
+// Check returns one fault for all options that are not valid. It never repeats a
+// value, which may be secret, except that the error of a filter may quote the
+// filter.
 func (c OptionsChange) Check() error {
 	return fault.Join(c.checkRetries(), c.checkHeaders(), c.checkMetadata(), c.checkFilter())
 }
@@ -85,7 +86,7 @@ func (c OptionsChange) checkRetries() error {
 	case custom && (n < 1 || n > maxRetries):
 		return fault.InvalidField(field, fmt.Sprintf("must list 1 to %d waits in seconds with the retry_policy custom", maxRetries))
 	case !custom && c.RetrySchedule != nil:
-		return fault.InvalidField(field, "goes with the retry_policy custom only: send both, or neither")
+		return fault.InvalidField(field, "can be set only with the retry_policy custom: send both, or neither")
 	}
 	var faults []error
 	for i, wait := range c.RetrySchedule {
@@ -113,7 +114,8 @@ func (c OptionsChange) checkMetadata() error {
 	return fault.Join(faults...)
 }
 
-// isText reports whether Postgres can keep s, and s has at most limit characters.
+// isText reports whether Postgres can store s, and s has at most limit
+// characters.
 func isText(s string, limit int) bool {
 	return len([]rune(s)) <= limit && !strings.ContainsRune(s, 0)
 }
@@ -139,7 +141,7 @@ type targetRow struct {
 	SealedClientKey   []byte
 }
 
-// target opens what is sealed, but for the secrets.
+// target opens the sealed values except the signing secrets.
 func (r targetRow) target(box *secret.Box) (*Target, error) {
 	headers, err := openHeaders(box, r.OrgID, r.ID, r.SealedHeaders)
 	if err != nil {

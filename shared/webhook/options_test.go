@@ -86,7 +86,7 @@ func TestRetryPolicies(t *testing.T) {
 	}
 }
 
-// The fast schedule begins within seconds and outlasts three days.
+// The fast schedule starts within seconds and lasts more than three days.
 func TestFastSchedule(t *testing.T) {
 	var sum time.Duration
 	for _, wait := range webhook.FastSchedule {
@@ -97,8 +97,8 @@ func TestFastSchedule(t *testing.T) {
 	}
 }
 
-// A try ends after its endpoint's timeout, not another's, and the attempt says
-// so. A lease outlasts the longest timeout.
+// A try ends after the timeout of its own endpoint, and the attempt says so. A
+// lease is longer than the longest timeout.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -118,8 +118,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// Custom headers are sent to their endpoint only and beside ours; the last
-// ones set count, and no log line holds their values.
+// Custom headers are sent to their own endpoint only, in addition to ours. The
+// headers set last are used, and no log line contains their values.
 func TestCustomHeaders(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

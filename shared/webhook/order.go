@@ -12,12 +12,13 @@ import (
 	"portico/shared/pg"
 )
 
-// How ordering works. A delivery to an ordered endpoint carries its event's
-// ordering key and seq. Only the head of a key, its lowest unfinished seq, has a
-// time to be tried at; those behind it wait at 'infinity', so that claims pass
-// them by at no cost. Who finishes a head lets the next one go. Publishes lock
-// the key's row for their transaction, and so do results before they look for
-// the next head: neither overlooks what the other is about to commit.
+// How ordering works. A delivery to an ordered endpoint has the ordering key and
+// the seq of its event. Only the head of a key, the delivery with the lowest
+// unfinished seq, has a next_retry_at. The others have 'infinity', so that claims
+// skip them at no cost. When the head is finished, the dispatcher makes the next
+// delivery due. A publish locks the key's row for its transaction, and a
+// dispatcher locks it before it looks for the next head, so neither misses what
+// the other is about to commit.
 
 // orderedKey is one ordering key at one endpoint.
 type orderedKey struct {
@@ -28,8 +29,8 @@ type orderedKey struct {
 // ScanRow reads org_id, endpoint_id and ordering_key.
 func (k *orderedKey) ScanRow(row pgx.Rows) error { return row.Scan(&k.org, &k.endpoint, &k.key) }
 
-// finishedKeys returns the keys of which a batch finishes deliveries, each once
-// and sorted as publishes sort them.
+// finishedKeys returns the ordering keys of the deliveries that a batch finishes,
+// each once, in the same order as publishes lock them.
 func finishedKeys(batch []Result) []orderedKey {
 	var keys []orderedKey
 	for _, r := range batch {
@@ -51,21 +52,22 @@ func orderedColumns(keys []orderedKey) (orgs []id.Org, endpoints []id.WebhookEnd
 	return orgs, endpoints, texts
 }
 
-// lockKeys keeps publishes to these keys away until the transaction ends, with the
-// strength "SHARE"; with "NO KEY UPDATE" also results and resumptions.
+// lockKeys locks these keys until the transaction ends. The strength "SHARE"
+// blocks publishes; "NO KEY UPDATE" also blocks results and resumptions.
 func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey, strength string) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	orgs, _, texts := orderedColumns(keys)
 	return pg.Exec(ctx, tx, "webhook.lockKeys", `
-		SELECT FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (org_id, key, place)
+		SELECT FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (org_id, key, position)
 		JOIN ordering_key o ON o.org_id = k.org_id AND o.key = k.key
-		ORDER BY k.place FOR `+strength+` OF o`, orgs, texts)
+		ORDER BY k.position FOR `+strength+` OF o`, orgs, texts)
 }
 
-// pauseKeys notes the keys whose head has just failed at an endpoint that
-// pauses. A deleted one gives up what is behind it.
+// pauseKeys pauses the keys whose head has just failed, if the endpoint's policy
+// is to pause. It pauses none of a deleted endpoint, whose other deliveries are
+// given up.
 func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
 	var keys []orderedKey
 	var events []id.Event
@@ -87,8 +89,8 @@ func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
 		ON CONFLICT DO NOTHING`, orgs, endpoints, texts, events)
 }
 
-// advance lets the heads of keys go that wait and are not paused. It returns
-// the endpoints that have something due by it. The caller holds the keys' rows.
+// advance makes the waiting heads of keys due, except those of paused keys. It
+// returns their endpoints. The caller must have locked the keys.
 func advance(ctx context.Context, tx pg.Tx, keys []orderedKey) ([]endpointKey, error) {
 	orgs, endpoints, texts := orderedColumns(keys)
 	return pg.List[endpointKey](ctx, tx, "webhook.advance", `

@@ -13,19 +13,19 @@ import (
 type KeyLag struct {
 	Key      string
 	Pending  int64        // unfinished deliveries
-	HeadID   *id.Delivery // the delivery that the others wait for; nil when none is pending
+	HeadID   *id.Delivery // the delivery that the others wait for; nil if none is pending
 	Oldest   *time.Time   // when the head's event was published
-	PausedBy *id.Event    // whose delivery failed for good and paused the key
+	PausedBy *id.Event    // the event whose delivery failed for good and paused the key
 	PausedAt *time.Time
 }
 
-// ErrKeyNotPaused answers the resumption of a key that is not paused.
+// ErrKeyNotPaused: a key cannot be resumed that is not paused.
 var ErrKeyNotPaused = fault.New(fault.Conflict, "ordering_key_not_paused",
 	"This ordering key is not paused at this webhook endpoint.").
 	Means("No delivery of the ordering key has failed for good: there is nothing to resume.")
 
-// ListKeyLags returns up to limit ordering keys after a key, of those that have
-// unfinished deliveries to the endpoint or are paused, in their order.
+// ListKeyLags returns the ordering keys that have unfinished deliveries to the
+// endpoint or are paused: up to limit of them after a given key, sorted.
 func ListKeyLags(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, after string, limit int) ([]KeyLag, error) {
 	return pg.List[KeyLag](ctx, tx, "webhook.ListKeyLags", `
 		WITH pending AS (
@@ -46,8 +46,8 @@ func ListKeyLags(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookE
 		ORDER BY key LIMIT $4`, org, endpoint, after, limit)
 }
 
-// ResumeKey lets a paused ordering key go on behind the delivery that failed.
-// It reports whether something is due by it.
+// ResumeKey resumes a paused ordering key with the delivery after the failed one.
+// It reports whether that made a delivery due.
 func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, key string) (due bool, err error) {
 	keys := []orderedKey{{endpointKey{org, endpoint}, key}}
 	if err := lockKeys(ctx, tx, keys, "SHARE"); err != nil {
@@ -66,10 +66,10 @@ func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEnd
 }
 
 // ReleaseKeys resumes up to limit ordering keys that are paused at deleted
-// endpoints, where nobody can: what waits behind them is then given up like the
-// rest. It returns how many. A key that a publish holds is left for the next
-// time, and an organization that is closed to its erasing. The caller has lowered
-// the due time.
+// endpoints, because a customer cannot: the deliveries that wait there are then
+// given up like the endpoint's others. It returns how many. A key that a publish
+// has locked is left for the next run. Closed organizations are left out: erasing
+// removes their keys. The caller must have lowered the due time.
 func ReleaseKeys(ctx context.Context, tx pg.Tx, limit int) (int, error) {
 	keys, err := pg.List[orderedKey](ctx, tx, "webhook.ReleaseKeys", `
 		SELECT p.org_id, p.endpoint_id, p.ordering_key

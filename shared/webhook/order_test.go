@@ -59,8 +59,8 @@ func (e *engine) orderedEndpoint(url, exhaustion string) id.WebhookEndpoint {
 	return endpoint
 }
 
-// A delivery that fails holds up those behind it with the same key, and no
-// others; when it succeeds they follow at once.
+// A delivery that fails delays only the later ones with the same key. When it
+// succeeds, they follow at once.
 func TestOrderedByKey(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -149,7 +149,7 @@ func exhaustedHead(t *testing.T, policy string) (*engine, *receiver, id.WebhookE
 	return e, rec, endpoint
 }
 
-// With the policy skip, the next goes when one has failed for good.
+// With the policy skip, the next delivery is sent when one has failed for good.
 func TestExhaustionSkips(t *testing.T) {
 	t.Parallel()
 	e, rec, _ := exhaustedHead(t, webhook.ExhaustionSkip)
@@ -161,8 +161,8 @@ func TestExhaustionSkips(t *testing.T) {
 	}
 }
 
-// With the policy pause, nothing of the key goes until it is resumed, not even
-// what is published later; other keys do.
+// With the policy pause, nothing of the key is sent until it is resumed, not even
+// later events. Other keys are sent.
 func TestExhaustionPauses(t *testing.T) {
 	t.Parallel()
 	e, rec, endpoint := exhaustedHead(t, webhook.ExhaustionPause)
@@ -187,8 +187,8 @@ func TestExhaustionPauses(t *testing.T) {
 	}
 }
 
-// Nothing of a key that waits, that is paused or that is leased counts as due:
-// an idle dispatcher sleeps, and the sweep wakes nobody for it.
+// Deliveries that wait behind a head, are paused or are leased do not count as
+// due: an idle dispatcher sleeps, and the sweep wakes none.
 func TestWaitingIsNotDue(t *testing.T) {
 	t.Parallel()
 	e, _, _ := exhaustedHead(t, webhook.ExhaustionPause)
@@ -197,9 +197,8 @@ func TestWaitingIsNotDue(t *testing.T) {
 	}
 }
 
-// A publish that has seen the head unfinished and a result that finishes it do
-// not overlook each other: the result waits for the publish, or the publish
-// would leave its delivery waiting for ever.
+// If a publish has seen an unfinished head, the result that finishes this head
+// waits for the publish. Otherwise the new delivery would wait for ever.
 func TestFinishWaitsForPublish(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -228,8 +227,8 @@ func TestFinishWaitsForPublish(t *testing.T) {
 	<-done
 }
 
-// Whoever publishes, however many dispatch and whatever fails: of each key the
-// receiver accepts every event once, in the order of publication.
+// With several publishers, several dispatchers and failures, the receiver still
+// accepts every event of a key once and in the order of publication.
 func TestOrderHolds(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -280,8 +279,8 @@ func TestOrderHolds(t *testing.T) {
 	}
 	publishers.Wait()
 	testkit.Await(t, "all to be delivered", func() bool {
-		// Only while nothing is being sent, however slowly: no lease may run out,
-		// which would be a reason to send again.
+		// Only while nothing is being sent: no lease may end, because then the
+		// delivery would be sent again.
 		if testkit.Value[bool](t, e.Database, `SELECT NOT EXISTS (SELECT FROM webhook_delivery WHERE lease IS NOT NULL)`) {
 			e.Advance(t, time.Second)
 		}

@@ -12,10 +12,10 @@ import (
 	"portico/shared/webhook"
 )
 
-// What a dispatcher claims, remembers and records carries its organization: two
-// whose endpoints have the same id, and whose events the same ordering key, have
-// nothing in common. One's payloads go to its own receiver under its own secret,
-// and the other's failures are not its own.
+// A dispatcher keeps organizations apart in all that it claims, remembers and
+// records, even if two organizations have endpoints with the same id and events
+// with the same ordering key. Each one's payloads go to its own receiver with its
+// own secret, and failures of one do not count for the other.
 func TestOrganizationsDispatchApart(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

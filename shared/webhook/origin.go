@@ -8,8 +8,9 @@ import (
 	"portico/shared/fault"
 )
 
-// checkOrigin keeps what was set for one receiver, and is shown to nobody, from
-// going to another: whoever may change a URL could read it there.
+// checkOrigin refuses to send the secret settings of one receiver to another one:
+// otherwise a person who may change the URL, but may not read those settings,
+// could read them at a server of their own.
 func (c EndpointChange) checkOrigin(before Endpoint) error {
 	if c.URL == nil || originOf(*c.URL) == originOf(before.URL) {
 		return nil
@@ -35,7 +36,7 @@ func (c EndpointChange) checkOrigin(before Endpoint) error {
 func originOf(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
-		return "" // CheckURL has accepted it
+		return "" // cannot happen: CheckURL has accepted it
 	}
 	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port

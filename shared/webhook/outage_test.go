@@ -9,8 +9,8 @@ import (
 	"portico/shared/webhook"
 )
 
-// passes lets time pass in steps, with a dispatcher at each, as the sweep wakes
-// one. It sleeps early: what it leaves is for the next.
+// passes lets time pass in steps and runs a dispatcher at each, as the sweep
+// does. It sleeps early; the next one takes what it leaves.
 func (e *engine) passes(d, step time.Duration) {
 	e.t.Helper()
 	dispatcher := e.dispatcher()
@@ -69,7 +69,7 @@ func TestOutageOfTwentyMinutes(t *testing.T) {
 		attempts := e.attempts(d)
 		step := webhook.DefaultSchedule[0]
 		if n := len(attempts); n > 0 {
-			// An overloaded receiver's wait is twice the schedule's.
+			// The wait for an overloaded receiver is twice that of the schedule.
 			step = 2 * webhook.DefaultSchedule[n-1]
 		}
 		latest[d.ID.String()] = recovered.Add(step + step/10 + 2*time.Minute)
@@ -85,8 +85,8 @@ func TestOutageOfTwentyMinutes(t *testing.T) {
 	}
 }
 
-// What is due before the next sweep is not left to it: a dispatcher that goes
-// to sleep sends a nudge that arrives in time. What is due later is the sweep's.
+// For deliveries that will be due before the next sweep, a dispatcher that goes
+// to sleep sends a nudge that arrives in time. Later ones are left to the sweep.
 func TestSoonDueIsNudged(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

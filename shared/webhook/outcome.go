@@ -8,30 +8,31 @@ import (
 )
 
 const (
-	// askedAtMost bounds what a receiver can ask for by Retry-After.
+	// askedAtMost bounds the wait that a receiver can ask for with Retry-After.
 	askedAtMost = time.Hour
 	// overloadedAtLeast is the shortest wait before an overloaded receiver is
 	// tried again.
 	overloadedAtLeast = time.Minute
-	// A delivery waits for our own network to recover for an eighth of its event's
-	// age, within these bounds: so a long outage causes few tries, and its end is
-	// noticed soon in proportion.
+	// While our own network fails, a delivery waits for an eighth of its event's
+	// age, within these bounds. So a long outage causes few tries, and the delay
+	// after its end is small compared with its length.
 	egressWaitAtLeast = 30 * time.Second
 	egressWaitAtMost  = 15 * time.Minute
 )
 
-// Hint is what a try that did not succeed says about the next one.
+// Hint is what is known from a failed try about the time of the next one.
 type Hint struct {
 	// RetryAfter is what the receiver asked for; 0: nothing.
 	RetryAfter time.Duration
-	// TimedOut: there was no complete response in time.
+	// TimedOut: the response was not complete in time.
 	TimedOut bool
-	// EgressFault is what failed on our side, so that nothing was tried.
+	// EgressFault is the error if the fault is ours; it does not count as a try.
 	EgressFault error
 }
 
-// reschedule puts a delivery that is to be tried again on its endpoint's
-// schedule. Whatever the hint, the number of tries is the schedule's.
+// reschedule sets the wait of a delivery that is to be tried again. A hint may
+// change the wait, never the number of tries, which the endpoint's schedule
+// gives.
 func reschedule(r Result, random float64) Result {
 	switch {
 	case r.Status != Pending:
@@ -46,15 +47,15 @@ func reschedule(r Result, random float64) Result {
 	return r
 }
 
-// egressWait returns how long a delivery waits that could not be tried because
-// of us, by the age of its event.
+// egressWait returns how long a delivery waits after a fault of ours, depending
+// on the age of its event.
 func egressWait(age time.Duration) time.Duration {
 	return min(max(age/8, egressWaitAtLeast), egressWaitAtMost)
 }
 
-// waitFor returns how long to wait after a failed try: as long as scheduled, or
-// longer. A receiver that says when it wants the next try gets it then, within
-// askedAtMost; one that is overloaded without saying more gets twice the time.
+// waitFor returns how long to wait after a failed try: never less than scheduled.
+// A receiver may ask for a longer wait with Retry-After, up to askedAtMost. If it
+// is overloaded and does not say how long, the wait is doubled.
 func waitFor(scheduled time.Duration, code int, h Hint) time.Duration {
 	switch {
 	case h.RetryAfter > 0:
@@ -65,9 +66,9 @@ func waitFor(scheduled time.Duration, code int, h Hint) time.Duration {
 	return scheduled
 }
 
-// overloaded reports whether a status says that the receiver cannot keep up.
-// 502 does not: a gateway answers it while the receiver restarts, and waiting
-// longer would only delay the recovery.
+// overloaded reports whether a status code says that the receiver cannot keep up.
+// 502 is not one: a gateway sends it while the receiver restarts, and a longer
+// wait would only delay the recovery.
 func overloaded(code int) bool {
 	switch code {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -79,7 +80,7 @@ func overloaded(code int) bool {
 // parseRetryAfter reads the header in both forms, seconds and HTTP-date. It
 // returns 0 for the past and for anything else.
 func parseRetryAfter(header string, now time.Time) time.Duration {
-	// 32 bits of seconds fit a Duration.
+	// 32 bits of seconds fit into a Duration.
 	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
 		return time.Duration(seconds) * time.Second
 	}
@@ -89,15 +90,15 @@ func parseRetryAfter(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// egressFaults returns how many of a batch could not be tried because of us,
-// and warns of the first one's cause.
+// egressFaults counts the deliveries of a batch that failed because of us, and
+// logs the cause of the first one as a warning.
 func (r *run) egressFaults(ctx context.Context, batch []Result) (n float64) {
 	for _, result := range batch {
 		if result.EgressFault == nil {
 			continue
 		}
 		if n++; n == 1 {
-			r.warn(ctx, "deliveries could not be sent because our own network failed; they use up no try", result.EgressFault)
+			r.warn(ctx, "deliveries could not be sent because our own network failed; this does not count as a try", result.EgressFault)
 		}
 	}
 	return n

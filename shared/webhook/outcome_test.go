@@ -40,8 +40,7 @@ func TestWaitFor(t *testing.T) {
 	}
 }
 
-// Retry-After is read as seconds and as a date; whatever else it holds is as if
-// it were not there.
+// Retry-After is read as seconds and as a date; any other value is ignored.
 func TestParseRetryAfter(t *testing.T) {
 	now := time.Date(2026, 10, 21, 7, 28, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
@@ -58,7 +57,8 @@ func TestParseRetryAfter(t *testing.T) {
 	}
 }
 
-// What a receiver answers moves the next try, and leaves the number of tries.
+// A receiver's answer can change the time of the next try, but not the number of
+// tries.
 func TestRetryMoves(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

@@ -14,8 +14,8 @@ import (
 	"portico/shared/webhook"
 )
 
-// While a publish evaluates slow filters it holds no ordering key: others
-// publish with it meanwhile.
+// A publish locks no ordering key while it evaluates slow filters: others can
+// publish with the same key in that time.
 func TestSlowFiltersHoldNoKey(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

@@ -16,35 +16,38 @@ import (
 )
 
 const (
-	// outageWitnesses is how many organizations must each have a host of its own
-	// out of reach, while no host is reached, for the fault to be ours. So one
-	// organization cannot make its dead hosts look like an outage of our own.
-	outageWitnesses = 3
-	// suspense is how long a try that reached nobody waits for others to show
-	// whose fault it is, so that those that fail first are not counted either.
-	suspense = time.Second
-	// excusedFor is how old an event may be for its tries not to count when hosts
-	// are out of reach. A quiet stack whose only receivers are a few dead hosts
-	// looks like an outage of our own: without a bound its deliveries would never
-	// fail, nor its endpoints be disabled. With the waits of egressWait that makes
-	// about 130 tries that do not count.
+	// outageOrgs is how many organizations must each have a different unreachable
+	// host, while no host is reached at all, until the fault counts as ours. So
+	// one organization with dead hosts cannot make it look like an outage of our
+	// own network.
+	outageOrgs = 3
+	// decideWithin is how long a try that could not connect waits until other
+	// tries show whether the fault is ours. So the first tries of an outage do
+	// not count either.
+	decideWithin = time.Second
+	// excusedFor is the age of an event from which on its tries count even in an
+	// outage. A quiet stack whose only receivers are a few dead hosts looks like
+	// an outage of our own network: without this bound its deliveries would never
+	// fail and its endpoints would never be disabled. With the waits of
+	// egressWait about 130 tries do not count.
 	excusedFor = 24 * time.Hour
 )
 
-// reach tells an outage of our own network or resolver from receivers that
-// cannot be reached. Its zero value is ready; it is safe for concurrent use.
+// reach distinguishes an outage of our own network or resolver from single
+// receivers that cannot be reached. Its zero value is ready to use. It is safe
+// for concurrent use.
 type reach struct {
-	mu  sync.Mutex
-	now *outage // nil: nothing has failed since a receiver was last reached
+	mu      sync.Mutex
+	current *outage // nil: no try has failed to connect since a receiver was last reached
 }
 
-// outage is a time in which no receiver was reached.
+// outage is a time in which no receiver was reached. It may be our fault or not.
 type outage struct {
-	// Each host that was out of reach counts for the first organization that met
-	// it, and each organization for one host.
+	// Each unreachable host counts once, for the first organization that tried
+	// it, and each organization counts once.
 	hosts   map[string]bool
 	orgs    map[id.Org]bool
-	ours    bool          // the organizations are enough: the fault is ours
+	ours    bool          // enough organizations: the fault is ours
 	decided chan struct{} // closed when the fault is ours, or when a receiver is reached
 }
 
@@ -52,17 +55,17 @@ type outage struct {
 func (r *reach) reached() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now != nil && !r.now.ours {
-		close(r.now.decided)
+	if r.current != nil && !r.current.ours {
+		close(r.current.decided)
 	}
-	r.now = nil
+	r.current = nil
 }
 
-// failed notes that an organization's host is out of reach and reports whether
-// the fault is ours. It blocks until that is decided, for suspense at most.
+// failed notes that an organization's host is unreachable and reports whether the
+// fault is ours. It blocks until that is decided, for decideWithin at most.
 func (r *reach) failed(ctx context.Context, org id.Org, host string) bool {
 	s := r.note(org, host)
-	t := time.NewTimer(suspense)
+	t := time.NewTimer(decideWithin)
 	defer t.Stop()
 	select {
 	case <-s.decided:
@@ -77,20 +80,21 @@ func (r *reach) failed(ctx context.Context, org id.Org, host string) bool {
 func (r *reach) note(org id.Org, host string) *outage {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now == nil {
-		r.now = &outage{hosts: map[string]bool{}, orgs: map[id.Org]bool{}, decided: make(chan struct{})}
+	if r.current == nil {
+		r.current = &outage{hosts: map[string]bool{}, orgs: map[id.Org]bool{}, decided: make(chan struct{})}
 	}
-	if s := r.now; !s.ours && !s.hosts[host] && !s.orgs[org] {
+	if s := r.current; !s.ours && !s.hosts[host] && !s.orgs[org] {
 		s.hosts[host], s.orgs[org] = true, true
-		if s.ours = len(s.orgs) >= outageWitnesses; s.ours {
+		if s.ours = len(s.orgs) >= outageOrgs; s.ours {
 			close(s.decided)
 		}
 	}
-	return r.now
+	return r.current
 }
 
-// watch returns a context for a request and whether a connection for it was
-// there. A new connection is news for reach; a kept one is not.
+// watch returns a context for a request, and a flag that is set when the request
+// has a connection. Only a new connection proves that our network works; a kept
+// one does not.
 func (r *reach) watch(ctx context.Context) (context.Context, *atomic.Bool) {
 	var connected atomic.Bool
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -104,8 +108,9 @@ func (r *reach) watch(ctx context.Context) (context.Context, *atomic.Bool) {
 	}), &connected
 }
 
-// egressFault returns err if it is our side's fault, and nil if it is the
-// receiver's, taken as such because of the event's age, or there is none.
+// egressFault returns err if the fault is ours. It returns nil if there is no
+// error, if the fault is the receiver's, or if it counts as the receiver's
+// because of the event's age.
 func (r *reach) egressFault(ctx context.Context, c Claim, age time.Duration, connected bool, err error) error {
 	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, c.Org, hostOf(c.Endpoint.URL)) && age < excusedFor) {
 		return err
@@ -121,9 +126,9 @@ func hostOf(target string) string {
 	return strings.ToLower(u.Hostname())
 }
 
-// isIPv6Only reports whether the receiver was not reached because only IPv6
-// leads to it and this machine has no IPv6: of a host with both kinds of
-// address, the error is the IPv4 address's.
+// isIPv6Only reports whether the receiver was not reached because it has only
+// IPv6 addresses and this machine has no IPv6. If a host has both kinds of
+// address, the error is that of the IPv4 address.
 func isIPv6Only(err error) bool {
 	var op *net.OpError
 	if !errors.As(err, &op) {
@@ -137,22 +142,22 @@ func isIPv6Only(err error) bool {
 // isExhausted reports whether this machine has run out of files, ports or memory.
 func isExhausted(err error) bool {
 	if isIPv6Only(err) {
-		return false // EADDRNOTAVAIL says then that there is no address to send from, not that ports have run out
+		return false // here EADDRNOTAVAIL means that there is no address to send from, not that ports have run out
 	}
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, errno) {
 			return true
 		}
 	}
-	// The resolver keeps only the text of the error that it met.
+	// The resolver keeps only the text of the underlying error.
 	var dns *net.DNSError
 	return errors.As(err, &dns) && (strings.Contains(dns.Err, syscall.EMFILE.Error()) || strings.Contains(dns.Err, syscall.ENFILE.Error()))
 }
 
-// isUnreachable reports whether a try failed on the way to the receiver: no
-// answer of the resolver, no route, or no connection in time. A name that does
-// not exist or has no IPv4 address, a refused or a broken connection are the
-// receiver's.
+// isUnreachable reports whether a try failed before it reached the receiver: no
+// answer from the resolver, no route, or no connection in time. A name that does
+// not exist or has no IPv4 address, and a refused or broken connection, are the
+// receiver's fault.
 func isUnreachable(err error, connected bool) bool {
 	if err == nil || connected || isIPv6Only(err) {
 		return false

@@ -29,8 +29,8 @@ func dialErrorAt(ip string, errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 443}, Err: os.NewSyscallError("connect", errno)}
 }
 
-// What is exhausted on our side, and what stands between us and a receiver, is
-// told from what a receiver does, however deep the error is wrapped.
+// Exhausted resources of our own, an unreachable receiver and errors of the
+// receiver itself are distinguished, even if the error is wrapped several times.
 func TestEgressErrors(t *testing.T) {
 	resolver := func(e net.DNSError) error { return &net.OpError{Op: "dial", Net: "tcp", Err: &e} }
 	for _, tt := range []struct {
@@ -74,13 +74,13 @@ func TestEgressErrors(t *testing.T) {
 	}
 }
 
-// pass lets a bubble's time pass, which is not the machine's.
+// pass lets time pass inside a synctest bubble, which has its own clock.
 func pass(d time.Duration) { <-time.After(d) }
 
-// Hosts of three organizations out of reach, and none reached since the first,
-// are our fault, also the first of them if the others follow within a second. An
-// outage lasts until a receiver is reached. No organization makes one alone, nor
-// does one host that many send to.
+// If hosts of three organizations cannot be reached, and no host was reached
+// since the first one failed, the fault is ours: also for the first one, if the
+// others follow within a second. The outage lasts until a receiver is reached. A
+// single organization, or a single host that many send to, is not enough.
 func TestReach(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -147,8 +147,8 @@ func TestReach(t *testing.T) {
 	}
 }
 
-// What cannot be tried because of us waits in proportion to its event's age, so
-// that the tries of a day that do not count are few.
+// If a try fails because of us, the wait grows with the event's age, so that
+// there are few such tries in a day.
 func TestEgressWait(t *testing.T) {
 	tries := 0
 	for age := time.Duration(0); age < 24*time.Hour; tries++ {
@@ -163,10 +163,10 @@ func TestEgressWait(t *testing.T) {
 	}
 }
 
-// A fault of our own uses up no try: the delivery waits and is delivered by its
-// first try when the fault is over. A receiver's fault counts, and so do hosts
-// out of reach that are one organization's, or of an event that is older than a
-// day.
+// A fault of ours does not count as a try: the delivery waits, and its first
+// counted try succeeds when the fault is over. A receiver's fault counts.
+// Unreachable hosts count too if they all belong to one organization, or if the
+// event is older than a day.
 func TestEgressFaults(t *testing.T) {
 	t.Parallel()
 	broken := func(err error) func(context.Context) error { return func(context.Context) error { return err } }
@@ -269,8 +269,8 @@ func (e *engine) sum(metric string) (n int) {
 	return n
 }
 
-// Receivers that let us connect and then say nothing are reached: that counts,
-// however many they are.
+// Receivers that accept a connection and then do not answer are reached: these
+// tries count, even if there are many such receivers.
 func TestStalledHandshakes(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

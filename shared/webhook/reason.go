@@ -13,13 +13,14 @@ import (
 	"portico/shared/egress"
 )
 
-// noPublicAddress is said of a name that does not exist and of a private address
-// alike: which names our own network has is nobody's business.
+// noPublicAddress is the reason both for a name that does not exist and for a
+// private address, so that customers cannot find out which names our own network
+// has.
 const noPublicAddress = "the host has no public address: its name does not resolve, or leads to a private or reserved address"
 
-// reason names the common ways in which a connection fails, for the attempt
-// log: what the customer can act on, without our side's addresses and ports.
-// closed is what it means that the connection was closed; "": nothing special.
+// reason describes the common errors of a connection for the attempt log: what
+// the customer can act on, without our own addresses and ports. closed is the
+// likely reason if the connection was closed; "": none in particular.
 func reason(err error, closed string) string {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
@@ -38,7 +39,7 @@ func reason(err error, closed string) string {
 	case errors.As(err, &unknown), errors.As(err, &cert):
 		return "the TLS certificate is not valid for this URL"
 	case errors.As(err, &record):
-		return "the server does not speak TLS on this port"
+		return "the server does not use TLS on this port"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused"
 	case isClosed(err):
@@ -53,8 +54,8 @@ func reason(err error, closed string) string {
 	return cmp.Or(closed, "the request failed")
 }
 
-// isClosed reports whether the other side ended the connection. HTTP/2 says so
-// in words only.
+// isClosed reports whether the other side ended the connection. For HTTP/2 only
+// the text of the error tells.
 func isClosed(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||

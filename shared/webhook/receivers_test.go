@@ -83,7 +83,7 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// What a customer reads of a name that does not exist tells it from no name of
+// A customer gets the same error for a name that does not exist and for a name in
 // our own network.
 func TestPrivateNamesLookLikeMissingOnes(t *testing.T) {
 	missing := webhook.Reason(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}, "")

@@ -14,15 +14,16 @@ import (
 )
 
 var (
-	// together is for a batch of several organizations: one that makes it wait is
-	// then recorded alone.
+	// together is for a batch of several organizations. If it exceeds these
+	// limits, each organization is recorded alone.
 	together = limits{lock: 50 * time.Millisecond, notify: 500 * time.Millisecond}
-	// alone is longer than a queue of publishes takes that all want one ordering key.
+	// alone is for the results of one organization. It is longer than a queue of
+	// publishes takes that all lock the same ordering key.
 	alone = limits{lock: time.Second, notify: 10 * time.Second}
 )
 
-// record writes results as they come, all that are ready within gatherAtMost
-// in one statement: the busier the dispatcher, the larger the batch.
+// record writes results as they arrive. Those that arrive within gatherAtMost are
+// one batch, so a busier dispatcher has larger batches.
 func (r *run) record(ctx context.Context) {
 	r.apart = newApart(r.lanes)
 	var background sync.WaitGroup
@@ -55,8 +56,8 @@ func (r *run) gather(first Result) []Result {
 	return batch
 }
 
-// recordBatch records a batch. If that is held up by one organization, each is
-// recorded alone, and only those that then hold it up still are put apart.
+// recordBatch records a batch. If one organization delays it, each organization's
+// results are recorded by themselves, and those that still fail are put apart.
 func (r *run) recordBatch(ctx context.Context, batch []Result) {
 	giveUp := giveUpAt(ctx)
 	err := r.tryUntil(ctx, giveUp, batch, together)
@@ -74,9 +75,9 @@ func (r *run) recordBatch(ctx context.Context, batch []Result) {
 	}
 }
 
-// giveUpAt returns how long to try: until the leases have run out, because by
-// then another dispatcher may own the deliveries, and the fence would discard
-// the results; and until the dispatcher must end.
+// giveUpAt returns until when to try to record results: until their leases end,
+// because then another dispatcher may claim the deliveries and the results would
+// be discarded; but not longer than the dispatcher may run.
 func giveUpAt(ctx context.Context) time.Time {
 	at := time.Now().Add(leaseFor)
 	if end, ok := ctx.Deadline(); ok && end.Add(-2*time.Second).Before(at) {
@@ -85,9 +86,9 @@ func giveUpAt(ctx context.Context) time.Time {
 	return at
 }
 
-// tryUntil records results. While that fails for reasons that are everybody's,
-// such as Postgres being away, it tries again until giveUp. An error is one
-// organization's.
+// tryUntil records results. If that fails for a reason that concerns all
+// organizations, for example because Postgres is down, it tries again until
+// giveUp. It returns only errors that concern one organization.
 func (r *run) tryUntil(ctx context.Context, giveUp time.Time, batch []Result, p limits) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := r.announce(ctx, batch)
@@ -109,14 +110,16 @@ func (r *run) tryUntil(ctx context.Context, giveUp time.Time, batch []Result, p 
 	}
 }
 
-// isOneOrgs reports whether recording failed for a reason that does not concern
-// all results: a lock, slow filters, or something that trying again does not mend.
+// isOneOrgs reports whether recording failed for a reason that concerns one
+// organization only: a lock, slow filters, or an error that stays if it is tried
+// again.
 func isOneOrgs(err error) bool {
 	return pg.IsLockTimeout(err) || errors.Is(err, errSlowFilters) || !pg.IsTransient(err)
 }
 
-// announce lowers the due time to when something may become due by a batch: a
-// retry, the next of an ordering key, an operational event.
+// announce lowers the due time to the earliest time at which a batch may make
+// something due: a retry, the next delivery of an ordering key, an operational
+// event.
 func (r *run) announce(ctx context.Context, batch []Result) error {
 	now := r.Clock.Now()
 	var earliest time.Time
@@ -139,7 +142,7 @@ func (r *run) announce(ctx context.Context, batch []Result) error {
 	return r.Waker.Due.Lower(ctx, earliest)
 }
 
-// conclude tells the dispatcher what is due by a batch, and reports the batch.
+// conclude notes the deliveries that a batch has made due, and logs the batch.
 func (r *run) conclude(ctx context.Context, batch []Result, s settled) {
 	if len(s.due) > 0 {
 		r.tell(s.due...)
@@ -147,7 +150,7 @@ func (r *run) conclude(ctx context.Context, batch []Result, s settled) {
 	r.report(ctx, len(batch)-len(s.written), s)
 }
 
-// report writes a batch's line with its metrics, of what was written.
+// report logs one line with the metrics of the results that were written.
 func (r *run) report(ctx context.Context, lost int, s settled) {
 	now := r.Clock.Now()
 	var delivered, failed, exhausted float64
@@ -187,10 +190,10 @@ func (r *run) report(ctx context.Context, lost int, s settled) {
 	}, named...)
 }
 
-// maxNamed bounds how many failed endpoints a line names.
+// maxNamed bounds how many failed endpoints a log line names.
 const maxNamed = 10
 
-// failedEndpoint is an endpoint at which tries of a batch failed.
+// failedEndpoint is an endpoint with failed tries in a batch.
 type failedEndpoint struct {
 	Org       id.Org             `json:"organization_id"`
 	Endpoint  id.WebhookEndpoint `json:"endpoint_id"`
@@ -198,7 +201,8 @@ type failedEndpoint struct {
 	LastError string             `json:"last_error"`
 }
 
-// failedEndpoints names the endpoints at which tries failed, for the batch's line.
+// failedEndpoints returns the endpoints with failed tries, for the log line of a
+// batch.
 func failedEndpoints(batch []Result) []slog.Attr {
 	var failed []failedEndpoint
 	for _, o := range outcomesOf(batch) {

@@ -11,9 +11,10 @@ import (
 	"portico/shared/webhook"
 )
 
-// What waits behind a paused key of a deleted endpoint is finished after the
-// daily upkeep: nobody can resume the key any more. A live endpoint's stays
-// paused, and so does a key that a publish holds at that moment, until the next day.
+// The daily upkeep resumes the paused keys of deleted endpoints, because a
+// customer cannot, and then their deliveries are finished. A key of a live
+// endpoint stays paused, and one that a publish has locked at that moment is left
+// for the next day.
 func TestKeysOfDeletedEndpointsAreReleased(t *testing.T) {
 	t.Parallel()
 	e, rec, endpoint := exhaustedHead(t, webhook.ExhaustionPause)
@@ -46,8 +47,8 @@ func TestKeysOfDeletedEndpointsAreReleased(t *testing.T) {
 	}
 }
 
-// A try of a deleted endpoint that fails for good pauses nothing: what is behind
-// it is given up.
+// If the last try of a deleted endpoint fails, its key is not paused: the
+// deliveries behind it are given up.
 func TestDeletedEndpointPausesNothing(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()

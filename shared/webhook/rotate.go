@@ -9,15 +9,15 @@ import (
 	"portico/shared/secret"
 )
 
-// DefaultOverlap is how long the old secret or key pair of a rotation signs
-// too, unless the customer says otherwise.
+// DefaultOverlap is how long the old secret or key pair still signs after a
+// rotation, unless the customer sets another time.
 const DefaultOverlap = 24 * time.Hour
 
 // RotateSecret gives the organization's endpoint a new signing secret, sealed.
-// The one before signs too for the overlap; any older one ends at once, so that
-// never more than two sign. Rotations of one endpoint happen one after another.
-// Of an endpoint that signs with a key pair it rotates that, in the same way,
-// and leaves the secret, which does not sign.
+// The previous secret still signs for the overlap. Any older secret ends at once,
+// so that never more than two sign. Rotations of one endpoint run one after
+// another. If the endpoint signs with a key pair, the key pair is rotated in the
+// same way instead, and the secret is left as it is.
 func RotateSecret(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, plain string, overlap time.Duration, now time.Time, box *secret.Box) (Endpoint, error) {
 	// The changed row stays locked until the transaction ends.
 	e, err := pg.One[Endpoint](ctx, tx, "webhook.RotateSecret", ErrEndpointNotFound, `
@@ -30,7 +30,7 @@ func RotateSecret(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webhook
 	if e.SignatureScheme == SchemeStandardAsymmetric {
 		return rotateKeyPair(ctx, tx, org, endpoint, overlap, box)
 	}
-	// By the database's clock, which is the one that the dispatcher's reads go by.
+	// The database's clock decides, because the dispatcher's queries use it too.
 	err = pg.Exec(ctx, tx, "webhook.RotateSecret: old secrets", `
 		UPDATE webhook_secret
 		SET expires_at = CASE WHEN expires_at IS NULL THEN portico_now() + $3::interval ELSE portico_now() END
@@ -42,8 +42,8 @@ func RotateSecret(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webhook
 	return e, insertSecret(ctx, tx, org, endpoint, plain, now, box)
 }
 
-// rotateKeyPair gives the endpoint a new key pair and lets the one before sign
-// too for the overlap, in place of any older one.
+// rotateKeyPair gives the endpoint a new key pair. The previous pair still signs
+// for the overlap; any older pair ends at once.
 func rotateKeyPair(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, overlap time.Duration, box *secret.Box) (Endpoint, error) {
 	public, sealed := newSigningKey(box, org, endpoint)
 	return pg.One[Endpoint](ctx, tx, "webhook.rotateKeyPair", ErrEndpointNotFound, `
@@ -53,7 +53,7 @@ func rotateKeyPair(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webhoo
 		RETURNING `+endpointColumns, org, endpoint, public, sealed, overlap)
 }
 
-// insertSecret writes a secret, sealed, that signs until a rotation ends it.
+// insertSecret writes a secret, sealed. It signs until a rotation ends it.
 func insertSecret(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, plain string, now time.Time, box *secret.Box) error {
 	row := id.New[id.WebhookSecret](now)
 	return pg.Exec(ctx, tx, "webhook.insertSecret", `

@@ -33,8 +33,8 @@ func (e *engine) rotation(endpoint id.WebhookEndpoint, plain string, overlap tim
 	}
 }
 
-// signers publishes an event and returns which secrets its signature holds for,
-// by Stripe's verifier, and how many signatures there are.
+// signers publishes an event and returns the secrets with which Stripe's library
+// verifies its signature, and the number of signatures.
 func (e *engine) signers(rec *receiver, secrets ...string) (valid []bool, signatures int) {
 	e.t.Helper()
 	before := len(rec.all())
@@ -53,9 +53,9 @@ func (e *engine) signers(rec *receiver, secrets ...string) (valid []bool, signat
 	return valid, strings.Count(header, "v1=")
 }
 
-// During the overlap of a rotation a receiver verifies with either secret, the
-// newer one's signature first; after it with the new one only. Never do more
-// than two sign, however often one rotates.
+// During the overlap of a rotation a receiver can verify with either secret; the
+// newer one's signature is first. After the overlap only the new one signs. After
+// any number of rotations at most two secrets sign.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -104,9 +104,9 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// A key pair is rotated as a secret is: during the overlap deliveries are signed
-// by the new pair and then by the old one, and the old public key is shown; never
-// do more than two sign. The secret, which does not sign, stays.
+// A key pair is rotated like a secret: during the overlap deliveries are signed
+// with the new pair and then the old one, and the old public key is shown. At
+// most two pairs sign. The secret, which does not sign, is not changed.
 func TestKeyPairRotation(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -148,8 +148,8 @@ func TestKeyPairRotation(t *testing.T) {
 	}
 }
 
-// pairSigners publishes an event and returns which key each of its signatures
-// holds for, in their order; -1 stands for none.
+// pairSigners publishes an event and returns, for each of its signatures in
+// order, the index of the key that verifies it; -1 if none does.
 func (e *engine) pairSigners(rec *receiver, keys []ed25519.PublicKey) (signs []int) {
 	e.t.Helper()
 	before := len(rec.all())

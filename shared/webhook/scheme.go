@@ -16,9 +16,9 @@ import (
 	"portico/shared/secret"
 )
 
-// Signature schemes: what an endpoint's deliveries are signed with.
+// Signature schemes: how an endpoint's deliveries are signed.
 const (
-	SchemePortico            = "portico"             // Stripe's form: see Sign
+	SchemePortico            = "portico"             // Stripe's format: see Sign
 	SchemeStandard           = "standard"            // Standard Webhooks v1: HMAC
 	SchemeStandardAsymmetric = "standard_asymmetric" // Standard Webhooks v1a: Ed25519
 )
@@ -28,8 +28,8 @@ const (
 	publicKeyPrefix = "whpk_"
 )
 
-// setSignature sets the signature headers of one try. The time is the try's,
-// the id is the event's.
+// setSignature sets the signature headers of one try, with the time of the try
+// and the id of the event.
 func (t *Target) setSignature(header http.Header, event string, now time.Time, body []byte) error {
 	header.Set("Webhook-Id", event)
 	if t.Scheme == SchemePortico {
@@ -48,14 +48,14 @@ func (t *Target) setSignature(header http.Header, event string, now time.Time, b
 	return err
 }
 
-// standardContent is what both schemes of Standard Webhooks sign.
+// standardContent is the text that both schemes of Standard Webhooks sign.
 func standardContent(event string, at time.Time, body []byte) []byte {
 	return fmt.Appendf(nil, "%s.%d.%s", event, at.Unix(), body)
 }
 
 // SignStandard returns the value of webhook-signature by Standard Webhooks:
 // `v1,<base64>` per secret, joined by spaces. v1 is the HMAC-SHA256 of
-// "<id>.<unix seconds>.<body>" keyed by the bytes that the secret stands for.
+// "<id>.<unix seconds>.<body>" with the decoded bytes of the secret as key.
 func SignStandard(event string, at time.Time, body []byte, secrets ...string) (string, error) {
 	content := standardContent(event, at, body)
 	signatures := make([]string, len(secrets))
@@ -72,8 +72,7 @@ func SignStandard(event string, at time.Time, body []byte, secrets ...string) (s
 }
 
 // SignAsymmetric returns `v1a,<base64>` per key, joined by spaces: the Ed25519
-// signature of the same content, which a receiver verifies without being able
-// to make one.
+// signature of the same content. A receiver can verify it, but cannot make one.
 func SignAsymmetric(event string, at time.Time, body []byte, keys ...ed25519.PrivateKey) string {
 	content := standardContent(event, at, body)
 	signatures := make([]string, len(keys))
@@ -83,12 +82,13 @@ func SignAsymmetric(event string, at time.Time, body []byte, keys ...ed25519.Pri
 	return strings.Join(signatures, " ")
 }
 
-// ShowPublicKey returns a public key in the form that receivers configure.
+// ShowPublicKey returns a public key as text, in the form that receivers put into
+// their settings.
 func ShowPublicKey(key ed25519.PublicKey) string {
 	return publicKeyPrefix + base64.StdEncoding.EncodeToString(key)
 }
 
-// Thumbprint names a public key (RFC 8037, appendix A.3).
+// Thumbprint returns the id of a public key (RFC 8037, appendix A.3).
 func Thumbprint(key ed25519.PublicKey) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":"Ed25519","kty":"OKP","x":%q}`, base64.RawURLEncoding.EncodeToString(key)))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -99,15 +99,16 @@ func signingKeyContext(org id.Org, endpoint id.WebhookEndpoint) string {
 	return "webhook_signing_key/" + org.String() + "/" + endpoint.String()
 }
 
-// newSigningKey returns a fresh pair, the private half's seed sealed.
+// newSigningKey returns a new key pair: the public key, and the seed of the
+// private key, sealed.
 func newSigningKey(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) (public ed25519.PublicKey, sealed []byte) {
 	seed := make([]byte, ed25519.SeedSize)
 	_, _ = rand.Read(seed) // never fails
 	return ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), box.Seal(seed, signingKeyContext(org, endpoint))
 }
 
-// openSigningKeys returns what newSigningKey sealed, in the same order. A nil
-// one stands for a pair that the endpoint does not have.
+// openSigningKeys opens what newSigningKey sealed and keeps the order. A nil
+// value is skipped: the endpoint does not have that pair.
 func openSigningKeys(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed ...[]byte) (keys []ed25519.PrivateKey, err error) {
 	for _, s := range sealed {
 		if s == nil {

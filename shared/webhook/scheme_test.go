@@ -115,8 +115,8 @@ func TestStandardVerifies(t *testing.T) {
 	}
 }
 
-// A delivery by the scheme standard_asymmetric verifies with the endpoint's
-// public key, and the private one lies nowhere in clear.
+// A delivery with the scheme standard_asymmetric verifies with the endpoint's
+// public key. The private key is nowhere stored in clear.
 func TestAsymmetricVerifies(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

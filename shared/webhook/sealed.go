@@ -10,13 +10,14 @@ import (
 	"portico/shared/secret"
 )
 
-// unopenedWait is how long deliveries wait whose endpoint's secrets cannot be
-// opened, because a key version is missing or a row is damaged. Only an operator
-// can mend that, so there is no hurry; they use up no try.
+// unopenedWait is how long deliveries wait if their endpoint's sealed values
+// cannot be opened, because a key version is missing or a row is damaged. Only an
+// operator can repair that, so the wait may be long. It does not count as a try.
 const unopenedWait = 5 * time.Minute
 
-// openTargets opens what is sealed of endpoints, of which rows has one for each
-// secret, the newest first. What cannot be opened is its own endpoint's trouble.
+// openTargets opens the sealed values of endpoints. An endpoint has one row for
+// each signing secret, the newest first. An endpoint whose values cannot be
+// opened is in unopened and does not affect the others.
 func openTargets(box *secret.Box, rows []targetRow) (targets map[endpointKey]*Target, unopened map[endpointKey]error) {
 	targets, unopened = map[endpointKey]*Target{}, map[endpointKey]error{}
 	for _, row := range rows {
@@ -34,7 +35,8 @@ func openTargets(box *secret.Box, rows []targetRow) (targets map[endpointKey]*Ta
 	return targets, unopened
 }
 
-// openInto adds the row's secret to its endpoint's target, which the first row makes.
+// openInto adds the row's signing secret to its endpoint's target. The first row
+// of an endpoint makes the target.
 func (r targetRow) openInto(target *Target, box *secret.Box) (*Target, error) {
 	if target == nil {
 		var err error
@@ -50,9 +52,9 @@ func (r targetRow) openInto(target *Target, box *secret.Box) (*Target, error) {
 	return target, nil
 }
 
-// holdUnopened opens the breaker of endpoints that could not be opened, so that
-// a backlog is not claimed again and again: a probe tries them one delivery at a
-// time. A lane that somebody has locked is not awaited; it is held the next time.
+// holdUnopened opens the breaker of endpoints whose sealed values could not be
+// opened, so that their backlog is not claimed again and again: only one delivery
+// at a time is claimed as a probe. A locked lane is skipped until the next claim.
 func holdUnopened(ctx context.Context, db *pg.Worker, claims []Claim) error {
 	var orgs []id.Org
 	var endpoints []id.WebhookEndpoint
@@ -75,15 +77,16 @@ func holdUnopened(ctx context.Context, db *pg.Worker, claims []Claim) error {
 		FROM held WHERE l.org_id = held.org_id AND l.endpoint_id = held.endpoint_id`, orgs, endpoints, unopenedWait)
 }
 
-// sealingFaults returns how many of a batch could not be tried because something
-// sealed could not be opened, and warns of the first one's cause.
+// sealingFaults counts the deliveries of a batch that were not tried because a
+// sealed value could not be opened, and logs the cause of the first one as a
+// warning.
 func (r *run) sealingFaults(ctx context.Context, batch []Result) (n float64) {
 	for _, result := range batch {
 		if result.Unopened == nil {
 			continue
 		}
 		if n++; n == 1 {
-			r.warn(ctx, "deliveries wait because something sealed of their endpoint cannot be opened; they use up no try", result.Unopened)
+			r.warn(ctx, "deliveries wait because a sealed value of their endpoint cannot be opened; this does not count as a try", result.Unopened)
 		}
 	}
 	return n

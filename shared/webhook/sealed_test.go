@@ -20,9 +20,10 @@ import (
 	"portico/shared/webhook"
 )
 
-// Something sealed that cannot be opened is its own endpoint's trouble: everybody
-// else's deliveries go out. Its own wait untried, five minutes at a time, without
-// its backlog being claimed again and again; once mended, all are sent.
+// A sealed value that cannot be opened affects its own endpoint only; all other
+// deliveries are sent. The endpoint's deliveries wait without a try, five minutes
+// at a time, and its backlog is not claimed again and again. When the value is
+// repaired, all are sent.
 func TestUnopenedEndpoint(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -89,7 +90,7 @@ func TestUnopenedEndpoint(t *testing.T) {
 
 var sealingFaults = regexp.MustCompile(`"SealingFaults":(\d+)`)
 
-// sealingFaults adds up what the dispatchers' lines count.
+// sealingFaults adds up the metric in the dispatchers' log lines.
 func (e *engine) sealingFaults() (n int) {
 	for _, found := range sealingFaults.FindAllStringSubmatch(e.lines.String(), -1) {
 		one, err := strconv.Atoi(found[1])
@@ -99,8 +100,8 @@ func (e *engine) sealingFaults() (n int) {
 	return n
 }
 
-// While somebody else has the endpoint's lane locked, what cannot be opened does
-// not keep the dispatcher from the others.
+// If the lane of an endpoint that cannot be opened is locked, the dispatcher
+// still serves the other endpoints.
 func TestUnopenedEndpointWithALockedLane(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -134,8 +135,8 @@ func TestDropWhatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// A dispatcher that was awake before the sealing keys were rotated delivers to
-// endpoints that were made after it, and reads the keys once more for that.
+// A dispatcher that was awake before the sealing keys were rotated reads the keys
+// again and delivers to endpoints that were made after the rotation.
 func TestDispatcherAfterRotationOfSealingKeys(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// MaxTimeout bounds the timeout of an endpoint, which is the one deadline
-	// over connect, headers and body.
+	// MaxTimeout bounds the timeout of an endpoint, which covers connect, headers
+	// and body together.
 	MaxTimeout = 30 * time.Second
 	// excerpt is how much of a response is kept in the attempt log.
 	excerpt = 1 << 10
-	// maxResponse is how much of a response is read: enough to keep the
-	// connection for the next delivery, too little to be a burden.
+	// maxResponse is how much of a response is read. A shorter response is read
+	// to its end, so that its connection can be used again.
 	maxResponse = 64 << 10
-	// maxDials is how many connections a try opens: one, and a few more when a
-	// server goes away at that moment.
+	// maxDials is how many connections a try may open: normally one, a few more
+	// if the server closes connections at that moment.
 	maxDials = 4
-	// UserAgent is what receivers see.
+	// UserAgent is the User-Agent header of deliveries.
 	UserAgent = "Portico-Webhooks/1.0"
 )
 
@@ -40,8 +40,8 @@ type Sender struct {
 	reach            reach
 }
 
-// NewSender returns a sender that dials what the policy allows. A try takes no
-// longer than atMost, whatever its endpoint's timeout is.
+// NewSender returns a sender that connects only to addresses that the policy
+// allows. A try takes at most atMost, even if its endpoint's timeout is longer.
 func NewSender(policy egress.Policy, clock *clock.Clock, atMost time.Duration) *Sender {
 	transport := policy.Transport()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetClientCertificate: answering(&tls.Certificate{}, closedWithout)}
@@ -50,18 +50,18 @@ func NewSender(policy egress.Policy, clock *clock.Clock, atMost time.Duration) *
 
 func (s *Sender) timeout(c Claim) time.Duration { return min(c.Endpoint.Timeout, s.atMost) }
 
-// response is what a receiver answered, as far as it was read.
+// response is the part of a receiver's answer that was read.
 type response struct {
 	code       int
 	body       []byte
 	retryAfter string
-	connected  bool   // also without an answer
-	closed     string // what reason is told
+	connected  bool   // true even if there was no answer
+	closed     string // the likely reason if the connection was closed, see reason
 }
 
-// Send makes one try of a claim and says what became of it: Delivered, or
-// Pending with an error to be put on a schedule by the caller. It blocks no
-// longer than the endpoint's timeout, and suspense if nobody was reached.
+// Send makes one try of a claim. The result is Delivered, or Pending with an
+// error; then the caller sets the time of the next try. Send blocks for the
+// endpoint's timeout at most, plus decideWithin if the receiver was not reached.
 func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	r := Result{Claim: c, Status: Pending, Tried: true, StartedAt: s.clock.Now()}
 	start := time.Now()
@@ -75,7 +75,7 @@ func (s *Sender) Send(ctx context.Context, c Claim) Result {
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		r.Tried = false // we were told to stop: not the receiver's fault
+		r.Tried = false // this dispatcher was stopped: not the receiver's fault
 	case r.EgressFault != nil:
 		r.Tried = false
 	case r.TimedOut:
@@ -111,8 +111,8 @@ func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, er
 		Header:        header,
 		ContentLength: int64(len(c.Payload)),
 		Body:          io.NopCloser(bytes.NewReader(c.Payload)),
-		// Lets the transport try again on another connection when the kept one
-		// turned out to be closed before anything was sent.
+		// With GetBody the transport can try another connection if the kept one
+		// was closed before anything was sent.
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.Payload)), nil },
 	}).WithContext(ctx)
 	transport, err := s.transportOf(c)
@@ -131,8 +131,8 @@ func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, er
 	return answer, err
 }
 
-// headerOf returns the header of a try: the customer's own, which cannot hold
-// any of the others, and ours.
+// headerOf returns the headers of a try: the custom headers of the customer,
+// which cannot have a name that Portico uses, and ours.
 func headerOf(c Claim, now time.Time) (http.Header, error) {
 	header := http.Header{}
 	for name, value := range c.Endpoint.Headers {
@@ -143,9 +143,9 @@ func headerOf(c Claim, now time.Time) (http.Header, error) {
 	return header, c.Endpoint.setSignature(header, c.EventID.String(), now, c.Payload)
 }
 
-// read returns the first bytes of a response. One that ends within maxResponse
-// leaves its connection usable; of a longer one the rest is not awaited, and
-// closing it closes the connection.
+// read returns the first bytes of a response. If the response ends within
+// maxResponse, its connection can be used again. The rest of a longer response is
+// not read, and closing the body closes the connection.
 func read(body io.Reader) ([]byte, error) {
 	head, err := io.ReadAll(io.LimitReader(body, excerpt))
 	if err != nil || len(head) < excerpt {

@@ -12,23 +12,23 @@ import (
 	"portico/shared/pg"
 )
 
-// settled is what the recording of a batch brought about.
+// settled is the effect of recording a batch.
 type settled struct {
-	written  []Result      // the others' lease was no longer the delivery's
-	due      []endpointKey // have something due by it
+	written  []Result      // without those that were discarded because the delivery has another lease
+	due      []endpointKey // endpoints that the batch gave a due delivery
 	disabled int           // endpoints
 }
 
-// limits is how long the recording of a batch may take because of one
-// organization.
+// limits bounds how long one organization can delay the recording of a batch.
 type limits struct {
-	lock   time.Duration // waiting for each lock that its requests hold
-	notify time.Duration // publishing its operational events, which meet its filters
+	lock   time.Duration // wait for each lock, which the organization's requests may hold
+	notify time.Duration // publish its operational events, for which its filters are run
 }
 
-// settle records a batch. What only succeeded is one statement; what has
-// consequences for its endpoint or its ordering key commits together with them.
-// Only what was written has any: a late result judges nobody.
+// settle records a batch. If all results are plain successes, it is a single
+// statement. Otherwise the results and their consequences for endpoints and
+// ordering keys commit together. Only results that were written have
+// consequences; a late result, which is discarded, has none.
 func (r *run) settle(ctx context.Context, batch []Result, p limits) (s settled, err error) {
 	if !hasConsequences(batch) {
 		s.written, err = complete(ctx, r.DB, batch, p.lock)
@@ -65,8 +65,9 @@ func hasConsequences(batch []Result) bool {
 	return false
 }
 
-// judge updates the lanes of endpoints that fail or failed, disables those that
-// are beyond hope, and publishes what their owners should know.
+// judge updates the lanes of endpoints that fail or have failed, disables those
+// that have failed for too long or are gone, and publishes the notices for their
+// owners.
 func (r *run) judge(ctx context.Context, tx pg.Tx, s *settled, p limits) error {
 	outcomes := outcomesOf(s.written)
 	if len(outcomes) == 0 {
@@ -95,10 +96,10 @@ func (r *run) judge(ctx context.Context, tx pg.Tx, s *settled, p limits) error {
 	return err
 }
 
-// errSlowFilters says that the publishing of operational events took too long.
-var errSlowFilters = errors.New("the filters that an operational event meets are too slow")
+// errSlowFilters: publishing operational events took too long.
+var errSlowFilters = errors.New("the organization's filters are too slow for its operational events")
 
-// publish publishes notices, each organization's together.
+// publish publishes notices, grouped by organization.
 func (r *run) publish(ctx context.Context, tx pg.Tx, notices []Notice, p limits) (due []endpointKey, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.notify, errSlowFilters)
 	defer cancel()

@@ -11,7 +11,8 @@ import (
 	"portico/shared/webhook"
 )
 
-// awake lets dispatchers count as awake for ever, whose ids begin like this.
+// awake adds dispatchers that count as awake for ever, with ids that have this
+// prefix.
 func (e *engine) awake(first ...byte) {
 	e.t.Helper()
 	for _, b := range first {
@@ -19,8 +20,8 @@ func (e *engine) awake(first ...byte) {
 	}
 }
 
-// A dispatcher calls for help until as many are awake as its database's share:
-// the others' nudges need places, too.
+// A dispatcher calls for help only until its database's share of dispatchers is
+// awake: other databases need dispatchers too.
 func TestHelpersAreAShare(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ share, others, nudges int }{
@@ -37,8 +38,8 @@ func TestHelpersAreAShare(t *testing.T) {
 	}
 }
 
-// A dispatcher beyond its database's share sleeps, however much is due, and
-// wakes no other in its place.
+// A dispatcher beyond its database's share goes to sleep, even if much is due,
+// and wakes no other one instead.
 func TestSurplusDispatcherSleeps(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -49,7 +50,7 @@ func TestSurplusDispatcherSleeps(t *testing.T) {
 	d := e.dispatcher()
 	d.Sender, d.Concurrency, d.Share = e.localSender(webhook.MaxTimeout), 8, 1
 	end := e.run(context.Background(), d)
-	testkit.Await(t, "half of the places to be taken", func() bool { return len(rec.all()) == 4 })
+	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.all()) == 4 })
 	testkit.Await(t, "the dispatcher to give up its row", func() bool {
 		return testkit.Value[int](t, e.Database, `SELECT count(*) FROM dispatcher`) == 1
 	})

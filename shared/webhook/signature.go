@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Sign returns the value of Webhook-Signature for a body sent at a time:
-// t=<unix seconds>,v1=<hex> with one v1 per secret, so that a receiver accepts
-// the body during a rotation with either. v1 is the HMAC-SHA256 of
-// "<t>.<body>" keyed by the secret string as it was shown, `whsec_` included:
-// the format of Stripe's signatures, which Stripe's libraries verify.
+// Sign returns the value of Webhook-Signature for a body sent at a time: t=<unix
+// seconds>,v1=<hex> with one v1 per secret, so that a receiver accepts the body
+// during a rotation with either. v1 is the HMAC-SHA256 of "<t>.<body>" with the
+// secret as it was shown, including `whsec_`, as key: the format of Stripe's
+// signatures, which Stripe's libraries verify.
 func Sign(body []byte, at time.Time, secrets ...string) string {
 	t := strconv.FormatInt(at.Unix(), 10)
 	out := make([]byte, 0, 2+len(t)+len(secrets)*(4+2*sha256.Size))

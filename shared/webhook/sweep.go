@@ -16,31 +16,30 @@ import (
 // sweepEvery is how often the sweep runs, by its schedule in template.yaml.
 const sweepEvery = time.Minute
 
-// overdue is how late a delivery may be before a second dispatcher is woken
-// beside one that claims to be awake.
+// overdue is how late a delivery may be before another dispatcher is woken
+// although one is awake by its row.
 const overdue = time.Second
 
-// finishMovesWithin is how long a sweep tries to let in who has moved: another
-// database may be slow, or a lock held there.
+// finishMovesWithin bounds how long a sweep tries to finish moves to this
+// database: the other database may be slow, or a lock may be held there.
 const finishMovesWithin = 5 * time.Second
 
-// Sweeper looks once a minute whether something is due that nobody was nudged
-// for: a retry whose time has come, a lease whose dispatcher died, a nudge
-// that was lost.
+// Sweeper checks once a minute for due deliveries without a nudge: a retry whose
+// time has come, a lease of a dispatcher that died, a nudge that was lost.
 type Sweeper struct {
 	DB    *pg.Worker
 	Waker *Waker
 	Clock *clock.Clock
 	Log   *observe.Log
-	// FinishMoves lets in whoever has moved to this database. While a mover is at
-	// work it is asked every minute.
+	// FinishMoves finishes the moves of organizations to this database. While one
+	// is moving, it is called every minute.
 	FinishMoves func(context.Context) (moving bool, err error)
 
 	finishWithin time.Duration // 0: finishMovesWithin
 }
 
-// Sweep costs one DynamoDB read, and nothing else while nothing is due. Moves that
-// could not be finished keep nothing else from being done.
+// Sweep costs one DynamoDB read while nothing is due. If moves cannot be
+// finished, everything else is still done.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	item, err := s.Waker.Due.Read(ctx)
 	if err != nil {
@@ -67,7 +66,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	return unfinished
 }
 
-// finishMoves lets in who has moved here, if that takes no longer than it may.
+// finishMoves finishes moves to this database, within its time limit.
 func (s *Sweeper) finishMoves(ctx context.Context) (moving bool, err error) {
 	within := cmp.Or(s.finishWithin, finishMovesWithin)
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("moves could not be finished within %s; the next sweep tries again", within))
@@ -78,8 +77,8 @@ func (s *Sweeper) finishMoves(ctx context.Context) (moving bool, err error) {
 	return moving, err
 }
 
-// lookForDue asks Postgres, wakes a dispatcher if something is due, and else
-// lets the item say when to look again, if it may be raised.
+// lookForDue asks Postgres. If something is due it wakes a dispatcher; otherwise,
+// if raise is true, it raises the item to when something will be due.
 func (s *Sweeper) lookForDue(ctx context.Context, item DueItem, raise bool) (age time.Duration, nudged bool, err error) {
 	n, err := nextDue(ctx, s.DB)
 	if err != nil {
@@ -98,7 +97,7 @@ func (s *Sweeper) lookForDue(ctx context.Context, item DueItem, raise bool) (age
 	if awake && n.age < overdue {
 		return n.age, false, nil
 	}
-	// Whoever holds the row of an overdue delivery is dead, or has more than it
-	// can send.
+	// A delivery is overdue, so the dispatcher that is awake by its row is dead
+	// or overloaded.
 	return n.age, true, s.Waker.Wake(ctx)
 }

@@ -30,8 +30,8 @@ func (e *engine) sweep() (nudges int) {
 	return e.nudges.Depth().Visible - before
 }
 
-// What nobody was nudged for is found by the next sweep: a publish whose nudge
-// was lost, a retry whose time has come, a lease whose dispatcher died.
+// The next sweep finds due deliveries without a nudge: a publish whose nudge was
+// lost, a retry whose time has come, a lease whose dispatcher died.
 func TestSweepFindsWhatIsDue(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -69,8 +69,8 @@ func TestSweepFindsWhatIsDue(t *testing.T) {
 	}
 }
 
-// A dispatcher that claims to be awake but leaves things overdue does not keep
-// the sweep from waking another.
+// If a dispatcher is awake by its row but deliveries are overdue, the sweep wakes
+// another one.
 func TestSweepDistrustsOverdueDispatcher(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -83,8 +83,8 @@ func TestSweepDistrustsOverdueDispatcher(t *testing.T) {
 	}
 }
 
-// An idle system's sweep reads one DynamoDB item and asks Postgres nothing: it
-// works while Postgres is away.
+// The sweep of an idle system reads one DynamoDB item and does not ask Postgres:
+// it works while Postgres is down.
 func TestIdleSweepAsksNothing(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -103,8 +103,9 @@ func TestIdleSweepAsksNothing(t *testing.T) {
 	}
 }
 
-// Of an organization that is about to move, or that has left rows behind, nothing
-// is due, claimed or told: its deliveries are sent from where it lives.
+// For an organization that is moving, or has moved and left rows behind, nothing
+// is due, claimed or told in this database: its deliveries are sent from the
+// database where it lives.
 func TestMovedIsNotDue(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -134,7 +135,7 @@ func TestMovedIsNotDue(t *testing.T) {
 	check("draining, of a mover that died", true)
 }
 
-// A transaction that is kept open is measured, whoever's it is.
+// The age of an open transaction is measured, whichever role opened it.
 func TestSweepMeasuresOldestTransaction(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
@@ -160,8 +161,8 @@ func TestSweepMeasuresOldestTransaction(t *testing.T) {
 	}
 }
 
-// Moves that cannot be finished in time keep nothing else from being done: the
-// sweep wakes a dispatcher, measures, and then fails.
+// If moves cannot be finished in time, the sweep still wakes a dispatcher and
+// measures, and then fails.
 func TestSweepDoesNotWaitForMoves(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

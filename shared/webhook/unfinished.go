@@ -8,7 +8,8 @@ import (
 	"portico/shared/pg"
 )
 
-// Unfinished is an endpoint with unfinished deliveries, and what they wait for.
+// Unfinished is an endpoint with unfinished deliveries, and the reason why they
+// wait.
 type Unfinished struct {
 	Org      id.Org             `json:"organization"`
 	Endpoint id.WebhookEndpoint `json:"endpoint"`
@@ -16,7 +17,7 @@ type Unfinished struct {
 }
 
 // ListUnfinished returns up to limit endpoints with unfinished deliveries of
-// events that were published from since until before till.
+// events that were published at since or later, and before till.
 func ListUnfinished(ctx context.Context, db *pg.Worker, since, till time.Time, limit int) ([]Unfinished, error) {
 	return pg.List[Unfinished](ctx, db, "webhook.ListUnfinished", `
 		WITH RECURSIVE pending AS (

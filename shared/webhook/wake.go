@@ -16,13 +16,14 @@ import (
 	"portico/shared/queue"
 )
 
-// How dispatchers wake without polling. A dispatcher that is awake holds a row
-// with a short lease that it renews, and listens. To sleep it deletes the row,
-// and then looks once more. A publisher commits, and then reads the rows: it
-// notifies whoever is awake, and nudges when none is. Whatever the order of the four steps, either the publisher
-// sees no row or the dispatcher's last look sees the delivery. A dispatcher
-// that was killed leaves a row for at most awakeFor; what is published
-// meanwhile waits for the next sweep.
+// How dispatchers wake without polling. A dispatcher that is awake has a row with
+// a short lease, which it renews, and it listens for notifications. To sleep, it
+// first deletes the row and then looks for due deliveries once more. A publisher
+// first commits and then reads the rows: it notifies the dispatchers that are
+// awake, and sends a nudge if there is none. In whichever order these four steps
+// happen, either the publisher sees no row, or the dispatcher's last look sees
+// the delivery. The row of a dispatcher that was killed counts for awakeFor at
+// most; events published in that time wait for the next sweep.
 const (
 	awakeFor   = 5 * time.Second
 	renewEvery = 1500 * time.Millisecond
@@ -38,33 +39,33 @@ type Waker struct {
 	nudged time.Time // when WakeForPublish last sent a nudge
 }
 
-// Nudge is what a nudge says: in which database something is due.
+// Nudge is the content of a nudge: the database in which something is due.
 type Nudge struct {
 	Database string `json:"database"`
-	// HelpAt is when a dispatcher that is awake asked for another; nil in a nudge
-	// that something may depend on.
+	// HelpAt is when an awake dispatcher asked for help. It is nil in all other
+	// nudges, which must never be ignored.
 	HelpAt *time.Time `json:"help_at,omitempty"`
 }
 
-// helpWithin is how long a call for help counts. Who asked asks again each
-// second, so one that waited longer for a place is of the past.
+// helpWithin is how long a call for help is valid. The dispatcher repeats it each
+// second while it needs help, so an older one can be ignored.
 const helpWithin = 5 * time.Second
 
-// IsOutdated reports whether a nudge asks for help that is no longer wanted. So
-// calls for help never hold up a nudge that waits behind them.
+// IsOutdated reports whether a nudge is a call for help that is no longer valid.
+// It is ignored, so calls for help do not delay the nudges behind them.
 func (n Nudge) IsOutdated() bool { return n.HelpAt != nil && time.Since(*n.HelpAt) > helpWithin }
 
-// channel is where awake dispatchers listen.
+// channel is the Postgres channel on which awake dispatchers listen.
 const channel = "webhook_delivery"
 
-// Tell adds the statement that a publisher runs after its commit: it notifies
-// the dispatchers that are awake of the endpoints that have something due now.
-// awake is true when there was one.
+// Tell adds the statement that a publisher runs after its commit: it notifies the
+// awake dispatchers of the endpoints that have something due now. It sets awake
+// to whether there was one.
 func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bool) {
-	// Nobody waits for the disk: a notification does not outlive a crash anyway.
+	// The commit does not wait for the disk: a crash loses a notification anyway.
 	then.Queue(`
 		SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)
-		FROM dispatcher WHERE awake_until > portico_now() LIMIT 1`, channel, encodeNews(org, endpoints)).
+		FROM dispatcher WHERE awake_until > portico_now() LIMIT 1`, channel, encodeNotification(org, endpoints)).
 		Query(func(rows pgx.Rows) error {
 			*awake = rows.Next()
 			rows.Close()
@@ -72,13 +73,14 @@ func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bo
 		})
 }
 
-// maxNews is how many endpoints fit into a notification, of which Postgres
-// takes 8,000 bytes. Of more nothing is said but that there is something.
-const maxNews = 300
+// maxNotified is how many endpoints fit into a notification, which Postgres
+// limits to 8,000 bytes. If there are more, the notification is empty, and the
+// dispatcher has to look itself.
+const maxNotified = 300
 
-// encodeNews packs the organization's and the endpoints' ids.
-func encodeNews(org id.Org, endpoints []id.WebhookEndpoint) string {
-	if len(endpoints) > maxNews {
+// encodeNotification packs the ids of the organization and the endpoints.
+func encodeNotification(org id.Org, endpoints []id.WebhookEndpoint) string {
+	if len(endpoints) > maxNotified {
 		return ""
 	}
 	packed := append(make([]byte, 0, 16*(1+len(endpoints))), org.UUID[:]...)
@@ -88,9 +90,10 @@ func encodeNews(org id.Org, endpoints []id.WebhookEndpoint) string {
 	return base64.RawStdEncoding.EncodeToString(packed)
 }
 
-// decodeNews returns what encodeNews packed; false means: look yourself.
-func decodeNews(news string) ([]endpointKey, bool) {
-	packed, err := base64.RawStdEncoding.DecodeString(news)
+// decodeNotification returns what encodeNotification packed; false: the caller
+// must look for due deliveries itself.
+func decodeNotification(text string) ([]endpointKey, bool) {
+	packed, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil || len(packed) < 32 || len(packed)%16 != 0 {
 		return nil, false
 	}
@@ -109,9 +112,10 @@ func decodeNews(news string) ([]endpointKey, bool) {
 func (w *Waker) Wake(ctx context.Context) error { return w.WakeAfter(ctx, 0) }
 
 // WakeForPublish is Wake for a publisher that saw no dispatcher awake. It sends
-// at most one nudge in IdleAtLeast, however many publish until a dispatcher has
-// started: the one that answers a nudge stays awake that long at least, so the
-// publisher would have seen it, or it is yet to come and will look.
+// at most one nudge in IdleAtLeast, even if many events are published until a
+// dispatcher has started. That is enough: the dispatcher that the nudge wakes
+// stays awake for at least IdleAtLeast. So either it has not started yet and will
+// find the delivery, or the publisher would have seen it awake.
 func (w *Waker) WakeForPublish(ctx context.Context) (nudged bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,7 +135,7 @@ func (w *Waker) WakeAfter(ctx context.Context, delay time.Duration) error {
 	return w.send(ctx, Nudge{Database: w.Database}, delay)
 }
 
-// CallHelp sends a nudge that is of use only now, while its sender is awake.
+// CallHelp sends a nudge that is a call for help, see Nudge.HelpAt.
 func (w *Waker) CallHelp(ctx context.Context) error {
 	return w.send(ctx, Nudge{Database: w.Database, HelpAt: new(time.Now())}, 0)
 }
@@ -148,23 +152,23 @@ func isAwake(ctx context.Context, q pg.Querier) (bool, error) {
 	return pg.Value[bool](ctx, q, "webhook.isAwake", `SELECT EXISTS (SELECT FROM dispatcher WHERE awake_until > portico_now())`)
 }
 
-// stayAwake renews a dispatcher's row and returns how many others are awake, and
-// how many of them are elder: have been awake for longer.
-func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (others, elder int, err error) {
+// stayAwake renews a dispatcher's row. It returns how many other dispatchers are
+// awake, and how many of them are older, which means awake for longer.
+func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (others, older int, err error) {
 	err = db.QueryRow(ctx, `
 		INSERT INTO dispatcher (id, awake_until) VALUES ($1, portico_now() + $2)
 		ON CONFLICT (id) DO UPDATE SET awake_until = excluded.awake_until
 		RETURNING (SELECT count(*) FROM dispatcher d WHERE d.id <> dispatcher.id AND d.awake_until > portico_now()),
 			(SELECT count(*) FROM dispatcher d WHERE d.id < dispatcher.id AND d.awake_until > portico_now())`,
-		dispatcher, awakeFor).Scan(&others, &elder)
+		dispatcher, awakeFor).Scan(&others, &older)
 	if err != nil {
 		return 0, 0, fmt.Errorf("webhook.stayAwake: %w", err)
 	}
-	return others, elder, nil
+	return others, older, nil
 }
 
-// giveUpRow is the first step to sleep; the look that nextDue gives is the
-// second. Rows that dead dispatchers left go with it.
+// giveUpRow deletes the dispatcher's row: the first step to sleep. The second
+// step is a last look with nextDue. It also deletes old rows of dead dispatchers.
 func giveUpRow(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
 	return pg.Exec(ctx, db, "webhook.giveUpRow", `
 		DELETE FROM dispatcher WHERE id = $1 OR awake_until < portico_now() - interval '1 hour'`, dispatcher)

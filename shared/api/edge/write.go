@@ -32,9 +32,9 @@ const (
 // entry and the stored reply commit together. What it makes due is announced
 // before the commit and woken after it.
 func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
-	place := s.DB.PlaceOf(c.Org)
+	database := s.DB.LastFound(c.Org)
 	if w.Wakes {
-		if err := s.lower(c, place); err != nil {
+		if err := s.lower(c, database); err != nil {
 			return nil, err
 		}
 	}
@@ -51,9 +51,9 @@ func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 			return err
 		}
 		webhook.Tell(&then, c.Org, c.due, &awake)
-		if found := pg.DatabaseOf(c.Tx); found != place { // it has moved
-			place = found
-			return s.lower(c, place)
+		if found := pg.DatabaseOf(c.Tx); found != database { // it has moved
+			database = found
+			return s.lower(c, database)
 		}
 		return nil
 	}), &then)
@@ -67,7 +67,7 @@ func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 		f()
 	}
 	if len(c.due) > 0 && !awake {
-		s.wake(c, place)
+		s.wake(c, database)
 	}
 	return out, nil
 }

@@ -46,7 +46,7 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		{"an action that is no noun and verb", func(o *edge.Op) { o.Audit = "made a thing" }, "noun.verb"},
 		{"recorded by rows that name nobody", func(o *edge.Op) { o.RecordedBy = "webhook_endpoint" }, "does not name who wrote it"},
 		{"recorded by events", func(o *edge.Op) { o.RecordedBy = "event" }, ""},
-		{"a GET that changes something", func(o *edge.Op) { o.Method = "GET" }, "may change nothing"},
+		{"a GET that changes something", func(o *edge.Op) { o.Method = "GET" }, "must not change anything"},
 		{"on an organization in no path", func(o *edge.Op) { o.Acts = edge.OnPath }, "has no /v1/organizations/{id}"},
 		{"on an organization in its path", func(o *edge.Op) { o.Path, o.Acts = "/v1/organizations/{id}/things", edge.OnPath }, ""},
 		{"with another in its path", func(o *edge.Op) { o.Path = "/v1/organizations/{id}" }, "acts on another"},

@@ -1,4 +1,4 @@
-// Package event holds what customers' programs publish.
+// Package event stores and lists the events that customers' programs publish.
 package event
 
 import (
@@ -22,33 +22,34 @@ type Event struct {
 	ID          id.Event
 	Type        string
 	OrderingKey *string
-	// PublishedBy is the actor's id, as audit entries name it; "": Portico itself.
+	// PublishedBy is the actor's id, as in audit entries; "": Portico itself.
 	PublishedBy string
 	CreatedAt   time.Time
 	Payload     []byte
-	// Fanout is who gets the event: after Publish and Get, not in lists.
+	// Fanout says which endpoints get the event. Publish and Get set it, List
+	// does not.
 	Fanout webhook.Fanout `db:"-"`
 }
 
-// Draft is an event before it is published. Data keeps the bytes it was sent
-// with: numbers of any size, escapes and spacing reach the receiver unchanged.
+// Draft is an event before it is published. Data has the bytes as they were sent:
+// numbers of any size, escapes and spaces reach the receiver unchanged.
 type Draft struct {
 	Type        string
 	Data        json.RawMessage
 	OrderingKey *string
 	PublishedBy string
-	// About is the endpoint that an operational event is about and that does not
-	// receive it; zero in all other events.
+	// About is the endpoint that does not get an operational event because the
+	// event is about it; zero for all other events.
 	About id.WebhookEndpoint
 }
 
-// ErrNotFound answers for an event that is missing or another organization's.
+// ErrNotFound: the event does not exist or belongs to another organization.
 var ErrNotFound = fault.New(fault.NotFound, "event_not_found",
 	"There is no event with this id.").
 	Means("Your organization has no event with this id.")
 
-// payload assembles the body once: {"id","type","created_at","data"}. Type is a
-// valid event type and needs no escaping.
+// payload makes the body that all endpoints receive:
+// {"id","type","created_at","data"}. The type is valid, so it needs no escaping.
 func payload(e id.Event, d Draft, at time.Time) []byte {
 	out := make([]byte, 0, len(d.Data)+len(d.Type)+128)
 	out = append(out, `{"id":"`...)
@@ -68,7 +69,7 @@ func (e Event) Data() json.RawMessage {
 		Data json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(e.Payload, &body); err != nil {
-		return nil // payload wrote it
+		return nil // cannot happen: payload wrote it
 	}
 	return body.Data
 }

@@ -12,9 +12,9 @@ import (
 	"portico/shared/webhook"
 )
 
-// Filters that take long end with the request, whatever their number, and
-// nothing is delivered then; within its time every event finds its endpoints,
-// and each endpoint is named once.
+// Slow filters are stopped when the request ends, however many there are, and
+// then nothing is delivered. Fast filters match every event, and each endpoint is
+// returned once.
 func TestMatchEndsWithTheRequest(t *testing.T) {
 	subscriptions := make([]webhook.Subscription, 200)
 	for i := range subscriptions {

@@ -13,11 +13,10 @@ import (
 	"portico/shared/webhook"
 )
 
-// Publish writes events and one delivery for each endpoint that wants them, in
-// the caller's transaction: what is committed will be delivered. The events of
-// a batch keep their order: each is a microsecond younger than the one before.
-// It returns the events and the endpoints that have something due with the
-// commit, each once.
+// Publish writes events, and one delivery for each endpoint that gets them, in
+// the caller's transaction: so every committed event will be delivered. The
+// events of a batch keep their order: each is a microsecond later than the one
+// before. It returns the events, and each endpoint once that gets a due delivery.
 func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time.Time) ([]Event, []id.WebhookEndpoint, error) {
 	subscriptions, err := webhook.Subscriptions(ctx, tx, org)
 	if err != nil {
@@ -33,7 +32,7 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 	if err != nil {
 		return nil, nil, err
 	}
-	// Last, because it locks the ordering keys until the commit.
+	// As late as possible, because it locks the ordering keys until the commit.
 	seqs, err := takeSeqs(ctx, tx, org, drafts)
 	if err != nil {
 		return nil, nil, err
@@ -50,10 +49,10 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 	return events, due, nil
 }
 
-// match returns the deliveries of events to those that want them, and the
-// endpoints that get any, each once, and fills in the fan-out of each event. It
-// ends when ctx does: each filter is
-// bounded, but a thousand slow ones for each of a batch outlast a request.
+// match returns the deliveries of events and each endpoint once that gets any. It
+// sets the fan-out of each event. It stops when ctx ends: the cost of each filter
+// is bounded, but a thousand slow filters for each event of a batch take longer
+// than a request may.
 func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []Draft, events []Event) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
 	wanted := make([]bool, len(subscriptions))
 	for i, d := range drafts {
@@ -80,8 +79,8 @@ func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []D
 	return deliveries, due, nil
 }
 
-// number gives ordered deliveries, which are in the order of their events, the
-// places of those.
+// number sets the seq of ordered deliveries to the seq of their event. Deliveries
+// are in the order of events.
 func number(deliveries []webhook.NewDelivery, events []Event, seqs []*int64) {
 	of := 0
 	for i := range deliveries {
@@ -121,9 +120,9 @@ func insert(batch *pgx.Batch, org id.Org, events []Event, seqs []*int64) {
 		org, ids, types, payloads, keys, seqs, times, actors)
 }
 
-// takeSeqs returns the place of each draft behind its ordering key, nil without
-// one. The keys' rows stay locked until the commit, so a higher seq commits
-// later; they are locked in sorted order, so two batches cannot deadlock.
+// takeSeqs returns the seq of each draft within its ordering key; nil if it has
+// no key. The keys' rows stay locked until the commit, so a higher seq commits
+// later. They are locked in sorted order, so two batches cannot deadlock.
 func takeSeqs(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft) ([]*int64, error) {
 	seqs := make([]*int64, len(drafts))
 	count := map[string]int64{}
@@ -161,7 +160,7 @@ func takeSeqs(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft) ([]*int
 func lockKeys(ctx context.Context, tx pg.Tx, org id.Org, keys []string, counts []int64) (map[string]int64, error) {
 	taken, err := pg.List[lastSeq](ctx, tx, "event.lockKeys", `
 		INSERT INTO ordering_key AS o (org_id, key, last_seq)
-		SELECT $1, k.key, k.n FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS k (key, n, place) ORDER BY k.place
+		SELECT $1, k.key, k.n FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS k (key, n, position) ORDER BY k.position
 		ON CONFLICT (org_id, key) DO UPDATE SET last_seq = o.last_seq + excluded.last_seq
 		RETURNING key, last_seq`, org, keys, counts)
 	if err != nil {

@@ -24,21 +24,21 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, erro
 	return e, err
 }
 
-// maxScan bounds how many events one List with a type looks at, so that a rare
-// type in a long history costs no more than some ten milliseconds a page.
+// maxScan bounds how many events a List with a type reads, so that a page takes
+// about ten milliseconds at most, even for a rare type in a long history.
 const maxScan = 10_000
 
 // Filter narrows a list.
 type Filter struct {
 	// Type is an event type, or a prefix such as `invoice.*`; "" is any.
 	Type string
-	// After is the last event of the page before; zero starts with the newest.
+	// After is the last event of the previous page; zero starts with the newest.
 	After id.Event
 }
 
 // List returns up to limit events, newest first, without their payloads. With a
-// type it looks at maxScan events at most: if there may be more behind them,
-// it returns the last that it has looked at, otherwise a zero id.
+// type it reads at most maxScan events. If there may be more, scanned is the last
+// event that it has read, otherwise zero.
 func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (list []Event, scanned id.Event, err error) {
 	scan, prefix := limit, ""
 	if f.Type != "" {

@@ -79,7 +79,7 @@ func TestServersCertificateIsVerified(t *testing.T) {
 		"of an empty region":     {good.url(t, "db.eu-test-3.rds.amazonaws.com", "verify-full"), "roots/eu-test-3.pem holds no certificate"},
 		"of a server elsewhere":  {good.url(t, "db.example.com", "verify-full"), "x509"},
 		"not asked for":          {good.url(t, foreign, "require"), ""},
-		"of a region not in use": {good.url(t, "db.rds.cn-test-1.amazonaws.com.cn", "verify-full"), "known for cn-test-1"},
+		"of a region not in use": {good.url(t, "db.rds.cn-test-1.amazonaws.com.cn", "verify-full"), "certificates of Amazon RDS for cn-test-1"},
 	} {
 		for through, connect := range map[string]func(string) error{"a pool": connectPool, "the migration": migrate} {
 			err := connect(c.url)

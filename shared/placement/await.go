@@ -13,12 +13,12 @@ import (
 
 const (
 	askAgain = 20 * time.Millisecond
-	// patience is longer than a transaction may last or a lease holds.
+	// patience is longer than any transaction or lease may last.
 	patience = 90 * time.Second
 )
 
-// awaitTransactions returns when every transaction of the application that is
-// open now has ended.
+// awaitTransactions waits until all transactions of the application that are open
+// now have ended.
 func (v *move) awaitTransactions(ctx context.Context) error {
 	const open = `
 		SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -30,15 +30,15 @@ func (v *move) awaitTransactions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return poll(ctx, "a transaction that began before the move does not end", func() (bool, error) {
+	return poll(ctx, "a transaction that began before the move has not ended in time", func() (bool, error) {
 		now, err := list()
 		return !slices.ContainsFunc(now, func(one string) bool { return slices.Contains(before, one) }), err
 	})
 }
 
-// awaitLeases returns when nothing of the organization is being sent.
+// awaitLeases waits until no delivery of the organization is being sent.
 func (v *move) awaitLeases(ctx context.Context) error {
-	return poll(ctx, "a delivery that began before the move does not end", func() (none bool, err error) {
+	return poll(ctx, "a delivery that began before the move has not ended in time", func() (none bool, err error) {
 		err = v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 			return tx.QueryRow(ctx, `
 				SELECT NOT EXISTS (SELECT FROM webhook_delivery

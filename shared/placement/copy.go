@@ -12,13 +12,14 @@ import (
 	"portico/shared/pg"
 )
 
-// rowsAtOnce bounds a transaction, and what a temporary table holds.
+// rowsAtOnce bounds the rows of one transaction and of a temporary table.
 const rowsAtOnce = 5000
 
 const tellEvery = 100_000 // rows
 
-// copyRest copies what has come or changed since the horizon, and the tables
-// that were left until nobody writes; then it counts. All is read at one moment.
+// copyRest copies the rows that were added or changed since the horizon, and the
+// tables that are copied only while writers are stopped; then it compares the
+// counts. It reads everything in one snapshot.
 func (v *move) copyRest(ctx context.Context, horizon uint32) error {
 	changed := fmt.Sprintf(`age(xmin) <= age('%d'::xid)`, horizon)
 	return v.from.InOrg(ctx, pgx.RepeatableRead, func(tx pgx.Tx) error {
@@ -40,8 +41,8 @@ func (v *move) copyRest(ctx context.Context, horizon uint32) error {
 // copyTable copies a table while it is written to.
 func (v *move) copyTable(ctx context.Context, t table) error {
 	return v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
-		// Parts are read along the key: sorting all that remains for each of them
-		// would cost the square of the rows.
+		// Read the parts in the order of the index: to sort all remaining rows
+		// for each part would take quadratic time.
 		if _, err := tx.Exec(ctx, `SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off`); err != nil {
 			return err
 		}
@@ -74,8 +75,8 @@ func (v *move) copyRows(ctx context.Context, tx pgx.Tx, t table) error {
 	}
 }
 
-// bound returns the key of the last row of the next part, as literals; "" when
-// what remains is no more than a part.
+// bound returns the key of the last row of the next part, as literals; "" if the
+// remaining rows are the last part.
 func (t table) bound(ctx context.Context, tx pgx.Tx, where string) (string, error) {
 	texts := make([]string, len(t.order()))
 	for i, k := range t.order() {
@@ -92,8 +93,9 @@ func (t table) bound(ctx context.Context, tx pgx.Tx, where string) (string, erro
 	return strings.Join(found[0], ", "), nil
 }
 
-// copyPart streams rows from one database into the other. Behind row-level
-// security COPY may read and not write, so they pass through a temporary table.
+// copyPart streams rows from one database into the other. With row-level security
+// COPY can read a table but not write it, so the rows are first written to a
+// temporary table.
 func (v *move) copyPart(ctx context.Context, from pgx.Tx, t table, where, order string) error {
 	columns := strings.Join(t.Columns, ", ")
 	reader, writer := io.Pipe()
@@ -114,12 +116,12 @@ func (v *move) copyPart(ctx context.Context, from pgx.Tx, t table, where, order 
 		v.done.Rows += int(tag.RowsAffected())
 		return err
 	})
-	_ = reader.CloseWithError(io.ErrClosedPipe) // or a failed target would leave the source waiting
+	_ = reader.CloseWithError(io.ErrClosedPipe) // otherwise the source would wait forever if the target failed
 	if failed := <-read; err == nil {
 		err = failed
 	}
 	if t.users && pg.IsUniqueViolation(err) {
-		err = fmt.Errorf("a member's e-mail address belongs to another user in %s, made at the same moment: %w", v.done.To, err)
+		err = fmt.Errorf("a member's e-mail address belongs to another user in %s, who was added at the same time: %w", v.done.To, err)
 	}
 	if err != nil {
 		return fmt.Errorf("placement: %s: %w", t.Name, err)
@@ -132,17 +134,18 @@ func (t table) insert(columns string) string {
 	for i, c := range t.Columns {
 		values[i] = "excluded." + c
 	}
-	// *<> compares bytes, also of types without equality.
+	// *<> compares bytes and works for types without an equality operator.
 	conflict := fmt.Sprintf(`DO UPDATE SET (%s) = ROW (%s) WHERE ROW (%s)::record *<> ROW (%s)::record`, columns, strings.Join(values, ", "),
 		"t."+strings.Join(t.Columns, ", t."), strings.Join(values, ", "))
 	if t.users {
-		conflict = "DO NOTHING" // what the database knows of them is as good
+		conflict = "DO NOTHING" // the database has the same user already
 	}
 	return fmt.Sprintf(`INSERT INTO %s AS t (%s) SELECT %s FROM part ON CONFLICT (%s) %s`, t.Name, columns, columns, t.key(), conflict)
 }
 
-// compare refuses a copy that does not have as many rows in each table. Of those
-// that were copied ahead it may have more: expired rows that were removed since.
+// compare returns an error if the two databases have different numbers of rows in
+// a table. A table that was copied ahead may have more rows in the copy: expired
+// rows that were deleted in the source since.
 func (v *move) compare(ctx context.Context, from pgx.Tx) error {
 	for _, t := range v.tables {
 		if t.users {

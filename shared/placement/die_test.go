@@ -18,8 +18,8 @@ import (
 	"portico/shared/webhook"
 )
 
-// moveThatDies moves the organization to acme until it says a line; there its
-// process ends, after meanwhile.
+// moveThatDies moves the organization to acme until it reports a given line of
+// progress. There it calls meanwhile, and the process dies.
 func (tr *traffic) moveThatDies(line string, meanwhile func()) {
 	tr.t.Helper()
 	died := make(chan struct{})
@@ -38,7 +38,7 @@ func (tr *traffic) moveThatDies(line string, meanwhile func()) {
 	tr.progress = func(string) {}
 }
 
-// lowersAndWakes lets the mover do as the job does.
+// lowersAndWakes gives the mover the same Lower and Wake as the job.
 func (tr *traffic) lowersAndWakes() {
 	tr.mover.Lower = func(ctx context.Context, database string) error {
 		return tr.wakers[database].Due.Lower(ctx, tr.at[database].Clock.Now())
@@ -47,7 +47,7 @@ func (tr *traffic) lowersAndWakes() {
 }
 
 // sweep sweeps a database a minute later, and returns how many nudges were sent
-// and who was let in.
+// and which moves were finished.
 func (tr *traffic) sweep(database string) (nudges int, arrived []id.Org) {
 	tr.t.Helper()
 	ctx, d := context.Background(), tr.at[database]
@@ -67,7 +67,7 @@ func (tr *traffic) sweep(database string) (nudges int, arrived []id.Org) {
 	return tr.nudges.Depth().Visible - before, arrived
 }
 
-// publishOne accepts an event, as the API does, without telling anybody.
+// publishOne publishes an event as the API does, but notifies no dispatcher.
 func (tr *traffic) publishOne() {
 	tr.t.Helper()
 	ctx := context.Background()
@@ -82,8 +82,8 @@ func (tr *traffic) publishOne() {
 	}))
 }
 
-// What waits for a move is not forgotten by the sweep: it is due when the time
-// of a mover that died is over.
+// The sweep finds deliveries that wait for a move: if the mover died, they are
+// due when its announcement ends.
 func TestDeliveriesOutliveTheirMover(t *testing.T) {
 	t.Parallel()
 	tr := newTraffic(newPair(t))
@@ -102,8 +102,8 @@ func TestDeliveriesOutliveTheirMover(t *testing.T) {
 	}
 }
 
-// What has waited for a move that is undone is due at once, and a dispatcher is
-// woken for it.
+// When a move is undone, the deliveries that waited for it are due at once, and a
+// dispatcher is woken.
 func TestUndoneMoveWakes(t *testing.T) {
 	t.Parallel()
 	tr := newTraffic(newPair(t))
@@ -129,9 +129,9 @@ func TestUndoneMoveWakes(t *testing.T) {
 	}
 }
 
-// An organization whose mover died between decision and opening is let in by the
-// next sweep of its new database, with its deliveries; while a mover is at work
-// the sweep leaves it alone, and asks again.
+// If a mover died after the decision, the next sweep of the new database finishes
+// the move, and deliveries are sent. While a mover is running, the sweep does
+// nothing and looks again a minute later.
 func TestSweepFinishesMove(t *testing.T) {
 	t.Parallel()
 	tr := newTraffic(newPair(t))
@@ -160,9 +160,9 @@ func TestSweepFinishesMove(t *testing.T) {
 	tr.livesIn(acme)
 }
 
-// An organization that comes from a database which nobody names any more is
-// told, and keeps no other from being let in. One whose move was not decided
-// stays where it is.
+// If an organization comes from a database that is no longer configured, an error
+// names it, and other moves are still finished. An organization whose move was
+// not decided stays in its database.
 func TestFinishOneByOne(t *testing.T) {
 	t.Parallel()
 	p, ctx := newPair(t), context.Background()

@@ -11,12 +11,12 @@ import (
 	"portico/shared/pg"
 )
 
-// Finisher finishes moves whose mover died after their decision. Until that is
-// done the organization is served in neither database.
+// Finisher finishes moves whose process died after the move was decided. Until
+// then the organization can be used in neither database.
 type Finisher struct {
 	Workers pg.Databases[*pg.Worker] // with two sessions each at least
-	// Finished tells that an organization was let into the database to which it
-	// had moved. Rows of it are left where it comes from.
+	// Finished is called when a move is finished. The old database still has rows
+	// of the organization.
 	Finished func(org id.Org, from, to string)
 }
 
@@ -26,15 +26,15 @@ type arrival struct {
 	From string
 }
 
-// Finish lets into a database whoever has moved there. It reports whether a
-// mover is at work, so that somebody must ask again.
+// Finish finishes all decided moves to a database. moving is true if a move is
+// still running; then it must be called again.
 func (f Finisher) Finish(ctx context.Context, database string) (moving bool, err error) {
 	arrivals, err := pg.List[arrival](ctx, f.Workers[database], "placement.Finish",
 		`SELECT org_id AS org, database AS "from" FROM placement WHERE state = 'arriving'`)
 	if err != nil || len(arrivals) == 0 {
 		return false, err
 	}
-	// In the transaction no mover can begin.
+	// No move can start during this transaction.
 	err = pgx.BeginFunc(ctx, f.Workers[pg.Home], func(tx pgx.Tx) error {
 		var alone bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, oneMover).Scan(&alone); err != nil || !alone {
@@ -53,7 +53,7 @@ func (f Finisher) Finish(ctx context.Context, database string) (moving bool, err
 	return moving, nil
 }
 
-// finish lets one organization in if its move was decided.
+// finish finishes one move if it was decided.
 func (f Finisher) finish(ctx context.Context, a arrival, database string) error {
 	source, err := f.Workers.At(a.From)
 	if err != nil {

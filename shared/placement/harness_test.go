@@ -56,7 +56,7 @@ func (p *pair) must(err error) {
 	}
 }
 
-// another returns a DB of its own, as another environment has.
+// another returns a new DB, as another Lambda environment would have.
 func (p *pair) another() *pg.DB {
 	p.t.Helper()
 	ctx := context.Background()
@@ -67,7 +67,8 @@ func (p *pair) another() *pg.DB {
 	return db
 }
 
-// rename writes a row of the organization and returns where.
+// rename writes a row of the organization and returns the database in which it
+// did.
 func (p *pair) rename(db *pg.DB, name string) (database string, err error) {
 	ctx := context.Background()
 	err = db.InOrg(ctx, p.org, func(tx pg.Tx) error {
@@ -120,8 +121,8 @@ func (p *pair) content(database string) map[string]string {
 	return sums
 }
 
-// holdUp keeps the next stop of writers from ending before something is done: a
-// transaction that began before is awaited.
+// holdUp delays the next step that waits for open transactions, by keeping one
+// open.
 func (p *pair) holdUp(done *sync.WaitGroup) {
 	p.t.Helper()
 	began := make(chan struct{})

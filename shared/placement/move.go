@@ -1,9 +1,8 @@
 // Package placement moves organizations between databases while they are used.
-//
-// What cannot change any more is copied first, with nothing held up. Then the
-// organization's deliveries are let end, its writers are stopped, and the rest
-// follows: for that time requests wait. Until its rows have all arrived it lives
-// where it was, and a move that fails leaves it there.
+// The large tables are copied first, while the organization is in use. Then no
+// new deliveries start, writers are stopped, and the rest is copied; requests
+// wait for that time. The organization lives in the old database until all rows
+// are copied, and stays there if the move fails.
 package placement
 
 import (
@@ -21,33 +20,35 @@ import (
 // Mover moves organizations.
 type Mover struct {
 	Owners pg.Databases[*pg.Owner]
-	// Lower runs before deliveries of the organization are due in a database, so
-	// that its sweep looks for them, and Wake when they are.
+	// Lower is called before deliveries of the organization become due in a
+	// database, so that its sweep looks for them. Wake is called when they are
+	// due.
 	Lower func(ctx context.Context, database string) error
 	Wake  func(ctx context.Context, database string)
-	// Progress tells a person what is being done.
+	// Progress reports the steps to the operator.
 	Progress func(format string, args ...any)
 }
 
-// Moved says what a move did.
+// Moved is the result of a move.
 type Moved struct {
 	From string
 	To   string
-	// Rows were copied, of which Late while writers were stopped.
+	// Rows is how many rows were copied, Late how many of them while writers were
+	// stopped.
 	Rows, Late int
-	// Stopped is for how long writers waited, Silent for how long nothing was sent.
+	// Stopped is how long writers waited, Silent how long no delivery was sent.
 	Stopped, Silent time.Duration
 }
 
 const (
 	drainFor = 5 * time.Minute // longer than any lease
 	leaveFor = 5 * time.Minute
-	// inTime is how long before the end of leaveFor the move must be decided: by
-	// then writers are let in again.
+	// inTime is how long before the end of leaveFor the move must be decided: at
+	// the end of leaveFor writers may write to the old database again.
 	inTime = time.Minute
 )
 
-// move is one move in work.
+// move is the state of one move.
 type move struct {
 	Mover
 	org      id.Org
@@ -57,9 +58,9 @@ type move struct {
 	done     Moved
 }
 
-// Move brings the organization to a database. First it finishes or undoes what
-// earlier calls have left, so a call that died is repeated, and a call with the
-// database in which the organization lives does nothing but that.
+// Move moves the organization to a database. First it finishes or undoes what an
+// interrupted call has left. So a call that died can be repeated, and a call with
+// the database in which the organization lives already does only this clean-up.
 func (m Mover) Move(ctx context.Context, org id.Org, to string) (Moved, error) {
 	v := &move{Mover: m, org: org}
 	if _, err := m.Owners.At(to); err != nil {
@@ -82,11 +83,11 @@ func (m Mover) Move(ctx context.Context, org id.Org, to string) (Moved, error) {
 	return v.done, err
 }
 
-// oneMover is the lock at home of whoever moves organizations.
+// oneMover is the advisory lock in the home database that a move takes.
 const oneMover = 7046029254386353132
 
-// connect opens a session in every database. Only one move runs at a time: a
-// lock lasts as long as the session at home.
+// connect opens a session in every database. Only one move runs at a time: the
+// session in the home database keeps a lock until it ends.
 func (v *move) connect(ctx context.Context) (err error) {
 	v.sessions, err = pg.Make(v.Owners, func(_ string, owner *pg.Owner) (*pg.Session, error) { return owner.Session(ctx, v.org) })
 	if err != nil {
@@ -94,13 +95,13 @@ func (v *move) connect(ctx context.Context) (err error) {
 	}
 	_, err = v.sessions[pg.Home].Exec(ctx, fmt.Sprintf(`SET lock_timeout = '5s'; SELECT pg_advisory_lock(%d); RESET lock_timeout`, oneMover))
 	if pg.IsLockTimeout(err) {
-		return errors.New("another organization is being moved: wait for its end")
+		return errors.New("another organization is being moved: wait until that move has ended")
 	}
 	return err
 }
 
 func (v *move) disconnect(ctx context.Context) {
-	_ = v.sessions.Each(func(_ string, s *pg.Session) error { return s.Close(context.WithoutCancel(ctx)) }) // it ends with the process at the latest
+	_ = v.sessions.Each(func(_ string, s *pg.Session) error { return s.Close(context.WithoutCancel(ctx)) }) // if this fails, it ends with the process
 }
 
 // transfer copies the organization's rows and decides the move.
@@ -112,7 +113,7 @@ func (v *move) transfer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.Progress("copying what does not change any more")
+	v.Progress("copying tables while they are in use")
 	for _, t := range v.tables {
 		if t.ahead {
 			if err := v.copyTable(ctx, t); err != nil {
@@ -146,7 +147,7 @@ func (v *move) transfer(ctx context.Context) error {
 	return err
 }
 
-// prepare makes the place ready, in which the organization must not live.
+// prepare makes the new database ready. The organization does not live there yet.
 func (v *move) prepare(ctx context.Context) error {
 	if err := v.sameSchema(ctx); err != nil {
 		return err
@@ -172,8 +173,8 @@ func (v *move) prepare(ctx context.Context) error {
 	return err
 }
 
-// announce says in the old database what the organization does, and returns
-// when every transaction that began before knowing it has ended.
+// announce writes the state of the move into the old database, and waits until
+// every transaction has ended that began before and may not have seen it.
 func (v *move) announce(ctx context.Context, state string, lasts time.Duration) error {
 	err := v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
@@ -187,9 +188,10 @@ func (v *move) announce(ctx context.Context, state string, lasts time.Duration) 
 	return v.awaitTransactions(ctx)
 }
 
-// decide is the moment at which the organization's home changes. It is refused
-// when writers might have been let in again. Lowered before, the due time makes
-// the sweep let writers in if this process does not come to that.
+// decide commits the move: from then on the organization lives in the new
+// database. It fails if too little time is left, because writers might write to
+// the old database again. The due time is lowered before: if this process dies,
+// the sweep of the new database finishes the move.
 func (v *move) decide(ctx context.Context) error {
 	if err := v.Lower(ctx, v.done.To); err != nil {
 		return err
@@ -199,19 +201,19 @@ func (v *move) decide(ctx context.Context) error {
 			UPDATE placement SET state = 'left', until = 'infinity'
 			WHERE org_id = $1 AND state = 'leaving' AND until > portico_now() + $2`, v.org, inTime)
 		if err == nil && tag.RowsAffected() == 0 {
-			err = fmt.Errorf("the organization could not be moved within %s: its writers were let in again", leaveFor-inTime)
+			err = fmt.Errorf("the organization could not be moved within %s: it can be written to in the old database again", leaveFor-inTime)
 		}
 		if err == nil {
 			tag, err = tx.Exec(ctx, `SELECT FROM organization WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, v.org)
 		}
 		if err == nil && tag.RowsAffected() == 0 {
-			err = errors.New("the organization was deleted meanwhile")
+			err = errors.New("the organization was deleted during the move")
 		}
 		return err
 	})
 }
 
-// open lets writers into the new database.
+// open allows writers in the new database.
 func (v *move) open(ctx context.Context) error {
 	_, err := v.to.Exec(ctx, `SELECT open_arrival($1, $2)`, v.org, v.done.From)
 	if err == nil {

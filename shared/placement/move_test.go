@@ -17,8 +17,8 @@ import (
 // user is a member of the organization that moves, and the same in both databases.
 var user = id.New[id.User](time.Now())
 
-// Every row of every table moves as it is, the old database keeps nothing, and a
-// neighbour notices nothing. And it moves back.
+// Every row of every table is moved unchanged, the old database keeps none, and
+// another organization is not affected. Then it moves back.
 func TestMove(t *testing.T) {
 	t.Parallel()
 	p, ctx := newPair(t), context.Background()
@@ -65,7 +65,8 @@ func TestMove(t *testing.T) {
 	p.livesIn(pg.Home)
 }
 
-// What cannot be moved stays where it is, and the reason is told.
+// An organization that cannot be moved stays in its database, and the error gives
+// the reason.
 func TestMoveRefused(t *testing.T) {
 	t.Parallel()
 	p, ctx := newPair(t), context.Background()
@@ -85,14 +86,15 @@ func TestMoveRefused(t *testing.T) {
 	refused(p.org, acme, "was deleted")
 	p.at[acme].Exec(t, `INSERT INTO organization (id, name) VALUES ($1, 'twice')`, p.org)
 	p.at[pg.Home].Exec(t, `UPDATE organization SET deleted_at = NULL`)
-	refused(p.org, acme, "nothing may be moved before that is understood")
+	refused(p.org, acme, "find out why before you move it")
 	if n := testkit.Value[int](t, p.at[acme], `SELECT count(*) FROM organization`); n != 1 {
 		t.Error("the second one was erased")
 	}
 }
 
-// Wherever a move dies, the organization goes on where it lives, or the move had
-// been decided; repeated, it ends. Nothing is lost or doubled.
+// A move may die at any step: the organization can be used in the old database,
+// or the move was decided and is finished. Repeating the move completes it. No
+// row is lost or duplicated.
 func TestMoveDies(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"copying what", "waiting for deliveries", "stopping writers", "is decided", "lives in", "erasing", "lowering"} {
@@ -123,7 +125,7 @@ func TestMoveDies(t *testing.T) {
 	}
 }
 
-// A mover that was killed blocks nobody for long: what it announced ends by
+// A mover that was killed blocks no request for long: its announcement ends by
 // itself. A decision that comes too late is refused.
 func TestAnnouncementsEnd(t *testing.T) {
 	t.Parallel()
@@ -151,7 +153,7 @@ func TestAnnouncementsEnd(t *testing.T) {
 			p.holdUp(&late)
 		}
 	}
-	if _, err := p.mover.Move(ctx, p.org, acme); err == nil || !strings.Contains(err.Error(), "writers were let in again") {
+	if _, err := p.mover.Move(ctx, p.org, acme); err == nil || !strings.Contains(err.Error(), "it can be written to in the old database again") {
 		t.Errorf("decided too late: %v", err)
 	}
 	p.livesIn(pg.Home)

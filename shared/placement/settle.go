@@ -10,13 +10,13 @@ import (
 	"portico/shared/pg"
 )
 
-// ErrNotFound answers for an organization that lives in no database.
+// ErrNotFound: the organization lives in no database.
 var ErrNotFound = errors.New("there is no such organization")
 
-// trace is what one database knows of an organization.
+// trace is what one database has of an organization.
 type trace struct {
-	rows     bool   // there are rows of it
-	deleted  bool   // it is being erased
+	rows     bool   // it has the organization's row
+	deleted  bool   // the organization is being erased
 	state    string // of its placement; "": none
 	database string // of its placement
 }
@@ -31,8 +31,9 @@ func (v *move) look(ctx context.Context, s *pg.Session) (t trace, err error) {
 	return t, err
 }
 
-// settle returns where the organization lives, after a move that was decided
-// has been finished, one that was not is undone, and rows left behind are gone.
+// settle returns the database where the organization lives. Before that it
+// finishes an interrupted move that was decided, undoes one that was not, and
+// erases rows that were left behind.
 func (v *move) settle(ctx context.Context) (home string, err error) {
 	traces, err := pg.Make(v.sessions, func(_ string, s *pg.Session) (trace, error) { return v.look(ctx, s) })
 	if err != nil {
@@ -50,7 +51,7 @@ func (v *move) settle(ctx context.Context) (home string, err error) {
 		case t.deleted:
 			return "", fmt.Errorf("the organization was deleted in database %s", name)
 		case home != "":
-			return "", fmt.Errorf("the organization lives in %s and in %s: nothing may be moved before that is understood", home, name)
+			return "", fmt.Errorf("the organization has rows in two databases, %s and %s, and neither says that it has moved: find out why before you move it", home, name)
 		default:
 			home = name
 		}
@@ -61,9 +62,9 @@ func (v *move) settle(ctx context.Context) (home string, err error) {
 	return home, v.clear(ctx, traces, home)
 }
 
-// clear takes away the announcement of a move that was not decided, so that
-// writers need not wait for what follows: the rows where the organization does
-// not live.
+// clear first removes the announcement of a move that was not decided, so that
+// writers do not wait longer, and then erases the rows where the organization
+// does not live.
 func (v *move) clear(ctx context.Context, traces pg.Databases[trace], home string) error {
 	if traces[home].state != "" {
 		if err := v.unannounce(ctx, home); err != nil {
@@ -78,9 +79,9 @@ func (v *move) clear(ctx context.Context, traces pg.Databases[trace], home strin
 	})
 }
 
-// unannounce makes due what has waited for the move. If the due time cannot be
-// lowered, writers do not wait for that: the sweep looks when the announcement
-// would have ended.
+// unannounce removes the announcement, so that deliveries that waited for the
+// move become due. If the due time cannot be lowered, it continues all the same:
+// the sweep looks when the announcement would have ended.
 func (v *move) unannounce(ctx context.Context, home string) error {
 	if err := v.Lower(ctx, home); err != nil {
 		v.Progress("deliveries may wait for %s, because the due time could not be lowered: %v", drainFor, err)
@@ -95,8 +96,8 @@ func (v *move) unannounce(ctx context.Context, home string) error {
 	return err
 }
 
-// erase removes an organization's rows from where it does not live, and sees to
-// it that whoever still looks there is sent to where it does.
+// erase deletes an organization's rows in a database where it does not live. Its
+// placement there then names the database where it lives.
 func (v *move) erase(ctx context.Context, name string, t trace, home string) error {
 	s := v.sessions[name]
 	if t.rows {
@@ -122,10 +123,10 @@ func (v *move) erase(ctx context.Context, name string, t trace, home string) err
 	})
 }
 
-// undo lets the organization live on where it does. If that fails, too, its
-// announcement ends by itself.
+// undo leaves the organization in the database where it lives. If that fails too,
+// the announcement ends by itself.
 func (v *move) undo(ctx context.Context) error {
-	v.disconnect(ctx) // a session may be in the middle of something
+	v.disconnect(ctx) // a session may still be in a transaction
 	if err := v.connect(ctx); err != nil {
 		return err
 	}

@@ -26,8 +26,8 @@ import (
 	"portico/shared/webhook"
 )
 
-// traffic publishes events of an organization and delivers them, whatever
-// database it lives in.
+// traffic publishes events of an organization and delivers them, in whichever
+// database it lives.
 type traffic struct {
 	*pair
 	wakers map[string]*webhook.Waker
@@ -57,7 +57,7 @@ func newTraffic(p *pair) *traffic {
 	return tr
 }
 
-// receiver takes every delivery and notes its event and ordering key.
+// receiver accepts every delivery and notes its event and ordering key.
 func (tr *traffic) receiver() string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
@@ -134,8 +134,8 @@ func (tr *traffic) publishAs(ctx context.Context, key string, db *pg.DB) {
 	}
 }
 
-// While its organization moves there and back again, every publish is accepted,
-// and every event is delivered, once, and in the order of its key.
+// While an organization moves to another database and back, every publish
+// succeeds, and every event is delivered once and in the order of its key.
 func TestMoveWithTraffic(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -211,8 +211,8 @@ func (tr *traffic) check() {
 	tr.t.Logf("published %v", tr.publish)
 }
 
-// What is being sent when a move begins is awaited and recorded, so that it is
-// not sent again.
+// A move waits until deliveries in flight are recorded, so that they are not sent
+// again.
 func TestMoveAwaitsDeliveries(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)

@@ -17,34 +17,35 @@ import (
 type Acts int
 
 const (
-	// OnOwn is the caller's: an API key's own, or the one that staff names.
+	// OnOwn: the organization of the API key, or the one that a staff key's
+	// request names.
 	OnOwn Acts = iota
-	// OnPath is the one whose id stands in the path as {id}: again an API key's
-	// own, or the one that staff names there.
+	// OnPath: the organization whose id is {id} in the path. For an API key it
+	// must be its own.
 	OnPath
-	// OnNew is the one that the operation makes. Staff only.
+	// OnNew: the organization that the operation creates. Staff only.
 	OnNew
-	// OnAll is every one: the operation looks across them. Staff only.
+	// OnAll: all organizations. Staff only.
 	OnAll
 )
 
-// StaffOnly reports whether no API key may call the operation, because it would
-// leave its organization.
+// StaffOnly reports whether only staff keys may call the operation, because it
+// does not act on an existing organization of the caller.
 func (a Acts) StaffOnly() bool { return a == OnNew || a == OnAll }
 
 var errStaffOnly = fault.New(fault.Denied, "staff_only",
-	"Only staff may do this. An API key acts on its own organization alone: see /v1/organization.").
-	Means("Only staff may do this: an API key acts on its own organization alone.")
+	"Only staff may do this. An API key can act only on its own organization: see /v1/organization.").
+	Means("Only staff may do this: an API key can act only on its own organization.")
 
-var errNamed = fault.InvalidField("header."+organizationHeader, "must be left out: this does not act on an organization that exists")
+var errNamed = fault.InvalidField("header."+organizationHeader, "must be left out: this operation does not act on an existing organization")
 
 // pathNamesOrganization reports whether a path's {id} is an organization's.
 func pathNamesOrganization(path string) bool {
 	return path == "/v1/organizations/{id}" || strings.HasPrefix(path, "/v1/organizations/{id}/")
 }
 
-// checkActs returns what contradicts the organization that an operation says it
-// acts on. inside: its handler runs in one organization's transaction.
+// checkActs returns an error if the declaration contradicts its Acts. inside: the
+// handler runs in one organization's transaction.
 func (o Op) checkActs(inside bool) error {
 	switch {
 	case o.Acts < OnOwn || o.Acts > OnAll:
@@ -68,7 +69,7 @@ func (o Op) checkActs(inside bool) error {
 }
 
 // namedOrganization returns the organization that a request names in its header
-// or path; zero: none. Two different ones cannot both be entered.
+// or path; zero: none. It is an error if the two differ.
 func namedOrganization(ctx huma.Context, acts Acts) (named id.Org, err error) {
 	if text := ctx.Header(organizationHeader); text != "" {
 		if named, err = id.Parse[id.Org](text); err != nil {
@@ -88,9 +89,9 @@ func namedOrganization(ctx huma.Context, acts Acts) (named id.Org, err error) {
 	return inPath, nil
 }
 
-// newOrganization is the id of the organization that a call makes. With an
-// Idempotency-Key it is always the same for the same caller: there a repetition
-// finds the claim, and a second organization cannot come of it.
+// newOrganization returns the id of the organization that a call creates. With an
+// Idempotency-Key the id is derived from caller and key, so a repeated request
+// finds the claim in the same organization and cannot create a second one.
 func newOrganization(c *Call) id.Org {
 	if c.key == "" {
 		return id.New[id.Org](c.Now())

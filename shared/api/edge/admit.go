@@ -16,14 +16,14 @@ var errNoKey = fault.New(fault.Unauthenticated, "api_key_missing",
 	Means("There is no header `Authorization: Bearer ptc_…`")
 
 var errNoPermission = fault.New(fault.Denied, "permission_missing",
-	"This API key lacks the permission that the detail names. Use a key that has it.").
-	Means("The key lacks the permission that the detail names.")
+	"This API key lacks the required permission. Use a key that has it.").
+	Means("The key lacks a permission; the detail says which one.")
 
 var errBadIdempotencyKey = fault.InvalidField("header."+idempotencyHeader,
 	fmt.Sprintf("must have 1 to %d printable ASCII characters", maxIdempotencyKey))
 
-// admit lets a request through to its operation when its caller may call it.
-// The cheap checks come first: junk is refused without asking a store.
+// admit passes a request to its operation if the caller may call it. The cheap
+// checks come first, so that invalid requests are refused without a query.
 func (s *Server) admit(op Op) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c := callOf(ctx.Context())
@@ -58,7 +58,7 @@ func (s *Server) letIn(ctx huma.Context, c *Call) (err error) {
 	return s.enter(ctx, c)
 }
 
-// authenticate is the one place that resolves a caller.
+// authenticate returns the caller of a request. No other code does that.
 func (s *Server) authenticate(ctx huma.Context, c *Call) (auth.Caller, error) {
 	scheme, plain, _ := strings.Cut(ctx.Header("Authorization"), " ")
 	if plain == "" || !strings.EqualFold(scheme, "Bearer") {

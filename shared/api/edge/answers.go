@@ -19,7 +19,7 @@ const ProblemType = "application/problem+json"
 type Answer struct {
 	Status       int
 	Code, Detail string
-	Own          bool // the operation's, and not one that others have too
+	Own          bool // specific to the operation
 }
 
 func answersOf(own bool, faults ...*fault.Error) (list []Answer) {
@@ -29,8 +29,8 @@ func answersOf(own bool, faults ...*fault.Error) (list []Answer) {
 	return list
 }
 
-// Answers lists every problem that an operation can answer: what the
-// frame refuses, and the faults that the operation declares.
+// Answers lists every problem that an operation can answer: those of the frame,
+// and the faults that the operation declares.
 func Answers(op Op, takesBody bool) []Answer {
 	statuses := []int{http.StatusUnprocessableEntity}
 	if takesBody {

@@ -9,23 +9,24 @@ import (
 	"portico/shared/observe"
 )
 
-// change is what a handler says of its mutation.
+// change is what a mutation changed, as its handler reports it.
 type change struct {
 	targets       []audit.Target
 	before, after audit.Fields
 }
 
-// RecordedByEvent is for a mutation that only adds events: each names its actor.
+// RecordedByEvent is for a mutation that only adds events: each event names its
+// actor.
 const RecordedByEvent = "event"
 
-// recorders are the rows that may be a mutation's record themselves.
+// recorders are the kinds of rows that may replace an audit entry.
 var recorders = []string{RecordedByEvent}
 
-// Audit says what the mutation changed: its targets, and their allow-listed
-// fields before and after. Of a thing that was made before is nil, of one that
-// is gone after. What is the same in both is left out. The frame writes the
-// entry; a handler that says nothing gets one without targets, and the tests
-// fail.
+// Audit reports what the mutation changed: its targets, and their allow-listed
+// fields before and after. before is nil for a thing that was created, after for
+// one that was deleted. Fields that are equal in both are left out. The frame
+// writes the entry. If a handler does not call Audit, the entry has no targets,
+// and the tests fail.
 func (c *Call) Audit(before, after audit.Fields, targets ...audit.Target) {
 	c.must(c.op.Audit != "" && c.op.RecordedBy == "", "Audit", "an audit action that writes an entry")
 	if before != nil && after != nil {
@@ -34,8 +35,8 @@ func (c *Call) Audit(before, after audit.Fields, targets ...audit.Target) {
 	c.change = change{targets: targets, before: before, after: after}
 }
 
-// originOf reads where a request came from. The gateway says the address; what
-// a header says of it anybody could have written.
+// originOf returns where a request came from. The address is the one that the
+// gateway saw, not one from a header, which any client could set.
 func originOf(r *http.Request) audit.Origin {
 	origin := audit.Origin{RequestID: observe.RequestID(r.Context()), UserAgent: r.UserAgent()}
 	if address, err := netip.ParseAddr(r.RemoteAddr); err == nil {
@@ -46,7 +47,7 @@ func originOf(r *http.Request) audit.Origin {
 	return origin
 }
 
-// record writes the one entry of a mutation, in its transaction.
+// record writes the audit entry of a mutation in its transaction.
 func (c *Call) record(op Op) error {
 	if slices.Contains(recorders, op.RecordedBy) {
 		return nil

@@ -17,22 +17,22 @@ import (
 	"portico/shared/pg"
 )
 
-// Call is one request in work: what its handler may use, and what the frame
-// learns of it on the way. It is the request's context too, so that a handler
-// passes it on as such.
+// Call is one request that is being handled: what its handler may use, and what
+// the frame notes about it. It is also the request's context, so a handler passes
+// it on as a context.
 type Call struct {
 	context.Context
 	*Services
-	Caller auth.Caller // nobody's in a public operation
-	Org    id.Org      // that the call acts on; zero in a Global
+	Caller auth.Caller // zero in a public operation
+	Org    id.Org      // the organization that the call acts on; zero in a Global
 	Tx     pg.Tx       // bound to Org, while the handler runs; nil in a Global
 
-	op        *Op     // nil: none answers the request
-	input     Checked // nil: not read yet, or without rules of its own
+	op        *Op     // nil: no operation has this path and method
+	input     Checked // nil: not read yet, or it has no rules besides its schema
 	key       string  // Idempotency-Key
 	digest    hash.Hash
-	cause     error                // of a reply that is no success
-	due       []id.WebhookEndpoint // endpoints that have something due with the commit
+	cause     error                // the error behind a reply that is not a success
+	due       []id.WebhookEndpoint // endpoints that get a due delivery with the commit
 	origin    audit.Origin
 	change    change   // of a mutation
 	committed []func() // see AfterCommit
@@ -44,9 +44,9 @@ type Call struct {
 
 type callKey struct{}
 
-// callOf returns the request in work. huma hands on a context and no more, so
-// this is the one place that looks a call up; everything else is given it. A
-// context without one is a defect: what was said of such a call would be lost.
+// callOf returns the call of a request's context. It is needed only where huma
+// passes on nothing but a context; all other code gets the call as an argument. A
+// context without a call is a defect, because notes about the call would be lost.
 func callOf(ctx context.Context) *Call {
 	c, ok := ctx.Value(callKey{}).(*Call)
 	if !ok {
@@ -55,9 +55,9 @@ func callOf(ctx context.Context) *Call {
 	return c
 }
 
-// newCall returns the call of a request, and the request with it in its context.
-// A request with an Idempotency-Key has its path and body hashed as they are
-// read.
+// newCall returns the call of a request, and the request with the call in its
+// context. If there is an Idempotency-Key, path and body are hashed while they
+// are read.
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*Call, *http.Request) {
 	c := &Call{
 		Services: &s.Services, headers: w.Header(), sent: r.Header, key: r.Header.Get(idempotencyHeader), origin: originOf(r),
@@ -79,7 +79,8 @@ func (c *Call) hash() []byte { return c.digest.Sum(nil) }
 
 func (c *Call) setHeader(name, value string) { c.headers.Set(name, value) }
 
-// within returns work as pg wants it: while it runs, the transaction is the call's.
+// within returns work in the form that pg needs, and sets the call's transaction
+// while it runs.
 func (c *Call) within(work func() error) func(pg.Tx) error {
 	return func(tx pg.Tx) error {
 		c.Tx = tx
@@ -88,33 +89,34 @@ func (c *Call) within(work func() error) func(pg.Tx) error {
 	}
 }
 
-// Now is the time of the clock that tests set.
+// Now returns the time of the service's clock, which tests can set.
 func (c *Call) Now() time.Time { return c.Clock.Now() }
 
-// Due says which endpoints have something due with the commit: it is announced
-// before the commit, and woken after it. Only for an operation that Wakes.
+// Due notes the endpoints that get a due delivery with the commit. The frame
+// lowers the due time before the commit and notifies a dispatcher after it. Only
+// for an operation with Wakes.
 func (c *Call) Due(endpoints ...id.WebhookEndpoint) {
 	c.must(c.op.Wakes, "Due", "Wakes")
 	c.due = endpoints
 }
 
-// AfterCommit has f run after the commit of a mutation, in order. What must not
-// be lost when the process ends in between does not belong there.
+// AfterCommit calls f after the commit of a mutation, in order. f is lost if the
+// process ends in between, so it must not be essential.
 func (c *Call) AfterCommit(f func()) {
 	c.must(c.op.Audit != "", "AfterCommit", "an audit action")
 	c.committed = append(c.committed, f)
 }
 
-// must ends a call that says what the frame would not act on, because its
-// operation does not declare that.
+// must panics if a handler uses a method that its operation does not declare,
+// because the frame would ignore the call.
 func (c *Call) must(declared bool, method, what string) {
 	if !declared {
-		panic(fmt.Sprintf("operation %s calls %s and declares not %s", c.op.ID, method, what))
+		panic(fmt.Sprintf("operation %s calls %s but does not declare %s", c.op.ID, method, what))
 	}
 }
 
 // Measure adds a metric to the request's log line.
 func (c *Call) Measure(m observe.Metric) { c.metrics = append(c.metrics, m) }
 
-// Note adds to the request's log line.
+// Note adds attributes to the request's log line.
 func (c *Call) Note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }

@@ -46,9 +46,9 @@ func TestLostCall(t *testing.T) {
 func TestUndeclaredCalls(t *testing.T) {
 	t.Parallel()
 	for want, say := range map[string]func(*Call){
-		"calls Audit and declares not an audit action":       func(c *Call) { c.Audit(nil, nil) },
-		"calls AfterCommit and declares not an audit action": func(c *Call) { c.AfterCommit(func() {}) },
-		"calls Due and declares not Wakes":                   func(c *Call) { c.Due() },
+		"calls Audit but does not declare an audit action":       func(c *Call) { c.Audit(nil, nil) },
+		"calls AfterCommit but does not declare an audit action": func(c *Call) { c.AfterCommit(func() {}) },
+		"calls Due but does not declare Wakes":                   func(c *Call) { c.Due() },
 	} {
 		var log bytes.Buffer
 		s := &Server{Log: observe.NewLog(&log, "test")}

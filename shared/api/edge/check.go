@@ -9,8 +9,9 @@ import (
 	"portico/shared/name"
 )
 
-// Checked is an input with rules that its schema cannot say. Check returns all
-// that is wrong, and may keep in the input what it has parsed. Resolve calls Hold.
+// Checked is an input with rules that its schema cannot express. Check returns
+// all errors together, and may store parsed values in the input. Resolve must
+// call Hold.
 type Checked interface {
 	Check(*Call) error
 	Resolve(Request) []error
@@ -19,15 +20,16 @@ type Checked interface {
 // Request is a request as huma has read it.
 type Request = huma.Context
 
-// Hold is told of each input before it is known whether the schema accepts it.
-// What the schema accepts is checked later, since the stored reply to a repeated
-// request comes first: time may have made its input invalid.
+// Hold keeps each input, before it is known whether the schema accepts it. If the
+// schema accepts it, Check runs later, after the lookup of a stored reply: the
+// input of a repeated request may have become invalid with time, but the reply is
+// still valid.
 func Hold(r Request, in Checked) []error {
 	callOf(r.Context()).input = in
 	return nil
 }
 
-// checked returns what is wrong with an input that its schema accepts.
+// checked runs Check on an input that its schema has accepted.
 func checked(c *Call, in any) error {
 	if in, ok := in.(Checked); ok {
 		return in.Check(c)
@@ -35,8 +37,7 @@ func checked(c *Call, in any) error {
 	return nil
 }
 
-// CheckName refuses a name of a person or a thing that could be taken for
-// something else.
+// CheckName refuses a name of a person or a thing that looks like another one.
 func CheckName(location string, text *string) error {
 	if text == nil {
 		return nil
@@ -47,10 +48,10 @@ func CheckName(location string, text *string) error {
 	return nil
 }
 
-// CheckText refuses what Postgres cannot keep.
+// CheckText refuses text that Postgres cannot store.
 func CheckText(location string, text *string) error {
 	if text != nil && strings.ContainsRune(*text, 0) {
-		return fault.InvalidField(location, "must not hold the character U+0000")
+		return fault.InvalidField(location, "must not contain the character U+0000")
 	}
 	return nil
 }

@@ -16,12 +16,12 @@ type Code struct {
 }
 
 var (
-	wrongMethod = Code{Code: "method_not_allowed", Status: http.StatusMethodNotAllowed, Meaning: "The path answers other methods: `Allow` names them."}
-	wrongPath   = Code{Code: "no_such_route", Status: http.StatusNotFound, Meaning: "Nothing answers at this path."}
+	wrongMethod = Code{Code: "method_not_allowed", Status: http.StatusMethodNotAllowed, Meaning: "The path exists, but not with this method: `Allow` lists the methods that it has."}
+	wrongPath   = Code{Code: "no_such_route", Status: http.StatusNotFound, Meaning: "No operation has this path."}
 )
 
-// Codes returns what every code means, of all packages that the program holds:
-// by status, and of one status by name.
+// Codes returns the codes of all packages in the program with their meaning,
+// sorted by status and then by name.
 func Codes() []Code {
 	list := []Code{wrongMethod, wrongPath}
 	for status, r := range refusals {

@@ -1,7 +1,8 @@
 // Package edge is the frame that every operation runs in. It authenticates,
-// checks the permission, opens the organization's transaction, makes a repeated
-// mutation harmless, writes its audit entry, turns errors into problems and
-// writes one log line; a handler does none of it and cannot forget any.
+// checks the permission, opens the organization's transaction, answers a repeated
+// mutation with the stored reply, writes its audit entry, turns errors into
+// problems and writes one log line. Handlers do none of this, so they cannot
+// forget it.
 package edge
 
 import (
@@ -22,8 +23,8 @@ import (
 	"portico/shared/webhook"
 )
 
-// Services are what handlers may use, besides what their call is about. A
-// function leaves nil what none of its operations uses: Needs says which that is.
+// Services are what all handlers of a function may use. Services that none of its
+// operations needs are nil, see Needs.
 type Services struct {
 	DB     *pg.DB
 	Keys   *apikey.Projection
@@ -40,8 +41,8 @@ type Server struct {
 	Services
 	Wakers pg.Databases[*webhook.Waker] // nil if no operation Wakes
 	Log    *observe.Log
-	// Elsewhere are operations that other functions serve: one of them with
-	// another method is a 405 here.
+	// Elsewhere are operations that other functions serve. A request for such a
+	// path with a wrong method gets a 405 here.
 	Elsewhere []Operation
 
 	huma  huma.API
@@ -49,7 +50,7 @@ type Server struct {
 	known *http.ServeMux // every route, to find which methods a path has
 }
 
-// Needs says what a set of operations needs of its host.
+// Needs says which services a set of operations needs.
 type Needs struct {
 	Store bool // DB, Keys, Hosts and Box
 	Wake  bool // Wakers
@@ -66,8 +67,8 @@ func NeedsOf(operations []Operation) Needs {
 	return n
 }
 
-// Handler returns the handler that serves the operations, or an error that
-// names every operation that is not wholly declared.
+// Handler returns the handler that serves the operations, or an error that names
+// every operation with an incomplete declaration.
 func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 	if err := checkAll(operations); err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 // OpenAPI describes the operations that Handler was given.
 func (s *Server) OpenAPI() *huma.OpenAPI { return s.huma.OpenAPI() }
 
-// declare turns a declaration into huma's.
+// declare turns our declaration of an operation into huma's.
 func (s *Server) declare(op Op) huma.Operation {
 	h := huma.Operation{
 		OperationID: op.ID, Method: op.Method, Path: op.Path, Summary: op.Summary, Description: op.Description,

@@ -16,13 +16,14 @@ const (
 
 var organizationParameter = &huma.Param{
 	Name: organizationHeader, In: "header",
-	Description: "The id of the organization to act on. An API key acts on its own only, and need not name it.",
+	Description: "The id of the organization to act on. An API key can act only on its own organization and need not send it.",
 	Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^org_[0-7][0-9a-hjkmnp-tv-z]{25}$`},
 }
 
-// enter chooses the organization of a call: an API key's own, the one that a
-// staff key's request names, or the one that it makes. One that the caller cannot
-// enter looks like one that does not exist.
+// enter sets the organization of a call: that of the API key, the one that a
+// staff key's request names, or the one that the call creates. The reply is the
+// same for an organization that the caller may not use and one that does not
+// exist.
 func (s *Server) enter(ctx huma.Context, c *Call) error {
 	named, err := namedOrganization(ctx, c.op.Acts)
 	if err != nil {
@@ -47,7 +48,7 @@ func (s *Server) enter(ctx huma.Context, c *Call) error {
 		return nil
 	}
 	if named.IsZero() {
-		return fault.InvalidField("header."+organizationHeader, "must name the organization to act on: a staff key has none of its own")
+		return fault.InvalidField("header."+organizationHeader, "must name the organization to act on, because a staff key belongs to none")
 	}
 	return s.DB.InOrg(c, named, func(tx pg.Tx) error {
 		c.Caller.Org = named
@@ -56,10 +57,10 @@ func (s *Server) enter(ctx huma.Context, c *Call) error {
 	})
 }
 
-// byHost returns the organization that a request names by its host name, or
-// otherwise the one that it names already; zero: none. The host is the one that
-// the gateway answers for, not one that a header claims. Where it belongs to an
-// organization, every other looks like one that does not exist.
+// byHost returns the organization to which the request's host name belongs; if it
+// belongs to none, it returns named. The host name is the one that the gateway
+// accepted, not one from another header. At an organization's host name every
+// other organization looks like one that does not exist.
 func (s *Server) byHost(ctx huma.Context, named id.Org) (id.Org, error) {
 	owner, err := s.Hosts.Org(ctx.Context(), ctx.Host())
 	switch {

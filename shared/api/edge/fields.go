@@ -12,7 +12,8 @@ type Field struct {
 	Message  string `json:"message" doc:"What is wrong with it and what is expected." example:"must be an absolute URL with https"`
 }
 
-// fieldsOf says where in the request the wrong fields of a fault are.
+// fieldsOf returns the wrong fields of a fault with their location in the
+// request.
 func fieldsOf(f *fault.Error) []Field {
 	var fields []Field
 	for _, field := range f.Fields {
@@ -21,8 +22,8 @@ func fieldsOf(f *fault.Error) []Field {
 	return fields
 }
 
-// locationOf returns where a field is: in the body, unless its name says that it
-// is somewhere else. Below the edge nobody says so.
+// locationOf returns the location of a field: in the body, unless its name starts
+// with another part of the request. Packages below the edge know no such parts.
 func locationOf(name string) string {
 	switch part, _, _ := strings.Cut(name, "."); part {
 	case "body", "path", "query", "header":
@@ -31,7 +32,8 @@ func locationOf(name string) string {
 	return "body." + name
 }
 
-// hints say how to go on with the API, behind a fault's own sentence, by code.
+// hints say what to do next with the API. They follow the fault's own sentence,
+// by code.
 var hints = map[string]string{
 	"api_key_invalid":            "Send `Authorization: Bearer ptc_…` with a key of your organization.",
 	"webhook_endpoint_not_found": "List yours with GET /v1/webhook-endpoints.",
@@ -41,10 +43,10 @@ var hints = map[string]string{
 	"role_not_found":             "List yours with GET /v1/roles.",
 	"role_is_predefined":         "Create a role of your own with POST /v1/roles.",
 	"resource_grant_not_found":   "List a member's with GET /v1/resource-grants?member_id=mem_….",
-	"ordering_key_not_paused":    "GET /v1/webhook-endpoints/{id}/ordering-keys shows which are.",
+	"ordering_key_not_paused":    "GET /v1/webhook-endpoints/{id}/ordering-keys lists the paused ones.",
 }
 
-// detailOf returns what a fault says and how to go on.
+// detailOf returns a fault's sentence with its hint.
 func detailOf(f *fault.Error) string {
 	if hint := hints[f.Code]; hint != "" {
 		return f.Detail + " " + hint
@@ -52,8 +54,8 @@ func detailOf(f *fault.Error) string {
 	return f.Detail
 }
 
-// Hint adds to every wrong field of a fault how to go on with the API. Any other
-// error stays as it is.
+// Hint adds a hint to every wrong field of a fault. It does not change other
+// errors.
 func Hint(err error, hint string) error {
 	f := fault.Of(err)
 	if f == nil || len(f.Fields) == 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// jsonFormat reads and writes bodies. Reading is strict where two readers could
-// understand differently: invalid UTF-8 and repeated names are refused.
+// jsonFormat reads and writes bodies. Reading is strict about what different
+// parsers would read differently: invalid UTF-8 and repeated names are refused.
 var jsonFormat = huma.Format{
 	Marshal: encodeJSON,
 	Unmarshal: func(data []byte, v any) error {
@@ -26,27 +26,28 @@ var jsonFormat = huma.Format{
 	},
 }
 
-// encodeJSON writes v without escaping <, > and &: these are no web pages.
+// encodeJSON writes v without escaping <, > and &, which only web pages need.
 func encodeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
 
-// opaque is the member whose value belongs to the customer and is not looked into.
+// opaque is the member whose value is the customer's own and is not inspected.
 const opaque = "data"
 
-// maxDepth bounds how deep a body nests. Parsers that receivers use refuse 65.
+// maxDepth bounds the nesting of a body. Some parsers of receivers refuse a depth
+// of 65.
 const maxDepth = 64
 
-// checkJSON returns the body with every opaque value replaced by 0: what the
-// schema can judge, without the work of decoding the rest.
+// checkJSON returns the body with every opaque value replaced by 0. That is
+// enough for the schema check, and large data need not be decoded.
 func checkJSON(data []byte) ([]byte, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("is not valid UTF-8")
 	}
 	if !json.Valid(data) {
-		return nil, json.Unmarshal(data, new(any)) // says where
+		return nil, json.Unmarshal(data, new(any)) // for the position in its error
 	}
 	s := scanner{whole: data, rest: data, copied: data, envelope: make([]byte, 0, min(len(data), 4<<10))}
 	if err := s.value(); err != nil {
@@ -61,7 +62,7 @@ type scanner struct {
 	whole    []byte
 	rest     []byte
 	depth    int
-	copied   []byte // from where the envelope still has to be copied
+	copied   []byte // the part from which the envelope still has to be copied
 	envelope []byte
 }
 
@@ -135,8 +136,8 @@ func (s *scanner) object() error {
 	return nil
 }
 
-// member steps over a member's value; an opaque one it does not look into. A
-// text has nothing inside: it stays, so that metadata may have a key `data`.
+// member steps over a member's value and leaves an opaque one out of the
+// envelope. A string is never left out, so that metadata may have a key `data`.
 func (s *scanner) member(name string) error {
 	if name != opaque || s.peek() == '"' {
 		return s.value()
@@ -208,7 +209,7 @@ func isDelimiter(c byte) bool {
 	return c == ',' || c == ']' || c == '}' || c == ' ' || c == '\t' || c == '\n' || c == '\r'
 }
 
-// OrNull returns nil, which is shown as null, for "".
+// OrNull returns nil for "", so that JSON shows null.
 func OrNull(s string) *string {
 	if s == "" {
 		return nil

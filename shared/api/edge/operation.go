@@ -14,35 +14,35 @@ import (
 	"portico/shared/fault"
 )
 
-// Op declares an operation: what it is called and what the frame enforces
-// before its handler runs. An incomplete declaration does not start.
+// Op declares an operation: its name and what the frame enforces before its
+// handler runs. With an incomplete declaration the function does not start.
 type Op struct {
 	ID          string // unique, camelCase: the OpenAPI operationId
 	Method      string
 	Path        string // /v1/<plural-nouns>
-	Function    string // the folder below functions/api that serves it
+	Function    string // the folder below functions/api of the function that serves it
 	Permission  auth.Permission
 	Acts        Acts   // on which organization
-	Cost        int    // what one call takes from the caller's rate limit
+	Cost        int    // how much one call takes of the caller's rate limit
 	Audit       string // `<noun>.<verb>` of the audit entry; mutations only
 	Tag         string
 	Summary     string
 	Description string
-	Example     string // a whole body in JSON, if the operation takes one
+	Example     string // a complete body in JSON, if the operation has one
 	Media       string // media type of a reply that has no Go type; "": application/json
-	// Faults are those that only some operations raise: a reply with another
-	// code fails the tests.
+	// Faults are the faults that this operation can answer besides those of the
+	// frame. Tests fail if a reply has any other code.
 	Faults  []*fault.Error
 	Status  int   // of success; 0: 200
 	MaxBody int64 // bytes; 0: 64 KiB
-	// RecordedBy names the rows that are the mutation's record themselves and name
-	// its actor; "": an audit entry is written.
+	// RecordedBy names the kind of rows that replace the audit entry, because
+	// they name the actor; "": an audit entry is written.
 	RecordedBy string
 	// Wakes marks a mutation that makes deliveries due.
 	Wakes bool
-	// IgnoresQuery marks an operation without query parameters that browsers and
-	// monitors call, which add some of their own. All others refuse what they do not
-	// know.
+	// IgnoresQuery marks an operation without query parameters that accepts
+	// unknown ones, because browsers and monitors may add some. All other
+	// operations refuse unknown parameters.
 	IgnoresQuery bool
 }
 
@@ -53,22 +53,22 @@ type Operation interface {
 	inside() bool // whether its handler runs in one organization's transaction
 }
 
-// Read is an operation without effect. Its handler runs in a transaction bound
-// to the caller's organization.
+// Read is an operation that changes nothing. Its handler runs in a transaction
+// bound to the caller's organization.
 type Read[I, O any] struct {
 	Op
 	Handle func(*Call, *I) (*O, error)
 }
 
-// Write is a mutation. Idempotency-Key, transaction, audit and wake are the
-// frame's; the handler only does the work, in the transaction of its call.
+// Write is a mutation. The frame handles Idempotency-Key, transaction, audit and
+// notification; the handler only does the work, in the transaction of its call.
 type Write[I, O any] struct {
 	Op
 	Handle func(*Call, *I) (*O, error)
 }
 
-// Global is an operation outside of every organization: a public one, which
-// needs neither caller nor store, or one of staff's that looks across them all.
+// Global is an operation that runs in no organization: a public one, which needs
+// no caller and no database, or one for staff that reads across organizations.
 // Its call has no organization and no transaction.
 type Global[I, O any] struct {
 	Op
@@ -121,7 +121,7 @@ func (g Global[I, O]) register(s *Server) {
 
 var actionForm = regexp.MustCompile(`^[a-z_]+\.[a-z_]+$`)
 
-// check returns what is missing from a declaration.
+// check returns an error if a declaration is incomplete.
 func (o Op) check() error {
 	mutates := o.Method != http.MethodGet
 	switch {
@@ -134,18 +134,18 @@ func (o Op) check() error {
 	case o.Permission != auth.Public && o.Cost < 1:
 		return fmt.Errorf("operation %s has no limit cost", o.ID)
 	case mutates && o.Audit == "":
-		return fmt.Errorf("operation %s changes something and has no audit action", o.ID)
+		return fmt.Errorf("operation %s is a mutation without an audit action", o.ID)
 	case mutates && !actionForm.MatchString(o.Audit):
 		return fmt.Errorf("operation %s: the audit action %s is not of the form noun.verb", o.ID, o.Audit)
 	case o.RecordedBy != "" && !slices.Contains(recorders, o.RecordedBy):
 		return fmt.Errorf("operation %s is recorded by %s, which does not name who wrote it", o.ID, o.RecordedBy)
 	case !mutates && (o.Audit != "" || o.RecordedBy != "" || o.Wakes):
-		return fmt.Errorf("operation %s is a GET and may change nothing", o.ID)
+		return fmt.Errorf("operation %s is a GET and must not change anything", o.ID)
 	}
 	return nil
 }
 
-// checkAll returns every fault of a set of operations at once.
+// checkAll returns the errors of all operations together.
 func checkAll(operations []Operation) error {
 	var faults []error
 	seen := map[string]bool{}

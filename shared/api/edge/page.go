@@ -9,16 +9,16 @@ import (
 // Page asks for a part of a list.
 type Page struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many to return."`
-	After string `query:"after" maxLength:"200" doc:"The next of the page before."`
+	After string `query:"after" maxLength:"200" doc:"The value of next from the previous page."`
 }
 
 // List is a part of a list, newest first.
 type List[T any] struct {
 	Data []T     `json:"data" nullable:"false" doc:"The items."`
-	Next *string `json:"next" doc:"Pass it as after for the following page; null on the last."`
+	Next *string `json:"next" doc:"Pass it as after to get the following page; null on the last page."`
 }
 
-// Cursor makes an opaque `next` of the last item's ids. It is sealed, and works
+// Cursor makes an opaque `next` from the last item's ids. It is sealed, and valid
 // only for the list and the organization of its call.
 func (c *Call) Cursor(list string, ids ...[16]byte) *string {
 	var plain []byte
@@ -28,13 +28,13 @@ func (c *Call) Cursor(list string, ids ...[16]byte) *string {
 	return c.TextCursor(list, plain)
 }
 
-// TextCursor makes an opaque `next` of a list that is not ordered by ids.
+// TextCursor makes an opaque `next` for a list that is not sorted by ids.
 func (c *Call) TextCursor(list string, plain []byte) *string {
 	s := base64.RawURLEncoding.EncodeToString(c.Box.Seal(plain, "cursor/"+list+"/"+c.Org.String()))
 	return &s
 }
 
-// Position reads a cursor back into ids; without one they stay zero.
+// Position decodes a cursor into ids; without a cursor they stay zero.
 func (c *Call) Position(list, cursor string, ids ...*[16]byte) error {
 	if cursor == "" {
 		return nil
@@ -52,9 +52,9 @@ func (c *Call) Position(list, cursor string, ids ...*[16]byte) error {
 	return nil
 }
 
-var errCursor = fault.InvalidField("query.after", "is not the next of a page of this list")
+var errCursor = fault.InvalidField("query.after", "is not valid for this list: use the next value of its previous page")
 
-// TextPosition reads what TextCursor made; "" without one.
+// TextPosition decodes a cursor of TextCursor; "" without one.
 func (c *Call) TextPosition(list, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
@@ -70,7 +70,8 @@ func (c *Call) TextPosition(list, cursor string) (string, error) {
 	return string(plain), nil
 }
 
-// ListOf cuts items, read with one more than the limit, to a page.
+// ListOf makes a page from items. The caller reads one item more than limit,
+// which shows that there is a next page.
 func ListOf[T, J any](items []T, limit int, show func(T) J, next func(last T) *string) List[J] {
 	list := List[J]{Data: []J{}}
 	for i, item := range items {

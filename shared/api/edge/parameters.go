@@ -14,13 +14,13 @@ import (
 	"portico/shared/fault"
 )
 
-// checkQuery returns what is wrong with how a request names its query's
-// parameters. One that is empty, or stands twice, would be read as if it were not
-// there, or by chance.
+// checkQuery refuses query parameters that are unknown, empty or repeated.
+// Without this check an empty one would be ignored, and one of the repeated
+// values would be used.
 func checkQuery(op *huma.Operation, raw string) error {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return fault.InvalidField("query", "cannot be read: encode each name and value as %XX where they hold other than letters and digits").Because(err)
+		return fault.InvalidField("query", "cannot be parsed: in names and values, encode everything but letters and digits as %XX").Because(err)
 	}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(query)) {
@@ -29,9 +29,9 @@ func checkQuery(op *huma.Operation, raw string) error {
 		case !utf8.ValidString(name + strings.Join(values, "")):
 			name, wrong = strings.ToValidUTF8(name, "\uFFFD"), "must be UTF-8"
 		case !slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name }):
-			wrong = "is no parameter of this operation"
+			wrong = "is not a parameter of this operation"
 		case len(values) > 1:
-			wrong = fmt.Sprintf("stands %d times: send it once", len(values))
+			wrong = fmt.Sprintf("occurs %d times: send it once", len(values))
 		case values[0] == "":
 			wrong = "is empty: give it a value, or leave it out"
 		}

@@ -23,9 +23,9 @@ type Problem struct {
 	Type      string  `json:"type" doc:"Where the code is explained." example:"/docs/errors#invalid_request"`
 	Title     string  `json:"title" doc:"The HTTP status in words." example:"Unprocessable Entity"`
 	Status    int     `json:"status" doc:"The HTTP status." example:"422"`
-	Code      string  `json:"code" doc:"What went wrong, stable: programs may rely on it." example:"invalid_request"`
+	Code      string  `json:"code" doc:"What went wrong, as a stable code that programs can use." example:"invalid_request"`
 	Detail    string  `json:"detail" doc:"What went wrong and what to do, for a person." example:"The request has fields that cannot be accepted."`
-	RequestID string  `json:"request_id" doc:"Names this request in the log; also in X-Request-Id." example:"Y2xjcj1Z5QMEPuw="`
+	RequestID string  `json:"request_id" doc:"The id of this request, as in the log and in X-Request-Id." example:"Y2xjcj1Z5QMEPuw="`
 	Errors    []Field `json:"errors,omitempty" doc:"The fields that are wrong, if any."`
 
 	retryAfter int // seconds; 0: no header
@@ -52,7 +52,7 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// errInternal is a defect: it is of no kind.
+// errInternal is a defect of ours: it has no kind.
 var errInternal = fault.New(0, "internal", "Something went wrong on our side. Tell support the request id.").
 	Means("A defect on our side. Tell support the request id.")
 
@@ -115,8 +115,8 @@ func writeProblem(ctx huma.Context, c *Call, err error) {
 	_ = encodeJSON(ctx.BodyWriter(), p) // the client is gone
 }
 
-// notServed answers what no operation does: a known path with another method, or
-// a path that none has.
+// notServed answers requests that match no operation: a known path with another
+// method, or an unknown path.
 func (s *Server) notServed(w http.ResponseWriter, r *http.Request) {
 	var methods []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
@@ -130,13 +130,13 @@ func (s *Server) notServed(w http.ResponseWriter, r *http.Request) {
 	}
 	allow := strings.Join(methods, ", ")
 	w.Header().Set("Allow", allow)
-	refuse(w, problem(r.Context(), http.StatusMethodNotAllowed, wrongMethod.Code, "This path answers "+allow+" only. See /docs for what there is."))
+	refuse(w, problem(r.Context(), http.StatusMethodNotAllowed, wrongMethod.Code, "This path has only the methods "+allow+". See /docs for all operations."))
 }
 
-// notFound answers every path that no operation has.
+// notFound answers requests for a path that no operation has.
 func notFound(w http.ResponseWriter, r *http.Request) {
 	p := problem(r.Context(), http.StatusNotFound, wrongPath.Code,
-		"There is nothing at this path. See /docs for what there is.")
+		"There is nothing at this path. See /docs for all operations.")
 	refuse(w, p)
 }
 
@@ -146,9 +146,10 @@ func refuse(w http.ResponseWriter, p *Problem) {
 	_ = encodeJSON(w, p) // the client is gone
 }
 
-// huma reports what it finds wrong with a request through these variables.
+// huma reports errors of a request through these variables.
 func init() {
-	// Without a request huma only asks for the type of what the other one makes.
+	// huma calls this one without a request, only to learn the type of the
+	// errors.
 	huma.NewError = func(status int, message string, _ ...error) huma.StatusError {
 		return &Problem{Title: http.StatusText(status), Status: status, Detail: message}
 	}
@@ -157,17 +158,19 @@ func init() {
 	}
 	validation.MsgExpectedRequiredProperty = missing + "%s" // located reads it
 	validation.MsgExpectedRFC3339DateTime = wrongTime
-	// {"DATA": 1} does not set data: only what the schema names is accepted.
+	// Names are case-sensitive: {"DATA": 1} does not set data.
 	huma.ValidateStrictCasing = true
 }
 
-// missing begins huma's message about a member that is not there; its name follows.
+// missing is the start of huma's message about a missing member; its name
+// follows.
 const missing = "is missing: "
 
-// codes of what huma itself refuses; the sentence is ours, and what the code means.
+// refusals are the problems of requests that huma itself refuses, by status. The
+// texts are ours.
 var refusals = map[int]struct{ code, detail, meaning string }{
 	http.StatusBadRequest: {"malformed_request", "The request cannot be read.",
-		"The body is not JSON in UTF-8, or a name stands twice in one object."},
+		"The body is not JSON in UTF-8, or a name occurs twice in one object."},
 	http.StatusRequestTimeout: {"body_timeout", "The body did not arrive in time. Send the request again.",
 		"The body did not arrive in time."},
 	http.StatusRequestEntityTooLarge: {"body_too_large", "The body is larger than this operation accepts.",
@@ -207,10 +210,10 @@ func invalid(c *Call, status int, message string, errs []error) *Problem {
 	return p
 }
 
-// wrongTime is said of a time in a body and in a query alike.
+// wrongTime is the message for an invalid time, in a body or a query.
 const wrongTime = "must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z"
 
-// located puts the fault of a missing member at its own name.
+// located adds the name of a missing member to the location.
 func located(location, message string) Field {
 	if strings.HasPrefix(message, "invalid date/time") {
 		message = wrongTime
@@ -221,8 +224,8 @@ func located(location, message string) Field {
 	return Field{Location: location, Message: message}
 }
 
-// alsoWrong returns what the rules of an input say besides its schema, but not of
-// fields that the schema has refused already, nor of what is in or around them.
+// alsoWrong returns the errors of an input's Check, without fields that the
+// schema has refused already, and fields inside or around these.
 func alsoWrong(c *Call, found []Field) []Field {
 	if c.input == nil {
 		return nil
@@ -238,7 +241,7 @@ func alsoWrong(c *Call, found []Field) []Field {
 	})
 }
 
-// holds reports whether a location is another, or around it.
+// holds reports whether outer is the same location as inner, or contains it.
 func holds(outer, inner string) bool {
 	rest, ok := strings.CutPrefix(inner, outer)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')

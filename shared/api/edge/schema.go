@@ -14,18 +14,19 @@ import (
 	"portico/shared/auth"
 )
 
-// Texts are descriptions, each below the heading that stands for it in Go.
+// Texts are descriptions, each below a heading. Go code refers to a description
+// by its heading.
 //
 //go:embed *.md
 var Texts embed.FS
 
 const SchemasPath = "#/components/schemas/"
 
-// keyed is the requirement of an API key.
+// keyed says that an operation needs an API key.
 var keyed = []map[string][]string{{"api_key": {}}}
 
-// newDescription is the description before any operation is registered: what
-// huma needs of it to check requests.
+// newDescription returns the OpenAPI document before any operation is registered,
+// with the parts that huma needs to check requests.
 func newDescription() *huma.OpenAPI {
 	return &huma.OpenAPI{
 		OpenAPI:  "3.1.0",
@@ -39,8 +40,8 @@ func newDescription() *huma.OpenAPI {
 	}
 }
 
-// SchemaName names the schema of a type as clients are to call it: List[T] is
-// TList, the parts of our inputs and outputs are requests and replies.
+// SchemaName returns the name of a type's schema for clients: List[T] becomes
+// TList, and the bodies of inputs and outputs are called requests and replies.
 func SchemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
 	for _, suffix := range []struct{ ours, theirs string }{{"InputBody", "Request"}, {"OutputBody", "Reply"}, {"Body", ""}} {
@@ -60,8 +61,8 @@ func SchemaName(t reflect.Type, hint string) string {
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
-// checkDescribed returns what an operation's input lacks of its path, and what of
-// its query would be ignored.
+// checkDescribed returns an error if an operation's input lacks a parameter of
+// its path, or has a query parameter that would be ignored.
 func checkDescribed(d *huma.OpenAPI, op Op) error {
 	for _, p := range Described(d, op).Parameters {
 		if op.IgnoresQuery && p.In == "query" {
@@ -76,7 +77,7 @@ func checkDescribed(d *huma.OpenAPI, op Op) error {
 	return nil
 }
 
-// Described is how an operation is described.
+// Described returns the OpenAPI description of an operation.
 func Described(d *huma.OpenAPI, op Op) *huma.Operation {
 	item := d.Paths[op.Path]
 	return map[string]*huma.Operation{
@@ -84,7 +85,7 @@ func Described(d *huma.OpenAPI, op Op) *huma.Operation {
 	}[op.Method]
 }
 
-// securityOf is empty, and not left out, for an operation that needs no key.
+// securityOf returns an empty list, not nil, for an operation that needs no key.
 func securityOf(op Op) []map[string][]string {
 	if op.Permission == auth.Public {
 		return []map[string][]string{}

@@ -15,8 +15,8 @@ import (
 
 const RequestIDHeader = "X-Request-Id"
 
-// observe surrounds everything: it names the request, survives a panic and
-// writes the request's one log line.
+// observe wraps all handlers: it sets the request id, recovers from a panic and
+// writes the request's log line.
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -34,7 +34,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			s.logRequest(r, c, answer.status, time.Since(start))
 		}()
 		if path.Clean(r.URL.Path) != r.URL.Path {
-			notFound(answer, r) // the mux would redirect
+			notFound(answer, r) // otherwise the mux would redirect
 			return
 		}
 		next.ServeHTTP(answer, r)
@@ -87,7 +87,8 @@ func (s *Server) logRequest(r *http.Request, c *Call, status int, took time.Dura
 	level, serverErrors := slog.LevelInfo, 0.0
 	switch {
 	case errors.Is(c.cause, apikey.ErrNotLookedUp):
-		// Anybody can cause it, so it must not ring what rolls deployments back.
+		// Any client can cause it, so it must not raise the alarm that rolls
+		// deployments back.
 		level = slog.LevelWarn
 		c.Measure(observe.One("KeysNotLookedUp", observe.Count, 1))
 	case status >= 500:
@@ -100,9 +101,9 @@ func (s *Server) logRequest(r *http.Request, c *Call, status int, took time.Dura
 	}, c.metrics...), append(attrs, c.notes...)...)
 }
 
-// guard sets what every reply says to browsers and caches, unless its operation
-// says otherwise: nobody keeps it (many hold secrets), guesses its type, runs
-// anything in it or shows it in a frame.
+// guard sets headers for browsers and caches on every reply; an operation may
+// change them. Replies must not be cached (many contain secrets), their type must
+// not be guessed, and they must not run scripts or be shown in a frame.
 func guard(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -29,8 +29,8 @@ const (
 )
 
 // write runs a mutation: the claim of its Idempotency-Key, its work, its audit
-// entry and the stored reply commit together. What it makes due is announced
-// before the commit and woken after it.
+// entry and the stored reply commit together. For deliveries that it makes due,
+// it lowers the due time before the commit and notifies a dispatcher after it.
 func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 	database := s.DB.LastFound(c.Org)
 	if w.Wakes {
@@ -72,7 +72,7 @@ func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 	return out, nil
 }
 
-// once does the work unless its key has a reply already.
+// once does the work unless there is a stored reply for its key.
 func once[I, O any](c *Call, w Write[I, O], in *I) (out *O, replayed bool, err error) {
 	_, actor := c.Caller.Actor()
 	scope := idempotency.Scope{Org: c.Org, Caller: actor, Operation: w.ID, Key: c.key}
@@ -109,7 +109,8 @@ func work[I, O any](c *Call, w Write[I, O], in *I) (*O, error) {
 	return out, c.record(w.Op)
 }
 
-// lower tells the sweep of a database that something is due there from now on.
+// lower makes the due time of a database no later than now, so that its sweep
+// looks there.
 func (s *Server) lower(ctx context.Context, database string) error {
 	if err := s.Wakers[database].Due.Lower(ctx, s.Clock.Now()); err != nil {
 		return fault.ErrAway.Because(err)
@@ -117,8 +118,8 @@ func (s *Server) lower(ctx context.Context, database string) error {
 	return nil
 }
 
-// wake is best effort: what is committed is delivered at the latest by the
-// sweep, so a nudge that fails does not fail the request.
+// wake sends a nudge if none was sent a moment ago. If that fails, the request
+// still succeeds: the sweep finds the committed deliveries.
 func (s *Server) wake(c *Call, database string) {
 	nudged, err := s.Wakers[database].WakeForPublish(c)
 	if err != nil {

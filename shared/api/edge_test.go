@@ -42,7 +42,7 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		{"without permission", func(o *edge.Op) { o.Permission = "" }, "no permission"},
 		{"with an unknown permission", func(o *edge.Op) { o.Permission = "things:make" }, "not described"},
 		{"without limit cost", func(o *edge.Op) { o.Cost = 0 }, "no limit cost"},
-		{"a mutation without audit action", func(o *edge.Op) { o.Audit = "" }, "no audit action"},
+		{"a mutation without audit action", func(o *edge.Op) { o.Audit = "" }, "without an audit action"},
 		{"an action that is no noun and verb", func(o *edge.Op) { o.Audit = "made a thing" }, "noun.verb"},
 		{"recorded by rows that name nobody", func(o *edge.Op) { o.RecordedBy = "webhook_endpoint" }, "does not name who wrote it"},
 		{"recorded by events", func(o *edge.Op) { o.RecordedBy = "event" }, ""},

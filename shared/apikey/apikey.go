@@ -15,9 +15,9 @@ import (
 	"portico/shared/id"
 )
 
-// A key is `ptc_`, 30 random characters (178 bits) and 6 of checksum, all
-// base62. The prefix lets secret scanners find a leaked one; the checksum lets
-// junk be refused before anything is asked of a store.
+// A key is `ptc_`, 30 random characters (178 bits) and 6 of checksum, all base62.
+// The prefix lets secret scanners find a leaked one; the checksum lets invalid
+// keys be refused without a query.
 const (
 	prefix      = "ptc_"
 	randomChars = 30
@@ -62,7 +62,7 @@ func (k APIKey) Status(now time.Time) string {
 	return Expired
 }
 
-// works returns nil, or why the key works no more: for the log.
+// works returns nil, or why the key no longer works: for the log.
 func (k APIKey) works(now time.Time) error {
 	switch k.Status(now) {
 	case Revoked:
@@ -73,11 +73,12 @@ func (k APIKey) works(now time.Time) error {
 	return nil
 }
 
-// Hash is the SHA-256 of a key's plain text: all that a store holds of it.
+// Hash is the SHA-256 of a key's plain text. Only the hash is stored.
 type Hash [sha256.Size]byte
 
-// ErrUnknown answers every key that does not work: junk, unknown, expired and
-// revoked look alike from outside; the log has the cause.
+// ErrUnknown is the answer for every key that does not work. A client cannot
+// distinguish malformed, unknown, expired and revoked keys; the log has the
+// cause.
 var ErrUnknown = fault.New(fault.Unauthenticated, "api_key_invalid",
 	"The API key is not valid.").
 	Means("The key is mistyped, unknown, expired, revoked, or not to be used from this address.")
@@ -89,7 +90,8 @@ func Generate() string {
 	for len(body) < randomChars {
 		_, _ = rand.Read(buf[:]) // never fails
 		for _, b := range buf {
-			// 248 is the largest multiple of 62 in a byte: no character is favoured.
+			// 248 is the largest multiple of 62 in a byte, so all characters are
+			// equally likely.
 			if b < 248 && len(body) < randomChars {
 				body = append(body, base62[b%62])
 			}
@@ -98,8 +100,8 @@ func Generate() string {
 	return prefix + string(body) + checksum(string(body))
 }
 
-// Start returns what of a plain text may be shown: the prefix and 4 of the 36
-// characters, which leave 154 bits unknown.
+// Start returns the part of a plain text that may be shown: the prefix and 4 of
+// the 36 characters. 154 bits stay unknown.
 func Start(plain string) string { return plain[:len(prefix)+4] }
 
 // checksum is the CRC-32 (IEEE) of body in base62, padded to six characters.

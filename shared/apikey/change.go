@@ -11,19 +11,20 @@ import (
 )
 
 var (
-	// ErrEnded answers a change of a key that works no more.
+	// ErrEnded: a key that no longer works cannot be changed.
 	ErrEnded = fault.New(fault.Conflict, "api_key_ended",
 		"This API key has expired or was revoked, and does not come back. Create another one.").
 		Means("The API key has expired or was revoked: create another one.")
-	// ErrGrantExceeded answers who would give a key what they do not have.
+	// ErrGrantExceeded: a caller cannot give a key more rights than it has
+	// itself.
 	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with cannot give what it does not have.")
-	// ErrReplaced answers a second rotation of the same key.
+	// ErrReplaced: a key cannot be rotated twice.
 	ErrReplaced = fault.New(fault.Conflict, "api_key_replaced",
 		"This API key was rotated before: its replaced_by names the key to rotate. If that one is lost, revoke it and create another.").
 		Means("The API key was rotated before: replaced_by names its successor.")
 )
 
-// Grant is what a caller may give to a key: nothing that it lacks itself.
+// Grant is what a caller may give to a key: at most its own rights.
 type Grant struct {
 	Permissions []auth.Permission
 	ExpiresAt   *time.Time // nil: no end
@@ -33,8 +34,9 @@ type Grant struct {
 // GrantOf is what a key may give.
 func GrantOf(k APIKey) Grant { return Grant{k.Permissions, k.ExpiresAt, k.AllowedIPs} }
 
-// Check refuses a key that may do more, live longer or be used from elsewhere
-// than its giver: whoever holds a narrow key cannot make a wide one of it.
+// Check refuses a key that has more permissions, expires later or works from more
+// addresses than the caller's grant. So a limited key cannot create a more
+// powerful one.
 func (g Grant) Check(k APIKey) error {
 	for _, p := range k.Permissions {
 		if !slices.Contains(g.Permissions, p) {
@@ -54,7 +56,7 @@ func exceeded(why string, args ...any) error {
 	return ErrGrantExceeded.Saying("The API key that you call with cannot give what it does not have. "+why, args...)
 }
 
-// Change says what becomes of a key; nil leaves a field as it is.
+// Change names the fields of a key to change; nil leaves one as it is.
 type Change struct {
 	Name        *string
 	Permissions []auth.Permission
@@ -62,8 +64,9 @@ type Change struct {
 	AllowedIPs  []string // empty but not nil: any address
 }
 
-// Apply returns the key with the change, if it still works, loses permissions
-// only, and neither before nor after exceeds the grant.
+// Apply returns the changed key. The key must still work, the change may only
+// remove permissions, and the key must be within the grant before and after the
+// change.
 func (k APIKey) Apply(c Change, g Grant, now time.Time) (APIKey, error) {
 	if k.works(now) != nil {
 		return k, ErrEnded
@@ -91,9 +94,9 @@ func (k APIKey) Apply(c Change, g Grant, now time.Time) (APIKey, error) {
 	return k, g.Check(k)
 }
 
-// Rotate returns the key as it is during the overlap, and its successor, which
-// may do the same and ends when the key would have ended. An overlap shortens
-// the key's life or leaves it, and never lengthens it.
+// Rotate returns the old key with the end of the overlap as its expiry, and its
+// successor, which has the same rights and the old key's original expiry. The
+// overlap never makes the old key work longer.
 func (k APIKey) Rotate(overlap time.Duration, g Grant, now time.Time) (old, next APIKey, err error) {
 	switch {
 	case k.works(now) != nil:

@@ -13,16 +13,16 @@ import (
 	"portico/shared/id"
 )
 
-// The attributes of an item that are the projection's; others in the same item
-// are not touched. org, id, staff, permissions, allowed_ips and expires_at are
-// a copy of the row. revoked_at outlives every copy, and last_used_at is kept
-// here only.
+// The attributes of an item that belong to the projection; others in the same
+// item are not touched. org, id, staff, permissions, allowed_ips and expires_at
+// are copied from the row. revoked_at is never overwritten by a copy, and
+// last_used_at is stored here only.
 
-// errNoProjection is the state of a key that was never projected, or whose
-// projection was forgotten or lost.
+// errNoProjection: the key has no projection, because it was never made, was
+// removed, or was lost.
 var errNoProjection = errors.New("unknown key")
 
-// holder is what an item says of its key.
+// holder is the content of a key's item.
 type holder struct {
 	caller     auth.Caller
 	expires    time.Time // zero: never
@@ -30,7 +30,8 @@ type holder struct {
 	allowedIPs []string
 }
 
-// admit returns nil, or why the key may not be used now from there: for the log.
+// admit returns nil, or why the key may not be used at this time from this
+// address: for the log.
 func (h holder) admit(now time.Time, from netip.Addr) error {
 	_, name := h.caller.Actor()
 	switch {
@@ -81,13 +82,13 @@ func decode(i dynamo.Item) (h holder, err error) {
 	return h, nil
 }
 
-// read returns the item, strongly consistent; without one it is empty.
+// read returns the item with a strongly consistent read; empty if there is none.
 func (p *Projection) read(ctx context.Context, hash Hash, _ time.Time) (dynamo.Item, error) {
 	return p.table.Get(ctx, keyOf(hash))
 }
 
-// stamp does the same and writes down that the key was sent. It makes no item:
-// junk leaves nothing behind.
+// stamp does the same and sets last_used_at. It never creates an item, so unknown
+// keys leave no trace.
 func (p *Projection) stamp(ctx context.Context, hash Hash, now time.Time) (dynamo.Item, error) {
 	i, err := p.table.UpdateAndGet(ctx, keyOf(hash), dynamo.Write{
 		Update: "SET last_used_at = :now", If: "attribute_exists(id)", Values: dynamo.Item{":now": dynamo.Number(now.Unix())},

@@ -43,8 +43,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return p, err
 }
 
-// contains reports whether one of the networks holds the address. None hold an
-// address that could not be read.
+// contains reports whether the address is in one of the networks. An invalid
+// address is in none.
 func contains(networks []string, a netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(text string) bool {
 		p, err := parseNetwork(text)
@@ -52,8 +52,8 @@ func contains(networks []string, a netip.Addr) bool {
 	})
 }
 
-// within reports whether every one of the networks lies in one of outer. No
-// networks are all addresses.
+// within reports whether each of the networks is inside one of outer. An empty
+// list means all addresses.
 func within(networks, outer []string) bool {
 	if len(outer) == 0 {
 		return true

@@ -11,9 +11,9 @@ import (
 	"portico/shared/pg"
 )
 
-// Project writes what requests need to know of a key. It touches no other
-// attribute of the item and never revives a revoked key. Only who holds the
-// row's lock may call it, or who has just made the row.
+// Project writes the projection of a key. It changes no other attribute of the
+// item and never makes a revoked key valid again. The caller must have locked the
+// row, or have just created it.
 func (p *Projection) Project(ctx context.Context, org id.Org, k APIKey, hash Hash) error {
 	permissions := make([]string, len(k.Permissions))
 	for i, permission := range k.Permissions {
@@ -25,7 +25,7 @@ func (p *Projection) Project(ctx context.Context, org id.Org, k APIKey, hash Has
 	})
 }
 
-// put writes attributes, and takes away those that are nil.
+// put writes attributes, and removes those that are nil.
 func (p *Projection) put(ctx context.Context, hash Hash, expires *time.Time, attributes dynamo.Item) error {
 	attributes["expires_at"] = nil
 	if expires != nil {
@@ -53,10 +53,10 @@ func (p *Projection) put(ctx context.Context, hash Hash, expires *time.Time, att
 	return nil
 }
 
-// Forget takes the projection of a key away that is about to change, under the
-// row's lock and before the commit. Whoever asks for the key next waits for the
-// lock and projects what was committed: however the change ends, no request
-// sees the key as it was before it for longer than the cache lasts.
+// Forget removes the projection of a key that is about to change. The caller has
+// locked the row and has not committed yet. The next request with the key waits
+// for the lock and then projects the committed row. So, whether the change is
+// committed or not, the old projection is used only while it is cached.
 func (p *Projection) Forget(ctx context.Context, hash Hash) error {
 	err := p.table.Update(ctx, keyOf(hash), dynamo.Write{
 		Update: "REMOVE org, id, #p, allowed_ips, expires_at", Names: map[string]string{"#p": "permissions"},
@@ -68,7 +68,7 @@ func (p *Projection) Forget(ctx context.Context, hash Hash) error {
 	return nil
 }
 
-// DenyAll denies every key of an organization that is being closed.
+// DenyAll calls Deny for every key of an organization that is being closed.
 func (p *Projection) DenyAll(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) error {
 	var after id.APIKey
 	for {
@@ -88,9 +88,9 @@ func (p *Projection) DenyAll(ctx context.Context, tx pg.Tx, org id.Org, now time
 	}
 }
 
-// Deny makes a key useless for ever, in every environment after cacheFor. It
-// comes before the commit of the row, so that no failure leaves a key at work
-// that somebody was told is revoked.
+// Deny makes a key invalid for ever; after cacheFor this is true in every
+// environment. It is called before the row is committed: otherwise a failure in
+// between could leave a key valid that is reported as revoked.
 func (p *Projection) Deny(ctx context.Context, hash Hash, now time.Time) error {
 	err := p.table.Update(ctx, keyOf(hash), dynamo.Write{
 		Update: "SET revoked_at = if_not_exists(revoked_at, :at)", Values: dynamo.Item{":at": dynamo.Text(now.Format(time.RFC3339))},

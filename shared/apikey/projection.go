@@ -19,18 +19,18 @@ import (
 )
 
 const (
-	// cacheFor is how long one execution environment trusts what it has read. It
-	// bounds how long a revoked key may still work, and makes a busy key's
-	// authentication free.
+	// cacheFor is how long one execution environment uses what it has read. It
+	// bounds how long a revoked key may still work, and saves the read for a key
+	// that is used often.
 	cacheFor = 5 * time.Second
-	// stampEvery is how often an environment writes down that a key is in use.
+	// stampEvery is how often an environment updates last_used_at of a key.
 	stampEvery = time.Minute
 	// cacheSize bounds the memory of an environment that sees many keys.
 	cacheSize = 10_000
 )
 
-// Projection answers «whose key is this» from DynamoDB: hash → holder. What it
-// lacks it looks up in Postgres, which has the truth.
+// Projection finds the holder of a key in DynamoDB by its hash. A key that is
+// missing there is looked up in Postgres, which is authoritative.
 type Projection struct {
 	table dynamo.Table
 	db    *pg.DB
@@ -56,9 +56,9 @@ func NewProjection(client *dynamodb.Client, table string, db *pg.DB, clock *cloc
 	}
 }
 
-// Caller returns who holds the key that was sent from an address, or
-// ErrUnknown. It asks DynamoDB once at most, and not at all while the answer is
-// cached. The organization of a staff key's caller is zero.
+// Caller returns the caller to whom a key belongs, or ErrUnknown if the key may
+// not be used from this address. It asks DynamoDB at most once, and not at all
+// while the answer is cached. For a staff key the caller's organization is zero.
 func (p *Projection) Caller(ctx context.Context, hash Hash, from netip.Addr) (auth.Caller, error) {
 	now := p.clock.Now()
 	if cause, fresh := p.missing.Get(hash, now); fresh {
@@ -78,7 +78,8 @@ func (p *Projection) Caller(ctx context.Context, hash Hash, from netip.Addr) (au
 	return c.caller, nil
 }
 
-// failure tells a key that is none from a store that is away.
+// failure returns ErrUnknown for an invalid key, and another fault if a store is
+// unavailable.
 func failure(err error) error {
 	if errors.Is(err, ErrUnknown) {
 		return err
@@ -110,13 +111,13 @@ func (p *Projection) fetch(ctx context.Context, hash Hash, stamped, now time.Tim
 	return c, nil
 }
 
-// refuse keeps junk from reaching a store again for a while.
+// refuse caches that a key is invalid, so that it causes no query for a while.
 func (p *Projection) refuse(hash Hash, cause error, now time.Time) error {
 	p.missing.Put(hash, cause, now)
 	return ErrUnknown.Because(cause)
 }
 
-// drop makes this environment read the key anew.
+// drop removes a key from the cache of this environment.
 func (p *Projection) drop(hash Hash) {
 	p.known.Expire(hash)
 	p.missing.Delete(hash)

@@ -14,16 +14,18 @@ import (
 	"portico/shared/pg"
 )
 
-// How often an environment asks Postgres for keys that DynamoDB does not know:
-// junk with the right checksum reaches Postgres no faster than this. What is
-// beyond is not decided: among the junk may be a key that works.
+// How often an environment looks up keys in Postgres that are not in DynamoDB. So
+// a flood of invalid keys with a right checksum cannot overload Postgres. A key
+// above this rate is neither accepted nor refused for good, because it may be
+// valid.
 const (
 	lookupBurst = 20
 	lookupEvery = 200 * time.Millisecond
 )
 
-// ErrNotLookedUp is in the chain of the fault about a key of which nothing was
-// decided. Whoever sends junk causes it: it is no defect of ours.
+// ErrNotLookedUp is wrapped by the fault about a key that was not looked up
+// because of this rate. Clients that send invalid keys cause it; it is not a
+// defect of ours.
 var ErrNotLookedUp = errors.New("a key that DynamoDB does not know is not looked up in Postgres: too many were just now")
 
 // bucket is a token bucket. Its zero value is full.
@@ -40,8 +42,8 @@ func (b *bucket) take(now time.Time) bool {
 	return true
 }
 
-// lookUp finds a key without projection in Postgres and projects it again, if
-// it works. Every other answer is kept for a while.
+// lookUp finds a key without projection in Postgres and projects it again if it
+// works. If it does not, that is cached for a while.
 func (p *Projection) lookUp(ctx context.Context, hash Hash, now time.Time) (holder, error) {
 	p.mu.Lock()
 	may := p.lookups.take(now)
@@ -74,8 +76,8 @@ func (p *Projection) lookUp(ctx context.Context, hash Hash, now time.Time) (hold
 	return p.repair(ctx, org, hash)
 }
 
-// Repair projects a key whose row was changed or made. A key that works no more
-// has nothing to project.
+// Repair projects a key whose row was changed or created. A key that no longer
+// works is not projected.
 func (p *Projection) Repair(ctx context.Context, org id.Org, hash Hash) error {
 	_, err := p.repair(ctx, org, hash)
 	if errors.Is(err, ErrUnknown) {
@@ -84,9 +86,9 @@ func (p *Projection) Repair(ctx context.Context, org id.Org, hash Hash) error {
 	return err
 }
 
-// repair projects what Postgres says of a key, if it works, and returns its
-// holder. It holds the locks of the organization and of the row meanwhile: the
-// organization is not closed, nor the key changed, between reading and writing.
+// repair projects the row of a key in Postgres if the key works, and returns its
+// holder. It locks the organization and the row, so that neither is changed
+// between reading and writing.
 func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder, error) {
 	now := p.clock.Now()
 	var k Stored

@@ -27,7 +27,7 @@ func InsertStaff(ctx context.Context, db pg.Querier, k StaffKey, hash Hash) erro
 		k.ID, k.Name, hash[:], k.CreatedAt, k.ExpiresAt)
 }
 
-// RevokeStaff ends a staff key, wherever it is used, and may be repeated.
+// RevokeStaff revokes a staff key. It may be repeated.
 func (p *Projection) RevokeStaff(ctx context.Context, key id.StaffKey) error {
 	none := fmt.Errorf("there is no staff key %s", key)
 	hash, err := pg.One[Hash](ctx, p.db.Shared(), "apikey.RevokeStaff", none, `SELECT hash FROM staff_key WHERE id = $1`, key)
@@ -41,8 +41,8 @@ func (p *Projection) RevokeStaff(ctx context.Context, key id.StaffKey) error {
 	return pg.Exec(ctx, p.db.Shared(), "apikey.RevokeStaff", `UPDATE staff_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL`, key, now)
 }
 
-// ProjectStaff writes what requests need to know of a staff key. It never
-// revives a revoked one; nothing else of a staff key changes.
+// ProjectStaff writes the projection of a staff key. It never makes a revoked key
+// valid again.
 func (p *Projection) ProjectStaff(ctx context.Context, k StaffKey, hash Hash) error {
 	return p.put(ctx, hash, k.ExpiresAt, dynamo.Item{"id": dynamo.Text(k.ID.String()), "staff": dynamo.Text(k.Name)})
 }

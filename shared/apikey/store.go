@@ -9,14 +9,14 @@ import (
 	"portico/shared/pg"
 )
 
-// MaxKeys is how many keys that work an organization may have.
+// MaxKeys is how many working keys an organization may have.
 const MaxKeys = 1000
 
 var (
-	// ErrNotFound answers an id of which the organization has no key.
+	// ErrNotFound: the organization has no key with this id.
 	ErrNotFound = fault.New(fault.NotFound, "api_key_not_found", "There is no API key with this id.").
 			Means("Your organization has no API key with this id.")
-	// ErrTooMany answers a key too many.
+	// ErrTooMany: the organization has MaxKeys keys already.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_api_keys",
 		fmt.Sprintf("The organization has %d API keys that work. Revoke those that nobody uses, then create this one.", MaxKeys)).
 		Means("The organization has as many API keys that work as it may have.")
@@ -24,7 +24,7 @@ var (
 
 const columns = `id, name, permissions, key_start, allowed_ips, created_at, expires_at, revoked_at, replaced_by`
 
-// Stored is a key with the hash under which its projection lies.
+// Stored is a key with the hash under which its projection is stored.
 type Stored struct {
 	APIKey
 	Hash Hash
@@ -65,9 +65,9 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, after id.APIKey, limit int)
 		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`, org, after, limit)
 }
 
-// Lock returns those of the keys that exist, and keeps everybody else from
-// changing or projecting them until the transaction ends. Always in the same
-// order, so that two transactions cannot wait for each other.
+// Lock locks the keys that exist until the transaction ends, so that no other
+// transaction changes or projects them, and returns them. It locks in a fixed
+// order, so two transactions cannot deadlock.
 func Lock(ctx context.Context, tx pg.Tx, org id.Org, keys ...id.APIKey) (map[id.APIKey]Stored, error) {
 	list, err := pg.List[Stored](ctx, tx, "apikey.Lock", `
 		SELECT `+columns+`, hash FROM api_key WHERE org_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE`, org, keys)

@@ -9,7 +9,7 @@ import (
 	"portico/shared/dynamo"
 )
 
-// Usage is what only DynamoDB knows of a key.
+// Usage is what is stored about a key only in DynamoDB.
 type Usage struct {
 	LastUsedAt *time.Time // nil: not since the item was made
 	Denied     bool       // a revocation was begun

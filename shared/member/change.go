@@ -15,8 +15,8 @@ type Change struct {
 	Role *role.Ref
 }
 
-// Update changes a member and returns it before and after. Whoever gives a role
-// or takes one must be able to give it: check is asked about both.
+// Update changes a member and returns it before and after. The caller must be
+// allowed to grant both the old and the new role: check is called for both.
 func Update(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, c Change, now time.Time, check func(role.Role) error) (before, after Member, err error) {
 	if before, err = hold(ctx, tx, org, member, c.Role != nil); err != nil {
 		return before, after, err
@@ -45,8 +45,8 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, c Chang
 	return before, after, err
 }
 
-// Delete removes a member with their resource grants and returns it. A user who
-// is a member nowhere else is forgotten.
+// Delete removes a member with their resource grants and returns it. It also
+// deletes the user if the user is a member of no other organization.
 func Delete(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, check func(role.Role) error) (Member, error) {
 	m, err := hold(ctx, tx, org, member, true)
 	if err != nil {
@@ -70,8 +70,9 @@ func CheckRole(ctx context.Context, tx pg.Tx, org id.Org, ref role.Ref, check fu
 	return check(r)
 }
 
-// hold locks a member and, with owners, all of the organization's owners: two
-// that leave at the same time go one after the other, and the second stays.
+// hold locks a member and, with owners, all of the organization's owners: if the
+// last two owners leave at the same time, one waits for the other and is then
+// refused.
 func hold(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, owners bool) (Member, error) {
 	err := pg.Exec(ctx, tx, "member.hold", `
 		SELECT FROM member WHERE org_id = $1 AND (id = $2 OR $3 AND predefined = 'owner') ORDER BY id FOR UPDATE`, org, member, owners)

@@ -16,8 +16,8 @@ import (
 	"portico/shared/role"
 )
 
-// Member is a user in an organization. Name is what this organization calls
-// them: it never sees what others do.
+// Member is a user in an organization. Name is the name that this organization
+// uses; it never sees the names that others use.
 type Member struct {
 	ID        id.Member
 	UserID    id.User
@@ -32,10 +32,10 @@ var (
 	// ErrNotFound answers for a member that is missing or another organization's.
 	ErrNotFound = fault.New(fault.NotFound, "member_not_found", "There is no member with this id.").
 			Means("Your organization has no member with this id.")
-	// ErrExists answers the second membership of one user.
+	// ErrExists: the user is a member already.
 	ErrExists = fault.New(fault.Conflict, "member_exists", "Somebody with this e-mail address is a member already.").
 			Means("Somebody with this e-mail address is a member already.")
-	// ErrLastOwner answers what would leave an organization without owner.
+	// ErrLastOwner: the change would leave the organization without an owner.
 	ErrLastOwner = fault.New(fault.Conflict, "last_owner", "This is the last owner. Make another member owner first.").
 			Means("The last owner stays owner and member.")
 	// ErrTooMany answers the creation of one member more than Most.
@@ -48,8 +48,9 @@ const Most = 10_000
 
 const columns = `m.id, m.user_id, u.email, m.name, m.predefined, m.role_id, m.created_at, m.updated_at`
 
-// FindUser returns the id of the user with an address, in whatever database it
-// is known, or a fresh one: who is a member in two databases is one user.
+// FindUser looks in every database for the user with an e-mail address and
+// returns the user's id, or a new id if there is none: a member of organizations
+// in two databases is one user.
 func FindUser(ctx context.Context, db *pg.DB, email string, now time.Time) (user id.User, err error) {
 	if len(db.Others()) > 0 { // otherwise Insert asks
 		user, err = pg.Search[id.User](ctx, db.All(), "member.FindUser", `SELECT user_with($1)`, email)
@@ -60,9 +61,9 @@ func FindUser(ctx context.Context, db *pg.DB, email string, now time.Time) (user
 	return user, err
 }
 
-// Insert makes the user with m.Email a member; the user is made too, as
-// m.UserID, if its database knows nobody with the address. It returns the member
-// with its user.
+// Insert makes the user with m.Email a member. If the database has no user with
+// this address, it creates one with the id m.UserID. It returns the member with
+// the id of its user.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, m Member) (Member, error) {
 	user, err := pg.Value[id.User](ctx, tx, "member.Insert: user", `SELECT user_of($1, $2, $3)`, m.Email, m.Name, m.UserID)
 	if err != nil {

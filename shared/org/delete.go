@@ -10,11 +10,12 @@ import (
 	"portico/shared/webhook"
 )
 
-// Close marks the organization as deleted and returns since when it is: from
-// now on it may be erased. Its keys are denied before the commit, so that no
-// failure leaves one at work of an organization that somebody was told is
-// deleted; a key that is made meanwhile is not projected any more. Its endpoints
-// get nothing more. It may be repeated. ErrNotFound when nothing is left of it.
+// Close marks the organization as deleted and returns since when it is marked:
+// from now on it may be erased. Its keys are denied before the commit, so that no
+// failure leaves a key valid of an organization that is reported as deleted. A
+// key created at the same time is not projected. Nothing more is sent to its
+// endpoints. It may be repeated. ErrNotFound if no row of the organization is
+// left.
 func Close(ctx context.Context, tx pg.Tx, keys *apikey.Projection, org id.Org, now time.Time) (since time.Time, err error) {
 	if since, err = mark(ctx, tx, org, now); err != nil {
 		return since, err
@@ -34,13 +35,13 @@ func mark(ctx context.Context, tx pg.Tx, org id.Org, now time.Time) (since time.
 }
 
 // ClosedSince returns since when the organization is marked as deleted, or
-// ErrNotFound when it is not, or nothing is left of it.
+// ErrNotFound if it is not marked or no row is left.
 func ClosedSince(ctx context.Context, tx pg.Tx, org id.Org) (since time.Time, err error) {
 	return pg.One[time.Time](ctx, tx, "org.ClosedSince", ErrNotFound, `SELECT deleted_at FROM organization WHERE id = $1 AND deleted_at IS NOT NULL`, org)
 }
 
-// Closed returns the organizations of a database that have been marked as
-// deleted for so long, those first that wait longest.
+// Closed returns the organizations of a database that have been marked as deleted
+// for at least this long, the oldest first.
 func Closed(ctx context.Context, db pg.Querier, longer time.Duration) ([]id.Org, error) {
 	return pg.List[id.Org](ctx, db, "org.Closed", `
 		SELECT id FROM organization WHERE deleted_at <= portico_now() - $1::interval ORDER BY deleted_at`, longer)
@@ -49,8 +50,9 @@ func Closed(ctx context.Context, db pg.Querier, longer time.Duration) ([]id.Org,
 // eraseAtOnce bounds a transaction of Erase.
 const eraseAtOnce = 5000
 
-// Erase removes every row of a closed organization, in transactions of bounded
-// size, from every database. Stopped halfway it goes on when called again.
+// Erase deletes every row of a closed organization in every database, in
+// transactions of bounded size. If it is interrupted, it continues when called
+// again.
 func Erase(ctx context.Context, db *pg.DB, org id.Org) (rows int, err error) {
 	for n := 1; n > 0; rows += n {
 		n = 0
@@ -66,8 +68,9 @@ func Erase(ctx context.Context, db *pg.DB, org id.Org) (rows int, err error) {
 	return rows, Forget(ctx, db, org)
 }
 
-// Forget removes what says that an organization once lived in a database, if it
-// lives in none any more. Erase does it last: until then it is found.
+// Forget deletes the placements of an organization that lives in no database any
+// more. Erase calls it last, because the placements are needed to find the
+// organization.
 func Forget(ctx context.Context, db *pg.DB, org id.Org) error {
 	lives := false
 	err := db.InOrgEverywhere(ctx, org, func(tx pg.Tx) error {

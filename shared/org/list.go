@@ -14,14 +14,15 @@ import (
 // Filter chooses organizations of a list.
 type Filter struct {
 	NameStarts string // in capitals or not; "": any
-	// CreatedAt and ID are the last one's of the page before; zero: the first page.
+	// CreatedAt and ID are those of the last organization on the previous page;
+	// zero: the first page.
 	CreatedAt time.Time
 	ID        id.Org
 }
 
 // List returns up to limit organizations that are not closed, newest first, from
-// every database. It looks across the tenant wall: for staff only. Their number
-// bounds what a name that none has costs.
+// every database. It reads across the tenant wall, so it is for staff only. A
+// search for a name that no organization has reads all of them.
 func List(ctx context.Context, db *pg.DB, f Filter, limit int) ([]Organization, error) {
 	var all []Organization
 	err := db.All().Each(func(_ string, shared pg.Querier) error {

@@ -1,5 +1,5 @@
-// Package org holds the tenant: whatever a customer has belongs to one
-// organization, and no other sees it.
+// Package org is about organizations, the tenants: everything that a customer has
+// belongs to one organization, and no other one can see it.
 package org
 
 import (
@@ -24,15 +24,16 @@ type Organization struct {
 }
 
 var (
-	// ErrNotFound answers for an organization that is gone.
+	// ErrNotFound: the organization does not exist or is deleted.
 	ErrNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no organization with this id, or your key cannot enter it.").
 			Means("There is no organization with this id, or your key cannot enter it.")
-	// ErrExists answers an id that an organization has; only one that was derived
-	// from an Idempotency-Key comes twice.
+	// ErrExists: an organization with this id exists. This happens only with an
+	// id that was derived from an Idempotency-Key.
 	ErrExists = fault.New(fault.Conflict, "organization_exists",
 		"This Idempotency-Key made an organization more than 24 hours ago. List the organizations to find it, or send a new key to make another one.").
 		Means("The Idempotency-Key made an organization more than 24 hours ago.")
-	// ErrVersion answers a change of something that has changed meanwhile.
+	// ErrVersion: the organization has changed since the version that the change
+	// is based on.
 	ErrVersion = fault.New(fault.Conflict, "version_mismatch",
 		"The organization has changed since you read it. Read it again and send your change with its version.").
 		Means("The organization has changed since you read it.")
@@ -55,9 +56,9 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org) (Organization, error) {
 	return get(ctx, tx, org, "")
 }
 
-// Lock returns the organization, or ErrNotFound, and keeps everybody else from
-// changing or closing it until the transaction ends. What belongs to it can be
-// written meanwhile.
+// Lock returns the organization, or ErrNotFound, and locks it until the
+// transaction ends, so that no other transaction changes or closes it. Rows that
+// belong to it can still be written.
 func Lock(ctx context.Context, tx pg.Tx, org id.Org) (Organization, error) {
 	return get(ctx, tx, org, " FOR NO KEY UPDATE")
 }
@@ -68,7 +69,7 @@ func get(ctx context.Context, tx pg.Tx, org id.Org, lock string) (Organization, 
 
 // Change names the fields to change; nil leaves one as it is.
 type Change struct {
-	// Version is the one that the change is based on; nil: whatever there is.
+	// Version is the version that the change is based on; nil: any version.
 	Version *int32
 	Name    *string
 	// Settings: null sets a setting back to its default.

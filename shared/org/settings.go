@@ -11,16 +11,17 @@ import (
 	"portico/shared/fault"
 )
 
-// Settings are the values that an organization has set. What it has not set has
-// the registry's default.
+// Settings are the values that an organization has set. Other settings have the
+// default of the registry.
 type Settings map[string]any
 
-// Setting is an entry of the registry; T is how JSON reads its values.
+// Setting is an entry of the registry; T is the Go type of its JSON values.
 type Setting[T any] struct {
 	Name        string
 	Default     T
 	Description string
-	// check says what is wrong with a value, as the end of a sentence; nil accepts all.
+	// check returns what is wrong with a value, as the end of a sentence; nil:
+	// every value is valid.
 	check func(T) string
 }
 

@@ -97,7 +97,7 @@ func TestMoveRefused(t *testing.T) {
 // row is lost or duplicated.
 func TestMoveDies(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"copying what", "waiting for deliveries", "stopping writers", "is decided", "lives in", "erasing", "lowering"} {
+	for _, line := range []string{"copying tables", "waiting for deliveries", "stopping writers", "is decided", "lives in", "erasing", "lowering"} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t)

@@ -13,11 +13,11 @@ import (
 	"portico/shared/id"
 )
 
-// MaxCondition bounds a condition in bytes, and with it what judging one costs:
-// Cedar has neither loops nor calls.
+// MaxCondition bounds a condition in bytes, and so the cost of evaluating it:
+// Cedar has no loops and no function definitions.
 const MaxCondition = 1000
 
-// maxNesting bounds how deep brackets and prefix operators stand in one another.
+// maxNesting bounds how deep brackets and prefix operators are nested.
 const maxNesting = 32
 
 // condition is a compiled condition.
@@ -26,7 +26,8 @@ type condition struct {
 	err      error
 }
 
-// CheckCondition says in a sentence's end what is wrong with a condition.
+// CheckCondition returns what is wrong with a condition, as the end of a
+// sentence.
 func CheckCondition(text string) error {
 	if len(text) > MaxCondition {
 		return fmt.Errorf("must have at most %d bytes", MaxCondition)
@@ -34,8 +35,8 @@ func CheckCondition(text string) error {
 	return compile(text).err
 }
 
-// compile makes one policy of a condition. A text that would end the policy
-// and begin another, or add a clause, is none.
+// compile makes one policy from a condition. It refuses a text that would end the
+// policy and start another one, or add a clause.
 func compile(text string) condition {
 	if text == "" {
 		return condition{}
@@ -58,8 +59,8 @@ func compile(text string) condition {
 	return condition{policies: set}
 }
 
-// nesting returns how deep brackets and prefix operators stand in one another,
-// before anything is parsed. What stands in texts and comments does not count.
+// nesting returns how deep brackets and prefix operators are nested. It runs
+// before the parser and ignores strings and comments.
 func nesting(text string) (deepest int) {
 	var open []int // at each open bracket: how many operators stand before it
 	depth, prefix := 0, 0
@@ -91,8 +92,8 @@ func nesting(text string) (deepest int) {
 // tokens splits a condition: texts, comments, != and words are one token each.
 var tokens = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?|//.*|/\*(?s:.*?)(?:\*/|$)|!=|[^\s"!()\[\]{}/-]+|\S`)
 
-// refuses says why the condition does not hold, or "" if it does. An error in
-// it refuses: a missing attribute must never open anything.
+// refuses returns why the condition is not true, or "" if it is. An error counts
+// as not true, so a missing attribute never gives access.
 func (k condition) refuses(m id.Member, p auth.Permission, r Resource, c Context) string {
 	if k.err != nil {
 		return "The condition cannot be read: it " + k.err.Error() + "."
@@ -134,8 +135,8 @@ func (c Context) record() types.Record {
 	return types.NewRecord(known)
 }
 
-// record translates attributes. One of another type is left out, so that what
-// looks at it does not hold.
+// record converts attributes. An attribute of another type is left out, so a
+// condition that uses it is not true.
 func record(attributes map[string]any) types.RecordMap {
 	out := types.RecordMap{}
 	for name, value := range attributes {

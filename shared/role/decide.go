@@ -9,36 +9,39 @@ import (
 	"portico/shared/id"
 )
 
-// Subject is who asks: a member with all that gives them permissions.
+// Subject is the member that a decision is about, with everything that gives them
+// permissions.
 type Subject struct {
 	Member id.Member
 	Roles  []Role
 	Grants []Grant
 }
 
-// Resource is what is asked about; the zero one is nothing in particular.
+// Resource is the resource that a decision is about; zero: no particular one.
 type Resource struct {
 	Type string // the noun: webhook_endpoint
 	ID   string // as customers see it: we_…
-	// Attributes are what conditions may look at: text, bool, int64, []string or map[string]string.
+	// Attributes can be used in conditions: text, bool, int64, []string or
+	// map[string]string.
 	Attributes map[string]any
 }
 
-// Context is what is known of a request besides. What is unknown is missing
-// for conditions, and what looks at something missing does not hold.
+// Context is what is known about a request besides. Unknown values are missing in
+// conditions, and a condition that uses a missing value is not true.
 type Context struct {
 	IP  netip.Addr // invalid: unknown
 	Now time.Time
 }
 
-// Decision is an answer with all that spoke for it, or could have.
+// Decision is an answer with all sources that gave the permission, or could have
+// given it.
 type Decision struct {
 	Permission auth.Permission
 	Allowed    bool
 	Sources    []Source
 }
 
-// Source is a role or grant that holds the permission.
+// Source is a role or grant that contains the permission.
 type Source struct {
 	Kind      string // FromRole or FromGrant
 	ID        string
@@ -54,8 +57,8 @@ const (
 	FromGrant = "resource_grant"
 )
 
-// Judge decides for one subject. Its conditions are compiled once, for however
-// many permissions and resources it is asked about.
+// Judge decides for one subject. It compiles the subject's conditions once, for
+// any number of permissions and resources.
 type Judge struct {
 	subject    Subject
 	conditions []condition // of subject.Roles
@@ -70,9 +73,9 @@ func NewJudge(s Subject) Judge {
 	return j
 }
 
-// Decide says whether the subject may do something with a resource, and why. A
-// role counts for every resource for which its condition holds, a grant for its
-// own resource. A condition that fails does not hold.
+// Decide returns whether the subject has a permission on a resource, and why. A
+// role gives its permissions on every resource for which its condition is true; a
+// grant gives one on its own resource. A condition with an error is not true.
 func (j Judge) Decide(p auth.Permission, r Resource, c Context) Decision {
 	d := Decision{Permission: p}
 	for i, role := range j.subject.Roles {
@@ -97,9 +100,9 @@ func (d *Decision) add(s Source) {
 	d.Sources = append(d.Sources, s)
 }
 
-// List returns those of the resources with which the subject may do something:
-// exactly those that Decide allows. What does not depend on the resource is
-// looked at once.
+// List returns the resources on which the subject has a permission: exactly those
+// that Decide allows. What does not depend on the resource is evaluated
+// once.
 func (j Judge) List(p auth.Permission, resources []Resource, c Context) []Resource {
 	var conditions []condition
 	for i, role := range j.subject.Roles {

@@ -28,7 +28,7 @@ func (g Grant) covers(r Resource) bool {
 	return r.ID != "" && g.ResourceType == r.Type && g.ResourceID == r.ID
 }
 
-// MostGrants bounds a member's grants, which every decision reads.
+// MostGrants bounds a member's grants, because every decision reads all of them.
 const MostGrants = 1000
 
 var (
@@ -36,7 +36,7 @@ var (
 	ErrGrantNotFound = fault.New(fault.NotFound, "resource_grant_not_found",
 		"There is no resource grant with this id.").
 		Means("Your organization has no resource grant with this id.")
-	// ErrGrantExists answers a second grant of the same.
+	// ErrGrantExists: the member has this grant already.
 	ErrGrantExists = fault.New(fault.Conflict, "resource_grant_exists", "The member has this grant already.").
 			Means("The member has this grant already.")
 	// ErrTooManyGrants answers the creation of one grant more than MostGrants.
@@ -47,8 +47,8 @@ var (
 
 const grantColumns = `id, member_id, permission, resource_type, resource_id, created_at`
 
-// CheckGrant returns the fault of a grant that makes no sense: the permission
-// must be one on resources of that type.
+// CheckGrant refuses a grant whose permission does not exist for resources of
+// that type.
 func CheckGrant(p auth.Permission, r Resource) error {
 	if allowed := kinds[r.Type].permissions; !slices.Contains(allowed, p) {
 		var list []string

@@ -17,13 +17,13 @@ const (
 
 func names() []string { return []string{Owner, Admin, Developer, Viewer} }
 
-// writes are what a developer may change.
+// writes are the permissions to change things that a developer has.
 var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite}
 
-// ownersOnly is what an admin may not.
+// ownersOnly are the permissions that an admin does not have.
 var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete}
 
-// confidential is what only owners and admins may read.
+// confidential are the read permissions that only owners and admins have.
 var confidential = []auth.Permission{auth.AuditLogRead}
 
 // Predefined returns a role that every organization has and none can change.

@@ -14,14 +14,15 @@ import (
 	"portico/shared/pg"
 )
 
-// kind is a sort of resource that permissions can be granted on one by one.
+// kind is a type of resource for which permissions can be granted on single
+// resources.
 type kind struct {
 	prefix      string
 	permissions []auth.Permission
 	load        func(context.Context, pg.Tx, id.Org, string) (map[string]any, error)
 }
 
-// kinds are they, by their noun.
+// kinds are all such types, by their noun.
 var kinds = map[string]kind{
 	"webhook_endpoint": {"we", []auth.Permission{auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.DeliveriesRead}, loadEndpoint},
 	"event":            {"evt", []auth.Permission{auth.EventsRead}, loadEvent},

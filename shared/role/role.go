@@ -20,7 +20,7 @@ type Role struct {
 	Name        string
 	Description string
 	Permissions []auth.Permission
-	// Condition is a Cedar expression that must hold besides; "": none.
+	// Condition is a Cedar expression that must also be true; "": none.
 	Condition string
 	// CreatedAt and UpdatedAt are zero in a predefined role.
 	CreatedAt time.Time
@@ -65,16 +65,17 @@ var (
 	// ErrNotFound answers for a role that is missing or another organization's.
 	ErrNotFound = fault.New(fault.NotFound, "role_not_found", "There is no role with this id.").
 			Means("Your organization has no role with this id.")
-	// ErrPredefined answers a change of a role that is the same everywhere.
+	// ErrPredefined: a predefined role cannot be changed.
 	ErrPredefined = fault.New(fault.Conflict, "role_is_predefined", "Predefined roles cannot be changed.").
 			Means("Predefined roles cannot be changed.")
-	// ErrInUse answers the deletion of a role that members have.
+	// ErrInUse: a role that members have cannot be deleted.
 	ErrInUse = fault.New(fault.Conflict, "role_in_use", "Members have this role. Give them another one first.").
 			Means("Members have the role.")
 	// ErrNameTaken answers a second role with the same name.
 	ErrNameTaken = fault.New(fault.Conflict, "role_name_taken", "Another role has this name. Choose a different one.").
 			Means("Another role has this name.")
-	// ErrGrantExceeded answers who gives or takes what they do not have.
+	// ErrGrantExceeded: nobody can give or take permissions that they do not
+	// have.
 	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with can neither give nor take what it does not have.").
 				Means("Nobody gives or takes what they do not have themselves: the detail names what the key that called lacks.")
 	// ErrTooMany answers the creation of one role more than Most.
@@ -85,8 +86,8 @@ var (
 // Most bounds an organization's own roles.
 const Most = 100
 
-// CheckPermissions returns the fault of a list that names what does not exist,
-// or what the grantor lacks: nobody gives away what they do not have.
+// CheckPermissions refuses a list with a permission that does not exist or that
+// the grantor does not have.
 func CheckPermissions(field string, list []auth.Permission, grantor func(auth.Permission) bool) error {
 	var faults []error
 	for i, p := range list {
@@ -97,7 +98,7 @@ func CheckPermissions(field string, list []auth.Permission, grantor func(auth.Pe
 	return fault.Join(append(faults, MayGrant(list, grantor))...)
 }
 
-// MayGrant returns the fault of a grantor who lacks one of the permissions.
+// MayGrant returns a fault if the grantor does not have all of the permissions.
 func MayGrant(list []auth.Permission, grantor func(auth.Permission) bool) error {
 	lacking := slices.IndexFunc(list, func(p auth.Permission) bool { return !grantor(p) })
 	if lacking < 0 {

@@ -32,8 +32,8 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, ref Ref) (Role, error) {
 	return get(ctx, tx, org, ref, "")
 }
 
-// Hold does the same and keeps the role as it is until the transaction ends,
-// so that what is checked of it stays true.
+// Hold does the same and locks the role until the transaction ends, so that
+// checks of it stay valid.
 func Hold(ctx context.Context, tx pg.Tx, org id.Org, ref Ref) (Role, error) {
 	return get(ctx, tx, org, ref, " FOR SHARE")
 }
@@ -61,8 +61,7 @@ type Change struct {
 }
 
 // Update changes one of the organization's own roles and returns it before and
-// after. Nobody changes a role into one that they could not give, which check
-// is asked about.
+// after. check refuses a role that the caller could not grant.
 func Update(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, c Change, now time.Time, check func(Role) error) (before, after Role, err error) {
 	if ref.Predefined != "" {
 		return before, after, ErrPredefined
@@ -94,7 +93,7 @@ func set(field *string, to *string) {
 }
 
 // Delete removes one of the organization's own roles that no member has, and
-// returns it. Nobody deletes what they could not give, which check is asked about.
+// returns it. check refuses a role that the caller could not grant.
 func Delete(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, check func(Role) error) (Role, error) {
 	if ref.Predefined != "" {
 		return Role{}, ErrPredefined

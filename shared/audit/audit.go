@@ -1,5 +1,5 @@
-// Package audit keeps who changed what. An entry is written in the transaction
-// of the change, so neither exists without the other, and is never changed.
+// Package audit records who changed what. An entry is written in the transaction
+// of the change, so neither exists without the other. Entries are never changed.
 package audit
 
 import (
@@ -50,11 +50,11 @@ type Target struct {
 // Of names a target by its noun and id.
 func Of(noun string, id fmt.Stringer) Target { return Target{Type: noun, ID: id.String()} }
 
-// Fields are the fields of a thing that an entry may show. Whoever makes them
-// lists each by name: what nobody listed is never recorded.
+// Fields are the fields of a thing that an entry may show. The code that makes
+// them lists each by name; all others are never recorded.
 type Fields map[string]any
 
-// Changed stands for a secret's value: that it was set, and nothing of it.
+// Changed replaces the value of a secret: it shows only that the secret was set.
 const Changed = "[changed]"
 
 // Diff leaves out of both what is the same in both.
@@ -96,8 +96,9 @@ type Origin struct {
 // maxUserAgent bounds a text that anybody may choose.
 const maxUserAgent = 500
 
-// storable returns text as Postgres can keep it, and no longer than an entry
-// keeps. Every other character stays: an entry is data, not a line of a log.
+// storable removes what Postgres cannot store from a text and cuts it to the
+// length that an entry may have. All other characters stay, because an entry is
+// data and not a log line.
 func storable(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 	if len(text) <= maxUserAgent {

@@ -66,7 +66,7 @@ func address(a netip.Addr) *netip.Addr {
 	return &a
 }
 
-// Filter narrows a list; a zero field does not.
+// Filter narrows a list. A zero field is ignored.
 type Filter struct {
 	Action   string // <noun>.<verb>
 	Noun     string // of the action
@@ -97,7 +97,8 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) ([]Ent
 	if f.ActorID != "" {
 		add(`e.actor_id = $%d`, f.ActorID)
 	}
-	// The ids begin with the milliseconds of created_at: they take the index there.
+	// The ids start with the milliseconds of created_at, so a condition on ids
+	// uses the index.
 	if !f.Since.IsZero() {
 		add(`e.id >= uuid_floor($%[1]d) AND e.created_at >= $%[1]d`, f.Since)
 	}

@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// ErrForbidden is in the chain of every refused dial.
+// ErrForbidden is wrapped by the error of every refused dial.
 var ErrForbidden = errors.New("address is not public")
 
-// Policy forbids every address that is not public, but for the prefixes it
-// allows. The zero Policy allows none.
+// Policy forbids every address that is not public, except the prefixes that it
+// allows. The zero Policy allows no exceptions.
 type Policy struct{ allow []netip.Prefix }
 
 // ParsePolicy reads comma-separated CIDRs that are allowed although they are
@@ -82,8 +82,8 @@ func (p Policy) Check(addr netip.Addr) error {
 	return nil
 }
 
-// dialAtMost ends a connect and a handshake that nobody waits for any more. It
-// is no shorter than any request's own deadline, which is what should end them.
+// dialAtMost ends a connect or handshake that no request waits for any more. It
+// is not shorter than any request's deadline, which normally ends them.
 const dialAtMost = 30 * time.Second
 
 // Transport returns an HTTP transport for customers' URLs. It dials only what
@@ -104,13 +104,14 @@ func (p Policy) Transport() *http.Transport {
 		ExpectContinueTimeout: time.Second,
 		// A response's header fields, as bounded as its body.
 		MaxResponseHeaderBytes: 64 << 10,
-		// A connection of HTTP/2 carries many requests: one that answers no ping is
-		// closed, or each later delivery would wait on it in vain.
+		// An HTTP/2 connection is used for many requests. One that answers no
+		// ping is closed; otherwise each later delivery on it would time out.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
 }
 
-// control runs between name resolution and connect, on the very address.
+// control runs after name resolution, with the address to which the connection is
+// made.
 func (p Policy) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

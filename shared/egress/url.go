@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// maxURL bounds what is stored and sent; browsers and proxies agree on about this much.
+// maxURL is about the length that all browsers and proxies accept.
 const maxURL = 2048
 
 // CheckURL returns a sentence for the customer unless raw can be an endpoint's
@@ -49,9 +49,9 @@ func (p Policy) CheckURL(raw string) error {
 	return errors.New("must start with https://")
 }
 
-// checkHost refuses literals that may not be dialled and hosts that are
-// numbers in disguise (0x7f.1, 0177.1, 2130706433), which some resolvers read
-// as addresses.
+// checkHost refuses literals that may not be dialled and hosts that are numbers
+// in another notation (0x7f.1, 0177.1, 2130706433), which some resolvers read as
+// addresses.
 func (p Policy) checkHost(host string) (addr netip.Addr, literal bool, err error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		if addr.Zone() != "" {
@@ -74,8 +74,9 @@ func (p Policy) checkHost(host string) (addr netip.Addr, literal bool, err error
 	return addr, false, nil
 }
 
-// nameChars are those of host names, and the underscore that some use. Anything
-// else is mapped to ASCII, and not by everybody in the same way.
+// nameChars are the characters of host names, and the underscore, which some
+// names have. Other characters must be mapped to ASCII, and programs do that in
+// different ways.
 const nameChars = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 
 // isNumber reports whether a host's last label makes the whole an IPv4 address

@@ -8,9 +8,9 @@ import (
 	"portico/shared/pg"
 )
 
-// Add writes a new pending domain. It claims nothing: only Verify does, when
-// the row is committed. A subdomain that another organization holds is refused
-// at once.
+// Add writes a new pending domain. It does not claim the name: Verify does that
+// later, when the row is committed. A subdomain that another organization has is
+// refused at once.
 func (h *Hosts) Add(ctx context.Context, tx pg.Tx, org id.Org, d Domain) error {
 	if IsSubdomain(d.Name, h.Base) {
 		held, err := h.holder(ctx, d.Name)
@@ -24,10 +24,10 @@ func (h *Hosts) Add(ctx context.Context, tx pg.Tx, org id.Org, d Domain) error {
 	return insert(ctx, tx, org, d)
 }
 
-// Verify gives a domain its name, if it is a subdomain or DNS proves it and no
-// other domain holds it, and returns it before and after. The claim comes before
-// the commit: after a crash in between the domain holds its name, and Verify,
-// done again, only writes that down.
+// Verify claims the name for a domain and returns the domain before and after.
+// The name must be a subdomain of ours or proven by DNS, and no other domain may
+// have it. The name is claimed before the commit. After a crash in between the
+// domain has the name, and a repeated Verify only updates the row.
 func (h *Hosts) Verify(ctx context.Context, tx pg.Tx, org id.Org, domain id.Domain, now time.Time) (before, after Domain, err error) {
 	if before, err = get(ctx, tx, org, domain, " FOR UPDATE"); err != nil {
 		return before, after, err
@@ -54,8 +54,8 @@ func (h *Hosts) Verify(ctx context.Context, tx pg.Tx, org id.Org, domain id.Doma
 	return before, after, err
 }
 
-// Delete takes a domain away and returns it. The release comes before the
-// commit: a name whose row is gone is nobody's.
+// Delete deletes a domain and returns it. The name is released before the commit,
+// so that no name stays claimed without a row.
 func (h *Hosts) Delete(ctx context.Context, tx pg.Tx, org id.Org, domain id.Domain) (Domain, error) {
 	d, err := get(ctx, tx, org, domain, " FOR UPDATE")
 	if err != nil {
@@ -64,7 +64,7 @@ func (h *Hosts) Delete(ctx context.Context, tx pg.Tx, org id.Org, domain id.Doma
 	return d, h.remove(ctx, tx, org, d)
 }
 
-// DeleteAll takes away every domain of an organization that is being deleted.
+// DeleteAll deletes every domain of an organization that is being deleted.
 func (h *Hosts) DeleteAll(ctx context.Context, tx pg.Tx, org id.Org) error {
 	list, err := pg.List[Domain](ctx, tx, "hostname.DeleteAll", `SELECT `+columns+` FROM domain WHERE org_id = $1 ORDER BY id FOR UPDATE`, org)
 	if err != nil {

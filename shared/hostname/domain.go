@@ -1,6 +1,7 @@
-// Package hostname holds the host names that identify an organization: subdomains
-// of ours, first come, and names of its own, proven by DNS. Postgres has each
-// organization's list; DynamoDB says whose a name is.
+// Package hostname is about the host names that identify an organization:
+// subdomains of ours, for the first organization that claims one, and names of
+// its own, proven by DNS. Postgres has each organization's list; DynamoDB has the
+// owner of each name.
 package hostname
 
 import (
@@ -26,30 +27,30 @@ type Domain struct {
 }
 
 var (
-	// ErrNotFound answers an id of which the organization has no domain.
+	// ErrNotFound: the organization has no domain with this id.
 	ErrNotFound = fault.New(fault.NotFound, "domain_not_found", "There is no domain with this id.").
 			Means("Your organization has no domain with this id.")
-	// ErrExists answers a name that the organization has already.
+	// ErrExists: the organization has a domain with this name already.
 	ErrExists = fault.New(fault.Conflict, "domain_exists", "Your organization has this domain already: verify that one.").
 			Means("Your organization has this domain already.")
-	// ErrTaken answers a name that another organization holds.
+	// ErrTaken: another organization has this name.
 	ErrTaken = fault.New(fault.Conflict, "domain_taken",
 		"Another organization holds this domain. It has to delete it first; if the name is yours and you do not know who that is, write to support.").
 		Means("Another organization holds this domain.")
-	// ErrUnproven answers a verification while DNS shows no proof.
+	// ErrUnproven: DNS does not have the record that proves the domain.
 	ErrUnproven = fault.New(fault.Conflict, "domain_unproven", "DNS does not show the domain's TXT record.").
 			Means("DNS does not show the domain's TXT record: the detail says what it shows.")
-	// ErrDNSAway answers a verification that could not ask.
+	// ErrDNSAway: DNS could not be asked.
 	ErrDNSAway = fault.New(fault.Unavailable, "dns_unavailable", "DNS did not answer. Verify the domain again.").
 			Means("DNS did not answer. Verify the domain again.")
-	// ErrTooMany answers a domain too many.
+	// ErrTooMany: the organization has Most domains already.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_domains",
 		fmt.Sprintf("The organization has %d domains. Delete those that nobody uses, then add this one.", Most)).
 		Means("The organization has as many domains as it may have.")
 )
 
-// New returns a pending domain with a token of its own: a record that was made
-// for an earlier one, or for another organization's, proves nothing.
+// New returns a pending domain with a new token: a DNS record for an earlier
+// domain, or for one of another organization, does not prove it.
 func New(name string, now time.Time) Domain {
 	return Domain{ID: id.New[id.Domain](now), Name: name, Token: rand.Text(), CreatedAt: now}
 }

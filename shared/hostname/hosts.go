@@ -18,23 +18,22 @@ import (
 )
 
 const (
-	// cacheFor is how long one execution environment trusts what it has read: a
-	// released name identifies nobody after that.
+	// cacheFor is how long one execution environment uses what it has read: after
+	// that time a released name identifies no organization.
 	cacheFor = 5 * time.Second
 	// cacheSize bounds the memory of an environment that sees many names.
 	cacheSize = 10_000
 )
 
-// Hosts answers «whose host name is this» from DynamoDB: an item per name that
-// is held, with its organization and domain.
-//
-// Guarantee: one domain at most holds a name, in all databases together. Only
-// who has the lock of the domain's committed row claims or releases it, so a
-// crash in between leaves a claim that its row still accounts for.
+// Hosts finds the organization of a host name in DynamoDB, which has an item for
+// each claimed name with its organization and domain. Guarantee: at most one
+// domain has a name, in all databases together. A name is claimed or released
+// only under the lock of the domain's committed row. So, after a crash in
+// between, every claim still has its row.
 type Hosts struct {
-	// Base is the domain whose subdomains we give away; "": none.
+	// Base is the domain whose subdomains organizations may have; "": none.
 	Base string
-	// Resolver asks DNS; nil: as this machine does.
+	// Resolver asks DNS; nil: the resolver of this machine.
 	Resolver *net.Resolver
 
 	table dynamo.Table
@@ -48,9 +47,9 @@ func NewHosts(client *dynamodb.Client, table, base string, clock *clock.Clock) *
 	return &Hosts{Base: strings.ToLower(base), table: dynamo.NewTable(client, table, "name"), clock: clock, orgs: cache.New[string, id.Org](cacheSize, cacheFor)}
 }
 
-// Org returns the organization that a request's host identifies, whose port
-// does not matter; zero: it identifies none. It asks DynamoDB once at most, and
-// not at all for our own hosts, or while the answer is cached.
+// Org returns the organization that a request's host identifies; zero: none. The
+// port is ignored. It asks DynamoDB at most once, and not at all for our own
+// hosts or while the answer is cached.
 func (h *Hosts) Org(ctx context.Context, host string) (id.Org, error) {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -71,19 +70,19 @@ func (h *Hosts) Org(ctx context.Context, host string) (id.Org, error) {
 	return held.org, nil
 }
 
-// isOurs reports whether a host is the API's own, or no name at all.
+// isOurs reports whether a host is the API's own, or not a host name.
 func (h *Hosts) isOurs(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil || !isName(host) || isAmazons(host) || h.Base != "" && (host == h.Base || host == "api."+h.Base)
 }
 
-// holding is what an item says of its name; zero: nobody holds it.
+// holding is the owner of a name as its item says; zero: the name is free.
 type holding struct {
 	org    id.Org
 	domain id.Domain
 }
 
-// holder returns who holds a name, strongly consistent.
+// holder returns the owner of a name with a strongly consistent read.
 func (h *Hosts) holder(ctx context.Context, name string) (held holding, err error) {
 	item, err := h.table.Get(ctx, name)
 	if err != nil {
@@ -113,8 +112,8 @@ func (h *Hosts) claim(ctx context.Context, org id.Org, d Domain) error {
 	return away("claim", err)
 }
 
-// release takes a name from a domain. One that the domain does not hold stays
-// as it is. It may be repeated.
+// release makes a name of a domain free. It does nothing if the domain does not
+// have the name. It may be repeated.
 func (h *Hosts) release(ctx context.Context, d Domain) error {
 	err := h.table.Delete(ctx, d.Name, isOf(d))
 	h.orgs.Delete(d.Name)
@@ -124,7 +123,7 @@ func (h *Hosts) release(ctx context.Context, d Domain) error {
 	return away("release", err)
 }
 
-// isOf holds for an item that the domain holds.
+// isOf is true for an item of a name that the domain has.
 func isOf(d Domain) dynamo.Write {
 	return dynamo.Write{
 		If: "#domain = :domain", Names: map[string]string{"#domain": "domain"}, Values: dynamo.Item{":domain": dynamo.Text(d.ID.String())},

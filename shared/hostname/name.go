@@ -15,8 +15,8 @@ import (
 // has to fit before it.
 const maxName = 253 - len(recordLabel)
 
-// reserved are subdomains that somebody might take for ours, or that programs
-// look for by themselves.
+// reserved are subdomains that people could mistake for our own, or that programs
+// use automatically.
 var reserved = strings.Fields(`
 	abuse account accounts admin api app assets auth autoconfig autodiscover billing blog cdn console dashboard dev docs
 	email ftp help hostmaster id imap isatap localhost login mail mx ns ns1 ns2 oauth pop portico postmaster prod root
@@ -25,8 +25,8 @@ var reserved = strings.Fields(`
 // toDNS reads a name as browsers do: lower case and punycode.
 var toDNS = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
 
-// ParseName returns a name as DNS has it, or what is wrong with it as the end of
-// a sentence. Base is the domain whose subdomains we give away; "": none.
+// ParseName returns a name in its DNS form, or what is wrong with it as the end
+// of a sentence. Base is the domain whose subdomains we give away; "": none.
 func ParseName(text, base string) (string, error) {
 	if strings.ContainsAny(text, ":/@* ") || strings.HasSuffix(text, ".") {
 		return "", errors.New("must be a host name alone, such as portal.example.com: no scheme, port, path, wildcard or dot at the end")
@@ -57,7 +57,7 @@ func checkSubdomain(name, base string) error {
 	return nil
 }
 
-// checkOwn refuses what nobody can prove, or what is the property of many.
+// checkOwn refuses names that cannot be proven, and names that many people share.
 func checkOwn(name string) error {
 	suffix, listed := publicsuffix.PublicSuffix(name)
 	switch {

@@ -18,8 +18,8 @@ const (
 	showAtMost = 80
 )
 
-// prove asks DNS for the domain's record, through an alias if there is one, and
-// says what it found instead. Only a record with exactly its value will do.
+// prove asks DNS for the domain's record and follows an alias. If no record has
+// exactly the required value, the error says what was found instead.
 func (d Domain) prove(ctx context.Context, resolver *net.Resolver) error {
 	name, value := d.Record()
 	ctx, cancel := context.WithTimeout(ctx, askFor)

@@ -1,6 +1,6 @@
-// Package idempotency makes a mutation that is sent twice happen once. The
-// claim and the reply are written in the transaction of the work, so a failed
-// try leaves nothing and a repeated one gets the first reply.
+// Package idempotency makes a mutation happen only once if its request is sent
+// twice. The claim and the reply are written in the transaction of the work. So a
+// failed request leaves no trace, and a repeated one gets the first reply.
 package idempotency
 
 import (
@@ -18,25 +18,25 @@ import (
 	"portico/shared/secret"
 )
 
-// Keep is how long a reply is replayed; afterwards the key is free again.
+// Keep is how long a reply is stored; after that the key can be used again.
 const Keep = 24 * time.Hour
 
-// wait is how long a repetition waits for a first try that is still at work.
+// wait is how long a repeated request waits while the first one is still running.
 const wait = "2s"
 
 var (
-	// ErrReused answers a key that was used with another request.
+	// ErrReused: the key was used with a different request.
 	ErrReused = fault.New(fault.Conflict, "idempotency_key_reused",
 		"This Idempotency-Key was used with another request in the last 24 hours. Send a new key.").
 		Means("The Idempotency-Key was used with another request in the last 24 hours.")
-	// ErrInUse answers a key whose first request has not ended yet.
+	// ErrInUse: the first request with this key is still running.
 	ErrInUse = fault.New(fault.Conflict, "idempotency_key_in_use",
 		"A request with this Idempotency-Key is still being worked on. Send it again in a few seconds.").
 		Means("The first request with this Idempotency-Key has not ended yet: send it again.")
 )
 
-// Scope is where a key counts: the same key of another caller or operation is
-// another key.
+// Scope limits where a key is valid: the same text from another caller or for
+// another operation is a different key.
 type Scope struct {
 	Org       id.Org
 	Caller    string
@@ -48,9 +48,9 @@ func (s Scope) sealing() string {
 	return "idempotency_key/" + s.Org.String() + "/" + s.Caller + "/" + s.Operation + "/" + s.Key
 }
 
-// Claim takes the key for a request of this hash. It returns the stored reply
-// when the request was already answered, and nil when the work is to be done
-// and its reply given to Store before the commit.
+// Claim claims the key for a request with this hash. It returns the stored reply
+// if the request was answered already. If it returns nil, the caller must do the
+// work and pass the reply to Store before the commit.
 func Claim(ctx context.Context, tx pg.Tx, s Scope, hash []byte, box *secret.Box) (reply []byte, err error) {
 	claimed, err := claim(ctx, tx, s, hash)
 	if err != nil || claimed {
@@ -110,8 +110,8 @@ func Store(ctx context.Context, tx pg.Tx, s Scope, reply []byte, box *secret.Box
 		s.Org, s.Caller, s.Operation, s.Key, box.Seal(reply, s.sealing()))
 }
 
-// Sweep removes expired keys, at most limit of them, and returns how many. Each
-// is checked again once it is locked: it may have been claimed anew meanwhile.
+// Sweep deletes up to limit expired keys and returns how many. It checks each
+// again under its lock, because it may have been claimed again.
 func Sweep(ctx context.Context, db *pg.Worker, limit int) (int64, error) {
 	return pg.Affect(ctx, db, "idempotency.Sweep", `
 		DELETE FROM idempotency_key WHERE created_at <= portico_now() - $1::interval AND (org_id, caller, operation, key) IN (

@@ -15,8 +15,8 @@ import (
 	"portico/shared/pg"
 )
 
-// Bootstrap does what cannot be done through the API, because nobody may yet:
-// it makes the first organization, and staff keys.
+// Bootstrap creates the first organization and staff keys. The API cannot do
+// that, because at first there is no key to call it with.
 type Bootstrap struct {
 	DB    *pg.DB
 	Keys  *apikey.Projection
@@ -33,8 +33,8 @@ var commands = map[string]command{
 	"delete_organization": commandOf(Bootstrap.DeleteOrganization),
 }
 
-// Run does what the payload's "command" names, with its other members as the
-// arguments, and returns the reply.
+// Run runs the command in the payload's member "command", with the other members
+// as arguments, and returns the reply.
 func (b Bootstrap) Run(ctx context.Context, payload json.RawMessage) (any, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &members); err != nil {

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// expiresSoon is how long before its end a client certificate is spoken of:
-	// once it has 30 whole days or fewer.
+	// expiresSoon is how long before its expiry a client certificate is reported:
+	// from 30 whole days on.
 	expiresSoon = 31 * 24 * time.Hour
 	// tellAtMost is no longer than a publish may take, which webhook.Due relies on.
 	tellAtMost = 25 * time.Second
@@ -65,8 +65,8 @@ func (u *Upkeep) tellOwners(ctx context.Context, orgs map[id.Org]bool, m *Mainta
 	return failed
 }
 
-// tellOwner returns how many certificates it told of, and whether an endpoint
-// gets a notice.
+// tellOwner returns how many certificates it published notices about, and whether
+// any endpoint gets one.
 func (u *Upkeep) tellOwner(ctx context.Context, org id.Org) (told int, due bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tellAtMost)
 	defer cancel()

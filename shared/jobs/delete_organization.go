@@ -20,11 +20,11 @@ type Deleter struct {
 	Keys  *apikey.Projection
 	Hosts *hostname.Hosts
 	Clock *clock.Clock
-	// Wait lets time pass; nil: clock.Sleep.
+	// Wait waits; nil: clock.Sleep.
 	Wait func(context.Context, time.Duration) error
 }
 
-// DeleteOrganization asks for the end of an organization, closed or not.
+// DeleteOrganization asks to erase an organization, closed or not.
 type DeleteOrganization struct {
 	OrganizationID string `json:"organization_id"`
 }
@@ -44,13 +44,14 @@ func (b Bootstrap) DeleteOrganization(ctx context.Context, in DeleteOrganization
 // organization may still be running: twice as long as keys are cached.
 const lastRequest = 10 * time.Second
 
-// settled is how long after the beginning of its closing an organization may be
-// erased without waiting: denying all its keys takes seconds.
+// settled is how long after the start of its closing an organization can be
+// erased without waiting. Denying all its keys takes only seconds.
 const settled = time.Minute
 
-// Delete erases all that an organization owns, with its keys' projections. It
-// first sees to it that nobody adds anything. Stopped halfway, for example by
-// the function's time, it goes on when called again; what is gone is no error.
+// Delete erases everything that an organization owns, and the projections of its
+// keys. First it makes sure that nothing can be added any more. If it is
+// interrupted, for example by the function's timeout, it continues when called
+// again; parts that are already erased are not an error.
 func (d Deleter) Delete(ctx context.Context, organization string) (DeletedOrganization, error) {
 	done := DeletedOrganization{OrganizationID: organization}
 	own, err := id.Parse[id.Org](organization)
@@ -70,8 +71,9 @@ func (d Deleter) Delete(ctx context.Context, organization string) (DeletedOrgani
 	return done, err
 }
 
-// erase erases what a closed organization owns; one that is not closed where it
-// lives is not found. It waits unless no request can be running any more.
+// erase erases what a closed organization owns. It returns not found if the
+// organization is not closed in the database where it lives. It waits until no
+// request of it can be running any more.
 func (d Deleter) erase(ctx context.Context, own id.Org) (rows int, err error) {
 	var since time.Time
 	var keys []apikey.Hash

@@ -1,5 +1,6 @@
-// Package jobs is the worker edge: one file per message, schedule or direct
-// invocation, from its payload to the domain.
+// Package jobs handles messages, schedules and direct invocations, as shared/api
+// does for requests: one file for each, which reads the payload and calls the
+// domain.
 package jobs
 
 import (

@@ -8,10 +8,10 @@ import (
 	"portico/shared/org"
 )
 
-// eraseClosed erases the organizations that were closed. One that cannot be
-// erased keeps no other from it, and is tried again by the next upkeep. One that
-// moved to another database has left closed rows behind, and is not closed
-// where it lives: it is left alone.
+// eraseClosed erases the closed organizations. If one cannot be erased, the
+// others still are, and the next upkeep tries again. An organization that moved
+// may be marked as closed in the old database only, but not where it lives: it is
+// skipped.
 func (u *Upkeep) eraseClosed(ctx context.Context, m *Maintained) error {
 	closed, err := org.Closed(ctx, u.DB, settled)
 	if err != nil {

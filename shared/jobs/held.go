@@ -10,13 +10,14 @@ import (
 	"portico/shared/webhook"
 )
 
-// heldPerStatement bounds how long one statement holds ordering keys, for which
-// publishes wait.
+// heldPerStatement bounds how long one statement locks ordering keys, because
+// publishes wait for them.
 const heldPerStatement = 1000
 
-// failHeld fails what is held and older than is kept, so that it keeps no
-// partition for everybody. An organization that cannot be worked on, for a lock
-// say, keeps no other from it.
+// failHeld marks as failed the held deliveries that are older than deliveries are
+// kept, because one of them would prevent that its whole partition is dropped. If
+// it fails for one organization, for example because of a lock, it goes on with
+// the others.
 func (u *Upkeep) failHeld(ctx context.Context, m *Maintained) error {
 	list, err := webhook.ListHolding(ctx, u.DB)
 	if err != nil {

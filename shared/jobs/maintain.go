@@ -26,7 +26,7 @@ type Upkeep struct {
 	Keep time.Duration
 }
 
-// Maintained says what the daily upkeep did.
+// Maintained is the result of the daily upkeep.
 type Maintained struct {
 	PartitionsMade         int   `json:"partitions_made"`
 	PartitionsDropped      int   `json:"partitions_dropped"`
@@ -39,7 +39,7 @@ type Maintained struct {
 	OrganizationsErased    int   `json:"organizations_erased"`
 }
 
-// keysPerStatement bounds how long one deletion holds its locks.
+// keysPerStatement bounds how long one DELETE keeps its locks.
 const keysPerStatement = 5000
 
 // Maintain makes the partitions of the year ahead, removes expired idempotency
@@ -70,8 +70,8 @@ func (u *Upkeep) sweepKeys(ctx context.Context, m *Maintained) error {
 	}
 }
 
-// releaseKeys lets go what waits behind paused ordering keys of deleted
-// endpoints. At the latest the next sweep wakes a dispatcher for it.
+// releaseKeys resumes the paused ordering keys of deleted endpoints. The next
+// sweep at the latest wakes a dispatcher for their deliveries.
 func (u *Upkeep) releaseKeys(ctx context.Context, m *Maintained) error {
 	for {
 		if err := u.Waker.Due.Lower(ctx, u.Clock.Now()); err != nil {

@@ -37,8 +37,8 @@ type Move struct {
 	Progress func(format string, args ...any)
 }
 
-// Run moves one organization. It may be repeated whenever it failed; to give a
-// move up, name the database that the organization comes from.
+// Run moves one organization. It may be repeated if it failed. To cancel a move,
+// call it with the database that the organization comes from.
 func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMoved, error) {
 	var in MoveOrganization
 	if err := json.Unmarshal(payload, &in); err != nil {
@@ -71,7 +71,7 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 	}, err
 }
 
-// wake is best effort: the sweep finds what is due if no dispatcher can be woken.
+// wake may fail without harm: then the sweep finds what is due.
 func (m Move) wake(ctx context.Context, database string) {
 	if err := m.Wakers[database].Wake(ctx); err != nil {
 		m.Progress("no dispatcher could be woken: %v", err)

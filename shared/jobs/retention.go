@@ -20,18 +20,20 @@ const (
 	dropPause = 500 * time.Millisecond
 )
 
-// namedAtMost is how many endpoints a line names that hold a partition back.
+// namedAtMost is how many of the endpoints that keep a partition from being
+// dropped a log line names.
 const namedAtMost = 10
 
-// expired is a partition of which every event is older than is kept.
+// expired is a partition in which every event is older than events are kept.
 type expired struct {
 	Part        string
 	Since, Till time.Time
 }
 
 // dropExpired drops the partitions of events, deliveries and attempts that are
-// older than is kept. One with unfinished deliveries stays, and the log names
-// whose they are; one that is in use all the time is left to the next day.
+// older than they are kept. A partition with unfinished deliveries stays, and the
+// log names their endpoints. A partition that is always in use is left for the
+// next day.
 func (u *Upkeep) dropExpired(ctx context.Context, m *Maintained) error {
 	list, err := pg.List[expired](ctx, u.DB, "jobs.dropExpired", `SELECT part, since, till FROM expired_partitions($1)`, u.Keep)
 	if err != nil {

@@ -70,8 +70,8 @@ type (
 	}
 )
 
-// share returns how many dispatchers each database may have of those that can
-// run at once, so that a nudge of any of them finds a place; 0: any number.
+// share returns how many of the dispatchers that can run at once each database
+// may use, so that a nudge for any database can start one; 0: any number.
 func (e dispatcherEnv) share(databases int) int {
 	if e.MaxConcurrency == 0 {
 		return 0

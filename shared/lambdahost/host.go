@@ -1,6 +1,5 @@
-// Package lambdahost gives operations and jobs their surroundings in Lambda. It
-// is the only package that knows Lambda; a function's main calls one of its
-// functions and nothing else.
+// Package lambdahost runs operations and jobs in Lambda. It is the only package
+// that depends on Lambda; the main of a function only calls one of its functions.
 package lambdahost
 
 import (
@@ -49,11 +48,11 @@ func serve(elsewhere, operations []edge.Operation) {
 	})
 }
 
-// forAnswer is how long before the function's end a request ends, so that a
-// transaction can be rolled back and the caller is told.
+// forAnswer is how long before the function's timeout a request ends, so that its
+// transaction can be rolled back and the caller gets an answer.
 const forAnswer = 2 * time.Second
 
-// endEarlier returns a context that ends so long before the function does.
+// endEarlier returns a context that ends this long before the function's timeout.
 func endEarlier(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

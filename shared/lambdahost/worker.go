@@ -143,8 +143,8 @@ func Migrate() {
 	}))
 }
 
-// forUndoing is how long before the function's end a move is given up, so that
-// it can be undone.
+// forUndoing is how long before the function's timeout a move is given up, so
+// that there is time to undo it.
 const forUndoing = time.Minute
 
 // Move moves an organization to another database on direct invocation.

@@ -14,9 +14,9 @@ const minDifferent = 12
 // known are parts of material that examples, tests and people write.
 var known = []string{"changeme", "change-me", "change_me", "password", "secret", "example", "default", "portico", "test only", "abcdefgh", "12345678"}
 
-// CheckDrawn refuses a sealing secret that is a known default, or that no
-// generator can have drawn: whoever has read this repository, or another's
-// instructions, could open what it seals.
+// CheckDrawn refuses a sealing secret that is a known default or does not look
+// random: people who know the default, for example from this repository, could
+// open everything sealed with it.
 func CheckDrawn(text []byte) error {
 	var fields map[string]string
 	if err := json.Unmarshal(text, &fields); err != nil {

@@ -1,7 +1,7 @@
-// Package secret seals what must never lie in a store in clear: signing
-// secrets, stored replies, cursors. AES-256-GCM under a versioned key; the
-// context (organization, row) is authenticated with it, so a sealed value
-// cannot be moved to another row.
+// Package secret seals values that must not be stored in clear: signing secrets,
+// stored replies, cursors. AES-256-GCM under a versioned key; the context
+// (organization, row) is authenticated with it, so a sealed value cannot be moved
+// to another row.
 package secret
 
 import (
@@ -23,12 +23,12 @@ type Box struct {
 	failed  error     // why that did not succeed
 }
 
-// ErrSealed is returned for a value that this box did not seal, that was
-// changed, or that belongs elsewhere.
+// ErrSealed: the value was not sealed with these keys, was changed, or belongs to
+// another context.
 var ErrSealed = errors.New("secret: value cannot be opened")
 
-// fetchEvery bounds how often a box reads its keys again, whoever asks: a
-// forged cursor can name any key version.
+// fetchEvery bounds how often a box reads its keys again, because a forged cursor
+// can name any key version.
 const fetchEvery = time.Minute
 
 // Parse returns a box of the keys in text, which never change.
@@ -42,10 +42,10 @@ func Parse(text []byte) (*Box, error) {
 	return b, nil
 }
 
-// New returns a box of the keys that fetch reads. It reads them again when a
-// value was sealed under a version that it does not know, because somebody has
-// rotated the keys since: once a minute at most. fetch must end by itself: its
-// result is for all who wait, so it does not end with the request of one.
+// New returns a box with the keys that fetch reads. It reads them again, at most
+// once a minute, if a value was sealed with a version that it does not know: the
+// keys may have been rotated. fetch must have its own timeout: several requests
+// may wait for its result, so it does not end with any of them.
 func New(fetch func() ([]byte, error)) (*Box, error) {
 	b := &Box{fetch: fetch}
 	return b, b.read()

@@ -66,7 +66,7 @@ func TestInvalidOptions(t *testing.T) {
 		{"a filter with a NUL", `"filter":"data == '\u0000'"`, `body.filter U+0000`},
 		{"a filter that is cut off", `"filter":"data.total >"`, `body.filter (line 1, column 12)`},
 		{"a filter that is a number", `"filter":"1"`, `body.filter`},
-		{"a filter with loops in loops", `"filter":"any(data, any(#, # == 1))"`, `body.filter inside`},
+		{"a filter with loops in loops", `"filter":"any(data, any(#, # == 1))"`, `body.filter nested`},
 		{"a filter with an unknown function", `"filter":"now() == data"`, `body.filter now`},
 		{"a negative rate limit", `"rate_limit":-1`, `body.rate_limit`},
 		{"a rate limit above 10,000", `"rate_limit":10001`, `body.rate_limit`},

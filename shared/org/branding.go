@@ -10,21 +10,21 @@ import (
 
 // Branding is how an organization appears to its people; "" is ours.
 type Branding struct {
-	DisplayName  string `json:"display_name" doc:"Shown instead of the organization's name." example:"Acme Billing"`
-	LogoURL      string `json:"logo_url" doc:"An image, by https." example:"https://example.com/logo.svg"`
-	PrimaryColor string `json:"primary_color" example:"#0a7cff" doc:"As #rrggbb."`
-	AccentColor  string `json:"accent_color" example:"#ffb300" doc:"As #rrggbb."`
-	SupportEmail string `json:"support_email" doc:"Where its people write to." example:"help@example.com"`
+	DisplayName  string `json:"display_name"`
+	LogoURL      string `json:"logo_url"`
+	PrimaryColor string `json:"primary_color"`
+	AccentColor  string `json:"accent_color"`
+	SupportEmail string `json:"support_email"`
 }
 
 // BrandingChange names the fields to change; nil leaves one as it is, and ""
 // removes it.
 type BrandingChange struct {
-	DisplayName  *string `json:"display_name,omitempty" maxLength:"200" doc:"Shown instead of the organization's name."`
-	LogoURL      *string `json:"logo_url,omitempty" maxLength:"2048" doc:"An image, by https." example:"https://example.com/logo.svg"`
-	PrimaryColor *string `json:"primary_color,omitempty" maxLength:"7" doc:"As #rrggbb." example:"#0a7cff"`
-	AccentColor  *string `json:"accent_color,omitempty" maxLength:"7" doc:"As #rrggbb." example:"#ffb300"`
-	SupportEmail *string `json:"support_email,omitempty" maxLength:"254" doc:"Where its people write to." example:"help@example.com"`
+	DisplayName  *string `json:"display_name,omitempty"`
+	LogoURL      *string `json:"logo_url,omitempty"`
+	PrimaryColor *string `json:"primary_color,omitempty"`
+	AccentColor  *string `json:"accent_color,omitempty"`
+	SupportEmail *string `json:"support_email,omitempty"`
 }
 
 var color = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)

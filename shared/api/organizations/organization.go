@@ -37,7 +37,7 @@ type organizationBody struct {
 	ID        id.Org         `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Name      string         `json:"name" doc:"What it is called." example:"Acme"`
 	Settings  map[string]any `json:"settings" nullable:"false" doc:"The value of every setting." example:"{\"locale\":\"en\",\"require_mfa\":false,\"session_hours\":12,\"timezone\":\"UTC\"}"`
-	Branding  org.Branding   `json:"branding" doc:"How it appears to its people."`
+	Branding  Branding       `json:"branding" doc:"How it appears to its people."`
 	Version   int32          `json:"version" doc:"Counts changes." example:"1"`
 	CreatedAt clock.Stamp    `json:"created_at" format:"date-time" doc:"When it was made."`
 	UpdatedAt clock.Stamp    `json:"updated_at" format:"date-time" doc:"When it was last changed."`
@@ -47,16 +47,16 @@ type organizationOutput struct{ Body organizationBody }
 
 type updateOrganizationInput struct {
 	Body struct {
-		Version  *int32             `json:"version,omitempty" minimum:"1" doc:"What you read. Another one now: 409 and nothing changes."`
-		Name     *string            `json:"name,omitempty" minLength:"1" maxLength:"200" doc:"What it is called." example:"Acme"`
-		Settings map[string]any     `json:"settings,omitempty" nullable:"false" doc:"By name."`
-		Branding org.BrandingChange `json:"branding,omitempty" doc:"An empty text removes a field."`
+		Version  *int32         `json:"version,omitempty" minimum:"1" doc:"What you read. Another one now: 409 and nothing changes."`
+		Name     *string        `json:"name,omitempty" minLength:"1" maxLength:"200" doc:"What it is called." example:"Acme"`
+		Settings map[string]any `json:"settings,omitempty" nullable:"false" doc:"By name."`
+		Branding BrandingChange `json:"branding,omitempty" doc:"An empty text removes a field."`
 	}
 }
 
 func showOrganization(o org.Organization) *organizationOutput {
 	return &organizationOutput{Body: organizationBody{
-		ID: o.ID, Name: o.Name, Settings: o.Settings.All(), Branding: o.Branding, Version: o.Version,
+		ID: o.ID, Name: o.Name, Settings: o.Settings.All(), Branding: Branding(o.Branding), Version: o.Version,
 		CreatedAt: clock.Stamp(o.CreatedAt), UpdatedAt: clock.Stamp(o.UpdatedAt),
 	}}
 }
@@ -71,7 +71,7 @@ func (in *updateOrganizationInput) Resolve(r edge.Request) []error { return edge
 func (in *updateOrganizationInput) Check(*edge.Call) error {
 	b := in.Body
 	return fault.Join(edge.CheckName("body.name", b.Name), edge.CheckName("body.branding.display_name", b.Branding.DisplayName),
-		org.CheckSettings("body.settings", b.Settings), b.Branding.Check("body.branding"))
+		org.CheckSettings("body.settings", b.Settings), org.BrandingChange(b.Branding).Check("body.branding"))
 }
 
 func getOwn(c *edge.Call, _ *struct{}) (*organizationOutput, error) {
@@ -85,7 +85,7 @@ func getOwn(c *edge.Call, _ *struct{}) (*organizationOutput, error) {
 func updateOwn(c *edge.Call, in *updateOrganizationInput) (*organizationOutput, error) {
 	b := in.Body
 	before, after, err := org.Update(c, c.Tx, c.Org, org.Change{
-		Version: b.Version, Name: b.Name, Settings: b.Settings, Branding: b.Branding,
+		Version: b.Version, Name: b.Name, Settings: b.Settings, Branding: org.BrandingChange(b.Branding),
 	}, c.Now())
 	if err != nil {
 		return nil, err

@@ -67,7 +67,9 @@ func OpenAPI() ([]byte, error) {
 
 // complete adds to huma's description what it does not know.
 func complete(d *huma.OpenAPI) error {
-	describeWebhooks(d)
+	if err := describeWebhooks(d); err != nil {
+		return err
+	}
 	describeReplies(d)
 	describeProblems(d)
 	text, err := readTexts()

@@ -24,7 +24,7 @@ type deliveredBody struct {
 
 // describeWebhooks says what webhook endpoints receive: an event of yours, and
 // every operational event.
-func describeWebhooks(d *huma.OpenAPI) {
+func describeWebhooks(d *huma.OpenAPI) error {
 	d.Webhooks = map[string]*huma.PathItem{
 		"event": {Post: delivered("event", "An event of yours",
 			"Every event that you publish, at each endpoint that subscribes to its type.", inline(reflect.TypeFor[deliveredBody]()))},
@@ -32,11 +32,16 @@ func describeWebhooks(d *huma.OpenAPI) {
 	for _, o := range webhook.Operational() {
 		body := inline(reflect.TypeFor[deliveredBody]())
 		body.Properties["type"].Enum, body.Properties["type"].Examples = []any{o.Type}, nil
-		body.Properties["data"] = inline(reflect.TypeOf(o.Data))
+		data := inline(reflect.TypeOf(o.Data))
+		if err := describeNotice(o.Type, data); err != nil {
+			return err
+		}
+		body.Properties["data"] = data
 		body.Properties["data"].Description = "What it tells."
 		d.Webhooks[o.Type] = &huma.PathItem{Post: delivered(o.Type, "Portico tells: "+o.Type, o.Meaning+
 			" Only endpoints that subscribe to this type by its name or prefix get it.", body)}
 	}
+	return nil
 }
 
 // inline returns the schema of a type with no reference in it: generators drop

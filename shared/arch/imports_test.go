@@ -114,9 +114,10 @@ var only = map[string][]string{
 	"github.com/jackc/pgx/v5/pgxpool":  {"shared/pg", "infra/bench"},
 	"github.com/danielgtaylor/huma":    {"shared/api", "shared/api/edge"},
 	"portico/infra/local/stacktest":    {},
-	"portico/shared/testkit":           {"shared/api/apitest", "infra/local/stacktest"},
+	"portico/infra/local/aws/awstest":  {"shared/api/apitest"},
+	"portico/shared/testkit":           {"shared/api/apitest", "infra/local/stacktest", "infra/local/aws/awstest"},
 	"portico/shared/api/apitest":       {},
-	"testing":                          {"shared/testkit", "shared/api/apitest", "infra/local/stacktest"},
+	"testing":                          {"shared/testkit", "shared/api/apitest", "infra/local/stacktest", "infra/local/aws/awstest"},
 	"github.com/pressly/goose":         {"infra/migrations"},
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
 	"golang.org/x/net":                 {"shared/hostname", "shared/testkit"},
@@ -188,5 +189,6 @@ func TestDomainKnowsNoRequests(t *testing.T) {
 	}
 }
 
-// ofRequest finds a place in a request, or a route, in a Go literal.
-var ofRequest = regexp.MustCompile("^[`\"](body|query|path|header)\\.|\\b(GET|POST|PUT|PATCH|DELETE) /|^[`\"]/v1/")
+// ofRequest finds a location in a request, a route, or a tag of the API's description
+// in a Go literal.
+var ofRequest = regexp.MustCompile("^[`\"](body|query|path|header)\\.|\\b(GET|POST|PUT|PATCH|DELETE) /|^[`\"]/v1/|\\b(doc|example|enum|format|maxLength):\"")

@@ -5,21 +5,19 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	local "portico/infra/local/aws"
+	"portico/infra/local/aws/awstest"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/observe"
 	"portico/shared/pg"
-	"portico/shared/queue"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
@@ -27,21 +25,13 @@ import (
 // newUpkeep returns the daily upkeep with a queue and a due time of its own.
 func newUpkeep(t *testing.T, db *testkit.Database, out io.Writer) (*jobs.Upkeep, *local.Queue) {
 	t.Helper()
-	server := httptest.NewUnstartedServer(nil)
-	server.Start()
-	t.Cleanup(server.Close)
-	services, err := local.NewServer(local.Options{Endpoint: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Config.Handler = services
-	nudges := services.AddQueue("dispatch", local.DefaultQueueAttributes())
+	nudges, sender := awstest.Queue(t)
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	return &jobs.Upkeep{
 		DB: db.Worker, Clock: db.Clock, Log: observe.NewLog(out, "test"), Keep: 30 * 24 * time.Hour,
 		Waker: &webhook.Waker{
 			Database: pg.Home, Due: webhook.NewDue(client, table, pg.Home, db.Clock),
-			Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch")),
+			Nudge: sender,
 		},
 	}, nudges
 }

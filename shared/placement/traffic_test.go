@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/jackc/pgx/v5"
 
 	local "portico/infra/local/aws"
+	"portico/infra/local/aws/awstest"
 	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/observe"
@@ -43,14 +43,8 @@ func newTraffic(p *pair) *traffic {
 	p.t.Helper()
 	tr := &traffic{pair: p, wakers: map[string]*webhook.Waker{}, accepted: map[string]bool{}, received: map[string][]string{}, publish: map[string]int{}}
 	client, table := testkit.Table(p.t, testkit.DynamoDBEndpoint(p.t), "id")
-	server := httptest.NewUnstartedServer(nil)
-	server.Start()
-	p.t.Cleanup(server.Close)
-	services, err := local.NewServer(local.Options{Endpoint: server.URL})
-	p.must(err)
-	server.Config.Handler = services
-	tr.nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
-	nudge := queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch"))
+	var nudge *queue.Sender
+	tr.nudges, nudge = awstest.Queue(p.t)
 	for name, d := range p.at {
 		tr.wakers[name] = &webhook.Waker{Database: name, Due: webhook.NewDue(client, table, name, d.Clock), Nudge: nudge}
 	}

@@ -2,14 +2,13 @@ package queue_test
 
 import (
 	"context"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	local "portico/infra/local/aws"
+	"portico/infra/local/aws/awstest"
 	"portico/shared/queue"
 	"portico/shared/testkit"
 )
@@ -18,14 +17,8 @@ import (
 // moto as a second opinion where it runs.
 func endpoints(t *testing.T) map[string]string {
 	t.Helper()
-	server := httptest.NewServer(nil)
-	t.Cleanup(server.Close)
-	services, err := local.NewServer(local.Options{Endpoint: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Config.Handler = services
-	all := map[string]string{"local": server.URL}
+	_, url := awstest.Server(t)
+	all := map[string]string{"local": url}
 	if moto := os.Getenv("PORTICO_TEST_MOTO_URL"); moto != "" {
 		all["moto"] = moto
 	}

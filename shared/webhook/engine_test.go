@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/jackc/pgx/v5"
 
 	local "portico/infra/local/aws"
+	"portico/infra/local/aws/awstest"
 	"portico/shared/egress"
 	"portico/shared/event"
 	"portico/shared/id"
@@ -44,14 +44,7 @@ func newEngine(t *testing.T) *engine {
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	e.due = webhook.NewDue(client, table, pg.Home, e.Clock)
 
-	server := httptest.NewUnstartedServer(nil)
-	server.Start()
-	t.Cleanup(server.Close)
-	services, err := local.NewServer(local.Options{Endpoint: server.URL})
-	e.must(err)
-	server.Config.Handler = services
-	e.nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
-	e.sender = queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch"))
+	e.nudges, e.sender = awstest.Queue(t)
 	e.org = e.NewOrg(e.t)
 	return e
 }

@@ -48,9 +48,9 @@ func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Durati
 
 // expiringNotice is the data of webhook_endpoint.certificate_expiring.
 type expiringNotice struct {
-	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that has the certificate." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Subject    string             `json:"subject" doc:"The subject of the certificate." example:"CN=portico,O=Acme"`
-	ExpiresAt  clock.Stamp        `json:"expires_at" format:"date-time" doc:"When the certificate expires: servers refuse it from then on." example:"2026-12-21T09:30:00.000000Z"`
+	EndpointID id.WebhookEndpoint `json:"endpoint_id"`
+	Subject    string             `json:"subject"`
+	ExpiresAt  clock.Stamp        `json:"expires_at"`
 }
 
 // TellOfCertificates returns the notices about an organization's client

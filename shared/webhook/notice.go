@@ -54,34 +54,34 @@ type Notice struct {
 
 // EndpointNotice is the part of the data that all webhook_endpoint.* events about
 // failures share, and all the data of webhook_endpoint.recovered. It is exported
-// because huma describes only exported embedded structs.
+// so that the API's description can list its members.
 type EndpointNotice struct {
-	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that the event is about." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	FailingSince *clock.Stamp       `json:"failing_since" format:"date-time" doc:"When the first of the failed tries was made; null if none is known." example:"2026-11-21T08:10:00.000000Z"`
-	Failures     int32              `json:"failures" doc:"How many tries have failed in a row." example:"5"`
+	EndpointID   id.WebhookEndpoint `json:"endpoint_id"`
+	FailingSince *clock.Stamp       `json:"failing_since"`
+	Failures     int32              `json:"failures"`
 }
 
 // FailingNotice is the data of webhook_endpoint.failing.
 type FailingNotice struct {
 	EndpointNotice
-	LastError string `json:"last_error" doc:"Why the last try failed." example:"answered 503, expected 2xx"`
+	LastError string `json:"last_error"`
 }
 
 // disabledNotice is the data of webhook_endpoint.disabled.
 type disabledNotice struct {
 	FailingNotice
-	Reason string `json:"reason" enum:"gone,failing" doc:"gone: it answered 410; failing: all tries failed for days."`
+	Reason string `json:"reason"`
 }
 
 // exhaustedNotice is the data of delivery.exhausted.
 type exhaustedNotice struct {
-	DeliveryID id.Delivery        `json:"delivery_id" doc:"The delivery that has failed." example:"dlv_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	EventID    id.Event           `json:"event_id" doc:"The event that was not delivered." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	EventType  string             `json:"event_type" doc:"The event's type." example:"invoice.paid"`
-	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that did not accept it." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Attempts   int16              `json:"attempt_count" doc:"How many tries were made." example:"8"`
-	StatusCode *int16             `json:"status_code" doc:"The status code of the last response; null without a response." example:"503"`
-	LastError  string             `json:"last_error" doc:"Why the last try failed." example:"answered 503, expected 2xx"`
+	DeliveryID id.Delivery        `json:"delivery_id"`
+	EventID    id.Event           `json:"event_id"`
+	EventType  string             `json:"event_type"`
+	EndpointID id.WebhookEndpoint `json:"endpoint_id"`
+	Attempts   int16              `json:"attempt_count"`
+	StatusCode *int16             `json:"status_code"`
+	LastError  string             `json:"last_error"`
 }
 
 // newNotice makes the operational event whose data has the Go type of data, so

@@ -13,10 +13,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/jackc/pgx/v5"
 
 	local "portico/infra/local/aws"
+	"portico/infra/local/aws/awstest"
 	"portico/shared/api"
 	"portico/shared/api/edge"
 	"portico/shared/apikey"
@@ -62,6 +62,8 @@ func New(t *testing.T) *Harness {
 	}
 	h.auditor = auditor
 	t.Cleanup(func() { _ = auditor.Close(context.Background()) })
+	var sender *queue.Sender
+	h.Nudges, sender = awstest.Queue(t)
 	h.Server = &edge.Server{
 		Services: edge.Services{
 			DB: h.App, Keys: h.Keys, Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
@@ -69,7 +71,7 @@ func New(t *testing.T) *Harness {
 		Log: observe.NewLog(h.Lines, "test"),
 		Wakers: map[string]*webhook.Waker{pg.Home: {
 			Database: pg.Home, Due: webhook.NewDue(client, dueTable, pg.Home, h.Clock),
-			Nudge: h.newQueue(),
+			Nudge: sender,
 		}},
 	}
 	h.Names = testkit.NewNameServer(t)
@@ -79,20 +81,6 @@ func New(t *testing.T) *Harness {
 		t.Fatal(err)
 	}
 	return h
-}
-
-// newQueue returns the sender to a fresh queue, which becomes Nudges.
-func (h *Harness) newQueue() *queue.Sender {
-	h.T.Helper()
-	server := httptest.NewServer(nil)
-	h.T.Cleanup(server.Close)
-	services, err := local.NewServer(local.Options{Endpoint: server.URL})
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	server.Config.Handler = services
-	h.Nudges = services.AddQueue("dispatch", local.DefaultQueueAttributes())
-	return queue.NewSender(sqs.NewFromConfig(testkit.AWS(server.URL)), services.QueueURL("dispatch"))
 }
 
 // NewWaker lets the next publish nudge: only the first in a second does.

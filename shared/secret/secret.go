@@ -23,7 +23,7 @@ type Box struct {
 	failed  error     // why that did not succeed
 }
 
-// ErrSealed: the value was not sealed with these keys, was changed, or belongs to
+// ErrSealed means: the value was not sealed with these keys, was changed, or belongs to
 // another context.
 var ErrSealed = errors.New("secret: value cannot be opened")
 

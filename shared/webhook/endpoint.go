@@ -46,13 +46,13 @@ const (
 // many deliveries one event may make.
 const MaxEndpoints = 1000
 
-// ErrEndpointNotFound: the endpoint does not exist, is deleted, or belongs to
+// ErrEndpointNotFound means: the endpoint does not exist, is deleted, or belongs to
 // another organization.
 var ErrEndpointNotFound = fault.New(fault.NotFound, "webhook_endpoint_not_found",
 	"There is no webhook endpoint with this id.").
 	Means("Your organization has no webhook endpoint with this id.")
 
-// ErrTooManyEndpoints: the organization has MaxEndpoints endpoints already.
+// ErrTooManyEndpoints means: the organization has MaxEndpoints endpoints already.
 var ErrTooManyEndpoints = fault.New(fault.Conflict, "too_many_webhook_endpoints",
 	fmt.Sprintf("An organization has at most %d webhook endpoints. Delete one that is no longer needed.", MaxEndpoints)).
 	Means("The organization has as many webhook endpoints as it may have.")

@@ -19,7 +19,7 @@ type KeyLag struct {
 	PausedAt *time.Time
 }
 
-// ErrKeyNotPaused: a key cannot be resumed that is not paused.
+// ErrKeyNotPaused means: the key is not paused, so it cannot be resumed.
 var ErrKeyNotPaused = fault.New(fault.Conflict, "ordering_key_not_paused",
 	"This ordering key is not paused at this webhook endpoint.").
 	Means("No delivery of the ordering key has failed for good: there is nothing to resume.")

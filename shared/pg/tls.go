@@ -54,7 +54,7 @@ func trustRegion(host string, config *tls.Config) error {
 	region := found[1] + found[2]
 	text, err := fs.ReadFile(roots, "roots/"+region+".pem")
 	if err != nil {
-		return fmt.Errorf("Portico has no root certificates of Amazon RDS for %s: docs/operating.md says how to add a region", region)
+		return fmt.Errorf("no root certificates of Amazon RDS for %s are known: docs/operating.md says how to add a region", region)
 	}
 	config.RootCAs = x509.NewCertPool()
 	if !config.RootCAs.AppendCertsFromPEM(text) {

@@ -75,7 +75,7 @@ func TestServersCertificateIsVerified(t *testing.T) {
 		"of another authority":   {good.url(t, foreign, "verify-full"), "unknown authority"},
 		"for another host":       {good.url(t, "other"+rds, "verify-full"), "not other" + rds},
 		"expired":                {expired.url(t, "db"+rds, "verify-full"), "expired"},
-		"of an unknown region":   {good.url(t, "db.eu-test-9.rds.amazonaws.com", "verify-full"), "no root certificates of Amazon RDS for eu-test-9"},
+		"of an unknown region":   {good.url(t, "db.eu-test-9.rds.amazonaws.com", "verify-full"), "no root certificates of Amazon RDS for eu-test-9 are known"},
 		"of an empty region":     {good.url(t, "db.eu-test-3.rds.amazonaws.com", "verify-full"), "roots/eu-test-3.pem contains no certificate"},
 		"of a server elsewhere":  {good.url(t, "db.example.com", "verify-full"), "x509"},
 		"not asked for":          {good.url(t, foreign, "require"), ""},

@@ -24,13 +24,13 @@ const (
 
 // tags are the areas of the API, in the order in which they are shown.
 var tags = []*huma.Tag{
-	{Name: events.Tag, Description: "What happened in your product: published once, delivered to every webhook endpoint that takes it."},
-	{Name: webhooks.Tag, Description: "Where events are delivered to, how deliveries are signed and repeated, and what became of each."},
-	{Name: keys.Tag, Description: "What programs call this API with."},
+	{Name: events.Tag, Description: "Publish what happens in your product. Portico delivers each event to every webhook endpoint that subscribes to it."},
+	{Name: webhooks.Tag, Description: "Set where events are delivered, how deliveries are signed and tried again, and see the result of each."},
+	{Name: keys.Tag, Description: "The keys with which programs call this API."},
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
-	{Name: people.Tag, Description: "Who belongs to the organization, and what each may do, by role and resource grant."},
+	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
 	{Name: audit.Tag, Description: "Who changed what, and when."},
-	{Name: systemTag, Description: "The API about itself. Needs no key."},
+	{Name: systemTag, Description: "The API's health and documentation. These requests need no key."},
 }
 
 var (
@@ -39,16 +39,16 @@ var (
 	undescribe error
 )
 
-// describeAll is the whole API's description: a function serves some operations
-// and documents all. What huma makes of the types is what requests are checked
-// against; this is made of the same types, and says what huma leaves out.
+// describeAll returns the description of the whole API: a function serves some
+// operations but documents all. It is made from the types against which huma
+// checks requests, and adds what huma leaves out.
 func describeAll() (*huma.OpenAPI, error) {
 	describing.Do(func() {
 		whole := &edge.Server{}
 		if _, undescribe = whole.Handler(All()...); undescribe == nil {
 			described = whole.OpenAPI()
 			described.Info = &huma.Info{Title: title, Version: version, Description: "#about"}
-			described.Servers = []*huma.Server{{URL: "/", Description: "Where this description comes from."}}
+			described.Servers = []*huma.Server{{URL: "/", Description: "The server that serves this description."}}
 			described.Tags = tags
 			undescribe = complete(described)
 		}
@@ -65,7 +65,7 @@ func OpenAPI() ([]byte, error) {
 	return json.MarshalIndent(d, "", "  ")
 }
 
-// complete adds to huma's description what it does not know.
+// complete adds to huma's description what huma does not know.
 func complete(d *huma.OpenAPI) error {
 	if err := describeWebhooks(d); err != nil {
 		return err
@@ -87,7 +87,7 @@ func complete(d *huma.OpenAPI) error {
 	return giveSamples(d)
 }
 
-// fillOperations puts the texts where headings stand for them, but in schemas.
+// fillOperations replaces headings by their texts, except in schemas.
 func fillOperations(d *huma.OpenAPI, text *texts) {
 	text.fill(&d.Info.Description)
 	for _, op := range operationsOf(d) {

@@ -18,8 +18,8 @@ const (
 	exampleTime      = "2026-11-21T09:30:00.000000Z"
 )
 
-// giveExamples gives every request its operation's example, and every reply one
-// that is put together from those of its members.
+// giveExamples gives every request the example of its operation. The example of
+// a reply is made from the examples of its members.
 func giveExamples(d *huma.OpenAPI) error {
 	var faults []error
 	for _, o := range All() {
@@ -28,7 +28,7 @@ func giveExamples(d *huma.OpenAPI) error {
 		if at.RequestBody != nil {
 			media := at.RequestBody.Content["application/json"]
 			if err := json.Unmarshal([]byte(op.Example), &media.Example); err != nil {
-				faults = append(faults, fmt.Errorf("operation %s: the example of its body: %w", op.ID, err))
+				faults = append(faults, fmt.Errorf("operation %s: its example is not JSON: %w", op.ID, err))
 			}
 		}
 		for status, reply := range at.Responses {
@@ -50,8 +50,8 @@ func giveExample(d *huma.OpenAPI, name string, media *huma.MediaType) (err error
 	return err
 }
 
-// exampleOf returns a value of a schema: its own example, or what its members'
-// make. Null stands for what may be null and has no example.
+// exampleOf returns the example of a schema, or one made from its members'
+// examples. It is null if the schema has none and allows null.
 func exampleOf(d *huma.OpenAPI, s *huma.Schema) (any, error) {
 	if s = resolve(d, s); len(s.Examples) > 0 {
 		return s.Examples[0], nil
@@ -91,8 +91,8 @@ func exampleOfObject(d *huma.OpenAPI, s *huma.Schema) (map[string]any, error) {
 	return object, errors.Join(faults...)
 }
 
-// exampleOfAll puts the examples of the parts over each other: a later one is
-// the more particular.
+// exampleOfAll merges the examples of the parts. A later part wins, because it
+// is more specific.
 func exampleOfAll(d *huma.OpenAPI, parts []*huma.Schema) (any, error) {
 	whole := map[string]any{}
 	for _, part := range parts {

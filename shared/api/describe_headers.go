@@ -16,9 +16,9 @@ func replyHeaders() map[string]*huma.Header {
 		return &huma.Header{Description: text, Example: example, Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	return map[string]*huma.Header{
-		edge.RequestIDHeader: header("Names the request in the log.", exampleRequestID),
-		"Location":           header("The path of what was made.", "/v1/events/evt_01jdf3z9k2e4nv6xq8r0s1t2u3"),
-		edge.ReplayedHeader:  header("`true`: this is the stored reply of an earlier request with the same Idempotency-Key, and nothing was done. Otherwise left out.", "true"),
+		edge.RequestIDHeader: header("The id of the request in the log.", exampleRequestID),
+		"Location":           header("The path of the new object.", "/v1/events/evt_01jdf3z9k2e4nv6xq8r0s1t2u3"),
+		edge.ReplayedHeader:  header("`true` if this is the stored reply of an earlier request with the same Idempotency-Key; this request changed nothing. Otherwise absent.", "true"),
 		"Retry-After":        header("How many seconds to wait before the next try.", "1"),
 		"WWW-Authenticate":   header("How to authenticate.", "Bearer"),
 	}
@@ -32,21 +32,21 @@ func headerRefs(names ...string) map[string]*huma.Header {
 	return refs
 }
 
-// problemHeaders are those of a problem with a status.
+// problemHeaders returns the headers of a problem with this status.
 func problemHeaders(status int) map[string]*huma.Header {
 	switch status {
 	case http.StatusUnauthorized:
 		return headerRefs(edge.RequestIDHeader, "WWW-Authenticate")
 	case http.StatusServiceUnavailable:
 		return headerRefs(edge.RequestIDHeader, "Retry-After")
-	case http.StatusTooManyRequests: // only the gateway's
+	case http.StatusTooManyRequests: // only the gateway answers this
 		return nil
 	}
 	return headerRefs(edge.RequestIDHeader)
 }
 
-// describeReplies says of every operation's success which headers and which
-// media type it has.
+// describeReplies adds headers and media types to the successful replies of
+// every operation.
 func describeReplies(d *huma.OpenAPI) {
 	d.Components.Headers = replyHeaders()
 	for _, o := range All() {
@@ -71,5 +71,6 @@ func describeReplies(d *huma.OpenAPI) {
 	}
 }
 
-// mediaTypes are what replies may be that have no Go type, and their JSON type.
+// mediaTypes are the media types of replies without a Go type, and their JSON
+// types.
 var mediaTypes = map[string]string{"application/json": huma.TypeObject, "text/html": huma.TypeString}

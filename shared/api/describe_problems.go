@@ -14,8 +14,8 @@ import (
 	"portico/shared/api/edge"
 )
 
-// gatewayProblem is what API Gateway answers itself, when a request does not
-// reach us or we do not answer in time.
+// gatewayProblem is the body that API Gateway itself answers, when a request
+// does not reach a function or the function does not answer in time.
 type gatewayProblem struct {
 	Message string `json:"message" doc:"The HTTP status in words." example:"Too Many Requests"`
 }
@@ -25,8 +25,8 @@ var fromGateway = []int{
 	http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
 }
 
-// describeProblems says of every operation which statuses and codes its problems
-// have. What several operations answer alike is described once.
+// describeProblems adds to every operation the statuses and codes of its
+// problems. Responses that operations share are described once.
 func describeProblems(d *huma.OpenAPI) {
 	problem := d.Components.Schemas.Schema(reflect.TypeFor[edge.Problem](), true, "")
 	gateway := d.Components.Schemas.Schema(reflect.TypeFor[gatewayProblem](), true, "")
@@ -53,8 +53,8 @@ func describeProblems(d *huma.OpenAPI) {
 	}
 }
 
-// responseName is made of the codes that not every operation has, so that equal
-// responses have one name and others have another.
+// responseName is made of the codes that only some operations have, so that two
+// responses have the same name exactly when they are equal.
 func responseName(status int, problems []edge.Answer) (name string) {
 	for _, p := range problems {
 		if p.Own {
@@ -86,14 +86,14 @@ func problemResponse(status int, problems []edge.Answer, problem, gateway *huma.
 	return out
 }
 
-// problemWith is a problem with one of the codes.
+// problemWith returns the schema of a problem with one of these codes.
 func problemWith(problems []edge.Answer, problem *huma.Schema) *huma.Schema {
 	var codes []any
 	for _, p := range problems {
 		codes = append(codes, p.Code)
 	}
 	return &huma.Schema{AllOf: []*huma.Schema{problem, {Type: huma.TypeObject, Properties: map[string]*huma.Schema{
-		"code": {Type: huma.TypeString, Enum: codes, Description: "What went wrong, stable: programs may rely on it."},
+		"code": {Type: huma.TypeString, Enum: codes, Description: "The kind of error. Codes are stable: programs may rely on them."},
 	}}}}
 }
 

@@ -12,8 +12,8 @@ import (
 	"portico/shared/api/edge"
 )
 
-// sample is the operation called in TypeScript, by a client that is typed by this
-// description. The compiler checks each one against it: infra/check/clients.
+// sample calls the operation in TypeScript, with a client whose types come from
+// this description. infra/check/clients compiles every sample.
 var sample = template.Must(template.New("").Parse(`import createClient from "openapi-fetch";
 import type { paths } from "./portico.js"; // npx openapi-typescript $PORTICO_URL/openapi.json --output portico.d.ts
 
@@ -33,15 +33,15 @@ if (error) throw new Error(JSON.stringify(error));
 console.log(data);
 `))
 
-// codeSample is one of the extension that renderers know as x-codeSamples.
+// codeSample is an item of the extension x-codeSamples, which renderers know.
 type codeSample struct {
 	Lang   string `json:"lang"`
 	Label  string `json:"label"`
 	Source string `json:"source"`
 }
 
-// giveSamples gives every operation a sample in TypeScript. Renderers make those
-// in other languages themselves, and for this one have JavaScript only.
+// giveSamples gives every operation a sample in TypeScript. Renderers make
+// samples in other languages themselves, but not in TypeScript.
 func giveSamples(d *huma.OpenAPI) error {
 	for _, o := range All() {
 		op := o.Meta()
@@ -61,15 +61,15 @@ func giveSamples(d *huma.OpenAPI) error {
 	return nil
 }
 
-// sampleOptions are what the operation cannot be called without, by their
-// examples.
+// sampleOptions returns the options that a call of the operation needs, with
+// their examples as values.
 func sampleOptions(at *huma.Operation, op edge.Op) (options []string, err error) {
 	var path []string
 	for _, p := range at.Parameters {
 		switch {
 		case !p.Required:
 		case p.In != "path" || len(p.Schema.Examples) == 0:
-			return nil, fmt.Errorf("the parameter %s is not of the path, or has no example", p.Name)
+			return nil, fmt.Errorf("the required parameter %s is not in the path, or has no example", p.Name)
 		default:
 			path = append(path, fmt.Sprintf("%s: %q", p.Name, p.Schema.Examples[0]))
 		}

@@ -6,10 +6,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// finishSchemas says in the terms of JSON Schema what huma knows in its own:
-// null is one of the values of an enum that may be null, and what a pattern
-// means stands in the description. A reply may get members that a client does
-// not know yet; a request must not have any.
+// finishSchemas writes in JSON Schema what huma expresses in its own way: an enum
+// that may be null lists null, and the description explains the pattern. A reply
+// may get new members later; a request must not have unknown members.
 func finishSchemas(d *huma.OpenAPI, text *texts) {
 	requests, replies := map[*huma.Schema]bool{}, map[*huma.Schema]bool{}
 	for _, op := range operationsOf(d) {
@@ -54,7 +53,7 @@ func walkMedia(d *huma.OpenAPI, content map[string]*huma.MediaType, seen map[*hu
 	}
 }
 
-// walk adds a schema and all that it is made of to those seen.
+// walk adds a schema and all its parts to seen.
 func walk(d *huma.OpenAPI, s *huma.Schema, seen map[*huma.Schema]bool) {
 	if s = resolve(d, s); s == nil || seen[s] {
 		return
@@ -72,7 +71,7 @@ func walk(d *huma.OpenAPI, s *huma.Schema, seen map[*huma.Schema]bool) {
 	}
 }
 
-// resolve follows a reference.
+// resolve returns the schema to which a reference leads.
 func resolve(d *huma.OpenAPI, s *huma.Schema) *huma.Schema {
 	if s != nil && s.Ref != "" {
 		return d.Components.Schemas.SchemaFromRef(s.Ref)

@@ -13,12 +13,12 @@ type DocsPage struct {
 	ContentType  string
 	CacheControl string
 	Policy       string // Content-Security-Policy
-	Body         []byte // nil: there is only Compressed
-	Compressed   []byte // by gzip
+	Body         []byte // nil if there is only Compressed
+	Compressed   []byte // the body as gzip; nil if it is not compressed
 }
 
-// DocsPages makes the pages of an OpenAPI document, by name; the reference's is
-// empty. Only the function that serves them has it linked.
+// DocsPages makes the pages of an OpenAPI document, by name; the name of the
+// reference is empty. Only the function that serves the pages links it.
 type DocsPages func(openapi []byte) (map[string]DocsPage, error)
 
 type docsInput struct {
@@ -30,8 +30,8 @@ type docsPageInput struct {
 	Page string `path:"page" doc:"The name of a guide, or of a file that a page loads." example:"verifying"`
 }
 
-// docs makes the document and the pages once, when they are first asked for, so
-// that the function answers /healthz as soon as it runs.
+// docs makes the document and the pages once, on the first request for them, so
+// that the function can answer /healthz as soon as it runs.
 type docs struct {
 	openapi func() ([]byte, error)
 	pages   func() (map[string]DocsPage, error)
@@ -61,7 +61,7 @@ func (d docs) getPage(_ *edge.Call, in *docsPageInput) (*rawOutput, error) {
 	return d.page(in.Page, in.AcceptEncoding)
 }
 
-var errNoPage = fault.New(fault.NotFound, "no_such_route", "There is no such page. See /docs for what there is.")
+var errNoPage = fault.New(fault.NotFound, "no_such_route", "There is no such page. See /docs for all pages.")
 
 func (d docs) page(name, acceptEncoding string) (*rawOutput, error) {
 	pages, err := d.pages()

@@ -1,6 +1,5 @@
-// Package api is the registry of the HTTP API's operations, and documents them.
-// Each area has its operations in a folder of its own, which is their tag; the
-// frame around them is package edge.
+// Package api lists the operations of the HTTP API and documents them. Each area
+// is a folder with its operations and has its own tag; the frame is package edge.
 package api
 
 import (
@@ -13,9 +12,9 @@ import (
 	"portico/shared/api/webhooks"
 )
 
-// All returns every operation. Functions name the ones they serve, so that the
-// linker drops the rest; this list is for the documentation, the template's
-// routes and the tests.
+// All returns every operation, for the documentation, the template's routes and
+// the tests. Functions name the operations that they serve, so that the linker
+// drops the others.
 func All() []edge.Operation {
 	return append([]edge.Operation{
 		webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint, webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,

@@ -10,8 +10,8 @@ import (
 
 const systemTag = "System"
 
-// System returns the operations about the API itself. It is a function and no
-// variables, because what documents all operations is one of them.
+// System returns the operations about the API itself. They are not variables
+// like the others: one of them documents All, which would be a cycle.
 func System(pages DocsPages) []edge.Operation {
 	docs := newDocs(pages)
 	op := func(id, path, summary, description, media string) edge.Op {
@@ -21,11 +21,11 @@ func System(pages DocsPages) []edge.Operation {
 			IgnoresQuery: true,
 		}
 	}
-	page := op("getDocsPage", "/docs/{page}", "Get a guide as a page", "Also answers the files that the pages load.", "text/html")
+	page := op("getDocsPage", "/docs/{page}", "Get a guide as a page", "Also serves the files that the pages load.", "text/html")
 	page.Faults = []*fault.Error{errNoPage}
 	return []edge.Operation{
-		edge.Global[struct{}, healthOutput]{Op: op("getHealth", "/healthz", "Tell whether the API answers",
-			"Touches no store, so that asking often does not keep the database awake.", ""), Handle: getHealth},
+		edge.Global[struct{}, healthOutput]{Op: op("getHealth", "/healthz", "Check whether the API answers",
+			"Uses no database, so frequent checks do not keep the database awake.", ""), Handle: getHealth},
 		edge.Global[struct{}, rawOutput]{Op: op("getOpenAPI", "/openapi.json", "Get the OpenAPI 3.1 description of this API", "", "application/json"), Handle: docs.getOpenAPI},
 		edge.Global[docsInput, rawOutput]{Op: op("getDocs", "/docs", "Get this documentation as a page", "", "text/html"), Handle: docs.getReference},
 		edge.Global[docsPageInput, rawOutput]{Op: page, Handle: docs.getPage},
@@ -34,7 +34,7 @@ func System(pages DocsPages) []edge.Operation {
 
 type healthOutput struct {
 	Body struct {
-		Status string `json:"status" enum:"ok" doc:"ok, or there is no answer."`
+		Status string `json:"status" enum:"ok" doc:"Always ok: otherwise there is no reply."`
 	}
 }
 
@@ -43,7 +43,7 @@ type rawOutput struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         []byte
 
-	// Of pages only.
+	// Only pages have these.
 	ContentEncoding string `header:"Content-Encoding"`
 	Policy          string `header:"Content-Security-Policy"`
 	Vary            string `header:"Vary"`

@@ -22,9 +22,9 @@ import (
 //go:embed describe.md
 var ownTexts embed.FS
 
-// texts are the descriptions that are too long to stand in Go: there a
-// description that begins with #heading has the text in its place that stands in
-// Markdown below ## heading. Only what documents the API reads them.
+// texts are the descriptions that are too long for Go code. They are in Markdown:
+// a description #heading in Go is replaced by the text below ## heading. Only the
+// code that documents the API reads them.
 type texts struct {
 	below  map[string]string // by heading
 	used   map[string]bool
@@ -35,7 +35,7 @@ func readTexts() (*texts, error) {
 	return newTexts(edge.Texts, webhooks.Texts, events.Texts, keys.Texts, organizations.Texts, people.Texts, audit.Texts, ownTexts)
 }
 
-// newTexts reads the Markdown of all folders. A heading stands once in all.
+// newTexts reads the Markdown of all folders. Each heading must be unique.
 func newTexts(folders ...fs.FS) (*texts, error) {
 	t := &texts{below: map[string]string{}, used: map[string]bool{}}
 	for _, folder := range folders {
@@ -54,7 +54,7 @@ func newTexts(folders ...fs.FS) (*texts, error) {
 					continue
 				}
 				if heading == "" || text == "" || t.below[heading] != "" {
-					return nil, fmt.Errorf("%s: the heading %q is empty, has no text, or stands twice", name, heading)
+					return nil, fmt.Errorf("%s: the heading %q is empty, has no text, or is used twice", name, heading)
 				}
 				t.below[heading] = text
 			}
@@ -65,7 +65,7 @@ func newTexts(folders ...fs.FS) (*texts, error) {
 
 var headingAtStart = regexp.MustCompile(`^#([A-Za-z_.-]*[A-Za-z])`)
 
-// fill puts the text in the place of the heading that a description begins with.
+// fill replaces the heading at the start of a description by its text.
 func (t *texts) fill(description *string) {
 	found := headingAtStart.FindStringSubmatch(*description)
 	if found == nil {
@@ -73,17 +73,18 @@ func (t *texts) fill(description *string) {
 	}
 	text, ok := t.below[found[1]]
 	if !ok {
-		t.faults = append(t.faults, fmt.Errorf("no Markdown has the heading %q", found[1]))
+		t.faults = append(t.faults, fmt.Errorf("no Markdown file has the heading %q", found[1]))
 	}
 	t.used[found[1]] = true
 	*description = text + strings.TrimPrefix(*description, found[0])
 }
 
-// check returns which headings are missing, and which nothing in Go stands for.
+// check returns an error for every heading that is missing or that no
+// description in Go uses.
 func (t *texts) check() error {
 	for _, heading := range slices.Sorted(maps.Keys(t.below)) {
 		if !t.used[heading] {
-			t.faults = append(t.faults, fmt.Errorf("nothing in Go stands for the heading %q", heading))
+			t.faults = append(t.faults, fmt.Errorf("no description in Go uses the heading %q", heading))
 		}
 	}
 	return errors.Join(t.faults...)

@@ -6,20 +6,19 @@ import (
 	"testing/fstest"
 )
 
-// A description gets the text of its heading, with what follows the heading
-// behind it. A heading that has no text, stands twice, is missing, or for which
-// nothing in Go stands, is an error: so the API is documented with all texts or
-// not at all.
+// The heading of a description is replaced by its text; the rest of the
+// description stays. A heading without text, a repeated, a missing or an unused
+// heading is an error, so the documentation never lacks a text.
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, markdown, description, want, wrong string }{
 		{"a text", "## a.b\n\nOne.\n\nTwo.\n", "#a.b", "One.\n\nTwo.", ""},
 		{"with more behind it", "## a\n\nOne.\n", "#a\n\nPermission: x", "One.\n\nPermission: x", ""},
 		{"no heading", "", "Number #a is one.", "Number #a is one.", ""},
-		{"a missing heading", "", "#a", "", `no Markdown has the heading "a"`},
-		{"an unused heading", "## a\n\nOne.\n\n## b\n\nTwo.\n", "#a", "One.", `nothing in Go stands for the heading "b"`},
-		{"a heading twice", "## a\n\nOne.\n\n## a\n\nTwo.\n", "#a", "", `"a" is empty, has no text, or stands twice`},
-		{"a heading without a text", "## a\n\n## b\n\nTwo.\n", "#a", "", `"a" is empty, has no text, or stands twice`},
+		{"a missing heading", "", "#a", "", `no Markdown file has the heading "a"`},
+		{"an unused heading", "## a\n\nOne.\n\n## b\n\nTwo.\n", "#a", "One.", `no description in Go uses the heading "b"`},
+		{"a heading twice", "## a\n\nOne.\n\n## a\n\nTwo.\n", "#a", "", `"a" is empty, has no text, or is used twice`},
+		{"a heading without a text", "## a\n\n## b\n\nTwo.\n", "#a", "", `"a" is empty, has no text, or is used twice`},
 		{"a text before the first heading", "One.\n", "#a", "", `"" is empty`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -15,15 +15,15 @@ import (
 	"portico/shared/api"
 )
 
-// description is the published OpenAPI document, as anybody reads it.
+// description is the published OpenAPI document.
 type description struct {
 	Document map[string]any
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler // compiles each schema once
 }
 
-// Published is the description of all tests. Its schemas are made strict: a
-// member that they do not name is an error here, though clients shall ignore it.
+// Published is the description that all tests use. Its schemas are strict: an
+// unknown member is an error here, though clients must ignore it.
 var Published = sync.OnceValue(func() *description {
 	text, err := api.OpenAPI()
 	if err != nil {
@@ -45,8 +45,8 @@ var Published = sync.OnceValue(func() *description {
 	return d
 })
 
-// seal forbids members that an object's schema does not name. A part of an
-// allOf names some of them only.
+// seal forbids members that an object's schema does not name, except in a part of
+// an allOf, which names only some of the members.
 func seal(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -67,7 +67,7 @@ func seal(v any) {
 	}
 }
 
-// At returns the object that the names lead to, nil if there is none.
+// At returns the object at the path of names, or nil if there is none.
 func (d *description) At(names ...string) map[string]any {
 	found := d.Document
 	for _, name := range names {
@@ -76,8 +76,8 @@ func (d *description) At(names ...string) map[string]any {
 	return found
 }
 
-// Follow returns the names of where the object really stands to which the names
-// lead; nil if there is none.
+// Follow returns the path of names, or the path to which a $ref there leads; nil
+// if there is nothing.
 func (d *description) Follow(names ...string) []string {
 	found := d.At(names...)
 	if ref, ok := found["$ref"].(string); ok {
@@ -89,7 +89,7 @@ func (d *description) Follow(names ...string) []string {
 	return names
 }
 
-// Check validates JSON against the schema to which the names lead.
+// Check validates JSON against the schema at the path of names.
 func (d *description) Check(text []byte, names ...string) error {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
@@ -110,8 +110,8 @@ func (d *description) Check(text []byte, names ...string) error {
 
 var parameter = regexp.MustCompile(`\{\w+\}`)
 
-// operation returns the path of the operation that a request is for, as the
-// description has it; "" for none.
+// operation returns the path of a request's operation as the description writes
+// it, or "" if there is none.
 func (d *description) operation(r *http.Request) string {
 	method := strings.ToLower(r.Method)
 	if d.At("paths", r.URL.Path, method) != nil {
@@ -126,9 +126,9 @@ func (d *description) operation(r *http.Request) string {
 	return ""
 }
 
-// checkAgainstDescription makes every call of every test a test of the published
-// description: status, media type, problem code and every member of the reply,
-// nulls included, are described, and no other member is there.
+// checkAgainstDescription compares the reply to every call of every test with the
+// published description: its status, media type, problem code and every member,
+// also null ones, must be described.
 func (c Caller) checkAgainstDescription(r *http.Request, w *httptest.ResponseRecorder) {
 	c.T.Helper()
 	d := Published()
@@ -150,6 +150,6 @@ func (c Caller) checkAgainstDescription(r *http.Request, w *httptest.ResponseRec
 		return
 	}
 	if err := d.Check(w.Body.Bytes(), at...); err != nil {
-		c.T.Errorf("%s %s: %d %s is not as described: %v", r.Method, path, w.Code, w.Body, err)
+		c.T.Errorf("%s %s: %d %s does not match its description: %v", r.Method, path, w.Code, w.Body, err)
 	}
 }

@@ -1,6 +1,6 @@
-// Package apitest serves the whole API on real stores to tests, and makes every
-// call of every test a test of three promises: the reply is as described, a
-// mutation has its audit entry, and times have one form.
+// Package apitest serves the whole API on real stores to tests. It checks every
+// call of every test: the reply matches its description, a mutation writes its
+// audit entry, and all times have the same form.
 package apitest
 
 import (
@@ -38,8 +38,8 @@ type Harness struct {
 	Server  *edge.Server
 	Handler http.Handler
 	Keys    *apikey.Projection
-	table   string              // where keys lies
-	Names   *testkit.NameServer // where domains are proven
+	table   string              // of Keys in DynamoDB
+	Names   *testkit.NameServer // answers the DNS queries that verify domains
 	Nudges  *local.Queue
 	Lines   *testkit.Log
 
@@ -83,7 +83,7 @@ func New(t *testing.T) *Harness {
 	return h
 }
 
-// NewWaker lets the next publish nudge: only the first in a second does.
+// NewWaker lets the next publish send a nudge; a waker sends at most one a second.
 func (h *Harness) NewWaker() {
 	w := h.Server.Wakers[pg.Home]
 	h.Server.Wakers[pg.Home] = &webhook.Waker{Database: w.Database, Due: w.Due, Nudge: w.Nudge}
@@ -131,14 +131,13 @@ func (c Caller) With(permissions ...auth.Permission) Caller {
 	return c
 }
 
-// times are the times of a reply, in whichever form; oneForm is how all of them
-// are written.
+// times finds the times of a reply in any form; oneForm is the only correct one.
 var (
 	times   = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:[^"]*"`)
 	oneForm = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"`)
 )
 
-// Do sends a request; headers are name, value, name, value …
+// Do sends a request. The headers are given as name, value, name, value, …
 func (c Caller) Do(method, path, body string, headers ...string) Reply {
 	c.T.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -149,7 +148,7 @@ func (c Caller) Do(method, path, body string, headers ...string) Reply {
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	r.Header.Set("User-Agent", fmt.Sprintf("test/%d;", calls.Add(1))) // tells the call's audit entries
+	r.Header.Set("User-Agent", fmt.Sprintf("test/%d;", calls.Add(1))) // finds the call's audit entries
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
@@ -159,7 +158,7 @@ func (c Caller) Do(method, path, body string, headers ...string) Reply {
 	c.checkRecord(r, w)
 	for _, at := range times.FindAllString(w.Body.String(), -1) {
 		if !oneForm.MatchString(at) {
-			c.T.Errorf("%s %s answered the time %s, whose form is not that of all others", method, path, at)
+			c.T.Errorf("%s %s answered the time %s, which has not six digits of microseconds and a Z", method, path, at)
 		}
 	}
 	return Reply{Status: w.Code, Header: w.Header(), Body: w.Body.String()}

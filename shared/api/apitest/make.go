@@ -33,7 +33,7 @@ func (c Caller) NewMember(email, role string) string {
 	return c.Make("/v1/members", `{"email":"`+email+`","name":"Ada","role":"`+role+`"}`)
 }
 
-// NewKey creates an API key and returns a caller with it, and its id.
+// NewKey creates an API key and returns a caller with it, and the key's id.
 func (c Caller) NewKey(body string) (made Caller, key string) {
 	c.T.Helper()
 	r := c.Do("POST", "/v1/api-keys", body)
@@ -44,8 +44,8 @@ func (c Caller) NewKey(body string) (made Caller, key string) {
 	return c, r.Get(c.T, "id")
 }
 
-// Environment is another execution environment: the same stores, a cache of
-// its own. DynamoDB is asked through a proxy that fails what it is told to.
+// Environment returns a caller of another execution environment, which has the
+// same stores and its own cache. Calls of DynamoDB fail if fails says so.
 func (c Caller) Environment(fails func(body string) bool) Caller {
 	c.T.Helper()
 	h := *c.Harness
@@ -54,7 +54,7 @@ func (c Caller) Environment(fails func(body string) bool) Caller {
 	return c
 }
 
-// From sends a GET from an address, with a lie about it.
+// From sends a GET from an address, with headers that claim another address.
 func (c Caller) From(address string) Reply {
 	c.T.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/v1/events", nil)
@@ -68,8 +68,8 @@ func (c Caller) From(address string) Reply {
 	return Reply{Status: w.Code, Header: w.Header(), Body: w.Body.String()}
 }
 
-// newEnvironment returns the API with a cache of its own, and DynamoDB behind a
-// proxy that fails the calls whose body it is told to fail.
+// newEnvironment returns the API with its own cache. A proxy between it and
+// DynamoDB fails every call for whose body fails returns true.
 func (h *Harness) newEnvironment(fails func(body string) bool) http.Handler {
 	h.T.Helper()
 	to, err := url.Parse(testkit.DynamoDBEndpoint(h.T))
@@ -100,7 +100,7 @@ func (h *Harness) newEnvironment(fails func(body string) bool) http.Handler {
 
 func Never(string) bool { return false }
 
-// Prove makes DNS show the record that a domain's body names.
+// Prove adds the domain's record to DNS. The domain is at path.
 func (c Caller) Prove(path string) {
 	c.T.Helper()
 	r := c.Do("GET", path, "")
@@ -114,11 +114,11 @@ func (h *Harness) Bootstrap(payload string) jobs.CreatedStaffKey {
 	if err != nil {
 		h.T.Fatal(err)
 	}
-	key, _ := made.(jobs.CreatedStaffKey) // or it was revoked
+	key, _ := made.(jobs.CreatedStaffKey) // zero if the command made no key
 	return key
 }
 
-// NewStaff returns a caller with a staff key, which has no organization.
+// NewStaff returns a caller with a staff key and without an organization.
 func (h *Harness) NewStaff() Caller {
 	h.T.Helper()
 	return Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
@@ -146,7 +146,7 @@ func (c Caller) At(host, method, path, body string, headers ...string) Reply {
 	return c.Do(method, "http://"+host+path, body, headers...)
 }
 
-// Works checks whether a key is accepted.
+// Works checks that the key is accepted, or that it is not.
 func (c Caller) Works(when string, works bool) {
 	c.T.Helper()
 	if r := c.Do("GET", "/v1/events", ""); (r.Status == http.StatusOK) != works {
@@ -154,7 +154,7 @@ func (c Caller) Works(when string, works bool) {
 	}
 }
 
-// ClientCertificate returns the member of a body.
+// ClientCertificate returns the member client_certificate of a body.
 func ClientCertificate(certificate, key string) string {
 	text, err := json.Marshal(map[string]string{"certificate": certificate, "private_key": key})
 	if err != nil {

@@ -19,13 +19,13 @@ import (
 var (
 	// calls numbers the requests of all tests.
 	calls atomic.Int64
-	// recorded has the ids of the operations that some test has seen recorded.
+	// recorded has the ids of the operations whose audit entry a test has seen.
 	recorded sync.Map
 )
 
-// Main runs the tests of an area. Of every mutation of its that writes an audit
-// entry some test has seen one, checked by checkRecord: an operation without such
-// a test fails the whole run.
+// Main runs the tests of an area. The run fails unless, for every operation of
+// the area that writes an audit entry, a test has called it with success:
+// checkRecord then checks the entry.
 func Main(m *testing.M, tag string) {
 	flag.Parse()
 	code := m.Run()
@@ -33,7 +33,7 @@ func Main(m *testing.M, tag string) {
 		for _, o := range api.All() {
 			op := o.Meta()
 			if _, seen := recorded.Load(op.ID); op.Tag == tag && op.Audit != "" && op.RecordedBy == "" && !seen {
-				fmt.Fprintf(os.Stderr, "FAIL: no test calls %s with success, so nothing shows that it is recorded\n", op.ID)
+				fmt.Fprintf(os.Stderr, "FAIL: no test calls %s with success, so its audit entry is not checked\n", op.ID)
 				code = 1
 			}
 		}
@@ -41,9 +41,8 @@ func Main(m *testing.M, tag string) {
 	os.Exit(code)
 }
 
-// checkRecord makes every call of every test a test of the audit log: a
-// mutation that succeeds has written one entry that names what it changed, and
-// any other call none.
+// checkRecord checks the audit log after every call of every test: a mutation
+// that succeeds has written one entry with targets, any other call none.
 func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 	c.T.Helper()
 	if r.Method == http.MethodGet {
@@ -53,21 +52,21 @@ func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 	op, found := operationOf(r)
 	switch done := w.Code < 300 && w.Header().Get("Idempotent-Replayed") == ""; {
 	case !found:
-		return // not one of the API's own
+		return // no operation of the API
 	case !done || op.RecordedBy != "":
 		if entries != 0 {
 			c.T.Errorf("%s answered %d and wrote %d audit entries", op.ID, w.Code, entries)
 		}
 	case entries != 1 || targets == 0:
-		c.T.Errorf("%s wrote %d audit entries with %d targets, want one with some: call c.Audit", op.ID, entries, targets)
+		c.T.Errorf("%s wrote %d audit entries with %d targets, want one entry with targets: call c.Audit", op.ID, entries, targets)
 	default:
 		recorded.Store(op.ID, true)
 	}
 }
 
-// EntriesOf counts the entries of one request and their targets. Of a long user
-// agent an entry has the beginning only. It asks on a session of the harness,
-// one call at a time, because tests call from many goroutines.
+// EntriesOf counts the entries of one request and their targets. An entry has
+// only the beginning of a long user agent. All tests share one database session,
+// so it runs one query at a time.
 func (h *Harness) EntriesOf(userAgent string) (entries, targets int) {
 	h.T.Helper()
 	h.auditing.Lock()
@@ -81,7 +80,7 @@ func (h *Harness) EntriesOf(userAgent string) (entries, targets int) {
 	return entries, targets
 }
 
-// operationOf returns the operation that a request is for.
+// operationOf returns the operation of a request.
 func operationOf(r *http.Request) (edge.Op, bool) {
 	mux := http.NewServeMux()
 	all := map[string]edge.Op{}
@@ -101,7 +100,7 @@ func (h *Harness) Exec(sql string, args ...any) {
 	h.Database.Exec(h.T, sql, args...)
 }
 
-// RowsWith returns the tables that hold text in clear, as text or as bytes.
+// RowsWith returns the tables that contain the text unencrypted, as text or bytes.
 func RowsWith(t *testing.T, h *Harness, text string) (tables []string) {
 	t.Helper()
 	all := testkit.Value[[]string](t, h.Database, `
@@ -120,7 +119,7 @@ func RowsWith(t *testing.T, h *Harness, text string) (tables []string) {
 	return tables
 }
 
-// Checksum is one text for all that an organization has, in every table.
+// Checksum returns a text that changes when any row of an organization changes.
 func Checksum(c Caller) (sum string) {
 	c.T.Helper()
 	ctx := context.Background()

@@ -40,7 +40,7 @@ func (r Reply) Decode(t *testing.T, v any) {
 	}
 }
 
-// Locations returns where a problem finds faults, sorted.
+// Locations returns the locations of a problem's errors, sorted.
 func (r Reply) Locations(t *testing.T) []string {
 	t.Helper()
 	var problem struct{ Errors []edge.Field }
@@ -55,8 +55,8 @@ func (r Reply) Locations(t *testing.T) []string {
 	return list
 }
 
-// Want compares a reply with `<status> <part of the body> …`; a part that
-// starts with ! must be absent.
+// Want compares a reply with `<status> <part of the body> …`: each part must be
+// in the body, and a part that starts with ! must not.
 func Want(t *testing.T, r Reply, want string) {
 	t.Helper()
 	status, parts, _ := strings.Cut(want, " ")

@@ -20,7 +20,7 @@ import (
 // Tag groups the operations in the documentation.
 const Tag = "Events"
 
-// Texts are descriptions, each below the heading that stands for it in Go.
+// Texts are long descriptions; Go refers to each by its heading.
 //
 //go:embed *.md
 var Texts embed.FS

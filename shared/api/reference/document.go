@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// document is what the list shows of an OpenAPI document.
+// document has the parts of an OpenAPI document that the list shows.
 type document struct {
 	Info       struct{ Title, Version, Description string }
 	Tags       []struct{ Name, Description string }
@@ -56,7 +56,7 @@ type group struct {
 	Operations []entry
 }
 
-// Place is where the page shows the group.
+// Place returns the id of the group's place on the page.
 func (g group) Place() string { return strings.ReplaceAll(strings.ToLower(g.Name), " ", "-") }
 
 // entry is an operation as the list shows it.
@@ -83,8 +83,8 @@ func parse(openapi []byte) (*document, error) {
 	return d, nil
 }
 
-// groups lists every operation by tag: tags in the document's order, operations
-// by path.
+// groups lists every operation by tag. The tags are in the document's order, the
+// operations of a tag in the order of their paths.
 func (d *document) groups() ([]group, error) {
 	var list []group
 	for _, t := range d.Tags {
@@ -92,7 +92,7 @@ func (d *document) groups() ([]group, error) {
 	}
 	for _, section := range []struct {
 		items map[string]map[string]json.RawMessage
-		tag   string // of those without
+		tag   string // for items without a tag
 	}{{d.Paths, "Other"}, {d.Webhooks, "Webhooks"}} {
 		for _, path := range sortedKeys(section.items) {
 			for _, method := range methods {
@@ -141,7 +141,7 @@ func (d *document) entry(method, path string, op operation) entry {
 			response = d.Components.Responses[name]
 		}
 		r := reply{Status: status, Description: response.Description}
-		if strings.HasPrefix(status, "2") { // every error has the members of a problem, which the errors' page shows
+		if strings.HasPrefix(status, "2") { // the page about errors shows the members of a problem
 			r.Fields = d.contentFields(response.Content)
 		}
 		e.Replies = append(e.Replies, r)
@@ -149,7 +149,7 @@ func (d *document) entry(method, path string, op operation) entry {
 	return e
 }
 
-// contentFields lists the members of the first kind of body that has some.
+// contentFields lists the members of the first media type that has members.
 func (d *document) contentFields(content map[string]media) []field {
 	for _, kind := range sortedKeys(content) {
 		if list := d.fields(content[kind].Schema, ""); len(list) > 0 {

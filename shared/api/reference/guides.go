@@ -19,7 +19,7 @@ import (
 	"portico/docs"
 )
 
-// guides in the order of the navigation, by the name of their file.
+// guides are the names of the guides' files, in the order of the navigation.
 var guides = []string{"verifying", "errors", "webhooks", "organizations", "permissions"}
 
 // guide is a document of docs/ as a page.
@@ -35,7 +35,7 @@ func newMarkdown() goldmark.Markdown {
 	)
 }
 
-// readGuides renders them all.
+// readGuides renders all guides.
 func readGuides(markdown goldmark.Markdown) ([]guide, error) {
 	var list []guide
 	for _, name := range guides {
@@ -49,15 +49,15 @@ func readGuides(markdown goldmark.Markdown) ([]guide, error) {
 		}
 		first, _, _ := strings.Cut(string(source), "\n")
 		title, _, _ := strings.Cut(strings.TrimPrefix(first, "# "), ":")
-		// Who has no mouse scrolls long lines with the keyboard.
+		// Long lines can be scrolled with the keyboard too.
 		page := strings.ReplaceAll(body.String(), "<pre>", `<pre tabindex="0">`)
 		list = append(list, guide{Name: name, Title: title, Body: template.HTML(page)}) //nolint:gosec // our own text; raw HTML in it is dropped
 	}
 	return list, nil
 }
 
-// pages makes pages of what is written for a repository: links lead to pages,
-// and rows that begin with a code can be linked to.
+// pages adapts documents of the repository to the site: links lead to pages, and
+// table rows that begin with a code get an id, so that links can lead to them.
 type pages struct{}
 
 var (
@@ -95,7 +95,8 @@ func (pages) Transform(root *ast.Document, reader text.Reader, _ parser.Context)
 	}
 }
 
-// toPage points a link to a page, and reports false if there is none.
+// toPage changes a link so that it leads to a page of the site. It reports false
+// if the link leads neither to a page nor to https.
 func toPage(link *ast.Link) bool {
 	to := string(link.Destination)
 	m := linkForm.FindStringSubmatch(to)
@@ -119,8 +120,7 @@ func isGuide(name string) bool {
 	return false
 }
 
-// unwrap leaves the words of a link to what is no page, or the address that it
-// consists of.
+// unwrap replaces a link by its text.
 func unwrap(link ast.Node, source []byte) {
 	parent := link.Parent()
 	if address, ok := link.(*ast.AutoLink); ok {

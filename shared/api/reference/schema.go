@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// schema is what the list shows of a JSON schema of OpenAPI 3.1.
+// schema has the parts of a JSON schema of OpenAPI 3.1 that the list shows.
 type schema struct {
 	Ref         string             `json:"$ref"`
 	Type        types              `json:"type"`
@@ -35,7 +35,7 @@ type schema struct {
 	OneOf       []*schema          `json:"oneOf"`
 }
 
-// types is the keyword type: one or several.
+// types is the keyword type: one type or several.
 type types []string
 
 func (t *types) UnmarshalJSON(text []byte) error {
@@ -47,7 +47,7 @@ func (t *types) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(t))
 }
 
-// values is the keyword additionalProperties: a schema, or whether there may be any.
+// values is the keyword additionalProperties: a schema, true or false.
 type values struct{ schema *schema }
 
 func (v *values) UnmarshalJSON(text []byte) error {
@@ -63,8 +63,8 @@ type field struct {
 	Required                bool
 }
 
-// fields lists the members of a schema, those of objects within it below them.
-// A schema within itself is listed once.
+// fields lists the members of a schema, and below each object its own members. A
+// schema that contains itself is listed once.
 func (d *document) fields(s *schema, prefix string, within ...string) (list []field) {
 	if s == nil {
 		return nil
@@ -102,9 +102,9 @@ func (d *document) field(name string, s *schema, required bool) field {
 	return f
 }
 
-// resolve follows references.
+// resolve returns the schema to which references lead.
 func (d *document) resolve(s *schema) *schema {
-	for range 10 { // a reference to itself leads nowhere
+	for range 10 { // stops if references form a circle
 		to, ok := d.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")]
 		if s.Ref == "" || !ok {
 			return s
@@ -114,7 +114,7 @@ func (d *document) resolve(s *schema) *schema {
 	return s
 }
 
-// typeOf names what a value may be.
+// typeOf names the types that a value may have.
 func (d *document) typeOf(s *schema) string {
 	s = d.resolve(s)
 	var names []string
@@ -143,7 +143,7 @@ func (d *document) typeOf(s *schema) string {
 	return strings.Join(names, " or ")
 }
 
-// bounds says what a value must keep to, and what it is unless given.
+// bounds describes the limits of a value and its default.
 func bounds(s *schema) string {
 	var parts []string
 	add := func(format string, values ...any) { parts = append(parts, fmt.Sprintf(format, values...)) }
@@ -170,7 +170,7 @@ func bounds(s *schema) string {
 		add("matches %s", s.Pattern)
 	}
 	if s.Default != nil {
-		add("%s unless given", asJSON(s.Default))
+		add("default %s", asJSON(s.Default))
 	}
 	switch {
 	case s.Example != nil:
@@ -189,11 +189,11 @@ func join(values []any) string {
 	return strings.Join(texts, ", ")
 }
 
-// asJSON leaves < and & readable: the template escapes them.
+// asJSON does not escape < and &: the template does.
 func asJSON(value any) string {
 	var out strings.Builder
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(value) // it was JSON
+	_ = encoder.Encode(value) // cannot fail: the value comes from JSON
 	return strings.TrimSpace(out.String())
 }

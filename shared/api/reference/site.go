@@ -20,14 +20,14 @@ import (
 	"portico/shared/api"
 )
 
-// site is every page by name; the reference's is empty.
+// site has every page by name; the name of the reference is empty.
 type site map[string]api.DocsPage
 
 //go:embed assets
 var assets embed.FS
 
-// policy lets pages load what is served beside them and nothing else. The
-// renderer sets styles within elements, which no hash and no nonce covers.
+// policy lets pages load files from their own origin only. It allows inline
+// styles: the renderer sets them on elements, where no hash or nonce can help.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -73,8 +73,8 @@ var contentTypes = map[string]string{
 	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".txt": "text/plain; charset=utf-8",
 }
 
-// asset adds a file under a name that changes with its content, so that
-// browsers may keep it for ever, and answers the name.
+// asset adds a file and returns its name, which changes with the content, so that
+// browsers may keep the file for ever.
 func (s site) asset(name string) (string, error) {
 	body, err := fs.ReadFile(assets, "assets/"+name)
 	if err != nil {

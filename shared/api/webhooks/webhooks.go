@@ -7,7 +7,7 @@ import "embed"
 // Tag groups the operations in the documentation.
 const Tag = "Webhooks"
 
-// Texts are descriptions, each below the heading that stands for it in Go.
+// Texts are long descriptions; Go refers to each by its heading.
 //
 //go:embed *.md
 var Texts embed.FS

@@ -21,19 +21,28 @@ type Login struct {
 	RolePassword string
 }
 
-// Migrate brings every database up to date and returns the version reached.
+// Migrate brings every database up to date and returns the version reached. It
+// stops at the first that fails: a locked table takes minutes to fail, and the
+// deployment must hear of it before the function's time ends.
 func Migrate(ctx context.Context, databases pg.Databases[Login]) (string, error) {
-	err := databases.Each(func(_ string, l Login) error {
-		config, err := l.config(ctx)
-		if err == nil {
-			err = migrations.Apply(ctx, config, l.RolePassword)
+	for _, name := range databases.Names() {
+		if err := migrate(ctx, databases, name); err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
 		}
-		return err
-	})
-	if err != nil {
-		return "", err
 	}
 	return migrations.Version(), nil
+}
+
+func migrate(ctx context.Context, databases pg.Databases[Login], name string) error {
+	l, err := databases.At(name)
+	if err != nil {
+		return err
+	}
+	config, err := l.config(ctx)
+	if err != nil {
+		return err
+	}
+	return migrations.Apply(ctx, config, l.RolePassword)
 }
 
 func (l Login) config(ctx context.Context) (*pgx.ConnConfig, error) {

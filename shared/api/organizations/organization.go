@@ -47,7 +47,7 @@ type organizationOutput struct{ Body organizationBody }
 
 type updateOrganizationInput struct {
 	Body struct {
-		Version  *int32         `json:"version,omitempty" minimum:"1" doc:"What you read. Another one now: 409 and nothing changes."`
+		Version  *int32         `json:"version,omitempty" minimum:"1" doc:"The version that you read. If the organization has changed since, the answer is 409 and nothing changes."`
 		Name     *string        `json:"name,omitempty" minLength:"1" maxLength:"200" doc:"What it is called." example:"Acme"`
 		Settings map[string]any `json:"settings,omitempty" nullable:"false" doc:"By name."`
 		Branding BrandingChange `json:"branding,omitempty" doc:"An empty text removes a field."`

@@ -118,7 +118,7 @@ type listOrganizationsOutput struct{ Body edge.List[organizationBody] }
 type deletedOrganizationOutput struct {
 	Body struct {
 		ID        id.Org      `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-		DeletedAt clock.Stamp `json:"deleted_at" format:"date-time" doc:"Since when it looks like one that does not exist."`
+		DeletedAt clock.Stamp `json:"deleted_at" format:"date-time" doc:"When it was deleted. From then on the API answers as if it did not exist."`
 	}
 }
 

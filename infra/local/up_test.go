@@ -39,9 +39,9 @@ func TestSecondUp(t *testing.T) {
 // Invalid arguments are refused before anything is built or started.
 func TestRefusedBeforeBuilding(t *testing.T) {
 	for _, tt := range []struct{ name, flag, value, want string }{
-		{"a database's name", "-databases", "acme,No!", `DATABASES=acme,No!: "No!" cannot name a database`},
-		{"two names without a comma", "-databases", "acme other", `"acme other" cannot name a database`},
-		{"the home database", "-databases", "home", `"home" cannot name a database`},
+		{"a database's name", "-databases", "acme,No!", `DATABASES=acme,No!: "No!" cannot be the name of a database`},
+		{"two names without a comma", "-databases", "acme other", `"acme other" cannot be the name of a database`},
+		{"the home database", "-databases", "home", `"home" cannot be the name of a database`},
 		{"the log's form", "-log", "xml", "LOG=xml: the log can be text or json"},
 	} {
 		var out, errs bytes.Buffer

@@ -81,7 +81,7 @@ type Hash [sha256.Size]byte
 // cause.
 var ErrUnknown = fault.New(fault.Unauthenticated, "api_key_invalid",
 	"The API key is not valid.").
-	Means("The key is mistyped, unknown, expired, revoked, or not to be used from this address.")
+	Means("The key is mistyped, unknown, expired or revoked, or it does not work from this address.")
 
 // Generate returns a fresh plain text.
 func Generate() string {
@@ -119,7 +119,7 @@ func checksum(body string) string {
 func Parse(plain string) (Hash, error) {
 	body, ok := strings.CutPrefix(plain, prefix)
 	if !ok || len(body) != randomChars+sumChars || checksum(body[:randomChars]) != body[randomChars:] {
-		return Hash{}, ErrUnknown.Because(fmt.Errorf("malformed or wrong checksum, %d characters", len(plain)))
+		return Hash{}, ErrUnknown.Because(fmt.Errorf("the key is malformed or its checksum is wrong: %d characters", len(plain)))
 	}
 	return sha256.Sum256([]byte(plain)), nil
 }

@@ -13,14 +13,14 @@ import (
 var (
 	// ErrEnded: a key that no longer works cannot be changed.
 	ErrEnded = fault.New(fault.Conflict, "api_key_ended",
-		"This API key has expired or was revoked, and does not come back. Create another one.").
+		"This API key has expired or was revoked, so it cannot be changed. Create another one.").
 		Means("The API key has expired or was revoked: create another one.")
 	// ErrGrantExceeded: a caller cannot give a key more rights than it has
 	// itself.
-	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with cannot give what it does not have.")
+	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "Your API key cannot give what it does not have.")
 	// ErrReplaced: a key cannot be rotated twice.
 	ErrReplaced = fault.New(fault.Conflict, "api_key_replaced",
-		"This API key was rotated before: its replaced_by names the key to rotate. If that one is lost, revoke it and create another.").
+		"This API key was rotated before. Rotate the key that replaced_by names. If that key is lost, revoke it and create another one.").
 		Means("The API key was rotated before: replaced_by names its successor.")
 )
 
@@ -44,7 +44,7 @@ func (g Grant) Check(k APIKey) error {
 		}
 	}
 	if g.ExpiresAt != nil && (k.ExpiresAt == nil || k.ExpiresAt.After(*g.ExpiresAt)) {
-		return exceeded("It ends at %s: set expires_at to that time or an earlier one.", g.ExpiresAt.UTC().Format(time.RFC3339))
+		return exceeded("It expires at %s: set expires_at to that time or an earlier one.", g.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	if !within(k.AllowedIPs, g.AllowedIPs) {
 		return exceeded("It works only from %v: set allowed_ips to these or to a part of them.", g.AllowedIPs)
@@ -53,7 +53,7 @@ func (g Grant) Check(k APIKey) error {
 }
 
 func exceeded(why string, args ...any) error {
-	return ErrGrantExceeded.Saying("The API key that you call with cannot give what it does not have. "+why, args...)
+	return ErrGrantExceeded.Saying("Your API key cannot give what it does not have. "+why, args...)
 }
 
 // Change names the fields of a key to change; nil leaves one as it is.
@@ -76,7 +76,7 @@ func (k APIKey) Apply(c Change, g Grant, now time.Time) (APIKey, error) {
 	}
 	for _, p := range c.Permissions {
 		if !slices.Contains(k.Permissions, p) {
-			return k, fault.InvalidField("permissions", fmt.Sprintf("has %s, which the API key does not hold: permissions can only be taken away", p))
+			return k, fault.InvalidField("permissions", fmt.Sprintf("has %s, which the API key does not have: you can only remove permissions", p))
 		}
 	}
 	if c.Name != nil {

@@ -17,7 +17,7 @@ func ParseNetworks(list []string) ([]string, error) {
 		case err != nil:
 			return nil, fmt.Errorf("%q is neither an IP address nor a CIDR prefix such as 203.0.113.0/24", text)
 		case p != p.Masked():
-			return nil, fmt.Errorf("%q has bits behind its prefix: write %s", text, p.Masked())
+			return nil, fmt.Errorf("%q has bits set after its prefix: write %s", text, p.Masked())
 		}
 		out = append(out, strings.TrimSuffix(p.String(), fmt.Sprintf("/%d", p.Addr().BitLen())))
 	}
@@ -38,7 +38,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		}
 	}
 	if err == nil && p.Addr().Is4In6() {
-		err = fmt.Errorf("%s is IPv4 in IPv6", text)
+		err = fmt.Errorf("%s is an IPv4 address written as IPv6", text)
 	}
 	return p, err
 }

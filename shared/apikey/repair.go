@@ -26,7 +26,7 @@ const (
 // ErrNotLookedUp is wrapped by the fault about a key that was not looked up
 // because of this rate. Clients that send invalid keys cause it; it is not a
 // defect of ours.
-var ErrNotLookedUp = errors.New("a key that DynamoDB does not know is not looked up in Postgres: too many were just now")
+var ErrNotLookedUp = errors.New("the key is not in DynamoDB, and it was not looked up in Postgres, because too many lookups were made just now")
 
 // bucket is a token bucket. Its zero value is full.
 type bucket struct{ full time.Time }
@@ -106,7 +106,7 @@ func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder,
 	})
 	switch {
 	case dynamo.IsRefused(err):
-		return holder{}, p.refuse(hash, fmt.Errorf("key %s is denied in DynamoDB: its revocation was begun and must be repeated", k.ID), now)
+		return holder{}, p.refuse(hash, fmt.Errorf("key %s is denied in DynamoDB, but its revocation did not finish: revoke it again", k.ID), now)
 	case errors.Is(err, ErrNotFound), errors.Is(err, pgx.ErrNoRows):
 		return holder{}, p.refuse(hash, errNoProjection, now)
 	case err != nil:

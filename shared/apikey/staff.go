@@ -60,7 +60,7 @@ func (p *Projection) repairStaff(ctx context.Context, k StaffKey, hash Hash, now
 	}
 	err := p.ProjectStaff(ctx, k, hash)
 	if dynamo.IsRefused(err) {
-		return holder{}, p.refuse(hash, fmt.Errorf("key %s is denied in DynamoDB: its revocation was begun and must be repeated", k.ID), now)
+		return holder{}, p.refuse(hash, fmt.Errorf("key %s is denied in DynamoDB, but its revocation did not finish: revoke it again", k.ID), now)
 	}
 	return h, err
 }

@@ -19,7 +19,7 @@ var (
 	// ErrTooMany: the organization has MaxKeys keys already.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_api_keys",
 		fmt.Sprintf("The organization has %d API keys that work. Revoke those that nobody uses, then create this one.", MaxKeys)).
-		Means("The organization has as many API keys that work as it may have.")
+		Means("The organization has reached the limit of API keys that work.")
 )
 
 const columns = `id, name, permissions, key_start, allowed_ips, created_at, expires_at, revoked_at, replaced_by`
@@ -33,7 +33,7 @@ type Stored struct {
 // ScanBytes reads a hash from its column.
 func (h *Hash) ScanBytes(b []byte) error {
 	if copy(h[:], b) != len(h) {
-		return fmt.Errorf("apikey: a hash of %d bytes", len(b))
+		return fmt.Errorf("apikey: the hash has %d bytes, want %d", len(b), len(h))
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (p Policy) Check(addr netip.Addr) error {
 	}
 	for _, prefix := range forbidden {
 		if prefix.Contains(plain) {
-			return fmt.Errorf("%w: %s lies in %s", ErrForbidden, plain, prefix)
+			return fmt.Errorf("%w: %s is in %s", ErrForbidden, plain, prefix)
 		}
 	}
 	return nil

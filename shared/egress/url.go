@@ -28,13 +28,13 @@ func (p Policy) CheckURL(raw string) error {
 		return errors.New("must be absolute, such as https://example.com/webhooks")
 	}
 	if u.User != nil {
-		return errors.New("must not hold a user name or password")
+		return errors.New("must not contain a user name or password")
 	}
 	if u.Fragment != "" || strings.Contains(raw, "#") {
 		return errors.New("must not have a fragment (#…)")
 	}
 	if port, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16); err != nil || port == 0 || strings.HasSuffix(u.Host, ":") {
-		return errors.New("has no usable port")
+		return errors.New("has a port that cannot be used: send one from 1 to 65535")
 	}
 	addr, literal, err := p.checkHost(u.Hostname())
 	if err != nil {
@@ -55,7 +55,7 @@ func (p Policy) CheckURL(raw string) error {
 func (p Policy) checkHost(host string) (addr netip.Addr, literal bool, err error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		if addr.Zone() != "" {
-			return addr, true, errors.New("must not have a zone (%…) in its address: a zone means something on one machine only")
+			return addr, true, errors.New("must not have a zone (%…) in its address: a zone is valid on one machine only")
 		}
 		if p.Check(addr) != nil {
 			return addr, true, errors.New("must not point to a private or reserved address")

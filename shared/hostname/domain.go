@@ -35,8 +35,8 @@ var (
 			Means("Your organization has this domain already.")
 	// ErrTaken: another organization has this name.
 	ErrTaken = fault.New(fault.Conflict, "domain_taken",
-		"Another organization holds this domain. It has to delete it first; if the name is yours and you do not know who that is, write to support.").
-		Means("Another organization holds this domain.")
+		"Another organization has this domain and must delete it first. If the domain is yours and you do not know that organization, write to support.").
+		Means("Another organization has this domain.")
 	// ErrUnproven: DNS does not have the record that proves the domain.
 	ErrUnproven = fault.New(fault.Conflict, "domain_unproven", "DNS does not show the domain's TXT record.").
 			Means("DNS does not show the domain's TXT record: the detail says what it shows.")
@@ -46,7 +46,7 @@ var (
 	// ErrTooMany: the organization has Most domains already.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_domains",
 		fmt.Sprintf("The organization has %d domains. Delete those that nobody uses, then add this one.", Most)).
-		Means("The organization has as many domains as it may have.")
+		Means("The organization has reached the limit of domains.")
 )
 
 // New returns a pending domain with a new token: a DNS record for an earlier

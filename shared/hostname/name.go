@@ -29,7 +29,7 @@ var toDNS = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName
 // of a sentence. Base is the domain whose subdomains we give away; "": none.
 func ParseName(text, base string) (string, error) {
 	if strings.ContainsAny(text, ":/@* ") || strings.HasSuffix(text, ".") {
-		return "", errors.New("must be a host name alone, such as portal.example.com: no scheme, port, path, wildcard or dot at the end")
+		return "", errors.New("must be only a host name, such as portal.example.com, without scheme, port, path, wildcard or dot at the end")
 	}
 	name, err := toDNS.ToASCII(text)
 	if err != nil || !isName(name) {
@@ -66,9 +66,9 @@ func checkOwn(name string) error {
 	case isAmazons(name):
 		return errors.New("belongs to AWS: send a domain of your own")
 	case !listed && !strings.Contains(suffix, "."):
-		return fmt.Errorf("must end in a top-level domain of the public DNS, which .%s is not", suffix)
+		return fmt.Errorf("must end in a top-level domain of the public DNS; .%s is not one", suffix)
 	case suffix == name:
-		return errors.New("is a public suffix, below which others have their names: send your own, such as portal.example.com")
+		return errors.New("is a public suffix, under which anyone can have a domain: send your own, such as portal.example.com")
 	}
 	return nil
 }

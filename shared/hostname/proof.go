@@ -31,14 +31,14 @@ func (d Domain) prove(ctx context.Context, resolver *net.Resolver) error {
 	case slices.Contains(found, value):
 		return nil
 	case err == nil && len(found) > 0:
-		return unproven("%s has %d TXT records, the first is %q, and none is %q. Create it beside them, wait until DNS shows it, and verify again.",
-			name, len(found), found[0][:min(len(found[0]), showAtMost)], value)
+		return unproven("%s has TXT records (%d), but none has the value %q; the first is %q. Add a record with that value, wait until DNS shows it, and verify again.",
+			name, len(found), value, found[0][:min(len(found[0]), showAtMost)])
 	case err == nil, errors.As(err, &failed) && failed.IsNotFound:
 		return unproven("%s has no TXT record. Create it with the value %q, wait until DNS shows it, and verify again.", name, value)
 	case errors.As(err, &failed) && failed.IsTemporary && !failed.IsTimeout:
-		return unproven("The name servers of %s answer with an error. Repair its DNS, and verify again.", name)
+		return unproven("The name servers of %s answer with an error. Repair its DNS and verify again.", name)
 	}
-	return ErrDNSAway.Saying("DNS did not answer for %s. Verify again; if it stays so, look whether the name servers of the domain answer.", name).
+	return ErrDNSAway.Saying("DNS did not answer for %s. Verify again; if this continues, check that the name servers of the domain answer.", name).
 		Because(fmt.Errorf("hostname.prove: %w", err))
 }
 

@@ -28,7 +28,7 @@ func TestProof(t *testing.T) {
 		}{
 			{"no record", set(), "domain_unproven", name + " has no TXT record. Create it with the value \"" + value + `"`},
 			{"another record", set("v=spf1 -all"), "domain_unproven", `1 TXT records, the first is "v=spf1 -all"`},
-			{"another's token", set("portico-verification=" + strings.Repeat("A", 26)), "domain_unproven", `none is "` + value},
+			{"another's token", set("portico-verification=" + strings.Repeat("A", 26)), "domain_unproven", `none has the value "` + value},
 			{"the token alone", set(d.Token), "domain_unproven", value},
 			{"in lower case", set(strings.ToLower(value)), "domain_unproven", value},
 			{"with a space", set(value + " "), "domain_unproven", value},

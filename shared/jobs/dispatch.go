@@ -18,7 +18,7 @@ func Dispatch(dispatchers pg.Databases[*webhook.Dispatcher]) func(ctx context.Co
 	return func(ctx context.Context, body string) error {
 		nudge := webhook.Nudge{Database: pg.Home}
 		if err := json.Unmarshal([]byte(body), &nudge); err != nil {
-			return fmt.Errorf("jobs.Dispatch: %q is no nudge: %w", body, err)
+			return fmt.Errorf("jobs.Dispatch: %q is not a nudge: %w", body, err)
 		}
 		if nudge.IsOutdated() {
 			return nil

@@ -31,7 +31,7 @@ func (u *Upkeep) failHeld(ctx context.Context, m *Maintained) error {
 		}
 		if err := u.failHeldAt(ctx, h, m); err != nil {
 			troubled = h.Org
-			u.Log.Warn("held deliveries could not be failed", "organization", h.Org, "endpoint", h.Endpoint, "error", err)
+			u.Log.Warn("held deliveries could not be set to failed", "organization", h.Org, "endpoint", h.Endpoint, "error", err)
 			if !pg.IsLockTimeout(err) { // the next upkeep finds a moment without the lock
 				failed = errors.Join(failed, fmt.Errorf("jobs.failHeld: %s: %w", h.Org, err))
 			}

@@ -51,7 +51,7 @@ func TestHeldKeepsNoPartition(t *testing.T) {
 	if err != nil || done.DeliveriesExpired != 2 || done.PartitionsKept != 3 {
 		t.Errorf("while a key is locked: %+v, %v", done, err)
 	}
-	if lines := lines(t, &log, "held deliveries could not be failed"); len(lines) != 1 || lines[0]["organization"] != locked.org.String() {
+	if lines := lines(t, &log, "held deliveries could not be set to failed"); len(lines) != 1 || lines[0]["organization"] != locked.org.String() {
 		t.Errorf("the log names %v", lines)
 	}
 	if err := holder.Rollback(ctx); err != nil {

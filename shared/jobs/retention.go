@@ -84,6 +84,6 @@ func (u *Upkeep) explain(ctx context.Context, p expired, failed error) error {
 	if err != nil {
 		return err
 	}
-	u.Log.Warn("an expired partition is held back", append(attrs, "unfinished", endpoints, "arriving", arriving)...)
+	u.Log.Warn("an expired partition is kept", append(attrs, "unfinished", endpoints, "arriving", arriving)...)
 	return nil
 }

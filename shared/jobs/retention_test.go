@@ -108,10 +108,10 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%s: %+v", tt.because, done)
 		}
 		behind := log.String()
-		for _, line := range lines(t, &log, "an expired partition is held back") {
+		for _, line := range lines(t, &log, "an expired partition is kept") {
 			want := []any{map[string]any{"organization": c.org.String(), "endpoint": endpoint.String(), "waits": tt.because}}
 			if diff := cmp.Diff(want, line["unfinished"]); diff != "" {
-				t.Errorf("%s is held back by (-want +named):\n%s", line["partition"], diff)
+				t.Errorf("%s is kept because of (-want +named):\n%s", line["partition"], diff)
 			}
 		}
 		if !strings.Contains(behind, `"RetentionBehind":1`) { // more than a hundred days in seconds

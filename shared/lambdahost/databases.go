@@ -31,7 +31,7 @@ var databaseName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 // CheckDatabaseName returns an error unless another database can have the name.
 func CheckDatabaseName(name string) error {
 	if !databaseName.MatchString(name) || name == pg.Home {
-		return fmt.Errorf("%q cannot name a database: at most 31 lower-case letters, digits and hyphens, a letter first, and not %q", name, pg.Home)
+		return fmt.Errorf("%q cannot be the name of a database: use at most 31 lower-case letters, digits and hyphens, begin with a letter, and do not use %q", name, pg.Home)
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func (d *databases) UnmarshalText(text []byte) error {
 			return err
 		}
 		if u, err := url.Parse(one.URL); err != nil || u.Scheme != "postgres" || u.User != nil {
-			return fmt.Errorf("the url of %s must be like postgres://host:5432/portico, without a login", name)
+			return fmt.Errorf("the url of %s must be like postgres://host:5432/portico, without user name and password", name)
 		}
 	}
 	*d = databases(all)

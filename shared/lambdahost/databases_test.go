@@ -40,7 +40,7 @@ func TestDatabases(t *testing.T) {
 	}
 	for text, because := range map[string]string{
 		`acme`:                                "must be JSON such as",
-		`{"home":{"url":"postgres://h/p"}}`:   `"home" cannot name a database`,
+		`{"home":{"url":"postgres://h/p"}}`:   `"home" cannot be the name of a database`,
 		`{"A b":{"url":"postgres://h/p"}}`:    "lower-case letters",
 		`{"acme":{"url":"https://h/p"}}`:      "the url of acme must be like",
 		`{"acme":{"url":"postgres://a@h/p"}}`: "without a login",

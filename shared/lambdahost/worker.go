@@ -40,7 +40,7 @@ func Dispatcher() {
 	sender, wakers := webhook.NewSender(policy, h.clock, webhook.MaxTimeout), h.wakers(wake, database)
 	workers := database.workers(ctx, 4) // claim, record, renew, listen
 	if n := len(workers); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
-		h.log.Warn("there are more databases than dispatchers, so deliveries of some wait for those of others: raise DispatcherMaxConcurrency", "databases", n)
+		h.log.Warn("there are more databases than dispatchers, so some databases wait for others: raise DispatcherMaxConcurrency", "databases", n)
 	}
 	dispatchers, err := pg.Make(workers, func(name string, db *pg.Worker) (*webhook.Dispatcher, error) {
 		return &webhook.Dispatcher{
@@ -64,7 +64,7 @@ func Sweeper() {
 	h := begin(ctx, &database, &wake)
 	workers, wakers := database.workers(ctx, 2), h.wakers(wake, database)
 	moves := placement.Finisher{Workers: workers, Finished: func(org id.Org, from, to string) {
-		h.log.Warn("a move was finished whose mover had died; invoke it again to erase what is left behind", "organization", org, "from", from, "database", to)
+		h.log.Warn("the mover stopped before the end of a move, which is finished now: invoke it again to erase the old rows", "organization", org, "from", from, "database", to)
 	}}
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		return nil, workers.Each(func(name string, db *pg.Worker) error {

@@ -37,10 +37,10 @@ var (
 			Means("Somebody with this e-mail address is a member already.")
 	// ErrLastOwner: the change would leave the organization without an owner.
 	ErrLastOwner = fault.New(fault.Conflict, "last_owner", "This is the last owner. Make another member owner first.").
-			Means("The last owner stays owner and member.")
+			Means("The last owner cannot lose the role owner or be removed.")
 	// ErrTooMany answers the creation of one member more than Most.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_members", fmt.Sprintf("An organization has at most %d members.", Most)).
-			Means("The organization has as many members as it may have.")
+			Means("The organization has reached the limit of members.")
 )
 
 // Most bounds an organization's members.

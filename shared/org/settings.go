@@ -30,7 +30,7 @@ var (
 	Timezone = Setting[string]{"timezone", "UTC", "Time zone of reports and e-mails, such as Europe/Berlin.", checkTimezone}
 	Locale   = Setting[string]{"locale", "en", "Language of pages and e-mails: " + strings.Join(locales, ", ") + ".", checkLocale}
 	// JSON has one kind of number.
-	SessionHours = Setting[float64]{"session_hours", 12, "After how many hours members have to sign in again, 1 to 720.", checkHours}
+	SessionHours = Setting[float64]{"session_hours", 12, "Hours after which members must sign in again, 1 to 720.", checkHours}
 	RequireMFA   = Setting[bool]{"require_mfa", false, "Whether members must sign in with a second factor.", nil}
 )
 
@@ -108,7 +108,7 @@ func CheckSettings(field string, change map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(change)) {
 		i := slices.IndexFunc(registry, func(s setting) bool { return s.name() == name })
 		if i < 0 {
-			faults = append(faults, fault.InvalidField(field+"."+name, "is no setting"))
+			faults = append(faults, fault.InvalidField(field+"."+name, "is not a setting"))
 			continue
 		}
 		if change[name] == nil {

@@ -24,7 +24,7 @@ func TestCheckSettings(t *testing.T) {
 		{"session_hours", 1.0, ""}, {"session_hours", 720.0, ""}, {"session_hours", 0.0, "whole number"},
 		{"session_hours", 721.0, "whole number"}, {"session_hours", 1.5, "whole number"}, {"session_hours", "1", "must be a number"},
 		{"require_mfa", true, ""}, {"require_mfa", "true", "must be a boolean"}, {"require_mfa", []any{}, "must be a boolean"},
-		{"no_such", true, "is no setting"}, {"Timezone", "UTC", "is no setting"}, {"no_such", nil, "is no setting"},
+		{"no_such", true, "is not a setting"}, {"Timezone", "UTC", "is not a setting"}, {"no_such", nil, "is not a setting"},
 	} {
 		err := org.CheckSettings("body.settings", map[string]any{tt.name: tt.value})
 		got := ""

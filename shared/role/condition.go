@@ -42,17 +42,17 @@ func compile(text string) condition {
 		return condition{}
 	}
 	if strings.ContainsRune(text, 0) {
-		return condition{err: errors.New("must not hold the character U+0000")}
+		return condition{err: errors.New("must not contain the character U+0000")}
 	}
 	if nesting(text) > maxNesting {
-		return condition{err: fmt.Errorf("must not nest brackets, ! and - more than %d deep", maxNesting)}
+		return condition{err: fmt.Errorf("must not nest brackets, ! and - deeper than %d levels", maxNesting)}
 	}
 	list, err := cedar.NewPolicyListFromBytes("condition", []byte("permit (principal, action, resource) when {\n"+text+"\n};"))
 	if err != nil {
-		return condition{err: fmt.Errorf("is no Cedar expression: %w", err)}
+		return condition{err: fmt.Errorf("is not a Cedar expression: %w", err)}
 	}
 	if len(list) != 1 || len(list[0].AST().Conditions) != 1 {
-		return condition{err: errors.New("must be a single Cedar expression, without clauses and policies of its own")}
+		return condition{err: errors.New("must be one Cedar expression, without a clause or a policy")}
 	}
 	set := cedar.NewPolicySet()
 	set.Add("condition", list[0])
@@ -115,9 +115,9 @@ func (k condition) refuses(m id.Member, p auth.Permission, r Resource, c Context
 	})
 	switch {
 	case len(diagnostic.Errors) > 0:
-		return "The condition cannot be judged: " + diagnostic.Errors[0].Message + "."
+		return "The condition cannot be evaluated: " + diagnostic.Errors[0].Message + "."
 	case decision != cedar.Allow:
-		return "The condition does not hold."
+		return "The condition is false."
 	}
 	return ""
 }

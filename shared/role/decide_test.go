@@ -38,7 +38,7 @@ func endpoint(n string) role.Resource {
 }
 
 // A member may do what a role or a grant gives, and nothing else. A condition
-// that is false, or cannot be judged, gives nothing.
+// that is false, or cannot be evaluated, gives nothing.
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	const read, write = auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite
@@ -71,22 +71,22 @@ func TestDecide(t *testing.T) {
 		{name: "a role or a grant suffices", roles: []role.Role{custom("false", write)}, grants: grant(write, endpoint("1")), p: write, r: endpoint("1"), allowed: true},
 		{name: "one of two roles suffices", roles: []role.Role{custom("false", read), custom("true", read)}, p: read, allowed: true},
 		{name: "the address is in the range", roles: []role.Role{custom(`context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, c: from("10.1.2.3"), allowed: true},
-		{name: "the address is outside", roles: []role.Role{custom(`context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, c: from("192.0.2.1"), why: "does not hold"},
-		{name: "the address is unknown", roles: []role.Role{custom(`context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, why: "cannot be judged"},
-		{name: "the address is unknown and denied", roles: []role.Role{custom(`!context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, why: "cannot be judged"},
-		{name: "asked for before use", roles: []role.Role{custom(`context has ip && context.ip.isLoopback()`, read)}, p: read, why: "does not hold"},
+		{name: "the address is outside", roles: []role.Role{custom(`context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, c: from("192.0.2.1"), why: "is false"},
+		{name: "the address is unknown", roles: []role.Role{custom(`context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, why: "cannot be evaluated"},
+		{name: "the address is unknown and denied", roles: []role.Role{custom(`!context.ip.isInRange(ip("10.0.0.0/8"))`, read)}, p: read, why: "cannot be evaluated"},
+		{name: "asked for before use", roles: []role.Role{custom(`context has ip && context.ip.isLoopback()`, read)}, p: read, why: "is false"},
 		{name: "the time has come", roles: []role.Role{custom(`context.now >= datetime("2026-01-01")`, read)}, p: read, c: role.Context{Now: now}, allowed: true},
-		{name: "the time has not come", roles: []role.Role{custom(`context.now >= datetime("2027-01-01")`, read)}, p: read, c: role.Context{Now: now}, why: "does not hold"},
+		{name: "the time has not come", roles: []role.Role{custom(`context.now >= datetime("2027-01-01")`, read)}, p: read, c: role.Context{Now: now}, why: "is false"},
 		{name: "an attribute of the resource", roles: []role.Role{custom(`resource.metadata.team == "1"`, read)}, p: read, r: endpoint("1"), allowed: true},
-		{name: "another value of it", roles: []role.Role{custom(`resource.metadata.team == "1"`, read)}, p: read, r: endpoint("2"), why: "does not hold"},
-		{name: "an attribute that it lacks", roles: []role.Role{custom(`resource.metadata.owner == "1"`, read)}, p: read, r: endpoint("1"), why: "cannot be judged"},
-		{name: "unless it is locked, which is unknown", roles: []role.Role{custom(`!resource.locked`, read)}, p: read, r: role.Resource{Type: "event", ID: "evt_1"}, why: "cannot be judged"},
+		{name: "another value of it", roles: []role.Role{custom(`resource.metadata.team == "1"`, read)}, p: read, r: endpoint("2"), why: "is false"},
+		{name: "an attribute that it lacks", roles: []role.Role{custom(`resource.metadata.owner == "1"`, read)}, p: read, r: endpoint("1"), why: "cannot be evaluated"},
+		{name: "unless it is locked, which is unknown", roles: []role.Role{custom(`!resource.locked`, read)}, p: read, r: role.Resource{Type: "event", ID: "evt_1"}, why: "cannot be evaluated"},
 		{name: "unless it is locked", roles: []role.Role{custom(`!resource.locked`, read)}, p: read, r: endpoint("1"), allowed: true},
-		{name: "no resource at all", roles: []role.Role{custom(`resource.status == "enabled"`, read)}, p: read, why: "cannot be judged"},
+		{name: "no resource at all", roles: []role.Role{custom(`resource.status == "enabled"`, read)}, p: read, why: "cannot be evaluated"},
 		{name: "a list and a number", roles: []role.Role{custom(`resource.types.contains("1") && resource.size > 4`, read)}, p: read, r: endpoint("1"), allowed: true},
 		{name: "the type and the id", roles: []role.Role{custom(`resource.type == "webhook_endpoint" && resource.id like "we_*"`, read)}, p: read, r: endpoint("1"), allowed: true},
-		{name: "a wrong type in the middle", roles: []role.Role{custom(`resource.status > 1`, read)}, p: read, r: endpoint("1"), why: "cannot be judged"},
-		{name: "a number that overflows", roles: []role.Role{custom(`9223372036854775807 + 1 > 0`, read)}, p: read, why: "cannot be judged"},
+		{name: "a wrong type in the middle", roles: []role.Role{custom(`resource.status > 1`, read)}, p: read, r: endpoint("1"), why: "cannot be evaluated"},
+		{name: "a number that overflows", roles: []role.Role{custom(`9223372036854775807 + 1 > 0`, read)}, p: read, why: "cannot be evaluated"},
 		{name: "a condition that is no longer understood", roles: []role.Role{custom(`what?`, read)}, p: read, why: "cannot be read"},
 		{name: "a condition does not add permissions", roles: []role.Role{custom(`true`, read)}, p: write, r: endpoint("1")},
 	} {

@@ -42,7 +42,7 @@ var (
 	// ErrTooManyGrants answers the creation of one grant more than MostGrants.
 	ErrTooManyGrants = fault.New(fault.Conflict, "too_many_resource_grants",
 		fmt.Sprintf("A member has at most %d resource grants. Give the member a role instead.", MostGrants)).
-		Means("The member has as many resource grants as one may have.")
+		Means("The member has reached the limit of resource grants.")
 )
 
 const grantColumns = `id, member_id, permission, resource_type, resource_id, created_at`
@@ -55,7 +55,7 @@ func CheckGrant(p auth.Permission, r Resource) error {
 		for _, q := range allowed {
 			list = append(list, string(q))
 		}
-		return fault.InvalidField("permission", "cannot be granted on one "+r.Type+"; these can: "+strings.Join(list, ", "))
+		return fault.InvalidField("permission", "cannot be granted for one "+r.Type+": choose one of "+strings.Join(list, ", "))
 	}
 	return nil
 }

@@ -34,13 +34,13 @@ func Predefined(name string) (Role, bool) {
 		r.Description = "May do everything. An organization that has an owner always keeps one."
 		r.Permissions = auth.All()
 	case Admin:
-		r.Description = "May do everything but change or delete the organization itself."
+		r.Description = "May do everything except change or delete the organization itself."
 		r.Permissions = those(func(p auth.Permission) bool { return !slices.Contains(ownersOnly, p) })
 	case Developer:
-		r.Description = "May read everything but the audit log, publish events and work on webhook endpoints."
+		r.Description = "May read everything except the audit log, publish events and work on webhook endpoints."
 		r.Permissions = those(func(p auth.Permission) bool { return readable(p) || slices.Contains(writes, p) })
 	case Viewer:
-		r.Description = "May read everything but the audit log."
+		r.Description = "May read everything except the audit log."
 		r.Permissions = those(readable)
 	default:
 		return Role{}, false

@@ -76,11 +76,11 @@ var (
 			Means("Another role has this name.")
 	// ErrGrantExceeded: nobody can give or take permissions that they do not
 	// have.
-	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "The API key that you call with can neither give nor take what it does not have.").
-				Means("Nobody gives or takes what they do not have themselves: the detail names what the key that called lacks.")
+	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "Your API key can neither give nor take what it does not have.").
+				Means("An API key can neither give nor take what it does not have. The detail names what it lacks.")
 	// ErrTooMany answers the creation of one role more than Most.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_roles", fmt.Sprintf("An organization has at most %d roles of its own. Delete one that is no longer needed.", Most)).
-			Means("The organization has as many roles of its own as it may have.")
+			Means("The organization has reached the limit of roles of its own.")
 )
 
 // Most bounds an organization's own roles.
@@ -92,7 +92,7 @@ func CheckPermissions(field string, list []auth.Permission, grantor func(auth.Pe
 	var faults []error
 	for i, p := range list {
 		if auth.Description[p] == "" {
-			faults = append(faults, fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), "is no permission"))
+			faults = append(faults, fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), "is not a permission"))
 		}
 	}
 	return fault.Join(append(faults, MayGrant(list, grantor))...)
@@ -105,5 +105,5 @@ func MayGrant(list []auth.Permission, grantor func(auth.Permission) bool) error 
 		return nil
 	}
 	return ErrGrantExceeded.Saying(
-		"The API key that you call with can neither give nor take what it does not have. It lacks the permission %s.", list[lacking])
+		"Your API key can neither give nor take what it does not have. It lacks the permission %s.", list[lacking])
 }

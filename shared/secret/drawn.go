@@ -28,7 +28,7 @@ func CheckDrawn(text []byte) error {
 		}
 		for _, part := range known {
 			if strings.Contains(strings.ToLower(material), part) {
-				return fmt.Errorf("secret: version %q of the sealing secret is a known default: draw another one", version)
+				return fmt.Errorf("secret: version %q of the sealing secret is a known default: generate a random one", version)
 			}
 		}
 		different := map[rune]bool{}
@@ -36,7 +36,7 @@ func CheckDrawn(text []byte) error {
 			different[c] = true
 		}
 		if len(different) < minDifferent {
-			return fmt.Errorf("secret: version %q of the sealing secret has only %d different characters: draw it at random", version, len(different))
+			return fmt.Errorf("secret: version %q of the sealing secret has only %d different characters: generate a random one", version, len(different))
 		}
 	}
 	return nil

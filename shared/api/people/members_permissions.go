@@ -40,7 +40,7 @@ type sourceBody struct {
 	Name      string `json:"name" doc:"A role's." example:"developer"`
 	Condition string `json:"condition" doc:"A role's; empty for none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
 	Allows    bool   `json:"allows" doc:"Whether it allows, its condition considered."`
-	Reason    string `json:"reason" doc:"Why it does not allow; empty if it does." example:"the condition does not hold"`
+	Reason    string `json:"reason" doc:"Why it does not allow; empty if it does." example:"The condition is false."`
 }
 
 type memberPermissionsOutput struct {

@@ -14,8 +14,8 @@ CREATE TABLE clock (
   only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   clock_offset interval NOT NULL DEFAULT '0'
 );
-COMMENT ON TABLE clock IS 'The clock of every query is that of the database plus an offset. Only tests set it: portico_app and portico_worker may not write it.';
-COMMENT ON COLUMN clock.only_row IS 'Always true, so that there is one row.';
+COMMENT ON TABLE clock IS 'How far portico_now(), the clock of every query, is ahead of the database''s clock. Only tests and the local stack change it: portico_app and portico_worker may not write it.';
+COMMENT ON COLUMN clock.only_row IS 'Always true, so that there is only one row.';
 COMMENT ON COLUMN clock.clock_offset IS 'How far portico_now() is ahead of the clock of the database.';
 INSERT INTO clock DEFAULT VALUES;
 GRANT SELECT ON clock TO portico_app, portico_worker;

@@ -16,11 +16,11 @@ COMMENT ON TABLE organization IS 'A customer of the company that runs Portico. E
 COMMENT ON COLUMN organization.id IS 'Shown as org_….';
 COMMENT ON COLUMN organization.name IS 'Chosen by the customer; not unique.';
 COMMENT ON COLUMN organization.settings IS 'The settings that differ from their default, by name: shared/org/settings.go lists them.';
-COMMENT ON COLUMN organization.branding IS 'Names, colours and logo of its pages and e-mails: shared/org/branding.go lists them.';
-COMMENT ON COLUMN organization.version IS 'Counts the changes. A change names the version that it read, so that two people do not overwrite each other.';
+COMMENT ON COLUMN organization.branding IS 'Name, colours and logo for its pages and e-mails: shared/org/branding.go lists them.';
+COMMENT ON COLUMN organization.version IS 'The number of changes. A change sends the version that it read, so that two people do not overwrite each other''s changes.';
 COMMENT ON COLUMN organization.created_at IS 'When it was made.';
 COMMENT ON COLUMN organization.updated_at IS 'When it was last changed.';
-COMMENT ON COLUMN organization.deleted_at IS 'When it was closed. From then on it is erased. NULL: it is in use.';
+COMMENT ON COLUMN organization.deleted_at IS 'When it was closed; the upkeep then erases it. NULL: it is in use.';
 CREATE INDEX organization_created_at ON organization (created_at, id);
 CREATE INDEX organization_deleted_at ON organization (deleted_at) WHERE deleted_at IS NOT NULL;
 CALL raise_wall('organization', 'id');
@@ -39,15 +39,15 @@ CREATE TABLE placement (
   CHECK (until < 'infinity' OR state IN ('left', 'arriving'))
 );
 COMMENT ON TABLE placement IS
-  'Organizations that do not simply live here. There are several databases with this same schema, and an organization lives in one of them. '
-  'Each database knows for itself whom it must not serve, so that a program with an old notion of where an organization lives is corrected '
-  'and writes nothing to the wrong place. shared/placement/move.go writes the rows, as portico_owner.';
-COMMENT ON COLUMN placement.org_id IS 'The organization. It has no foreign key: the row stays when the organization has left.';
+  'Organizations that have left this database, or are moving to it or from it. An organization lives in one of several databases with this schema. '
+  'Each database itself refuses the organizations that it does not serve, so a program that expects one in the wrong database writes nothing there. '
+  'shared/placement/move.go writes the rows, as portico_owner.';
+COMMENT ON COLUMN placement.org_id IS 'The organization. There is no foreign key, because the row stays after the organization has left.';
 COMMENT ON COLUMN placement.state IS
-  'draining: it is about to go to the other database; requests are served, nothing is sent. leaving: its last rows are being copied there; nobody writes. '
-  'left: it lives there, or was last seen going there. arriving: it is coming from there.';
+  'draining: it will move to the other database; requests are served, but no deliveries are sent. leaving: its last rows are being copied; nothing is written. '
+  'left: it has moved to the other database, and perhaps further since. arriving: it is moving here from the other database.';
 COMMENT ON COLUMN placement.database IS 'The name of the other database.';
-COMMENT ON COLUMN placement.until IS 'draining and leaving count until this time only, so that a move that died ends by itself.';
+COMMENT ON COLUMN placement.until IS 'When draining or leaving ends by itself, in case the mover has died.';
 CALL raise_wall('placement');
 GRANT SELECT ON placement TO portico_app;
 CALL open_to_worker('placement', 'SELECT');
@@ -176,13 +176,13 @@ CREATE TABLE domain (
   UNIQUE (org_id, name)
 );
 COMMENT ON TABLE domain IS
-  'The host names of an organization. Whom a name belongs to is decided in DynamoDB, once for all databases: shared/hostname/hosts.go. '
-  'So several organizations may have the same name here, of whom one at most holds it.';
+  'The host names of an organization. DynamoDB decides, for all databases together, which organization owns a name: shared/hostname/hosts.go. '
+  'Several organizations may have the same name here, but at most one owns it.';
 COMMENT ON COLUMN domain.org_id IS 'The organization that claims the name.';
 COMMENT ON COLUMN domain.id IS 'Shown as dom_….';
-COMMENT ON COLUMN domain.name IS 'The host name as DNS has it: lower case, punycode.';
-COMMENT ON COLUMN domain.token IS 'What the TXT record has to show; of this row only.';
-COMMENT ON COLUMN domain.verified_at IS 'When the TXT record was found. NULL: pending.';
+COMMENT ON COLUMN domain.name IS 'The host name in the form that DNS uses: lower case, punycode.';
+COMMENT ON COLUMN domain.token IS 'The value that the TXT record must have; each row has its own.';
+COMMENT ON COLUMN domain.verified_at IS 'When the TXT record was found. NULL: it was not found yet.';
 COMMENT ON COLUMN domain.created_at IS 'When the name was added.';
 CALL raise_wall('domain');
 GRANT SELECT, INSERT, DELETE, UPDATE (verified_at) ON domain TO portico_app;
@@ -201,13 +201,13 @@ CREATE TABLE idempotency_key (
   PRIMARY KEY (org_id, caller, operation, key)
 );
 COMMENT ON TABLE idempotency_key IS
-  'One row per Idempotency-Key: claimed in the transaction of the work, so a failed try leaves none. The upkeep removes it after a day.';
+  'One row per Idempotency-Key. It is written in the transaction of the work, so a failed request leaves no row. The upkeep removes it after a day.';
 COMMENT ON COLUMN idempotency_key.org_id IS 'The organization on which the request acts.';
 COMMENT ON COLUMN idempotency_key.caller IS 'Who sent the request. The same key of another caller is another key.';
 COMMENT ON COLUMN idempotency_key.operation IS 'The id of the operation. The same key at another operation is another key.';
 COMMENT ON COLUMN idempotency_key.key IS 'The header Idempotency-Key, as sent.';
 COMMENT ON COLUMN idempotency_key.body_hash IS 'SHA-256 of the path and the body of the request. Another request with the same key is refused.';
-COMMENT ON COLUMN idempotency_key.reply IS 'The reply for a repeated request, sealed, because some replies hold a secret. NULL while the first request is at work.';
+COMMENT ON COLUMN idempotency_key.reply IS 'The reply for a repeated request, sealed, because some replies hold a secret. NULL: the first request has not finished.';
 COMMENT ON COLUMN idempotency_key.created_at IS 'When the key was claimed.';
 CREATE INDEX idempotency_key_created_at ON idempotency_key (created_at);
 CALL raise_wall('idempotency_key');

@@ -9,11 +9,11 @@ CREATE TABLE user_account (
   created_at timestamptz NOT NULL
 );
 COMMENT ON TABLE user_account IS
-  'People. One person is one user, in however many organizations, so the table has no organization and stands outside the wall. portico_app sees '
-  'the users that are members of its bound organization, without the name that others may have given them, and makes one only through user_of.';
+  'People. A person is one user in all organizations, so the table has no organization and is outside the wall. portico_app sees the users that are '
+  'members of its bound organization, without the name that another one may have given them, and creates a user only through user_of.';
 COMMENT ON COLUMN user_account.id IS 'Shown as usr_…; the same in every database.';
 COMMENT ON COLUMN user_account.email IS 'The address that identifies the user. Case does not count.';
-COMMENT ON COLUMN user_account.name IS 'The name that the first organization gave. Each organization shows its own: member.name.';
+COMMENT ON COLUMN user_account.name IS 'The name that the first organization gave. Each organization shows its own name for the user: member.name.';
 COMMENT ON COLUMN user_account.created_at IS 'When an organization first added the user.';
 CREATE UNIQUE INDEX user_account_email ON user_account (lower(email));
 
@@ -28,13 +28,13 @@ CREATE TABLE role (
   updated_at  timestamptz NOT NULL,
   PRIMARY KEY (org_id, id)
 );
-COMMENT ON TABLE role IS 'A set of permissions that an organization made itself. The predefined ones stand in shared/role/predefined.go.';
+COMMENT ON TABLE role IS 'A set of permissions that an organization made itself. The predefined roles are in shared/role/predefined.go.';
 COMMENT ON COLUMN role.org_id IS 'The organization that made it.';
 COMMENT ON COLUMN role.id IS 'Shown as role_….';
 COMMENT ON COLUMN role.name IS 'Unique in the organization. Case does not count.';
 COMMENT ON COLUMN role.description IS 'For people; may be empty.';
 COMMENT ON COLUMN role.permissions IS 'What it allows, such as events:read.';
-COMMENT ON COLUMN role.condition IS 'Narrows the permissions; written in Cedar. Empty: no condition.';
+COMMENT ON COLUMN role.condition IS 'A Cedar expression that limits the permissions. Empty: no condition.';
 COMMENT ON COLUMN role.created_at IS 'When it was made.';
 COMMENT ON COLUMN role.updated_at IS 'When it was last changed.';
 CREATE UNIQUE INDEX role_name ON role (org_id, lower(name));
@@ -58,8 +58,8 @@ CREATE TABLE member (
 COMMENT ON TABLE member IS 'A user in an organization, with one role: a predefined one or one that the organization made.';
 COMMENT ON COLUMN member.org_id IS 'The organization.';
 COMMENT ON COLUMN member.id IS 'Shown as mem_….';
-COMMENT ON COLUMN member.user_id IS 'The user. A user without any membership is forgotten.';
-COMMENT ON COLUMN member.name IS 'By which this organization knows the user.';
+COMMENT ON COLUMN member.user_id IS 'The user. A user without any membership is deleted.';
+COMMENT ON COLUMN member.name IS 'The name that this organization gave the user.';
 COMMENT ON COLUMN member.predefined IS 'The predefined role. NULL: role_id names the role.';
 COMMENT ON COLUMN member.role_id IS 'The role that the organization made. NULL: predefined names the role.';
 COMMENT ON COLUMN member.created_at IS 'When the user became a member.';
@@ -81,10 +81,10 @@ CREATE TABLE resource_grant (
   UNIQUE (org_id, member_id, permission, resource_type, resource_id),
   FOREIGN KEY (org_id, member_id) REFERENCES member (org_id, id) ON DELETE CASCADE
 );
-COMMENT ON TABLE resource_grant IS 'What a member may do with one resource, beyond the role.';
+COMMENT ON TABLE resource_grant IS 'What a member may do with one resource, in addition to the role.';
 COMMENT ON COLUMN resource_grant.org_id IS 'The organization of the member.';
 COMMENT ON COLUMN resource_grant.id IS 'Shown as grant_….';
-COMMENT ON COLUMN resource_grant.member_id IS 'Who may do it. The grants go with the member.';
+COMMENT ON COLUMN resource_grant.member_id IS 'The member who may do it. The grants are deleted with the member.';
 COMMENT ON COLUMN resource_grant.permission IS 'What is allowed, such as events:read.';
 COMMENT ON COLUMN resource_grant.resource_type IS 'The noun of the resource, such as webhook_endpoint.';
 COMMENT ON COLUMN resource_grant.resource_id IS 'The id of the resource as customers see it: we_….';
@@ -147,16 +147,16 @@ CREATE TABLE api_key (
   replaced_by uuid,
   PRIMARY KEY (org_id, id)
 );
-COMMENT ON TABLE api_key IS 'The truth about API keys; DynamoDB holds what requests read. The key itself is kept nowhere.';
-COMMENT ON COLUMN api_key.org_id IS 'The organization on whose behalf the key acts.';
+COMMENT ON TABLE api_key IS 'The API keys. Requests read their projections in DynamoDB. The key itself is not stored anywhere.';
+COMMENT ON COLUMN api_key.org_id IS 'The organization for which the key acts.';
 COMMENT ON COLUMN api_key.id IS 'Shown as key_….';
 COMMENT ON COLUMN api_key.name IS 'For people; not unique.';
 COMMENT ON COLUMN api_key.hash IS 'SHA-256 of the key. The key has 178 random bits, so no salt is needed.';
-COMMENT ON COLUMN api_key.key_start IS 'The first characters of the key, by which people know it again.';
+COMMENT ON COLUMN api_key.key_start IS 'The first characters of the key, so that people can recognize it.';
 COMMENT ON COLUMN api_key.permissions IS 'What it allows, such as events:write.';
-COMMENT ON COLUMN api_key.allowed_ips IS 'From where it may be used: prefixes in CIDR notation. Empty: from any address.';
+COMMENT ON COLUMN api_key.allowed_ips IS 'The addresses from which it may be used, in CIDR notation. Empty: any address.';
 COMMENT ON COLUMN api_key.created_at IS 'When it was made.';
-COMMENT ON COLUMN api_key.expires_at IS 'From when on it is refused. NULL: never.';
+COMMENT ON COLUMN api_key.expires_at IS 'When it expires. NULL: never.';
 COMMENT ON COLUMN api_key.revoked_at IS 'When it was revoked. NULL: it was not.';
 COMMENT ON COLUMN api_key.replaced_by IS 'The key that a rotation made in its place. NULL: it was not rotated.';
 CREATE INDEX api_key_hash ON api_key (hash);
@@ -186,12 +186,12 @@ CREATE TABLE staff_key (
   revoked_at timestamptz
 );
 COMMENT ON TABLE staff_key IS
-  'The keys of the company''s own staff: each acts on whatever organization a request names, so it belongs to none and stands outside the wall.';
+  'The keys of the company''s own staff. A key acts on the organization that a request names, so it belongs to none and is outside the wall.';
 COMMENT ON COLUMN staff_key.id IS 'Shown as staff_….';
 COMMENT ON COLUMN staff_key.name IS 'Who uses it, as the audit log shows.';
 COMMENT ON COLUMN staff_key.hash IS 'SHA-256 of the key.';
 COMMENT ON COLUMN staff_key.created_at IS 'When it was made.';
-COMMENT ON COLUMN staff_key.expires_at IS 'From when on it is refused. NULL: never.';
+COMMENT ON COLUMN staff_key.expires_at IS 'When it expires. NULL: never.';
 COMMENT ON COLUMN staff_key.revoked_at IS 'When it was revoked. NULL: it was not.';
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON staff_key TO portico_app;
 
@@ -218,19 +218,19 @@ CREATE TABLE audit_entry (
   PRIMARY KEY (org_id, id)
 );
 COMMENT ON TABLE audit_entry IS
-  'Who changed what: one entry per mutation, written in its transaction. Entries are kept as they were written; json and not jsonb, because it keeps its bytes.';
-COMMENT ON COLUMN audit_entry.org_id IS 'The organization whose things were changed.';
+  'Who changed what: one entry per mutation, written in its transaction. Entries do not change; their columns are json, because jsonb would not keep the bytes.';
+COMMENT ON COLUMN audit_entry.org_id IS 'The organization in which the change was made.';
 COMMENT ON COLUMN audit_entry.id IS 'Shown as aud_…. Ids sort by time.';
 COMMENT ON COLUMN audit_entry.action IS 'What was done: <noun>.<verb>.';
-COMMENT ON COLUMN audit_entry.noun IS 'The noun of the action. It is a column, because behind the wall only equality and order of plain columns use an index: other operators might leak.';
+COMMENT ON COLUMN audit_entry.noun IS 'The noun of the action. It is a column, because behind the wall Postgres uses an index only for equality and order of plain columns: other operators might leak rows.';
 COMMENT ON COLUMN audit_entry.actor_type IS 'system is Portico itself.';
 COMMENT ON COLUMN audit_entry.actor_id IS 'Who did it: the id of a key, or the part of Portico.';
 COMMENT ON COLUMN audit_entry.actor_name IS 'The name of the actor at that time.';
 COMMENT ON COLUMN audit_entry.targets IS 'What was changed: [{"type","id"}].';
 COMMENT ON COLUMN audit_entry.before IS 'The changed fields as they were, without secrets. NULL: there was nothing.';
 COMMENT ON COLUMN audit_entry.after IS 'The changed fields as they are now, without secrets. NULL: there is nothing now.';
-COMMENT ON COLUMN audit_entry.request_id IS 'The id of the request, as its log line and its reply have it.';
-COMMENT ON COLUMN audit_entry.source_ip IS 'From where the request came. NULL: unknown.';
+COMMENT ON COLUMN audit_entry.request_id IS 'The id of the request, as in its log line and its reply.';
+COMMENT ON COLUMN audit_entry.source_ip IS 'The address from which the request came. NULL: unknown.';
 COMMENT ON COLUMN audit_entry.user_agent IS 'The header User-Agent, the first 500 bytes.';
 COMMENT ON COLUMN audit_entry.outcome IS 'Only changes that succeed leave an entry today.';
 COMMENT ON COLUMN audit_entry.created_at IS 'When it was done.';
@@ -244,7 +244,7 @@ CREATE TABLE audit_target (
   entry_id  uuid NOT NULL,
   PRIMARY KEY (org_id, target_id, entry_id)
 );
-COMMENT ON TABLE audit_target IS 'Which entries name a target: the index of audit_entry.targets.';
+COMMENT ON TABLE audit_target IS 'The entries that name a target: an index of audit_entry.targets.';
 COMMENT ON COLUMN audit_target.org_id IS 'The organization of the entry.';
 COMMENT ON COLUMN audit_target.target_id IS 'The id of the target, as customers see it.';
 COMMENT ON COLUMN audit_target.entry_id IS 'The entry, audit_entry.id.';

@@ -14,14 +14,14 @@ CREATE TABLE event (
   PRIMARY KEY (org_id, id)
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE event IS
-  'What happened, once per event. It is the record of its own publication, so a publish writes no audit entry. A partition per month.';
+  'The published events. The row itself records who published it, so a publish writes no audit entry. One partition per month.';
 COMMENT ON COLUMN event.org_id IS 'The organization that published it.';
 COMMENT ON COLUMN event.id IS 'Shown as evt_…. It starts with the millisecond of created_at, which decides the partition.';
 COMMENT ON COLUMN event.created_at IS 'When it was published. The events of a batch are a microsecond apart, in their order.';
 COMMENT ON COLUMN event.seq IS 'Its place among the events with its ordering key, from 1. NULL: it has no ordering key.';
 COMMENT ON COLUMN event.type IS 'Such as invoice.paid; endpoints subscribe to types.';
 COMMENT ON COLUMN event.ordering_key IS 'Events with the same key reach ordered endpoints in the order of seq. NULL: in any order.';
-COMMENT ON COLUMN event.published_by IS 'Who published it, as audit_entry.actor_id does. NULL: Portico itself.';
+COMMENT ON COLUMN event.published_by IS 'Who published it, in the form of audit_entry.actor_id. NULL: Portico itself.';
 COMMENT ON COLUMN event.payload IS 'The body as it is sent, byte for byte.';
 CALL raise_wall('event');
 GRANT SELECT, INSERT ON event TO portico_app;
@@ -35,9 +35,9 @@ CREATE TABLE ordering_key (
   PRIMARY KEY (org_id, key)
 );
 COMMENT ON TABLE ordering_key IS
-  'The last number given out for an ordering key. Ids and clocks do not follow commit order; this row is locked by the publish transaction, so seq does.';
+  'The last seq of an ordering key. The publish transaction locks this row, so seq follows the order of commits; ids and times do not.';
 COMMENT ON COLUMN ordering_key.org_id IS 'The organization that publishes with the key.';
-COMMENT ON COLUMN ordering_key.key IS 'As the publisher chose it.';
+COMMENT ON COLUMN ordering_key.key IS 'The key that the publisher sent.';
 COMMENT ON COLUMN ordering_key.last_seq IS 'The seq of the last event with the key.';
 CALL raise_wall('ordering_key');
 GRANT SELECT, INSERT, UPDATE ON ordering_key TO portico_app;
@@ -90,38 +90,38 @@ CREATE TABLE webhook_endpoint (
   CHECK ((old_public_key IS NULL) = (old_key_expires_at IS NULL))
 );
 COMMENT ON TABLE webhook_endpoint IS
-  'Where an organization wants its events, which of them, and how they are sent. The defaults are the options of an endpoint that names none; '
-  'shared/webhook/options.go holds the rules. Publishes read the row, so what claims and results write stands apart: webhook_lane.';
+  'Where an organization receives its events, which of them, and how they are sent. The defaults are the options that a new endpoint has; '
+  'shared/webhook/options.go has the rules. Publishes read the row, so claims and results write to another table: webhook_lane.';
 COMMENT ON COLUMN webhook_endpoint.org_id IS 'The organization that it belongs to.';
 COMMENT ON COLUMN webhook_endpoint.id IS 'Shown as we_….';
-COMMENT ON COLUMN webhook_endpoint.url IS 'Where events are sent to.';
+COMMENT ON COLUMN webhook_endpoint.url IS 'The URL to which events are sent.';
 COMMENT ON COLUMN webhook_endpoint.description IS 'For people; may be empty.';
-COMMENT ON COLUMN webhook_endpoint.metadata IS 'What the customer keeps with it: texts by name.';
+COMMENT ON COLUMN webhook_endpoint.metadata IS 'The customer''s own data about it: texts by name.';
 COMMENT ON COLUMN webhook_endpoint.event_types IS 'The event types that it subscribes to. * stands for all.';
 COMMENT ON COLUMN webhook_endpoint.filter IS
-  'Which events it gets of those it subscribes to: an expression over the event, empty for all. shared/webhook/filter_rules.go says what it may hold.';
+  'An expression that selects from the events that it subscribes to; empty: all. shared/webhook/filter_rules.go has the rules.';
 COMMENT ON COLUMN webhook_endpoint.ordered IS 'Whether events with the same ordering key arrive one after the other.';
 COMMENT ON COLUMN webhook_endpoint.exhaustion_policy IS 'What happens to an ordering key when a delivery has failed for good. pause: the key waits until it is resumed. skip: the next one is sent.';
-COMMENT ON COLUMN webhook_endpoint.retry_policy IS 'The name of a schedule in shared/webhook/options.go; custom: retry_schedule.';
+COMMENT ON COLUMN webhook_endpoint.retry_policy IS 'The name of a schedule in shared/webhook/options.go; custom: the schedule is retry_schedule.';
 COMMENT ON COLUMN webhook_endpoint.retry_schedule IS 'Seconds to wait after each failed try; only with the policy custom.';
-COMMENT ON COLUMN webhook_endpoint.timeout_seconds IS 'Seconds that a try may take until the response is read.';
+COMMENT ON COLUMN webhook_endpoint.timeout_seconds IS 'How many seconds a try may take, including reading the response.';
 COMMENT ON COLUMN webhook_endpoint.rate_limit IS 'Deliveries per second. NULL: no limit.';
-COMMENT ON COLUMN webhook_endpoint.header_names IS 'The names in sealed_headers, so that showing them opens no secret.';
+COMMENT ON COLUMN webhook_endpoint.header_names IS 'The names in sealed_headers, so that they can be shown without opening the values.';
 COMMENT ON COLUMN webhook_endpoint.sealed_headers IS 'Headers that are sent along, as one JSON object. It is sealed, because the values may be secret. NULL: none.';
 COMMENT ON COLUMN webhook_endpoint.signature_scheme IS 'How deliveries are signed: shared/webhook/scheme.go.';
-COMMENT ON COLUMN webhook_endpoint.public_key IS 'The Ed25519 public key, made when standard_asymmetric is first set and then kept. NULL: it never was.';
-COMMENT ON COLUMN webhook_endpoint.sealed_key IS 'The private key of public_key, sealed for this endpoint and not for this column, so that a rotation moves it as it is.';
+COMMENT ON COLUMN webhook_endpoint.public_key IS 'The Ed25519 public key, created when standard_asymmetric is first set and then kept. NULL: it was never set.';
+COMMENT ON COLUMN webhook_endpoint.sealed_key IS 'The private key of public_key. It is sealed for this endpoint and not for this column, so that a rotation can copy it to old_sealed_key.';
 COMMENT ON COLUMN webhook_endpoint.old_public_key IS 'The public key from before the last rotation. NULL: there is none.';
 COMMENT ON COLUMN webhook_endpoint.old_sealed_key IS 'The private key of old_public_key, sealed.';
-COMMENT ON COLUMN webhook_endpoint.old_key_expires_at IS 'Until when the old pair signs, too.';
-COMMENT ON COLUMN webhook_endpoint.client_certificate IS 'What deliveries present to a server that demands a certificate: the chain in DER, the leaf first. NULL: nothing.';
+COMMENT ON COLUMN webhook_endpoint.old_key_expires_at IS 'Until when the old key signs, too.';
+COMMENT ON COLUMN webhook_endpoint.client_certificate IS 'The certificate chain for servers that require a client certificate: DER, the leaf first. NULL: none.';
 COMMENT ON COLUMN webhook_endpoint.sealed_client_key IS 'The private key of the client certificate, sealed.';
 COMMENT ON COLUMN webhook_endpoint.certificate_expires_at IS 'When the leaf of the client certificate expires.';
 COMMENT ON COLUMN webhook_endpoint.certificate_told_at IS 'When the upkeep last told the owner that the client certificate expires. shared/webhook/expiry.go says when it tells again.';
 COMMENT ON COLUMN webhook_endpoint.status IS 'While it is disabled, its deliveries are held.';
 COMMENT ON COLUMN webhook_endpoint.disabled_at IS 'When it was disabled. NULL: it is enabled.';
 COMMENT ON COLUMN webhook_endpoint.disabled_reason IS 'requested: by the owner. gone: the receiver answered 410. failing: every try failed for days. NULL: it is enabled.';
-COMMENT ON COLUMN webhook_endpoint.dropped_before IS 'Enabling may drop what was held: what is unfinished of events with lower ids fails. NULL: nothing was dropped.';
+COMMENT ON COLUMN webhook_endpoint.dropped_before IS 'Enabling can drop held deliveries: unfinished deliveries of events with lower ids fail. NULL: none were dropped.';
 COMMENT ON COLUMN webhook_endpoint.created_at IS 'When it was made.';
 COMMENT ON COLUMN webhook_endpoint.updated_at IS 'When it was last changed.';
 COMMENT ON COLUMN webhook_endpoint.deleted_at IS 'When it was deleted. The row stays, because deliveries name their endpoint without a foreign key. NULL: it is in use.';
@@ -170,16 +170,16 @@ CREATE TABLE webhook_lane (
   FOREIGN KEY (org_id, endpoint_id) REFERENCES webhook_endpoint (org_id, id)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE webhook_lane IS
-  'How an endpoint may be served now: the state that claims read and results write. Healthy endpoints without a rate limit never write it.';
+  'The state of an endpoint that claims read and results write: breaker and rate limit. It is not written while an endpoint without a rate limit is healthy.';
 COMMENT ON COLUMN webhook_lane.org_id IS 'The organization of the endpoint.';
 COMMENT ON COLUMN webhook_lane.endpoint_id IS 'The endpoint.';
 COMMENT ON COLUMN webhook_lane.failures IS 'Failed tries since the last success.';
 COMMENT ON COLUMN webhook_lane.failing_since IS 'When the first of these was made. NULL: there are none.';
-COMMENT ON COLUMN webhook_lane.open_until IS 'The circuit breaker. Before this time nothing is claimed, after it one delivery at a time, as a probe. NULL: it is closed.';
-COMMENT ON COLUMN webhook_lane.openings IS 'How often in a row the breaker has opened; it opens for longer each time.';
-COMMENT ON COLUMN webhook_lane.told IS 'Whether an operational event has told that the endpoint fails.';
-COMMENT ON COLUMN webhook_lane.next_slot IS 'The rate limit: the theoretical arrival time of the generic cell rate algorithm. NULL: nothing was sent with a limit yet.';
-COMMENT ON COLUMN webhook_lane.last_failed_at IS 'When the last failed try was made, for people who look why it fails. It stays after a success. NULL: none failed.';
+COMMENT ON COLUMN webhook_lane.open_until IS 'The circuit breaker. Before this time nothing is claimed; after it, one delivery at a time, the probe. NULL: the breaker is closed.';
+COMMENT ON COLUMN webhook_lane.openings IS 'How often the breaker has opened in a row; each time it stays open longer.';
+COMMENT ON COLUMN webhook_lane.told IS 'Whether an operational event has reported that the endpoint fails.';
+COMMENT ON COLUMN webhook_lane.next_slot IS 'The rate limit: the theoretical arrival time of the generic cell rate algorithm. NULL: nothing was sent under a limit yet.';
+COMMENT ON COLUMN webhook_lane.last_failed_at IS 'When the last failed try was made. It stays after a success, for diagnosis. NULL: no try failed.';
 COMMENT ON COLUMN webhook_lane.last_error IS 'Why that try failed.';
 COMMENT ON COLUMN webhook_lane.last_status_code IS 'The HTTP status of its response. NULL: no response.';
 CALL raise_wall('webhook_lane');
@@ -203,23 +203,23 @@ CREATE TABLE webhook_delivery (
   CHECK ((status = 'pending') = (next_retry_at IS NOT NULL))
 ) PARTITION BY RANGE (event_id);
 COMMENT ON TABLE webhook_delivery IS
-  'One event for one endpoint: the queue and the state of every delivery, kept narrow. The columns of fixed width stand first, which saves space. '
-  'A partition per quarter, because a claim looks into each.';
+  'One event for one endpoint: the queue and the state of every delivery, in narrow rows. Columns of fixed width come first, which saves space. '
+  'One partition per quarter, because a claim searches every partition.';
 COMMENT ON COLUMN webhook_delivery.org_id IS 'The organization of the event.';
-COMMENT ON COLUMN webhook_delivery.event_id IS 'What is delivered. It decides the partition.';
-COMMENT ON COLUMN webhook_delivery.endpoint_id IS 'To whom. Deleted endpoints keep their row.';
-COMMENT ON COLUMN webhook_delivery.id IS 'Shown as dlv_…. It carries the millisecond of its event, so it is found without an index of its own.';
+COMMENT ON COLUMN webhook_delivery.event_id IS 'The event. It decides the partition.';
+COMMENT ON COLUMN webhook_delivery.endpoint_id IS 'The endpoint. The row of a deleted endpoint is kept.';
+COMMENT ON COLUMN webhook_delivery.id IS 'Shown as dlv_…. It contains the millisecond of its event, so no index of its own is needed to find it.';
 COMMENT ON COLUMN webhook_delivery.next_retry_at IS
-  'When it may be claimed. While it is leased, the end of the lease: one index answers both what is due and whose dispatcher died. '
-  'infinity: it waits for those before it with the same ordering key. NULL: it is finished.';
-COMMENT ON COLUMN webhook_delivery.completed_at IS 'When it was finished. NULL: it is not.';
-COMMENT ON COLUMN webhook_delivery.lease IS 'Who works on it. Every write after the claim is fenced by it. NULL: nobody has claimed it since its last try.';
-COMMENT ON COLUMN webhook_delivery.seq IS 'Its place behind its ordering key, that of the event. NULL: it has none.';
+  'When it may be claimed; while it is leased, when the lease ends. So one index finds both the due deliveries and those whose dispatcher died. '
+  'infinity: it waits for earlier ones with the same ordering key. NULL: it is finished.';
+COMMENT ON COLUMN webhook_delivery.completed_at IS 'When it was finished. NULL: it is not finished.';
+COMMENT ON COLUMN webhook_delivery.lease IS 'The token of the current claim. Every later write must have it. NULL: it was not claimed since its last try.';
+COMMENT ON COLUMN webhook_delivery.seq IS 'The seq of the event in its ordering key. NULL: it has no ordering key.';
 COMMENT ON COLUMN webhook_delivery.attempts IS 'How many tries were made.';
-COMMENT ON COLUMN webhook_delivery.expired IS 'Whether it was held until its event was older than is kept, and failed for that without a try.';
+COMMENT ON COLUMN webhook_delivery.expired IS 'Whether it failed without a try, because it was held until its event was older than the retention.';
 COMMENT ON COLUMN webhook_delivery.status IS 'pending until it is delivered or has failed for good. While its endpoint is disabled, a pending one is shown as held.';
 COMMENT ON COLUMN webhook_delivery.ordering_key IS
-  'Of deliveries to an ordered endpoint. Of a key only the head, the lowest unfinished seq, has a time to be tried at. NULL: it waits for no other.';
+  'The ordering key, if the endpoint is ordered. Only the head of a key, the lowest unfinished seq, can be due. NULL: it waits for no other delivery.';
 -- A claim serves endpoints in turn: it takes the due deliveries of each from
 -- this index, and steps from endpoint to endpoint in it to find who has any.
 CREATE INDEX webhook_delivery_lane ON webhook_delivery (org_id, endpoint_id, next_retry_at) WHERE status = 'pending';
@@ -243,12 +243,12 @@ CREATE TABLE webhook_attempt (
   response_body bytea NOT NULL,
   PRIMARY KEY (org_id, event_id, endpoint_id, number)
 ) PARTITION BY RANGE (event_id);
-COMMENT ON TABLE webhook_attempt IS 'The log of deliveries: one row per try. A partition per month.';
+COMMENT ON TABLE webhook_attempt IS 'The log of deliveries: one row per try. One partition per month.';
 COMMENT ON COLUMN webhook_attempt.org_id IS 'The organization of the delivery.';
-COMMENT ON COLUMN webhook_attempt.event_id IS 'What was sent. It decides the partition.';
-COMMENT ON COLUMN webhook_attempt.endpoint_id IS 'To whom.';
+COMMENT ON COLUMN webhook_attempt.event_id IS 'The event. It decides the partition.';
+COMMENT ON COLUMN webhook_attempt.endpoint_id IS 'The endpoint.';
 COMMENT ON COLUMN webhook_attempt.started_at IS 'When the try began.';
-COMMENT ON COLUMN webhook_attempt.latency IS 'Microseconds until the response was read or given up.';
+COMMENT ON COLUMN webhook_attempt.latency IS 'Microseconds until the response was read or the try was given up.';
 COMMENT ON COLUMN webhook_attempt.number IS 'Counts the tries of the delivery, from 1.';
 COMMENT ON COLUMN webhook_attempt.status_code IS 'The HTTP status of the response. NULL: no response.';
 COMMENT ON COLUMN webhook_attempt.error IS 'Why it failed. NULL: success.';
@@ -266,7 +266,7 @@ CREATE TABLE webhook_paused_key (
   PRIMARY KEY (org_id, endpoint_id, ordering_key),
   FOREIGN KEY (org_id, endpoint_id) REFERENCES webhook_endpoint (org_id, id)
 );
-COMMENT ON TABLE webhook_paused_key IS 'Ordering keys whose head has failed for good at an endpoint that then pauses. Resuming deletes the row.';
+COMMENT ON TABLE webhook_paused_key IS 'Ordering keys that are paused, because their head has failed for good. Resuming deletes the row.';
 COMMENT ON COLUMN webhook_paused_key.org_id IS 'The organization of the endpoint.';
 COMMENT ON COLUMN webhook_paused_key.endpoint_id IS 'The endpoint at which the key waits.';
 COMMENT ON COLUMN webhook_paused_key.ordering_key IS 'The key.';
@@ -281,7 +281,7 @@ CREATE UNLOGGED TABLE dispatcher (
   id          uuid PRIMARY KEY,
   awake_until timestamptz NOT NULL
 );
-COMMENT ON TABLE dispatcher IS 'A dispatcher that is awake holds a row and renews it; a killed one leaves a row that runs out by itself. Publishes read it to know whether to wake one.';
+COMMENT ON TABLE dispatcher IS 'The dispatchers that are awake. Each renews its row; the row of a killed one expires. Publishes read the table to decide whether to wake a dispatcher.';
 COMMENT ON COLUMN dispatcher.id IS 'Chosen by the dispatcher when it wakes.';
 COMMENT ON COLUMN dispatcher.awake_until IS 'Until when it counts as awake.';
 GRANT SELECT ON dispatcher TO portico_app;

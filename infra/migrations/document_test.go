@@ -24,13 +24,13 @@ const documentHeader = `# Schema
 
 Generated from the comments in [infra/migrations](../infra/migrations). Do not edit: run "make generate".
 
-The tables of Postgres. All times are UTC, with microseconds. Ids are UUIDs; the API shows them with a prefix. What is *sealed* is encrypted, and bound to its organization and row. What is *behind the wall* is seen and written row by row, by the organization of the row only ([security.md](security.md)).
+The tables of Postgres. All times are UTC, with microseconds. Ids are UUIDs; the API shows them with a prefix. A *sealed* value is encrypted, and can be opened only for its organization and row. A table *behind the wall* shows and changes only the rows of the organization that is bound to the transaction ([security.md](security.md)).
 
-A line joins a row and what it names, by the column beside it. A dotted one has no foreign key, because the row may outlive the other, or because no foreign key may refer to a partitioned table. Every table with ` + "`org_id`" + ` belongs to an organization; that is drawn only where no other line leads there.
+Each line shows a column that refers to a row of another table; its label is the column's name. A dotted line has no foreign key, because the row may stay after the other is deleted, or because the other table is partitioned. Every table with ` + "`org_id`" + ` belongs to an organization; the diagram shows this only for tables without another line.
 
 `
 
-// named are the tables of which columns name a row without a foreign key.
+// named lists the columns that name a row without a foreign key, with its table.
 var named = map[string]string{
 	"org_id": "organization", "event_id": "event", "endpoint_id": "webhook_endpoint", "entry_id": "audit_entry", "replaced_by": "api_key",
 }
@@ -47,10 +47,10 @@ type column struct {
 	Target                     string // the table of its foreign key; "" for an org_id that is a part of one
 }
 
-// names returns the table of which the column names a row; "": of none.
+// names returns the table whose row the column names, or "".
 func (c column) names() string { return cmp.Or(c.Target, named[c.Name]) }
 
-// Partitions are left out, and goose's own table.
+// tablesSQL omits partitions and goose's own table.
 const tablesSQL = `
 	SELECT c.relname::text AS name, coalesce(obj_description(c.oid, 'pg_class'), '') AS comment,
 		EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND polname = 'wall') AS walled,
@@ -68,7 +68,7 @@ const columnsSQL = `
 	WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
 	ORDER BY attnum`
 
-// renderDocument answers docs/schema.md.
+// renderDocument returns the text of docs/schema.md.
 func renderDocument(tables []documented, columns []column) string {
 	var out strings.Builder
 	out.WriteString(documentHeader)
@@ -95,7 +95,7 @@ func renderDocument(tables []documented, columns []column) string {
 	return out.String()
 }
 
-// diagram draws what names what.
+// diagram draws which tables refer to which.
 func diagram(out *strings.Builder, tables []documented, columns []column) {
 	out.WriteString("```mermaid\nerDiagram\n")
 	for _, t := range tables {
@@ -121,8 +121,8 @@ func diagram(out *strings.Builder, tables []documented, columns []column) {
 	out.WriteString("```\n")
 }
 
-// arrow draws what a column names: how many rows of one table on the left, of
-// how many of the other on the right.
+// arrow draws a column that names a row: the named table is on the left, the
+// column's table on the right, each with the number of rows.
 func arrow(t documented, c column) string {
 	line, one, many := "--", "||", "o{"
 	if c.Target == "" {
@@ -146,12 +146,12 @@ func of(t documented, columns []column) (list []column) {
 	return list
 }
 
-// escape keeps what Markdown would read as its own.
+// escape escapes the characters that have a meaning in Markdown.
 func escape(text string) string {
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "[", `\[`).Replace(text)
 }
 
-// Every table and column says what it is for, and docs/schema.md shows it.
+// Every table and column has a comment, and docs/schema.md shows it.
 func TestSchemaDocument(t *testing.T) {
 	d, ctx := testkit.DB(t), context.Background()
 	rows, _ := d.Admin.Query(ctx, tablesSQL)

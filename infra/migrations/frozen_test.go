@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// A database applies each migration once. One that changes afterwards would make
-// new databases differ from those that have it already, so testdata/frozen holds
-// the SHA-256 of each, as sha256sum prints it.
+// A database applies each migration once. If a migration changed afterwards, new
+// databases would differ from older ones, so testdata/frozen has the SHA-256 of
+// each migration, as sha256sum prints it.
 func TestMigrationsOnlyGrow(t *testing.T) {
 	list, err := os.ReadFile("testdata/frozen")
 	if err != nil {

@@ -40,7 +40,7 @@ func (s source) lines(n ast.Node) int {
 	return s.fset.Position(n.End()).Line - s.fset.Position(n.Pos()).Line + 1
 }
 
-// sources returns every Go file of the module but those in testdata.
+// sources returns every Go file of the module except those in testdata.
 func sources(t *testing.T) []source {
 	t.Helper()
 	var list []source

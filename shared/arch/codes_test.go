@@ -12,8 +12,8 @@ import (
 
 var codeRow = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\d{3}) \\|")
 
-// Every code that a problem can have stands in docs/errors.md, which make generate
-// writes: a fault whose code nobody has given a meaning is missing there.
+// docs/errors.md has every code that a problem can have. make generate writes it,
+// without the codes that have no meaning.
 func TestEveryCodeIsExplained(t *testing.T) {
 	text, err := fs.ReadFile(repository, "docs/errors.md")
 	if err != nil {
@@ -42,7 +42,7 @@ var codeForm = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
 
 // codesOf returns the codes of the faults and problems that a file makes:
 // fault.New(kind, code, …), problem(ctx, status, code, …), fields named Code, and
-// the table of what huma refuses.
+// the table for the errors of huma.
 func codesOf(file *ast.File) (codes []string) {
 	add := func(e ast.Expr) {
 		if literal, ok := e.(*ast.BasicLit); ok {

@@ -13,7 +13,7 @@ import (
 	"portico/shared/api"
 )
 
-// mains returns the main.go of each function by its folder.
+// mains returns the main.go of each function, by folder.
 func mains(t *testing.T) map[string]source {
 	t.Helper()
 	found := map[string]source{}
@@ -25,7 +25,7 @@ func mains(t *testing.T) map[string]source {
 	return found
 }
 
-// Each folder functions/<kind>/<name> is one command that says what it is.
+// Each folder functions/<kind>/<name> is one command, and a comment describes it.
 func TestEveryFunctionIsACommand(t *testing.T) {
 	folders, err := fs.Glob(repository, "functions/*/*")
 	if err != nil || len(folders) == 0 {
@@ -47,10 +47,9 @@ func TestEveryFunctionIsACommand(t *testing.T) {
 	}
 }
 
-// Each operation is served by the function that its declaration names, and a
-// function serves nothing else.
+// A function serves exactly the operations whose declarations name it.
 func TestEveryOperationIsServed(t *testing.T) {
-	want := map[string][]string{"functions/api/system": {"api.All", "api.System"}} // one call returns them all
+	want := map[string][]string{"functions/api/system": {"api.All", "api.System"}} // one call returns all of them
 	declared := declarations(t)
 	for _, o := range api.All() {
 		if op := o.Meta(); op.Function != "system" {
@@ -72,7 +71,7 @@ func TestEveryOperationIsServed(t *testing.T) {
 	}
 }
 
-// selected returns what a file takes from the packages of the API, sorted.
+// selected returns the names that a file uses from the packages of the API, sorted.
 func selected(s source) []string {
 	areas := map[string]bool{}
 	for _, imported := range s.imports() {

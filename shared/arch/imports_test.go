@@ -11,8 +11,9 @@ import (
 
 const module = "portico/"
 
-// layers, top first. A unit imports units of lower layers only; where peers is
-// set also of its own layer, in which the compiler forbids cycles.
+// layers lists the layers, from the top. A unit may import units of lower layers.
+// If peers is true, it may also import units of its own layer; the compiler
+// forbids cycles there.
 var layers = []struct {
 	units string
 	peers bool
@@ -41,10 +42,10 @@ func place(pkg string) (unit string, layer int) {
 	return "", -1
 }
 
-// within reports whether pkg is tree or lies below it.
+// within reports whether pkg is tree or is below it.
 func within(pkg, tree string) bool { return strings.HasPrefix(pkg+"/", tree+"/") }
 
-// mayImport says whether a package may import another of the module.
+// mayImport reports whether a package may import another one of the module.
 func mayImport(from, to string) bool {
 	unit, layer := place(from)
 	other, below := place(to)
@@ -74,7 +75,7 @@ func TestImportsPointDown(t *testing.T) {
 	}
 }
 
-// The rule itself: what it must allow and refuse.
+// mayImport allows and refuses the right imports.
 func TestMayImport(t *testing.T) {
 	for _, c := range []struct {
 		from, to string
@@ -107,7 +108,8 @@ func TestMayImport(t *testing.T) {
 	}
 }
 
-// only says which packages alone may import another, outside tests.
+// only lists packages by import path. Outside tests, no other package may import
+// that path.
 var only = map[string][]string{
 	"github.com/aws/aws-lambda-go":     {"shared/lambdahost"},
 	"github.com/awslabs":               {"shared/lambdahost"},
@@ -124,8 +126,8 @@ var only = map[string][]string{
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 }
 
-// Each library has the one place that hides it: a change of library changes
-// one package.
+// Only certain packages import a library, so replacing the library changes only
+// them.
 func TestLibrariesHaveOneHome(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.isTest() {
@@ -141,7 +143,7 @@ func TestLibrariesHaveOneHome(t *testing.T) {
 	}
 }
 
-// The domain knows no HTTP: only the webhook sender speaks it.
+// The domain does not use HTTP. Only the webhook sender does.
 func TestDomainKnowsNoHTTP(t *testing.T) {
 	for _, s := range sources(t) {
 		unit, layer := place(s.dir)
@@ -149,13 +151,13 @@ func TestDomainKnowsNoHTTP(t *testing.T) {
 			continue
 		}
 		if slices.ContainsFunc(s.imports(), func(i string) bool { return within(i, "net/http") }) {
-			t.Errorf("%s imports net/http: answer with a fault and let the edge speak HTTP", s.name)
+			t.Errorf("%s imports net/http: return a fault, and let the edge write the HTTP response", s.name)
 		}
 	}
 }
 
-// Only shared/pg reads a database's URL, so every connection of a function
-// verifies the server as the URL asks. The local stack has no TLS.
+// Only shared/pg parses a database's URL, so every connection of a function checks
+// the server's certificate as the URL requires. The local stack has no TLS.
 func TestDatabaseURLsAreReadInOnePlace(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.isTest() || s.dir == "shared/pg" || s.dir == "shared/testkit" || within(s.dir, "infra/local") || within(s.dir, "infra/bench") {
@@ -169,8 +171,8 @@ func TestDatabaseURLsAreReadInOnePlace(t *testing.T) {
 	}
 }
 
-// The domain knows no transport: it names the field that is wrong, and the edge
-// says where in a request that is and how to go on.
+// The domain does not depend on a protocol. It names the field that is wrong; the
+// edge says where that is in a request and what to do.
 func TestDomainKnowsNoRequests(t *testing.T) {
 	for _, s := range sources(t) {
 		if !within(s.dir, "shared") || within(s.dir, "shared/api") || s.dir == "shared/lambdahost" || s.dir == "shared/testkit" || s.isTest() {
@@ -182,13 +184,13 @@ func TestDomainKnowsNoRequests(t *testing.T) {
 				return true
 			}
 			if part := ofRequest.FindString(literal.Value); part != "" {
-				t.Errorf("%s: %s speaks of %q: name the field alone, or give the hint in shared/api/edge", s.name, literal.Value, part)
+				t.Errorf("%s: %s contains %q: name only the field, or put the hint into shared/api/edge", s.name, literal.Value, part)
 			}
 			return true
 		})
 	}
 }
 
-// ofRequest finds a location in a request, a route, or a tag of the API's description
-// in a Go literal.
+// ofRequest matches a Go literal that names a route, a place in a request, or a
+// tag of the API's description.
 var ofRequest = regexp.MustCompile("^[`\"](body|query|path|header)\\.|\\b(GET|POST|PUT|PATCH|DELETE) /|^[`\"]/v1/|\\b(doc|example|enum|format|maxLength):\"")

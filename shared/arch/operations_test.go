@@ -17,8 +17,8 @@ type declaration struct {
 	file     string
 }
 
-// declarations returns them by the operation's id: the variables of the areas
-// that are set to an edge.Op with an ID.
+// declarations returns the declarations by the operation's id. A declaration is a
+// variable of an area whose value is an edge.Op with an ID.
 func declarations(t *testing.T) map[string]declaration {
 	t.Helper()
 	found := map[string]declaration{}
@@ -67,9 +67,9 @@ func operationID(e ast.Expr) (id string) {
 }
 
 // An operation of /v1/<noun>/… is declared in shared/api/<tag>/<noun>.go, or in
-// <noun>_<subject>.go beside it, where the noun is without a first word that the
-// folder has already: /v1/webhook-endpoints in webhooks/endpoints.go. Those about
-// the API itself are in shared/api/system.go.
+// <noun>_<subject>.go beside it. If the noun's first word is already in the
+// folder's name, the file's name omits it: /v1/webhook-endpoints is in
+// webhooks/endpoints.go. Operations about the API itself are in shared/api/system.go.
 func TestOperationsAreWhereOneLooks(t *testing.T) {
 	declared := declarations(t)
 	checked := 0
@@ -90,7 +90,7 @@ func TestOperationsAreWhereOneLooks(t *testing.T) {
 	}
 }
 
-// fileOf is where an operation is looked for, without .go.
+// fileOf returns the file that should declare an operation, without .go.
 func fileOf(op edge.Op) string {
 	folder := strings.ToLower(op.Tag)
 	noun, _, _ := strings.Cut(strings.TrimPrefix(op.Path, "/v1/"), "/")
@@ -101,8 +101,8 @@ func fileOf(op edge.Op) string {
 	return "shared/api/" + folder + "/" + strings.Join(words, "_")
 }
 
-// An area knows the frame and no other area, and the frame knows none; so a
-// function links the operations of its areas only.
+// An area imports the frame and no other area, and the frame imports no area. So a
+// function links only the operations of its areas.
 func TestAreasKnowOnlyTheFrame(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.isTest() || path.Dir(s.dir) != "shared/api" || s.dir == "shared/api/apitest" || s.dir == "shared/api/reference" {

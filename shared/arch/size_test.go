@@ -9,17 +9,17 @@ import (
 	"testing"
 )
 
-// The most that a reader is asked to hold in mind at once.
+// These sizes can still be understood at once.
 const (
 	maxFileLines     = 300
 	maxFunctionLines = 60
 	maxFiles         = 20
 )
 
-// engine is one machine of many parts, which know each other.
+// engine may have more files, because its parts depend on each other.
 const engine = "shared/webhook"
 
-// Files, functions and packages stay small. Tests are exempt: tables are long.
+// Files, functions and packages stay small. Tests may be long, because of tables.
 func TestSizes(t *testing.T) {
 	files := map[string]int{}
 	for _, s := range sources(t) {
@@ -40,11 +40,11 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// maxTextLength is how long a description in Go may be: one that is longer stands
-// in Markdown.
+// maxTextLength is the maximum length of a description in Go, in characters. A
+// longer one is in Markdown.
 const maxTextLength = 120
 
-// Code stays readable beside what it says to people.
+// Long descriptions do not stand between lines of code.
 func TestLongDescriptionsStandInMarkdown(t *testing.T) {
 	found := 0
 	tooLong := func(s source, at ast.Node, text string) {

@@ -1,4 +1,4 @@
-// Package cache keeps for a while what was read, and never more than fits.
+// Package cache keeps values in memory for some time, up to a number of values.
 package cache
 
 import (
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Cache keeps values by their keys. It is for many goroutines.
+// Cache keeps values by their keys. It is safe for concurrent use.
 type Cache[K comparable, V any] struct {
 	most int
 	life time.Duration
@@ -20,14 +20,14 @@ type entry[V any] struct {
 	until time.Time
 }
 
-// New returns a cache of at most that many values, each fresh for life; 0: for
-// ever.
+// New returns a cache of at most that many values. Each is fresh for the duration
+// life, or always if life is 0.
 func New[K comparable, V any](most int, life time.Duration) *Cache[K, V] {
 	return &Cache[K, V]{most: most, life: life, kept: map[K]entry[V]{}}
 }
 
-// Get returns the value that was put last, also one that is not fresh any more;
-// zero without one.
+// Get returns the value that was put last, even if it is no longer fresh, or the
+// zero value if there is none.
 func (c *Cache[K, V]) Get(key K, now time.Time) (value V, fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -35,8 +35,8 @@ func (c *Cache[K, V]) Get(key K, now time.Time) (value V, fresh bool) {
 	return e.value, ok && (c.life == 0 || now.Before(e.until))
 }
 
-// Put keeps a value from now on. A new key that does not fit makes room: all
-// others go.
+// Put stores a value, which is fresh from now. If the cache is full and the key is
+// new, Put first removes all other values.
 func (c *Cache[K, V]) Put(key K, value V, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,7 +46,7 @@ func (c *Cache[K, V]) Put(key K, value V, now time.Time) {
 	c.kept[key] = entry[V]{value, now.Add(c.life)}
 }
 
-// Expire makes a value not fresh: what is newer is to be read.
+// Expire makes a value no longer fresh, so that a newer one is read.
 func (c *Cache[K, V]) Expire(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,7 +56,7 @@ func (c *Cache[K, V]) Expire(key K) {
 	}
 }
 
-// Delete forgets a value.
+// Delete removes a value.
 func (c *Cache[K, V]) Delete(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"portico/shared/cache"
 )
 
-// A value is fresh for its life, or until it is expired or deleted; one that is
-// no longer fresh is still there.
+// A value is fresh for its life, or until it is expired or deleted. A value that is
+// no longer fresh is still returned.
 func TestLife(t *testing.T) {
 	start := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
@@ -39,18 +39,18 @@ func TestLife(t *testing.T) {
 				t.Errorf("%d, %v", value, fresh)
 			}
 			if value, fresh := c.Get("b", start); value != 0 || fresh {
-				t.Errorf("what nobody put: %d, %v", value, fresh)
+				t.Errorf("a key without a value: %d, %v", value, fresh)
 			}
 		})
 	}
 }
 
-// Never more than the bound is kept, and what was put last always is.
+// The cache never keeps more values than its bound, and always keeps the last one.
 func TestBound(t *testing.T) {
 	c, now := cache.New[int, int](3, time.Minute), time.Now()
 	for i := range 100 {
 		c.Put(i, i, now)
-		c.Put(i, i, now) // a key that is there needs no room
+		c.Put(i, i, now) // a key that is already there needs no room
 		kept := 0
 		for k := range 100 {
 			if _, fresh := c.Get(k, now); fresh {
@@ -63,7 +63,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// Many may use it at once.
+// Several goroutines may use a cache at the same time.
 func TestConcurrent(t *testing.T) {
 	c := cache.New[int, int](10, time.Minute)
 	var wg sync.WaitGroup

@@ -1,6 +1,6 @@
-// Package clock tells the time. Postgres tells the same time as portico_now():
-// both are the machine's clock plus an offset that is zero except in tests and
-// on the local stack, so that a day's outage can be simulated.
+// Package clock tells the time. portico_now() in Postgres tells the same time:
+// both add an offset to the machine's clock. The offset is zero except in tests
+// and on the local stack, which can so simulate an outage of a day.
 package clock
 
 import (
@@ -20,12 +20,12 @@ func New(offset time.Duration) *Clock {
 	return c
 }
 
-// Now returns the time in UTC, whole microseconds: what Postgres keeps.
+// Now returns the time in UTC, in whole microseconds as Postgres stores it.
 func (c *Clock) Now() time.Time {
 	return time.Now().Add(time.Duration(c.offset.Load())).UTC().Truncate(time.Microsecond)
 }
 
-// Advance moves the clock ahead by d, at once and for every reader.
+// Advance moves the clock ahead by d for every reader at once.
 func (c *Clock) Advance(d time.Duration) {
 	c.offset.Add(int64(d))
 }

@@ -9,7 +9,7 @@ import (
 	"portico/shared/testkit"
 )
 
-// The clock is the machine's plus its offset, in UTC and whole microseconds.
+// The clock is the machine's clock plus the offset, in UTC and whole microseconds.
 func TestNow(t *testing.T) {
 	for _, offset := range []time.Duration{0, 26 * time.Hour, -time.Hour} {
 		before := time.Now().Add(offset).Truncate(time.Microsecond)

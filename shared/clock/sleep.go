@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Sleep waits, or ends with its context, whose error it returns then.
+// Sleep waits for d. If ctx ends earlier, it returns the error of ctx.
 func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -9,7 +9,7 @@ import (
 	"portico/shared/clock"
 )
 
-// Sleep lasts as long as it is told, or until its context ends.
+// Sleep waits for the given duration, or until its context ends.
 func TestSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

@@ -2,8 +2,8 @@ package clock
 
 import "time"
 
-// Form is how times are written wherever others read them: RFC 3339 in UTC, with
-// the six digits of microseconds that Postgres keeps.
+// Form is the form of every time that others read: RFC 3339 in UTC, with
+// microseconds in six digits, as Postgres stores them.
 const Form = "2006-01-02T15:04:05.000000Z"
 
 // Stamp is a time that is written in Form.
@@ -15,5 +15,5 @@ func (s Stamp) MarshalText() ([]byte, error) { return time.Time(s).UTC().AppendF
 // UnmarshalText reads any form of RFC 3339.
 func (s *Stamp) UnmarshalText(text []byte) error { return (*time.Time)(s).UnmarshalText(text) }
 
-// StampOf returns a time that may be missing as a Stamp; nil if it is.
+// StampOf returns t as a Stamp, or nil if t is nil.
 func StampOf(t *time.Time) *Stamp { return (*Stamp)(t) }

@@ -11,10 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Item is what DynamoDB keeps under a key: its attributes by name.
+// Item is an item of a table: its attributes by name.
 type Item = map[string]types.AttributeValue
 
-// Table is a table whose key is one text.
+// Table is a table whose key is one string attribute.
 type Table struct {
 	client    *dynamodb.Client
 	name, key string
@@ -25,7 +25,8 @@ func NewTable(client *dynamodb.Client, name, key string) Table { return Table{cl
 
 func (t Table) at(key string) Item { return Item{t.key: Text(key)} }
 
-// Get returns an item, strongly consistent; without one it is empty.
+// Get reads an item with strong consistency. If there is none, it returns an empty
+// item.
 func (t Table) Get(ctx context.Context, key string) (Item, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: t.at(key), ConsistentRead: aws.Bool(true)})
 	if err != nil {
@@ -34,16 +35,15 @@ func (t Table) Get(ctx context.Context, key string) (Item, error) {
 	return out.Item, nil
 }
 
-// Write is a change of an item, or what must hold of it, in DynamoDB's
-// expressions.
+// Write is a change of an item and the condition for it, as DynamoDB expressions.
 type Write struct {
-	Update string // of Update; "": none
-	If     string // a condition; "": none. If it does not hold the error IsRefused
+	Update string // the change, for Update; "": none
+	If     string // the condition; "": none. If it is false, IsRefused is true for the error
 	Names  map[string]string
 	Values Item
 }
 
-// Update changes an item, or makes it.
+// Update changes an item, or creates it.
 func (t Table) Update(ctx context.Context, key string, w Write) error {
 	_, err := t.update(ctx, key, w, types.ReturnValueNone)
 	return err
@@ -65,7 +65,7 @@ func (t Table) update(ctx context.Context, key string, w Write, returned types.R
 	return out.Attributes, nil
 }
 
-// Put writes an item whole.
+// Put writes a whole item.
 func (t Table) Put(ctx context.Context, key string, attributes Item, w Write) error {
 	attributes[t.key] = Text(key)
 	_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{
@@ -84,11 +84,11 @@ func (t Table) Delete(ctx context.Context, key string, w Write) error {
 	return err
 }
 
-// getTries bounds how often what DynamoDB left out is asked for again.
+// getTries is how often GetAll asks for keys that DynamoDB left out.
 const getTries = 5
 
-// GetAll returns those of up to a hundred items that exist, strongly consistent
-// and in any order. projection names their attributes.
+// GetAll reads up to a hundred items with strong consistency. It returns those
+// that exist, in any order. projection names the attributes to read.
 func (t Table) GetAll(ctx context.Context, keys []string, projection string, names map[string]string) (items []Item, err error) {
 	request := map[string]types.KeysAndAttributes{}
 	if len(keys) > 0 {
@@ -100,7 +100,7 @@ func (t Table) GetAll(ctx context.Context, keys []string, projection string, nam
 	}
 	for try := 0; len(request) > 0; try++ {
 		if try == getTries {
-			return nil, errors.New("DynamoDB leaves keys out")
+			return nil, errors.New("DynamoDB did not return all keys")
 		}
 		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {
@@ -112,7 +112,7 @@ func (t Table) GetAll(ctx context.Context, keys []string, projection string, nam
 	return items, nil
 }
 
-// IsRefused reports whether a write's condition did not hold.
+// IsRefused reports whether a write failed because its condition was false.
 func IsRefused(err error) bool {
 	var refused *types.ConditionalCheckFailedException
 	return errors.As(err, &refused)
@@ -142,7 +142,7 @@ func Number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// TextOf returns an attribute's text; "" without one.
+// TextOf returns an attribute's text, or "" if it is not a text.
 func TextOf(v types.AttributeValue) string {
 	if text, ok := v.(*types.AttributeValueMemberS); ok {
 		return text.Value
@@ -150,7 +150,7 @@ func TextOf(v types.AttributeValue) string {
 	return ""
 }
 
-// TextsOf returns an attribute's texts; none without it.
+// TextsOf returns an attribute's texts, or nil if it is not a set of texts.
 func TextsOf(v types.AttributeValue) []string {
 	if texts, ok := v.(*types.AttributeValueMemberSS); ok {
 		return texts.Value

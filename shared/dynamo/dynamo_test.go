@@ -8,8 +8,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// A table keeps what is written while the write's condition holds, and gives it
-// back alone or with others.
+// A table stores a write if its condition is true, and returns the item alone or
+// with others.
 func TestTable(t *testing.T) {
 	ctx := t.Context()
 	for name, endpoint := range testkit.DynamoDBEndpoints(t) {
@@ -63,7 +63,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// What is no number of ours is none, and one that cannot be read is an error.
+// NumberOf reports false for an attribute that is not a number, and returns an
+// error for a number that it cannot read.
 func TestNumberOf(t *testing.T) {
 	if _, ok, err := dynamo.NumberOf(nil); ok || err != nil {
 		t.Errorf("nothing: %v, %v", ok, err)

@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// Code is one of the codes that faults have, for the documentation.
+// Code describes a code of faults for the documentation.
 type Code struct {
 	Kind    Kind
 	Code    string
 	Meaning string
 }
 
-// codes are those of all packages that the program holds.
+// codes are the codes of all packages in the program.
 var codes = map[string]Code{}
 
-// Means says for the documentation what the fault's code means and what to do,
-// whatever the detail is in a case. It is for faults that are made once, with
-// the program: of several with one code one says it.
+// Means sets what the documentation says about the fault's code: its meaning in
+// every case and what to do. Call it on a package variable, and only once for a
+// code: it panics if the code has a meaning already.
 func (e *Error) Means(meaning string) *Error {
 	if codes[e.Code].Meaning != "" {
-		panic(fmt.Sprintf("fault: it was said before what the code %s means", e.Code))
+		panic(fmt.Sprintf("fault: the code %s has a meaning already", e.Code))
 	}
 	codes[e.Code] = Code{e.Kind, e.Code, meaning}
 	return e
 }
 
-// Codes returns the codes of all packages that the program holds, sorted.
+// Codes returns the codes of all packages in the program, sorted.
 func Codes() []Code {
 	list := make([]Code, 0, len(codes))
 	for _, c := range codes {

@@ -7,8 +7,8 @@ import (
 	"portico/shared/fault"
 )
 
-// A code has one meaning, which is found under its name; who gives it a second
-// one is told at the program's start.
+// Codes lists a code with its meaning. A second meaning for it panics when the
+// program starts.
 func TestMeans(t *testing.T) {
 	f := fault.New(fault.Conflict, "test_conflict", "This is a test.").Means("Tests meet.")
 	want := fault.Code{Kind: fault.Conflict, Code: "test_conflict", Meaning: "Tests meet."}

@@ -1,7 +1,6 @@
-// Package fault holds the errors that have a meaning outside the code that
-// found them. The API edge turns a fault into an RFC 9457 problem; a worker
-// reads the same kind to decide between retry and dead letter. An error that
-// is no fault is a defect: the edge answers 500 and says nothing of it.
+// Package fault holds the errors that a caller may see. The API edge turns a
+// fault into an RFC 9457 problem. An error that is not a fault is a defect: the
+// edge answers 500 and shows nothing of the error.
 package fault
 
 import (
@@ -11,20 +10,20 @@ import (
 	"time"
 )
 
-// Kind says what a fault means to the caller. The set is closed.
+// Kind says what a fault means to the caller. There are no other kinds.
 type Kind int
 
-// The kinds. Only Unavailable and TooMany are worth a retry.
+// The kinds. A retry helps only after Unavailable and TooMany.
 const (
 	Malformed       Kind = iota + 1 // the request cannot be read: 400
 	Unauthenticated                 // no valid credential: 401
 	Denied                          // known caller, missing permission: 403
-	NotFound                        // absent, or another organization's: 404
+	NotFound                        // does not exist, or belongs to another organization: 404
 	Conflict                        // contradicts the present state: 409
-	TooLarge                        // over a documented size: 413
+	TooLarge                        // larger than a documented size: 413
 	Invalid                         // read, but a field is wrong: 422
 	TooMany                         // over a limit: 429
-	Unavailable                     // a store is away for the moment: 503
+	Unavailable                     // a store does not answer at the moment: 503
 )
 
 // Error is a fault. Code is stable and documented, Detail is a sentence for a
@@ -40,8 +39,8 @@ type Error struct {
 }
 
 // Field is one wrong field: its name, such as `url` or `events[2].type`, and what
-// is wrong with it as the end of a sentence. Where the field came from, a JSON
-// body or a form, is the edge's to say.
+// is wrong with it, as the end of a sentence. The edge adds where the field came
+// from, such as a JSON body or a form.
 type Field struct{ Name, Message string }
 
 // New returns a fault.
@@ -49,12 +48,12 @@ func New(kind Kind, code, detail string) *Error {
 	return &Error{Kind: kind, Code: code, Detail: detail}
 }
 
-// ErrAway answers while a store is away.
+// ErrAway is the fault when a store does not answer.
 var ErrAway = New(Unavailable, "unavailable",
 	"Portico cannot do this at the moment. Send the request again with the same Idempotency-Key.").
-	Means("A store is away for the moment. Send the request again with the same Idempotency-Key.")
+	Means("A store does not answer at the moment. Send the request again with the same Idempotency-Key.")
 
-// errInvalid answers what was read, but has wrong fields.
+// errInvalid is the fault of a request that was read, but has wrong fields.
 var errInvalid = New(Invalid, "invalid_request", "The request has fields that cannot be accepted.").
 	Means("A field is wrong: errors names each and says what is expected.")
 
@@ -65,8 +64,9 @@ func InvalidField(name, message string) *Error {
 	return f
 }
 
-// Join returns the faults of several checks as one: of those that are Invalid
-// all fields. If there are none, it is the first error of another kind, or nil.
+// Join returns the faults of several checks as one. If any fault is Invalid, the
+// result has the fields of all that are Invalid. Otherwise it is the first error,
+// or nil.
 func Join(errs ...error) error {
 	var first, invalid error
 	var fields []Field

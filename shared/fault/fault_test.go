@@ -63,7 +63,7 @@ func TestBecause(t *testing.T) {
 		t.Error("the shared fault got the cause")
 	}
 	if because.Detail != errGone.Detail || because.Code != errGone.Code || because.Kind != errGone.Kind {
-		t.Errorf("%+v shows something else than %+v", because, errGone)
+		t.Errorf("%+v differs from %+v", because, errGone)
 	}
 	if got, want := because.Error(), "thing_not_found: relation does not exist"; got != want {
 		t.Errorf("the log says %q, want %q", got, want)

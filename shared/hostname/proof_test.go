@@ -27,14 +27,14 @@ func TestProof(t *testing.T) {
 			says  string
 		}{
 			{"no record", set(), "domain_unproven", name + " has no TXT record. Create it with the value \"" + value + `"`},
-			{"another record", set("v=spf1 -all"), "domain_unproven", `1 TXT records, the first is "v=spf1 -all"`},
+			{"another record", set("v=spf1 -all"), "domain_unproven", `TXT records (1), but none has the value "` + value + `"; the first is "v=spf1 -all"`},
 			{"another's token", set("portico-verification=" + strings.Repeat("A", 26)), "domain_unproven", `none has the value "` + value},
 			{"the token alone", set(d.Token), "domain_unproven", value},
 			{"in lower case", set(strings.ToLower(value)), "domain_unproven", value},
 			{"with a space", set(value + " "), "domain_unproven", value},
 			{"with more behind it", set(value + "A"), "domain_unproven", value},
 			{"a long one", set(strings.Repeat("x", 200)), "domain_unproven", `"` + strings.Repeat("x", 80) + `"`},
-			{"behind more than are read", set(append(many, value)...), "domain_unproven", "20 TXT records"},
+			{"behind more than are read", set(append(many, value)...), "domain_unproven", "TXT records (20)"},
 			{"at the name itself", func() { f.names.Set(d.Name, value); f.names.Set(name) }, "domain_unproven", "no TXT record"},
 			{"name servers that fail", func() { set(value)(); f.names.Fail(dnsmessage.RCodeServerFailure, false) }, "domain_unproven", "answer with an error"},
 			{"a DNS that is silent", func() { f.names.Fail(dnsmessage.RCodeSuccess, true) }, "dns_unavailable", "did not answer"},

@@ -7,8 +7,8 @@ import (
 	"portico/shared/id"
 )
 
-// What is derived is always the same for the same text and another for another,
-// and never one that was drawn: its version is another.
+// The same text gives the same id, and another text gives another id. Its UUID
+// version differs from that of New, so it never equals a new id.
 func TestDerive(t *testing.T) {
 	t.Parallel()
 	a, b, drawn := id.Derive[id.Org]("a"), id.Derive[id.Org]("b"), id.New[id.Org](time.Now())

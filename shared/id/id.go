@@ -1,5 +1,5 @@
-// Package id holds the identifiers of every noun: a UUIDv7 (or 8) in Postgres, and
-// outside it a TypeID (https://github.com/jetify-com/typeid, spec v0.3): the
+// Package id holds the identifiers of every noun. In Postgres an identifier is a
+// UUIDv7 or UUIDv8; outside it is a TypeID (https://github.com/jetify-com/typeid, spec v0.3): the
 // noun's prefix, an underscore and 26 characters of lower-case base32.
 package id
 
@@ -76,7 +76,7 @@ type (
 // by time. 62 bits are random.
 func New[I ~struct{ uuid.UUID }](t time.Time) I { return I{V7(t)} }
 
-// V7 does the same for what has no noun, because nobody outside sees it.
+// V7 does the same for a row without a noun, because only Portico sees its id.
 func V7(t time.Time) (u uuid.UUID) {
 	_, _ = rand.Read(u[8:]) // never fails
 	putMillis(&u, t.UnixMilli())
@@ -87,9 +87,9 @@ func V7(t time.Time) (u uuid.UUID) {
 	return u
 }
 
-// Derive returns the id that a text stands for, always the same one: for a thing
-// that a repeated request must find again. A UUIDv8 (RFC 9562, section 5.8) of
-// 122 bits of the text's SHA-256; it carries no time.
+// Derive returns an id made from a text. The same text always gives the same id,
+// so that a repeated request finds its row again. The id is a UUIDv8 (RFC 9562,
+// section 5.8) with 122 bits of the text's SHA-256; it contains no time.
 func Derive[I ~struct{ uuid.UUID }](text string) I {
 	sum := sha256.Sum256([]byte(text))
 	u := uuid.UUID(sum[:16])
@@ -125,7 +125,7 @@ func (i ID[N]) Before(other ID[N]) bool { return bytes.Compare(i.UUID[:], other.
 // IsZero reports whether i identifies nothing.
 func (i ID[N]) IsZero() bool { return i.UUID == uuid.Nil }
 
-// alphabet is Crockford's base32 in lower case, as the TypeID spec demands.
+// alphabet is Crockford's base32 in lower case, as the TypeID spec requires.
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 func (i ID[N]) String() string {
@@ -134,7 +134,7 @@ func (i ID[N]) String() string {
 	out := make([]byte, len(prefix)+27)
 	copy(out, prefix)
 	out[len(prefix)] = '_'
-	// 128 bits in 26 characters of 5 bits: two zero bits lead.
+	// 128 bits in 26 characters of 5 bits: the first two bits are zero.
 	hi, lo := binary.BigEndian.Uint64(i.UUID[:8]), binary.BigEndian.Uint64(i.UUID[8:])
 	for k := len(out) - 1; k > len(prefix); k-- {
 		out[k] = alphabet[lo&31]
@@ -159,8 +159,8 @@ func Parse[I any, P interface {
 // MarshalText writes the TypeID.
 func (i ID[N]) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
 
-// UnmarshalText reads the TypeID; the error says which form is expected. The
-// zero id is refused: inside, it means «none».
+// UnmarshalText reads the TypeID; the error says which form is expected. It
+// refuses the zero id, which means «none» in the code.
 func (i *ID[N]) UnmarshalText(text []byte) error {
 	var noun N
 	rest, ok := strings.CutPrefix(string(text), noun.Prefix()+"_")
@@ -184,7 +184,7 @@ func (i *ID[N]) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Scan hides uuid.UUID's own: pgx reads the binary form below.
+// Scan hides the Scan of uuid.UUID, so that pgx uses ScanUUID for the binary form.
 func (i *ID[N]) Scan(src any) error { return i.UUID.Scan(src) }
 
 // ScanUUID implements pgtype.UUIDScanner; NULL is the zero id.

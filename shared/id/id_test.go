@@ -13,7 +13,7 @@ import (
 	"portico/shared/id"
 )
 
-// vectors are those of the TypeID specification (spec/valid.yml) for a suffix.
+// vectors are the suffixes in the TypeID specification's spec/valid.yml.
 var vectors = []struct{ name, uuid, suffix string }{
 	{"the nil UUID", "00000000-0000-0000-0000-000000000000", "00000000000000000000000000"},
 	{"one", "00000000-0000-0000-0000-000000000001", "00000000000000000000000001"},
@@ -25,7 +25,7 @@ var vectors = []struct{ name, uuid, suffix string }{
 	{"a UUIDv7", "01890a5d-ac96-774b-bcce-b302099a8057", "01h455vb4pex5vsknk084sn02q"},
 }
 
-// The text form is the TypeID specification's, both ways.
+// Ids are written and read in the text form of the TypeID specification.
 func TestSpecificationVectors(t *testing.T) {
 	for _, v := range vectors {
 		want := "evt_" + v.suffix
@@ -38,7 +38,7 @@ func TestSpecificationVectors(t *testing.T) {
 	}
 }
 
-// Each noun has its own prefix, so an id of one cannot pass as another's.
+// Each noun has its own prefix, so an id of one noun is not accepted for another.
 func TestPrefixes(t *testing.T) {
 	const suffix = "01h455vb4pex5vsknk084sn02q"
 	u := uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -56,7 +56,7 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
-// Nothing but the exact form is read, so an id has one spelling.
+// Only the exact form is accepted, so an id has one spelling.
 func TestMalformedIsRefused(t *testing.T) {
 	const good = "01h455vb4pex5vsknk084sn02q"
 	for name, text := range map[string]string{
@@ -98,7 +98,8 @@ func TestMalformedIsRefused(t *testing.T) {
 	}
 }
 
-// Every UUID survives its text form, alone and in JSON, and order is kept.
+// Every UUID is read back the same from its text form, alone and in JSON. The
+// texts sort as the UUIDs do.
 func TestRoundTrip(t *testing.T) {
 	anyUUID := rapid.Custom(func(t *rapid.T) (u uuid.UUID) {
 		copy(u[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "bytes"))
@@ -120,13 +121,13 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// moments draws times from 2020 to 2090 in whole microseconds, as clock gives them.
+// moments returns random times from 2020 to 2090 in whole microseconds, as package clock returns them.
 var moments = rapid.Custom(func(t *rapid.T) time.Time {
 	return time.UnixMicro(rapid.Int64Range(1_577_836_800_000_000, 3_786_912_000_000_000).Draw(t, "µs")).UTC()
 })
 
-// An id is a UUIDv7 of its millisecond, and of two microseconds the later
-// one's is larger whatever the random bits are.
+// An id is a UUIDv7 with its millisecond. The id of a later microsecond is
+// larger, with any random bits.
 func TestNewSortsByMicrosecond(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := moments.Draw(t, "at")
@@ -143,7 +144,7 @@ func TestNewSortsByMicrosecond(t *testing.T) {
 	})
 }
 
-// Ids of one moment differ, and the zero id is known as such.
+// Two ids of one moment differ, and IsZero reports the zero id.
 func TestNewIsUnique(t *testing.T) {
 	now, seen := time.Now(), map[id.Event]bool{}
 	for range 10_000 {
@@ -158,7 +159,7 @@ func TestNewIsUnique(t *testing.T) {
 	}
 }
 
-// Bounds enclose every id of the millisecond and none of its neighbours.
+// Bounds include every id of the millisecond, and no id of the ones before and after.
 func TestBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := moments.Draw(t, "at").Truncate(time.Millisecond)

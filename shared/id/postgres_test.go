@@ -11,8 +11,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// Postgres keeps an id as uuid, alone, in arrays and as NULL, and gives back
-// the same.
+// Postgres stores an id as uuid, alone, in arrays and as NULL, and returns the
+// same.
 func TestPostgresRoundTrip(t *testing.T) {
 	ctx, db := context.Background(), testkit.DB(t)
 	some, other := id.New[id.Event](time.Now()), id.New[id.Event](time.Now())

@@ -43,7 +43,7 @@ func TestDatabases(t *testing.T) {
 		`{"home":{"url":"postgres://h/p"}}`:   `"home" cannot be the name of a database`,
 		`{"A b":{"url":"postgres://h/p"}}`:    "lower-case letters",
 		`{"acme":{"url":"https://h/p"}}`:      "the url of acme must be like",
-		`{"acme":{"url":"postgres://a@h/p"}}`: "without a login",
+		`{"acme":{"url":"postgres://a@h/p"}}`: "without user name and password",
 	} {
 		t.Setenv("DATABASES", text)
 		if err := read(&databaseEnv{}); err == nil || !strings.Contains(err.Error(), because) {

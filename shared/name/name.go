@@ -1,5 +1,5 @@
-// Package name has the one rule for names of people and things, which are shown
-// to people other than those who gave them.
+// Package name has the rule for names of people and things. It is strict, because
+// names are shown to other people than their authors.
 package name
 
 import (
@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// Check refuses what can make a name look like something else: line ends and
-// other control characters, and the marks that turn the direction of text.
+// Check refuses characters that can make a name look like another one: line ends
+// and other control characters, and marks that change the direction of text.
 func Check(name string) error {
 	if strings.ContainsFunc(name, isForbidden) {
 		return errors.New("must be one line of text, without control characters and without marks that change the direction of text")

@@ -1,6 +1,6 @@
-// Package observe writes what operators read: one JSON line per request or
-// batch, with its metrics in CloudWatch's embedded format inside the same line,
-// so that a metric costs no call and no second line.
+// Package observe writes the log: one JSON line per request or batch. Its metrics
+// are in the same line, in CloudWatch's embedded format, so that a metric costs
+// no call and no second line.
 package observe
 
 import (
@@ -20,7 +20,7 @@ type Log struct {
 }
 
 // NewLog returns a Log that writes to w. The keys timestamp, level and message
-// are the ones Lambda's JSON log format looks for.
+// are the ones that Lambda's JSON log format expects.
 func NewLog(w io.Writer, stage string) *Log {
 	rename := func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) > 0 {
@@ -38,8 +38,8 @@ func NewLog(w io.Writer, stage string) *Log {
 	return &Log{Logger: slog.New(handler), stage: stage}
 }
 
-// Metric is what one line says of a figure: a value for each thing measured,
-// at most 100 (the format's limit); none leaves the metric out.
+// Metric is a metric in one line, with a value for each measurement, at most 100
+// (the format's limit). A metric without values is left out.
 type Metric struct {
 	Name   string
 	Unit   Unit
@@ -80,7 +80,7 @@ type metadata struct {
 }
 
 // Line writes one line at level with its metrics. The only dimension is the
-// stage: every further one would be billed as metrics of its own.
+// stage, because AWS bills each further dimension as more metrics.
 func (l *Log) Line(ctx context.Context, level slog.Level, message string, metrics []Metric, attrs ...slog.Attr) {
 	if id := RequestID(ctx); id != "" {
 		attrs = append(attrs, slog.String("request_id", id))
@@ -111,7 +111,7 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID returns the id of the request or batch in work, or "".
+// RequestID returns the id of the current request or batch, or "".
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id

@@ -15,8 +15,8 @@ import (
 	"portico/shared/observe"
 )
 
-// line runs log and returns the one line that it wrote, with what changes from
-// run to run checked and taken out.
+// line runs log and returns the one line that it wrote. It checks the times, which
+// differ in every run, and removes them.
 func line(t *testing.T, log func(*observe.Log)) map[string]any {
 	t.Helper()
 	var out bytes.Buffer
@@ -53,8 +53,8 @@ func expect(t *testing.T, want string, got map[string]any) {
 	}
 }
 
-// A line is one JSON object with the keys that Lambda's log format looks for,
-// whatever is in the message.
+// A line is one JSON object with the keys that Lambda's log format expects, for
+// any message.
 func TestLine(t *testing.T) {
 	expect(t, `{"level":"WARN","message":"two\nlines","cause":"a \"quoted\" one","message_id":"m","group":{"time":"kept"}}`,
 		line(t, func(l *observe.Log) {
@@ -72,12 +72,12 @@ func TestRequestID(t *testing.T) {
 	expect(t, `{"level":"INFO","message":"served","request_id":"req-1"}`,
 		line(t, func(l *observe.Log) { l.Line(ctx, slog.LevelInfo, "served", nil) }))
 	if got := observe.RequestID(context.Background()); got != "" {
-		t.Errorf("a context of its own carries %q", got)
+		t.Errorf("another context carries %q", got)
 	}
 }
 
-// Metrics stand in the same line, in CloudWatch's embedded format: name and
-// unit in the directive, values beside it, the stage as only dimension.
+// Metrics are in the same line, in CloudWatch's embedded format: the directive has
+// name and unit, the values follow it, and the stage is the only dimension.
 func TestMetrics(t *testing.T) {
 	expect(t, `{
 		"level": "INFO", "message": "batch", "endpoints": 3, "stage": "test",
@@ -96,7 +96,7 @@ func TestMetrics(t *testing.T) {
 		}))
 }
 
-// Without a single value there is no directive: CloudWatch refuses an empty one.
+// Without any value there is no directive, because CloudWatch refuses an empty one.
 func TestNoValuesNoDirective(t *testing.T) {
 	for what, metrics := range map[string][]observe.Metric{
 		"no metrics":         nil,

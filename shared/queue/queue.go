@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// Sender sends to one queue.
+// Sender sends messages to one queue.
 type Sender struct {
 	client *sqs.Client
 	url    string
@@ -20,7 +20,7 @@ func NewSender(client *sqs.Client, url string) *Sender {
 	return &Sender{client: client, url: url}
 }
 
-// Send sends one message. It may arrive more than once and in any order.
+// Send sends one message. Messages may arrive more than once and in any order.
 func (s *Sender) Send(ctx context.Context, body string) error { return s.SendAfter(ctx, body, 0) }
 
 // SendAfter sends a message that arrives after a delay, which is rounded up to

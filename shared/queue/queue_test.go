@@ -14,7 +14,7 @@ import (
 )
 
 // endpoints returns every SQS to test against, by name: the local stack's, and
-// moto as a second opinion where it runs.
+// moto's where moto runs.
 func endpoints(t *testing.T) map[string]string {
 	t.Helper()
 	_, url := awstest.Server(t)
@@ -25,7 +25,8 @@ func endpoints(t *testing.T) map[string]string {
 	return all
 }
 
-// What is sent arrives as it was sent; a queue that is not there is an error.
+// A message arrives as it was sent. Sending to a queue that does not exist is an
+// error.
 func TestSend(t *testing.T) {
 	for name, endpoint := range endpoints(t) {
 		t.Run(name, func(t *testing.T) {

@@ -19,11 +19,11 @@ import (
 // Authority issues certificates that only a test trusts.
 type Authority struct {
 	t    testing.TB
-	root *x509.Certificate // nil while it is made
+	root *x509.Certificate // nil until it exists
 	key  crypto.Signer
 }
 
-// NewAuthority returns an authority of the test's own.
+// NewAuthority returns a new authority.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, key: ECDSA(t)}
@@ -43,18 +43,18 @@ func ECDSA(t testing.TB) crypto.Signer {
 	return key
 }
 
-// Pool trusts the authority and nobody else.
+// Pool returns a pool that trusts this authority only.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.root)
 	return pool
 }
 
-// PEM is the authority's own certificate.
+// PEM returns the authority's own certificate.
 func (a *Authority) PEM() string { return encodePEM("CERTIFICATE", a.root.Raw) }
 
-// Issue returns a certificate for a key, and the key, both PEM. It is good for
-// clients and for servers on 127.0.0.1 and of those names.
+// Issue returns a certificate for a key, and the key, both in PEM. It is valid for
+// clients, for servers on 127.0.0.1 and for servers with those names.
 func (a *Authority) Issue(key crypto.Signer, expires time.Time, names ...string) (certificate, privateKey string) {
 	a.t.Helper()
 	leaf := a.sign(key.Public(), x509.Certificate{
@@ -69,7 +69,7 @@ func (a *Authority) Issue(key crypto.Signer, expires time.Time, names ...string)
 	return encodePEM("CERTIFICATE", leaf.Raw), encodePEM("PRIVATE KEY", der)
 }
 
-// Server is the TLS of a server on 127.0.0.1 that a client of Pool trusts.
+// Server returns the TLS configuration of a server on 127.0.0.1 that a client of Pool trusts.
 func (a *Authority) Server() *tls.Config {
 	a.t.Helper()
 	certificate, key := a.Issue(ECDSA(a.t), time.Now().AddDate(20, 0, 0))

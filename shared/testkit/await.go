@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Await returns when a condition holds, and fails the test after a minute: long
-// enough for a machine that is busy, which only a failure has to wait for.
+// Await returns when a condition is true, and fails the test after a minute. That
+// is long enough for a busy machine; only a test that fails waits so long.
 func Await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)

@@ -16,7 +16,7 @@ import (
 )
 
 // AWS returns a configuration for a server at endpoint, with credentials that
-// open nothing.
+// are valid nowhere.
 func AWS(endpoint string) aws.Config {
 	return aws.Config{
 		Region: "us-east-1", BaseEndpoint: &endpoint,
@@ -34,7 +34,7 @@ func DynamoDBEndpoint(t testing.TB) string {
 	return endpoint
 }
 
-// Table returns a client and the name of a new table with a string hash key.
+// Table returns a client and the name of a new table whose key is a string.
 func Table(t testing.TB, endpoint, hashKey string) (*dynamodb.Client, string) {
 	t.Helper()
 	ctx := context.Background()
@@ -68,8 +68,7 @@ func Box(t testing.TB) *secret.Box {
 }
 
 // DynamoDBEndpoints returns every server that a store test runs against, by
-// name: dynalite, and moto as a second opinion where PORTICO_TEST_MOTO_URL says
-// where it listens.
+// name: dynalite, and moto if PORTICO_TEST_MOTO_URL is set to its address.
 func DynamoDBEndpoints(t testing.TB) map[string]string {
 	t.Helper()
 	endpoints := map[string]string{"dynalite": DynamoDBEndpoint(t)}

@@ -1,6 +1,6 @@
-// Package testkit gives tests real stores: a Postgres database of their own,
-// as the application's roles, and DynamoDB tables of their own. `make test`
-// starts the servers; without them a test fails and says so.
+// Package testkit gives each test real stores of its own: a Postgres database, with
+// sessions of the application's roles, and DynamoDB tables. `make test` starts the
+// servers; without them a test fails and says so.
 package testkit
 
 import (
@@ -24,19 +24,19 @@ type Database struct {
 	App    *pg.DB
 	Worker *pg.Worker
 	Clock  *clock.Clock
-	// Admin is a superuser's session: it sets the clock and looks at what the
+	// Admin is a superuser's session: it sets the clock and reads rows that the
 	// roles may not see.
 	Admin *pgx.Conn
 	url   func(role string) string
 }
 
-// takeRoles waits for the right to change the server's roles or templates.
+// takeRoles waits for the lock on the server's roles and templates.
 const takeRoles = `SELECT pg_advisory_lock(5171990)`
 
-// rolePassword is that of the application's roles in the throw-away server.
+// rolePassword is the password of the application's roles. The server is temporary.
 const rolePassword = "portico"
 
-// DB returns a database of the test's own, cloned from a migrated template.
+// DB returns a new database for the test, cloned from a migrated template.
 func DB(t testing.TB) *Database {
 	t.Helper()
 	ctx := context.Background()
@@ -78,9 +78,9 @@ func (d *Database) Advance(t testing.TB, by time.Duration) {
 	d.Clock.Advance(by)
 }
 
-// StopClock lets no time pass in the database by itself, so that a test may look
-// at the last instant before something ends, however slow the machine is.
-// Advance moves its clock as before. d.Clock runs on.
+// StopClock stops the database's clock, so that a test can check the last instant
+// before something ends, even on a slow machine. Advance still moves that clock.
+// d.Clock does not stop.
 func (d *Database) StopClock(t testing.TB) {
 	t.Helper()
 	exec(t, context.Background(), d.Admin, `
@@ -113,14 +113,14 @@ func adminConfig(t testing.TB) *pgx.ConnConfig {
 	return config
 }
 
-// makeTemplate returns the name of a migrated database. Test processes run at
-// the same time: the first makes it, the others wait. Its name holds the
-// migrations' version, so a changed migration makes another.
+// makeTemplate returns the name of a migrated database. Test processes run at the
+// same time: the first one creates the database, and the others wait. Its name has
+// the migrations' version, so a changed migration gets a new template.
 func makeTemplate(t testing.TB, ctx context.Context, config *pgx.ConnConfig) string {
 	t.Helper()
 	name := "tmpl_" + migrations.Version()[:16]
 	conn := connect(t, ctx, config, config.Database)
-	defer conn.Close(ctx) // gives up the lock
+	defer conn.Close(ctx) // releases the lock
 	exec(t, ctx, conn, takeRoles)
 	var exists bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&exists); err != nil {

@@ -6,8 +6,8 @@ import (
 	"portico/shared/egress"
 )
 
-// Loopback lets senders reach this machine by IPv4, where tests have their
-// receivers.
+// Loopback returns a policy that lets senders reach receivers on this machine, by
+// IPv4.
 func Loopback(t testing.TB) egress.Policy {
 	t.Helper()
 	policy, err := egress.ParsePolicy("127.0.0.0/8")

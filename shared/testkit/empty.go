@@ -9,13 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Empty returns how portico_master logs in to an empty database of its own: a
-// login like Aurora's master, without superuser. It ends with the test.
+// Empty creates an empty database and returns the login of portico_master for it.
+// Like Aurora's master login, it is not a superuser. The database is dropped when
+// the test ends.
 func Empty(t testing.TB) (config *pgx.ConnConfig, rolePass string) {
 	t.Helper()
 	ctx := context.Background()
 	config = adminConfig(t)
-	makeTemplate(t, ctx, config) // sees to it that the role exists
+	makeTemplate(t, ctx, config) // creates the role
 	admin := connect(t, ctx, config, config.Database)
 	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	exec(t, ctx, admin, `CREATE DATABASE `+name+` OWNER portico_master`)
@@ -29,13 +30,13 @@ func Empty(t testing.TB) (config *pgx.ConnConfig, rolePass string) {
 }
 
 // LockRoles keeps other tests from changing the server's roles until the test
-// ends: roles belong to the server, and Postgres refuses two changes of one at
+// ends. Roles belong to the server, and Postgres refuses two changes of a role at
 // the same time. Call it after DB or Empty, which may wait for the same lock.
 func LockRoles(t testing.TB) {
 	t.Helper()
 	ctx := context.Background()
 	config := adminConfig(t)
 	conn := connect(t, ctx, config, config.Database)
-	t.Cleanup(func() { conn.Close(ctx) }) // gives up the lock
+	t.Cleanup(func() { conn.Close(ctx) }) // releases the lock
 	exec(t, ctx, conn, takeRoles)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Everything gives an organization a row in every table, and 12,000 in the large
-// ones. user is a member of it, and one that is nobody else's.
+// ones. Its members are user and a new user who is in no other organization.
 func Everything(t testing.TB, d *Database, org id.Org, user id.User) {
 	t.Helper()
 	alone := id.New[id.User](d.Clock.Now())
@@ -23,7 +23,7 @@ func Everything(t testing.TB, d *Database, org id.Org, user id.User) {
 	addEvents(t, d, org)
 	d.Insert(t, "placement", Row{"org_id": org, "state": "leaving", "database": "acme", "until": "2020-01-01"})
 	for table, n := range d.Rows(t, org) {
-		if n == 0 && !strings.Contains(table, "_20") { // a partition of another time
+		if n == 0 && !strings.Contains(table, "_20") { // a partition for another time
 			t.Errorf("there is no row in %s: add one in shared/testkit/everything.go", table)
 		}
 	}
@@ -56,7 +56,8 @@ func addConfiguration(t testing.TB, d *Database, org id.Org) {
 	d.Insert(t, "ordering_key", Row{"org_id": org, "key": "k", "last_seq": 1})
 }
 
-// addEvents adds events of now and one of another month, each delivered.
+// addEvents adds events for now and one for another month, each with a delivery and
+// an attempt.
 func addEvents(t testing.TB, d *Database, org id.Org) {
 	t.Helper()
 	d.Exec(t, `

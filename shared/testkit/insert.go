@@ -12,8 +12,7 @@ import (
 	"portico/shared/id"
 )
 
-// Row is a row of a table, by column. A column that it does not name has its
-// default.
+// Row is a row of a table: the values by column. Other columns have their default.
 type Row map[string]any
 
 // Insert adds a row to a table, as a superuser.
@@ -33,15 +32,15 @@ func (d *Database) Exec(t testing.TB, sql string, args ...any) {
 	exec(t, context.Background(), d.Admin, sql, args...)
 }
 
-// AddUser adds a user who is no member yet. With the same id in several
-// databases the user is the same in all.
+// AddUser adds a user who is not a member of any organization yet. Use the same id
+// in several databases for the same user.
 func (d *Database) AddUser(t testing.TB, user id.User, email string) {
 	t.Helper()
 	d.Insert(t, "user_account", Row{"id": user, "email": email, "name": "", "created_at": time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
 }
 
-// Place notes that an organization goes to another database, has gone there or
-// comes from there. Going takes five minutes at most.
+// Place records that an organization goes to another database, has gone there or
+// comes from there. The states draining and leaving end after five minutes.
 func (d *Database) Place(t testing.TB, org id.Org, state, database string) {
 	t.Helper()
 	row := Row{"org_id": org, "state": state, "database": database}

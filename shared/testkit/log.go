@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Log keeps what is logged. It may be read while others write.
+// Log keeps the text that is logged. It is safe for concurrent use.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -23,7 +23,7 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
-// Reset forgets what was logged.
+// Reset removes the text.
 func (l *Log) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -17,11 +17,11 @@ type NameServer struct {
 	mu      sync.Mutex
 	records map[string][][]string // the texts of each record, by name
 	aliases map[string]string
-	code    dnsmessage.RCode // of every answer, unless it is success
+	code    dnsmessage.RCode // of every answer; success: the name decides
 	silent  bool
 }
 
-// NewNameServer starts one for the length of the test.
+// NewNameServer starts a server that stops when the test ends.
 func NewNameServer(t testing.TB) *NameServer {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -45,14 +45,15 @@ func NewNameServer(t testing.TB) *NameServer {
 	return s
 }
 
-// Resolver asks this server only.
+// Resolver returns a resolver that asks only this server.
 func (s *NameServer) Resolver() *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", s.address)
 	}}
 }
 
-// Set gives a name these records, of one text each. None: it does not exist.
+// Set gives a name these records, each with one text. Without records the name does
+// not exist.
 func (s *NameServer) Set(name string, texts ...string) {
 	var records [][]string
 	for _, text := range texts {
@@ -61,7 +62,7 @@ func (s *NameServer) Set(name string, texts ...string) {
 	s.SetRecords(name, records...)
 }
 
-// SetRecords does the same with records of several texts.
+// SetRecords gives a name records with several texts each.
 func (s *NameServer) SetRecords(name string, records ...[]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +83,7 @@ func (s *NameServer) Fail(code dnsmessage.RCode, silent bool) {
 	s.code, s.silent = code, silent
 }
 
-// reply returns nil when there is none.
+// reply returns nil if the server does not answer.
 func (s *NameServer) reply(question []byte) []byte {
 	var m dnsmessage.Message
 	if err := m.Unpack(question); err != nil {

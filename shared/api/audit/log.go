@@ -25,36 +25,36 @@ var List = edge.Read[listAuditLogInput, listAuditLogOutput]{
 
 type listAuditLogInput struct {
 	edge.Page
-	Action   string    `query:"action" maxLength:"100" pattern:"^[a-z_]+\\.(\\*|[a-z_]+)$" patternDescription:"an action such as webhook_endpoint.update, or webhook_endpoint.* for all of a noun" doc:"Only this action, or all actions on a noun." example:"webhook_endpoint.*"`
+	Action   string    `query:"action" maxLength:"100" pattern:"^[a-z_]+\\.(\\*|[a-z_]+)$" patternDescription:"an action such as webhook_endpoint.update, or webhook_endpoint.* for every action on an endpoint" doc:"Only this action, or every action on this kind of object." example:"webhook_endpoint.*"`
 	ActorID  string    `query:"actor_id" maxLength:"100" doc:"Only changes by this actor." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes of this thing." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Since    time.Time `query:"since" doc:"Only changes at this time or later." example:"2026-11-01T00:00:00Z"`
-	Until    time.Time `query:"until" doc:"Only changes before this time." example:"2026-12-01T00:00:00Z"`
+	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes to the object with this id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Since    time.Time `query:"since" doc:"Only changes made at this time or later." example:"2026-11-01T00:00:00Z"`
+	Until    time.Time `query:"until" doc:"Only changes made before this time." example:"2026-12-01T00:00:00Z"`
 }
 
 type auditActorBody struct {
-	Type string  `json:"type" enum:"api_key,staff_key,system" doc:"staff_key: somebody of Portico's staff; system: Portico itself."`
+	Type string  `json:"type" enum:"api_key,staff_key,system" doc:"staff_key: a person who runs Portico; system: Portico itself."`
 	ID   string  `json:"id" example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The actor's id."`
-	Name *string `json:"name" doc:"What the actor was called at that time."`
+	Name *string `json:"name" doc:"The actor's name at that time."`
 }
 
 type auditTargetBody struct {
-	Type string `json:"type" example:"webhook_endpoint" doc:"What kind of thing it is."`
-	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"Its id."`
+	Type string `json:"type" example:"webhook_endpoint" doc:"The kind of object."`
+	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The object's id."`
 }
 
 type auditEntryBody struct {
 	ID        id.AuditEntry     `json:"id" doc:"The entry's id." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Action    string            `json:"action" example:"webhook_endpoint.update" doc:"What was done."`
-	Actor     auditActorBody    `json:"actor" doc:"Who did it."`
-	Targets   []auditTargetBody `json:"targets" nullable:"false" doc:"What was changed."`
-	Before    map[string]any    `json:"before" nullable:"true" doc:"The fields that were changed, as they were; null if there was nothing. A secret is never shown: [changed] stands for it." example:"{\"description\":\"\"}"`
-	After     map[string]any    `json:"after" nullable:"true" doc:"The same as they are since; null if nothing is left." example:"{\"description\":\"Accounting\"}"`
-	RequestID string            `json:"request_id" doc:"Names the request in the log." example:"Y2xjcj1Z5QMEPuw="`
-	SourceIP  *string           `json:"source_ip" doc:"Where the request came from; null if nobody sent one." example:"203.0.113.7"`
-	UserAgent string            `json:"user_agent" doc:"What the program called itself." example:"acme-billing/2.1"`
-	Outcome   string            `json:"outcome" enum:"success,failure" doc:"Whether it was done."`
-	CreatedAt clock.Stamp       `json:"created_at" format:"date-time" doc:"When it was done."`
+	Action    string            `json:"action" example:"webhook_endpoint.update" doc:"The kind of object and what was done to it."`
+	Actor     auditActorBody    `json:"actor" doc:"Who made the change."`
+	Targets   []auditTargetBody `json:"targets" nullable:"false" doc:"The objects that were changed."`
+	Before    map[string]any    `json:"before" nullable:"true" doc:"The old values of the changed fields; null if there are none. A secret is shown as [changed]." example:"{\"description\":\"\"}"`
+	After     map[string]any    `json:"after" nullable:"true" doc:"The new values of the changed fields; null if there are none." example:"{\"description\":\"Accounting\"}"`
+	RequestID string            `json:"request_id" doc:"The id of the request in the log." example:"Y2xjcj1Z5QMEPuw="`
+	SourceIP  *string           `json:"source_ip" doc:"The IP address that sent the request; null if there was no request." example:"203.0.113.7"`
+	UserAgent string            `json:"user_agent" doc:"The header User-Agent of the request." example:"acme-billing/2.1"`
+	Outcome   string            `json:"outcome" enum:"success,failure" doc:"Whether the change was made."`
+	CreatedAt clock.Stamp       `json:"created_at" format:"date-time" doc:"When the change was made."`
 }
 
 type listAuditLogOutput struct{ Body edge.List[auditEntryBody] }
@@ -92,7 +92,7 @@ func (in *listAuditLogInput) Check(*edge.Call) error {
 		checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
 }
 
-// checkSince1970 refuses a time that is older than any id can be.
+// checkSince1970 refuses a time before 1970: the time in an id cannot be earlier.
 func checkSince1970(location string, at time.Time) error {
 	if !at.IsZero() && at.Before(time.Unix(0, 0)) {
 		return fault.InvalidField(location, "must not be before 1970")

@@ -31,7 +31,7 @@ var Publish = edge.Write[publishInput, publishOutput]{
 		ID: "publishEvent", Method: http.MethodPost, Path: "/v1/events", Function: "publish",
 		Example:    `{"type":"invoice.paid","data":{"id":"in_1","total":1.10},"ordering_key":"customer_42"}`,
 		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
-		// The data itself, and room for the rest.
+		// Room for the data and the other members.
 		MaxBody: event.MaxData + 4<<10,
 		Tag:     Tag, Summary: "Publish an event",
 		Description: "#publishEvent",
@@ -47,7 +47,7 @@ var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
 		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
 		Tag:     Tag, Summary: "Publish up to 100 events",
-		Description: "All or none are stored. The body has at most 1 MiB. The reply lists the events in the order sent, without their data.",
+		Description: "Stores all or none. The body may have at most 1 MiB. The reply lists the events in the order sent, without their data.",
 	},
 	Handle: publishBatch,
 }
@@ -68,7 +68,7 @@ var Get = edge.Read[eventPath, eventOutput]{
 		ID: "getEvent", Method: http.MethodGet, Path: "/v1/events/{id}", Function: "events",
 		Faults:     []*fault.Error{event.ErrNotFound},
 		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "Get an event with its data",
-		Description: "delivery_count and skipped_endpoints say who got it, and why others did not.",
+		Description: "delivery_count is the number of deliveries; skipped_endpoints says which endpoints do not get the event, and why.",
 	},
 	Handle: get,
 }
@@ -79,41 +79,41 @@ type eventPath struct {
 
 type listEventsInput struct {
 	edge.Page
-	Type string `query:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?$" patternDescription:"a type such as invoice.paid, or a prefix such as invoice.*" doc:"Only events of this type, or with this prefix." example:"invoice.paid"`
+	Type string `query:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?$" patternDescription:"a type such as invoice.paid, or a prefix such as invoice.*" doc:"Only events with this type or prefix." example:"invoice.paid"`
 }
 
 type draftBody struct {
 	Type        string          `json:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*$" patternDescription:"words of letters, digits and _ joined by dots" doc:"What happened." example:"invoice.paid"`
-	Data        json.RawMessage `json:"data" doc:"What to tell: any JSON value, at most 256 KiB." example:"{\"id\":\"in_1\",\"total\":1.10}"`
-	OrderingKey *string         `json:"ordering_key,omitempty" minLength:"1" maxLength:"255" doc:"Events of one key are numbered in the order of their commits." example:"customer_42"`
+	Data        json.RawMessage `json:"data" doc:"Any JSON value of at most 256 KiB." example:"{\"id\":\"in_1\",\"total\":1.10}"`
+	OrderingKey *string         `json:"ordering_key,omitempty" minLength:"1" maxLength:"255" doc:"Ordered endpoints get events with the same key one after another, in the order in which they were stored." example:"customer_42"`
 }
 
 type publishInput struct {
 	Body  draftBody
-	draft event.Draft // by Check
+	draft event.Draft // set by Check
 }
 
 type publishBatchInput struct {
 	Body struct {
-		Events []draftBody `json:"events" minItems:"1" maxItems:"100" nullable:"false" doc:"What to publish, in this order."`
+		Events []draftBody `json:"events" minItems:"1" maxItems:"100" nullable:"false" doc:"The events to publish, in this order."`
 	}
-	drafts []event.Draft // by Check
+	drafts []event.Draft // set by Check
 }
 
-// EventSummary is an event without its data. Embedded structs are exported
-// because huma describes no others.
+// EventSummary is an event without its data. It is exported because huma
+// describes only embedded structs that are exported.
 type EventSummary struct {
 	ID          id.Event    `json:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Type        string      `json:"type" doc:"What happened." example:"invoice.paid"`
-	OrderingKey *string     `json:"ordering_key" doc:"The key by which deliveries are ordered; null without." example:"customer_42"`
+	OrderingKey *string     `json:"ordering_key" doc:"The key by which deliveries are ordered; null if there is none." example:"customer_42"`
 	PublishedBy *string     `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	CreatedAt   clock.Stamp `json:"created_at" format:"date-time" doc:"When it was published."`
 }
 
 type eventBody struct {
 	EventSummary
-	Data          json.RawMessage   `json:"data" doc:"As it was sent, without insignificant white space. Deliveries keep every byte." example:"{\"id\":\"in_1\",\"total\":1.10}"`
-	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that takes the event, disabled ones included." example:"2"`
+	Data          json.RawMessage   `json:"data" doc:"The data without insignificant white space. Deliveries have it byte for byte as it was sent." example:"{\"id\":\"in_1\",\"total\":1.10}"`
+	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that gets the event, including disabled ones." example:"2"`
 	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"#Event.skipped_endpoints"`
 }
 
@@ -138,7 +138,7 @@ type publishOutput struct {
 
 type publishBatchOutput struct {
 	Body struct {
-		Data []BatchedEvent `json:"data" nullable:"false" doc:"The events, in the order sent."`
+		Data []BatchedEvent `json:"data" nullable:"false" doc:"The events, in the order in which they were sent."`
 	}
 }
 
@@ -156,17 +156,17 @@ func showWhole(e event.Event, data json.RawMessage) eventBody {
 	return eventBody{EventSummary: showEvent(e), Data: data, DeliveryCount: e.Fanout.Deliveries, Skipped: skipped}
 }
 
-// draftOf checks what the schema cannot say. at is where in the body d stands.
+// draftOf checks what the schema cannot express. at is the location of d.
 func draftOf(d draftBody, at string) (event.Draft, error) {
 	if len(d.Data) > event.MaxData {
 		return event.Draft{}, &fault.Error{
 			Kind: fault.TooLarge, Code: "body_too_large", Detail: "The data of an event may have at most 256 KiB.",
-			Fields: []fault.Field{{Name: at + "data", Message: fmt.Sprintf("has %d bytes, at most %d are accepted", len(d.Data), event.MaxData)}},
+			Fields: []fault.Field{{Name: at + "data", Message: fmt.Sprintf("has %d bytes; the limit is %d", len(d.Data), event.MaxData)}},
 		}
 	}
 	var operational error
 	if webhook.IsOperational(d.Type) {
-		operational = fault.InvalidField(at+"type", "is published by Portico only: choose another type")
+		operational = fault.InvalidField(at+"type", "is reserved for Portico: choose another type")
 	}
 	return event.Draft{Type: d.Type, Data: d.Data, OrderingKey: d.OrderingKey},
 		fault.Join(operational, edge.CheckText(at+"ordering_key", d.OrderingKey))

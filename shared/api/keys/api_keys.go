@@ -31,7 +31,7 @@ var List = edge.Read[edge.Page, listAPIKeysOutput]{
 	Op: edge.Op{
 		ID: "listAPIKeys", Method: http.MethodGet, Path: "/v1/api-keys", Function: function,
 		Permission: auth.APIKeysRead, Cost: 1, Tag: Tag, Summary: "List API keys",
-		Description: "Those that have expired or were revoked too.",
+		Description: "Includes expired and revoked keys.",
 	},
 	Handle: list,
 }
@@ -66,7 +66,7 @@ var Rotate = edge.Write[rotateAPIKeyInput, createdAPIKeyOutput]{
 		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded, apikey.ErrReplaced, apikey.ErrTooMany},
 		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.APIKeysWrite, Cost: 1, Audit: "api_key.rotate", Status: http.StatusCreated,
-		Tag: Tag, Summary: "Replace an API key by a new one",
+		Tag: Tag, Summary: "Replace an API key with a new one",
 		Description: "#rotateAPIKey",
 	},
 	Handle: rotate,
@@ -92,16 +92,16 @@ type APIKeyPath struct {
 // APIKeyBody is an API key without its plain text.
 type APIKeyBody struct {
 	ID          id.APIKey         `json:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Name        string            `json:"name" doc:"For people." example:"billing, production"`
-	KeyStart    string            `json:"key_start" doc:"The key's first characters, to know it again." example:"ptc_Ab12"`
-	Status      string            `json:"status" enum:"active,expiring,expired,revoked" doc:"expiring: it works, and ends within seven days."`
-	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"What it may do." example:"[\"events:write\"]"`
-	AllowedIPs  []string          `json:"allowed_ips" nullable:"false" doc:"Where it works from; empty: from anywhere." example:"[\"203.0.113.0/24\"]"`
-	CreatedAt   clock.Stamp       `json:"created_at" format:"date-time" doc:"When it was made."`
+	Name        string            `json:"name" doc:"A name that tells people which key it is." example:"billing, production"`
+	KeyStart    string            `json:"key_start" doc:"The key's first characters, to recognise it by." example:"ptc_Ab12"`
+	Status      string            `json:"status" enum:"active,expiring,expired,revoked" doc:"expiring: it still works, and expires within seven days."`
+	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"The key's permissions." example:"[\"events:write\"]"`
+	AllowedIPs  []string          `json:"allowed_ips" nullable:"false" doc:"The IP addresses and prefixes that may use the key; empty: any address." example:"[\"203.0.113.0/24\"]"`
+	CreatedAt   clock.Stamp       `json:"created_at" format:"date-time" doc:"When the key was created."`
 	LastUsedAt  *clock.Stamp      `json:"last_used_at" format:"date-time" doc:"#APIKey.last_used_at"`
-	ExpiresAt   *clock.Stamp      `json:"expires_at" format:"date-time" doc:"Null: it does not end by itself."`
-	RevokedAt   *clock.Stamp      `json:"revoked_at" format:"date-time" doc:"When it was revoked; null: it was not."`
-	ReplacedBy  *id.APIKey        `json:"replaced_by" doc:"The key that its rotation made."`
+	ExpiresAt   *clock.Stamp      `json:"expires_at" format:"date-time" doc:"When the key expires; null: never."`
+	RevokedAt   *clock.Stamp      `json:"revoked_at" format:"date-time" doc:"When the key was revoked; null if it was not."`
+	ReplacedBy  *id.APIKey        `json:"replaced_by" doc:"The id of the key that replaced it by rotation; null if there is none."`
 }
 
 type apiKeyOutput struct{ Body APIKeyBody }
@@ -112,7 +112,7 @@ type createdAPIKeyOutput struct {
 	Location string `header:"Location"`
 	Body     struct {
 		APIKeyBody
-		Key string `json:"key" doc:"Send it as Authorization: Bearer. Shown this once." example:"ptc_…"`
+		Key string `json:"key" doc:"Send it as Authorization: Bearer. It is never shown again." example:"ptc_…"`
 	}
 }
 
@@ -123,7 +123,7 @@ func showAPIKey(k apikey.APIKey, u apikey.Usage, now time.Time) APIKeyBody {
 		LastUsedAt: clock.StampOf(u.LastUsedAt), ExpiresAt: clock.StampOf(k.ExpiresAt), RevokedAt: clock.StampOf(k.RevokedAt),
 	}
 	if u.Denied {
-		b.Status = apikey.Revoked // its row is not written yet
+		b.Status = apikey.Revoked // its revocation has begun; its row may not say so yet
 	}
 	if !k.ReplacedBy.IsZero() {
 		b.ReplacedBy = &k.ReplacedBy

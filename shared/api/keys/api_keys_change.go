@@ -15,23 +15,23 @@ import (
 
 type createAPIKeyInput struct {
 	Body struct {
-		Name        string            `json:"name" minLength:"1" maxLength:"100" doc:"For people." example:"billing, production"`
-		Permissions []auth.Permission `json:"permissions" minItems:"1" maxItems:"100" nullable:"false" doc:"What it may do; all among those of the key that you call with." example:"[\"events:write\"]"`
-		ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When it ends, to the second. Without, it does not end by itself."`
-		AllowedIPs  []string          `json:"allowed_ips,omitempty" maxItems:"50" nullable:"false" doc:"Where it works from: IP addresses and CIDR prefixes. Without, from anywhere." example:"[\"203.0.113.0/24\"]"`
+		Name        string            `json:"name" minLength:"1" maxLength:"100" doc:"A name that tells people which key it is." example:"billing, production"`
+		Permissions []auth.Permission `json:"permissions" minItems:"1" maxItems:"100" nullable:"false" doc:"The key's permissions. The key that you call with must have them all." example:"[\"events:write\"]"`
+		ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When the key expires, to the second. If left out, it does not expire."`
+		AllowedIPs  []string          `json:"allowed_ips,omitempty" maxItems:"50" nullable:"false" doc:"The IP addresses and CIDR prefixes that may use the key. If left out, any address may." example:"[\"203.0.113.0/24\"]"`
 	}
-	change apikey.Change // by Check
+	change apikey.Change // set by Check
 }
 
 type updateAPIKeyInput struct {
 	APIKeyPath
 	Body struct {
-		Name        *string           `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"For people."`
-		Permissions []auth.Permission `json:"permissions,omitempty" minItems:"1" maxItems:"100" nullable:"false" doc:"What it may still do: a part of what it may do now."`
-		ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When it ends: in the future, earlier or later than now set. An end cannot be taken away again."`
-		AllowedIPs  []string          `json:"allowed_ips,omitempty" maxItems:"50" nullable:"false" doc:"Where it works from; [] is anywhere."`
+		Name        *string           `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"A name that tells people which key it is."`
+		Permissions []auth.Permission `json:"permissions,omitempty" minItems:"1" maxItems:"100" nullable:"false" doc:"The permissions that the key keeps."`
+		ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When the key expires: a time in the future, earlier or later than the one set now. An expiry cannot be removed."`
+		AllowedIPs  []string          `json:"allowed_ips,omitempty" maxItems:"50" nullable:"false" doc:"The IP addresses and CIDR prefixes that may use the key; [] allows any address."`
 	}
-	change apikey.Change // by Check
+	change apikey.Change // set by Check
 }
 
 // Resolve hands the input to the frame.
@@ -52,7 +52,7 @@ func (in *updateAPIKeyInput) Check(c *edge.Call) (err error) {
 	return err
 }
 
-// keyChange returns what a body says of a key, or all that is wrong with it.
+// keyChange returns the change that a body asks for, or all errors in the body.
 func keyChange(name *string, permissions []auth.Permission, end *time.Time, networks []string, now time.Time) (apikey.Change, error) {
 	c := apikey.Change{Name: name}
 	var wrong [3]error
@@ -65,7 +65,7 @@ func keyChange(name *string, permissions []auth.Permission, end *time.Time, netw
 type rotateAPIKeyInput struct {
 	APIKeyPath
 	Body *struct {
-		OverlapSeconds *int `json:"overlap_seconds,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old key still works: at most seven days; 0 ends it at once, for one that has leaked."`
+		OverlapSeconds *int `json:"overlap_seconds,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old key still works: at most seven days. Send 0 if the old key has leaked: it ends at once."`
 	}
 }
 
@@ -78,7 +78,8 @@ func (in *rotateAPIKeyInput) overlap() time.Duration {
 	return time.Duration(*in.Body.OverlapSeconds) * time.Second
 }
 
-// checkPermissions returns a list sorted and each once, if all exist.
+// checkPermissions returns a sorted list without duplicates, or an error for each
+// permission that does not exist.
 func checkPermissions(list []auth.Permission) ([]auth.Permission, error) {
 	var faults []error
 	for i, p := range list {
@@ -107,25 +108,25 @@ func checkNetworks(list []string) ([]string, error) {
 	return apikey.ParseNetworks(list)
 }
 
-// maxLife bounds an end that is set, so that every store can keep it.
+// maxLife limits the time until a key expires, so that every store can hold it.
 const maxLife = 100 * 365 * 24 * time.Hour
 
-// checkEnd returns the end in whole seconds, if it lies ahead.
+// checkEnd returns the expiry in whole seconds, or an error if it is not in the
+// future.
 func checkEnd(at *time.Time, now time.Time) (*time.Time, error) {
 	if at == nil {
 		return nil, nil
 	}
 	end := at.UTC().Truncate(time.Second)
 	if !end.After(now) || end.After(now.Add(maxLife)) {
-		return nil, fault.InvalidField("body.expires_at", "must lie in the future, and within 100 years")
+		return nil, fault.InvalidField("body.expires_at", "must be in the future and within 100 years")
 	}
 	return &end, nil
 }
 
-// lockKeys locks a key and the one that the caller calls with, and returns the
-// first and what the caller may give. What requests know of the caller may be
-// five seconds old, so the truth is read: a key that was revoked a second ago
-// makes no other.
+// lockKeys locks a key and the caller's own key. It returns the first, and the
+// rights that the caller may give. It reads the caller's key from Postgres, because
+// a cached one may be five seconds old: a revoked key must not make another key.
 func lockKeys(c *edge.Call, key id.APIKey) (apikey.Stored, apikey.Grant, error) {
 	caller := c.Caller
 	keys := []id.APIKey{caller.APIKey, key}
@@ -138,13 +139,13 @@ func lockKeys(c *edge.Call, key id.APIKey) (apikey.Stored, apikey.Grant, error) 
 	}
 	own, ok := locked[caller.APIKey]
 	if status := own.Status(c.Now()); !ok || status == apikey.Expired || status == apikey.Revoked {
-		return apikey.Stored{}, apikey.Grant{}, apikey.ErrUnknown.Because(fmt.Errorf("key %s was ended while its call ran", caller.APIKey))
+		return apikey.Stored{}, apikey.Grant{}, apikey.ErrUnknown.Because(fmt.Errorf("key %s expired or was revoked before the call locked it", caller.APIKey))
 	}
 	return locked[key], apikey.GrantOf(own.APIKey), nil
 }
 
-// repairAfter projects a key as soon as its change is committed. If that fails,
-// or nothing comes of it, the key's next use does it.
+// repairAfter writes a key's projection when its change is committed. If that
+// fails or never runs, the key's next use writes it.
 func repairAfter(c *edge.Call, hash apikey.Hash) {
 	c.AfterCommit(func() {
 		if err := c.Keys.Repair(c, c.Org, hash); err != nil {
@@ -204,7 +205,8 @@ func update(c *edge.Call, in *updateAPIKeyInput) (*apiKeyOutput, error) {
 	return replyKey(c, k)
 }
 
-// save writes a changed key, and has its projection written anew.
+// save writes a changed key, forgets its projection and writes that again after
+// the commit.
 func save(c *edge.Call, k apikey.Stored) error {
 	if err := apikey.Save(c, c.Tx, c.Org, k.APIKey); err != nil {
 		return err

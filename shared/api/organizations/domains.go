@@ -72,17 +72,17 @@ type DomainPath struct {
 
 type domainRecord struct {
 	Type  string `json:"type" enum:"TXT" doc:"The type of the DNS record."`
-	Name  string `json:"name" example:"_portico.portal.example.com" doc:"Its name."`
-	Value string `json:"value" example:"portico-verification=7J3Z…" doc:"Of this domain only: of one that is deleted and added again it is another."`
+	Name  string `json:"name" example:"_portico.portal.example.com" doc:"The name of the DNS record."`
+	Value string `json:"value" example:"portico-verification=7J3Z…" doc:"The value of the DNS record. It changes if the domain is deleted and added again."`
 }
 
 type domainBody struct {
 	ID         id.Domain     `json:"id" doc:"The domain's id." example:"dom_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Name       string        `json:"name" example:"portal.example.com" doc:"The host name."`
-	Status     string        `json:"status" enum:"pending,verified" doc:"verified: requests to this host are your organization's."`
-	Record     *domainRecord `json:"record,omitempty" doc:"The DNS record that proves the domain; a subdomain of ours has none."`
-	VerifiedAt *clock.Stamp  `json:"verified_at" format:"date-time" doc:"Since when it is yours; null before."`
-	CreatedAt  clock.Stamp   `json:"created_at" format:"date-time" doc:"When it was added."`
+	Status     string        `json:"status" enum:"pending,verified" doc:"verified: requests to this host act on your organization."`
+	Record     *domainRecord `json:"record,omitempty" doc:"The DNS record that verifies the domain; absent for a subdomain of ours."`
+	VerifiedAt *clock.Stamp  `json:"verified_at" format:"date-time" doc:"When the domain was verified; null if it is not."`
+	CreatedAt  clock.Stamp   `json:"created_at" format:"date-time" doc:"When the domain was added."`
 }
 
 type domainOutput struct{ Body domainBody }
@@ -91,7 +91,7 @@ type listDomainsOutput struct{ Body edge.List[domainBody] }
 
 type createDomainInput struct {
 	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"253" doc:"A host name. Other scripts than Latin are kept as punycode." example:"portal.example.com"`
+		Name string `json:"name" minLength:"1" maxLength:"253" doc:"A host name. Names with characters beyond ASCII are stored as punycode." example:"portal.example.com"`
 	}
 }
 

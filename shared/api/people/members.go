@@ -22,7 +22,7 @@ var CreateMember = edge.Write[createMemberInput, createdMemberOutput]{
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
 		Example:    `{"email":"ada@example.com","name":"Ada Lovelace","role":"developer"}`,
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: Tag, Summary: "Add a member",
-		Description: "You can give a role whose permissions your API key has itself.",
+		Description: "Your API key must have all permissions of the role.",
 	},
 	Handle: createMember,
 }
@@ -53,7 +53,7 @@ var UpdateMember = edge.Write[updateMemberInput, memberOutput]{
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
 		Example:    `{"role":"admin"}`,
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: Tag, Summary: "Change a member's name or role",
-		Description: "You can give and take roles whose permissions your API key has itself. The last owner stays owner.",
+		Description: "To change the role, your API key must have all permissions of the old and the new one. The last owner stays owner.",
 	},
 	Handle: updateMember,
 }
@@ -64,7 +64,7 @@ var DeleteMember = edge.Write[MemberPath, struct{}]{
 		ID: "deleteMember", Method: http.MethodDelete, Path: "/v1/members/{id}", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Remove a member",
-		Description: "Their resource grants go too. The last owner stays.",
+		Description: "Also deletes the member's resource grants. The last owner cannot be removed.",
 	},
 	Handle: deleteMember,
 }
@@ -74,14 +74,15 @@ type MemberPath struct {
 	ID id.Member `path:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
 
-// memberBody has no id of the user: it would tell since when others know them.
+// memberBody has no id of the user: the time in it would show when another
+// organization first added that person.
 type memberBody struct {
 	ID        id.Member   `json:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Email     string      `json:"email" doc:"Who it is, in lower case." example:"ada@example.com"`
-	Name      string      `json:"name" doc:"By which your organization knows them." example:"Ada Lovelace"`
-	Role      string      `json:"role" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
-	CreatedAt clock.Stamp `json:"created_at" format:"date-time" doc:"Since when they are a member."`
-	UpdatedAt clock.Stamp `json:"updated_at" format:"date-time" doc:"When name or role was last changed."`
+	Email     string      `json:"email" doc:"The member's e-mail address, in lower case." example:"ada@example.com"`
+	Name      string      `json:"name" doc:"The member's name in your organization." example:"Ada Lovelace"`
+	Role      string      `json:"role" doc:"owner, admin, developer, viewer or the id of your own role." example:"developer"`
+	CreatedAt clock.Stamp `json:"created_at" format:"date-time" doc:"When the member was added."`
+	UpdatedAt clock.Stamp `json:"updated_at" format:"date-time" doc:"When the name or role was last changed."`
 }
 
 type memberOutput struct{ Body memberBody }
@@ -90,11 +91,11 @@ type listMembersOutput struct{ Body edge.List[memberBody] }
 
 type createMemberInput struct {
 	Body struct {
-		Email string `json:"email" maxLength:"254" doc:"Who it is, kept in lower case. It cannot be changed." example:"ada@example.com"`
-		Name  string `json:"name,omitempty" maxLength:"200" doc:"By which your organization knows them." example:"Ada Lovelace"`
-		Role  string `json:"role" maxLength:"40" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"developer"`
+		Email string `json:"email" maxLength:"254" doc:"The member's e-mail address, stored in lower case. It cannot be changed." example:"ada@example.com"`
+		Name  string `json:"name,omitempty" maxLength:"200" doc:"The member's name in your organization." example:"Ada Lovelace"`
+		Role  string `json:"role" maxLength:"40" doc:"owner, admin, developer, viewer or the id of your own role." example:"developer"`
 	}
-	role *role.Ref // by Check
+	role *role.Ref // set by Check
 }
 
 type createdMemberOutput struct {
@@ -105,10 +106,10 @@ type createdMemberOutput struct {
 type updateMemberInput struct {
 	MemberPath
 	Body struct {
-		Name *string `json:"name,omitempty" maxLength:"200" doc:"By which your organization knows them."`
-		Role *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, developer, viewer or the id of a role of yours."`
+		Name *string `json:"name,omitempty" maxLength:"200" doc:"The member's name in your organization."`
+		Role *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, developer, viewer or the id of your own role."`
 	}
-	role *role.Ref // by Check
+	role *role.Ref // set by Check
 }
 
 func showMember(m member.Member) memberBody {
@@ -122,12 +123,12 @@ func memberFields(m member.Member) audit.Fields {
 	return audit.Fields{"email": m.Email, "name": m.Name, "role": m.Role.String()}
 }
 
-// mayGive returns the check that the caller has what a role gives.
+// mayGive returns a check that the caller has all permissions of a role.
 func mayGive(c *edge.Call) func(role.Role) error {
 	return func(r role.Role) error { return role.MayGrant(r.Permissions, c.Caller.May) }
 }
 
-// roleOf reads body.role; a nil name gives nil.
+// roleOf parses body.role; it returns nil if name is nil.
 func roleOf(name *string) (*role.Ref, error) {
 	if name == nil {
 		return nil, nil

@@ -16,7 +16,7 @@ var GetMemberPermissions = edge.Read[memberPermissionsInput, memberPermissionsOu
 	Op: edge.Op{
 		ID: "getMemberPermissions", Method: http.MethodGet, Path: "/v1/members/{id}/permissions", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource},
-		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "Tell what a member may do, and why",
+		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "List what a member may do, and why",
 		Description: "#getMemberPermissions",
 	},
 	Handle: getMemberPermissions,
@@ -24,28 +24,28 @@ var GetMemberPermissions = edge.Read[memberPermissionsInput, memberPermissionsOu
 
 type memberPermissionsInput struct {
 	MemberPath
-	Resource string `query:"resource" maxLength:"40" doc:"The resource that it is about: a webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	IP       string `query:"ip" maxLength:"45" doc:"The address that the member would come from." example:"203.0.113.7"`
+	Resource string `query:"resource" maxLength:"40" doc:"Check the permissions on this resource: a webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	IP       string `query:"ip" maxLength:"45" doc:"The member's IP address, for conditions that need it." example:"203.0.113.7"`
 }
 
 type memberPermissionBody struct {
-	Permission auth.Permission `json:"permission" doc:"The permission that it is about." example:"events:read"`
+	Permission auth.Permission `json:"permission" doc:"The permission." example:"events:read"`
 	Allowed    bool            `json:"allowed" doc:"Whether the member has it."`
-	Sources    []sourceBody    `json:"sources" nullable:"false" doc:"The roles and resource grants that hold it; without any, nothing gives it."`
+	Sources    []sourceBody    `json:"sources" nullable:"false" doc:"The roles and resource grants that contain the permission; empty if none does."`
 }
 
 type sourceBody struct {
-	Type      string `json:"type" enum:"role,resource_grant" doc:"What gives it."`
-	ID        string `json:"id" example:"developer" doc:"The role or resource grant."`
-	Name      string `json:"name" doc:"A role's." example:"developer"`
-	Condition string `json:"condition" doc:"A role's; empty for none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
-	Allows    bool   `json:"allows" doc:"Whether it allows, its condition considered."`
-	Reason    string `json:"reason" doc:"Why it does not allow; empty if it does." example:"The condition is false."`
+	Type      string `json:"type" enum:"role,resource_grant" doc:"Whether a role or a resource grant contains the permission."`
+	ID        string `json:"id" example:"developer" doc:"The id of the role or resource grant."`
+	Name      string `json:"name" doc:"The role's name; empty for a resource grant." example:"developer"`
+	Condition string `json:"condition" doc:"The role's condition; empty if there is none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
+	Allows    bool   `json:"allows" doc:"Whether it gives the permission: its condition must be true."`
+	Reason    string `json:"reason" doc:"Why it does not give the permission; empty if it does." example:"The condition is false."`
 }
 
 type memberPermissionsOutput struct {
 	Body struct {
-		Data []memberPermissionBody `json:"data" nullable:"false" doc:"Every permission."`
+		Data []memberPermissionBody `json:"data" nullable:"false" doc:"All permissions."`
 	}
 }
 

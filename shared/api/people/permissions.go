@@ -18,12 +18,12 @@ var ListPermissions = edge.Read[struct{}, listPermissionsOutput]{
 
 type permissionBody struct {
 	ID          auth.Permission `json:"id" doc:"The permission." example:"events:read"`
-	Description string          `json:"description" doc:"What it allows to do." example:"Read events and their payloads."`
+	Description string          `json:"description" doc:"What the permission allows." example:"Read events and their payloads."`
 }
 
 type listPermissionsOutput struct {
 	Body struct {
-		Data []permissionBody `json:"data" nullable:"false" doc:"Every permission."`
+		Data []permissionBody `json:"data" nullable:"false" doc:"All permissions."`
 	}
 }
 

@@ -39,7 +39,7 @@ var DeleteResourceGrant = edge.Write[grantPath, struct{}]{
 	Op: edge.Op{
 		ID: "deleteResourceGrant", Method: http.MethodDelete, Path: "/v1/resource-grants/{id}", Function: function,
 		Faults:     []*fault.Error{role.ErrGrantNotFound, role.ErrGrantExceeded},
-		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Take a resource grant back",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a resource grant",
 		Description: "Your API key must have the permission itself.",
 	},
 	Handle: deleteResourceGrant,
@@ -51,26 +51,26 @@ type grantPath struct {
 
 type grantBody struct {
 	ID           id.ResourceGrant `json:"id" doc:"The resource grant's id." example:"grant_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	MemberID     id.Member        `json:"member_id" doc:"Who has it." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Permission   auth.Permission  `json:"permission" doc:"What it allows." example:"webhook_endpoints:read"`
+	MemberID     id.Member        `json:"member_id" doc:"The member who has the permission." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Permission   auth.Permission  `json:"permission" doc:"The permission on the resource." example:"webhook_endpoints:read"`
 	ResourceType string           `json:"resource_type" example:"webhook_endpoint" doc:"The kind of the resource."`
-	ResourceID   string           `json:"resource_id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The resource."`
-	CreatedAt    clock.Stamp      `json:"created_at" format:"date-time" doc:"When it was given."`
+	ResourceID   string           `json:"resource_id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The resource's id."`
+	CreatedAt    clock.Stamp      `json:"created_at" format:"date-time" doc:"When the resource grant was created."`
 }
 
 type grantOutput struct{ Body grantBody }
 
 type listGrantsInput struct {
 	edge.Page
-	MemberID id.Member `query:"member_id" doc:"Only this member's."`
+	MemberID id.Member `query:"member_id" doc:"Only resource grants of this member."`
 }
 
 type listGrantsOutput struct{ Body edge.List[grantBody] }
 
 type createGrantInput struct {
 	Body struct {
-		MemberID   string          `json:"member_id" maxLength:"40" example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"Who gets it."`
-		Permission auth.Permission `json:"permission" maxLength:"100" example:"webhook_endpoints:write" doc:"What it allows."`
+		MemberID   string          `json:"member_id" maxLength:"40" example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The member who gets the permission."`
+		Permission auth.Permission `json:"permission" maxLength:"100" example:"webhook_endpoints:write" doc:"The permission on the resource."`
 		ResourceID string          `json:"resource_id" maxLength:"40" doc:"A webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	}
 }
@@ -82,7 +82,8 @@ func showGrant(g role.Grant) grantBody {
 	}
 }
 
-// changedGrant tells the audit log: the grant, whose it is and on what.
+// changedGrant records a change in the audit log, with the grant, its member and
+// its resource as targets.
 func changedGrant(c *edge.Call, before, after audit.Fields, g role.Grant) {
 	c.Audit(before, after, audit.Of("resource_grant", g.ID), audit.Of("member", g.MemberID),
 		audit.Target{Type: g.ResourceType, ID: g.ResourceID})

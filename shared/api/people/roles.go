@@ -19,7 +19,7 @@ var CreateRole = edge.Write[createRoleInput, createdRoleOutput]{
 		Faults:     []*fault.Error{role.ErrGrantExceeded, role.ErrNameTaken, role.ErrTooMany},
 		Example:    `{"name":"Support","description":"Looks, and changes nothing.","permissions":["events:read","deliveries:read"]}`,
 		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: Tag, Summary: "Create a role",
-		Description: "A set of permissions, all of which your API key has itself.",
+		Description: "A role is a set of permissions. Your API key must have all of them.",
 	},
 	Handle: createRole,
 }
@@ -29,7 +29,7 @@ var ListRoles = edge.Read[edge.Page, listRolesOutput]{
 	Op: edge.Op{
 		ID: "listRoles", Method: http.MethodGet, Path: "/v1/roles", Function: function,
 		Permission: auth.RolesRead, Cost: 1, Tag: Tag, Summary: "List roles",
-		Description: "Your own, newest first; with the last of them come the predefined ones.",
+		Description: "Your own roles, newest first. The last page ends with the predefined roles.",
 	},
 	Handle: listRoles,
 }
@@ -51,7 +51,7 @@ var UpdateRole = edge.Write[updateRoleInput, roleOutput]{
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrNameTaken},
 		Example:    `{"permissions":["events:read"]}`,
 		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: Tag, Summary: "Change a role",
-		Description: "It counts at once for every member who has it. Your API key must have all of its permissions, before and after.",
+		Description: "The change applies at once to every member with the role. Your API key must have all of its permissions, old and new.",
 	},
 	Handle: updateRole,
 }
@@ -68,18 +68,18 @@ var DeleteRole = edge.Write[RolePath, struct{}]{
 
 // RolePath names a role.
 type RolePath struct {
-	ID role.Ref `path:"id" doc:"owner, admin, developer, viewer or the id of a role of yours." example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID role.Ref `path:"id" doc:"owner, admin, developer, viewer or the id of your own role." example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
 
 type roleBody struct {
-	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"owner, admin, developer, viewer or the id of a role of yours."`
-	Name        string            `json:"name" doc:"What it is called." example:"Support"`
-	Description string            `json:"description" doc:"For people." example:"Looks, and changes nothing."`
-	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"What its members may do." example:"[\"events:read\"]"`
-	Condition   string            `json:"condition" doc:"Empty for none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
-	Predefined  bool              `json:"predefined" doc:"Whether every organization has it and none can change it."`
-	CreatedAt   *clock.Stamp      `json:"created_at" format:"date-time" doc:"Null of a predefined role."`
-	UpdatedAt   *clock.Stamp      `json:"updated_at" format:"date-time" doc:"Null of a predefined role."`
+	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"owner, admin, developer, viewer or the id of your own role."`
+	Name        string            `json:"name" doc:"The role's name." example:"Support"`
+	Description string            `json:"description" doc:"A note for people." example:"Looks, and changes nothing."`
+	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"The permissions of members with this role." example:"[\"events:read\"]"`
+	Condition   string            `json:"condition" doc:"The condition under which the role gives its permissions; empty if there is none." example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
+	Predefined  bool              `json:"predefined" doc:"Whether the role is predefined: every organization has it and cannot change it."`
+	CreatedAt   *clock.Stamp      `json:"created_at" format:"date-time" doc:"When the role was created; null for a predefined role."`
+	UpdatedAt   *clock.Stamp      `json:"updated_at" format:"date-time" doc:"When the role was last changed; null for a predefined role."`
 }
 
 type roleOutput struct{ Body roleBody }
@@ -88,9 +88,9 @@ type listRolesOutput struct{ Body edge.List[roleBody] }
 
 type createRoleInput struct {
 	Body struct {
-		Name        string            `json:"name" minLength:"1" maxLength:"100" example:"Support" doc:"What it is called."`
-		Description string            `json:"description,omitempty" maxLength:"500" doc:"For people."`
-		Permissions []auth.Permission `json:"permissions" maxItems:"100" nullable:"false" doc:"GET /v1/permissions lists them." example:"[\"events:read\"]"`
+		Name        string            `json:"name" minLength:"1" maxLength:"100" example:"Support" doc:"The role's name."`
+		Description string            `json:"description,omitempty" maxLength:"500" doc:"A note for people."`
+		Permissions []auth.Permission `json:"permissions" maxItems:"100" nullable:"false" doc:"The role's permissions. GET /v1/permissions lists all that exist." example:"[\"events:read\"]"`
 		Condition   string            `json:"condition,omitempty" maxLength:"1000" doc:"#CreateRole.condition" example:"context.ip.isInRange(ip(\"10.0.0.0/8\"))"`
 	}
 }
@@ -103,10 +103,10 @@ type createdRoleOutput struct {
 type updateRoleInput struct {
 	RolePath
 	Body struct {
-		Name        *string           `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"What it is called."`
-		Description *string           `json:"description,omitempty" maxLength:"500" doc:"For people."`
-		Permissions []auth.Permission `json:"permissions,omitempty" maxItems:"100" nullable:"false" doc:"All of them."`
-		Condition   *string           `json:"condition,omitempty" maxLength:"1000" doc:"Empty removes it."`
+		Name        *string           `json:"name,omitempty" minLength:"1" maxLength:"100" doc:"The role's name."`
+		Description *string           `json:"description,omitempty" maxLength:"500" doc:"A note for people."`
+		Permissions []auth.Permission `json:"permissions,omitempty" maxItems:"100" nullable:"false" doc:"All permissions of the role: they replace the old ones."`
+		Condition   *string           `json:"condition,omitempty" maxLength:"1000" doc:"An empty text removes the condition."`
 	}
 }
 

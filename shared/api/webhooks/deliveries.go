@@ -17,7 +17,7 @@ var ListDeliveries = edge.Read[listDeliveriesInput, listDeliveriesOutput]{
 	Op: edge.Op{
 		ID: "listDeliveries", Method: http.MethodGet, Path: "/v1/deliveries", Function: deliveriesFunction,
 		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "List deliveries",
-		Description: "Newest events first, optionally of one endpoint, one event or one status.",
+		Description: "The deliveries of the newest events come first. You can list those of one endpoint, one event or one status.",
 	},
 	Handle: listDeliveries,
 }
@@ -40,27 +40,27 @@ type listDeliveriesInput struct {
 	edge.Page
 	EndpointID id.WebhookEndpoint `query:"endpoint_id" doc:"Only deliveries to this webhook endpoint."`
 	EventID    id.Event           `query:"event_id" doc:"Only deliveries of this event."`
-	Status     string             `query:"status" enum:"pending,delivered,failed,held" doc:"Only deliveries that stand there."`
+	Status     string             `query:"status" enum:"pending,delivered,failed,held" doc:"Only deliveries with this status."`
 }
 
 // DeliveryBody is a delivery without its attempts.
 type DeliveryBody struct {
 	ID           id.Delivery        `json:"id" doc:"The delivery's id." example:"dlv_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	EventID      id.Event           `json:"event_id" doc:"The event that is delivered." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint that it is delivered to." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	EventID      id.Event           `json:"event_id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The id of the webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Status       string             `json:"status" enum:"pending,delivered,failed,held" doc:"failed is final: every try failed, the endpoint was deleted, or the delivery was dropped or held for too long."`
-	AttemptCount int16              `json:"attempt_count" doc:"How many tries were made." example:"1"`
+	AttemptCount int16              `json:"attempt_count" doc:"The number of tries so far." example:"1"`
 	NextRetryAt  *clock.Stamp       `json:"next_retry_at" format:"date-time" doc:"#Delivery.next_retry_at"`
-	CompletedAt  *clock.Stamp       `json:"completed_at" format:"date-time" doc:"When it was delivered or failed for good; null before."`
-	LastStatus   *int16             `json:"last_status_code" doc:"What the receiver answered to the last try; null before the first try, or without a response." example:"500"`
+	CompletedAt  *clock.Stamp       `json:"completed_at" format:"date-time" doc:"When the delivery succeeded or finally failed; null if it has done neither."`
+	LastStatus   *int16             `json:"last_status_code" doc:"The status of the receiver's response to the last try; null if there was no try or no response." example:"500"`
 	LastError    *string            `json:"last_error" doc:"#Delivery.last_error" example:"answered 500, expected 2xx"`
 }
 
 type attemptBody struct {
-	Number       int16       `json:"number" doc:"Counts the tries from 1." example:"1"`
-	StartedAt    clock.Stamp `json:"started_at" format:"date-time" doc:"When it began."`
-	LatencyMS    float64     `json:"latency_ms" doc:"Until the response was read or given up, in milliseconds." example:"48.3"`
-	StatusCode   *int16      `json:"status_code" doc:"What the receiver answered; null without a response." example:"200"`
+	Number       int16       `json:"number" doc:"The number of the try; the first is 1." example:"1"`
+	StartedAt    clock.Stamp `json:"started_at" format:"date-time" doc:"When the try began."`
+	LatencyMS    float64     `json:"latency_ms" doc:"How long the try took, in milliseconds." example:"48.3"`
+	StatusCode   *int16      `json:"status_code" doc:"The status of the receiver's response; null if there was none." example:"200"`
 	Error        *string     `json:"error" doc:"Why the try failed; null if it succeeded."`
 	ResponseBody string      `json:"response_body" doc:"The first 1,024 bytes of the response." example:"ok"`
 }
@@ -68,7 +68,7 @@ type attemptBody struct {
 type deliveryOutput struct {
 	Body struct {
 		DeliveryBody
-		Attempts []attemptBody `json:"attempts" nullable:"false" doc:"Every try, in order."`
+		Attempts []attemptBody `json:"attempts" nullable:"false" doc:"All tries, the first one first."`
 	}
 }
 

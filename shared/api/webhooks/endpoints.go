@@ -63,13 +63,13 @@ var DeleteEndpoint = edge.Write[EndpointPath, struct{}]{
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.delete", Status: http.StatusNoContent,
 		Tag: Tag, Summary: "Delete a webhook endpoint",
-		Description: "Deliveries that are still pending fail without another try. What was delivered stays readable.",
+		Description: "Its pending deliveries fail without another try. You can still read its deliveries.",
 	},
 	Handle: deleteEndpoint,
 }
 
-// EndpointPath names an endpoint. Embedded structs are exported because huma
-// fills and describes no others.
+// EndpointPath names an endpoint. It is exported because huma fills and describes
+// only embedded structs that are exported.
 type EndpointPath struct {
 	ID id.WebhookEndpoint `path:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
@@ -77,15 +77,15 @@ type EndpointPath struct {
 // EndpointBody is an endpoint without its secret.
 type EndpointBody struct {
 	ID             id.WebhookEndpoint `json:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	URL            string             `json:"url" doc:"Where deliveries are sent to." example:"https://example.com/webhooks"`
-	EventTypes     []string           `json:"event_types" nullable:"false" doc:"Which events are delivered: types, prefixes such as invoice.*, or * for all of yours." example:"[\"invoice.*\"]"`
-	Description    string             `json:"description" doc:"For people." example:"Accounting"`
-	Status         string             `json:"status" enum:"enabled,disabled" doc:"disabled: its deliveries are held back."`
-	DisabledAt     *clock.Stamp       `json:"disabled_at" format:"date-time" doc:"Null while the endpoint is enabled."`
+	URL            string             `json:"url" doc:"The URL to which deliveries are sent." example:"https://example.com/webhooks"`
+	EventTypes     []string           `json:"event_types" nullable:"false" doc:"The events to deliver: types, prefixes such as invoice.*, or * for all of your events." example:"[\"invoice.*\"]"`
+	Description    string             `json:"description" doc:"A note for people." example:"Accounting"`
+	Status         string             `json:"status" enum:"enabled,disabled" doc:"disabled: its deliveries are held."`
+	DisabledAt     *clock.Stamp       `json:"disabled_at" format:"date-time" doc:"When the endpoint was disabled; null while it is enabled."`
 	DisabledReason *string            `json:"disabled_reason" enum:"requested,gone,failing" doc:"#Endpoint.disabled_reason"`
-	CreatedAt      clock.Stamp        `json:"created_at" format:"date-time" doc:"When it was made."`
-	UpdatedAt      clock.Stamp        `json:"updated_at" format:"date-time" doc:"When it was last changed."`
-	Health         endpointHealth     `json:"health" doc:"How its deliveries fare."`
+	CreatedAt      clock.Stamp        `json:"created_at" format:"date-time" doc:"When the endpoint was created."`
+	UpdatedAt      clock.Stamp        `json:"updated_at" format:"date-time" doc:"When the endpoint was last changed."`
+	Health         endpointHealth     `json:"health" doc:"Whether its deliveries succeed."`
 	ShownOptions
 }
 
@@ -95,17 +95,17 @@ type listEndpointsOutput struct{ Body edge.List[EndpointBody] }
 
 type createEndpointInput struct {
 	Body struct {
-		URL         string   `json:"url" maxLength:"2048" doc:"Where to POST events: absolute and https." example:"https://example.com/webhooks"`
-		EventTypes  []string `json:"event_types" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver." example:"[\"invoice.*\"]"`
-		Description string   `json:"description,omitempty" maxLength:"500" doc:"For people."`
+		URL         string   `json:"url" maxLength:"2048" doc:"The URL to which deliveries are sent: absolute, with https." example:"https://example.com/webhooks"`
+		EventTypes  []string `json:"event_types" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"The types of events to deliver." example:"[\"invoice.*\"]"`
+		Description string   `json:"description,omitempty" maxLength:"500" doc:"A note for people."`
 		EndpointOptions
 	}
-	options webhook.OptionsChange // by Check
+	options webhook.OptionsChange // set by Check
 }
 
 type createdEndpoint struct {
 	EndpointBody
-	Secret string `json:"secret" doc:"Verifies Webhook-Signature, but not of the scheme standard_asymmetric. Shown this once." example:"whsec_…"`
+	Secret string `json:"secret" doc:"Verifies Webhook-Signature, except with the signature_scheme standard_asymmetric. It is never shown again." example:"whsec_…"`
 }
 
 type createdEndpointOutput struct {
@@ -116,14 +116,14 @@ type createdEndpointOutput struct {
 type updateEndpointInput struct {
 	EndpointPath
 	Body struct {
-		URL         *string  `json:"url,omitempty" maxLength:"2048" doc:"Where to POST events: absolute and https."`
-		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Which events to deliver."`
-		Description *string  `json:"description,omitempty" maxLength:"500" doc:"For people."`
-		Status      *string  `json:"status,omitempty" enum:"enabled,disabled" doc:"disabled holds deliveries back; enabled lets them go."`
+		URL         *string  `json:"url,omitempty" maxLength:"2048" doc:"The URL to which deliveries are sent: absolute, with https."`
+		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"The types of events to deliver."`
+		Description *string  `json:"description,omitempty" maxLength:"500" doc:"A note for people."`
+		Status      *string  `json:"status,omitempty" enum:"enabled,disabled" doc:"disabled: deliveries are held; enabled: they are sent."`
 		Held        string   `json:"held_deliveries,omitempty" enum:"send,drop" doc:"#UpdateEndpoint.held_deliveries" example:"send"`
 		EndpointOptions
 	}
-	options webhook.OptionsChange // by Check
+	options webhook.OptionsChange // set by Check
 }
 
 func showEndpoint(e webhook.Endpoint, h webhook.EndpointHealth) EndpointBody {
@@ -159,7 +159,7 @@ func (in *updateEndpointInput) Resolve(r edge.Request) []error { return edge.Hol
 func (in *updateEndpointInput) Check(c *edge.Call) (err error) {
 	var held error
 	if in.Body.Held != "" && !in.enables() {
-		held = fault.InvalidField("body.held_deliveries", "goes with the status enabled only: send both, or neither")
+		held = fault.InvalidField("body.held_deliveries", "needs the status enabled: send both or neither")
 	}
 	in.options, err = in.Body.EndpointOptions.change(c.Now())
 	return fault.Join(checkURL(c, in.Body.URL), edge.CheckText("body.description", in.Body.Description), held, err)

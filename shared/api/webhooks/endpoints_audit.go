@@ -10,8 +10,8 @@ func endpointTarget(endpoint id.WebhookEndpoint) audit.Target {
 	return audit.Of("webhook_endpoint", endpoint)
 }
 
-// endpointFields lists what audit entries show of an endpoint. Of headers and
-// of the certificate's key they have no value: only what replies show too.
+// endpointFields returns the fields of an endpoint for audit entries. As in
+// replies, the values of headers and the certificate's key are left out.
 func endpointFields(e webhook.Endpoint) audit.Fields {
 	return audit.Fields{
 		"url": e.URL, "event_types": e.EventTypes, "description": e.Description,
@@ -23,7 +23,7 @@ func endpointFields(e webhook.Endpoint) audit.Fields {
 	}
 }
 
-// changedFields lists them after a change, with the secrets that it has set.
+// changedFields returns the fields after a change, and says which secrets it set.
 func changedFields(e webhook.Endpoint, c webhook.OptionsChange) audit.Fields {
 	fields := endpointFields(e)
 	if len(c.CustomHeaders) > 0 {

@@ -7,15 +7,15 @@ import (
 	"portico/shared/webhook"
 )
 
-// EndpointOptions is what of an endpoint's options can be set. Embedded structs
-// are exported because huma fills and describes no others.
+// EndpointOptions are the options that requests can set. It is exported because
+// huma fills and describes only embedded structs that are exported.
 type EndpointOptions struct {
 	RetryPolicy       *string            `json:"retry_policy,omitempty" enum:"default,fast,best_effort,custom" doc:"#EndpointOptions.retry_policy"`
 	RetrySchedule     []int32            `json:"retry_schedule,omitempty" nullable:"false" doc:"#EndpointOptions.retry_schedule" example:"[10,60,3600]"`
-	TimeoutSeconds    *int16             `json:"timeout_seconds,omitempty" minimum:"1" maximum:"30" doc:"How long a try may take from connecting to the end of the response; 10 unless set."`
+	TimeoutSeconds    *int16             `json:"timeout_seconds,omitempty" minimum:"1" maximum:"30" doc:"How long a try may take, from connecting to the end of the response. The default is 10."`
 	CustomHeaders     map[string]string  `json:"custom_headers,omitempty" doc:"#EndpointOptions.custom_headers"`
-	Metadata          map[string]string  `json:"metadata,omitempty" doc:"Up to 50 texts of yours, kept with the endpoint. Replaces what was set before; {} removes it."`
-	ClientCertificate *ClientCertificate `json:"client_certificate,omitempty" doc:"What to present to a server that demands a client certificate (mTLS). Replaces the one set before; {} removes it."`
+	Metadata          map[string]string  `json:"metadata,omitempty" doc:"Up to 50 texts of your own, stored with the endpoint. Replaces all metadata set before; {} removes it."`
+	ClientCertificate *ClientCertificate `json:"client_certificate,omitempty" doc:"The certificate for servers that demand a client certificate (mTLS). Replaces the one set before; {} removes it."`
 	RateLimit         *int32             `json:"rate_limit,omitempty" minimum:"0" maximum:"10000" doc:"#EndpointOptions.rate_limit"`
 	Ordered           *bool              `json:"ordered,omitempty" doc:"#EndpointOptions.ordered"`
 	Exhaustion        *string            `json:"exhaustion_policy,omitempty" enum:"pause,skip" doc:"#EndpointOptions.exhaustion_policy"`
@@ -23,7 +23,7 @@ type EndpointOptions struct {
 	Filter            *string            `json:"filter,omitempty" doc:"#EndpointOptions.filter" example:"data.total > 100"`
 }
 
-// change returns the options as they are to be, or all that is wrong with them.
+// change returns the requested change of the options, or all errors in it.
 func (o EndpointOptions) change(now time.Time) (webhook.OptionsChange, error) {
 	certificate, err := o.ClientCertificate.parse(now)
 	c := webhook.OptionsChange{
@@ -37,21 +37,21 @@ func (o EndpointOptions) change(now time.Time) (webhook.OptionsChange, error) {
 
 // ShownOptions is an endpoint's options as replies show them.
 type ShownOptions struct {
-	RetryPolicy       string            `json:"retry_policy" enum:"default,fast,best_effort,custom" doc:"When a failed try is repeated."`
-	RetrySchedule     []int32           `json:"retry_schedule" nullable:"false" doc:"The waits in seconds of the retry_policy custom; empty with any other." example:"[]"`
+	RetryPolicy       string            `json:"retry_policy" enum:"default,fast,best_effort,custom" doc:"When a failed delivery is tried again."`
+	RetrySchedule     []int32           `json:"retry_schedule" nullable:"false" doc:"The waits between tries in seconds, with the retry_policy custom; empty with any other." example:"[]"`
 	TimeoutSeconds    int16             `json:"timeout_seconds" doc:"How long a try may take, from connecting to the end of the response." example:"10"`
-	CustomHeaders     map[string]string `json:"custom_headers" doc:"The names of the headers; their values are not shown." example:"{\"Authorization\":\"***\"}"`
-	Metadata          map[string]string `json:"metadata" doc:"Texts of yours, kept with the endpoint." example:"{\"team\":\"billing\"}"`
-	RateLimit         *int32            `json:"rate_limit" doc:"Deliveries per second; null: no limit."`
-	Ordered           bool              `json:"ordered" doc:"Whether deliveries of events with the same ordering_key go one after another."`
-	Exhaustion        string            `json:"exhaustion_policy" enum:"pause,skip" doc:"What becomes of an ordering key when a delivery has failed for good."`
+	CustomHeaders     map[string]string `json:"custom_headers" doc:"The names of the headers. Each value is shown as ***." example:"{\"Authorization\":\"***\"}"`
+	Metadata          map[string]string `json:"metadata" doc:"Texts of your own, stored with the endpoint." example:"{\"team\":\"billing\"}"`
+	RateLimit         *int32            `json:"rate_limit" doc:"The most deliveries per second; null: no limit."`
+	Ordered           bool              `json:"ordered" doc:"Whether deliveries of events with the same ordering_key are sent one after another."`
+	Exhaustion        string            `json:"exhaustion_policy" enum:"pause,skip" doc:"What happens with an ordering key when a delivery has finally failed."`
 	SignatureScheme   string            `json:"signature_scheme" enum:"portico,standard,standard_asymmetric" doc:"How deliveries are signed."`
-	ClientCertificate *ShownCertificate `json:"client_certificate" doc:"Presented to servers that demand one; null if none is set."`
+	ClientCertificate *ShownCertificate `json:"client_certificate" doc:"The certificate for servers that demand one; null if none is set."`
 	PublicKey         *string           `json:"public_key" doc:"#ShownOptions.public_key" example:"whpk_…"`
-	Filter            string            `json:"filter" doc:"The expression that events must meet; empty: none." example:"data.total > 100"`
+	Filter            string            `json:"filter" doc:"Only events for which this expression is true are delivered; empty: all events." example:"data.total > 100"`
 }
 
-// hidden stands for the value of a custom header.
+// hidden is shown instead of the value of a custom header.
 const hidden = "***"
 
 func showOptions(o webhook.Options) ShownOptions {

@@ -18,8 +18,8 @@ var ListOrderingKeys = edge.Read[listOrderingKeysInput, listOrderingKeysOutput]{
 	Op: edge.Op{
 		ID: "listOrderingKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/ordering-keys", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List the ordering keys that a webhook endpoint is behind with",
-		Description: "Of an ordered endpoint: every key with unfinished deliveries, how long it lags, and whether it is paused.",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List ordering keys with unfinished deliveries",
+		Description: "For an ordered endpoint. Each key shows how far its deliveries are behind, and whether it is paused.",
 	},
 	Handle: listOrderingKeys,
 }
@@ -31,8 +31,8 @@ var ResumeOrderingKey = edge.Write[resumeOrderingKeyInput, struct{}]{
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound, webhook.ErrKeyNotPaused},
 		Example:    `{"ordering_key":"customer_42"}`,
 		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.resume_ordering_key", Status: http.StatusNoContent, Wakes: true,
-		Tag: Tag, Summary: "Let a paused ordering key go on",
-		Description: "The deliveries behind the one that failed are sent, in order. The failed one stays failed.",
+		Tag: Tag, Summary: "Resume a paused ordering key",
+		Description: "Sends the deliveries that wait behind the failed one, in order. The failed one stays failed.",
 	},
 	Handle: resumeOrderingKey,
 }
@@ -40,16 +40,16 @@ var ResumeOrderingKey = edge.Write[resumeOrderingKeyInput, struct{}]{
 type listOrderingKeysInput struct {
 	EndpointPath
 	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many to return."`
-	After string `query:"after" maxLength:"2000" doc:"The next of the page before."`
+	After string `query:"after" maxLength:"2000" doc:"The value of next from the previous page."`
 }
 
 type orderingKeyBody struct {
 	OrderingKey     string       `json:"ordering_key" doc:"The key." example:"customer_42"`
-	PendingCount    int64        `json:"pending_count" doc:"How many deliveries of the key are unfinished." example:"3"`
-	LagSeconds      float64      `json:"lag_seconds" doc:"How long ago the event of the head, the delivery that the others wait for, was published; 0 when none is pending." example:"12.5"`
-	HeadID          *id.Delivery `json:"head_delivery_id" doc:"The head; null when none is pending."`
-	PausedAt        *clock.Stamp `json:"paused_at" format:"date-time" doc:"Since when the key is paused; null unless it is."`
-	PausedByEventID *id.Event    `json:"paused_by_event_id" doc:"The event whose delivery failed for good."`
+	PendingCount    int64        `json:"pending_count" doc:"The number of unfinished deliveries of the key." example:"3"`
+	LagSeconds      float64      `json:"lag_seconds" doc:"The seconds since the event of the head was published; 0 if no delivery is pending." example:"12.5"`
+	HeadID          *id.Delivery `json:"head_delivery_id" doc:"The head: the delivery for which the others wait; null if none is pending."`
+	PausedAt        *clock.Stamp `json:"paused_at" format:"date-time" doc:"When the key was paused; null if it is not."`
+	PausedByEventID *id.Event    `json:"paused_by_event_id" doc:"The event whose delivery finally failed and paused the key; null if the key is not paused."`
 }
 
 type listOrderingKeysOutput struct{ Body edge.List[orderingKeyBody] }

@@ -32,10 +32,10 @@ type rotateSecretInput struct {
 }
 
 type rotateSecretBody struct {
-	OverlapSeconds *int `json:"overlap_seconds,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old secret or key pair signs too: at most seven days; 0 ends it at once, for one that has leaked."`
+	OverlapSeconds *int `json:"overlap_seconds,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old secret or key pair signs too: at most seven days. Send 0 if it has leaked: it ends at once."`
 }
 
-// overlap is what the body says, or the default.
+// overlap returns the overlap that the body asks for, or the default.
 func (b *rotateSecretBody) overlap() time.Duration {
 	if b == nil || b.OverlapSeconds == nil {
 		return webhook.DefaultOverlap
@@ -46,7 +46,7 @@ func (b *rotateSecretBody) overlap() time.Duration {
 type rotatedSecretOutput struct {
 	Body struct {
 		EndpointBody
-		Secret *string `json:"secret" doc:"Verifies Webhook-Signature. Shown this once. Null if the key pair was rotated." example:"whsec_…"`
+		Secret *string `json:"secret" doc:"Verifies Webhook-Signature. It is never shown again. Null if the key pair was rotated." example:"whsec_…"`
 	}
 }
 
@@ -91,7 +91,7 @@ type jsonWebKey struct {
 
 type endpointKeysOutput struct {
 	Body struct {
-		Keys []jsonWebKey `json:"keys" nullable:"false" doc:"The public keys, the newest first."`
+		Keys []jsonWebKey `json:"keys" nullable:"false" doc:"The public keys, newest first."`
 	}
 }
 

@@ -12,7 +12,7 @@ var ListSourceIPs = edge.Read[struct{}, sourceIPsOutput]{
 	Op: edge.Op{
 		ID: "listWebhookSourceIPs", Method: http.MethodGet, Path: "/v1/webhook-source-ips", Function: endpointsFunction,
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List the addresses that deliveries come from",
-		Description: "Every delivery comes from one of these. Allow all of them in your firewall.",
+		Description: "Every delivery comes from one of these addresses. Allow all of them in your firewall.",
 	},
 	Handle: listSourceIPs,
 }
@@ -25,6 +25,6 @@ type sourceIPsOutput struct {
 
 func listSourceIPs(c *edge.Call, _ *struct{}) (*sourceIPsOutput, error) {
 	out := &sourceIPsOutput{}
-	out.Body.Data = append([]string{}, c.SourceIPs...) // [] and not null for none
+	out.Body.Data = append([]string{}, c.SourceIPs...) // [] if there are none, not null
 	return out, nil
 }

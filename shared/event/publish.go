@@ -18,9 +18,24 @@ import (
 // events of a batch keep their order: each is a microsecond later than the one
 // before. It returns the events, and each endpoint once that gets a due delivery.
 func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time.Time) ([]Event, []id.WebhookEndpoint, error) {
-	subscriptions, err := webhook.Subscriptions(ctx, tx, org)
-	if err != nil {
-		return nil, nil, err
+	return PublishCached(ctx, tx, org, nil, drafts, now)
+}
+
+// PublishCached takes the subscriptions from a cache. If they are in it, and no
+// draft has an ordering key, the whole publish is in the round trip of the commit,
+// which also checks that they have not changed.
+func PublishCached(
+	ctx context.Context, tx pg.Tx, org id.Org, cache *webhook.SubscriptionCache, drafts []Draft, now time.Time,
+) ([]Event, []id.WebhookEndpoint, error) {
+	var batch pgx.Batch
+	subscriptions, isCached := cache.Get(org)
+	isCached = isCached && !pg.IsAgain(tx)
+	if !isCached {
+		var err error
+		if subscriptions, err = webhook.LoadSubscriptions(ctx, tx, org); err != nil {
+			return nil, nil, err
+		}
+		cache.Put(org, subscriptions)
 	}
 	events := make([]Event, len(drafts))
 	for i, d := range drafts {
@@ -28,7 +43,7 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 		eventID := id.New[id.Event](at)
 		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, PublishedBy: d.PublishedBy, CreatedAt: at, Payload: payload(eventID, d, at)}
 	}
-	deliveries, due, err := match(ctx, subscriptions, drafts, events)
+	deliveries, due, err := match(ctx, subscriptions.List, drafts, events)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,12 +53,14 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 		return nil, nil, err
 	}
 	number(deliveries, events, seqs)
-	var batch pgx.Batch
 	insert(&batch, org, events, seqs)
 	if len(deliveries) > 0 {
 		webhook.Enqueue(&batch, org, deliveries)
 	}
-	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+	if isCached {
+		subscriptions.Expect(&batch)
+	}
+	if err := pg.AtCommit(ctx, tx, &batch); err != nil {
 		return nil, nil, fmt.Errorf("event.Publish: %w", err)
 	}
 	return events, due, nil

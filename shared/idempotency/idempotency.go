@@ -102,12 +102,15 @@ func claim(ctx context.Context, tx pg.Tx, s Scope, hash []byte) (bool, error) {
 	return tag.RowsAffected() == 1, nil
 }
 
-// Store keeps the reply of a claimed key, sealed: some replies hold a secret.
+// Store keeps the reply of a claimed key with the commit, sealed: some replies
+// hold a secret.
 func Store(ctx context.Context, tx pg.Tx, s Scope, reply []byte, box *secret.Box) error {
-	return pg.Exec(ctx, tx, "idempotency.Store", `
+	var batch pgx.Batch
+	batch.Queue(`
 		UPDATE idempotency_key SET reply = $5
 		WHERE org_id = $1 AND caller = $2 AND operation = $3 AND key = $4`,
 		s.Org, s.Caller, s.Operation, s.Key, box.Seal(reply, s.sealing()))
+	return pg.AtCommit(ctx, tx, &batch)
 }
 
 // Sweep deletes up to limit expired keys and returns how many. It checks each

@@ -18,6 +18,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/egress"
 	"portico/shared/observe"
+	"portico/shared/webhook"
 )
 
 // API serves operations behind API Gateway.
@@ -63,7 +64,7 @@ func endEarlier(ctx context.Context, by time.Duration) (context.Context, context
 
 // server opens what the operations need, and nothing else.
 func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, error) {
-	s := &edge.Server{Services: edge.Services{Clock: h.clock}, Log: h.log}
+	s := &edge.Server{Services: edge.Services{Clock: h.clock, Subscriptions: webhook.NewSubscriptionCache()}, Log: h.log}
 	if !needs.Store {
 		return s, nil
 	}

@@ -34,7 +34,7 @@ var transientStates = []string{
 	"40001", "40P01", // serialization failure, deadlock
 	"55P03", "57014", // lock timeout, statement timeout
 	"25P03", // idle in transaction timeout
-	isMoved, hasLeft,
+	isMoved, hasLeft, isStale,
 }
 
 // IsTransient reports whether Postgres was unavailable or busy, so that the same

@@ -52,15 +52,28 @@ func (d *DB) Close() {
 // Begin and binding cost no round trip of their own. If the organization is
 // moving to another database, InOrg waits until it has arrived.
 func (d *DB) InOrg(ctx context.Context, org id.Org, fn func(Tx) error) error {
-	return d.InOrgThen(ctx, org, fn, nil)
+	err := d.InOrgThen(ctx, org, fn, nil)
+	if errors.Is(err, ErrAgain) {
+		err = d.InOrgAgain(ctx, org, fn, nil)
+	}
+	return err
 }
 
 // InOrgThen does the same and runs the statements of then after the commit, in
 // its round trip. They are not bound to an organization, and each has a snapshot
 // of its own, so they see everything that was committed before them. Their errors
 // do not affect the transaction: if one fails, the callbacks are not called.
+//
+// ErrAgain means that nothing was written and that fn must run again, with
+// InOrgAgain. The caller first takes back what else fn has done.
 func (d *DB) InOrgThen(ctx context.Context, org id.Org, fn func(Tx) error, then *pgx.Batch) error {
 	return d.run(ctx, &orgTx{db: d, org: org}, fn, then)
+}
+
+// InOrgAgain is InOrgThen after ErrAgain. It begins before fn runs, where the
+// organization lives, and never returns ErrAgain.
+func (d *DB) InOrgAgain(ctx context.Context, org id.Org, fn func(Tx) error, then *pgx.Batch) error {
+	return d.run(ctx, &orgTx{db: d, org: org, again: true}, fn, then)
 }
 
 func (d *DB) run(ctx context.Context, tx *orgTx, fn func(Tx) error, then *pgx.Batch) error {
@@ -78,15 +91,10 @@ func (d *DB) run(ctx context.Context, tx *orgTx, fn func(Tx) error, then *pgx.Ba
 		}
 		return err
 	}
-	if tx.conn == nil {
-		if err := tx.SendBatch(ctx, &pgx.Batch{}).Close(); err != nil {
-			return fmt.Errorf("pg: begin: %w", err)
-		}
+	if tx.conn == nil && len(tx.last.QueuedQueries) > 0 && !tx.again {
+		return tx.whole(ctx, then)
 	}
-	if err := commit(ctx, tx.conn, then); err != nil {
-		return fmt.Errorf("pg: commit: %w", err)
-	}
-	return nil
+	return tx.end(ctx, then)
 }
 
 // rollback keeps the session for the next transaction if it can.
@@ -94,21 +102,6 @@ func rollback(ctx context.Context, conn *pgxpool.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_, _ = conn.Exec(ctx, "rollback") // if it fails, Release closes the session
-}
-
-func commit(ctx context.Context, conn *pgxpool.Conn, then *pgx.Batch) error {
-	batch := &pgx.Batch{}
-	batch.Queue("commit")
-	if then != nil {
-		batch.QueuedQueries = append(batch.QueuedQueries, then.QueuedQueries...)
-	}
-	results := conn.SendBatch(ctx, batch)
-	defer results.Close()
-	tag, err := results.Exec()
-	if err == nil && tag.String() == "ROLLBACK" {
-		err = pgx.ErrTxCommitRollback // fn ignored the error of a statement
-	}
-	return err
 }
 
 // Shared reads the few tables without a tenant wall, in the home database. Its

@@ -22,6 +22,8 @@ type Tx interface {
 type orgTx struct {
 	db          *DB
 	org         id.Org
+	last        pgx.Batch     // statements for the commit's round trip
+	again       bool          // see IsAgain
 	anyDatabase bool          // run in database even if the organization does not live there
 	database    string        // in which it runs; "": not known yet
 	conn        *pgxpool.Conn // nil until the first statement
@@ -30,6 +32,28 @@ type orgTx struct {
 // DatabaseOf returns the database in which a transaction of InOrg runs; "" before
 // its first statement.
 func DatabaseOf(tx Tx) string { return tx.(*orgTx).database }
+
+// AtCommit adds statements that run last, in the round trip of the commit; their
+// errors are returned as the commit's. A transaction without other statements is
+// a single round trip. If its session is lost, the transaction is sent a second
+// time, so one of the statements must insert a row with a new id: then the second
+// fails with a unique violation if the first has committed. In a transaction that
+// InOrg did not begin, the statements run at once.
+func AtCommit(ctx context.Context, tx Tx, batch *pgx.Batch) error {
+	t, ok := tx.(*orgTx)
+	if !ok {
+		return tx.SendBatch(ctx, batch).Close()
+	}
+	t.last.QueuedQueries = append(t.last.QueuedQueries, batch.QueuedQueries...)
+	return nil
+}
+
+// IsAgain reports whether the transaction runs again after ErrAgain, so that
+// nothing from a cache may be used.
+func IsAgain(tx Tx) bool {
+	t, ok := tx.(*orgTx)
+	return ok && t.again
+}
 
 // SendBatch runs statements in one round trip.
 func (t *orgTx) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
@@ -61,14 +85,8 @@ func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, 
 	if err != nil {
 		return nil, err
 	}
-	opening := &pgx.Batch{}
-	opening.Queue("begin")
-	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", t.org, t.anyDatabase)
-	for _, q := range batch.QueuedQueries {
-		// Copied, because a query that was sent is tied to the session that
-		// prepared it.
-		opening.Queue(q.SQL, q.Arguments...).Fn = q.Fn
-	}
+	opening := t.opening()
+	queueAnew(opening, batch)
 	results := conn.SendBatch(ctx, opening)
 	if err := readOpening(results); err != nil {
 		_ = results.Close() // the same error
@@ -77,6 +95,21 @@ func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, 
 	}
 	t.conn = conn
 	return results, nil
+}
+
+func (t *orgTx) opening() *pgx.Batch {
+	opening := &pgx.Batch{}
+	opening.Queue("begin")
+	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", t.org, t.anyDatabase)
+	return opening
+}
+
+// queueAnew copies the statements of a batch, because a query that was sent is
+// tied to the session that prepared it.
+func queueAnew(to, batch *pgx.Batch) {
+	for _, q := range batch.QueuedQueries {
+		to.Queue(q.SQL, q.Arguments...).Fn = q.Fn
+	}
 }
 
 // readOpening reads the results of BEGIN and the binding. After a failover a kept

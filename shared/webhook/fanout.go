@@ -86,14 +86,6 @@ func (f *Fanout) name(s Subscription, skips string) {
 
 const subscriptionColumns = `e.id, e.event_types, e.ordered, e.filter, e.status = 'disabled' AS disabled`
 
-// Subscriptions returns the organization's endpoints, disabled ones too: their
-// deliveries are held.
-func Subscriptions(ctx context.Context, tx pg.Tx, org id.Org) ([]Subscription, error) {
-	return pg.List[Subscription](ctx, tx, "webhook.Subscriptions", `
-		SELECT `+subscriptionColumns+` FROM webhook_endpoint e
-		WHERE org_id = $1 AND deleted_at IS NULL`, org)
-}
-
 // pastDelivery is an endpoint with its settings of today, and its delivery of a
 // past event.
 type pastDelivery struct {

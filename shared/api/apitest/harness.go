@@ -67,6 +67,7 @@ func New(t *testing.T) *Harness {
 	h.Server = &edge.Server{
 		Services: edge.Services{
 			DB: h.App, Keys: h.Keys, Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
+			Subscriptions: webhook.NewSubscriptionCache(),
 		},
 		Log: observe.NewLog(h.Lines, "test"),
 		Wakers: map[string]*webhook.Waker{pg.Home: {

@@ -100,6 +100,13 @@ func (c *Call) Due(endpoints ...id.WebhookEndpoint) {
 	c.due = endpoints
 }
 
+// forget drops what the handler has said, because its transaction runs again.
+// The call had that many notes and metrics before.
+func (c *Call) forget(notes, metrics int) {
+	c.due, c.change, c.committed = nil, change{}, nil
+	c.notes, c.metrics = c.notes[:notes], c.metrics[:metrics]
+}
+
 // AfterCommit calls f after the commit of a mutation, in order. f is lost if the
 // process ends in between, so it must not be essential.
 func (c *Call) AfterCommit(f func()) {

@@ -33,7 +33,9 @@ type Services struct {
 	Egress egress.Policy
 	// SourceIPs are the addresses that deliveries come from.
 	SourceIPs []string
-	Clock     *clock.Clock
+	// Subscriptions are those of the organizations that published lately.
+	Subscriptions *webhook.SubscriptionCache
+	Clock         *clock.Clock
 }
 
 // Server is the frame around the operations that one function serves.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/fault"
+	"portico/shared/id"
 	"portico/shared/idempotency"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -28,48 +30,67 @@ const (
 	ReplayedHeader    = "Idempotent-Replayed"
 )
 
+// done is what became of a mutation.
+type done[O any] struct {
+	out      *O
+	replayed bool
+	awake    bool   // a dispatcher was, and has been told
+	database string // where the organization was taken to live, then found
+}
+
 // write runs a mutation: the claim of its Idempotency-Key, its work, its audit
 // entry and the stored reply commit together. For deliveries that it makes due,
 // it lowers the due time before the commit and notifies a dispatcher after it.
 func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
-	database := s.DB.LastFound(c.Org)
-	if w.Wakes {
-		if err := s.lower(c, database); err != nil {
-			return nil, err
-		}
+	notes, metrics := len(c.notes), len(c.metrics)
+	d, err := transact(s, c, w, in, s.DB.InOrgThen)
+	if errors.Is(err, pg.ErrAgain) {
+		c.forget(notes, metrics)
+		d, err = transact(s, c, w, in, s.DB.InOrgAgain)
 	}
-	var out *O
-	replayed, awake := false, false
-	var then pgx.Batch
-	err := s.DB.InOrgThen(c, c.Org, c.within(func() (err error) {
-		if c.key == "" {
-			out, err = work(c, w, in)
-		} else {
-			out, replayed, err = once(c, w, in)
-		}
-		if len(c.due) == 0 || err != nil {
-			return err
-		}
-		webhook.Tell(&then, c.Org, c.due, &awake)
-		if found := pg.DatabaseOf(c.Tx); found != database { // it has moved
-			database = found
-			return s.lower(c, database)
-		}
-		return nil
-	}), &then)
 	if err != nil {
 		return nil, err
 	}
-	if replayed {
+	if d.replayed {
 		c.setHeader(ReplayedHeader, "true")
 	}
 	for _, f := range c.committed {
 		f()
 	}
-	if len(c.due) > 0 && !awake {
-		s.wake(c, database)
+	if len(c.due) > 0 && !d.awake {
+		s.wake(c, d.database)
 	}
-	return out, nil
+	return d.out, nil
+}
+
+// inOrg runs a function in a transaction, and statements after it.
+type inOrg func(context.Context, id.Org, func(pg.Tx) error, *pgx.Batch) error
+
+func transact[I, O any](s *Server, c *Call, w Write[I, O], in *I, run inOrg) (done[O], error) {
+	d := done[O]{database: s.DB.LastFound(c.Org)}
+	if w.Wakes {
+		if err := s.lower(c, d.database); err != nil {
+			return d, err
+		}
+	}
+	var then pgx.Batch
+	err := run(c, c.Org, c.within(func() (err error) {
+		if c.key == "" {
+			d.out, err = work(c, w, in)
+		} else {
+			d.out, d.replayed, err = once(c, w, in)
+		}
+		if len(c.due) == 0 || err != nil {
+			return err
+		}
+		webhook.Tell(&then, c.Org, c.due, &d.awake)
+		if found := pg.DatabaseOf(c.Tx); found != "" && found != d.database { // it has moved
+			d.database = found
+			return s.lower(c, found)
+		}
+		return nil
+	}), &then)
+	return d, err
 }
 
 // once does the work unless there is a stored reply for its key.

@@ -220,7 +220,7 @@ func publishAll(c *edge.Call, drafts []event.Draft) ([]event.Event, error) {
 	for i := range drafts {
 		drafts[i].PublishedBy = actor
 	}
-	events, due, err := event.Publish(c, c.Tx, c.Org, drafts, c.Now())
+	events, due, err := event.PublishCached(c, c.Tx, c.Org, c.Subscriptions, drafts, c.Now())
 	if err == nil {
 		c.Due(due...)
 		c.Measure(observe.One("Enqueued", observe.Count, float64(len(events))))

@@ -120,7 +120,7 @@ func TestUnknownRegionIsToldAtTheStart(t *testing.T) {
 	_, app := pg.Open(context.Background(), there)
 	_, worker := pg.OpenWorker(context.Background(), there, 1)
 	for who, err := range map[string]error{"app": app, "worker": worker} {
-		if err == nil || !strings.Contains(err.Error(), "xx-nowhere-1: docs/operating.md") {
+		if err == nil || !strings.Contains(err.Error(), "xx-nowhere-1 are known: docs/operating.md") {
 			t.Errorf("%s: %v", who, err)
 		}
 	}

@@ -19,11 +19,12 @@ const (
 	// lowerEvery is how long one environment relies on its last Lower.
 	lowerEvery = 10 * time.Second
 	// quietFor is how long there must have been no Lower before the time is
-	// raised. It exceeds lowerEvery by more than a publish transaction can last
-	// (25 s statement timeout, 29 s function timeout). So a transaction that
-	// relied on an earlier Lower has committed, and the query before Raise sees
-	// its deliveries.
-	quietFor = time.Minute
+	// raised. It exceeds lowerEvery by more than a publish transaction can last. The
+	// server has the COMMIT from the start, so it may commit after its client has
+	// died: 29 s function timeout, then up to 25 s for each of three statements that
+	// wait for a lock. So a transaction that relied on an earlier Lower has
+	// committed, and the query before Raise sees its deliveries.
+	quietFor = 2 * time.Minute
 )
 
 // Due is one DynamoDB item per database that says when any delivery is due

@@ -64,10 +64,10 @@ func TestDue(t *testing.T) {
 			at(start.Add(time.Minute))
 
 			raise(readDue(t, a), start.Add(3*time.Hour), false) // not quiet yet
-			c.Advance(61 * time.Second)
+			c.Advance(121 * time.Second)
 			before := readDue(t, a)
 			lower(a, start.Add(4*time.Hour)) // somebody relies on it since the read
-			c.Advance(61 * time.Second)
+			c.Advance(121 * time.Second)
 			raise(before, start.Add(3*time.Hour), false)
 			raise(readDue(t, a), start.Add(3*time.Hour), true)
 			at(start.Add(3 * time.Hour))

@@ -1,13 +1,13 @@
 -- +goose Up
--- The files of this folder are the schema, in the order of their numbers. From
--- now on they only grow: a database applies each file once, so a file is never
--- changed, and every change is a file of its own. (frozen_test.go notices.)
+-- The files of this folder make the schema, in the order of their numbers. A
+-- database applies each file once. So a file is never changed: every change of
+-- the schema is a new file. frozen_test.go checks this.
 --
--- The roles themselves are made by migrations.Apply, because they belong to
--- the cluster and outlive any one database. Here they get their first rights.
+-- migrations.Apply creates the roles, because a role belongs to the cluster and
+-- not to one database. This file gives them their first rights.
 -- portico_owner owns everything and cannot log in; migrations run as it.
 -- portico_app serves requests behind row-level security.
--- portico_worker dispatches and relays across organizations.
+-- portico_worker dispatches and does the upkeep, for all organizations.
 GRANT USAGE ON SCHEMA public TO portico_app, portico_worker;
 
 CREATE TABLE clock (
@@ -22,7 +22,7 @@ GRANT SELECT ON clock TO portico_app, portico_worker;
 
 -- +goose StatementBegin
 -- plpgsql keeps its plan for the session; a function in SQL would be planned
--- anew in every statement, which costs seven times as much.
+-- again in every statement, which costs seven times as much.
 CREATE FUNCTION portico_now() RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
@@ -31,7 +31,7 @@ END $$;
 -- +goose StatementEnd
 
 -- app_org returns the organization that bind_organization bound to this
--- transaction. It raises when none is bound: an unscoped query fails loudly
+-- transaction. It raises an error when none is bound, so that such a query fails
 -- instead of finding nothing. After a transaction the setting is '' and not NULL.
 -- +goose StatementBegin
 CREATE FUNCTION app_org() RETURNS uuid
@@ -46,13 +46,14 @@ END $$;
 -- +goose StatementEnd
 
 -- raise_wall puts a table behind the tenant wall: portico_app sees and writes
--- rows of its bound organization only, whatever other policies are added. The
--- wall is RESTRICTIVE, because permissive policies are OR-ed.
+-- only rows of its bound organization, whatever other policies are added. The
+-- policy is RESTRICTIVE, because Postgres joins permissive policies with OR.
 --
--- portico_owner reaches the rows of a bound organization only, too: for erasing
--- it. So a migration that reads or changes rows of a walled table fails loudly
--- instead of finding none. Such a migration says ALTER TABLE … NO FORCE ROW
--- LEVEL SECURITY before, and FORCE ROW LEVEL SECURITY after (upgrade_test.go).
+-- portico_owner, too, reaches only the rows of a bound organization; it needs
+-- them to erase the organization. So a migration that reads or changes rows
+-- behind the wall fails instead of finding none. It must run ALTER TABLE … NO
+-- FORCE ROW LEVEL SECURITY before, and FORCE ROW LEVEL SECURITY after that
+-- (upgrade_test.go).
 -- +goose StatementBegin
 CREATE PROCEDURE raise_wall(tbl regclass, org_column text DEFAULT 'org_id')
 LANGUAGE plpgsql AS $$
@@ -67,7 +68,8 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- open_to_worker lets portico_worker reach a walled table across organizations.
+-- open_to_worker opens a table behind the wall to portico_worker, with the rows
+-- of all organizations.
 -- +goose StatementBegin
 CREATE PROCEDURE open_to_worker(tbl regclass, rights text)
 LANGUAGE plpgsql AS $$

@@ -1,6 +1,6 @@
 -- +goose Up
--- Organizations: themselves, in which database they live, how staff list and
--- the upkeep erases them, their domains and their Idempotency-Keys.
+-- Organizations: their rows, the database in which each lives, erasing and
+-- listing them, their domains and their Idempotency-Keys.
 
 CREATE TABLE organization (
   id         uuid PRIMARY KEY,
@@ -26,8 +26,8 @@ CREATE INDEX organization_deleted_at ON organization (deleted_at) WHERE deleted_
 CALL raise_wall('organization', 'id');
 GRANT SELECT, INSERT, UPDATE (name, settings, branding, version, updated_at, deleted_at) ON organization TO portico_app;
 
--- The upkeep erases what was closed. It learns which organizations those are,
--- and nothing of any other.
+-- The upkeep erases closed organizations. It sees the ids of these, and nothing
+-- of any other organization.
 CREATE POLICY closed ON organization FOR SELECT TO portico_worker USING (deleted_at IS NOT NULL);
 GRANT SELECT (id, deleted_at) ON organization TO portico_worker;
 
@@ -45,18 +45,19 @@ COMMENT ON TABLE placement IS
 COMMENT ON COLUMN placement.org_id IS 'The organization. There is no foreign key, because the row stays after the organization has left.';
 COMMENT ON COLUMN placement.state IS
   'draining: it will move to the other database; requests are served, but no deliveries are sent. leaving: its last rows are being copied; nothing is written. '
-  'left: it has moved to the other database, and perhaps further since. arriving: it is moving here from the other database.';
+  'left: it has moved to the other database, and may have moved on from there. arriving: it is moving here from the other database.';
 COMMENT ON COLUMN placement.database IS 'The name of the other database.';
-COMMENT ON COLUMN placement.until IS 'When draining or leaving ends by itself, in case the mover has died.';
+COMMENT ON COLUMN placement.until IS 'When draining or leaving ends by itself, if the program that moves the organization has died.';
 CALL raise_wall('placement');
 GRANT SELECT ON placement TO portico_app;
 CALL open_to_worker('placement', 'SELECT');
 
 -- bind_organization binds the transaction to an organization, or raises
---   PTLFT  it lives in another database, which the detail names: it has left for
---          there, or has not arrived from there
---   PTMOV  it is leaving: try again in a moment
--- Moving and erasing reach its rows wherever some are.
+--   PTLFT  if it lives in another database, which the detail names: it has moved
+--          there, or has not yet arrived from there
+--   PTMOV  if it is leaving: try again in a moment
+-- With wherever it never raises: moving and erasing reach an organization's rows
+-- in every database.
 -- +goose StatementBegin
 CREATE FUNCTION bind_organization(org uuid, wherever boolean DEFAULT false) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -70,15 +71,16 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   ELSIF place.state = 'leaving' THEN
-    RAISE EXCEPTION 'organization % is leaving', org USING ERRCODE = 'PTMOV';
+    RAISE EXCEPTION 'organization % is moving to another database', org USING ERRCODE = 'PTMOV';
   END IF;
-  RAISE EXCEPTION 'organization % does not live here', org USING ERRCODE = 'PTLFT', DETAIL = place.database;
+  RAISE EXCEPTION 'organization % lives in another database', org USING ERRCODE = 'PTLFT', DETAIL = place.database;
 END $$;
 -- +goose StatementEnd
 
--- open_arrival lets an organization be served where it arrives from another
--- database, and says whether it was arriving. The sweep calls it for a mover
--- that died after its decision.
+-- open_arrival ends the arrival of an organization from another database, so
+-- that this database serves it. It returns whether the organization was arriving.
+-- The sweep calls it if the program that moves the organization has died after
+-- the move was decided.
 -- +goose StatementBegin
 CREATE FUNCTION open_arrival(org uuid, came_from text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -91,8 +93,9 @@ END $$;
 REVOKE EXECUTE ON FUNCTION open_arrival FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION open_arrival TO portico_worker;
 
--- The rows of an organization that left, or did not arrive, are erased like a
--- deleted one's. That it left stays known, until it is deleted where it lives.
+-- erase_organization also erases the rows of an organization that has left or did
+-- not arrive. The placement that says that it has left stays until the organization
+-- is deleted in the database where it lives; then forget_placement deletes it.
 CREATE FUNCTION forget_placement() RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
   DELETE FROM placement WHERE org_id = app_org() AND state = 'left' AND NOT EXISTS (SELECT FROM organization WHERE id = app_org())
@@ -100,11 +103,11 @@ $$;
 REVOKE EXECUTE ON FUNCTION forget_placement FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION forget_placement TO portico_app;
 
--- erase_organization removes up to that many rows of the bound organization,
--- which must be marked as deleted or live elsewhere, from one table, those first
--- that refer to others; at last the organization itself. It returns how many
--- rows; 0: all is gone. Which tables there are it reads from the catalogue, so
--- none is forgotten.
+-- erase_organization removes up to at_most rows of the bound organization from
+-- one table, and returns how many. The organization must be marked as deleted or
+-- live in another database. Tables that refer to others come first. When they are
+-- all empty, it removes the organization's own row and returns 0. It finds the
+-- tables in the catalogue, so none is forgotten.
 -- +goose StatementBegin
 CREATE FUNCTION erase_organization(at_most integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -118,7 +121,7 @@ BEGIN
     AND NOT EXISTS (SELECT FROM placement WHERE org_id = org AND state IN ('left', 'arriving')) THEN
     RAISE EXCEPTION 'organization % lives here and is not marked as deleted', org;
   END IF;
-  PERFORM set_config('app.erase_org', org::text, true);  -- the audit log lets go of its rows
+  PERFORM set_config('app.erase_org', org::text, true);  -- keep_as_written then lets audit entries be deleted
   FOR tbl IN
     WITH RECURSIVE place (oid, depth) AS (
       SELECT polrelid, 0 FROM pg_policy WHERE polname = 'erase'
@@ -143,11 +146,11 @@ END $$;
 REVOKE EXECUTE ON FUNCTION erase_organization FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION erase_organization TO portico_app;
 
--- Staff list organizations across the wall. The function shows those that are
--- not closed and live here, and nothing that they own, page by page: older than
--- the last one of the page before, and with names that start as asked. It reads
--- through a policy for portico_owner, which cannot log in. Ids do not order the
--- list, because not all of them carry their time.
+-- list_organizations lists, for staff, the organizations that are not closed and
+-- live here, the newest first, and nothing that they own. The arguments are the
+-- last organization of the page before and how a name must start. It reads
+-- through a policy for portico_owner, which cannot log in. The list is not in the
+-- order of ids, because some ids do not contain their time.
 CREATE POLICY lookup ON organization FOR SELECT TO portico_owner USING (true);
 CREATE POLICY lookup ON placement FOR SELECT TO portico_owner USING (true);
 -- +goose StatementBegin
@@ -187,9 +190,9 @@ COMMENT ON COLUMN domain.created_at IS 'When the name was added.';
 CALL raise_wall('domain');
 GRANT SELECT, INSERT, DELETE, UPDATE (verified_at) ON domain TO portico_app;
 
--- The foreign key is deferred: the key of the request that makes an organization
--- is claimed before the organization is there; and no claim holds a lock on the
--- organization until the commit.
+-- The foreign key is deferred for two reasons: a request that creates an
+-- organization claims its key before the organization's row exists, and a claim
+-- then locks the organization only at the commit.
 CREATE TABLE idempotency_key (
   org_id     uuid NOT NULL REFERENCES organization (id) DEFERRABLE INITIALLY DEFERRED,
   caller     text NOT NULL,
@@ -203,8 +206,8 @@ CREATE TABLE idempotency_key (
 COMMENT ON TABLE idempotency_key IS
   'One row per Idempotency-Key. It is written in the transaction of the work, so a failed request leaves no row. The upkeep removes it after a day.';
 COMMENT ON COLUMN idempotency_key.org_id IS 'The organization on which the request acts.';
-COMMENT ON COLUMN idempotency_key.caller IS 'Who sent the request. The same key of another caller is another key.';
-COMMENT ON COLUMN idempotency_key.operation IS 'The id of the operation. The same key at another operation is another key.';
+COMMENT ON COLUMN idempotency_key.caller IS 'Who sent the request. The same key from another caller is a different key.';
+COMMENT ON COLUMN idempotency_key.operation IS 'The id of the operation. The same key at another operation is a different key.';
 COMMENT ON COLUMN idempotency_key.key IS 'The header Idempotency-Key, as sent.';
 COMMENT ON COLUMN idempotency_key.body_hash IS 'SHA-256 of the path and the body of the request. Another request with the same key is refused.';
 COMMENT ON COLUMN idempotency_key.reply IS 'The reply for a repeated request, sealed, because some replies hold a secret. NULL: the first request has not finished.';

@@ -1,7 +1,7 @@
 -- +goose Up
--- Who may do what, and who did: people and their roles, keys, the audit log.
+-- Who may do what, and who did what: people and their roles, keys, the audit log.
 
--- (Not called user: that word alone is Postgres' current_user.)
+-- The table is not called user, because that word means current_user in Postgres.
 CREATE TABLE user_account (
   id         uuid PRIMARY KEY,
   email      text NOT NULL,
@@ -10,9 +10,9 @@ CREATE TABLE user_account (
 );
 COMMENT ON TABLE user_account IS
   'People. A person is one user in all organizations, so the table has no organization and is outside the wall. portico_app sees the users that are '
-  'members of its bound organization, without the name that another one may have given them, and creates a user only through user_of.';
+  'members of its bound organization, without the name that another organization gave them, and creates a user only through user_of.';
 COMMENT ON COLUMN user_account.id IS 'Shown as usr_…; the same in every database.';
-COMMENT ON COLUMN user_account.email IS 'The address that identifies the user. Case does not count.';
+COMMENT ON COLUMN user_account.email IS 'The address that identifies the user. Case is ignored.';
 COMMENT ON COLUMN user_account.name IS 'The name that the first organization gave. Each organization shows its own name for the user: member.name.';
 COMMENT ON COLUMN user_account.created_at IS 'When an organization first added the user.';
 CREATE UNIQUE INDEX user_account_email ON user_account (lower(email));
@@ -31,7 +31,7 @@ CREATE TABLE role (
 COMMENT ON TABLE role IS 'A set of permissions that an organization made itself. The predefined roles are in shared/role/predefined.go.';
 COMMENT ON COLUMN role.org_id IS 'The organization that made it.';
 COMMENT ON COLUMN role.id IS 'Shown as role_….';
-COMMENT ON COLUMN role.name IS 'Unique in the organization. Case does not count.';
+COMMENT ON COLUMN role.name IS 'Unique in the organization. Case is ignored.';
 COMMENT ON COLUMN role.description IS 'For people; may be empty.';
 COMMENT ON COLUMN role.permissions IS 'What it allows, such as events:read.';
 COMMENT ON COLUMN role.condition IS 'A Cedar expression that limits the permissions. Empty: no condition.';
@@ -98,8 +98,9 @@ CREATE POLICY member ON user_account FOR SELECT TO portico_app
 CREATE POLICY owner ON user_account TO portico_owner USING (true) WITH CHECK (true);
 GRANT SELECT (id, email) ON user_account TO portico_app;
 
--- user_of returns the user with an address, made if there is none yet. Touching
--- the one that exists locks it, so that it does not leave meanwhile.
+-- user_of returns the user with an address, and creates it if there is none. For
+-- an existing user the update changes nothing, but locks the row, so that it is
+-- not deleted meanwhile.
 CREATE FUNCTION user_of(address text, called text, fresh uuid) RETURNS uuid
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
   INSERT INTO user_account (id, email, name, created_at) VALUES (fresh, address, called, portico_now())
@@ -109,8 +110,8 @@ $$;
 REVOKE EXECUTE ON FUNCTION user_of FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION user_of TO portico_app;
 
--- user_with finds a user. Whoever is a member in two databases is one user with
--- one id in both.
+-- user_with finds a user by address. A person who is a member in two databases is
+-- one user, with the same id in both.
 CREATE FUNCTION user_with(address text) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT id FROM user_account WHERE lower(email) = lower(address)
@@ -118,8 +119,9 @@ $$;
 REVOKE EXECUTE ON FUNCTION user_with FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION user_with TO portico_app;
 
--- A user without any membership is forgotten. That others still have them is
--- known by the foreign key, which sees across organizations.
+-- forget_user deletes a user without any membership. If another organization has
+-- the user as a member, the foreign key prevents it: the wall does not limit
+-- foreign keys.
 -- +goose StatementBegin
 CREATE FUNCTION forget_user() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -163,9 +165,9 @@ CREATE INDEX api_key_hash ON api_key (hash);
 CALL raise_wall('api_key');
 GRANT SELECT, INSERT, UPDATE ON api_key TO portico_app;
 
--- A projection that was lost is found again by the key's hash, before its
--- organization is known. The function tells the organization and nothing else:
--- the row itself is then read from behind the wall. The policy opens it to
+-- When a projection was lost, the key's row is found by its hash, before the
+-- organization is known. The function returns only the organization; the row
+-- itself is then read behind the wall. The policy opens the table to
 -- portico_owner, which cannot log in.
 CREATE POLICY lookup ON api_key FOR SELECT TO portico_owner USING (true);
 -- +goose StatementBegin
@@ -188,17 +190,17 @@ CREATE TABLE staff_key (
 COMMENT ON TABLE staff_key IS
   'The keys of the company''s own staff. A key acts on the organization that a request names, so it belongs to none and is outside the wall.';
 COMMENT ON COLUMN staff_key.id IS 'Shown as staff_….';
-COMMENT ON COLUMN staff_key.name IS 'Who uses it, as the audit log shows.';
+COMMENT ON COLUMN staff_key.name IS 'Who uses it; the audit log shows this name.';
 COMMENT ON COLUMN staff_key.hash IS 'SHA-256 of the key.';
 COMMENT ON COLUMN staff_key.created_at IS 'When it was made.';
 COMMENT ON COLUMN staff_key.expires_at IS 'When it expires. NULL: never.';
 COMMENT ON COLUMN staff_key.revoked_at IS 'When it was revoked. NULL: it was not.';
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON staff_key TO portico_app;
 
--- Later work has its place here. A chain is a table of its own beside this one
--- (org_id, seq, entry_id, prev_hash, hash), which one sequencer per organization
--- writes after the commit, so that no mutation waits for another's lock; archive
--- and streams read along that seq.
+-- A hash chain does not exist yet. It would be a table beside this one (org_id,
+-- seq, entry_id, prev_hash, hash), which one sequencer per organization writes
+-- after the commit, so that no mutation waits for another's lock. An archive and
+-- streams would read in the order of that seq.
 CREATE TABLE audit_entry (
   org_id     uuid NOT NULL REFERENCES organization (id),
   id         uuid NOT NULL,
@@ -254,15 +256,16 @@ GRANT SELECT, INSERT ON audit_entry, audit_target TO portico_app;
 CALL open_to_worker('audit_entry', 'INSERT');
 CALL open_to_worker('audit_target', 'INSERT');
 
--- Not even the owner changes an entry by accident. What erases a whole
--- organization says so first: set_config('app.erase_org', <its id>, true).
+-- keep_as_written prevents even portico_owner from changing an entry by accident.
+-- A transaction that erases a whole organization must first run
+-- set_config('app.erase_org', <its id>, true).
 -- +goose StatementBegin
 CREATE FUNCTION keep_as_written() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_LEVEL = 'ROW' AND TG_OP = 'DELETE' AND current_setting('app.erase_org', true) = OLD.org_id::text THEN
     RETURN OLD;
   END IF;
-  RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME USING ERRCODE = '42501';
+  RAISE EXCEPTION 'rows of % can only be inserted', TG_TABLE_NAME USING ERRCODE = '42501';
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER keep_as_written BEFORE UPDATE OR DELETE ON audit_entry FOR EACH ROW EXECUTE FUNCTION keep_as_written();

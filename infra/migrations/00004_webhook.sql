@@ -1,6 +1,6 @@
 -- +goose Up
--- Events and what is delivered of them. The partitions of event,
--- webhook_delivery and webhook_attempt are made by make_partitions.
+-- Events and their deliveries. make_partitions makes the partitions of event,
+-- webhook_delivery and webhook_attempt.
 
 CREATE TABLE event (
   org_id       uuid NOT NULL,
@@ -150,7 +150,7 @@ COMMENT ON COLUMN webhook_secret.created_at IS 'When it was made.';
 COMMENT ON COLUMN webhook_secret.expires_at IS 'During a rotation the old secret signs, too, until this time. NULL: it is the current one.';
 CREATE INDEX webhook_secret_endpoint ON webhook_secret (org_id, endpoint_id);
 CALL raise_wall('webhook_secret');
--- A rotation ends old secrets; what a secret is and whose stays unchangeable.
+-- A rotation sets when the old secret expires; nothing else in a row can change.
 GRANT SELECT, INSERT, UPDATE (expires_at) ON webhook_secret TO portico_app;
 CALL open_to_worker('webhook_secret', 'SELECT');
 
@@ -220,14 +220,14 @@ COMMENT ON COLUMN webhook_delivery.expired IS 'Whether it failed without a try, 
 COMMENT ON COLUMN webhook_delivery.status IS 'pending until it is delivered or has failed for good. While its endpoint is disabled, a pending one is shown as held.';
 COMMENT ON COLUMN webhook_delivery.ordering_key IS
   'The ordering key, if the endpoint is ordered. Only the head of a key, the lowest unfinished seq, can be due. NULL: it waits for no other delivery.';
--- A claim serves endpoints in turn: it takes the due deliveries of each from
--- this index, and steps from endpoint to endpoint in it to find who has any.
+-- A claim serves endpoints in turn. In this index it finds the due deliveries of
+-- an endpoint, and the next endpoint that has any.
 CREATE INDEX webhook_delivery_lane ON webhook_delivery (org_id, endpoint_id, next_retry_at) WHERE status = 'pending';
 CREATE INDEX webhook_delivery_order ON webhook_delivery (org_id, endpoint_id, ordering_key, seq)
   WHERE status = 'pending' AND ordering_key IS NOT NULL;
 CREATE INDEX webhook_delivery_endpoint ON webhook_delivery (org_id, endpoint_id, event_id);
 CALL raise_wall('webhook_delivery');
--- Resuming a key lets its head go.
+-- Resuming a key makes its head due.
 GRANT SELECT, INSERT, UPDATE (next_retry_at) ON webhook_delivery TO portico_app;
 CALL open_to_worker('webhook_delivery', 'SELECT, INSERT, UPDATE');
 
@@ -274,7 +274,7 @@ COMMENT ON COLUMN webhook_paused_key.event_id IS 'The event of the delivery that
 COMMENT ON COLUMN webhook_paused_key.paused_at IS 'When it failed for good.';
 CALL raise_wall('webhook_paused_key');
 GRANT SELECT, DELETE ON webhook_paused_key TO portico_app;
--- The upkeep lets go what waits behind a paused key of a deleted endpoint.
+-- The upkeep resumes the paused keys of deleted endpoints.
 CALL open_to_worker('webhook_paused_key', 'SELECT, INSERT, DELETE');
 
 CREATE UNLOGGED TABLE dispatcher (

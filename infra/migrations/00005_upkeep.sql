@@ -6,11 +6,11 @@ CREATE FUNCTION uuid_floor(at timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid;
 
--- Which tables are partitioned by time, by what unit, and what their partitions
--- are set to. The log tables have a partition a month, because retention drops
--- them whole; webhook_delivery one a quarter, because the claim looks into each.
--- The queue is updated three times per delivery: autovacuum takes its dead rows
--- at 2 % of a partition instead of 20 %.
+-- partitioned_tables lists the tables that are partitioned by time, with the unit
+-- and the settings of their partitions. The log tables have a partition per month,
+-- because retention drops whole partitions; webhook_delivery has one per quarter,
+-- because a claim searches every partition. The row of a delivery is updated three
+-- times, so autovacuum starts at 2 % of dead rows in a partition instead of 20 %.
 CREATE FUNCTION partitioned_tables() RETURNS TABLE (tbl text, unit text, step interval, settings text)
 LANGUAGE sql IMMUTABLE AS $$ VALUES
   ('event', 'month', interval '1 month', NULL),
@@ -19,10 +19,11 @@ LANGUAGE sql IMMUTABLE AS $$ VALUES
     'autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0.02')
 $$;
 
--- make_partitions sees to it that every partitioned table reaches from a moment
--- to a year ahead: an organization that arrives may be older than the database.
--- A partition is made apart and then attached, which lets others read and write
--- the table; made in place it would wait for every reader, and everybody for it.
+-- make_partitions makes the missing partitions of every partitioned table, from a
+-- moment to a year from now. The moment can be in the past, because an organization
+-- that arrives may be older than the database. A partition is made as a separate
+-- table and then attached, so others can read and write meanwhile. CREATE TABLE …
+-- PARTITION OF would wait for every reader, and everybody would wait for it.
 -- +goose StatementBegin
 CREATE FUNCTION make_partitions(first timestamptz) RETURNS integer
 LANGUAGE plpgsql AS $$
@@ -55,15 +56,15 @@ END $$;
 -- +goose StatementEnd
 REVOKE EXECUTE ON FUNCTION make_partitions(timestamptz) FROM PUBLIC;
 
--- The upkeep calls it as portico_worker, hence SECURITY DEFINER.
+-- It is SECURITY DEFINER, because the upkeep calls it as portico_worker.
 CREATE FUNCTION make_partitions() RETURNS integer
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$ SELECT make_partitions(portico_now()) $$;
 REVOKE EXECUTE ON FUNCTION make_partitions() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION make_partitions() TO portico_worker;
 SELECT make_partitions();
 
--- expired_partitions lists the partitions of which every event is older than
--- that, the oldest first.
+-- expired_partitions lists the partitions in which every event is older than keep,
+-- the oldest first.
 CREATE FUNCTION expired_partitions(keep interval) RETURNS TABLE (tbl text, part text, since timestamptz, till timestamptz)
 LANGUAGE sql STABLE AS $$
   SELECT p.tbl, c.relname::text, begun.at, ended.at
@@ -74,15 +75,16 @@ LANGUAGE sql STABLE AS $$
   ORDER BY ended.at, c.relname
 $$;
 
--- drop_partition drops one of these, and returns false if deliveries of its
--- events are unfinished. Those cannot become more meanwhile: new events have new
--- ids, and nobody arrives from another database while placement is locked.
+-- drop_partition drops an expired partition, and returns false if deliveries of
+-- its events are unfinished. Meanwhile no such delivery can be added: new events
+-- have new ids, and no organization arrives from another database while placement
+-- is locked.
 --
--- Dropping takes the whole table for a moment: publishing waits behind that for
--- a tenth of a second at most, and then the caller tries again. Autovacuum is
--- sent away before, while nobody waits. DETACH CONCURRENTLY would wait for
--- readers without stopping anybody, but runs in no function, and daily upkeep
--- shall not own tables.
+-- Dropping locks the whole table. While it waits for that lock, publishing waits
+-- too, so it gives up after a tenth of a second, and the caller tries again. The
+-- first lock of the partition stops autovacuum before anybody waits. DETACH
+-- CONCURRENTLY would wait for readers without stopping anybody, but it cannot run
+-- in a function, and the daily upkeep must not own tables.
 CREATE POLICY lookup ON webhook_delivery FOR SELECT TO portico_owner USING (true);
 -- +goose StatementBegin
 CREATE FUNCTION drop_partition(name text, keep interval) RETURNS boolean
@@ -91,7 +93,7 @@ DECLARE e record;
 BEGIN
   SELECT * INTO e FROM expired_partitions(greatest(keep, interval '1 day')) WHERE part = name;
   IF NOT FOUND THEN
-    RAISE EXCEPTION '% is no partition that has expired', name;
+    RAISE EXCEPTION '% is not a partition that has expired', name;
   END IF;
   PERFORM set_config('lock_timeout', '5s', true);
   LOCK TABLE placement IN SHARE MODE;
@@ -109,9 +111,9 @@ END $$;
 REVOKE EXECUTE ON FUNCTION drop_partition FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION drop_partition TO portico_worker;
 
--- oldest_transaction says for how long the oldest transaction has been open. It
--- may hold a snapshot, beside which claims step over all rows that have died
--- since, and locks that keep partitions from being dropped.
+-- oldest_transaction returns for how long the oldest transaction has been open.
+-- While it has a snapshot, vacuum cannot remove rows that died later, and claims
+-- must skip them. Its locks can prevent a partition from being dropped.
 CREATE FUNCTION oldest_transaction() RETURNS interval
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT coalesce(max(portico_now() - clock_offset - xact_start), '0') FROM pg_stat_activity, clock

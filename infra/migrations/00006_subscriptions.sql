@@ -1,9 +1,9 @@
 -- +goose Up
--- A publish keeps an organization's subscriptions in memory, and has its
--- transaction check that they are the same still.
+-- The function that publishes keeps an organization's subscriptions in memory; the
+-- transaction of each publish checks that they have not changed.
 
 ALTER TABLE webhook_endpoint ADD revision bigint NOT NULL DEFAULT 1 + floor(random() * 1000000)::bigint;
-COMMENT ON COLUMN webhook_endpoint.revision IS 'Grows by a random number with each change of what decides which events the endpoint gets. So the sum over an organization grows with each change that commits, and a restored database does not reach a sum that was seen before.';
+COMMENT ON COLUMN webhook_endpoint.revision IS 'Grows by a random number with each change that affects which events the endpoint gets. So the sum over an organization grows with each change that commits, and a restored database does not reach a sum that was used before.';
 
 -- A trigger, so that no statement that changes an endpoint can forget it.
 -- +goose StatementBegin
@@ -19,8 +19,8 @@ END $$;
 CREATE TRIGGER revision BEFORE UPDATE ON webhook_endpoint FOR EACH ROW EXECUTE FUNCTION raise_endpoint_revision();
 
 -- expect_subscriptions raises PTSTL unless the sum of the bound organization's
--- revisions is the expected one. It is plpgsql, whose plans are kept: an SQL
--- function would be planned anew in each statement.
+-- revisions is the expected one. It is in plpgsql, which keeps its plan; a function
+-- in SQL would be planned again in each statement.
 -- +goose StatementBegin
 CREATE FUNCTION expect_subscriptions(expected bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

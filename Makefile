@@ -27,7 +27,7 @@ check: tools .local/bin/golangci-lint-$(GOLANGCI) ## check the code, the templat
 	@infra/check/run .local/bin/golangci-lint-$(GOLANGCI)
 
 .PHONY: quick
-quick: tools .local/bin/golangci-lint-$(GOLANGCI) ## after every save: format, vet, lint of changed packages, tests that need no store
+quick: tools .local/bin/golangci-lint-$(GOLANGCI) ## after every save: format, build, vet and lint of changed packages, tests that need no store
 	@infra/check/quick .local/bin/golangci-lint-$(GOLANGCI)
 
 .PHONY: bench

@@ -73,6 +73,22 @@ func (e databaseEnv) urls() (pg.Databases[string], error) {
 	return all, nil
 }
 
+// asWorker returns the same URLs with the login of portico_worker. Where the
+// roles have a password it is the same for all; elsewhere they use IAM.
+func (e databaseEnv) asWorker() (pg.Databases[string], error) {
+	home, err := url.Parse(e.URL)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL cannot be read: %w", err)
+	}
+	worker := url.User("portico_worker")
+	if password, ok := home.User.Password(); ok {
+		worker = url.UserPassword("portico_worker", password)
+	}
+	home.User = worker
+	e.URL = home.String()
+	return e.urls()
+}
+
 func (e databaseEnv) open(ctx context.Context) (*pg.DB, error) {
 	urls, err := e.urls()
 	if err != nil {
@@ -88,7 +104,7 @@ func (e databaseEnv) open(ctx context.Context) (*pg.DB, error) {
 
 // workers opens a Worker of at most that many sessions for each database.
 func (e databaseEnv) workers(ctx context.Context, sessions int32) pg.Databases[*pg.Worker] {
-	urls, err := e.urls()
+	urls, err := e.asWorker()
 	exitOn(err)
 	workers, err := pg.Make(urls, func(_, url string) (*pg.Worker, error) { return pg.OpenWorker(ctx, url, sessions) })
 	exitOn(err)

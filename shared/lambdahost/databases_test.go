@@ -51,3 +51,30 @@ func TestDatabases(t *testing.T) {
 		}
 	}
 }
+
+// Workers log in as portico_worker in every database: with the password that
+// the roles share, or without one where they use IAM.
+func TestDatabasesOfWorkers(t *testing.T) {
+	others := databases{}
+	if err := others.UnmarshalText([]byte(`{"acme":{"url":"postgres://acme:5432/portico"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	for app, want := range map[string]pg.Databases[string]{
+		"postgres://portico_app@host:5432/portico?sslmode=verify-full": {
+			"home": "postgres://portico_worker@host:5432/portico?sslmode=verify-full",
+			"acme": "postgres://portico_worker@acme:5432/portico",
+		},
+		"postgres://portico_app:a%2Fb@host:5432/portico": {
+			"home": "postgres://portico_worker:a%2Fb@host:5432/portico",
+			"acme": "postgres://portico_worker:a%2Fb@acme:5432/portico",
+		},
+	} {
+		urls, err := databaseEnv{URL: app, Others: others}.asWorker()
+		if diff := cmp.Diff(want, urls); diff != "" || err != nil {
+			t.Errorf("%s: %v\n%s", app, err, diff)
+		}
+	}
+	if _, err := (databaseEnv{URL: "postgres://a b"}).asWorker(); err == nil {
+		t.Error("a URL that cannot be read was accepted")
+	}
+}

@@ -76,7 +76,7 @@ func (k APIKey) works(now time.Time) error {
 // Hash is the SHA-256 of a key's plain text. Only the hash is stored.
 type Hash [sha256.Size]byte
 
-// ErrUnknown is the answer for every key that does not work. A client cannot
+// ErrUnknown is returned for every key that does not work. A client cannot
 // distinguish malformed, unknown, expired and revoked keys; the log has the
 // cause.
 var ErrUnknown = fault.New(fault.Unauthenticated, "api_key_invalid",

@@ -11,14 +11,14 @@ import (
 )
 
 var (
-	// ErrEnded: a key that no longer works cannot be changed.
+	// ErrEnded is returned when a key that no longer works would be changed.
 	ErrEnded = fault.New(fault.Conflict, "api_key_ended",
 		"This API key has expired or was revoked, so it cannot be changed. Create another one.").
 		Means("The API key has expired or was revoked: create another one.")
-	// ErrGrantExceeded: a caller cannot give a key more rights than it has
-	// itself.
+	// ErrGrantExceeded is returned when a caller would give a key more rights
+	// than it has itself.
 	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "Your API key cannot give what it does not have.")
-	// ErrReplaced: a key cannot be rotated twice.
+	// ErrReplaced is returned when a key would be rotated a second time.
 	ErrReplaced = fault.New(fault.Conflict, "api_key_replaced",
 		"This API key was rotated before. Rotate the key that replaced_by names. If that key is lost, revoke it and create another one.").
 		Means("The API key was rotated before: replaced_by names its successor.")

@@ -18,8 +18,8 @@ import (
 // are copied from the row. revoked_at is never overwritten by a copy, and
 // last_used_at is stored here only.
 
-// errNoProjection: the key has no projection, because it was never made, was
-// removed, or was lost.
+// errNoProjection is returned when the key has no projection, because it was never
+// made, was removed, or was lost.
 var errNoProjection = errors.New("unknown key")
 
 // holder is the content of a key's item.

@@ -13,10 +13,11 @@ import (
 const MaxKeys = 1000
 
 var (
-	// ErrNotFound: the organization has no key with this id.
+	// ErrNotFound is returned when the organization has no key with this id.
 	ErrNotFound = fault.New(fault.NotFound, "api_key_not_found", "There is no API key with this id.").
 			Means("Your organization has no API key with this id.")
-	// ErrTooMany: the organization has MaxKeys keys already.
+	// ErrTooMany is returned when the organization already has MaxKeys keys that
+	// work.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_api_keys",
 		fmt.Sprintf("The organization has %d API keys that work. Revoke those that nobody uses, then create this one.", MaxKeys)).
 		Means("The organization has reached the limit of API keys that work.")

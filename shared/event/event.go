@@ -43,7 +43,8 @@ type Draft struct {
 	About id.WebhookEndpoint
 }
 
-// ErrNotFound means: the event does not exist or belongs to another organization.
+// ErrNotFound is returned when the event does not exist or belongs to another
+// organization.
 var ErrNotFound = fault.New(fault.NotFound, "event_not_found",
 	"There is no event with this id.").
 	Means("Your organization has no event with this id.")

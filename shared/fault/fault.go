@@ -48,7 +48,7 @@ func New(kind Kind, code, detail string) *Error {
 	return &Error{Kind: kind, Code: code, Detail: detail}
 }
 
-// ErrAway is the fault when a store does not answer.
+// ErrAway is returned when a store does not answer.
 var ErrAway = New(Unavailable, "unavailable",
 	"Portico cannot do this at the moment. Send the request again with the same Idempotency-Key.").
 	Means("A store does not answer at the moment. Send the request again with the same Idempotency-Key.")

@@ -27,23 +27,25 @@ type Domain struct {
 }
 
 var (
-	// ErrNotFound: the organization has no domain with this id.
+	// ErrNotFound is returned when the organization has no domain with this id.
 	ErrNotFound = fault.New(fault.NotFound, "domain_not_found", "There is no domain with this id.").
 			Means("Your organization has no domain with this id.")
-	// ErrExists: the organization has a domain with this name already.
+	// ErrExists is returned when the organization already has a domain with this
+	// name.
 	ErrExists = fault.New(fault.Conflict, "domain_exists", "Your organization has this domain already: verify that one.").
 			Means("Your organization has this domain already.")
-	// ErrTaken: another organization has this name.
+	// ErrTaken is returned when another organization has this name.
 	ErrTaken = fault.New(fault.Conflict, "domain_taken",
 		"Another organization has this domain and must delete it first. If the domain is yours and you do not know that organization, write to support.").
 		Means("Another organization has this domain.")
-	// ErrUnproven: DNS does not have the record that proves the domain.
+	// ErrUnproven is returned when DNS does not have the record that proves the
+	// domain.
 	ErrUnproven = fault.New(fault.Conflict, "domain_unproven", "DNS does not show the domain's TXT record.").
 			Means("DNS does not show the domain's TXT record: the detail says what it shows.")
-	// ErrDNSAway: DNS could not be asked.
+	// ErrDNSAway is returned when DNS did not answer.
 	ErrDNSAway = fault.New(fault.Unavailable, "dns_unavailable", "DNS did not answer. Verify the domain again.").
 			Means("DNS did not answer. Verify the domain again.")
-	// ErrTooMany: the organization has Most domains already.
+	// ErrTooMany is returned when the organization already has Most domains.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_domains",
 		fmt.Sprintf("The organization has %d domains. Delete those that nobody uses, then add this one.", Most)).
 		Means("The organization has reached the limit of domains.")

@@ -25,11 +25,11 @@ const Keep = 24 * time.Hour
 const wait = "2s"
 
 var (
-	// ErrReused: the key was used with a different request.
+	// ErrReused is returned when the key was used with a different request.
 	ErrReused = fault.New(fault.Conflict, "idempotency_key_reused",
 		"This Idempotency-Key was used with another request in the last 24 hours. Send a new key.").
 		Means("The Idempotency-Key was used with another request in the last 24 hours.")
-	// ErrInUse: the first request with this key is still running.
+	// ErrInUse is returned when the first request with this key is still running.
 	ErrInUse = fault.New(fault.Conflict, "idempotency_key_in_use",
 		"A request with this Idempotency-Key is still being worked on. Send it again in a few seconds.").
 		Means("The first request with this Idempotency-Key has not ended yet: send it again.")

@@ -29,16 +29,18 @@ type Member struct {
 }
 
 var (
-	// ErrNotFound answers for a member that is missing or another organization's.
+	// ErrNotFound is returned when the member does not exist or belongs to
+	// another organization.
 	ErrNotFound = fault.New(fault.NotFound, "member_not_found", "There is no member with this id.").
 			Means("Your organization has no member with this id.")
-	// ErrExists: the user is a member already.
+	// ErrExists is returned when the user is a member already.
 	ErrExists = fault.New(fault.Conflict, "member_exists", "Somebody with this e-mail address is a member already.").
 			Means("Somebody with this e-mail address is a member already.")
-	// ErrLastOwner: the change would leave the organization without an owner.
+	// ErrLastOwner is returned when the change would leave the organization
+	// without an owner.
 	ErrLastOwner = fault.New(fault.Conflict, "last_owner", "This is the last owner. Make another member owner first.").
 			Means("The last owner cannot lose the role owner or be removed.")
-	// ErrTooMany answers the creation of one member more than Most.
+	// ErrTooMany is returned when the organization already has Most members.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_members", fmt.Sprintf("An organization has at most %d members.", Most)).
 			Means("The organization has reached the limit of members.")
 )

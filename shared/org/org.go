@@ -24,16 +24,16 @@ type Organization struct {
 }
 
 var (
-	// ErrNotFound: the organization does not exist or is deleted.
+	// ErrNotFound is returned when the organization does not exist or is deleted.
 	ErrNotFound = fault.New(fault.NotFound, "organization_not_found", "There is no organization with this id, or your key cannot enter it.").
 			Means("There is no organization with this id, or your key cannot enter it.")
-	// ErrExists: an organization with this id exists. This happens only with an
-	// id that was derived from an Idempotency-Key.
+	// ErrExists is returned when an organization with this id exists. This
+	// happens only with an id that was derived from an Idempotency-Key.
 	ErrExists = fault.New(fault.Conflict, "organization_exists",
 		"This Idempotency-Key made an organization more than 24 hours ago. List the organizations to find it, or send a new key to make another one.").
 		Means("The Idempotency-Key made an organization more than 24 hours ago.")
-	// ErrVersion: the organization has changed since the version that the change
-	// is based on.
+	// ErrVersion is returned when the organization has changed since the version
+	// that the change is based on.
 	ErrVersion = fault.New(fault.Conflict, "version_mismatch",
 		"The organization has changed since you read it. Read it again and send your change with its version.").
 		Means("The organization has changed since you read it.")

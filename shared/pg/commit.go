@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrAgain means that a transaction has written nothing because it relied on
+// ErrAgain is returned when a transaction has written nothing, because it relied on
 // cached data that is out of date, or because the organization lives in another
 // database.
 var ErrAgain = errors.New("pg: the transaction has written nothing and must run again")

@@ -10,7 +10,7 @@ import (
 	"portico/shared/pg"
 )
 
-// ErrNotFound means: the organization lives in no database.
+// ErrNotFound is returned when the organization lives in no database.
 var ErrNotFound = errors.New("there is no such organization")
 
 // trace is what one database has of an organization.

@@ -32,14 +32,15 @@ func (g Grant) covers(r Resource) bool {
 const MostGrants = 1000
 
 var (
-	// ErrGrantNotFound answers for a grant that is missing or another organization's.
+	// ErrGrantNotFound is returned when the grant does not exist or belongs to
+	// another organization.
 	ErrGrantNotFound = fault.New(fault.NotFound, "resource_grant_not_found",
 		"There is no resource grant with this id.").
 		Means("Your organization has no resource grant with this id.")
-	// ErrGrantExists: the member has this grant already.
+	// ErrGrantExists is returned when the member has this grant already.
 	ErrGrantExists = fault.New(fault.Conflict, "resource_grant_exists", "The member has this grant already.").
 			Means("The member has this grant already.")
-	// ErrTooManyGrants answers the creation of one grant more than MostGrants.
+	// ErrTooManyGrants is returned when the member already has MostGrants grants.
 	ErrTooManyGrants = fault.New(fault.Conflict, "too_many_resource_grants",
 		fmt.Sprintf("A member has at most %d resource grants. Give the member a role instead.", MostGrants)).
 		Means("The member has reached the limit of resource grants.")

@@ -28,7 +28,8 @@ var kinds = map[string]kind{
 	"event":            {"evt", []auth.Permission{auth.EventsRead}, loadEvent},
 }
 
-// ErrNoResource answers for a resource that is missing or another organization's.
+// ErrNoResource is returned when the resource does not exist or belongs to another
+// organization.
 var ErrNoResource = fault.New(fault.NotFound, "resource_not_found", "Your organization has no resource with this id.").
 	Means("Your organization has no resource with this id.")
 

@@ -62,23 +62,24 @@ func (r *Ref) UnmarshalText(text []byte) (err error) {
 func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 var (
-	// ErrNotFound answers for a role that is missing or another organization's.
+	// ErrNotFound is returned when the role does not exist or belongs to another
+	// organization.
 	ErrNotFound = fault.New(fault.NotFound, "role_not_found", "There is no role with this id.").
 			Means("Your organization has no role with this id.")
-	// ErrPredefined: a predefined role cannot be changed.
+	// ErrPredefined is returned when a predefined role would be changed.
 	ErrPredefined = fault.New(fault.Conflict, "role_is_predefined", "Predefined roles cannot be changed.").
 			Means("Predefined roles cannot be changed.")
-	// ErrInUse: a role that members have cannot be deleted.
+	// ErrInUse is returned when a role that members have would be deleted.
 	ErrInUse = fault.New(fault.Conflict, "role_in_use", "Members have this role. Give them another one first.").
 			Means("Members have the role.")
-	// ErrNameTaken answers a second role with the same name.
+	// ErrNameTaken is returned when another role has the same name.
 	ErrNameTaken = fault.New(fault.Conflict, "role_name_taken", "Another role has this name. Choose a different one.").
 			Means("Another role has this name.")
-	// ErrGrantExceeded: nobody can give or take permissions that they do not
-	// have.
+	// ErrGrantExceeded is returned when a caller would give or take permissions
+	// that it does not have.
 	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "Your API key can neither give nor take what it does not have.").
 				Means("An API key can neither give nor take what it does not have. The detail names what it lacks.")
-	// ErrTooMany answers the creation of one role more than Most.
+	// ErrTooMany is returned when the organization already has Most roles.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_roles", fmt.Sprintf("An organization has at most %d roles of its own. Delete one that is no longer needed.", Most)).
 			Means("The organization has reached the limit of roles of its own.")
 )

@@ -23,8 +23,8 @@ type Box struct {
 	failed  error     // why that did not succeed
 }
 
-// ErrSealed means: the value was not sealed with these keys, was changed, or belongs to
-// another context.
+// ErrSealed is returned when the value was not sealed with these keys, was changed,
+// or belongs to another context.
 var ErrSealed = errors.New("secret: value cannot be opened")
 
 // fetchEvery bounds how often a box reads its keys again, because a forged cursor

@@ -44,8 +44,8 @@ type Attempt struct {
 	ResponseBody []byte
 }
 
-// ErrDeliveryNotFound answers for a delivery that is missing or another
-// organization's.
+// ErrDeliveryNotFound is returned when the delivery does not exist or belongs to
+// another organization.
 var ErrDeliveryNotFound = fault.New(fault.NotFound, "delivery_not_found",
 	"There is no delivery with this id.").
 	Means("Your organization has no delivery with this id.")

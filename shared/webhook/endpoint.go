@@ -46,16 +46,17 @@ const (
 // many deliveries one event may make.
 const MaxEndpoints = 1000
 
-// ErrEndpointNotFound means: the endpoint does not exist, is deleted, or belongs to
-// another organization.
+// ErrEndpointNotFound is returned when the endpoint does not exist, is deleted, or
+// belongs to another organization.
 var ErrEndpointNotFound = fault.New(fault.NotFound, "webhook_endpoint_not_found",
 	"There is no webhook endpoint with this id.").
 	Means("Your organization has no webhook endpoint with this id.")
 
-// ErrTooManyEndpoints means: the organization has MaxEndpoints endpoints already.
+// ErrTooManyEndpoints is returned when the organization already has MaxEndpoints
+// endpoints.
 var ErrTooManyEndpoints = fault.New(fault.Conflict, "too_many_webhook_endpoints",
 	fmt.Sprintf("An organization has at most %d webhook endpoints. Delete one that is no longer needed.", MaxEndpoints)).
-	Means("The organization has as many webhook endpoints as it may have.")
+	Means("The organization has reached the limit of webhook endpoints.")
 
 // TypePattern is the form of an event type: words of letters, digits and _,
 // joined by dots (Standard Webhooks, «event types»).

@@ -19,7 +19,8 @@ type KeyLag struct {
 	PausedAt *time.Time
 }
 
-// ErrKeyNotPaused means: the key is not paused, so it cannot be resumed.
+// ErrKeyNotPaused is returned when a key cannot be resumed because it is not
+// paused.
 var ErrKeyNotPaused = fault.New(fault.Conflict, "ordering_key_not_paused",
 	"This ordering key is not paused at this webhook endpoint.").
 	Means("No delivery of the ordering key has failed for good: there is nothing to resume.")

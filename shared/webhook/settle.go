@@ -96,7 +96,7 @@ func (r *run) judge(ctx context.Context, tx pg.Tx, s *settled, p limits) error {
 	return err
 }
 
-// errSlowFilters: publishing operational events took too long.
+// errSlowFilters is returned when publishing operational events took too long.
 var errSlowFilters = errors.New("the organization's filters are too slow for its operational events")
 
 // publish publishes notices, grouped by organization.

@@ -15,7 +15,7 @@ import (
 // Invoke runs the function of that name, or returns ErrNoFunction.
 type Invoke func(ctx context.Context, name string, payload []byte) ([]byte, error)
 
-// ErrNoFunction says that there is no function of that name.
+// ErrNoFunction is returned when there is no function of that name.
 var ErrNoFunction = errors.New("there is no such function")
 
 // serveInvoke answers POST /2015-03-31/functions/{name}/invocations.

@@ -14,11 +14,11 @@ const (
 )
 
 var (
-	// ErrThrottled means that all processes of the function stayed busy.
+	// ErrThrottled is returned when all processes of the function stayed busy.
 	ErrThrottled = errors.New("too many concurrent invocations: Rate Exceeded")
-	// ErrTooLarge says that the payload exceeds MaxRequest.
+	// ErrTooLarge is returned when the payload exceeds MaxRequest.
 	ErrTooLarge = fmt.Errorf("the request is larger than %d bytes", MaxRequest)
-	// ErrClosed says that the host is stopping.
+	// ErrClosed is returned when the host is stopping.
 	ErrClosed = errors.New("the local stack is stopping")
 )
 

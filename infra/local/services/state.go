@@ -67,7 +67,7 @@ func throwawayDir() (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 }
 
-// ErrLocked says that another run uses the folder.
+// ErrLocked is returned when another run uses the folder.
 var ErrLocked = errors.New("is used by another run of the local stack: stop that one first")
 
 // Lock makes this program the only user of a folder until the file is closed

@@ -14,10 +14,10 @@ func TestFieldsOf(t *testing.T) {
 	f := fault.Of(fault.Join(
 		Hint(fault.InvalidField("permissions[0]", "is not a permission"), "List them with GET /v1/permissions"),
 		fault.InvalidField("query.after", "is wrong"), fault.InvalidField("header.Idempotency-Key", "is wrong"),
-		fault.InvalidField("body", "is no object"), fault.InvalidField("headers", "are too many")))
+		fault.InvalidField("body", "is not an object"), fault.InvalidField("headers", "are too many")))
 	want := []Field{
 		{"body.permissions[0]", "is not a permission. List them with GET /v1/permissions"}, {"query.after", "is wrong"},
-		{"header.Idempotency-Key", "is wrong"}, {"body", "is no object"}, {"body.headers", "are too many"},
+		{"header.Idempotency-Key", "is wrong"}, {"body", "is not an object"}, {"body.headers", "are too many"},
 	}
 	if diff := cmp.Diff(want, fieldsOf(f)); diff != "" {
 		t.Error(diff)

@@ -84,7 +84,7 @@ func checkPermissions(list []auth.Permission) ([]auth.Permission, error) {
 	var faults []error
 	for i, p := range list {
 		if auth.Description[p] == "" {
-			faults = append(faults, fault.InvalidField(fmt.Sprintf("body.permissions[%d]", i), fmt.Sprintf("%q is no permission", p)))
+			faults = append(faults, fault.InvalidField(fmt.Sprintf("body.permissions[%d]", i), fmt.Sprintf("%q is not a permission. List them with GET /v1/permissions", p)))
 		}
 	}
 	sorted := slices.Clone(list)

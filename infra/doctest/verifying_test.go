@@ -3,9 +3,7 @@ package doctest
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,33 +27,18 @@ type signed struct {
 // receive returns an event as it is delivered to an endpoint with a signature scheme.
 func receive(t *testing.T, scheme string) signed {
 	t.Helper()
-	got := make(chan signed, 1)
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		d := signed{Body: body, ID: r.Header.Get("Webhook-Id"), Timestamp: r.Header.Get("Webhook-Timestamp"), Signature: r.Header.Get("Webhook-Signature")}
-		d.Headers = map[string]string{"webhook-id": d.ID, "webhook-timestamp": d.Timestamp, "webhook-signature": d.Signature}
-		select {
-		case got <- d:
-		default: // a repetition
-		}
-	}))
-	t.Cleanup(server.Close)
+	rec := testkit.NewReceiver(t, nil)
 	customer := stacktest.NewCustomer(t, running)
 	var endpoint struct {
 		Secret    string
 		PublicKey string `json:"public_key"`
 	}
-	customer.Do("POST", "/v1/webhook-endpoints", `{"url":"`+server.URL+`","event_types":["*"],"signature_scheme":"`+scheme+`"}`, http.StatusCreated, &endpoint)
+	customer.Do("POST", "/v1/webhook-endpoints", `{"url":"`+rec.URL+`","event_types":["*"],"signature_scheme":"`+scheme+`"}`, http.StatusCreated, &endpoint)
 	customer.Do("POST", "/v1/events", `{"type":"invoice.paid","data":{"id":"in_1","name":"Zoë <&>","total":1.10}}`, http.StatusAccepted, nil)
-	var d signed
-	testkit.Await(t, "the delivery", func() bool {
-		select {
-		case d = <-got:
-			return true
-		default:
-			return false
-		}
-	})
+	testkit.Await(t, "the delivery", func() bool { return len(rec.All()) > 0 })
+	r := rec.All()[0]
+	d := signed{Body: r.Body, ID: r.Header.Get("Webhook-Id"), Timestamp: r.Header.Get("Webhook-Timestamp"), Signature: r.Header.Get("Webhook-Signature")}
+	d.Headers = map[string]string{"webhook-id": d.ID, "webhook-timestamp": d.Timestamp, "webhook-signature": d.Signature}
 	if d.Secret = endpoint.Secret; scheme == "standard_asymmetric" {
 		d.Secret = endpoint.PublicKey
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -53,20 +52,17 @@ func newTraffic(p *pair) *traffic {
 
 // receiver accepts every delivery and notes its event and ordering key.
 func (tr *traffic) receiver() string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return testkit.NewReceiver(tr.t, func(_ int, _ http.ResponseWriter, r *http.Request) {
 		var body struct {
 			Data struct{ Key string } `json:"data"`
 		}
-		raw, _ := io.ReadAll(r.Body)
-		if err := json.Unmarshal(raw, &body); err != nil {
-			tr.t.Errorf("%s: %v", raw, err)
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			tr.t.Error(err)
 		}
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		tr.received[body.Data.Key] = append(tr.received[body.Data.Key], r.Header.Get("webhook-id"))
-	}))
-	tr.t.Cleanup(server.Close)
-	return server.URL
+	}).URL
 }
 
 // endpoint makes an ordered endpoint.
@@ -211,13 +207,9 @@ func TestMoveAwaitsDeliveries(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	tr := newTraffic(p)
-	arrived, answer := make(chan struct{}, 100), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		arrived <- struct{}{}
-		<-answer
-	}))
-	t.Cleanup(server.Close)
-	tr.endpoint(server.URL)
+	answer := make(chan struct{})
+	rec := testkit.NewReceiver(t, func(int, http.ResponseWriter, *http.Request) { <-answer })
+	tr.endpoint(rec.URL)
 	dispatching, stopDispatching := context.WithCancel(context.Background())
 	var dispatchers sync.WaitGroup
 	for name := range p.at {
@@ -226,7 +218,7 @@ func TestMoveAwaitsDeliveries(t *testing.T) {
 	publishing, once := context.WithCancel(context.Background())
 	once()
 	tr.publishAs(publishing, "key", p.db)
-	<-arrived
+	testkit.Await(t, "the request", func() bool { return len(rec.All()) == 1 })
 	moved := make(chan error, 1)
 	p.progress = func(line string) {
 		if strings.Contains(line, "stopping writers") {
@@ -249,7 +241,7 @@ func TestMoveAwaitsDeliveries(t *testing.T) {
 	tr.awaitDeliveries()
 	stopDispatching()
 	dispatchers.Wait()
-	if n := testkit.Value[int](t, p.at[acme], `SELECT count(*) FROM webhook_attempt`); n != 1 || len(arrived) != 0 {
-		t.Errorf("%d attempts are logged, %d further requests came", n, len(arrived))
+	if n := testkit.Value[int](t, p.at[acme], `SELECT count(*) FROM webhook_attempt`); n != 1 || len(rec.All()) != 1 {
+		t.Errorf("%d attempts are logged, %d requests came, want 1", n, len(rec.All()))
 	}
 }

@@ -65,7 +65,7 @@ func TestHeldKeysHoldUpTheirOrganizationsOnly(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	var hostile []id.Org
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	for range 3 {
 		org := e.NewOrg(e.t)
 		hostile = append(hostile, org)
@@ -74,13 +74,13 @@ func TestHeldKeysHoldUpTheirOrganizationsOnly(t *testing.T) {
 			e.publishNumbered("a", 0, 1)
 		})
 	}
-	other := newReceiver(t, nil)
+	other := testkit.NewReceiver(t, nil)
 	e.endpoint(other.URL, "*")
 	e.holdKey(hostile[0], "a", func() {
 		e.holdKey(hostile[1], "a", func() {
 			e.holdKey(hostile[2], "a", func() {
 				defer e.running(e.dispatcher())()
-				testkit.Await(t, "the requests of all three", func() bool { return len(rec.all()) == 3 })
+				testkit.Await(t, "the requests of all three", func() bool { return len(rec.All()) == 3 })
 				for n := 1; n <= 5; n++ {
 					e.publish(`1`)
 					testkit.Await(t, "the record of another organization's delivery", func() bool { return e.count(webhook.Delivered) == n })
@@ -95,14 +95,14 @@ func TestHeldKeysHoldUpTheirOrganizationsOnly(t *testing.T) {
 func TestHeldResultsAreRecordedLater(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.orderedEndpoint(rec.URL, webhook.ExhaustionPause)
 	e.publishNumbered("a", 0, 3)
 	stop := func() {}
 	e.holdKey(e.org, "a", func() {
 		stop = e.running(e.dispatcher())
 		testkit.Await(t, "the result to wait for the key", func() bool { return strings.Contains(e.lines.String(), "could not be recorded") })
-		if n := len(rec.all()); n != 1 {
+		if n := len(rec.All()); n != 1 {
 			t.Errorf("%d requests while the head's result waits, want 1", n)
 		}
 	})
@@ -118,7 +118,7 @@ func TestHeldResultsAreRecordedLater(t *testing.T) {
 func TestHeldOrganizationIsNotClaimed(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	ordered, free := newReceiver(t, nil), newReceiver(t, nil)
+	ordered, free := testkit.NewReceiver(t, nil), testkit.NewReceiver(t, nil)
 	endpoint := e.orderedEndpoint(ordered.URL, webhook.ExhaustionPause)
 	e.publishNumbered("a", 0, 1)
 	e.setOptions(endpoint, webhook.OptionsChange{Filter: new(`data.key == "a"`)})
@@ -129,11 +129,11 @@ func TestHeldOrganizationIsNotClaimed(t *testing.T) {
 		testkit.Await(t, "the result to wait for the key", func() bool { return strings.Contains(e.lines.String(), "could not be recorded") })
 		e.publish(`1`)
 		testkit.Await(t, "the dispatcher to try again", func() bool { return strings.Count(e.lines.String(), "could not be recorded") >= 3 })
-		if n := len(free.all()); n != 0 {
+		if n := len(free.All()); n != 0 {
 			t.Errorf("%d new requests while results wait", n)
 		}
 	})
-	testkit.Await(t, "the new delivery", func() bool { return len(free.all()) == 1 })
+	testkit.Await(t, "the new delivery", func() bool { return len(free.All()) == 1 })
 	stop()
 }
 

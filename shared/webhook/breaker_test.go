@@ -13,14 +13,14 @@ import (
 
 // switchable answers 503 while it is down, 200 otherwise.
 type switchable struct {
-	*receiver
+	*testkit.Receiver
 	down atomic.Bool
 }
 
 func newSwitchable(t *testing.T) *switchable {
 	t.Helper()
 	s := &switchable{}
-	s.receiver = newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+	s.Receiver = testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 		if s.down.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
@@ -47,17 +47,17 @@ func TestBreaker(t *testing.T) {
 	e.dispatch()
 	e.publish(`6`, `7`, `8`)
 	e.dispatch()
-	if n := len(rec.all()); n != 5 {
+	if n := len(rec.All()); n != 5 {
 		t.Fatalf("%d tries with the breaker open, want the 5 that opened it", n)
 	}
 	e.Advance(t, 10*time.Second)
 	e.dispatch()
-	if n := len(rec.all()); n != 6 {
+	if n := len(rec.All()); n != 6 {
 		t.Fatalf("%d tries after one probe, want 6", n)
 	}
 	e.Advance(t, 10*time.Second)
 	e.dispatch()
-	if n := len(rec.all()); n != 6 {
+	if n := len(rec.All()); n != 6 {
 		t.Fatalf("%d tries 10 s after a failed probe, want 6: it stays open for 20 s", n)
 	}
 	rec.down.Store(false)
@@ -83,7 +83,7 @@ func TestStragglersDoNotExtendTheBreaker(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	answer := make(chan struct{})
-	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 		<-answer
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
@@ -93,7 +93,7 @@ func TestStragglersDoNotExtendTheBreaker(t *testing.T) {
 	d := e.dispatcher()
 	d.Sender = e.localSender(time.Minute)
 	go func() { done <- d.Run(context.Background()) }()
-	testkit.Await(t, "all to be in flight", func() bool { return len(rec.all()) == 8 })
+	testkit.Await(t, "all to be in flight", func() bool { return len(rec.All()) == 8 })
 	for n := 1; n <= 8; n++ { // each recorded in a batch of its own
 		answer <- struct{}{}
 		testkit.Await(t, "the record", func() bool { return testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_attempt`) == n })
@@ -103,7 +103,7 @@ func TestStragglersDoNotExtendTheBreaker(t *testing.T) {
 	e.publish(`9`)
 	e.Advance(t, 10*time.Second)
 	e.dispatch()
-	if n := len(rec.all()); n != 9 {
+	if n := len(rec.All()); n != 9 {
 		t.Errorf("%d tries 10 s after the breaker opened, want the 8 and a probe", n)
 	}
 }
@@ -204,7 +204,7 @@ func TestRateLimitedBacklog(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	e.StopClock(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.setOptions(endpoint, webhook.OptionsChange{RateLimit: new(int32(40))})
 	for range 5 {
@@ -225,7 +225,7 @@ func TestRateLimitedBacklog(t *testing.T) {
 		return false
 	})
 	stop()
-	if passed < 1100*time.Millisecond || len(rec.all()) != 50 {
-		t.Errorf("%d deliveries in %s, faster than 40 and a tenth a second", len(rec.all()), passed)
+	if passed < 1100*time.Millisecond || len(rec.All()) != 50 {
+		t.Errorf("%d deliveries in %s, faster than 40 and a tenth a second", len(rec.All()), passed)
 	}
 }

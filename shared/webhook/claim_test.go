@@ -158,7 +158,7 @@ func TestKilledDispatcherIsNotAwake(t *testing.T) {
 func TestAwakeDispatcherIsTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.endpoint(rec.URL, "*")
 	d := e.dispatcher()
 	d.Idle = time.Hour
@@ -169,7 +169,7 @@ func TestAwakeDispatcherIsTold(t *testing.T) {
 	testkit.Await(t, "the dispatcher to be awake", e.tell)
 	e.publish(`1`)
 	// Told again, in case it was not listening yet.
-	testkit.Await(t, "the delivery", func() bool { e.tell(); return len(rec.all()) > 0 })
+	testkit.Await(t, "the delivery", func() bool { e.tell(); return len(rec.All()) > 0 })
 	stop()
 	<-done
 }

@@ -7,11 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -22,39 +18,6 @@ import (
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
-
-// tlsReceiver is a receiver whose certificate is of authority. It speaks HTTP/2
-// to those who do, and counts its connections.
-type tlsReceiver struct {
-	*receiver
-	mu          sync.Mutex
-	connections int
-}
-
-func newTLSReceiver(t *testing.T, config *tls.Config, answer func(n int, w http.ResponseWriter, r *http.Request)) *tlsReceiver {
-	t.Helper()
-	rec := &tlsReceiver{receiver: &receiver{next: answer}}
-	server := httptest.NewUnstartedServer(rec)
-	server.TLS, server.EnableHTTP2 = config, true
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are expected
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			rec.mu.Lock()
-			rec.connections++
-			rec.mu.Unlock()
-		}
-	}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	rec.URL = server.URL
-	return rec
-}
-
-func (rec *tlsReceiver) seen() int {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	return rec.connections
-}
 
 // demanding is a server's TLS that demands a client certificate of authority.
 func demanding(authority *testkit.Authority, version uint16) *tls.Config {
@@ -112,7 +75,7 @@ func TestClientCertificate(t *testing.T) {
 			e, authority := newEngine(t), testkit.NewAuthority(t)
 			var mu sync.Mutex
 			var presented [][]byte
-			rec := newTLSReceiver(t, demanding(authority, tt.version), func(_ int, _ http.ResponseWriter, r *http.Request) {
+			rec := testkit.NewTLSReceiver(t, demanding(authority, tt.version), func(_ int, _ http.ResponseWriter, r *http.Request) {
 				mu.Lock()
 				defer mu.Unlock()
 				presented = append(presented, r.TLS.PeerCertificates[0].Raw)
@@ -151,7 +114,7 @@ func TestClientCertificate(t *testing.T) {
 			}
 			// One connection for each certificate, and one without: the second
 			// delivery used a kept connection.
-			if n := rec.seen(); n != 4 {
+			if n := rec.Connections(); n != 4 {
 				t.Errorf("%d connections, want 4", n)
 			}
 		})
@@ -167,7 +130,7 @@ func TestCertificatesAreNotShared(t *testing.T) {
 	config.ClientAuth = tls.VerifyClientCertIfGiven
 	var mu sync.Mutex
 	got := map[string]string{} // by path, whose certificate came
-	rec := newTLSReceiver(t, config, func(_ int, _ http.ResponseWriter, r *http.Request) {
+	rec := testkit.NewTLSReceiver(t, config, func(_ int, _ http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, one := range r.TLS.PeerCertificates {
@@ -184,8 +147,8 @@ func TestCertificatesAreNotShared(t *testing.T) {
 	e.endpoint(rec.URL+"/none", "*")
 	e.publish(`1`)
 	e.dispatchTrusting(e.localSender(2*time.Second), authority)
-	if len(rec.all()) != 3 || got["/a"] != want["/a"] || got["/b"] != want["/b"] || got["/none"] != "" {
-		t.Errorf("%d deliveries; certificates are mixed up: /none presented %d bytes", len(rec.all()), len(got["/none"]))
+	if len(rec.All()) != 3 || got["/a"] != want["/a"] || got["/b"] != want["/b"] || got["/none"] != "" {
+		t.Errorf("%d deliveries; certificates are mixed up: /none presented %d bytes", len(rec.All()), len(got["/none"]))
 	}
 }
 
@@ -194,7 +157,7 @@ func TestCertificatesAreNotShared(t *testing.T) {
 func TestClientTransportsAreBounded(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
-	rec := newTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
+	rec := testkit.NewTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
 	sender := e.localSender(10 * time.Second)
 	webhook.Trust(sender, authority.Pool())
 	certificate, key := authority.Issue(testkit.ECDSA(t), time.Now().AddDate(1, 0, 0))
@@ -217,11 +180,11 @@ func TestClientTransportsAreBounded(t *testing.T) {
 		send(i)
 		send(0) // is used last each time, so it stays
 	}
-	if n := rec.seen(); n != len(claims) {
+	if n := rec.Connections(); n != len(claims) {
 		t.Errorf("%d connections of %d endpoints", n, len(claims))
 	}
 	send(1)
-	if n := rec.seen(); n != len(claims)+1 {
+	if n := rec.Connections(); n != len(claims)+1 {
 		t.Errorf("%d connections after the least recently used endpoint came back, want %d", n, len(claims)+1)
 	}
 	if n := webhook.ClientTransportsOf(sender); n != webhook.MaxClientTransports {
@@ -233,13 +196,13 @@ func TestClientTransportsAreBounded(t *testing.T) {
 func TestClientCertificateAndEgress(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
-	rec := newTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
+	rec := testkit.NewTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.setCertificate(endpoint, authority, testkit.ECDSA(t))
 	e.publish(`1`)
 	e.dispatchTrusting(webhook.NewSender(egress.Policy{}, e.Clock, time.Second), authority)
-	if cause := value(e.attempts(e.deliveries(webhook.DeliveryFilter{})[0])[0].Error); cause != webhook.NoPublicAddress || rec.seen() != 0 {
-		t.Errorf("error %q after %d connections", cause, rec.seen())
+	if cause := value(e.attempts(e.deliveries(webhook.DeliveryFilter{})[0])[0].Error); cause != webhook.NoPublicAddress || rec.Connections() != 0 {
+		t.Errorf("error %q after %d connections", cause, rec.Connections())
 	}
 }
 
@@ -248,7 +211,7 @@ func TestClientCertificateAndEgress(t *testing.T) {
 func TestClientKeyIsSealed(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
-	rec := newTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
+	rec := testkit.NewTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	_, clear := e.setCertificate(endpoint, authority, testkit.ECDSA(t))
 	e.publish(`1`)

@@ -19,7 +19,7 @@ import (
 func TestDelivery(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	_, secret := e.endpoint(rec.URL, "invoice.*")
 	datas := []string{
 		`{"n":123456789012345678901234567890,"price":1.10,"e":1e2}`,
@@ -31,24 +31,24 @@ func TestDelivery(t *testing.T) {
 	events := e.publish(datas...)
 	e.dispatch()
 
-	got := map[string]received{}
-	for _, r := range rec.all() {
-		got[r.header.Get("Webhook-Id")] = r
+	got := map[string]testkit.Received{}
+	for _, r := range rec.All() {
+		got[r.Header.Get("Webhook-Id")] = r
 	}
-	if len(got) != len(datas) || len(rec.all()) != len(datas) {
-		t.Fatalf("%d requests of %d events, want %d", len(rec.all()), len(got), len(datas))
+	if len(got) != len(datas) || len(rec.All()) != len(datas) {
+		t.Fatalf("%d requests of %d events, want %d", len(rec.All()), len(got), len(datas))
 	}
 	for i, ev := range events {
 		r := got[ev.ID.String()]
 		want := fmt.Sprintf(`{"id":"%s","type":"invoice.paid","created_at":"%s","data":%s}`,
 			ev.ID, ev.CreatedAt.Format("2006-01-02T15:04:05.000000Z"), datas[i])
-		if string(r.body) != want {
-			t.Errorf("body\n%s, want\n%s", r.body, want)
+		if string(r.Body) != want {
+			t.Errorf("body\n%s, want\n%s", r.Body, want)
 		}
-		if err := stripe.ValidatePayload(r.body, r.header.Get("Webhook-Signature"), secret); err != nil {
+		if err := stripe.ValidatePayload(r.Body, r.Header.Get("Webhook-Signature"), secret); err != nil {
 			t.Errorf("Stripe's verifier: %v", err)
 		}
-		if ct, ua := r.header.Get("Content-Type"), r.header.Get("User-Agent"); ct != "application/json" || ua != webhook.UserAgent {
+		if ct, ua := r.Header.Get("Content-Type"), r.Header.Get("User-Agent"); ct != "application/json" || ua != webhook.UserAgent {
 			t.Errorf("Content-Type %q, User-Agent %q", ct, ua)
 		}
 	}
@@ -80,7 +80,7 @@ func TestSubscription(t *testing.T) {
 func TestRetryUntilSuccess(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n <= 2 {
 			w.WriteHeader(http.StatusInternalServerError)
 			fmt.Fprint(w, "database is down")
@@ -91,7 +91,7 @@ func TestRetryUntilSuccess(t *testing.T) {
 	e.dispatch()
 	e.Advance(t, 59*time.Second)
 	e.dispatch()
-	if n := len(rec.all()); n != 1 {
+	if n := len(rec.All()); n != 1 {
 		t.Fatalf("%d tries within 59 s, want 1", n)
 	}
 	e.Advance(t, time.Second)
@@ -100,15 +100,15 @@ func TestRetryUntilSuccess(t *testing.T) {
 	e.dispatch()
 	e.Advance(t, 240*time.Hour)
 	e.dispatch()
-	got := rec.all()
+	got := rec.All()
 	if len(got) != 3 {
 		t.Fatalf("%d tries, want 3", len(got))
 	}
-	if string(got[0].body) != string(got[2].body) || got[0].header.Get("Webhook-Id") != got[2].header.Get("Webhook-Id") {
+	if string(got[0].Body) != string(got[2].Body) || got[0].Header.Get("Webhook-Id") != got[2].Header.Get("Webhook-Id") {
 		t.Error("body or id changed between tries")
 	}
 	// The clock ran ahead; the signature's time is the attempt's.
-	if err := stripe.ValidatePayloadIgnoringTolerance(got[2].body, got[2].header.Get("Webhook-Signature"), secret); err != nil {
+	if err := stripe.ValidatePayloadIgnoringTolerance(got[2].Body, got[2].Header.Get("Webhook-Signature"), secret); err != nil {
 		t.Error(err)
 	}
 	d := e.deliveries(webhook.DeliveryFilter{})[0]
@@ -129,7 +129,7 @@ func TestRetryUntilSuccess(t *testing.T) {
 func TestExhaustion(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	e.endpoint(rec.URL, "*")
 	e.publish(`1`)
 	e.dispatch()
@@ -137,7 +137,7 @@ func TestExhaustion(t *testing.T) {
 		e.Advance(t, wait)
 		e.dispatch()
 	}
-	if n := len(rec.all()); n != 8 {
+	if n := len(rec.All()); n != 8 {
 		t.Errorf("%d tries, want 8", n)
 	}
 	d := e.deliveries(webhook.DeliveryFilter{Status: webhook.Failed})
@@ -153,14 +153,14 @@ func TestExhaustion(t *testing.T) {
 func TestDeletedEndpoint(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.publish(`1`)
 	e.deleteEndpoint(endpoint)
 	e.dispatch()
 	d := e.deliveries(webhook.DeliveryFilter{})[0]
-	if d.Status != webhook.Failed || d.Attempts != 0 || len(rec.all()) != 0 {
-		t.Errorf("%+v after %d requests", d, len(rec.all()))
+	if d.Status != webhook.Failed || d.Attempts != 0 || len(rec.All()) != 0 {
+		t.Errorf("%+v after %d requests", d, len(rec.All()))
 	}
 }
 
@@ -168,7 +168,7 @@ func TestDeletedEndpoint(t *testing.T) {
 func TestTwoDispatchers(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.endpoint(rec.URL, "*")
 	const n = 1000
 	for range n / 100 {
@@ -181,11 +181,11 @@ func TestTwoDispatchers(t *testing.T) {
 	e.must(<-done)
 	e.must(<-done)
 	seen := map[string]int{}
-	for _, r := range rec.all() {
-		seen[r.header.Get("Webhook-Id")]++
+	for _, r := range rec.All() {
+		seen[r.Header.Get("Webhook-Id")]++
 	}
-	if len(seen) != n || len(rec.all()) != n {
-		t.Errorf("%d requests of %d events, want %d each", len(rec.all()), len(seen), n)
+	if len(seen) != n || len(rec.All()) != n {
+		t.Errorf("%d requests of %d events, want %d each", len(rec.All()), len(seen), n)
 	}
 	if left := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_delivery WHERE status <> 'delivered'`); left != 0 {
 		t.Errorf("%d deliveries are not delivered", left)
@@ -196,13 +196,13 @@ func TestTwoDispatchers(t *testing.T) {
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.endpoint(rec.URL, "*")
 	e.publish(`1`)
 	ctx, cancel := context.WithTimeout(context.Background(), webhook.LeaseFor+time.Second)
 	defer cancel()
 	e.must(e.dispatcher().Run(ctx))
-	if len(rec.all()) != 0 {
+	if len(rec.All()) != 0 {
 		t.Error("sent, though the lease would outlive the dispatcher")
 	}
 	if depth := e.nudges.Depth(); depth.Visible != 1 {

@@ -3,10 +3,6 @@ package webhook_test
 import (
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"sync"
 	"testing"
 	"time"
 
@@ -163,46 +159,4 @@ func (e *engine) attempts(d webhook.Delivery) (list []webhook.Attempt) {
 		return err
 	}))
 	return list
-}
-
-// received is one request that reached a receiver.
-type received struct {
-	header http.Header
-	body   []byte
-	at     time.Time
-}
-
-// receiver is a customer's server. answer decides; nil answers 200.
-type receiver struct {
-	URL string
-
-	mu   sync.Mutex
-	got  []received
-	next func(n int, w http.ResponseWriter, r *http.Request)
-}
-
-func newReceiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
-	t.Helper()
-	rec := &receiver{next: answer}
-	server := httptest.NewServer(rec)
-	t.Cleanup(server.Close)
-	rec.URL = server.URL
-	return rec
-}
-
-func (rec *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	rec.mu.Lock()
-	rec.got = append(rec.got, received{header: r.Header.Clone(), body: body, at: time.Now()})
-	n := len(rec.got)
-	rec.mu.Unlock()
-	if rec.next != nil {
-		rec.next(n, w, r)
-	}
-}
-
-func (rec *receiver) all() []received {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	return append([]received(nil), rec.got...)
 }

@@ -21,14 +21,14 @@ func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 	e := newEngine(t)
 	var inFlight atomic.Int64
 	hang := make(chan struct{})
-	slow := newReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+	slow := testkit.NewReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
 		inFlight.Add(1)
 		select {
 		case <-hang:
 		case <-r.Context().Done():
 		}
 	})
-	good := newReceiver(t, nil)
+	good := testkit.NewReceiver(t, nil)
 	e.endpoint(slow.URL, "slow")
 	e.endpoint(good.URL, "good")
 	backlog := make([]event.Draft, 100)
@@ -45,7 +45,7 @@ func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 	go func() { done <- d.Run(ctx) }()
 	testkit.Await(t, "half of the slots to be held", func() bool { return inFlight.Load() == int64(d.Concurrency/2) })
 	e.publishDrafts([]event.Draft{{Type: "good", Data: json.RawMessage("1")}, {Type: "good", Data: json.RawMessage("2")}})
-	testkit.Await(t, "the good endpoint's deliveries", func() bool { return len(good.all()) == 2 })
+	testkit.Await(t, "the good endpoint's deliveries", func() bool { return len(good.All()) == 2 })
 	if n := inFlight.Load(); n != int64(d.Concurrency/2) {
 		t.Errorf("%d requests to the hanging endpoint, want %d", n, d.Concurrency/2)
 	}
@@ -62,7 +62,7 @@ func TestOverloadedDispatcherWakesAnother(t *testing.T) {
 	e := newEngine(t)
 	hang := make(chan struct{})
 	for range 4 {
-		rec := newReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+		rec := testkit.NewReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
 			select {
 			case <-hang:
 			case <-r.Context().Done():

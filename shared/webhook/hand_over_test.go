@@ -23,10 +23,10 @@ import (
 )
 
 // hanging is a receiver that answers only when released.
-func hanging(t *testing.T) (rec *receiver, release func()) {
+func hanging(t *testing.T) (rec *testkit.Receiver, release func()) {
 	t.Helper()
 	hang := make(chan struct{})
-	rec = newReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
+	rec = testkit.NewReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-hang:
 		case <-r.Context().Done():
@@ -57,10 +57,10 @@ func TestHandOverBeforeTheLastRequestEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), webhook.LeaseFor+5*time.Second)
 	defer cancel()
 	end := e.run(ctx, d)
-	testkit.Await(t, "a request in flight", func() bool { return len(rec.all()) == 1 })
+	testkit.Await(t, "a request in flight", func() bool { return len(rec.All()) == 1 })
 	testkit.Await(t, "the dispatcher to give up its row", func() bool { return !e.tell() })
-	if n := e.nudges.Depth().Visible; n != 0 || len(rec.all()) != 1 {
-		t.Errorf("%d nudges with nothing due, %d requests", n, len(rec.all()))
+	if n := e.nudges.Depth().Visible; n != 0 || len(rec.All()) != 1 {
+		t.Errorf("%d nudges with nothing due, %d requests", n, len(rec.All()))
 	}
 	release()
 	e.must(end())
@@ -162,12 +162,12 @@ func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
 	d := e.dispatcher()
 	d.Sender, d.Concurrency = e.localSender(time.Minute), 8
 	end := e.run(context.Background(), d)
-	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.all()) == 4 })
+	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.All()) == 4 })
 	testkit.Await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
 	second := e.dispatcher()
 	second.Sender, second.Concurrency = d.Sender, 8
 	endSecond := e.run(context.Background(), second)
-	testkit.Await(t, "half of the second's slots to be taken", func() bool { return len(rec.all()) == 8 })
+	testkit.Await(t, "half of the second's slots to be taken", func() bool { return len(rec.All()) == 8 })
 	release()
 	e.must(errors.Join(end(), endSecond()))
 	if n := e.count(webhook.Delivered); n != 10 {
@@ -180,7 +180,7 @@ func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
 func TestDispatcherSurvivesFailedWrites(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.endpoint(rec.URL, "*")
 	e.publish(`1`)
 	var refused atomic.Int64
@@ -198,8 +198,8 @@ func TestDispatcherSurvivesFailedWrites(t *testing.T) {
 		s.Release()
 	}
 	e.must(d.Run(context.Background()))
-	if len(rec.all()) != 1 || e.count(webhook.Delivered) != 1 || refused.Load() != 3 {
-		t.Errorf("%d requests, %d delivered after %d refused writes", len(rec.all()), e.count(webhook.Delivered), refused.Load())
+	if len(rec.All()) != 1 || e.count(webhook.Delivered) != 1 || refused.Load() != 3 {
+		t.Errorf("%d requests, %d delivered after %d refused writes", len(rec.All()), e.count(webhook.Delivered), refused.Load())
 	}
 
 	e.publish(`2`)
@@ -236,7 +236,7 @@ func (e *engine) dueRefusing(refused *atomic.Int64, most int64) *webhook.Due {
 func TestListenerIsRenewed(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.endpoint(rec.URL, "*")
 	d := e.dispatcher()
 	d.Idle = time.Hour
@@ -252,7 +252,7 @@ func TestListenerIsRenewed(t *testing.T) {
 	testkit.Await(t, "a listener", func() bool { first = listener(); return first > 0 })
 	testkit.Await(t, "another listener", func() bool { now := listener(); return now > 0 && now != first })
 	e.publish(`1`)
-	testkit.Await(t, "the delivery", func() bool { e.tell(); return len(rec.all()) > 0 })
+	testkit.Await(t, "the delivery", func() bool { e.tell(); return len(rec.All()) > 0 })
 	stop()
 	_ = end()
 }

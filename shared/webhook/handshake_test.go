@@ -22,7 +22,7 @@ func TestDemandForCertificate(t *testing.T) {
 	for _, protocols := range [][]string{{"h2"}, {"http/1.1"}} {
 		config := demanding(authority, tls.VersionTLS13)
 		config.NextProtos = protocols
-		rec := newTLSReceiver(t, config, nil)
+		rec := testkit.NewTLSReceiver(t, config, nil)
 		s := newSender(t, 10*time.Second, authority)
 		payload := []byte(strings.Repeat(" ", 256<<10))
 		for range 100 {

@@ -34,7 +34,7 @@ func (e *engine) failHeld(endpoint id.WebhookEndpoint) (failed int) {
 func TestHeldExpires(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.setStatus(endpoint, webhook.Disabled, false)
 	e.publish(`1`, `2`, `3`)
@@ -57,8 +57,8 @@ func TestHeldExpires(t *testing.T) {
 	}
 	e.setStatus(endpoint, webhook.Enabled, false)
 	e.dispatch()
-	if len(rec.all()) != 1 || e.count(webhook.Failed) != 3 {
-		t.Errorf("%d received, %d failed", len(rec.all()), e.count(webhook.Failed))
+	if len(rec.All()) != 1 || e.count(webhook.Failed) != 3 {
+		t.Errorf("%d received, %d failed", len(rec.All()), e.count(webhook.Failed))
 	}
 }
 
@@ -87,7 +87,7 @@ func TestPausedExpires(t *testing.T) {
 func TestExpiredHeadLetsTheNextGo(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint := e.orderedEndpoint(rec.URL, webhook.ExhaustionPause)
 	e.setStatus(endpoint, webhook.Disabled, false)
 	e.publishNumbered("a", 0, 3)

@@ -36,7 +36,7 @@ func TestHeldThenSent(t *testing.T) {
 	e.publish(`2`, `3`)
 	e.Advance(t, time.Hour)
 	e.dispatch()
-	if n := len(rec.all()); n != 1 {
+	if n := len(rec.All()); n != 1 {
 		t.Fatalf("%d requests to a disabled endpoint, want the one before", n)
 	}
 	if n := e.count(webhook.Held); n != 3 {
@@ -62,7 +62,7 @@ func TestHeldThenSent(t *testing.T) {
 func TestHeldWhenTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	held, good := newReceiver(t, nil), newReceiver(t, nil)
+	held, good := testkit.NewReceiver(t, nil), testkit.NewReceiver(t, nil)
 	disabled, _ := e.endpoint(held.URL, "*")
 	e.endpoint(good.URL, "*")
 	e.setStatus(disabled, webhook.Disabled, false)
@@ -74,11 +74,11 @@ func TestHeldWhenTold(t *testing.T) {
 	testkit.Await(t, "the dispatcher to be awake", e.tell)
 	for i := range 5 {
 		e.publish(`1`)
-		testkit.Await(t, "the other endpoint's delivery", func() bool { e.tell(); return len(good.all()) == i+1 })
+		testkit.Await(t, "the other endpoint's delivery", func() bool { e.tell(); return len(good.All()) == i+1 })
 	}
 	stop()
 	<-done
-	if n := len(held.all()); n != 0 {
+	if n := len(held.All()); n != 0 {
 		t.Errorf("%d requests to the disabled endpoint", n)
 	}
 }
@@ -88,7 +88,7 @@ func TestHeldWhenTold(t *testing.T) {
 func TestHeldThenDropped(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.setStatus(endpoint, webhook.Disabled, false)
 	e.publish(`1`, `2`)
@@ -100,7 +100,7 @@ func TestHeldThenDropped(t *testing.T) {
 	e.Advance(t, time.Second)
 	e.publish(`3`)
 	e.dispatch()
-	if n := len(rec.all()); n != 1 {
+	if n := len(rec.All()); n != 1 {
 		t.Errorf("%d received, want only what was published since", n)
 	}
 	if failed := e.deliveries(webhook.DeliveryFilter{Status: webhook.Failed}); len(failed) != 2 || failed[0].Attempts != 0 || failed[0].CompletedAt == nil {
@@ -145,7 +145,7 @@ func TestDroppedIsNoProbe(t *testing.T) {
 	e.setStatus(endpoint, webhook.Enabled, true)
 	e.publish(`2`, `3`, `4`, `5`, `6`)
 	e.dispatch()
-	if n := len(rec.all()); n != 6 {
+	if n := len(rec.All()); n != 6 {
 		t.Fatalf("%d tries, want the one before and the five that open the breaker", n)
 	}
 	rec.down.Store(false)
@@ -191,7 +191,7 @@ func TestGone(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	gone := true
-	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 		if gone {
 			w.WriteHeader(http.StatusGone)
 		}

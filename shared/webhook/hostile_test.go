@@ -51,7 +51,7 @@ func TestCompressionBomb(t *testing.T) {
 		t.Fatal(err)
 	}
 	bomb := bytes.Repeat(member.Bytes(), 64) // gzip unpacks members one after another
-	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(bomb)
 	})
@@ -117,11 +117,11 @@ func TestDrips(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			rec := newReceiver(t, tt.answer)
+			rec := testkit.NewReceiver(t, tt.answer)
 			start := time.Now()
 			r := sendTo(newSender(t, 500*time.Millisecond, nil), rec.URL)
-			if took := time.Since(start); took > 2*time.Second || r.Status != webhook.Pending || len(r.Body) > 1<<10 || len(rec.all()) != 1 {
-				t.Errorf("%s after %s and %d requests, %d bytes kept", r.Status, took, len(rec.all()), len(r.Body))
+			if took := time.Since(start); took > 2*time.Second || r.Status != webhook.Pending || len(r.Body) > 1<<10 || len(rec.All()) != 1 {
+				t.Errorf("%s after %s and %d requests, %d bytes kept", r.Status, took, len(rec.All()), len(r.Body))
 			}
 			if !strings.HasPrefix(r.Error, "no complete response within") && r.Error != "the response is not valid HTTP" {
 				t.Errorf("error %q", r.Error)

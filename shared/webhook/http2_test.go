@@ -109,7 +109,7 @@ func TestHTTP2(t *testing.T) {
 	t.Parallel()
 	authority := testkit.NewAuthority(t)
 	var proto atomic.Value
-	rec := newTLSReceiver(t, authority.Server(), func(_ int, w http.ResponseWriter, r *http.Request) {
+	rec := testkit.NewTLSReceiver(t, authority.Server(), func(_ int, w http.ResponseWriter, r *http.Request) {
 		proto.Store(r.Proto)
 		_, _ = io.WriteString(w, "thanks")
 	})
@@ -119,8 +119,8 @@ func TestHTTP2(t *testing.T) {
 			t.Errorf("%s %q %q", r.Status, r.Error, r.Body)
 		}
 	}
-	if rec.seen() != 1 || proto.Load() != "HTTP/2.0" {
-		t.Errorf("%d connections by %v, want 1 by HTTP/2.0", rec.seen(), proto.Load())
+	if rec.Connections() != 1 || proto.Load() != "HTTP/2.0" {
+		t.Errorf("%d connections by %v, want 1 by HTTP/2.0", rec.Connections(), proto.Load())
 	}
 }
 
@@ -215,7 +215,7 @@ func TestHostileHTTP2(t *testing.T) {
 			if n := connections.Load(); n > 4 {
 				t.Errorf("one try made %d connections", n)
 			}
-			good := newTLSReceiver(t, authority.Server(), nil)
+			good := testkit.NewTLSReceiver(t, authority.Server(), nil)
 			if r := sendTo(s, good.URL); r.Status != webhook.Delivered {
 				t.Errorf("another endpoint afterwards: %s", r.Error)
 			}

@@ -15,11 +15,11 @@ import (
 
 // lateAnswer returns an engine whose first request was answered with a status
 // after its lease had ended. Another dispatcher has delivered in between.
-func lateAnswer(t *testing.T, status int, o webhook.OptionsChange) (*engine, id.WebhookEndpoint, *receiver) {
+func lateAnswer(t *testing.T, status int, o webhook.OptionsChange) (*engine, id.WebhookEndpoint, *testkit.Receiver) {
 	t.Helper()
 	e, ctx := newEngine(t), context.Background()
 	var late atomic.Bool
-	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n > 1 {
 			return
 		}
@@ -37,7 +37,7 @@ func lateAnswer(t *testing.T, status int, o webhook.OptionsChange) (*engine, id.
 		})
 		w.WriteHeader(status)
 	})
-	watch := newReceiver(t, nil)
+	watch := testkit.NewReceiver(t, nil)
 	e.endpoint(watch.URL, "webhook_endpoint.*", "delivery.*")
 	endpoint, _ := e.endpoint(rec.URL, "invoice.paid")
 	o.TimeoutSeconds = new(int16(30))

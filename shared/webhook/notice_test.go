@@ -15,13 +15,13 @@ import (
 )
 
 // notices returns what operational events a receiver got, in order.
-func notices(rec *receiver) (types []string, data []map[string]any) {
-	for _, r := range rec.all() {
+func notices(rec *testkit.Receiver) (types []string, data []map[string]any) {
+	for _, r := range rec.All() {
 		var body struct {
 			Type string
 			Data map[string]any
 		}
-		if json.Unmarshal(r.body, &body) == nil && webhook.IsOperational(body.Type) {
+		if json.Unmarshal(r.Body, &body) == nil && webhook.IsOperational(body.Type) {
 			types, data = append(types, body.Type), append(data, body.Data)
 		}
 	}
@@ -49,7 +49,7 @@ func (e *engine) fail(eventType string) {
 func TestFailingAndRecovered(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	watch := newReceiver(t, nil)
+	watch := testkit.NewReceiver(t, nil)
 	e.endpoint(watch.URL, "webhook_endpoint.*")
 	rec := newSwitchable(t)
 	rec.down.Store(true)
@@ -77,7 +77,7 @@ func TestFailingAndRecovered(t *testing.T) {
 func TestShortFailureIsNotTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	watch := newReceiver(t, nil)
+	watch := testkit.NewReceiver(t, nil)
 	e.endpoint(watch.URL, "webhook_endpoint.*")
 	rec := newSwitchable(t)
 	rec.down.Store(true)
@@ -97,9 +97,9 @@ func TestShortFailureIsNotTold(t *testing.T) {
 func TestDisabledIsTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	watch := newReceiver(t, nil)
+	watch := testkit.NewReceiver(t, nil)
 	e.endpoint(watch.URL, webhook.EventDisabled)
-	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
+	rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
 	endpoint, _ := e.endpoint(rec.URL, "invoice.paid")
 	e.publish(`1`)
 	e.dispatch()
@@ -113,7 +113,7 @@ func TestDisabledIsTold(t *testing.T) {
 func TestExhausted(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	watch := newReceiver(t, nil)
+	watch := testkit.NewReceiver(t, nil)
 	e.endpoint(watch.URL, "delivery.*")
 	rec := newSwitchable(t)
 	rec.down.Store(true)
@@ -145,11 +145,11 @@ func TestExhausted(t *testing.T) {
 func TestWhoIsTold(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	gone := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
+	gone := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
 	about, _ := e.endpoint(gone.URL, "invoice.paid", "webhook_endpoint.disabled")
-	everything, _ := e.endpoint(newReceiver(t, nil).URL, "*")
-	named, _ := e.endpoint(newReceiver(t, nil).URL, "webhook_endpoint.disabled")
-	prefix, _ := e.endpoint(newReceiver(t, nil).URL, "webhook_endpoint.*")
+	everything, _ := e.endpoint(testkit.NewReceiver(t, nil).URL, "*")
+	named, _ := e.endpoint(testkit.NewReceiver(t, nil).URL, "webhook_endpoint.disabled")
+	prefix, _ := e.endpoint(testkit.NewReceiver(t, nil).URL, "webhook_endpoint.*")
 	e.publish(`1`)
 	e.dispatch()
 	for _, tt := range []struct {
@@ -169,7 +169,7 @@ func TestWhoIsTold(t *testing.T) {
 func TestOperationalEventsCauseNone(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	watch := newReceiver(t, nil)
+	watch := testkit.NewReceiver(t, nil)
 	e.endpoint(watch.URL, "webhook_endpoint.*", "delivery.*")
 	down := newSwitchable(t)
 	down.down.Store(true)

@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -59,7 +60,7 @@ func TestRetryPolicies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := newEngine(t)
-			rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+			rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 			endpoint, _ := e.endpoint(rec.URL, "*")
 			e.setOptions(endpoint, tt.set)
 			e.publish(`1`)
@@ -67,20 +68,20 @@ func TestRetryPolicies(t *testing.T) {
 			for i, wait := range tt.waits {
 				e.Advance(t, wait/2)
 				e.dispatch()
-				if n := len(rec.all()); n != i+1 {
+				if n := len(rec.All()); n != i+1 {
 					t.Fatalf("%d tries before the %d. wait of %s was over, want %d", n, i+1, wait, i+1)
 				}
 				e.Advance(t, wait-wait/2)
 				e.dispatch()
-				if n := len(rec.all()); n != i+2 {
+				if n := len(rec.All()); n != i+2 {
 					t.Fatalf("%d tries after the %d. wait of %s, want %d", n, i+1, wait, i+2)
 				}
 			}
 			e.Advance(t, 240*time.Hour)
 			e.dispatch()
 			d := e.deliveries(webhook.DeliveryFilter{})[0]
-			if tries := len(tt.waits) + 1; d.Status != webhook.Failed || int(d.Attempts) != tries || len(rec.all()) != tries {
-				t.Errorf("%+v after %d requests, want %d and failed", d, len(rec.all()), tries)
+			if tries := len(tt.waits) + 1; d.Status != webhook.Failed || int(d.Attempts) != tries || len(rec.All()) != tries {
+				t.Errorf("%+v after %d requests, want %d and failed", d, len(rec.All()), tries)
 			}
 		})
 	}
@@ -103,7 +104,7 @@ func TestTimeout(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	stop := make(chan struct{})
-	rec := newReceiver(t, func(int, http.ResponseWriter, *http.Request) { <-stop })
+	rec := testkit.NewReceiver(t, func(int, http.ResponseWriter, *http.Request) { <-stop })
 	defer close(stop)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.setOptions(endpoint, webhook.OptionsChange{TimeoutSeconds: new(int16(1))})
@@ -123,7 +124,7 @@ func TestTimeout(t *testing.T) {
 func TestCustomHeaders(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	with, without := newReceiver(t, nil), newReceiver(t, nil)
+	with, without := testkit.NewReceiver(t, nil), testkit.NewReceiver(t, nil)
 	endpoint, _ := e.endpoint(with.URL, "*")
 	e.endpoint(without.URL, "*")
 	send := func(headers map[string]string) http.Header {
@@ -131,8 +132,8 @@ func TestCustomHeaders(t *testing.T) {
 		e.setOptions(endpoint, webhook.OptionsChange{CustomHeaders: headers})
 		e.publish(`1`)
 		e.dispatch()
-		got := with.all()
-		return got[len(got)-1].header
+		got := with.All()
+		return got[len(got)-1].Header
 	}
 	first := send(map[string]string{"authorization": "Bearer s3cret", "X-Tenant": "acme"})
 	if first.Get("Authorization") != "Bearer s3cret" || first.Get("X-Tenant") != "acme" || first.Get("Content-Type") != "application/json" ||
@@ -145,9 +146,9 @@ func TestCustomHeaders(t *testing.T) {
 	if third := send(map[string]string{}); third.Get("X-Tenant") != "" {
 		t.Errorf("after a removal: %v", third)
 	}
-	for _, r := range without.all() {
-		if r.header.Get("Authorization")+r.header.Get("X-Tenant") != "" {
-			t.Errorf("the other endpoint received %v", r.header)
+	for _, r := range without.All() {
+		if r.Header.Get("Authorization")+r.Header.Get("X-Tenant") != "" {
+			t.Errorf("the other endpoint received %v", r.Header)
 		}
 	}
 	if strings.Contains(e.lines.String(), "s3cret") {

@@ -36,11 +36,11 @@ func (e *engine) publishNumbered(key string, first, n int) {
 }
 
 // numbersOf returns the numbers of a key that were received with 200, in order.
-func numbersOf(t *testing.T, rec *receiver, key string) (numbers []int) {
+func numbersOf(t *testing.T, rec *testkit.Receiver, key string) (numbers []int) {
 	t.Helper()
-	for _, r := range rec.all() {
+	for _, r := range rec.All() {
 		var body struct{ Data numbered }
-		if err := json.Unmarshal(r.body, &body); err != nil {
+		if err := json.Unmarshal(r.Body, &body); err != nil {
 			t.Fatal(err)
 		}
 		if body.Data.Key == key {
@@ -64,7 +64,7 @@ func (e *engine) orderedEndpoint(url, exhaustion string) id.WebhookEndpoint {
 func TestOrderedByKey(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n == 1 {
 			w.WriteHeader(http.StatusBadGateway)
 		}
@@ -96,7 +96,7 @@ func TestOrderedByKey(t *testing.T) {
 func TestUnorderedDoesNotWait(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n == 1 {
 			w.WriteHeader(http.StatusBadGateway)
 		}
@@ -109,7 +109,7 @@ func TestUnorderedDoesNotWait(t *testing.T) {
 	e.setOptions(endpoint, webhook.OptionsChange{Ordered: new(true)})
 	e.publish(`{}`, `{}`)
 	e.dispatch()
-	if n := len(rec.all()); n != 5 {
+	if n := len(rec.All()); n != 5 {
 		t.Errorf("%d received, want 5", n)
 	}
 }
@@ -133,10 +133,10 @@ func (e *engine) resume(endpoint id.WebhookEndpoint, key string) (err error) {
 
 // exhaustedHead returns an engine whose first event of key a has failed for
 // good, with two behind it.
-func exhaustedHead(t *testing.T, policy string) (*engine, *receiver, id.WebhookEndpoint) {
+func exhaustedHead(t *testing.T, policy string) (*engine, *testkit.Receiver, id.WebhookEndpoint) {
 	t.Helper()
 	e := newEngine(t)
-	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n <= 2 {
 			w.WriteHeader(http.StatusBadGateway)
 		}
@@ -202,7 +202,7 @@ func TestWaitingIsNotDue(t *testing.T) {
 func TestFinishWaitsForPublish(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.orderedEndpoint(rec.URL, webhook.ExhaustionPause)
 	e.publishNumbered("a", 0, 1)
 	d := e.dispatcher()
@@ -237,23 +237,17 @@ func TestOrderHolds(t *testing.T) {
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(seed, 0))
 	accepted := map[string][]int{}
-	rec := newReceiver(t, nil)
-	rec.next = func(_ int, w http.ResponseWriter, r *http.Request) {
+	rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		var body struct{ Data numbered }
-		got := rec.all()
-		for _, g := range got {
-			if g.header.Get("Webhook-Id") == r.Header.Get("Webhook-Id") {
-				_ = json.Unmarshal(g.body, &body)
-			}
-		}
+		_ = json.NewDecoder(r.Body).Decode(&body)
 		if random.IntN(5) == 0 {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
 		accepted[body.Data.Key] = append(accepted[body.Data.Key], body.Data.Number)
-	}
+	})
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	schedule := make([]int32, 20)
 	for i := range schedule {

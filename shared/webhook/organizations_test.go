@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -21,9 +22,9 @@ func TestOrganizationsDispatchApart(t *testing.T) {
 	e := newEngine(t)
 	acme, evil := e.org, e.NewOrg(e.t)
 	shared := id.New[id.WebhookEndpoint](e.Clock.Now())
-	receivers, secrets := map[id.Org]*receiver{}, map[id.Org]string{}
+	receivers, secrets := map[id.Org]*testkit.Receiver{}, map[id.Org]string{}
 	for _, org := range []id.Org{acme, evil} {
-		receivers[org] = newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		receivers[org] = testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 			if org == evil {
 				w.WriteHeader(http.StatusInternalServerError)
 			}
@@ -49,13 +50,13 @@ func TestOrganizationsDispatchApart(t *testing.T) {
 		if len(list) != 10 {
 			t.Errorf("%s has %d deliveries", org, len(list))
 		}
-		for _, r := range receivers[org].all() {
-			if err := stripe.ValidatePayload(r.body, r.header.Get("Webhook-Signature"), secrets[org]); err != nil {
+		for _, r := range receivers[org].All() {
+			if err := stripe.ValidatePayload(r.Body, r.Header.Get("Webhook-Signature"), secrets[org]); err != nil {
 				t.Errorf("%s: %v", org, err)
 			}
 		}
 	}
-	if n := len(receivers[acme].all()); n != 10 {
+	if n := len(receivers[acme].All()); n != 10 {
 		t.Errorf("acme got %d requests, want its own ten", n)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -97,7 +98,7 @@ func TestSoonDueIsNudged(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := newEngine(t)
-			rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+			rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 			endpoint, _ := e.endpoint(rec.URL, "*")
 			e.setOptions(endpoint, webhook.OptionsChange{RetryPolicy: new(webhook.RetryCustom), RetrySchedule: []int32{tt.wait}})
 			e.publish(`1`)

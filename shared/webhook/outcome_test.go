@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -86,7 +87,7 @@ func TestRetryMoves(t *testing.T) {
 		{"names a time after its last try", answer(429, "90"), webhook.RetryBestEffort, webhook.Failed, 0},
 	}
 	for i := range tests {
-		endpoint, _ := e.endpoint(newReceiver(t, tests[i].answer).URL, "*")
+		endpoint, _ := e.endpoint(testkit.NewReceiver(t, tests[i].answer).URL, "*")
 		e.setOptions(endpoint, webhook.OptionsChange{RetryPolicy: &tests[i].policy})
 		defer func(name string, status webhook.Status, wait time.Duration) {
 			d := e.deliveries(webhook.DeliveryFilter{EndpointID: endpoint})[0]

@@ -17,6 +17,7 @@ import (
 
 	"portico/shared/egress"
 	"portico/shared/id"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -196,7 +197,7 @@ func TestEgressFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := newEngine(t)
-			rec := newReceiver(t, nil)
+			rec := testkit.NewReceiver(t, nil)
 			var orgs []id.Org
 			for i := range max(tt.orgs, -tt.orgs) {
 				if i == 0 || tt.orgs > 0 {

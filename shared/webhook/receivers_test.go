@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portico/shared/egress"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -53,13 +54,13 @@ func TestBadReceivers(t *testing.T) {
 		{"answers 204", func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, webhook.Delivered, ""},
 		{"answers 304", func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, webhook.Pending, "redirects are not followed: give the final URL"},
 	} {
-		rec := newReceiver(t, tt.answer)
+		rec := testkit.NewReceiver(t, tt.answer)
 		endpoint, _ := e.endpoint(rec.URL, "*")
 		defer func() {
 			t.Run(tt.name, func(t *testing.T) {
 				d := e.deliveries(webhook.DeliveryFilter{EndpointID: endpoint})
-				if len(d) != 1 || d[0].Status != tt.status || len(rec.all()) != 1 {
-					t.Fatalf("%+v after %d requests", d, len(rec.all()))
+				if len(d) != 1 || d[0].Status != tt.status || len(rec.All()) != 1 {
+					t.Fatalf("%+v after %d requests", d, len(rec.All()))
 				}
 				a := e.attempts(d[0])[0]
 				if cause := value(a.Error); cause != tt.cause {
@@ -97,7 +98,7 @@ func TestPrivateNamesLookLikeMissingOnes(t *testing.T) {
 func TestPrivateReceiver(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.endpoint(rec.URL, "*")
 	e.endpoint(strings.Replace(rec.URL, "127.0.0.1", "localhost", 1), "*")
 	e.publish(`1`)
@@ -109,7 +110,7 @@ func TestPrivateReceiver(t *testing.T) {
 			t.Errorf("error %q", cause)
 		}
 	}
-	if n := len(rec.all()); n != 0 {
+	if n := len(rec.All()); n != 0 {
 		t.Errorf("%d requests reached the private receiver", n)
 	}
 }

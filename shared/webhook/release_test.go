@@ -42,7 +42,7 @@ func TestKeysOfDeletedEndpointsAreReleased(t *testing.T) {
 	if n := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_delivery WHERE status = 'pending'`); n != 0 {
 		t.Errorf("%d deliveries are unfinished", n)
 	}
-	if n := len(rec.all()); n != 2 {
+	if n := len(rec.All()); n != 2 {
 		t.Errorf("%d requests, want none but the head's two", n)
 	}
 }

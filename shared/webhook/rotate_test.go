@@ -35,20 +35,20 @@ func (e *engine) rotation(endpoint id.WebhookEndpoint, plain string, overlap tim
 
 // signers publishes an event and returns the secrets with which Stripe's library
 // verifies its signature, and the number of signatures.
-func (e *engine) signers(rec *receiver, secrets ...string) (valid []bool, signatures int) {
+func (e *engine) signers(rec *testkit.Receiver, secrets ...string) (valid []bool, signatures int) {
 	e.t.Helper()
-	before := len(rec.all())
+	before := len(rec.All())
 	e.publish(`{}`)
 	e.dispatch()
-	got := rec.all()
+	got := rec.All()
 	if len(got) != before+1 {
 		e.t.Fatalf("%d deliveries of one event", len(got)-before)
 	}
 	last := got[before]
-	header := last.header.Get("Webhook-Signature")
+	header := last.Header.Get("Webhook-Signature")
 	for _, s := range secrets {
 		// The clock ran ahead of the verifier's.
-		valid = append(valid, stripe.ValidatePayloadIgnoringTolerance(last.body, header, s) == nil)
+		valid = append(valid, stripe.ValidatePayloadIgnoringTolerance(last.Body, header, s) == nil)
 	}
 	return valid, strings.Count(header, "v1=")
 }
@@ -60,7 +60,7 @@ func TestRotation(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	e.StopClock(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, first := e.endpoint(rec.URL, "*")
 	secrets := []string{first}
 	for _, step := range []struct {
@@ -95,11 +95,11 @@ func TestRotation(t *testing.T) {
 	}
 	newest := e.rotate(endpoint, time.Hour)
 	e.signers(rec)
-	last := rec.all()[len(rec.all())-1]
-	header := last.header.Get("Webhook-Signature")
+	last := rec.All()[len(rec.All())-1]
+	header := last.Header.Get("Webhook-Signature")
 	onlyFirst, _, _ := strings.Cut(header[strings.Index(header, "v1="):], ",")
 	stamp, _, _ := strings.Cut(header, ",")
-	if err := stripe.ValidatePayloadIgnoringTolerance(last.body, stamp+","+onlyFirst, newest); err != nil {
+	if err := stripe.ValidatePayloadIgnoringTolerance(last.Body, stamp+","+onlyFirst, newest); err != nil {
 		t.Errorf("the newest secret's signature is not the first: %v", err)
 	}
 }
@@ -111,7 +111,7 @@ func TestKeyPairRotation(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	e.StopClock(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	first := e.setOptions(endpoint, webhook.OptionsChange{SignatureScheme: new(webhook.SchemeStandardAsymmetric)}).PublicKey
 	keys := []ed25519.PublicKey{first}
@@ -150,14 +150,14 @@ func TestKeyPairRotation(t *testing.T) {
 
 // pairSigners publishes an event and returns, for each of its signatures in
 // order, the index of the key that verifies it; -1 if none does.
-func (e *engine) pairSigners(rec *receiver, keys []ed25519.PublicKey) (signs []int) {
+func (e *engine) pairSigners(rec *testkit.Receiver, keys []ed25519.PublicKey) (signs []int) {
 	e.t.Helper()
-	before := len(rec.all())
+	before := len(rec.All())
 	e.publish(`{}`)
 	e.dispatch()
-	r := rec.all()[before]
-	content := r.header.Get("Webhook-Id") + "." + r.header.Get("Webhook-Timestamp") + "." + string(r.body)
-	for _, one := range strings.Split(r.header.Get("Webhook-Signature"), " ") {
+	r := rec.All()[before]
+	content := r.Header.Get("Webhook-Id") + "." + r.Header.Get("Webhook-Timestamp") + "." + string(r.Body)
+	for _, one := range strings.Split(r.Header.Get("Webhook-Signature"), " ") {
 		encoded, _ := strings.CutPrefix(one, "v1a,")
 		signature, err := base64.StdEncoding.DecodeString(encoded)
 		e.must(err)
@@ -173,7 +173,7 @@ func (e *engine) pairSigners(rec *receiver, keys []ed25519.PublicKey) (signs []i
 func TestRotationsAtOnce(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, oldest := e.endpoint(rec.URL, "*")
 	earlier, later := webhook.NewSecret(), webhook.NewSecret()
 	done := make(chan error, 1)

@@ -81,7 +81,7 @@ func TestThumbprint(t *testing.T) {
 func TestStandardVerifies(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, old := e.endpoint(rec.URL, "*")
 	e.setOptions(endpoint, webhook.OptionsChange{SignatureScheme: new(webhook.SchemeStandard)})
 	fresh := webhook.NewSecret()
@@ -92,26 +92,26 @@ func TestStandardVerifies(t *testing.T) {
 	}))
 	event := e.publish(`{"a":1}`)[0]
 	e.dispatch()
-	r := rec.all()[0]
+	r := rec.All()[0]
 	for _, tt := range []struct {
 		name, secret string
 		body         string
 		valid        bool
 	}{
-		{"the new secret", fresh, string(r.body), true},
-		{"the old secret", old, string(r.body), true},
-		{"another secret", webhook.NewSecret(), string(r.body), false},
+		{"the new secret", fresh, string(r.Body), true},
+		{"the old secret", old, string(r.Body), true},
+		{"another secret", webhook.NewSecret(), string(r.Body), false},
 		{"a changed body", fresh, `{"a":2}`, false},
 	} {
 		verifier, err := standard.NewWebhook(tt.secret)
 		e.must(err)
-		if err := verifier.Verify([]byte(tt.body), r.header); (err == nil) != tt.valid {
+		if err := verifier.Verify([]byte(tt.body), r.Header); (err == nil) != tt.valid {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
-	signature := r.header.Get("Webhook-Signature")
-	if r.header.Get("Webhook-Id") != event.ID.String() || strings.Count(signature, "v1,") != 2 || strings.Contains(signature, "t=") {
-		t.Errorf("header %v", r.header)
+	signature := r.Header.Get("Webhook-Signature")
+	if r.Header.Get("Webhook-Id") != event.ID.String() || strings.Count(signature, "v1,") != 2 || strings.Contains(signature, "t=") {
+		t.Errorf("header %v", r.Header)
 	}
 }
 
@@ -120,21 +120,21 @@ func TestStandardVerifies(t *testing.T) {
 func TestAsymmetricVerifies(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	endpoint, secret := e.endpoint(rec.URL, "*")
 	public := e.setOptions(endpoint, webhook.OptionsChange{SignatureScheme: new(webhook.SchemeStandardAsymmetric)}).PublicKey
 	e.publish(`{"a":1}`)
 	e.dispatch()
-	r := rec.all()[0]
-	encoded, ok := strings.CutPrefix(r.header.Get("Webhook-Signature"), "v1a,")
+	r := rec.All()[0]
+	encoded, ok := strings.CutPrefix(r.Header.Get("Webhook-Signature"), "v1a,")
 	signature, err := base64.StdEncoding.DecodeString(encoded)
-	content := r.header.Get("Webhook-Id") + "." + r.header.Get("Webhook-Timestamp") + "." + string(r.body)
+	content := r.Header.Get("Webhook-Id") + "." + r.Header.Get("Webhook-Timestamp") + "." + string(r.Body)
 	if !ok || err != nil || !ed25519.Verify(public, []byte(content), signature) {
-		t.Errorf("not valid: %v", r.header)
+		t.Errorf("not valid: %v", r.Header)
 	}
 	verifier, err := standard.NewWebhook(secret)
 	e.must(err)
-	if verifier.Verify(r.body, r.header) == nil {
+	if verifier.Verify(r.Body, r.Header) == nil {
 		t.Error("signed with the shared secret too")
 	}
 	sealed := testkit.Value[[]byte](t, e.Database, `SELECT sealed_key FROM webhook_endpoint`)

@@ -27,7 +27,7 @@ import (
 func TestUnopenedEndpoint(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
-	rec, good := newReceiver(t, nil), newReceiver(t, nil)
+	rec, good := testkit.NewReceiver(t, nil), testkit.NewReceiver(t, nil)
 	damages := map[string]string{
 		"a secret of an unknown version": `UPDATE webhook_secret SET sealed = set_byte(sealed, 0, get_byte(sealed, 0) # 128) WHERE endpoint_id = $1`,
 		"a damaged secret":               `UPDATE webhook_secret SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1) WHERE endpoint_id = $1`,
@@ -58,8 +58,8 @@ func TestUnopenedEndpoint(t *testing.T) {
 	e.endpoint(good.URL, "*")
 	e.publish(`1`, `2`)
 	e.dispatch()
-	if n := len(good.all()); n != 2 || len(rec.all()) != 0 {
-		t.Errorf("%d of 2 are delivered to the other organization, %d to endpoints that cannot be opened", n, len(rec.all()))
+	if n := len(good.All()); n != 2 || len(rec.All()) != 0 {
+		t.Errorf("%d of 2 are delivered to the other organization, %d to endpoints that cannot be opened", n, len(rec.All()))
 	}
 	faults := e.sealingFaults()
 	if !strings.Contains(e.lines.String(), "cannot be opened") || faults == 0 {
@@ -105,7 +105,7 @@ func (e *engine) sealingFaults() (n int) {
 func TestUnopenedEndpointWithALockedLane(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
-	good := newReceiver(t, nil)
+	good := testkit.NewReceiver(t, nil)
 	bad, _ := e.endpoint("https://example.com/", "*")
 	e.Exec(t, `UPDATE webhook_secret SET sealed = set_byte(sealed, 0, 200) WHERE endpoint_id = $1`, bad)
 	e.endpoint(good.URL, "*")
@@ -115,7 +115,7 @@ func TestUnopenedEndpointWithALockedLane(t *testing.T) {
 		}
 		e.publish(`1`)
 		end := e.run(ctx, e.dispatcher())
-		testkit.Await(t, "the other endpoint's delivery", func() bool { return len(good.all()) == 1 })
+		testkit.Await(t, "the other endpoint's delivery", func() bool { return len(good.All()) == 1 })
 		return end()
 	}))
 }
@@ -156,13 +156,13 @@ func TestDispatcherAfterRotationOfSealingKeys(t *testing.T) {
 	stored.Store(fmt.Sprintf(`{"current":"2","1":%q,"2":%q}`, first, second))
 	e.box = box()
 	reads.Store(0)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	for range 3 {
 		e.endpoint(rec.URL, "*")
 	}
 	e.publish(`1`, `2`)
 	e.must(warm.Run(context.Background()))
-	if len(rec.all()) != 6 || reads.Load() != 1 {
-		t.Errorf("%d of 6 delivered, the keys read %d times, want once", len(rec.all()), reads.Load())
+	if len(rec.All()) != 6 || reads.Load() != 1 {
+		t.Errorf("%d of 6 delivered, the keys read %d times, want once", len(rec.All()), reads.Load())
 	}
 }

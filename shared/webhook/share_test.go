@@ -50,7 +50,7 @@ func TestSurplusDispatcherSleeps(t *testing.T) {
 	d := e.dispatcher()
 	d.Sender, d.Concurrency, d.Share = e.localSender(webhook.MaxTimeout), 8, 1
 	end := e.run(context.Background(), d)
-	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.all()) == 4 })
+	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.All()) == 4 })
 	testkit.Await(t, "the dispatcher to give up its row", func() bool {
 		return testkit.Value[int](t, e.Database, `SELECT count(*) FROM dispatcher`) == 1
 	})

@@ -35,7 +35,7 @@ func (e *engine) sweep() (nudges int) {
 func TestSweepFindsWhatIsDue(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n == 1 {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
@@ -88,7 +88,7 @@ func TestSweepDistrustsOverdueDispatcher(t *testing.T) {
 func TestIdleSweepAsksNothing(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := newReceiver(t, nil)
+	rec := testkit.NewReceiver(t, nil)
 	e.endpoint(rec.URL, "*")
 	e.publish(`1`)
 	e.dispatch()

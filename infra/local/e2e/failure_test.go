@@ -57,9 +57,10 @@ func TestKilledDispatcher(t *testing.T) {
 	t.Parallel()
 	s := own(t)
 	c := newCustomer(t, s)
+	const n = 40
 	block := make(chan struct{})
-	rec := newReceiver(t, func(n int, _ http.ResponseWriter, r *http.Request) {
-		if n == 1 {
+	rec := newReceiver(t, func(request int, _ http.ResponseWriter, r *http.Request) {
+		if request <= n { // the first tries
 			select {
 			case <-block:
 			case <-r.Context().Done():
@@ -67,7 +68,6 @@ func TestKilledDispatcher(t *testing.T) {
 		}
 	})
 	c.endpoint(rec.URL)
-	const n = 40
 	c.publishBatch(n)
 	testkit.Await(t, "all requests in flight", func() bool { return rec.count("") == n })
 	must(t, s.Kill("dispatcher"))

@@ -7,19 +7,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"portico/infra/local/stack"
 	"portico/infra/local/stacktest"
+	"portico/shared/testkit"
 )
 
 // shared is a stack for tests that do not damage it; envFile has its functions'
@@ -118,64 +115,27 @@ func (c customer) deliveries(endpoint string) []delivery {
 	return list.Data
 }
 
-// request is what reached a receiver.
-type request struct {
-	event string
-	body  []byte
-	sig   string
-	at    time.Time
-}
+// receiver is a customer's server that gets deliveries.
+type receiver struct{ *testkit.Receiver }
 
-// receiver is a customer's server.
-type receiver struct {
-	*httptest.Server
-	mu  sync.Mutex
-	got []request
-}
-
-// newReceiver answers with the given function; n counts the requests of one
-// event from 1.
-func newReceiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
+func newReceiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) receiver {
 	t.Helper()
-	rec := &receiver{}
-	rec.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		event := r.Header.Get("Webhook-Id")
-		rec.mu.Lock()
-		rec.got = append(rec.got, request{event: event, body: body, sig: r.Header.Get("Webhook-Signature"), at: time.Now()})
-		rec.mu.Unlock()
-		if answer != nil {
-			answer(rec.count(event), w, r)
-		}
-	}))
-	t.Cleanup(func() {
-		rec.CloseClientConnections()
-		rec.Close()
-	})
-	return rec
-}
-
-func (rec *receiver) all() []request {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	return append([]request(nil), rec.got...)
+	return receiver{testkit.NewReceiver(t, answer)}
 }
 
 // count returns how often an event arrived; "": how many requests there were.
-func (rec *receiver) count(event string) (n int) {
-	for _, r := range rec.all() {
-		if event == "" || r.event == event {
-			n++
-		}
+func (rec receiver) count(event string) int {
+	if event == "" {
+		return len(rec.All())
 	}
-	return n
+	return rec.events()[event]
 }
 
 // events returns how often each event arrived.
-func (rec *receiver) events() map[string]int {
+func (rec receiver) events() map[string]int {
 	counts := map[string]int{}
-	for _, r := range rec.all() {
-		counts[r.event]++
+	for _, r := range rec.All() {
+		counts[r.Header.Get("Webhook-Id")]++
 	}
 	return counts
 }

@@ -23,11 +23,11 @@ func TestDelivered(t *testing.T) {
 	data := `{"big":123456789012345678901234567890,"price":1.10,"html":"<b>&","nul":"\u0000","lone":"\ud800","deep":[[[[[1]]]]]}`
 	event := c.publish(data)
 	testkit.Await(t, "the delivery", func() bool { return rec.count(event) == 1 })
-	got := rec.all()[0]
-	if !strings.HasPrefix(string(got.body), `{"id":"`+event+`","type":"invoice.paid","created_at":"`) || !strings.HasSuffix(string(got.body), `","data":`+data+`}`) {
-		t.Errorf("body %s", got.body)
+	got := rec.All()[0]
+	if !strings.HasPrefix(string(got.Body), `{"id":"`+event+`","type":"invoice.paid","created_at":"`) || !strings.HasSuffix(string(got.Body), `","data":`+data+`}`) {
+		t.Errorf("body %s", got.Body)
 	}
-	if err := stripe.ValidatePayload(got.body, got.sig, secret); err != nil {
+	if err := stripe.ValidatePayload(got.Body, got.Header.Get("Webhook-Signature"), secret); err != nil {
 		t.Errorf("Stripe's verifier: %v", err)
 	}
 	testkit.Await(t, "the record", func() bool { return c.deliveries(endpoint)[0].Status == "delivered" })

@@ -1,15 +1,11 @@
 package apikey_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -59,7 +55,12 @@ func newFixture(t *testing.T, endpoint string) *fixture {
 	f := &fixture{T: t, db: testkit.DB(t), reads: &atomic.Int64{}}
 	f.clock = f.db.Clock
 	f.client, f.table = testkit.Table(t, endpoint, "hash")
-	counted := dynamodb.NewFromConfig(testkit.AWS(countReads(t, endpoint, f.reads)))
+	counted := testkit.DynamoDBThrough(t, endpoint, func(call, body string) (fails bool) {
+		if call == "GetItem" || call == "UpdateItem" && strings.Contains(body, "last_used_at") { // stamps a key too
+			f.reads.Add(1)
+		}
+		return false
+	})
 	f.projection = apikey.NewProjection(counted, f.table, f.db.App, f.clock)
 	now := f.clock.Now()
 	f.org = f.db.NewOrg(t)
@@ -79,31 +80,6 @@ func fresh(t *testing.T) apikey.Hash {
 		t.Fatal(err)
 	}
 	return hash
-}
-
-// countReads returns the address of a proxy to target that counts the calls by
-// which a key is read: GetItem, and the UpdateItem that stamps it too.
-func countReads(t *testing.T, target string, reads *atomic.Int64) string {
-	t.Helper()
-	to, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		call := r.Header.Get("X-Amz-Target")
-		if strings.HasSuffix(call, ".GetItem") || strings.HasSuffix(call, ".UpdateItem") && bytes.Contains(body, []byte("last_used_at")) {
-			reads.Add(1)
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
 }
 
 func (f *fixture) project() {

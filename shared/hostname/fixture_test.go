@@ -1,14 +1,8 @@
 package hostname_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -31,7 +25,7 @@ type fixture struct {
 	db         *testkit.Database
 	names      *testkit.NameServer
 	table      string
-	proxy      string
+	client     *dynamodb.Client
 	hosts      *hostname.Hosts
 	acme, evil id.Org
 	calls      *atomic.Int64
@@ -48,7 +42,14 @@ func eachStore(t *testing.T, test func(*fixture)) {
 			f.lose("")
 			f.before.Store(func(string) {})
 			_, f.table = testkit.Table(t, endpoint, "name")
-			f.proxy = f.between(endpoint)
+			f.client = testkit.DynamoDBThrough(t, endpoint, func(call, _ string) (fails bool) {
+				f.before.Load().(func(string))(call)
+				if call == f.lost.Load().(string) {
+					return true
+				}
+				f.calls.Add(1)
+				return false
+			})
 			f.acme, f.evil = f.db.NewOrg(t), f.db.NewOrg(t)
 			f.hosts = f.environment()
 			test(f)
@@ -56,36 +57,11 @@ func eachStore(t *testing.T, test func(*fixture)) {
 	}
 }
 
-// between returns the address of a proxy to target.
-func (f *fixture) between(target string) string {
-	to, err := url.Parse(target)
-	if err != nil {
-		f.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		f.before.Load().(func(string))(call)
-		if err != nil || call == f.lost.Load().(string) {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		f.calls.Add(1)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		proxy.ServeHTTP(w, r)
-	}))
-	f.Cleanup(server.Close)
-	return server.URL
-}
-
 func (f *fixture) lose(call string) { f.lost.Store(call) }
 
 // environment is an execution environment with a cache of its own.
 func (f *fixture) environment() *hostname.Hosts {
-	config := testkit.AWS(f.proxy)
-	config.RetryMaxAttempts = 1
-	hosts := hostname.NewHosts(dynamodb.NewFromConfig(config), f.table, base, f.db.Clock)
+	hosts := hostname.NewHosts(f.client, f.table, base, f.db.Clock)
 	hosts.Resolver = f.names.Resolver()
 	return hosts
 }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -215,20 +212,11 @@ func TestDispatcherSurvivesFailedWrites(t *testing.T) {
 // dueRefusing is the due time behind a DynamoDB that refuses so many writes.
 func (e *engine) dueRefusing(refused *atomic.Int64, most int64) *webhook.Due {
 	e.t.Helper()
-	store, err := url.Parse(testkit.DynamoDBEndpoint(e.t))
-	e.must(err)
-	proxy := httputil.NewSingleHostReverseProxy(store)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refused.Load() < most {
-			refused.Add(1)
-			w.WriteHeader(http.StatusBadRequest) // which the SDK does not send again
-			return
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	e.t.Cleanup(server.Close)
+	client := testkit.DynamoDBThrough(e.t, testkit.DynamoDBEndpoint(e.t), func(string, string) bool {
+		return refused.Load() < most && refused.Add(1) > 0
+	})
 	_, table := testkit.Table(e.t, testkit.DynamoDBEndpoint(e.t), "id")
-	return webhook.NewDue(dynamodb.NewFromConfig(testkit.AWS(server.URL)), table, pg.Home, e.Clock)
+	return webhook.NewDue(client, table, pg.Home, e.Clock)
 }
 
 // A dispatcher replaces the session that it listens on and still gets

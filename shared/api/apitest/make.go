@@ -1,16 +1,10 @@
 package apitest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"portico/shared/api"
 	"portico/shared/apikey"
@@ -45,8 +39,8 @@ func (c Caller) NewKey(body string) (made Caller, key string) {
 }
 
 // Environment returns a caller of another execution environment, which has the
-// same stores and its own cache. Calls of DynamoDB fail if fails says so.
-func (c Caller) Environment(fails func(body string) bool) Caller {
+// same stores and its own cache. Calls of DynamoDB fail if fails returns true.
+func (c Caller) Environment(fails func(call, body string) bool) Caller {
 	c.T.Helper()
 	h := *c.Harness
 	h.Handler = h.newEnvironment(fails)
@@ -68,29 +62,11 @@ func (c Caller) From(address string) Reply {
 	return Reply{Status: w.Code, Header: w.Header(), Body: w.Body.String()}
 }
 
-// newEnvironment returns the API with its own cache. A proxy between it and
-// DynamoDB fails every call for whose body fails returns true.
-func (h *Harness) newEnvironment(fails func(body string) bool) http.Handler {
+// newEnvironment returns the API with its own cache.
+func (h *Harness) newEnvironment(fails func(call, body string) bool) http.Handler {
 	h.T.Helper()
-	to, err := url.Parse(testkit.DynamoDBEndpoint(h.T))
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil || fails(string(body)) {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		proxy.ServeHTTP(w, r)
-	}))
-	h.T.Cleanup(behind.Close)
-	config := testkit.AWS(behind.URL)
-	config.RetryMaxAttempts = 1
 	server := *h.Server
-	server.Keys = apikey.NewProjection(dynamodb.NewFromConfig(config), h.table, h.App, h.Clock)
+	server.Keys = apikey.NewProjection(testkit.DynamoDBThrough(h.T, testkit.DynamoDBEndpoint(h.T), fails), h.table, h.App, h.Clock)
 	handler, err := server.Handler(api.All()...)
 	if err != nil {
 		h.T.Fatal(err)
@@ -98,7 +74,7 @@ func (h *Harness) newEnvironment(fails func(body string) bool) http.Handler {
 	return handler
 }
 
-func Never(string) bool { return false }
+func Never(_, _ string) bool { return false }
 
 // Prove adds the domain's record to DNS. The domain is at path.
 func (c Caller) Prove(path string) {

@@ -144,7 +144,7 @@ func TestAPIKeyCrashes(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
 	acme := h.Organization("Acme")
-	projecting := func(body string) bool { return strings.Contains(body, "attribute_not_exists(revoked_at)") }
+	projecting := func(_, body string) bool { return strings.Contains(body, "attribute_not_exists(revoked_at)") }
 	broken := acme.Environment(projecting) // every process ends after its commit
 	const body = `{"name":"x","permissions":["events:read"]}`
 
@@ -164,7 +164,7 @@ func TestAPIKeyCrashes(t *testing.T) {
 	there.Works("the old key, after it", false)
 
 	path := "/v1/api-keys/" + r.Get(t, "id")
-	apitest.Want(t, acme.Environment(func(body string) bool { return strings.Contains(body, "if_not_exists") }).Do("POST", path+"/revoke", ""), "503 unavailable")
+	apitest.Want(t, acme.Environment(func(_, body string) bool { return strings.Contains(body, "if_not_exists") }).Do("POST", path+"/revoke", ""), "503 unavailable")
 	next.Works("a key that could not be denied", true)
 	h.Exec(`ALTER TABLE api_key ADD CONSTRAINT crash CHECK (revoked_at IS NULL AND name <> 'crash') NOT VALID`)
 	apitest.Want(t, acme.Do("PATCH", path, `{"name":"crash"}`), "500")

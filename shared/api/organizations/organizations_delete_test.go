@@ -106,7 +106,7 @@ func TestDeleteOrganizationFails(t *testing.T) {
 	acme, staff := h.Organization("Acme"), h.NewStaff()
 	staff.Do("GET", "/v1/organizations", "") // is known where it is cached
 	away := true
-	broken := staff.Environment(func(body string) bool { return away && strings.Contains(body, "revoked_at = if_not_exists") })
+	broken := staff.Environment(func(_, body string) bool { return away && strings.Contains(body, "revoked_at = if_not_exists") })
 	own := "/v1/organizations/" + acme.Org.String()
 	apitest.Want(t, broken.Do("DELETE", own, ""), "503 unavailable")
 	apitest.Want(t, staff.Do("GET", own, ""), `200 "name":"Acme"`)

@@ -26,23 +26,11 @@ const schema = `
 
 func schemaOf(t *testing.T, config *pgx.ConnConfig) []string {
 	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, `SET ROLE portico_owner`); err != nil {
-		t.Fatal(err)
-	}
-	rows, err := conn.Query(ctx, schema)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := testkit.Session(t, config)
+	testkit.Exec(t, conn, `SET ROLE portico_owner`)
+	rows, _ := conn.Query(context.Background(), schema)
 	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
+	testkit.Must(t, err)
 	return lines
 }
 
@@ -52,13 +40,9 @@ func TestApplyTwice(t *testing.T) {
 	ctx := context.Background()
 	config, password := testkit.Empty(t)
 	testkit.LockRoles(t)
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := testkit.Session(t, config)
 	var super, roles, bypass bool
-	err = conn.QueryRow(ctx, `SELECT rolsuper, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = current_user`).Scan(&super, &roles, &bypass)
+	err := conn.QueryRow(ctx, `SELECT rolsuper, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = current_user`).Scan(&super, &roles, &bypass)
 	if err != nil || super || !roles || bypass {
 		t.Fatalf("the login is not like Aurora's master: superuser %v, createrole %v, bypassrls %v (%v)", super, roles, bypass, err)
 	}

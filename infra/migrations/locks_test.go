@@ -96,21 +96,10 @@ func TestMigrationLetsOthersIn(t *testing.T) {
 	defer cancel()
 	config, password := testkit.Empty(t)
 	testkit.LockRoles(t)
-	if err := migrations.Apply(ctx, config, password); err != nil {
-		t.Fatal(err)
-	}
-	session := func() *pgx.Conn {
-		conn, err := pgx.ConnectConfig(ctx, config)
-		if err == nil {
-			_, err = conn.Exec(ctx, `SET ROLE portico_owner`)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close(context.Background()) })
-		return conn
-	}
-	reader, other := session(), session()
+	testkit.Must(t, migrations.Apply(ctx, config, password))
+	reader, other := testkit.Session(t, config), testkit.Session(t, config)
+	testkit.Exec(t, reader, `SET ROLE portico_owner`)
+	testkit.Exec(t, other, `SET ROLE portico_owner`)
 	tx := read(t, reader, "organization")
 	applied := make(chan error, 1)
 	go func() { applied <- migrations.ApplyLater(ctx, config, `ALTER TABLE organization ADD later text`) }()

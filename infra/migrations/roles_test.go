@@ -4,8 +4,6 @@ import (
 	"context"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"portico/infra/migrations"
 	"portico/shared/testkit"
 )
@@ -16,16 +14,9 @@ func TestRolesShareConnections(t *testing.T) {
 	ctx := context.Background()
 	config, password := testkit.Empty(t)
 	testkit.LockRoles(t)
-	if err := migrations.Apply(ctx, config, password); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	testkit.Must(t, migrations.Apply(ctx, config, password))
 	var app, worker, all int
-	err = conn.QueryRow(ctx, `
+	err := testkit.Session(t, config).QueryRow(ctx, `
 		SELECT a.rolconnlimit, w.rolconnlimit, current_setting('max_connections')::integer
 		FROM pg_roles a, pg_roles w WHERE a.rolname = 'portico_app' AND w.rolname = 'portico_worker'`).Scan(&app, &worker, &all)
 	if err != nil || app != all*70/100 || worker != all*20/100 {

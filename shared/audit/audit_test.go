@@ -42,15 +42,8 @@ func TestInsertOnly(t *testing.T) {
 	}
 	conns := map[string]*pgx.Conn{"superuser": d.Admin}
 	for _, role := range []string{"portico_app", "portico_worker"} {
-		conn, err := pgx.Connect(ctx, d.URL(role))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close(ctx)
-		if _, err := conn.Exec(ctx, `SELECT set_config('app.org_id', $1, false), set_config('app.erase_org', $1, false)`, org.UUID.String()); err != nil {
-			t.Fatal(err)
-		}
-		conns[role] = conn
+		conns[role] = d.Session(t, role)
+		testkit.Exec(t, conns[role], `SELECT set_config('app.org_id', $1, false), set_config('app.erase_org', $1, false)`, org.UUID.String())
 	}
 	for role, conn := range conns {
 		for _, table := range []string{"audit_entry", "audit_target"} {

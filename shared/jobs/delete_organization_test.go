@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/apikey"
 	"portico/shared/hostname"
@@ -118,15 +117,9 @@ func TestOnlyClosedOrganizationsAreErased(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
 	org := db.NewOrg(t)
-	conn, err := pgx.Connect(ctx, db.URL("portico_app"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := db.Session(t, "portico_app")
 	for _, bound := range []string{org.UUID.String(), "01890000-0000-7000-8000-000000000000", ""} {
-		if _, err := conn.Exec(ctx, `SELECT set_config('app.org_id', $1, false)`, bound); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Exec(t, conn, `SELECT set_config('app.org_id', $1, false)`, bound)
 		if _, err := conn.Exec(ctx, `SELECT erase_organization(10)`); err == nil {
 			t.Errorf("bound to %q: erased", bound)
 		}

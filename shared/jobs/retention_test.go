@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/event"
 	"portico/shared/id"
@@ -170,14 +169,8 @@ func TestRetentionWaitsForNobody(t *testing.T) {
 	part := c.partitionsOf(c.publish())[0]
 	u, _ := newUpkeep(t, db, &bytes.Buffer{})
 	db.Advance(t, 62*days)
-	reader, err := pgx.Connect(ctx, db.URL("portico_master"))
-	if err == nil {
-		defer reader.Close(ctx)
-		_, err = reader.Exec(ctx, `BEGIN; SET LOCAL ROLE portico_owner; LOCK TABLE event IN ACCESS SHARE MODE`)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	reader := db.Session(t, "portico_master")
+	testkit.Exec(t, reader, `BEGIN; SET LOCAL ROLE portico_owner; LOCK TABLE event IN ACCESS SHARE MODE`)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := u.Maintain(ctx)
@@ -190,9 +183,7 @@ func TestRetentionWaitsForNobody(t *testing.T) {
 	if err := <-ended; !pg.IsLockTimeout(err) || !strings.Contains(err.Error(), part) {
 		t.Errorf("with a reader: %v, want that %s is in use", err, part)
 	}
-	if _, err := reader.Exec(ctx, `ROLLBACK`); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Exec(t, reader, `ROLLBACK`)
 	if done, err := u.Maintain(ctx); err != nil || done.PartitionsKept != 0 || testkit.Value[bool](t, db, `SELECT to_regclass($1) IS NOT NULL`, part) {
 		t.Errorf("without: %+v, %v", done, err)
 	}

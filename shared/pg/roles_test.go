@@ -162,11 +162,7 @@ func TestRolesCannotEscape(t *testing.T) {
 		"portico_app":    {`SELECT make_partitions()`, `SELECT drop_partition('event_2020_01', '1 day')`, `SELECT open_arrival(NULL, '')`, `SET ROLE portico_worker`},
 		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `SELECT name FROM organization`, `SELECT list_organizations(NULL, NULL, '', 1)`, `INSERT INTO webhook_secret VALUES (NULL)`},
 	} {
-		conn, err := pgx.Connect(ctx, w.URL(role))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close(ctx)
+		conn := w.Session(t, role)
 		for _, sql := range append(only, both...) {
 			if _, err := conn.Exec(ctx, sql); state(err) != denied {
 				t.Errorf("%s: %s: %v, want %s", role, sql, err, denied)

@@ -39,33 +39,34 @@ const rolePassword = "portico"
 // DB returns a new database for the test, cloned from a migrated template.
 func DB(t testing.TB) *Database {
 	t.Helper()
-	ctx := context.Background()
-	config := adminConfig(t)
-	template := makeTemplate(t, ctx, config)
-	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	admin := connect(t, ctx, config, config.Database)
-	exec(t, ctx, admin, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s OWNER portico_master`, name, template))
+	ctx, config := context.Background(), adminConfig(t)
+	name := create(t, config, `TEMPLATE `+makeTemplate(t, ctx, config))
+	own := config.Copy()
+	own.Database = name
 	d := &Database{
-		Clock: &clock.Clock{}, Admin: connect(t, ctx, config, name),
+		Clock: &clock.Clock{}, Admin: Session(t, own),
 		url: func(role string) string {
 			return fmt.Sprintf("postgres://%s:%s@%s:%d/%s", role, rolePassword, config.Host, config.Port, name)
 		},
 	}
 	var err error
-	if d.App, err = pg.Open(ctx, d.URL("portico_app")); err != nil {
-		t.Fatal(err)
-	}
-	if d.Worker, err = pg.OpenWorker(ctx, d.URL("portico_worker"), 4); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		d.App.Close()
-		d.Worker.Close()
-		d.Admin.Close(ctx)
-		exec(t, ctx, admin, `DROP DATABASE `+name+` WITH (FORCE)`)
-		admin.Close(ctx)
-	})
+	d.App, err = pg.Open(ctx, d.URL("portico_app"))
+	Must(t, err)
+	t.Cleanup(d.App.Close)
+	d.Worker, err = pg.OpenWorker(ctx, d.URL("portico_worker"), 4)
+	Must(t, err)
+	t.Cleanup(d.Worker.Close)
 	return d
+}
+
+// create creates a database and returns its name. It is dropped when the test ends.
+func create(t testing.TB, config *pgx.ConnConfig, options string) (name string) {
+	t.Helper()
+	admin := Session(t, config)
+	name = "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	Exec(t, admin, `CREATE DATABASE `+name+` OWNER portico_master `+options)
+	t.Cleanup(func() { Exec(t, admin, `DROP DATABASE `+name+` WITH (FORCE)`) })
+	return name
 }
 
 // URL returns how a role logs in to the database.
@@ -74,7 +75,7 @@ func (d *Database) URL(role string) string { return d.url(role) }
 // Advance moves the database's clock and d.Clock ahead together.
 func (d *Database) Advance(t testing.TB, by time.Duration) {
 	t.Helper()
-	exec(t, context.Background(), d.Admin, `UPDATE clock SET clock_offset = clock_offset + $1`, by)
+	d.Exec(t, `UPDATE clock SET clock_offset = clock_offset + $1`, by)
 	d.Clock.Advance(by)
 }
 
@@ -83,7 +84,7 @@ func (d *Database) Advance(t testing.TB, by time.Duration) {
 // d.Clock does not stop.
 func (d *Database) StopClock(t testing.TB) {
 	t.Helper()
-	exec(t, context.Background(), d.Admin, `
+	d.Exec(t, `
 		DO $do$ BEGIN
 			EXECUTE format($f$CREATE OR REPLACE FUNCTION portico_now() RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL SAFE AS $now$
 				BEGIN RETURN %L::timestamptz + (SELECT clock_offset FROM clock); END $now$ $f$, now());
@@ -119,46 +120,24 @@ func adminConfig(t testing.TB) *pgx.ConnConfig {
 func makeTemplate(t testing.TB, ctx context.Context, config *pgx.ConnConfig) string {
 	t.Helper()
 	name := "tmpl_" + migrations.Version()[:16]
-	conn := connect(t, ctx, config, config.Database)
+	conn := Session(t, config)
 	defer conn.Close(ctx) // releases the lock
-	exec(t, ctx, conn, takeRoles)
+	Exec(t, conn, takeRoles)
 	var exists bool
-	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&exists); err != nil {
-		t.Fatal(err)
-	}
+	Must(t, conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&exists))
 	if exists {
 		return name
 	}
-	exec(t, ctx, conn, `DO $$ BEGIN
+	Exec(t, conn, `DO $$ BEGIN
 		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portico_master') THEN
 			CREATE ROLE portico_master LOGIN CREATEROLE PASSWORD '`+rolePassword+`';
 		END IF;
 	END $$`)
-	exec(t, ctx, conn, `DROP DATABASE IF EXISTS `+name+`_making`)
-	exec(t, ctx, conn, `CREATE DATABASE `+name+`_making OWNER portico_master`)
+	Exec(t, conn, `DROP DATABASE IF EXISTS `+name+`_making`)
+	Exec(t, conn, `CREATE DATABASE `+name+`_making OWNER portico_master`)
 	master := config.Copy()
 	master.User, master.Password, master.Database = "portico_master", rolePassword, name+"_making"
-	if err := migrations.Apply(ctx, master, rolePassword); err != nil {
-		t.Fatal(err)
-	}
-	exec(t, ctx, conn, `ALTER DATABASE `+name+`_making RENAME TO `+name)
+	Must(t, migrations.Apply(ctx, master, rolePassword))
+	Exec(t, conn, `ALTER DATABASE `+name+`_making RENAME TO `+name)
 	return name
-}
-
-func connect(t testing.TB, ctx context.Context, config *pgx.ConnConfig, database string) *pgx.Conn {
-	t.Helper()
-	config = config.Copy()
-	config.Database = database
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		t.Fatalf("the test's Postgres cannot be reached: %v", err)
-	}
-	return conn
-}
-
-func exec(t testing.TB, ctx context.Context, conn *pgx.Conn, sql string, args ...any) {
-	t.Helper()
-	if _, err := conn.Exec(ctx, sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
 }

@@ -2,10 +2,8 @@ package testkit
 
 import (
 	"context"
-	"strings"
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -14,16 +12,9 @@ import (
 // the test ends.
 func Empty(t testing.TB) (config *pgx.ConnConfig, rolePass string) {
 	t.Helper()
-	ctx := context.Background()
 	config = adminConfig(t)
-	makeTemplate(t, ctx, config) // creates the role
-	admin := connect(t, ctx, config, config.Database)
-	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	exec(t, ctx, admin, `CREATE DATABASE `+name+` OWNER portico_master`)
-	t.Cleanup(func() {
-		exec(t, ctx, admin, `DROP DATABASE `+name+` WITH (FORCE)`)
-		admin.Close(ctx)
-	})
+	makeTemplate(t, context.Background(), config) // creates the role
+	name := create(t, config, ``)
 	config = config.Copy()
 	config.User, config.Password, config.Database = "portico_master", rolePassword, name
 	return config, rolePassword
@@ -34,9 +25,5 @@ func Empty(t testing.TB) (config *pgx.ConnConfig, rolePass string) {
 // the same time. Call it after DB or Empty, which may wait for the same lock.
 func LockRoles(t testing.TB) {
 	t.Helper()
-	ctx := context.Background()
-	config := adminConfig(t)
-	conn := connect(t, ctx, config, config.Database)
-	t.Cleanup(func() { conn.Close(ctx) }) // releases the lock
-	exec(t, ctx, conn, takeRoles)
+	Exec(t, Session(t, adminConfig(t)), takeRoles) // whose end releases the lock
 }

@@ -1,7 +1,6 @@
 package testkit
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,7 +28,7 @@ func (d *Database) Insert(t testing.TB, table string, row Row) {
 // Exec runs a statement as a superuser.
 func (d *Database) Exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
-	exec(t, context.Background(), d.Admin, sql, args...)
+	Exec(t, d.Admin, sql, args...)
 }
 
 // AddUser adds a user who is not a member of any organization yet. Use the same id

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -147,11 +145,7 @@ func TestSweepMeasuresOldestTransaction(t *testing.T) {
 	if age := oldest(); age != 0 {
 		t.Errorf("%s with no transaction", age)
 	}
-	report, err := pgx.Connect(ctx, e.URL("portico_master"))
-	e.must(err)
-	defer report.Close(ctx)
-	_, err = report.Exec(ctx, `BEGIN`)
-	e.must(err)
+	testkit.Exec(t, e.Session(t, "portico_master"), `BEGIN`)
 	testkit.Await(t, "it to be old", func() bool { return oldest() > time.Second })
 	e.sweep()
 	var line struct{ OldestTransactionAge float64 }

@@ -56,12 +56,7 @@ func New(t *testing.T) *Harness {
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
 	h.Keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
 
-	auditor, err := pgx.ConnectConfig(context.Background(), h.Admin.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.auditor = auditor
-	t.Cleanup(func() { _ = auditor.Close(context.Background()) })
+	h.auditor = testkit.Session(t, h.Admin.Config())
 	var sender *queue.Sender
 	h.Nudges, sender = awstest.Queue(t)
 	h.Server = &edge.Server{
@@ -78,9 +73,9 @@ func New(t *testing.T) *Harness {
 	h.Names = testkit.NewNameServer(t)
 	h.Server.Hosts = hostname.NewHosts(client, domainTable, "portico.example", h.Clock)
 	h.Server.Hosts.Resolver = h.Names.Resolver()
-	if h.Handler, err = h.Server.Handler(api.All()...); err != nil {
-		t.Fatal(err)
-	}
+	var err error
+	h.Handler, err = h.Server.Handler(api.All()...)
+	testkit.Must(t, err)
 	return h
 }
 
@@ -101,33 +96,22 @@ type Caller struct {
 func (h *Harness) Organization(name string) Caller {
 	h.T.Helper()
 	made, err := jobs.Bootstrap{DB: h.App, Keys: h.Keys, Clock: h.Clock}.CreateOrganization(context.Background(), jobs.CreateOrganization{Name: name})
-	if err != nil {
-		h.T.Fatal(err)
-	}
+	testkit.Must(h.T, err)
 	org, err := id.Parse[id.Org](made.OrganizationID)
-	if err != nil {
-		h.T.Fatal(err)
-	}
+	testkit.Must(h.T, err)
 	return Caller{Harness: h, Key: made.APIKey, Org: org}
 }
 
 // With returns a caller of the same organization with these permissions only.
 func (c Caller) With(permissions ...auth.Permission) Caller {
 	c.T.Helper()
-	ctx := context.Background()
 	plain := apikey.Generate()
 	hash, err := apikey.Parse(plain)
-	if err != nil {
-		c.T.Fatal(err)
-	}
+	testkit.Must(c.T, err)
 	now := c.Clock.Now()
 	key := apikey.APIKey{ID: id.New[id.APIKey](now), Name: "narrow", Permissions: permissions, CreatedAt: now}
-	if err := c.App.InOrg(ctx, c.Org, func(tx pg.Tx) error { return apikey.Insert(ctx, tx, c.Org, key, hash) }); err != nil {
-		c.T.Fatal(err)
-	}
-	if err := c.Keys.Project(ctx, c.Org, key, hash); err != nil {
-		c.T.Fatal(err)
-	}
+	c.InOrg(c.T, c.Org, func(ctx context.Context, tx pg.Tx) error { return apikey.Insert(ctx, tx, c.Org, key, hash) })
+	testkit.Must(c.T, c.Keys.Project(context.Background(), c.Org, key, hash))
 	c.Key = plain
 	return c
 }

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/testkit"
@@ -68,14 +66,8 @@ func TestDeleteOrganizationTogether(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
 	acme, staff := h.Organization("Acme"), h.NewStaff()
-	holder, err := pgx.ConnectConfig(t.Context(), h.Admin.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer holder.Close(t.Context())
-	if _, err := holder.Exec(t.Context(), `BEGIN; SELECT FROM organization FOR UPDATE`); err != nil {
-		t.Fatal(err)
-	}
+	holder := testkit.Session(t, h.Admin.Config())
+	testkit.Exec(t, holder, `BEGIN; SELECT FROM organization FOR UPDATE`)
 	var all sync.WaitGroup
 	replies := make([]apitest.Reply, 2)
 	for i := range replies {
@@ -85,9 +77,7 @@ func TestDeleteOrganizationTogether(t *testing.T) {
 		return testkit.Value[int](t, h.Database, `
 			SELECT count(*) FROM pg_locks l JOIN pg_stat_activity s USING (pid) WHERE NOT granted AND s.datname = current_database()`) == 2
 	})
-	if _, err := holder.Exec(t.Context(), `ROLLBACK`); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Exec(t, holder, `ROLLBACK`)
 	all.Wait()
 	if replies[0].Status > replies[1].Status {
 		replies[0], replies[1] = replies[1], replies[0]

@@ -1,13 +1,10 @@
 package people_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"portico/shared/api/apitest"
 	"portico/shared/auth"
@@ -107,26 +104,18 @@ func TestUsersAreShared(t *testing.T) {
 // to the point where they wait for a row, and go on together.
 func TestLastOwnersLeaveTogether(t *testing.T) {
 	t.Parallel()
-	h, ctx := apitest.New(t), context.Background()
+	h := apitest.New(t)
 	acme := h.Organization("Acme")
 	a, b := acme.NewMember("a@example.com", "owner"), acme.NewMember("b@example.com", "owner")
-	holder, err := pgx.ConnectConfig(ctx, h.Admin.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer holder.Close(ctx)
-	if _, err := holder.Exec(ctx, `BEGIN; SELECT FROM member FOR UPDATE`); err != nil {
-		t.Fatal(err)
-	}
+	holder := testkit.Session(t, h.Admin.Config())
+	testkit.Exec(t, holder, `BEGIN; SELECT FROM member FOR UPDATE`)
 	replies := make([]apitest.Reply, 2)
 	var wg sync.WaitGroup
 	wg.Go(func() { replies[0] = acme.Do("DELETE", "/v1/members/"+a, "") })
 	wg.Go(func() { replies[1] = acme.Do("PATCH", "/v1/members/"+b, `{"role":"viewer"}`) })
 	const waiting = `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity s USING (pid) WHERE NOT granted AND s.datname = current_database()`
 	testkit.Await(t, "both requests to wait for the owners' rows", func() bool { return testkit.Value[int](t, h.Database, waiting) >= 2 })
-	if _, err := holder.Exec(ctx, `COMMIT`); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Exec(t, holder, `COMMIT`)
 	wg.Wait()
 	refused := 0
 	for _, r := range replies {

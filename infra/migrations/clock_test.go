@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// text is a piece of the repository that may hold SQL.
+// text is a part of the repository that may contain SQL.
 type text struct{ where, sql string }
 
 // allSQL returns the repository's *.sql files without their comments, and the
@@ -71,13 +71,13 @@ func literals(t *testing.T, root fs.FS, name string) (list []text) {
 	return list
 }
 
-// bareClock is every way to ask Postgres for a time that knows no offset.
+// bareClock matches every way to ask Postgres for a time without the offset.
 var bareClock = regexp.MustCompile(`(?i)\bnow\s*\(\s*\)|\b(current_timestamp|current_date|current_time|localtime|localtimestamp|` +
 	`clock_timestamp|statement_timestamp|transaction_timestamp|timeofday)\b|'(now|today|tomorrow|yesterday)'`)
 
-// SQL asks portico_now() for the time, so that tests can move it: no statement
-// asks the database's own clock but portico_now's definition, and StopClock, with
-// which tests replace that.
+// SQL asks portico_now() for the time, so that tests can move it. Only two places
+// ask the database's own clock: the definition of portico_now, and StopClock,
+// with which tests replace that definition.
 func TestOnlyPorticoNowTellsTheTime(t *testing.T) {
 	var found []string
 	for _, s := range allSQL(t) {
@@ -91,7 +91,7 @@ func TestOnlyPorticoNowTellsTheTime(t *testing.T) {
 	}
 }
 
-// The expression finds what it is for.
+// bareClock matches what it should match, and nothing else.
 func TestBareClock(t *testing.T) {
 	for sql, bare := range map[string]bool{
 		"SELECT now()": true, "select NOW ( )": true, "pg_catalog.now()": true, "DEFAULT CURRENT_TIMESTAMP": true,
@@ -104,8 +104,9 @@ func TestBareClock(t *testing.T) {
 	}
 }
 
-// An organization is bound in one place only (00001 reads what 00002 binds), and for one transaction: a
-// session-wide binding would leak into the next request.
+// An organization is bound in one place only, for one transaction (00001 reads
+// what 00002 binds). A binding for the session would also hold for the next
+// request.
 func TestOrganizationIsBoundInOnePlace(t *testing.T) {
 	var found []string
 	for _, s := range allSQL(t) {
@@ -116,6 +117,6 @@ func TestOrganizationIsBoundInOnePlace(t *testing.T) {
 	}
 	slices.Sort(found)
 	if want := []string{"infra/migrations/00001_roles.sql", "infra/migrations/00002_organization.sql"}; !slices.Equal(found, want) {
-		t.Errorf("app.org_id stands in %q, want only %q", found, want)
+		t.Errorf("app.org_id is in %q, want only %q", found, want)
 	}
 }

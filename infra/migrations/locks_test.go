@@ -29,7 +29,7 @@ func read(t *testing.T, conn *pgx.Conn, tables ...string) pgx.Tx {
 	return tx
 }
 
-// New partitions wait for no reader, so publishing does not wait for them.
+// New partitions do not wait for readers, so publishing does not wait for them.
 func TestNewPartitionsStopNobody(t *testing.T) {
 	t.Parallel()
 	d := testkit.DB(t)
@@ -51,7 +51,7 @@ func TestNewPartitionsStopNobody(t *testing.T) {
 	}
 }
 
-// asMade describes a table but for its name and bounds, a line each.
+// asMade describes a table without its name and bounds, one line each.
 const asMade = `
 	SELECT format('table %s %s %s %s %s', c.relowner::regrole, c.relacl, c.relrowsecurity, c.relforcerowsecurity, c.relpersistence) FROM pg_class c WHERE oid = $1::regclass
 	UNION ALL SELECT format('column %s %s %s %s %s %s %s %s', attname, atttypid::regtype, attnotnull, attislocal, attinhcount, attstorage, attacl,
@@ -63,7 +63,8 @@ const asMade = `
 	UNION ALL SELECT format('trigger %s', tgname) FROM pg_trigger WHERE tgrelid = $1::regclass
 	ORDER BY 1`
 
-// A partition that was attached is like one that was created in place.
+// A partition that was attached has the same properties as one that was created
+// in place.
 func TestPartitionsAreAsCreatedInPlace(t *testing.T) {
 	t.Parallel()
 	d, ctx := testkit.DB(t), context.Background()
@@ -89,8 +90,8 @@ func TestPartitionsAreAsCreatedInPlace(t *testing.T) {
 	}
 }
 
-// A migration that needs a table for itself lets others use it while it waits
-// for a reader to end.
+// A migration that must lock a table lets others use it while it waits for a
+// reader to end.
 func TestMigrationLetsOthersIn(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // blocked, it would be for ever
 	defer cancel()

@@ -66,7 +66,8 @@ func reaches(t *testing.T, d *testkit.Database, from, to time.Time) {
 	}
 }
 
-// Partitions reach a year ahead when migrated, and again after any time.
+// After a migration the partitions reach a year ahead, and after make_partitions
+// again at any later time.
 func TestPartitionsReachAYearAhead(t *testing.T) {
 	ctx, d := context.Background(), testkit.DB(t)
 	start := d.Clock.Now()
@@ -101,7 +102,7 @@ func TestUUIDFloor(t *testing.T) {
 	})
 }
 
-// Autovacuum comes early to every partition of the queue.
+// Autovacuum starts early for every partition of the queue, and for no other.
 func TestQueueIsVacuumedEarly(t *testing.T) {
 	d := testkit.DB(t)
 	d.Advance(t, 100*24*time.Hour)
@@ -113,7 +114,7 @@ func TestQueueIsVacuumedEarly(t *testing.T) {
 			SELECT count(*) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
 			WHERE inhparent = $1::regclass AND NOT coalesce('autovacuum_vacuum_scale_factor=0.02' = ANY (c.reloptions), false)`, table)
 		if (without == 0) != (table == "webhook_delivery") {
-			t.Errorf("%s: %d partitions wait for the usual 20 %%", table, without)
+			t.Errorf("%s: autovacuum waits for the usual 20 %% in %d partitions", table, without)
 		}
 	}
 }

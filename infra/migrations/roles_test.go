@@ -8,8 +8,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// However many requests come, dispatchers and migrations find a connection: no
-// role may have all.
+// Dispatchers and migrations find a connection, however many requests come: no
+// role may use all connections.
 func TestRolesShareConnections(t *testing.T) {
 	ctx := context.Background()
 	config, password := testkit.Empty(t)

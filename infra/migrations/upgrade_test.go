@@ -25,8 +25,9 @@ func twoOfEverything(t *testing.T) *testkit.Database {
 	return d
 }
 
-// The wall hides all rows from the role that migrations run as, too. A migration
-// that forgets this fails, instead of changing nothing and being recorded as done.
+// The wall also hides all rows from portico_owner, the role of migrations. A
+// migration that forgets this fails, instead of changing nothing and being
+// recorded as done.
 func TestMigrationOfWalledRowsFailsLoudly(t *testing.T) {
 	d, ctx := twoOfEverything(t), context.Background()
 	rows, _ := d.Admin.Query(ctx, `
@@ -43,8 +44,7 @@ func TestMigrationOfWalledRowsFailsLoudly(t *testing.T) {
 	}
 }
 
-// A migration that has the wall step aside reaches the rows of every
-// organization.
+// A migration that lifts the wall reaches the rows of every organization.
 func TestMigrationChangesWalledRows(t *testing.T) {
 	d, ctx := twoOfEverything(t), context.Background()
 	err := migrations.ApplyLater(ctx, d.Admin.Config(), `

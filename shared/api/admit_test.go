@@ -6,7 +6,7 @@ import (
 	"portico/shared/api/apitest"
 )
 
-// A key of no use is refused, and outside all kinds of it look alike.
+// A key that does not work is refused, and the reply does not show why.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

@@ -13,8 +13,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// What fails after its work, in whatever way, leaves neither the work nor an
-// entry; and what cannot be recorded is not done.
+// A request that fails after its work, in any way, leaves neither the work nor an
+// audit entry. If the entry cannot be written, the work is not done.
 func TestChangeAndEntryCommitTogether(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -48,7 +48,7 @@ func TestChangeAndEntryCommitTogether(t *testing.T) {
 	}
 }
 
-// failing returns a mutation that fails when its handler has done its work.
+// failing returns a mutation that fails after its handler has done the work.
 func failing[I, O any](w edge.Write[I, O], fail func() error) edge.Write[I, O] {
 	work := w.Handle
 	w.Handle = func(c *edge.Call, in *I) (*O, error) {
@@ -60,7 +60,7 @@ func failing[I, O any](w edge.Write[I, O], fail func() error) edge.Write[I, O] {
 	return w
 }
 
-// A handler that says nothing of its change is recorded all the same.
+// A change is recorded even if its handler does not describe it.
 func TestSilentHandlerIsRecorded(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -82,8 +82,8 @@ func TestSilentHandlerIsRecorded(t *testing.T) {
 	}
 }
 
-// A repeated mutation gets its reply again and no second entry; what only
-// publishes has its events for a record, and they name who published.
+// A repeated mutation gets its first reply again and no second entry. A publish
+// has no entry: its events name who published them.
 func TestReplayAndPublishWriteNoEntry(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -97,13 +97,13 @@ func TestReplayAndPublishWriteNoEntry(t *testing.T) {
 	apitest.Want(t, acme.Do("POST", "/v1/events/batch", `{"events":[{"type":"a","data":1}]}`), `202 "published_by":"`+actor+`"`)
 	apitest.Want(t, acme.Do("GET", "/v1/events", ""), `200 "published_by":"`+actor+`" !"published_by":null`)
 	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry`) - before; n != 1 {
-		t.Errorf("%d entries, want that of the endpoint", n)
+		t.Errorf("%d entries, want one, of the endpoint", n)
 	}
 }
 
-// An entry says who, from where and in which request, whatever characters a
-// stranger chose: they are data, not lines. It says what was before and after,
-// of what has changed and nothing else.
+// An entry says who made a change, from where and in which request; any
+// characters in these texts are only data. It shows the values before and after,
+// of changed fields only.
 func TestEntry(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

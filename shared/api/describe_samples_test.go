@@ -41,8 +41,8 @@ console.log(data);
 `
 )
 
-// Every operation is described with a sample in TypeScript. That the compiler
-// accepts them all is seen where clients are generated, in infra/check/clients.
+// Every operation is described with a sample in TypeScript. infra/check/clients,
+// which generates clients, checks that the compiler accepts them all.
 func TestSamplesInTypeScript(t *testing.T) {
 	t.Parallel()
 	text, err := api.OpenAPI()

@@ -16,7 +16,8 @@ import (
 	"portico/shared/webhook"
 )
 
-// every calls f for every object of the description, with the names that lead to it.
+// every calls f for every object of the description, with the names on the path
+// to it.
 func every(v any, names []string, f func(names []string, object map[string]any)) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -31,8 +32,8 @@ func every(v any, names []string, f func(names []string, object map[string]any))
 	}
 }
 
-// Every member of every request and reply, every parameter, header and tag is
-// explained.
+// Every member of every request and reply, every parameter, header and tag has a
+// description.
 func TestEverythingIsExplained(t *testing.T) {
 	t.Parallel()
 	explained := 0
@@ -64,8 +65,8 @@ func TestEverythingIsExplained(t *testing.T) {
 	}
 }
 
-// Every request and every reply has an example, and every example is what its
-// schema says: of whole bodies, of problems, of parameters and of members.
+// Every request and every reply has an example, and every example fits its
+// schema: of whole bodies, problems, parameters and members.
 func TestExamplesAreAsDescribed(t *testing.T) {
 	t.Parallel()
 	d, checked := apitest.Published(), 0
@@ -107,8 +108,8 @@ func TestExamplesAreAsDescribed(t *testing.T) {
 	}
 }
 
-// A reply may get members in time, so nothing forbids them; a request's are
-// all named.
+// A later version may add members to a reply, so no schema of a reply forbids
+// other members; the schema of a request does.
 func TestOnlyRequestsForbidMembers(t *testing.T) {
 	t.Parallel()
 	d := apitest.Published()
@@ -121,8 +122,8 @@ func TestOnlyRequestsForbidMembers(t *testing.T) {
 	}
 }
 
-// What a generator goes by stands in the description: where the API is, what a
-// call needs, and the groups in their order.
+// The description has what a generator needs: the address of the API, the
+// security of each call, and the tags in order.
 func TestDescriptionIsWhole(t *testing.T) {
 	t.Parallel()
 	d := apitest.Published()
@@ -157,8 +158,8 @@ func TestDescriptionIsWhole(t *testing.T) {
 	}
 }
 
-// Every webhook that Portico sends is described, its example is as described,
-// and so is what package event makes of a published event.
+// Every webhook that Portico sends is described, and its example fits the
+// description. So does the body that package event makes of a published event.
 func TestWebhooksAreDescribed(t *testing.T) {
 	t.Parallel()
 	d := apitest.Published()
@@ -181,7 +182,7 @@ func TestWebhooksAreDescribed(t *testing.T) {
 	}
 }
 
-// Every example of a request can be sent as it is, with ids of one's own.
+// Every example of a request can be sent unchanged, except for ids.
 func TestRequestExamplesAreAccepted(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

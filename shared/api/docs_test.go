@@ -20,7 +20,7 @@ import (
 	"portico/shared/testkit"
 )
 
-// systemHandler serves what needs no store.
+// systemHandler serves the operations that need no store.
 func systemHandler(t *testing.T) http.Handler {
 	t.Helper()
 	server := &edge.Server{Log: observe.NewLog(&testkit.Log{}, "test")}
@@ -31,7 +31,7 @@ func systemHandler(t *testing.T) http.Handler {
 	return handler
 }
 
-// fetch gets a page as a browser does.
+// fetch requests a page as a browser does.
 func fetch(t *testing.T, handler http.Handler, path string) (header http.Header, body string) {
 	t.Helper()
 	r := httptest.NewRequest("GET", path, nil)
@@ -57,13 +57,13 @@ func fetch(t *testing.T, handler http.Handler, path string) (header http.Header,
 
 var (
 	linked = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
-	// A deployed page is read elsewhere than on the machine that serves it.
+	// A deployed page must not link to the machine that serves it.
 	ownMachine = regexp.MustCompile(`^[a-z]+://([^/]*\.)?(localhost|127\.[0-9.]+|\[::1\]|0\.0\.0\.0)([:/?#]|$)`)
 	outside    = regexp.MustCompile(`(?i)src="(https?:)?//|<link[^>]*href="(https?:)?//|url\(|@import|<script>|<style|\son[a-z]+=| style=`)
 )
 
-// Every page loads from its own origin only, keeps to its policy, and links to
-// pages and places that exist, also where it is deployed.
+// Every page loads from its own origin only, obeys its policy, and links only to
+// pages and headings that exist, also when it is deployed.
 func TestDocumentationPages(t *testing.T) {
 	t.Parallel()
 	handler := systemHandler(t)
@@ -83,10 +83,10 @@ func TestDocumentationPages(t *testing.T) {
 			t.Errorf("%s has the policy %s", page, policy)
 		}
 		if found := outside.FindString(body); found != "" {
-			t.Errorf("%s loads from elsewhere or against its policy: %s", page, found)
+			t.Errorf("%s loads from another origin or violates its policy: %s", page, found)
 		}
 		if strings.Contains(body, "make invoke") {
-			t.Errorf("%s has commands of those who run Portico: they belong in docs/operating.md", page)
+			t.Errorf("%s has commands for those who run Portico: move them to docs/operating.md", page)
 		}
 		for _, link := range linked.FindAllStringSubmatch(body, -1) {
 			if to, _, _ := strings.Cut(link[1], "#"); strings.HasPrefix(to, "/docs") {
@@ -97,14 +97,14 @@ func TestDocumentationPages(t *testing.T) {
 	for page, body := range bodies {
 		for _, link := range linked.FindAllStringSubmatch(body, -1) {
 			if ownMachine.MatchString(link[1]) {
-				t.Errorf("%s links to %s, which only a laptop has", page, link[1])
+				t.Errorf("%s links to %s, which exists only on a laptop", page, link[1])
 			}
 			to, place, _ := strings.Cut(link[1], "#")
 			if to == "" {
 				to = page
 			}
 			if target, ours := bodies[to]; ours && place != "" && !strings.Contains(target, `id="`+place+`"`) {
-				t.Errorf("%s links to %s, which is not there", page, link[1])
+				t.Errorf("%s links to %s, which does not exist", page, link[1])
 			}
 		}
 	}
@@ -115,8 +115,8 @@ func TestDocumentationPages(t *testing.T) {
 	}
 }
 
-// Without script the reference lists every operation and every field, also those
-// within others.
+// Without script the reference lists every operation and every field, including
+// nested ones.
 func TestReferenceWithoutScript(t *testing.T) {
 	t.Parallel()
 	_, page := fetch(t, systemHandler(t), "/docs")
@@ -130,13 +130,13 @@ func TestReferenceWithoutScript(t *testing.T) {
 		"<code>client_certificate.private_key</code>", "<code>events[].ordering_key</code>", "1 to 30<", "one of &#34;portico&#34;, &#34;standard&#34;",
 	} {
 		if !strings.Contains(list, want) {
-			t.Errorf("the list does not say %s", want)
+			t.Errorf("the list does not show %s", want)
 		}
 	}
 }
 
-// The renderer is the one that is recorded, fits into a reply of Lambda, and may
-// be kept for ever.
+// The renderer is the recorded version, fits into a reply of Lambda, and may be
+// cached for ever.
 func TestRendererIsTheRecordedOne(t *testing.T) {
 	t.Parallel()
 	handler := systemHandler(t)
@@ -157,8 +157,8 @@ func TestRendererIsTheRecordedOne(t *testing.T) {
 	}
 }
 
-// Who cannot unpack gzip gets pages as they are, and a name that no page has is a
-// 404.
+// A client that cannot unpack gzip gets the page uncompressed. A name without a
+// page is a 404.
 func TestDocumentationForAnyClient(t *testing.T) {
 	t.Parallel()
 	handler := systemHandler(t)

@@ -25,8 +25,7 @@ import (
 
 type none struct{}
 
-// An operation that is not wholly declared does not start, and the error says
-// what is missing.
+// An incomplete declaration does not start, and the error says what is missing.
 func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 	t.Parallel()
 	whole := edge.Op{
@@ -75,11 +74,11 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 	}
 	server := &edge.Server{}
 	if _, err := server.Handler(edge.Global[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "does not run inside") {
-		t.Errorf("an operation on one organization that runs in none starts: %v", err)
+		t.Errorf("an operation that acts on one organization, but runs outside any, starts: %v", err)
 	}
 	whole.Path, whole.Acts = "/v1/organizations/{id}/things", edge.OnPath
 	if _, err := server.Handler(edge.Write[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "its path has {id}") {
-		t.Errorf("an operation whose input lacks what its path has starts: %v", err)
+		t.Errorf("an operation whose input lacks a parameter of its path starts: %v", err)
 	}
 	list := events.List
 	list.IgnoresQuery = true
@@ -91,9 +90,9 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 	}
 }
 
-// A defect or a panic is a 500 that says nothing but the request id; the cause
-// is in the log. A store that is away, and a request that outlasts the function's
-// time, is a 503 that asks to come back.
+// A defect or a panic is a 500 that shows only the request id; the cause is in
+// the log. If a store does not answer or the function's time is over, the reply
+// is a 503 that asks to try again.
 func TestServerErrors(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -140,8 +139,8 @@ func TestServerErrors(t *testing.T) {
 	}
 }
 
-// What no operation answers is a 404 problem; a path that the router would
-// clean is no exception.
+// A path without an operation is a 404 problem, even a path that the router would
+// clean.
 func TestNoSuchRoute(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -185,7 +184,7 @@ func TestSystem(t *testing.T) {
 	}
 }
 
-// Nothing malformed gives a 5xx: random methods' paths, queries, headers and
+// No malformed request gets a 5xx: random methods, paths, queries, headers and
 // bodies, and valid requests with one part replaced by junk.
 func TestMalformedNeverFails(t *testing.T) {
 	t.Parallel()
@@ -214,7 +213,7 @@ func TestMalformedNeverFails(t *testing.T) {
 		r.Header.Set("Content-Type", rapid.SampledFrom([]string{"application/json", "", "text/plain", "application/json; charset=latin1", ";"}).Draw(rt, "type"))
 		r.Header.Set("Idempotency-Key", rapid.OneOf(rapid.Just(""), rapid.String()).Draw(rt, "key"))
 		if method == "DELETE" && (strings.HasSuffix(path, endpoint) || strings.HasSuffix(path, acme.Org.String())) {
-			return // would only end the fun
+			return // it would delete what the other requests need
 		}
 		w := httptest.NewRecorder()
 		h.Handler.ServeHTTP(w, r)

@@ -9,7 +9,7 @@ import (
 )
 
 // One reply names every fault of a request, those of the schema and those of our
-// own rules, each once and at its own name.
+// own rules, each once and with its own field.
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")
@@ -44,8 +44,8 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-// What a request that was done once said wrong since, such as an end that lies in
-// the past by now, does not change the reply to its repetition.
+// The repetition of a successful request gets the same reply, even if the request
+// has become invalid since, for example because its end is now in the past.
 func TestRepetitionIsNotCheckedAgain(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -60,7 +60,7 @@ func TestRepetitionIsNotCheckedAgain(t *testing.T) {
 	apitest.Want(t, acme.Do("POST", "/v1/api-keys", body, "Idempotency-Key", "k2"), "422 body.expires_at")
 }
 
-// A time that is none is refused in the same words, wherever it stands.
+// An invalid time is refused with the same words in every place.
 func TestTimesAreRefusedAlike(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")

@@ -14,9 +14,9 @@ import (
 	"portico/shared/testkit"
 )
 
-// A host that is somebody's is nobody else's: there a key works in its own
-// organization only, and a staff key in the host's only. A host that is nobody's
-// decides nothing, nor does a header that names one.
+// At an organization's own host, a key works only if it belongs to that
+// organization, and a staff key works only on it. A host that belongs to nobody
+// decides nothing. A header that names a host decides nothing either.
 func TestHostIdentifiesOrganization(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -74,7 +74,8 @@ func TestHostIdentifiesOrganization(t *testing.T) {
 	apitest.Want(t, evil.At(custom, "POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`), `404 organization_not_found`)
 }
 
-// After a domain is deleted, or its organization closed, nobody enters by it.
+// After a domain is deleted, its host belongs to nobody. After its organization
+// is closed, nobody can enter it there.
 func TestHostOfNobody(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -93,8 +94,8 @@ func TestHostOfNobody(t *testing.T) {
 	apitest.Want(t, staff.At("acme.portico.example", "GET", "/v1/organization", ""), "404 organization_not_found")
 }
 
-// While DynamoDB is away a host that may be somebody's answers nobody; our own
-// hosts need no answer of it.
+// While DynamoDB does not answer, no request works at a host that may belong to
+// an organization. Our own hosts do not need it.
 func TestHostWhileStoreIsAway(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

@@ -10,8 +10,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// A mutation with an Idempotency-Key happens once: repeated it gets the first
-// reply, changed it conflicts, and a failed try leaves nothing.
+// A mutation with an Idempotency-Key happens once: a repetition gets the first
+// reply, a different request is a conflict, and a failed try leaves nothing.
 func TestIdempotency(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -30,7 +30,7 @@ func TestIdempotency(t *testing.T) {
 			t.Errorf("replay %d %s, want %s", again.Status, again.Body, first.Body)
 		}
 		if first.Header.Get("Idempotent-Replayed") != "" || again.Header.Get("Idempotent-Replayed") != "true" {
-			t.Error("only the replay says that it is one")
+			t.Error("the replay must say that it is one, and the first reply must not")
 		}
 		apitest.Want(t, acme.Do("POST", path, other, "Idempotency-Key", "k"), "409 idempotency_key_reused")
 		apitest.Want(t, acme.Do("POST", path, body, "Idempotency-Key", "other"), "202 ")
@@ -41,8 +41,8 @@ func TestIdempotency(t *testing.T) {
 	apitest.Want(t, acme.Publish(`{"type":"a","data":3}`, "Idempotency-Key", "k"), "202 ")
 }
 
-// However many send the same key at once, one event is published, and nobody
-// is told anything but its reply or to come back.
+// If many clients send the same key at once, one event is published, and each of
+// them gets its reply or is asked to try again.
 func TestConcurrentIdempotency(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

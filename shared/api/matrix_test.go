@@ -16,7 +16,8 @@ import (
 	"portico/shared/role"
 )
 
-// things makes what routes with an id are called with: path up to the id → id.
+// things makes the resources that routes with an id are called with: path up to
+// the id → id.
 func things(c apitest.Caller) map[string]string {
 	c.T.Helper()
 	endpoint, _ := c.NewEndpoint(`["*"]`)
@@ -38,15 +39,15 @@ func things(c apitest.Caller) map[string]string {
 	}
 }
 
-// whole is a body with which an operation can be called in full; {} otherwise.
+// whole returns a complete body for an operation, or {}.
 var whole = map[string]string{
 	"resumeOrderingKey": `{"ordering_key":"k"}`,
 }
 
-// Every route against every predefined role, with one's own thing and another
-// organization's: who lacks the permission is refused before anything is looked
-// at; who has it is let in to their own, and another's answers like one that
-// does not exist, and is what it was afterwards.
+// Every route is called with every predefined role, with the caller's own
+// resource and another organization's. Without the permission it is refused
+// before anything is looked up. With it, another organization's resource looks
+// like one that does not exist, and does not change.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -74,27 +75,28 @@ func TestMatrix(t *testing.T) {
 					continue
 				}
 				a, b := try(as, op, foreignPath), try(as, op, missing)
-				answers := try(as, op, ownPath) // last: it may end the key that calls
+				answers := try(as, op, ownPath) // last, because it may end the key that calls
 				if !slices.Contains(r.Permissions, op.Permission) {
 					apitest.Want(t, answers, "403 permission_missing "+string(op.Permission))
 					apitest.Want(t, a, "403 permission_missing "+string(op.Permission))
 					continue
 				}
 				if s := answers.Status; s == 401 || s == 403 && strings.Contains(answers.Body, "permission_missing") || s == 404 && op.ID != "resumeOrderingKey" || s >= 500 {
-					t.Errorf("%s of one's own: %d %s", op.ID, s, answers.Body)
+					t.Errorf("%s of the caller's own: %d %s", op.ID, s, answers.Body)
 				}
 				if foreignPath == ownPath {
 					continue // no id
 				}
 				if a.Status != http.StatusNotFound || a.Body != b.Body {
-					t.Errorf("%s of another's: %d %s; of a missing one: %d %s", op.ID, a.Status, a.Body, b.Status, b.Body)
+					t.Errorf("%s of another organization's: %d %s; of a missing one: %d %s", op.ID, a.Status, a.Body, b.Status, b.Body)
 				}
 			}
 		})
 	}
 }
 
-// sorted puts what ends a thing last, and what ends all of them behind that.
+// sorted puts operations that end a resource last, and operations that end all
+// resources after them.
 func sorted(operations []edge.Operation) []edge.Operation {
 	rank := func(o edge.Operation) int {
 		switch op := o.Meta(); {
@@ -109,7 +111,8 @@ func sorted(operations []edge.Operation) []edge.Operation {
 	return operations
 }
 
-// place fills in an operation's path. A route whose thing nobody makes fails.
+// place fills in an operation's path. It fails for a route if nobody makes its
+// resource.
 func place(t *testing.T, op edge.Op, things map[string]string) string {
 	t.Helper()
 	before, after, ok := strings.Cut(op.Path, "/{id}")
@@ -132,9 +135,9 @@ func try(c apitest.Caller, op edge.Op, path string) apitest.Reply {
 	return c.Do(op.Method, path, body)
 }
 
-// Nobody writes what is the server's: a body with a field that the operation
-// does not describe is refused by every operation that takes one, and says
-// which field. The described ones never are among these.
+// No client can write the fields that the server sets: every operation with a
+// body refuses a field that it does not describe, and names it. None of the
+// described fields is one of these.
 func TestServerOwnedFields(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -178,7 +181,7 @@ func bodyOf(described *huma.OpenAPI, op edge.Op) *huma.Schema {
 	return schema
 }
 
-// A route without a permission does not start, whichever it is.
+// No route starts without a permission.
 func TestEveryRouteNeedsAPermission(t *testing.T) {
 	t.Parallel()
 	server := &edge.Server{}

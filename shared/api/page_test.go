@@ -7,8 +7,8 @@ import (
 	"portico/shared/api/apitest"
 )
 
-// Lists go on where the page before ended, and a cursor works for its own list
-// and organization only.
+// Each page of a list continues after the previous one. A cursor works only for
+// its own list and organization.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

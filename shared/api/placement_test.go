@@ -15,8 +15,9 @@ import (
 	"portico/shared/webhook"
 )
 
-// An environment that saw an organization before it moved publishes where it
-// lives now, and tells the dispatchers and the sweep of that database.
+// An environment that used an organization before it moved publishes in the
+// organization's new database, and tells the dispatchers and the sweep of that
+// database.
 func TestPublishAfterMove(t *testing.T) {
 	t.Parallel()
 	h, ctx := apitest.New(t), t.Context()
@@ -43,7 +44,7 @@ func TestPublishAfterMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Nudges.Purge()
-	for n := range 2 { // the first is corrected, the second knows
+	for n := range 2 { // the first learns of the move, the second knows it
 		sweptAnew()
 		r := httptest.NewRequest("POST", "/v1/events", strings.NewReader(`{"type":"invoice.paid","data":{}}`))
 		r.Header.Set("Authorization", "Bearer "+c.Key)
@@ -66,8 +67,8 @@ func TestPublishAfterMove(t *testing.T) {
 	}
 }
 
-// A request that waits for its organization to arrive, and cannot wait longer,
-// is told to come again.
+// A request that waits for its organization to arrive, and cannot wait longer, is
+// asked to try again.
 func TestWhileMoving(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

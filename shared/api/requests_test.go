@@ -13,8 +13,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// A known path with another method is a 405 that names those it has, also where
-// another function serves it.
+// A known path with another method is a 405 that names the methods of the path,
+// even if another function serves it.
 func TestOtherMethods(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -43,7 +43,8 @@ func TestOtherMethods(t *testing.T) {
 	}
 }
 
-// No reply is kept, sniffed or framed; only what is public says how long it may be kept.
+// No reply may be stored, sniffed or framed; only public replies say for how long
+// they may be stored.
 func TestRepliesAreGuarded(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")
@@ -71,7 +72,8 @@ func TestRepliesAreGuarded(t *testing.T) {
 	}
 }
 
-// A parameter that is empty, unknown or sent twice is refused by its name.
+// A parameter that is empty, unknown or sent twice is refused, and the reply
+// names it.
 func TestParameters(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")
@@ -94,9 +96,9 @@ func TestParameters(t *testing.T) {
 	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints", ""), `200 "data":[]`)
 }
 
-// Browsers and monitors add names of their own to what they ask for. The pages
-// and the operations about the API itself ignore them, whatever they hold; all
-// others refuse them.
+// Browsers and monitors add parameters of their own. The pages, and the
+// operations about the API itself, ignore all parameters; all other operations
+// refuse unknown ones.
 func TestPagesIgnoreTheQuery(t *testing.T) {
 	t.Parallel()
 	pages, acme := systemHandler(t), apitest.New(t).Organization("Acme")
@@ -115,7 +117,7 @@ func TestPagesIgnoreTheQuery(t *testing.T) {
 		if op := o.Meta(); op.IgnoresQuery {
 			ignoring++
 			if op.Tag != "System" {
-				t.Errorf("%s ignores what it does not know", op.ID)
+				t.Errorf("%s ignores an unknown parameter", op.ID)
 			}
 		}
 	}
@@ -124,7 +126,8 @@ func TestPagesIgnoreTheQuery(t *testing.T) {
 	}
 }
 
-// A body nests 64 deep at most, wherever it does, and what is accepted comes back.
+// A body may have at most 64 levels, in any part, and the repetition of a request
+// gets the same status.
 func TestNesting(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")

@@ -9,9 +9,9 @@ import (
 	"portico/shared/testkit"
 )
 
-// A staff key acts on the organization that the header names, on no other, and
-// on none without; its replies, log lines and audit entries say whose it is.
-// Ordinary keys may name their own organization only.
+// A staff key acts only on the organization that the header names; without the
+// header, on none. Its replies, log lines and audit entries name the staff key.
+// Ordinary keys may name only their own organization.
 func TestStaffKeys(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -61,8 +61,8 @@ func TestStaffKeys(t *testing.T) {
 	}
 }
 
-// What staff does is the organization's: it is written down as staff's, and an
-// Idempotency-Key counts in each organization by itself.
+// The work of staff belongs to the organization: its audit log names the staff
+// key. An Idempotency-Key counts separately in each organization.
 func TestStaffActs(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

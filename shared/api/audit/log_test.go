@@ -10,8 +10,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// The audit log shows what its filters ask for, to those who may read it, and
-// of one's own organization only.
+// The audit log shows the entries that its filters select, only to callers with
+// the permission, and only those of their own organization.
 func TestAuditLog(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -67,7 +67,7 @@ func TestAuditLog(t *testing.T) {
 	apitest.Want(t, evil.Do("GET", "/v1/audit-log?after="+next, ""), "422 query.after")
 }
 
-// Page by page the list shows every entry once, whatever the filter.
+// Over all pages the list shows every entry once, with any filter.
 func TestAuditLogPages(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -92,8 +92,8 @@ func TestAuditLogPages(t *testing.T) {
 	}
 }
 
-// What is secret of a change is said to have changed and no more; every other
-// field is there.
+// An entry says that a secret field has changed, but not its value. It shows
+// every other field.
 func TestAuditLogHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -114,7 +114,7 @@ func TestAuditLogHoldsNoSecret(t *testing.T) {
 		strings.Split(key, "\n")[1], acme.Key, "ptc_",
 	} {
 		if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry e WHERE position($1 IN e::text) > 0`, canary); n != 0 {
-			t.Errorf("%.20s… lies in %d audit entries", canary, n)
+			t.Errorf("%.20s… is in %d audit entries", canary, n)
 		}
 	}
 }

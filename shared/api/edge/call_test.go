@@ -12,8 +12,9 @@ import (
 	"portico/shared/observe"
 )
 
-// What is said of a call that is looked up where there is none would be lost, an
-// audit entry too. So that is a 500 with a line in the log, and no handler runs.
+// If a handler's call cannot be found, what it says about the call would be lost,
+// for example an audit entry. So the request is a 500 with a log line, and no
+// handler runs.
 func TestLostCall(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -21,7 +22,7 @@ func TestLostCall(t *testing.T) {
 	_, err := s.Handler(Global[struct{}, struct{}]{
 		Op: Op{ID: "getThing", Method: "GET", Path: "/v1/things", Function: "things", Summary: "x", Permission: auth.Public},
 		Handle: func(*Call, *struct{}) (*struct{}, error) {
-			t.Error("the handler runs")
+			t.Error("the handler ran")
 			return nil, nil
 		},
 	})
@@ -41,8 +42,8 @@ func TestLostCall(t *testing.T) {
 	}
 }
 
-// What an operation does not declare the frame does not act on: a handler that
-// says it all the same is a 500, so that it is not lost in silence.
+// A result that the operation does not declare is ignored by the frame. A handler
+// that gives one is a 500, so that it is not lost unnoticed.
 func TestUndeclaredCalls(t *testing.T) {
 	t.Parallel()
 	for want, say := range map[string]func(*Call){

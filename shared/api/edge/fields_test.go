@@ -8,8 +8,8 @@ import (
 	"portico/shared/fault"
 )
 
-// A field is in the body unless its name says where else; the hint follows what
-// is wrong with it, and only that.
+// A field is in the body unless its name says where it is. The hint is added only
+// to the fields of its fault.
 func TestFieldsOf(t *testing.T) {
 	f := fault.Of(fault.Join(
 		Hint(fault.InvalidField("permissions[0]", "is not a permission"), "List them with GET /v1/permissions"),
@@ -23,6 +23,6 @@ func TestFieldsOf(t *testing.T) {
 		t.Error(diff)
 	}
 	if other := fault.New(fault.Denied, "test_denied", "No."); Hint(other, "Ask.") != error(other) || Hint(nil, "Ask.") != nil {
-		t.Error("the hint changed what has no fields")
+		t.Error("the hint changed a fault without fields")
 	}
 }

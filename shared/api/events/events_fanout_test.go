@@ -8,8 +8,9 @@ import (
 	"portico/shared/api/apitest"
 )
 
-// A publish says at once which endpoints get the event, and why others do not;
-// the event says it later, too, and why those do not that came or changed since.
+// The reply to a publish says which endpoints get the event, and why others do
+// not. Reading the event says it later too, also for endpoints that were created
+// or changed since.
 func TestWhyNothingWasDelivered(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -46,7 +47,7 @@ func TestWhyNothingWasDelivered(t *testing.T) {
 	apitest.Want(t, acme.Do("GET", event, ""), `200 "delivery_count":3 !`+disabled)
 }
 
-// As many skipped endpoints are named as a reply can bear.
+// A reply names at most 100 skipped endpoints.
 func TestSkippedEndpointsAreBounded(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -62,8 +63,8 @@ func TestSkippedEndpointsAreBounded(t *testing.T) {
 	}
 }
 
-// Events are listed by type or prefix, and a page with a type ends after
-// looking at ten thousand events, with a cursor to go on from there.
+// Events are listed by type or prefix. A page with a type ends after a search of
+// ten thousand events, with a cursor for the next page.
 func TestListEventsByType(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

@@ -10,8 +10,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// Every operation on an event works on one's own, and on nobody else's; what is
-// malformed gets a 4xx that names the field, whatever it is.
+// Every operation works on the caller's own events, and on no other
+// organization's. Malformed input gets a 4xx that names the field.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -74,7 +74,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// A publish nudges a dispatcher unless one is awake, and tells the sweep.
+// A publish nudges a dispatcher unless one is awake, and sets the due time for
+// the sweep.
 func TestPublishWakes(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

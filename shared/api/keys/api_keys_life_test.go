@@ -15,7 +15,7 @@ import (
 )
 
 // Ten seconds after the reply no environment accepts a revoked key, whatever it
-// had cached; the promise is kept twice over.
+// had cached. In fact none does after five.
 func TestRevokedEverywhereInTenSeconds(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -35,8 +35,8 @@ func TestRevokedEverywhereInTenSeconds(t *testing.T) {
 	user.Environment(apitest.Never).Works("in a fresh environment", false)
 }
 
-// A key that does not exist, one that has expired, one that was revoked and one
-// that is used from elsewhere are answered alike; the log tells them apart.
+// A key that does not exist, has expired, was revoked or is used from another
+// address gets the same reply; only the log shows the difference.
 func TestRefusedKeysLookAlike(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -70,8 +70,8 @@ func TestRefusedKeysLookAlike(t *testing.T) {
 	}
 }
 
-// The overlap of a rotation lets both keys work, and neither longer than the
-// old one would have.
+// During the overlap of a rotation both keys work, and neither works longer than
+// the old one would have.
 func TestRotateAPIKey(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -112,8 +112,8 @@ func TestRotateAPIKey(t *testing.T) {
 	}
 }
 
-// A key's status tells what becomes of it; an end can be moved, and what has
-// ended does not come back.
+// A key's status says whether it works. Its end can be changed, but a key that
+// has ended does not work again.
 func TestAPIKeyStatus(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -137,9 +137,9 @@ func TestAPIKeyStatus(t *testing.T) {
 	apitest.Want(t, acme.Do("POST", path+"/rotate", ``), `409 api_key_ended`)
 }
 
-// However a request that makes, rotates, changes or revokes a key is cut short,
-// the key then works as Postgres says; but one whose revocation was begun does
-// not work again.
+// A request that makes, rotates, changes or revokes a key can be interrupted
+// anywhere: the key then works as Postgres says. But a key does not work again
+// after its revocation has begun.
 func TestAPIKeyCrashes(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -177,7 +177,8 @@ func TestAPIKeyCrashes(t *testing.T) {
 	next.Environment(apitest.Never).Works("after it was revoked again", false)
 }
 
-// A key that was revoked a moment ago, and is still cached, makes no other.
+// A key that was revoked a moment ago, and is still cached, cannot make another
+// key.
 func TestRevokedKeyMakesNoOther(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -190,9 +191,9 @@ func TestRevokedKeyMakesNoOther(t *testing.T) {
 	apitest.Want(t, there.Do("POST", "/v1/api-keys", `{"name":"x","permissions":["events:read"]}`), "401 api_key_invalid !ptc_0")
 }
 
-// While made-up keys come faster than they are looked up, a key that DynamoDB has
-// lost is told to come back, not that it is invalid. Whoever sends them does not
-// make the errors that roll a deployment back.
+// While invalid keys come faster than they are looked up, a key that DynamoDB has
+// lost gets a reply that asks to try again, not that the key is invalid. These
+// replies are not counted as errors that roll a deployment back.
 func TestJunkIsNotDecided(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -222,6 +223,6 @@ func TestJunkIsNotDecided(t *testing.T) {
 	}
 	apitest.Want(t, acme.Do("GET", "/v1/events", ""), "200")
 	if lines := h.Lines.String(); !strings.Contains(lines, `"KeysNotLookedUp":1`) || strings.Contains(lines, `"ServerErrors":1`) {
-		t.Errorf("the log counts it otherwise: %s", lines)
+		t.Errorf("the log counts it in another way: %s", lines)
 	}
 }

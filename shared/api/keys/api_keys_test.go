@@ -13,8 +13,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// Every operation on an API key works on one's own organization's, and on
-// nobody else's: another organization's looks like one that does not exist.
+// Every operation works on API keys of the caller's own organization; a key of
+// another organization looks like one that does not exist.
 func TestAPIKeys(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -90,9 +90,8 @@ func TestAPIKeys(t *testing.T) {
 	apitest.Want(t, evil.Do("GET", "/v1/api-keys/"+foreign, ""), `200 "name":"foreign" "status":"active"`)
 }
 
-// Nobody gives what they lack, to another key or to itself: whatever a narrow
-// key asks for, nothing comes out that can do more, lives longer or works from
-// elsewhere.
+// A key cannot give another key or itself what it does not have: no key that it
+// makes or changes can do more, lives longer or works from other addresses.
 func TestAPIKeyGrants(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -132,8 +131,8 @@ func TestAPIKeyGrants(t *testing.T) {
 	apitest.Want(t, narrow.Do("GET", "/v1/events", ""), "401 api_key_invalid")
 }
 
-// A key is shown by its creation, its rotation and the repetition of either;
-// no table and no log line holds it.
+// A key is shown only in the replies to its creation, its rotation, and
+// repetitions of these. It is in no table and no log line.
 func TestAPIKeyIsShownOnce(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -150,7 +149,7 @@ func TestAPIKeyIsShownOnce(t *testing.T) {
 	rotated := acme.Do("POST", "/v1/api-keys/"+key+"/rotate", "")
 	for _, plain := range []string{plain, rotated.Get(t, "key")} {
 		if rows := apitest.RowsWith(t, h, plain); len(rows) != 0 || strings.Contains(h.Lines.String(), plain) {
-			t.Errorf("a key lies in clear in %v, or in the log", rows)
+			t.Errorf("a key is in plain text in %v, or in the log", rows)
 		}
 		for _, r := range []apitest.Reply{acme.Do("GET", "/v1/api-keys", ""), acme.Do("GET", "/v1/api-keys/"+key, ""), acme.Do("PATCH", "/v1/api-keys/"+rotated.Get(t, "id"), `{"name":"y"}`)} {
 			apitest.Want(t, r, "200 !"+plain)
@@ -163,8 +162,8 @@ func TestAPIKeyIsShownOnce(t *testing.T) {
 	}
 }
 
-// The list goes on where the page before ended, and says when each key was
-// last used.
+// Each page continues after the previous one, and says when each key was last
+// used.
 func TestListAPIKeys(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

@@ -14,8 +14,8 @@ import (
 
 const nobodysDomain = "dom_01890000000000000000000000"
 
-// Every operation on a domain works on one's own, and on nobody else's; what is
-// wrong with a name is said in its field.
+// Every operation works on the caller's own domains, and on no other
+// organization's. If a name is wrong, its field says why.
 func TestDomains(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -63,8 +63,8 @@ func TestDomains(t *testing.T) {
 	apitest.Want(t, acme.Do("GET", "/v1/domains/"+own, ""), `200 "status":"pending"`)
 }
 
-// A domain's whole life: who proves the name first has it until it deletes it,
-// and every step is in the audit log.
+// The whole life of a domain: the organization that proves the name first has it
+// until it deletes it, and every step is in the audit log.
 func TestDomainLife(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -99,7 +99,7 @@ func TestDomainLife(t *testing.T) {
 	}
 }
 
-// A list is newest first, and its pages hold every domain once.
+// A list begins with the newest, and its pages show every domain once.
 func TestDomainPages(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")

@@ -7,8 +7,8 @@ import (
 	"portico/shared/auth"
 )
 
-// An organization is read and changed by its own keys; a change that is based
-// on an old version is refused, and so is what the registry does not know.
+// An organization is read and changed by its own keys. A change that is based on
+// an old version is refused, and so is a setting that the registry does not have.
 func TestOrganization(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

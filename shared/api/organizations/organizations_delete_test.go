@@ -11,10 +11,10 @@ import (
 	"portico/shared/testkit"
 )
 
-// A deleted organization looks like one that does not exist, to staff at once
-// and to its keys within ten seconds, wherever they were cached; its endpoints
-// are out of use and its domains free. Repeating is a 404. Another organization
-// keeps all.
+// A deleted organization looks like one that does not exist: to staff at once, to
+// its keys within ten seconds, wherever they were cached. Its endpoints are no
+// longer used and its domains are free. A second deletion is a 404. Another
+// organization keeps everything.
 func TestDeleteOrganization(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -60,8 +60,8 @@ func TestDeleteOrganization(t *testing.T) {
 	apitest.Want(t, evil.Do("POST", "/v1/domains", subdomain), "201 verified")
 }
 
-// Two who delete at once, both let in while it was open: one does it, the other
-// finds nothing, and the audit log has it once.
+// If two delete an organization at once, and both were admitted while it was
+// open, one deletes it and the other finds nothing. The audit log shows it once.
 func TestDeleteOrganizationTogether(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -89,7 +89,7 @@ func TestDeleteOrganizationTogether(t *testing.T) {
 	}
 }
 
-// While DynamoDB is away nothing is deleted, and afterwards it can be.
+// While DynamoDB does not answer, nothing is deleted; afterwards it can be.
 func TestDeleteOrganizationFails(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -106,8 +106,8 @@ func TestDeleteOrganizationFails(t *testing.T) {
 	apitest.Want(t, staff.Do("GET", own, ""), `404`)
 }
 
-// A key that is made while its organization is being deleted does not work: it
-// is projected under a lock that the deletion waits for, or not at all.
+// A key that is made while its organization is being deleted does not work: it is
+// written to DynamoDB under a lock that the deletion waits for, or not at all.
 func TestKeyMadeWhileOrganizationIsDeleted(t *testing.T) {
 	t.Parallel()
 	for range 5 {

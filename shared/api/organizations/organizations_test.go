@@ -17,8 +17,8 @@ import (
 const missingOrg = "org_01890000000000000000000000"
 
 // Staff make, list, read, change and delete organizations. An API key reads,
-// changes and deletes its own; any other one looks like one that does not exist,
-// and what looks across organizations is staff's alone.
+// changes and deletes its own; another one looks like one that does not exist.
+// Only staff can use operations across organizations.
 func TestOrganizations(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -80,8 +80,8 @@ func TestOrganizations(t *testing.T) {
 	}
 }
 
-// The header may repeat the organization in the path, and no other; where there
-// is none to name, it must be left out.
+// The header may repeat the organization in the path, but not name another one.
+// It must be left out where no organization can be named.
 func TestOrganizationInPathAndHeader(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -116,8 +116,8 @@ func TestOrganizationInPathAndHeader(t *testing.T) {
 }
 
 // With an Idempotency-Key a repetition of POST gets the first reply, also when
-// both run at once; whatever happens, one organization comes of it. Another
-// staff key's same Idempotency-Key is another one.
+// both run at once; it always makes only one organization. The same
+// Idempotency-Key of another staff key is a different one.
 func TestCreateOrganizationOnce(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -145,7 +145,7 @@ func TestCreateOrganizationOnce(t *testing.T) {
 		}
 	}
 	if fresh != 1 || made() != 1 || first.Header.Get("Idempotent-Replayed") != "true" {
-		t.Errorf("%d replies were no replays, %d organizations", fresh, made())
+		t.Errorf("%d replies were not replays, %d organizations", fresh, made())
 	}
 	apitest.Want(t, ada.Do("POST", "/v1/organizations", `{"name":"Initrode"}`, "Idempotency-Key", "k"), "409 idempotency_key_reused")
 	for _, r := range []apitest.Reply{bob.Do("POST", "/v1/organizations", body, "Idempotency-Key", "k"), ada.Do("POST", "/v1/organizations", body), ada.Do("POST", "/v1/organizations", body)} {
@@ -165,8 +165,8 @@ func TestCreateOrganizationOnce(t *testing.T) {
 	}
 }
 
-// An organization that staff made is a whole one: its first key is made in it,
-// and works in it and nowhere else.
+// An organization that staff made is complete: its first key is made in it, and
+// works only in it.
 func TestOrganizationThatStaffMade(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -181,8 +181,9 @@ func TestOrganizationThatStaffMade(t *testing.T) {
 	apitest.Want(t, user.Do("GET", "/v1/organizations/"+made, ""), `403 organization:read`)
 }
 
-// The list goes from the newest to the oldest, whatever their ids say, over
-// page after page; one that is made or deleted meanwhile moves no other.
+// The list goes from the newest to the oldest, whatever the ids say, over all
+// pages. An organization that is made or deleted meanwhile does not move the
+// others.
 func TestListOrganizations(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

@@ -13,8 +13,9 @@ import (
 
 const nobodysRole, nobodysMember, nobodysGrant = "role_01890000000000000000000000", "mem_01890000000000000000000000", "grant_01890000000000000000000000"
 
-// Every operation on a member works on one's own, and on nobody else's; nobody
-// gives or takes a role that holds more than they have.
+// Every operation works on the caller's own members, and on no other
+// organization's. Nobody can give or take a role that has more permissions than
+// they have.
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -77,8 +78,9 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// One person is one user, in every organization, and each calls them its own
-// way: none learns that another knows them. Who is a member nowhere is forgotten.
+// A person is one user in all organizations, and each organization has its own
+// name for them. No organization learns that another one has them as a member. A
+// user without a membership is deleted.
 func TestUsersAreShared(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -92,16 +94,16 @@ func TestUsersAreShared(t *testing.T) {
 	}
 	apitest.Want(t, acme.Do("DELETE", "/v1/members/"+first.Get(t, "id"), ""), "204")
 	if n := users(); n != 1 {
-		t.Errorf("%d users while one is a member elsewhere, want 1", n)
+		t.Errorf("%d users while one is a member of another organization, want 1", n)
 	}
 	apitest.Want(t, evil.Do("DELETE", "/v1/members/"+second.Get(t, "id"), ""), "204")
 	if n := users(); n != 0 {
-		t.Errorf("%d users are left of nobody's members", n)
+		t.Errorf("%d users without a membership are left", n)
 	}
 }
 
-// Of two owners who leave at the same moment one stays. Both requests are let
-// to the point where they wait for a row, and go on together.
+// If two owners leave at the same moment, one of them stays. Both requests run
+// until they wait for a row, and then continue together.
 func TestLastOwnersLeaveTogether(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -128,8 +130,8 @@ func TestLastOwnersLeaveTogether(t *testing.T) {
 	}
 }
 
-// Resource grants: one's own only, about resources that exist behind the wall,
-// and never of what the grantor lacks.
+// Resource grants: an organization sees only its own, for resources that exist
+// behind the wall, and nobody can give what they do not have.
 func TestResourceGrants(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

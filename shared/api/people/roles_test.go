@@ -8,8 +8,9 @@ import (
 	"portico/shared/auth"
 )
 
-// Every operation on a role works on one's own, and on nobody else's; nobody
-// makes a role that holds more than they have, and the predefined ones stay.
+// Every operation works on the caller's own roles, and on no other
+// organization's. Nobody can make a role with more permissions than they have.
+// Predefined roles do not change.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -70,8 +71,8 @@ func make1001() []byte {
 	return b
 }
 
-// A member's permissions say what and why: by which role or grant, and under
-// which condition; what is not known does not open anything.
+// A member's permissions say what is allowed and why: by which role or grant, and
+// under which condition. Unknown values allow nothing.
 func TestMemberPermissions(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

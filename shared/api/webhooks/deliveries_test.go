@@ -10,7 +10,7 @@ import (
 )
 
 // Deliveries are listed by endpoint, event and status, and read with their
-// attempts, by their own organization only.
+// attempts, only by their own organization.
 func TestDeliveries(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

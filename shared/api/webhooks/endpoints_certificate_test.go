@@ -39,8 +39,8 @@ func strong(t *testing.T, kind string) crypto.Signer {
 	return key
 }
 
-// A certificate that cannot be presented is refused on creation and on change
-// alike, with the field's name and without anything of its key.
+// A certificate that cannot be used is refused on creation and on change. The
+// reply names the field and shows nothing of the key.
 func TestInvalidClientCertificate(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -103,9 +103,9 @@ func TestInvalidClientCertificate(t *testing.T) {
 	}
 }
 
-// A certificate is shown by its name, issuer, serial, fingerprint and end, on
-// creation and ever after, until another replaces it or {} removes it. Its key
-// lies in no table, reply or log line in clear.
+// A certificate is shown by its name, issuer, serial number, fingerprint and end,
+// from its creation until another replaces it or {} removes it. Its key is in no
+// table, reply or log line in plain text.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -136,7 +136,7 @@ func TestClientCertificate(t *testing.T) {
 			strings.Split(key, "\n")[1], base64.StdEncoding.EncodeToString(private.Bytes)[:60], hex.EncodeToString(private.Bytes)[20:80],
 		} {
 			if rows := apitest.RowsWith(t, h, form); len(rows) != 0 || strings.Contains(h.Lines.String(), form) {
-				t.Errorf("%s: the private key lies in clear in %v, or in the log", kind, rows)
+				t.Errorf("%s: the private key is in plain text in %v, or in the log", kind, rows)
 			}
 		}
 	}

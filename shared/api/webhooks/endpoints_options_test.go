@@ -19,8 +19,8 @@ func many(n int, name, value string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-// What cannot be accepted is refused on creation and on change alike, with the
-// field's name and without the value of a header.
+// Invalid options are refused on creation and on change. The reply names the
+// field, and never shows the value of a header.
 func TestInvalidOptions(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")
@@ -90,8 +90,8 @@ func TestInvalidOptions(t *testing.T) {
 	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints/"+own, ""), `200 "retry_policy":"default" "timeout_seconds":10 "custom_headers":{} "metadata":{} "signature_scheme":"portico"`)
 }
 
-// Options are shown as they were set, on creation and ever after; a change
-// replaces the named ones and leaves the others.
+// Options are shown as they were set, from the creation on; a change replaces
+// only the options that it names.
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")
@@ -131,8 +131,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// The value of a custom header lies in no table, reply or log line in clear,
-// also when the request is refused.
+// The value of a custom header is in no table, reply or log line in plain text,
+// even if the request is refused.
 func TestHeaderValuesStaySecret(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -151,15 +151,15 @@ func TestHeaderValuesStaySecret(t *testing.T) {
 		SELECT (SELECT count(*) FROM webhook_endpoint e WHERE position(convert_to($1, 'UTF8') IN e.sealed_headers) > 0 OR e::text LIKE '%'||$1||'%')
 		     + (SELECT count(*) FROM idempotency_key i WHERE position(convert_to($1, 'UTF8') IN i.reply) > 0 OR i::text LIKE '%'||$1||'%')`, value)
 	if found != 0 {
-		t.Errorf("a header's value lies in %d rows", found)
+		t.Errorf("a header's value is in %d rows", found)
 	}
 	if strings.Contains(h.Lines.String(), "s3cret") {
 		t.Errorf("a header's value is logged: %s", h.Lines.String())
 	}
 }
 
-// The key pair is made when the scheme becomes asymmetric, stays the same from
-// then on, and its public half is readable by those who may read the endpoint.
+// The key pair is made when the scheme becomes asymmetric, and stays the same
+// from then on. Everyone who may read the endpoint can read the public key.
 func TestEndpointKeys(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

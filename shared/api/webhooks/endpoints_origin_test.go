@@ -9,9 +9,9 @@ import (
 	"portico/shared/testkit"
 )
 
-// A new URL of another origin gets nothing that was set for the old one and is
-// never shown: custom headers and client certificate are sent again with it, or
-// removed, or nothing changes.
+// Settings of the old URL that are never shown are not sent to a new URL of
+// another origin: the change must set custom headers and client certificate
+// again, or remove them; otherwise it is refused.
 func TestSecretsDoNotFollowTheURL(t *testing.T) {
 	t.Parallel()
 	acme := apitest.New(t).Organization("Acme")

@@ -16,8 +16,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// One rotates the secrets of one's own endpoints and of nobody else's, and the
-// overlap is between nothing and seven days.
+// A caller rotates the secrets of its own endpoints, and of no other
+// organization's. The overlap is between nothing and seven days.
 func TestRotateSecret(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -64,7 +64,7 @@ func TestRotateSecret(t *testing.T) {
 	}
 }
 
-// The old secret ends when the overlap does: after a day if nothing is said.
+// The old secret ends after the overlap, which is a day by default.
 func TestOverlap(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -89,9 +89,9 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// A new secret is shown by its rotation and by a repetition of that request,
-// which does not rotate again; nothing else ever shows it, and no table and no
-// log line holds it in clear.
+// A new secret is shown in the reply to its rotation and to a repetition of that
+// request, which does not rotate again. It is in no other reply, and in no table
+// and no log line in plain text.
 func TestRotatedSecretIsShownOnce(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -116,13 +116,13 @@ func TestRotatedSecretIsShownOnce(t *testing.T) {
 		apitest.Want(t, r, "200 !whsec_")
 	}
 	if rows := apitest.RowsWith(t, h, secret); len(rows) != 0 || strings.Contains(h.Lines.String(), secret) {
-		t.Errorf("the new secret lies in clear in %v, or in the log", rows)
+		t.Errorf("the new secret is in plain text in %v, or in the log", rows)
 	}
 }
 
-// A rotated key pair's public half is in the reply and shown from then on; the
-// JWKS lists the old one after it until the overlap ends. The private halves lie
-// in no table and no log line in clear.
+// After the rotation of a key pair the reply shows the new public key, and so
+// does every later one. The JWKS also lists the old one, after the new, until the
+// overlap ends. The private keys are in no table and no log line in plain text.
 func TestRotatedKeyPair(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -165,10 +165,11 @@ func TestRotatedKeyPair(t *testing.T) {
 		if err != nil || len(seed) != ed25519.SeedSize {
 			t.Fatalf("%s: %d bytes, %v", column, len(seed), err)
 		}
-		// 30 bytes are the start of every longer key's base64 too.
+		// The base64 of the first 30 bytes is also the start of the base64 of the
+		// whole key.
 		for _, form := range []string{hex.EncodeToString(seed), base64.StdEncoding.EncodeToString(seed[:30]), base64.URLEncoding.EncodeToString(seed[:30])} {
 			if rows := apitest.RowsWith(t, h, form); len(rows) != 0 || strings.Contains(h.Lines.String(), form) {
-				t.Errorf("%s lies in clear in %v, or in the log", column, rows)
+				t.Errorf("%s is in plain text in %v, or in the log", column, rows)
 			}
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"portico/shared/auth"
 )
 
-// A disabled endpoint's deliveries are held until it is enabled, which wakes a
-// dispatcher; or they are dropped.
+// The deliveries of a disabled endpoint are held until it is enabled. Enabling
+// wakes a dispatcher, or drops them.
 func TestEndpointStatus(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -51,8 +51,9 @@ func TestEndpointStatus(t *testing.T) {
 	}
 }
 
-// Of an ordered endpoint its keys are listed that it is behind with, and a
-// paused one can be resumed; both by those who may and for one's own only.
+// An ordered endpoint lists the keys that have unfinished deliveries, and a
+// paused key can be resumed; only with the permission, and only by the endpoint's
+// own organization.
 func TestOrderingKeys(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

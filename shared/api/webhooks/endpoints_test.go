@@ -9,8 +9,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// Every operation on an endpoint works on one's own, and on nobody else's:
-// another organization's looks exactly like one that does not exist.
+// Every operation works on the caller's own endpoints; another organization's
+// endpoint looks exactly like one that does not exist.
 func TestWebhookEndpoints(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -81,8 +81,8 @@ func TestWebhookEndpoints(t *testing.T) {
 	}
 }
 
-// The secret is shown once, has the promised form and lies in no table and no
-// log line in clear.
+// The secret is shown once, has the promised form, and is in no table and no log
+// line in plain text.
 func TestSecretIsShownOnce(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
@@ -90,7 +90,7 @@ func TestSecretIsShownOnce(t *testing.T) {
 	first := acme.Do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`, "Idempotency-Key", "k1")
 	secret := first.Get(t, "secret")
 	if !strings.HasPrefix(secret, "whsec_") || len(secret) != len("whsec_")+44 {
-		t.Errorf("secret %q is not whsec_ and the base64 of 32 bytes", secret)
+		t.Errorf("secret %q does not consist of whsec_ and the base64 of 32 bytes", secret)
 	}
 	if again := acme.Do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`, "Idempotency-Key", "k1"); again.Body != first.Body || again.Header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("replay %v %s, want %s", again.Header, again.Body, first.Body)
@@ -100,6 +100,6 @@ func TestSecretIsShownOnce(t *testing.T) {
 		     + (SELECT count(*) FROM idempotency_key i WHERE position(convert_to($1, 'UTF8') IN i.reply) > 0 OR i::text LIKE '%'||$1||'%')
 		     + (SELECT count(*) FROM webhook_endpoint e WHERE e::text LIKE '%'||$1||'%')`, secret)
 	if found != 0 || strings.Contains(h.Lines.String(), secret) || strings.Contains(h.Lines.String(), acme.Key) {
-		t.Errorf("a secret lies in %d rows, or in the log", found)
+		t.Errorf("a secret is in %d rows, or in the log", found)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"portico/shared/auth"
 )
 
-// Whoever may read endpoints may read where deliveries come from; without any
-// known address the list is empty, not absent.
+// Everyone who may read endpoints may read the addresses from which deliveries
+// come. If none is known, the list is empty, not absent.
 func TestSourceIPs(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)

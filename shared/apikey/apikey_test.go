@@ -11,8 +11,8 @@ import (
 	"portico/shared/apikey"
 )
 
-// A key has the form that secret scanners are told to look for, is made of all
-// 62 characters, and never comes twice.
+// A key has the form that secret scanners know, uses all 62 characters, and is
+// never generated twice.
 func TestGenerate(t *testing.T) {
 	form := regexp.MustCompile(`^ptc_[0-9A-Za-z]{30}[0-9A-Za-z]{6}$`)
 	seen, used := map[string]bool{}, map[rune]int{}
@@ -52,8 +52,8 @@ var vectors = []struct{ plain, hash string }{
 	{"ptc_drrYjTdd6emrCGjTGYv3HF2s7u0rih00gEpD", "fa10cb3b90ad9300cbc0718e29dcda9f04661df7f67cd459caf30155f1742dbe"}, // a padded checksum
 }
 
-// The checksum is CRC-32 in base62 and the hash SHA-256 of the whole key: what
-// was issued once works for ever.
+// The checksum is CRC-32 in base62, and the hash is SHA-256 of the whole key.
+// They must not change, because issued keys must work for ever.
 func TestParseVectors(t *testing.T) {
 	for _, v := range vectors {
 		if hash, err := apikey.Parse(v.plain); err != nil || hex.EncodeToString(hash[:]) != v.hash {
@@ -62,7 +62,7 @@ func TestParseVectors(t *testing.T) {
 	}
 }
 
-// Junk is refused without asking a store: Parse has none to ask.
+// Junk is refused without a query to a store: Parse has no store.
 func TestParseRefusesJunk(t *testing.T) {
 	good := vectors[2].plain
 	junk := map[string]string{
@@ -92,7 +92,7 @@ func TestParseRefusesJunk(t *testing.T) {
 	}
 }
 
-// Every single mistyped character is noticed.
+// A key with one wrong character is always refused.
 func TestParseNoticesTypos(t *testing.T) {
 	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	seed := rand.Uint64()

@@ -26,8 +26,8 @@ func (f *fixture) denied() (n int) {
 	return n
 }
 
-// A key that is projected while its organization is being closed waits for
-// that, and then is not: none works that the closing did not see.
+// Writing a key's projection waits while its organization is being closed, and
+// then writes nothing. So no key works that the closing has not seen.
 func TestClosedOrganizationsKeyIsNotProjected(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.insert()
@@ -53,8 +53,8 @@ func TestClosedOrganizationsKeyIsNotProjected(t *testing.T) {
 	})
 }
 
-// Closing denies the keys that work, also when they are many pages; it revokes
-// all, and can be repeated.
+// Closing denies all keys that work, even if they fill many pages. It revokes all
+// of them, and can be repeated.
 func TestCloseDeniesEveryKey(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.insert()

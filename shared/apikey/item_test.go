@@ -32,7 +32,7 @@ func (f *fixture) item() map[string]types.AttributeValue {
 	return out.Item
 }
 
-// Insert writes the truth about a key: its hash, never its plain text.
+// Insert writes the row of a key: with its hash, never with its plain text.
 func TestInsert(t *testing.T) {
 	ctx, db := context.Background(), testkit.DB(t)
 	org, now := db.NewOrg(t), db.Clock.Now()

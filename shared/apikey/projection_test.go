@@ -25,7 +25,7 @@ import (
 	"portico/shared/testkit"
 )
 
-// home is where keys are used from.
+// home is the address from which keys are used.
 var home = netip.MustParseAddr("203.0.113.7")
 
 // fixture is a projection in a table of its own, behind a proxy that counts
@@ -43,7 +43,7 @@ type fixture struct {
 	hash       apikey.Hash
 }
 
-// eachStore runs a test against every DynamoDB there is.
+// eachStore runs a test with every available DynamoDB.
 func eachStore(t *testing.T, test func(*fixture)) {
 	for name, endpoint := range testkit.DynamoDBEndpoints(t) {
 		t.Run(name, func(t *testing.T) { test(newFixture(t, endpoint)) })
@@ -103,7 +103,7 @@ func (f *fixture) works(when string) {
 	}
 }
 
-// fails checks that a key is answered like one that never existed.
+// fails checks that a key gets the same answer as one that never existed.
 func (f *fixture) fails(when string, hash apikey.Hash) {
 	f.Helper()
 	if _, err := f.projection.Caller(context.Background(), hash, home); !errors.Is(err, apikey.ErrUnknown) {
@@ -118,7 +118,7 @@ func (f *fixture) costs(when string, reads int64) {
 	}
 }
 
-// set writes an attribute that is not the projection's.
+// set writes an attribute that does not belong to the projection.
 func (f *fixture) set(name, value string) {
 	f.Helper()
 	_, err := f.client.UpdateItem(context.Background(), &dynamodb.UpdateItemInput{
@@ -142,8 +142,8 @@ func TestCaller(t *testing.T) {
 	})
 }
 
-// A key ends at its time, in the cache and out of it, whether or not DynamoDB
-// has removed the item.
+// A key ends at its time, cached or not, even if DynamoDB has not removed the
+// item yet.
 func TestExpiry(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		end := f.clock.Now().Truncate(time.Second).Add(time.Minute)
@@ -165,8 +165,8 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
-// A revoked key stops working within five seconds, and projecting it again
-// does not revive it.
+// A revoked key stops working within five seconds. Writing its projection again
+// does not make it work again.
 func TestRevoked(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.project()
@@ -182,8 +182,8 @@ func TestRevoked(t *testing.T) {
 	})
 }
 
-// Projecting again replaces what is the projection's and leaves what is not:
-// the limiter keeps its state in the same item.
+// Writing a projection again replaces its own attributes only: the limiter keeps
+// its state in the same item.
 func TestProjectKeepsForeignAttributes(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.set("limit_tat", "12345") // the limiter may have come first
@@ -197,7 +197,7 @@ func TestProjectKeepsForeignAttributes(t *testing.T) {
 	})
 }
 
-// A busy key costs one read in five seconds, whatever the number of calls.
+// A busy key costs one read in five seconds, however often it is used.
 func TestCache(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.project()
@@ -214,7 +214,8 @@ func TestCache(t *testing.T) {
 	})
 }
 
-// While DynamoDB is away a key is not called wrong: the caller may try again.
+// While DynamoDB does not answer, the reply does not say that a key is wrong: the
+// caller may try again.
 func TestStoreAway(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	closed := server.URL

@@ -31,7 +31,7 @@ func (f *fixture) inOrg(do func(context.Context, pg.Tx) error) {
 	}
 }
 
-// save writes the key's row as the fixture has it now.
+// save writes the fixture's current key to its row.
 func (f *fixture) save() {
 	f.Helper()
 	f.inOrg(func(ctx context.Context, tx pg.Tx) error { return apikey.Save(ctx, tx, f.org, f.key) })
@@ -45,15 +45,15 @@ func (f *fixture) lose() {
 	}
 }
 
-// elsewhere is another execution environment on the same stores.
+// elsewhere is another execution environment with the same stores.
 func (f *fixture) elsewhere() *fixture {
 	other := *f
 	other.projection = apikey.NewProjection(f.client, f.table, f.db.App, f.clock)
 	return &other
 }
 
-// A projection that was never written, or that was lost, comes back with the
-// key's next use; the foreign attributes of its item stay.
+// A projection that was never written, or was lost, is written again at the key's
+// next use. Attributes of the item that do not belong to it stay.
 func TestLostProjectionRepairsItself(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		end := f.clock.Now().Truncate(time.Second).Add(time.Hour)
@@ -75,8 +75,8 @@ func TestLostProjectionRepairsItself(t *testing.T) {
 	})
 }
 
-// A repair never revives: not what has expired, not what was revoked, not what
-// is being revoked, not a key of an organization that is closed.
+// A repair never makes a key work again that has expired, was revoked, is being
+// revoked, or belongs to a closed organization.
 func TestRepairNeverRevives(t *testing.T) {
 	for name, end := range map[string]func(*fixture){
 		"expired": func(f *fixture) {
@@ -113,9 +113,9 @@ func TestRepairNeverRevives(t *testing.T) {
 	}
 }
 
-// Junk reaches Postgres no faster than lookupEvery after a burst, and the same
-// junk not again for five seconds; a known key is not held up by it. Of a key that
-// was not looked up nothing is decided: it is told to come back, and works then.
+// After a burst, junk reaches Postgres once per lookupEvery at most, and the same
+// junk only once in five seconds. It does not delay a known key. A key that was
+// not looked up gets a reply that asks to try again, and then works.
 func TestJunkDoesNotHammerPostgres(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.project()
@@ -144,7 +144,7 @@ func TestJunkDoesNotHammerPostgres(t *testing.T) {
 	})
 }
 
-// A key that lost its projection while junk comes is not refused.
+// A key without a projection is not refused while junk comes.
 func TestJunkRefusesNoKey(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.insert()
@@ -159,8 +159,8 @@ func TestJunkRefusesNoKey(t *testing.T) {
 	})
 }
 
-// Environments cache by key, and each key is one organization's: no answer
-// about one organization's key serves another's.
+// Environments cache by key, and each key belongs to one organization. So no
+// organization gets a cached answer about another one's key.
 func TestCacheKeepsOrganizationsApart(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		other := *f
@@ -176,9 +176,9 @@ func TestCacheKeepsOrganizationsApart(t *testing.T) {
 	})
 }
 
-// A change is seen everywhere five seconds after its commit. Whoever asks while
-// it is not committed gets the key as it will be, not as it was, however the
-// process that changes it ends.
+// Five seconds after its commit every environment knows a change. A caller that
+// asks before the commit gets the new state of the key and not the old one,
+// however the process that changes it ends.
 func TestChangeIsProjectedWhateverHappens(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.insert()
@@ -205,7 +205,7 @@ func TestChangeIsProjectedWhateverHappens(t *testing.T) {
 			return nil
 		}) // and the process that made the change ends here
 		if caller := <-asked; len(caller.Permissions) != 1 {
-			f.Errorf("while it changed the key was answered with %v", caller.Permissions)
+			f.Errorf("while the key changed, its permissions were %v", caller.Permissions)
 		}
 		f.works("in its own environment")
 		f.elsewhere().works("elsewhere")

@@ -21,7 +21,7 @@ func (f *fixture) usage() apikey.Usage {
 	return found[f.hash]
 }
 
-// A key's use is written down in the call that reads the key, once a minute.
+// Reading a key also stores when it was used, once a minute.
 func TestLastUse(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		if u := f.usage(); u.LastUsedAt != nil {
@@ -49,7 +49,7 @@ func TestLastUse(t *testing.T) {
 	})
 }
 
-// A key with an allow-list works from there and nowhere else; outside it looks
+// A key with an allow-list works only from its addresses. From others it looks
 // like one that does not exist, and the log says why.
 func TestAllowedIPs(t *testing.T) {
 	eachStore(t, func(f *fixture) {
@@ -73,7 +73,7 @@ func TestAllowedIPs(t *testing.T) {
 	})
 }
 
-// A list of networks has one form, whatever it was given in.
+// A list of networks is stored in one form, however it was written.
 func TestParseNetworks(t *testing.T) {
 	got, err := apikey.ParseNetworks([]string{"203.0.113.7/32", "10.0.0.0/8", "203.0.113.7", "2001:DB8:0::1"})
 	if want := "10.0.0.0/8 2001:db8::1 203.0.113.7"; err != nil || strings.Join(got, " ") != want {
@@ -86,8 +86,8 @@ func TestParseNetworks(t *testing.T) {
 	}
 }
 
-// Nobody gives what they lack: not a permission, not a longer life, not
-// another address.
+// A caller cannot give a key what it does not have: no permission, no longer
+// life, no other address.
 func TestGrant(t *testing.T) {
 	soon, later := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
 	narrow := apikey.Grant{Permissions: []auth.Permission{auth.EventsRead}, ExpiresAt: &soon, AllowedIPs: []string{"10.0.0.0/8", "192.0.2.1"}}
@@ -115,8 +115,8 @@ func TestGrant(t *testing.T) {
 	}
 }
 
-// A staff key holds every permission and no organization, repairs itself, and
-// is revoked for good.
+// A staff key has every permission and no organization. A lost projection is
+// repaired, and a revoked key never works again.
 func TestStaffKey(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		ctx := context.Background()

@@ -17,7 +17,7 @@ import (
 	"portico/shared/testkit"
 )
 
-// insert writes an entry of a new organization's.
+// insert writes an entry of a new organization.
 func insert(t *testing.T, d *testkit.Database, org id.Org, e audit.Entry) {
 	t.Helper()
 	ctx := context.Background()
@@ -30,9 +30,9 @@ func entryAt(at time.Time, action string) audit.Entry {
 	return audit.Entry{Action: action, Actor: audit.Actor{Type: audit.System, ID: "test"}, Targets: []audit.Target{{Type: "x", ID: "x_1"}}, CreatedAt: at}
 }
 
-// No role changes, removes or empties what was written: not the application's,
-// for want of a right, and not even a superuser by accident. Only what erases
-// an organization removes its entries, and no other's.
+// No role can change, remove or empty what was written: the application has no
+// right to, and a trigger stops even a superuser. Only erasing an organization
+// removes its entries, and only its own.
 func TestInsertOnly(t *testing.T) {
 	t.Parallel()
 	d, ctx := testkit.DB(t), context.Background()
@@ -66,7 +66,7 @@ func TestInsertOnly(t *testing.T) {
 	}
 }
 
-// An entry comes back as it was written; of an API key the name is looked up.
+// An entry is read as it was written. The name of an API key is looked up.
 func TestInsertAndList(t *testing.T) {
 	t.Parallel()
 	d, ctx := testkit.DB(t), context.Background()
@@ -95,7 +95,7 @@ func TestInsertAndList(t *testing.T) {
 	}
 }
 
-// What is the same before and after is left out of both.
+// Values that are the same before and after are left out of both.
 func TestDiff(t *testing.T) {
 	t.Parallel()
 	one, same := 1, 1

@@ -15,7 +15,7 @@ import (
 	"portico/shared/testkit"
 )
 
-// explaining asks for a query's plan in place of its rows.
+// explaining asks for the plan of a query instead of its rows.
 type explaining struct {
 	pg.Tx
 	plan *string
@@ -36,8 +36,9 @@ func (e explaining) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 	return nil, errExplained
 }
 
-// Behind the wall and among many entries each filter has its index, which gives
-// the newest first: no page reads or sorts an organization's whole log.
+// Behind the wall, with many entries, each filter has its index, which gives the
+// newest entries first. So no page reads or sorts the whole log of an
+// organization.
 func TestListFollowsItsIndexes(t *testing.T) {
 	t.Parallel()
 	d, ctx := testkit.DB(t), context.Background()
@@ -74,7 +75,7 @@ func TestListFollowsItsIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(plan, tt.index) || strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan on audit") {
-			t.Errorf("%s: not by %s:\n%s", tt.name, tt.index, plan)
+			t.Errorf("%s: the plan does not use %s:\n%s", tt.name, tt.index, plan)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func policy(t *testing.T, cidrs string) egress.Policy {
 	return p
 }
 
-// hostile are addresses that a customer's URL must not reach, with the reason.
+// hostile lists addresses that a customer's URL must not reach, with the reason.
 var hostile = []struct{ why, addr string }{
 	{"this host", "0.0.0.0"},
 	{"this network", "0.1.2.3"},
@@ -91,7 +91,7 @@ var hostile = []struct{ why, addr string }{
 	{"a mapped address with a zone", "::ffff:127.0.0.1%lo"},
 }
 
-// friendly are public addresses, most of them just beside a hostile block.
+// friendly lists public addresses, most of them next to a hostile block.
 var friendly = []string{
 	"1.1.1.1", "8.8.8.8", "1.0.0.0", "9.255.255.255", "11.0.0.0", "52.95.110.1", "100.63.255.255", "100.128.0.0",
 	"126.255.255.255", "128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0",
@@ -118,8 +118,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Wrapping an IPv4 address in an IPv6 one gains nothing: mapped it is judged
-// as itself, in any other form it is refused.
+// An IPv4 address inside an IPv6 address is no way around: a mapped one is
+// treated as the IPv4 address, any other form is refused.
 func TestWrappedAddresses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var v4 [4]byte
@@ -145,7 +145,7 @@ func TestWrappedAddresses(t *testing.T) {
 	})
 }
 
-// The allow-list opens its prefixes, in plain and mapped form, and nothing else.
+// The allow-list allows its prefixes, in plain and mapped form, and nothing else.
 func TestAllowList(t *testing.T) {
 	p := policy(t, "127.0.0.0/8, ::1/128,10.1.0.0/16")
 	for addr, may := range map[string]bool{
@@ -162,7 +162,7 @@ func TestAllowList(t *testing.T) {
 	}
 }
 
-// A misspelt allow-list stops the start instead of being ignored.
+// An invalid allow-list prevents the start; it is not ignored.
 func TestParsePolicy(t *testing.T) {
 	for _, bad := range []string{"127.0.0.1", "127.0.0.0/33", "localhost", "10.0.0.0/8;127.0.0.0/8", "fe80::%eth0/64"} {
 		if _, err := egress.ParsePolicy(bad); err == nil {

@@ -15,8 +15,8 @@ import (
 	"portico/shared/egress"
 )
 
-// nameServer answers every question about a name with the addresses it holds
-// at the moment, the first first.
+// nameServer answers every question about a name with its current addresses, in
+// their order.
 type nameServer struct {
 	mu      sync.Mutex
 	answers []netip.Addr
@@ -31,8 +31,8 @@ func (s *nameServer) set(addresses ...string) {
 	}
 }
 
-// newNameServer starts one on loopback and makes it this process's resolver for
-// the length of the test, which therefore does not run beside others.
+// newNameServer starts a name server on loopback, and makes it the resolver of
+// this process during the test. So the test must not run in parallel with others.
 func newNameServer(t *testing.T) *nameServer {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -82,9 +82,10 @@ func (s *nameServer) reply(question []byte) ([]byte, error) {
 	return m.Pack()
 }
 
-// A name that changes its answer, or gives several, leads only to addresses
-// that may be dialled, on every connection: 127.0.0.1 is open here, and every
-// other address of this machine, where the same server listens, is not.
+// A name that changes its answer, or has several addresses, leads only to
+// addresses that may be dialled, on every connection. Here 127.0.0.1 is allowed.
+// All other addresses of this machine are not, although the same server listens
+// there.
 func TestNamesThatChange(t *testing.T) {
 	names := newNameServer(t)
 	var mu sync.Mutex

@@ -13,7 +13,7 @@ import (
 	"portico/shared/egress"
 )
 
-// counted is a server on loopback that counts the connections it is offered.
+// counted is a server on loopback that counts its connections.
 func counted(t *testing.T, handler http.HandlerFunc) (server *httptest.Server, connections *atomic.Int64) {
 	t.Helper()
 	connections = &atomic.Int64{}
@@ -45,8 +45,8 @@ func get(t *testing.T, p egress.Policy, url string) (*http.Response, error) {
 
 func ok(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }
 
-// The address that a name resolves to is checked before the connection: a name
-// that answers with loopback reaches nobody, whatever it answered before.
+// The address of a name is checked before each connection: a name that resolves
+// to loopback reaches nothing, whatever it resolved to before.
 func TestDialIsChecked(t *testing.T) {
 	server, connections := counted(t, ok)
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
@@ -55,7 +55,7 @@ func TestDialIsChecked(t *testing.T) {
 	}
 	for _, host := range []string{"localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "2130706433"} {
 		_, err := get(t, egress.Policy{}, "http://"+host+":"+port+"/")
-		// Where a resolver knows no such name, nothing is dialled either.
+		// If the resolver does not know the name, nothing is dialled either.
 		var unknown *net.DNSError
 		if !errors.Is(err, egress.ErrForbidden) && !errors.As(err, &unknown) {
 			t.Errorf("%s: %v, want ErrForbidden", host, err)
@@ -68,11 +68,12 @@ func TestDialIsChecked(t *testing.T) {
 		t.Errorf("%d connections were made", n)
 	}
 	if _, err := get(t, policy(t, "127.0.0.0/8"), server.URL); err != nil || connections.Load() != 1 {
-		t.Errorf("what the allow-list opens was not reached: %v", err)
+		t.Errorf("an address on the allow-list was not reached: %v", err)
 	}
 }
 
-// A proxy named in the environment is not used: it would dial unchecked.
+// A proxy from the environment is not used, because it would dial unchecked
+// addresses.
 func TestNoProxy(t *testing.T) {
 	proxy, connections := counted(t, ok)
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"} {
@@ -90,7 +91,8 @@ func TestNoProxy(t *testing.T) {
 	}
 }
 
-// A receiver cannot fill our memory: nothing is unpacked and header fields are bounded.
+// A receiver cannot fill our memory: responses are not unpacked, and header
+// fields are limited.
 func TestBounds(t *testing.T) {
 	server, _ := counted(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/huge" {

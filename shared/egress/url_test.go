@@ -8,7 +8,7 @@ import (
 	"portico/shared/egress"
 )
 
-// hostileURLs cannot be an endpoint's, with the reason.
+// hostileURLs lists URLs that an endpoint cannot have, with the reason.
 var hostileURLs = []struct{ why, url string }{
 	{"nothing", ""},
 	{"a space", " "},
@@ -103,8 +103,9 @@ var hostileURLs = []struct{ why, url string }{
 	{"too long", "https://example.com/" + strings.Repeat("a", 2048-19)},
 }
 
-// A customer cannot register a URL that means, or to some parser might mean,
-// anything but a public https server; and is told why in a sentence.
+// A customer cannot register a URL that leads, or that any parser could read as
+// leading, to something else than a public https server. The error says why in a
+// sentence.
 func TestHostileURLs(t *testing.T) {
 	var p egress.Policy
 	for _, h := range hostileURLs {
@@ -116,7 +117,7 @@ func TestHostileURLs(t *testing.T) {
 	}
 }
 
-// literal writes an address as a URL's host.
+// literal returns an address as the host of a URL.
 func literal(addr netip.Addr) string {
 	if addr.Is4() {
 		return addr.String()
@@ -142,7 +143,7 @@ func TestAddressesInURLs(t *testing.T) {
 	}
 }
 
-// What customers do register is accepted.
+// URLs that customers use are accepted.
 func TestFriendlyURLs(t *testing.T) {
 	var p egress.Policy
 	for _, url := range []string{
@@ -160,7 +161,8 @@ func TestFriendlyURLs(t *testing.T) {
 	}
 }
 
-// On the local stack http is accepted too, but only to what the allow-list opens.
+// On the local stack http is accepted too, but only to addresses on the
+// allow-list.
 func TestLocalURLs(t *testing.T) {
 	p := policy(t, "127.0.0.0/8,::1/128")
 	for url, may := range map[string]bool{

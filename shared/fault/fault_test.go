@@ -13,7 +13,8 @@ import (
 
 var errGone = fault.New(fault.NotFound, "thing_not_found", "There is no thing with this id.")
 
-// A fault is found in any chain, with or without a cause, by its code.
+// A fault is found by its code anywhere in a chain of errors, with or without a
+// cause.
 func TestIs(t *testing.T) {
 	because := errGone.Because(io.ErrUnexpectedEOF)
 	for what, err := range map[string]error{
@@ -56,7 +57,8 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// A cause stays private: it changes neither the shared fault nor what is shown.
+// A cause stays private: it changes neither the shared fault nor the text that is
+// shown.
 func TestBecause(t *testing.T) {
 	because := errGone.Because(errors.New("relation does not exist"))
 	if errGone.Unwrap() != nil {
@@ -84,7 +86,8 @@ func TestInvalidField(t *testing.T) {
 	}
 }
 
-// Several wrong fields are one fault; any other error counts only without them.
+// Several wrong fields are one fault. Any other error counts only if no field is
+// wrong.
 func TestJoin(t *testing.T) {
 	a, b := fault.InvalidField("a", "is wrong"), fault.InvalidField("b", "is wrong too")
 	for _, tt := range []struct {

@@ -13,8 +13,9 @@ import (
 	"portico/shared/testkit"
 )
 
-// Several organizations may add a name; one has it: who proves it first, until
-// it deletes it. Nobody's release touches another's name.
+// Several organizations may add a name, and one of them has it: the first that
+// proves it, until it deletes it. The release by another organization does not
+// change that.
 func TestFirstProofHasTheName(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		ours, theirs := f.add(f.acme, "portal.example.com"), f.add(f.evil, "portal.example.com")
@@ -34,8 +35,8 @@ func TestFirstProofHasTheName(t *testing.T) {
 	})
 }
 
-// A subdomain is whose verification comes first, without proof; whoever comes
-// later is told when adding it.
+// A subdomain belongs to the organization that verifies it first; it needs no
+// proof. Other organizations learn this when they add it.
 func TestSubdomains(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		ours, theirs := f.add(f.acme, "acme."+base), f.add(f.evil, "acme."+base)
@@ -63,8 +64,8 @@ func TestMost(t *testing.T) {
 	}
 }
 
-// However a process ends, a name is its domain's or nobody's: what was claimed
-// before the end can be verified or deleted again, what was released is free,
+// However a process ends, a name belongs to its domain or to nobody. A name that
+// was claimed before can be verified or deleted again, a released name is free,
 // and nobody is locked out.
 func TestCrashes(t *testing.T) {
 	eachStore(t, func(f *fixture) {
@@ -107,7 +108,7 @@ func TestCrashes(t *testing.T) {
 		f.must(f.delete(f.acme, d))
 		f.isOf(d.Name, nobody)
 
-		// Adding claims nothing, so its crash leaves nothing.
+		// Adding does not claim the name, so a crash during it leaves nothing.
 		lost := hostname.New("lost."+base, f.db.Clock.Now())
 		f.crash(f.acme, func(ctx context.Context, tx pg.Tx) error { return f.hosts.Add(ctx, tx, f.acme, lost) })
 		f.isOf(lost.Name, nobody)
@@ -115,9 +116,8 @@ func TestCrashes(t *testing.T) {
 	})
 }
 
-// Whoever verifies waits for who deletes, and the other way round, from before
-// the one asks DynamoDB until it has committed: in either order the name is
-// nobody's afterwards.
+// Verifying and deleting wait for each other, from before the first asks DynamoDB
+// until it has committed. In either order the name belongs to nobody afterwards.
 func TestVerifyMeetsDelete(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		for _, first := range []string{"verify", "delete"} {
@@ -153,8 +153,8 @@ func TestVerifyMeetsDelete(t *testing.T) {
 	})
 }
 
-// Of two organizations that verify one name at once, and both find it free, one
-// has it.
+// If two organizations verify one name at once, and both find it free, only one
+// gets it.
 func TestOneOfTwoHasTheName(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		ours, theirs := f.add(f.acme, "wanted."+base), f.add(f.evil, "wanted."+base)
@@ -183,7 +183,7 @@ func TestOneOfTwoHasTheName(t *testing.T) {
 	})
 }
 
-// Deleting an organization frees its names and no others.
+// Deleting an organization frees its names, and no others.
 func TestDeleteAll(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.must(f.verify(f.acme, f.add(f.acme, "one."+base)))

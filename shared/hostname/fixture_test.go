@@ -19,7 +19,7 @@ import (
 const base = "portico.example"
 
 // fixture is two organizations with one table of names, behind a proxy that
-// counts calls and can be told to lose them, or to do something before each.
+// counts calls, can lose them, and can run a function before each.
 type fixture struct {
 	*testing.T
 	db         *testkit.Database
@@ -33,7 +33,7 @@ type fixture struct {
 	before     *atomic.Value // func(call string)
 }
 
-// eachStore runs a test against every DynamoDB there is.
+// eachStore runs a test with every available DynamoDB.
 func eachStore(t *testing.T, test func(*fixture)) {
 	t.Parallel()
 	for name, endpoint := range testkit.DynamoDBEndpoints(t) {
@@ -80,7 +80,7 @@ func (f *fixture) tryAdd(org id.Org, name string) error {
 	})
 }
 
-// show makes DNS show a domain's record, beside another.
+// show makes DNS show a domain's record, together with another one.
 func (f *fixture) show(d hostname.Domain) {
 	name, value := d.Record()
 	f.names.Set(name, "v=spf1 -all", value)
@@ -105,7 +105,7 @@ func (f *fixture) inOrg(org id.Org, do func(context.Context, pg.Tx) error) error
 	return f.db.App.InOrg(ctx, org, func(tx pg.Tx) error { return do(ctx, tx) })
 }
 
-// errCrash ends a transaction before its commit, as the end of a process does.
+// errCrash ends a transaction before its commit, as when the process ends.
 var errCrash = errors.New("the process ended")
 
 func (f *fixture) crash(org id.Org, do func(context.Context, pg.Tx) error) {
@@ -128,7 +128,8 @@ func (f *fixture) must(err error) {
 	}
 }
 
-// answers checks that an error is a fault of a code with this in its detail; "": none.
+// answers checks that an error is a fault with this code, with this text in its
+// detail; "": that there is no error.
 func (f *fixture) answers(what string, err error, code string, says ...string) {
 	f.Helper()
 	got := fault.Of(err)
@@ -143,7 +144,8 @@ func (f *fixture) answers(what string, err error, code string, says ...string) {
 	}
 }
 
-// isOf checks whose a host is, in an environment that has cached nothing.
+// isOf checks which organization a host belongs to, in an environment with an
+// empty cache.
 func (f *fixture) isOf(host string, want id.Org) {
 	f.Helper()
 	got, err := f.environment().Org(context.Background(), host)

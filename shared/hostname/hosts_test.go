@@ -10,7 +10,8 @@ import (
 	"portico/shared/hostname"
 )
 
-// A host is its name, however it is written; nothing near it identifies anybody.
+// A host belongs to the organization of its name, however it is written. Similar
+// names belong to nobody.
 func TestHostIsTheName(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		own, sub := f.add(f.acme, "portal.example.com"), f.add(f.evil, "evil."+base)
@@ -44,8 +45,8 @@ func TestOwnHostsCostNothing(t *testing.T) {
 	})
 }
 
-// Whatever is answered costs one read in five seconds, and a released name
-// identifies nobody after them.
+// Whatever the answer, it costs one read in five seconds. After these a released
+// name belongs to nobody.
 func TestHostIsCached(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		d := f.add(f.acme, "acme."+base)
@@ -88,7 +89,7 @@ func TestHostIsCached(t *testing.T) {
 	})
 }
 
-// While DynamoDB is away a host is neither somebody's nor nobody's, and no
+// While DynamoDB does not answer, nobody can say whom a host belongs to, and no
 // change is made.
 func TestStoreAway(t *testing.T) {
 	eachStore(t, func(f *fixture) {
@@ -97,7 +98,7 @@ func TestStoreAway(t *testing.T) {
 		_, err := f.environment().Org(context.Background(), d.Name)
 		f.answers("a question", err, "unavailable")
 		if strings.Contains(fault.Of(err).Detail, f.table) {
-			t.Error("the detail shows what is ours")
+			t.Error("the detail shows the name of our table")
 		}
 		f.answers("a verification that cannot read", f.verify(f.acme, d), "unavailable")
 		f.lose("PutItem")
@@ -112,7 +113,7 @@ func TestStoreAway(t *testing.T) {
 		f.lose("")
 		f.isOf(d.Name, f.acme)
 		if !f.verified(d) {
-			t.Error("the domain is gone, and its name is not")
+			t.Error("the domain is deleted, but its name still belongs to it")
 		}
 		f.must(f.delete(f.acme, d))
 		f.isOf(d.Name, nobody)

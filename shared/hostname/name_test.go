@@ -7,8 +7,8 @@ import (
 	"portico/shared/hostname"
 )
 
-// A name is kept as DNS has it; what nobody can own alone, or nobody can prove,
-// is refused with a sentence that says why.
+// A name is stored in the form that DNS uses. A name that nobody can own alone,
+// or that nobody can prove, is refused with a sentence that says why.
 func TestParseName(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 63)
@@ -79,8 +79,8 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-// Exactly one label before the base makes a subdomain; without a base nothing
-// is one.
+// A subdomain has exactly one label before the base. Without a base no name is a
+// subdomain.
 func TestIsSubdomain(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Only a TXT record with exactly the domain's value proves it, alone or among
-// others, split or through an alias. The reply says what is there instead; a DNS
-// that does not answer is no proof against it; and nothing changes.
+// Only a TXT record with exactly the domain's value proves it: alone or among
+// others, split or through an alias. The reply says which records were found. If
+// DNS does not answer, the reply says that. A proof that fails changes nothing.
 func TestProof(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		d := f.add(f.acme, "portal.example.com")
@@ -64,8 +64,8 @@ func TestProof(t *testing.T) {
 	})
 }
 
-// A record that is left behind proves nothing for whoever adds the name next:
-// not for another organization, nor for the same one.
+// A record that is left in DNS proves nothing for the next organization that adds
+// the name, nor for the same one.
 func TestRecordProvesOneDomain(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		first := f.add(f.acme, "portal.example.com")

@@ -33,8 +33,8 @@ func newFixture(t *testing.T) *fixture {
 
 var errWork = errors.New("the work failed")
 
-// request plays one request: claim, work, store, commit. It returns the reply
-// and whether the work was done for it.
+// request runs one request: claim, work, store, commit. It returns the reply and
+// whether the work was done for it.
 func (f *fixture) request(s idempotency.Scope, body string, work error) (reply string, worked bool, err error) {
 	ctx := context.Background()
 	err = f.App.InOrg(ctx, s.Org, func(tx pg.Tx) error {
@@ -49,7 +49,8 @@ func (f *fixture) request(s idempotency.Scope, body string, work error) (reply s
 	return reply, worked, err
 }
 
-// works checks that a request is worked on, replays that it gets a stored reply.
+// works checks that a request does its work; replays checks that it gets a stored
+// reply.
 func (f *fixture) works(what string, s idempotency.Scope, body string) {
 	f.Helper()
 	if reply, worked, err := f.request(s, body, nil); err != nil || !worked || reply != "reply to "+body {
@@ -64,8 +65,8 @@ func (f *fixture) replays(what string, s idempotency.Scope, body, want string) {
 	}
 }
 
-// A request sent twice is worked on once, and both times answered alike; the
-// same key with another request is refused.
+// A request that is sent twice does its work once and gets the same reply both
+// times. Another request with the same key is refused.
 func TestReplay(t *testing.T) {
 	f := newFixture(t)
 	f.works("the first time", f.scope, "a")
@@ -77,7 +78,7 @@ func TestReplay(t *testing.T) {
 	f.replays("after the refusal", f.scope, "a", "reply to a")
 }
 
-// Work that fails leaves nothing: the next try is a first one, with any body.
+// Work that fails leaves nothing: the next try, with any body, is a first one.
 func TestFailedWorkLeavesNothing(t *testing.T) {
 	f := newFixture(t)
 	if _, worked, err := f.request(f.scope, "a", errWork); !worked || !errors.Is(err, errWork) {
@@ -89,7 +90,7 @@ func TestFailedWorkLeavesNothing(t *testing.T) {
 	f.works("the second try", f.scope, "b")
 }
 
-// A key counts for one organization, caller and operation.
+// A key is valid for one organization, caller and operation.
 func TestScope(t *testing.T) {
 	f := newFixture(t)
 	f.works("the first", f.scope, "a")
@@ -107,8 +108,8 @@ func TestScope(t *testing.T) {
 	f.replays("the first", f.scope, "a", "reply to a")
 }
 
-// While the first request is at work the second waits, and gets the first's
-// reply, or its turn when the first failed.
+// While the first request works, the second waits. It then gets the first one's
+// reply, or does the work itself if the first one failed.
 func TestSecondWaits(t *testing.T) {
 	for what, work := range map[string]error{"the first succeeds": nil, "the first fails": errWork} {
 		t.Run(what, func(t *testing.T) {
@@ -149,8 +150,8 @@ func (f *fixture) awaitBlocked() {
 	})
 }
 
-// The wait is bounded: a second request is not held up by a first that hangs,
-// and its own transaction's later waits are not shortened.
+// The wait is limited: a second request is not delayed by a first one that hangs.
+// Later waits of its own transaction keep their time limit.
 func TestWaitIsBounded(t *testing.T) {
 	f, ctx := newFixture(t), context.Background()
 	err := f.App.InOrg(ctx, f.scope.Org, func(tx pg.Tx) error {
@@ -190,7 +191,8 @@ func TestExpiry(t *testing.T) {
 	f.replays("the new key lives 24 hours as well", f.scope, "b", "reply to b")
 }
 
-// The table shows no reply, and a stored reply opens under its own key only.
+// The table does not show a reply, and a stored reply can be opened only under
+// its own key.
 func TestRepliesAreSealed(t *testing.T) {
 	f := newFixture(t)
 	f.works("the first", f.scope, "whsec_hush")
@@ -205,8 +207,8 @@ func TestRepliesAreSealed(t *testing.T) {
 	}
 }
 
-// A reply that another environment stored after the sealing keys were rotated is
-// replayed by one that began before.
+// If another environment stored a reply after the sealing keys were rotated, an
+// environment that started before replays it.
 func TestReplayAfterRotationOfSealingKeys(t *testing.T) {
 	f := newFixture(t)
 	first, second := rand.Text()+rand.Text(), rand.Text()+rand.Text()
@@ -226,7 +228,7 @@ func TestReplayAfterRotationOfSealingKeys(t *testing.T) {
 	f.replays("at the warm environment", f.scope, "body", "reply to body")
 }
 
-// Sweep removes what has expired, in the pieces asked for, and nothing else.
+// Sweep removes only expired keys, in batches of the given size.
 func TestSweep(t *testing.T) {
 	f, ctx := newFixture(t), context.Background()
 	add := func(keys ...string) {
@@ -255,8 +257,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// A key that a request claims anew while Sweep is at it stays: the repetition
-// gets that request's reply.
+// If a request claims an expired key again while Sweep runs, the key stays, and a
+// repetition gets that request's reply.
 func TestSweepLeavesWhatIsClaimedAnew(t *testing.T) {
 	f, ctx := newFixture(t), context.Background()
 	f.works("the first", f.scope, "a")

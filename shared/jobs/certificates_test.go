@@ -22,7 +22,7 @@ import (
 	"portico/shared/webhook"
 )
 
-// newUpkeep returns the daily upkeep with a queue and a due time of its own.
+// newUpkeep returns the daily upkeep with its own queue and due time.
 func newUpkeep(t *testing.T, db *testkit.Database, out io.Writer) (*jobs.Upkeep, *local.Queue) {
 	t.Helper()
 	nudges, sender := awstest.Queue(t)
@@ -51,7 +51,8 @@ func (c *customer) inOrg(do func(ctx context.Context, tx pg.Tx) error) {
 	}
 }
 
-// endpoint makes one with a certificate that ends after a time; 0: with none.
+// endpoint makes an endpoint with a certificate that expires after a time; 0:
+// without one.
 func (c *customer) endpoint(ends time.Duration, types ...string) id.WebhookEndpoint {
 	c.t.Helper()
 	now := c.Clock.Now()
@@ -78,7 +79,7 @@ func (c *customer) change(endpoint id.WebhookEndpoint, change webhook.EndpointCh
 	})
 }
 
-// told returns the data of all notices so far, by the endpoint they name.
+// told returns the data of all notices so far, by the id of their endpoint.
 func (c *customer) told() map[string][]map[string]any {
 	c.t.Helper()
 	rows, _ := c.Admin.Query(context.Background(), `SELECT convert_from(payload, 'UTF8')::jsonb -> 'data' FROM event WHERE type = $1 ORDER BY id`, webhook.EventExpiring)
@@ -93,7 +94,7 @@ func (c *customer) told() map[string][]map[string]any {
 	return by
 }
 
-// forget raises a due time, as the sweep does when nothing is due.
+// forget sets a due time to never, as the sweep does when nothing is due.
 func forget(t *testing.T, due *webhook.Due) {
 	t.Helper()
 	item, err := due.Read(context.Background())
@@ -107,9 +108,9 @@ func forget(t *testing.T, due *webhook.Due) {
 
 const days = 24 * time.Hour
 
-// The daily upkeep warns, in one line with a metric, of the client certificates
-// that end within 31 days or have ended, and only of those that deliveries
-// still present. Without any it says nothing.
+// The daily upkeep warns of client certificates that expire within 31 days or
+// have expired, in one line with a metric. It counts only certificates that
+// deliveries still use. Without any it logs nothing.
 func TestExpiringCertificates(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -146,10 +147,10 @@ func TestExpiringCertificates(t *testing.T) {
 	}
 }
 
-// The owner is told when 30, 14, 7, 3, 1 and 0 whole days are left, once each
-// however often the upkeep runs, and anew of another certificate; a disabled
-// endpoint's owner is not. What is told reaches those that subscribe to it, the
-// endpoint itself too, and a dispatcher is woken for it.
+// The owner is told when 30, 14, 7, 3, 1 and 0 whole days are left, once each,
+// however often the upkeep runs, and again for another certificate. The owner of
+// a disabled endpoint is not told. Every endpoint that subscribes to the notice
+// gets it, the endpoint itself too, and a dispatcher is woken.
 func TestOwnersAreTold(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -179,7 +180,7 @@ func TestOwnersAreTold(t *testing.T) {
 		db.Advance(t, 1*days)
 	}
 	if diff := cmp.Diff([]int{30, 14, 7, 3, 1, 0}, at); diff != "" {
-		t.Errorf("told with so many days left:\n%s", diff)
+		t.Errorf("days left when the owner was told:\n%s", diff)
 	}
 	told := c.told()
 	want := map[string]any{"endpoint_id": about.String(), "subject": "CN=portico,O=Acme", "expires_at": told[about.String()][0]["expires_at"]}
@@ -189,7 +190,8 @@ func TestOwnersAreTold(t *testing.T) {
 	if n := testkit.Value[int](t, db, `SELECT count(*) FROM webhook_delivery`); n != 2*6 {
 		t.Errorf("%d deliveries, want 6 to each of two endpoints", n)
 	}
-	// A day without an upkeep: what was missed is told once, by the next.
+	// If the upkeep did not run for a day, the next one tells the owner once what
+	// was missed.
 	certificate, key := testkit.NewAuthority(t).Issue(testkit.ECDSA(t), db.Clock.Now().Add(31*days-time.Hour))
 	parsed, err := webhook.ParseClientCertificate(certificate, key, db.Clock.Now())
 	if err != nil {
@@ -207,7 +209,7 @@ func TestOwnersAreTold(t *testing.T) {
 	}
 }
 
-// An organization that cannot be told is told by the next upkeep.
+// If telling an organization fails, the next upkeep tells it.
 func TestTellingAgain(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()

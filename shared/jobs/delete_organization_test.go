@@ -18,9 +18,9 @@ import (
 	"portico/shared/testkit"
 )
 
-// Deleting an organization leaves no row of it in any table that the catalogue
-// knows, in no partition, no projection of its keys and no name; another organization
-// and its users keep all. It can be stopped and go on.
+// Deleting an organization leaves no row of it in any table or partition of the
+// catalogue, no projection of its keys and no name. Another organization and its
+// users keep everything. A deletion that was interrupted can continue.
 func TestDeleteOrganization(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -62,7 +62,7 @@ func TestDeleteOrganization(t *testing.T) {
 			t.Error("the key still works while its last requests end")
 		}
 		if d < 10*time.Second {
-			t.Errorf("waits only %s for requests that are still running", d)
+			t.Errorf("it waits only %s for requests that are still running", d)
 		}
 		return nil
 	}}
@@ -112,7 +112,8 @@ func projections(t *testing.T, client *dynamodb.Client, table string) int {
 	return len(out.Items)
 }
 
-// What is not marked as deleted cannot be erased, nor anybody else's.
+// An organization that is not marked as deleted cannot be erased, and no
+// transaction can erase another organization than its own.
 func TestOnlyClosedOrganizationsAreErased(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()

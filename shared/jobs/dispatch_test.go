@@ -8,8 +8,8 @@ import (
 	"portico/shared/jobs"
 )
 
-// A nudge names a database that there is. A call for help that has waited for
-// long is of the past, and nothing is done for it.
+// A nudge for a database that does not exist is an error. A call for help that
+// has waited for a long time is ignored.
 func TestDispatchReadsNudges(t *testing.T) {
 	dispatch := jobs.Dispatch(nil)
 	for body, fails := range map[string]bool{

@@ -17,8 +17,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// newEraser returns the daily upkeep of a database, which erases in another or
-// the same one and never waits, and the projection of its keys.
+// newEraser returns the daily upkeep of a database, which erases in this or
+// another database without waiting, and the projection of its keys.
 func newEraser(t *testing.T, db, lives *testkit.Database) (*jobs.Upkeep, *apikey.Projection) {
 	t.Helper()
 	u, _ := newUpkeep(t, db, io.Discard)
@@ -48,9 +48,9 @@ func closeOrg(t *testing.T, db *testkit.Database, keys *apikey.Projection, own i
 	}
 }
 
-// The daily upkeep erases what has been closed for longer than a minute: not a
-// row is left in any table that the catalogue knows. What was closed a moment
-// ago, what is open and what cannot be erased today keep no other from it.
+// The daily upkeep erases organizations that were closed more than a minute ago:
+// no row is left in any table of the catalogue. Organizations that were closed a
+// moment ago, are open, or cannot be erased today do not prevent this.
 func TestMaintainErasesClosedOrganizations(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -97,8 +97,8 @@ func TestMaintainErasesClosedOrganizations(t *testing.T) {
 	}
 }
 
-// An organization that lives in another database, and left closed rows behind,
-// is not erased where it lives.
+// If an organization lives in another database and left rows behind that say that
+// it is closed, it is not erased where it lives.
 func TestMaintainErasesWhatIsClosedWhereItLives(t *testing.T) {
 	t.Parallel()
 	left, lives := testkit.DB(t), testkit.DB(t)

@@ -8,8 +8,9 @@ import (
 	"portico/shared/testkit"
 )
 
-// What a disabled endpoint holds keeps no partition for everybody. While one
-// organization's ordering key is locked, only its own is left for another day.
+// Deliveries that a disabled endpoint holds do not keep a partition. While an
+// ordering key is locked, only the deliveries of its organization are left for
+// another day.
 func TestHeldKeepsNoPartition(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()

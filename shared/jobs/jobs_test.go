@@ -47,8 +47,7 @@ func TestBootstrapCreatesOrganization(t *testing.T) {
 	}
 }
 
-// The daily upkeep lets go what waits behind a paused ordering key of a deleted
-// endpoint, once.
+// The daily upkeep resumes a paused ordering key of a deleted endpoint, once.
 func TestMaintainReleasesKeys(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -67,12 +66,12 @@ func TestMaintainReleasesKeys(t *testing.T) {
 		}
 	}
 	if due := testkit.Value[bool](t, db, `SELECT next_retry_at <= portico_now() FROM webhook_delivery`); !due {
-		t.Error("what waited behind the key is not due")
+		t.Error("the delivery behind the key is not due")
 	}
 }
 
-// The daily upkeep keeps partitions a year ahead and forgets expired
-// idempotency keys; a second run has nothing to do.
+// The daily upkeep makes partitions for a year ahead and deletes expired
+// idempotency keys. A second run has nothing to do.
 func TestMaintain(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -95,8 +94,8 @@ func TestMaintain(t *testing.T) {
 	}
 }
 
-// Migrating logs in with the credentials that Secrets Manager keeps, and says
-// which version it reached.
+// A migration logs in with the credentials from Secrets Manager, and returns the
+// version that it reached.
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	db := testkit.DB(t)

@@ -77,7 +77,7 @@ func (m *moved) run(org, database string) (jobs.OrganizationMoved, error) {
 	return m.move.Run(context.Background(), payload)
 }
 
-// What cannot be moved is refused with a sentence that says why.
+// A move that is impossible is refused with a sentence that says why.
 func TestMoveRefuses(t *testing.T) {
 	t.Parallel()
 	m := newMoved(t)
@@ -95,8 +95,8 @@ func TestMoveRefuses(t *testing.T) {
 	}
 }
 
-// A key works wherever its organization lives, and a lost projection is found
-// and repaired from there.
+// A key works in whichever database its organization lives, and a lost projection
+// is repaired from there.
 func TestKeyOfMovedOrganization(t *testing.T) {
 	t.Parallel()
 	m, ctx := newMoved(t), context.Background()
@@ -107,8 +107,8 @@ func TestKeyOfMovedOrganization(t *testing.T) {
 	}
 }
 
-// Whoever is a member in two databases is one user with one id; the list of all
-// organizations shows each once, in one order, wherever it lives.
+// A person who is a member in two databases is one user with one id. The list of
+// all organizations shows each once, in one order, wherever it lives.
 func TestOneOfEachAcrossDatabases(t *testing.T) {
 	t.Parallel()
 	m, ctx := newMoved(t), context.Background()
@@ -121,7 +121,7 @@ func TestOneOfEachAcrossDatabases(t *testing.T) {
 		t.Errorf("the user of the other database is not found: %v", err)
 	}
 	if n := testkit.Value[int](t, m.home, `SELECT count(*) FROM user_account WHERE id = $1`, alone); n != 0 {
-		t.Error("home remembers a user who is a member elsewhere only")
+		t.Error("home still has a user who is a member only in the other database")
 	}
 	if fresh, err := member.FindUser(ctx, m.home.App, "new@example.com", time.Now()); err != nil || fresh.IsZero() {
 		t.Errorf("a new user: %s, %v", fresh, err)
@@ -147,8 +147,8 @@ func TestOneOfEachAcrossDatabases(t *testing.T) {
 	}
 }
 
-// Deleting an organization that has moved leaves no row in any database, not
-// even that it once lived there; stopped halfway it goes on.
+// Deleting an organization that has moved leaves no row in any database, not even
+// the placement in its old one. A deletion that was interrupted continues.
 func TestDeleteMovedOrganization(t *testing.T) {
 	t.Parallel()
 	m, ctx := newMoved(t), context.Background()

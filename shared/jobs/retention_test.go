@@ -18,7 +18,7 @@ import (
 	"portico/shared/webhook"
 )
 
-// publish accepts an event, of which each endpoint gets a delivery.
+// publish publishes an event, of which each endpoint gets a delivery.
 func (c *customer) publish() id.Event {
 	c.t.Helper()
 	var published id.Event
@@ -37,8 +37,8 @@ func (c *customer) exec(sql string, args ...any) {
 	c.Exec(c.t, sql, args...)
 }
 
-// partitionsOf lists the partitions that hold or would hold an event, its
-// deliveries and its attempts.
+// partitionsOf lists the partitions for an event, its deliveries and its
+// attempts, whether they exist or not.
 func (c *customer) partitionsOf(e id.Event) []string {
 	c.t.Helper()
 	return testkit.Value[[]string](c.t, c.Database, `
@@ -46,7 +46,7 @@ func (c *customer) partitionsOf(e id.Event) []string {
 		WHERE uuid_floor(since) <= $1 AND $1 < uuid_floor(till)`, e)
 }
 
-// lines returns the lines with a message, and forgets all.
+// lines returns the log lines with a message, and empties the log.
 func lines(t *testing.T, log *bytes.Buffer, message string) (found []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(log.String()) {
@@ -62,8 +62,9 @@ func lines(t *testing.T, log *bytes.Buffer, message string) (found []map[string]
 	return found
 }
 
-// What is older than it is kept goes, but for partitions with unfinished
-// deliveries: the log names whose they are and what they wait for.
+// Partitions that are older than the retention are dropped, except those with
+// unfinished deliveries: for these the log names the endpoints and what the
+// deliveries wait for.
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -114,7 +115,7 @@ func TestRetention(t *testing.T) {
 			}
 		}
 		if !strings.Contains(behind, `"RetentionBehind":1`) { // more than a hundred days in seconds
-			t.Errorf("the metric does not tell: %s", behind)
+			t.Errorf("the metric does not show it: %s", behind)
 		}
 	}
 	if now := c.partitionsOf(old); len(now) != 3 || strings.Join(now, " ") != strings.Join(held, " ") {
@@ -160,8 +161,8 @@ func (c *customer) onlyOneIsLeft(old, recent id.Event, endpoint id.WebhookEndpoi
 	})
 }
 
-// A partition that somebody reads is not waited for: publishing goes on beside
-// the tries, and the next upkeep drops it.
+// The upkeep does not wait for a partition that somebody reads: publishing
+// continues between the tries, and the next upkeep drops it.
 func TestRetentionWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -189,7 +190,8 @@ func TestRetentionWaitsForNobody(t *testing.T) {
 	}
 }
 
-// The database itself refuses to drop what has not expired, whoever asks.
+// The database itself refuses to drop a partition that has not expired, whoever
+// asks.
 func TestOnlyExpiredPartitionsAreDropped(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()

@@ -13,8 +13,7 @@ import (
 	"portico/shared/testkit"
 )
 
-// A payload that bootstrap cannot follow is refused with a sentence, and makes
-// nothing.
+// An invalid payload of bootstrap is refused with a sentence, and makes nothing.
 func TestBootstrapRefuses(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// What a request costs between the Lambda runtime and its handler, the reading
-// and writing of JSON included.
+// The cost of a request between the Lambda runtime and its handler, including
+// reading and writing JSON.
 func BenchmarkAnswer(b *testing.B) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

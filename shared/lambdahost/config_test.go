@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// unset makes variables absent for the length of a test.
+// unset removes variables from the environment during a test.
 func unset(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -16,7 +16,8 @@ func unset(t *testing.T, names ...string) {
 	}
 }
 
-// A function that lacks configuration says all that it lacks, at once.
+// The error of a function without its configuration names all missing variables
+// at once.
 func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
 	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL"}
 	unset(t, names...)
@@ -35,7 +36,7 @@ func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
 	}
 }
 
-// What has a default may be absent; what is set must be readable.
+// A variable with a default may be absent; one that is set must be readable.
 func TestDispatcherEnvironment(t *testing.T) {
 	unset(t, "DISPATCHER_CONCURRENCY", "DISPATCHER_IDLE", "DISABLE_AFTER", "DISABLE_AFTER_FAILURES")
 	var e dispatcherEnv
@@ -53,7 +54,7 @@ func TestDispatcherEnvironment(t *testing.T) {
 	}
 }
 
-// Each database has an equal share of the dispatchers, and one at least.
+// Each database has an equal share of the dispatchers, at least one.
 func TestShareOfDispatchers(t *testing.T) {
 	t.Setenv("DISPATCHER_MAX_CONCURRENCY", "8")
 	var e dispatcherEnv
@@ -83,7 +84,7 @@ func TestSourceIPs(t *testing.T) {
 	}
 }
 
-// The clock of a function runs ahead by what the environment says.
+// The clock of a function is ahead by the offset in its environment.
 func TestClockOffset(t *testing.T) {
 	t.Setenv("AWS_REGION", "us-east-1")
 	unset(t, "STAGE")

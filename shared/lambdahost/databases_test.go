@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Further databases are reached with the login of DATABASE_URL; what cannot be
-// one is refused when the function starts.
+// Other databases are reached with the login of DATABASE_URL. An invalid one is
+// refused when the function starts.
 func TestDatabases(t *testing.T) {
 	t.Setenv("DATABASE_URL", "postgres://portico_app:secret@127.0.0.1:5432/portico?sslmode=disable")
 	t.Setenv("DATABASES", "")
@@ -52,8 +52,8 @@ func TestDatabases(t *testing.T) {
 	}
 }
 
-// Workers log in as portico_worker in every database: with the password that
-// the roles share, or without one where they use IAM.
+// Workers log in as portico_worker in every database: with the password that both
+// roles share, or without one if the roles use IAM.
 func TestDatabasesOfWorkers(t *testing.T) {
 	others := databases{}
 	if err := others.UnmarshalText([]byte(`{"acme":{"url":"postgres://acme:5432/portico"}}`)); err != nil {

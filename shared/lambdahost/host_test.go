@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The host of a request is the one that the gateway has answered for, whatever
+// The host of a request is the one at which the gateway received it, whatever the
 // headers say.
 func TestHostIsTheGateways(t *testing.T) {
 	forged := strings.Replace(payload, `"host": "api.example.com",`, `"host": "portal.example.com", "x-forwarded-host": "portal.example.com",`, 1)

@@ -47,7 +47,7 @@ func request(ctx context.Context, e events.APIGatewayV2HTTPRequest) (got *http.R
 }
 
 // A payload becomes the request that the client sent: header values keep their
-// commas, the query its raw form, each cookie its own value.
+// commas, the query is not decoded, and each cookie has its own value.
 func TestRequest(t *testing.T) {
 	type key struct{}
 	r := request(context.WithValue(context.Background(), key{}, "kept"), eventOf(t, payload))
@@ -74,7 +74,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// Bodies arrive byte for byte, as text or in base64.
+// Bodies arrive unchanged, as text or in base64.
 func TestRequestBody(t *testing.T) {
 	binary := string([]byte{0, 0xff, 0xfe, '\n'})
 	for what, c := range map[string]struct {
@@ -97,8 +97,8 @@ func TestRequestBody(t *testing.T) {
 	}
 }
 
-// Whatever path, query, header, body, method and host the gateway lets through
-// becomes a request with exactly that path, and a mux can serve it.
+// Any path, query, header, body, method and host that the gateway accepts becomes
+// a request with exactly that path, which a mux can serve.
 func TestOddRequestsNeverFail(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/things/{id}", func(http.ResponseWriter, *http.Request) {})
@@ -130,8 +130,8 @@ func TestOddRequestsNeverFail(t *testing.T) {
 	})
 }
 
-// A response becomes format 2.0: repeated headers joined, cookies apart, a
-// body that is no text in base64.
+// A response becomes format 2.0: repeated headers are joined, cookies are
+// separate, and a body that is not text is in base64.
 func TestResponse(t *testing.T) {
 	for what, c := range map[string]struct {
 		write func(http.ResponseWriter)
@@ -176,7 +176,7 @@ func TestResponse(t *testing.T) {
 	}
 }
 
-// A request ends before its function does; without a deadline it has none.
+// A request ends before its function's time does. Without a deadline it has none.
 func TestRequestLeavesTimeForItsAnswer(t *testing.T) {
 	ends := time.Now().Add(29 * time.Second)
 	function, cancel := context.WithDeadline(context.Background(), ends)

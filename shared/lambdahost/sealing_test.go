@@ -12,8 +12,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// A function does not start without its sealing secret, nor with one that
-// everybody knows.
+// A function does not start without its sealing secret, or with one that is
+// publicly known.
 func TestSealingSecret(t *testing.T) {
 	for name, tt := range map[string]struct{ stored, want string }{
 		"drawn":           {`{"current":"1","1":"` + rand.Text() + rand.Text() + `"}`, ""},
@@ -42,7 +42,8 @@ func TestSealingSecret(t *testing.T) {
 	}
 }
 
-// A warm environment opens what a fresh one seals after the keys were rotated.
+// After a rotation of the keys, a warm environment can open a value that a new
+// one sealed.
 func TestSealingKeysAreReadAgain(t *testing.T) {
 	first, second := rand.Text()+rand.Text(), rand.Text()+rand.Text()
 	var stored atomic.Value

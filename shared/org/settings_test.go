@@ -8,8 +8,8 @@ import (
 	"portico/shared/org"
 )
 
-// A setting takes values of its own type and range, and null to forget one;
-// what the registry does not have is refused.
+// A setting accepts values of its type and range, and null, which resets it.
+// Unknown settings are refused.
 func TestCheckSettings(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -37,8 +37,8 @@ func TestCheckSettings(t *testing.T) {
 	}
 }
 
-// What an organization has not set, or what is no longer accepted, has the
-// default; what is no longer a setting is not shown.
+// A setting that is not set, or whose value is no longer accepted, has its
+// default. A setting that no longer exists is not shown.
 func TestSettingsHaveDefaults(t *testing.T) {
 	t.Parallel()
 	set := org.Settings{"locale": "de", "timezone": "Gone/Away", "removed": 1.0}
@@ -51,7 +51,7 @@ func TestSettingsHaveDefaults(t *testing.T) {
 	}
 }
 
-// An address is an address and nothing else.
+// Only a plain e-mail address is accepted.
 func TestIsEmail(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]bool{

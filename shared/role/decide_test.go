@@ -37,8 +37,8 @@ func endpoint(n string) role.Resource {
 	}}
 }
 
-// A member may do what a role or a grant gives, and nothing else. A condition
-// that is false, or cannot be evaluated, gives nothing.
+// A member may do only what a role or a grant allows. A condition that is false,
+// or cannot be evaluated, allows nothing.
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	const read, write = auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite
@@ -103,8 +103,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// A condition is one expression: it cannot close its policy and open another,
-// which would give what the role does not.
+// A condition is one expression. It cannot end its policy and begin another one
+// that allows more than the role.
 func TestCheckCondition(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -147,8 +147,9 @@ func TestCheckCondition(t *testing.T) {
 	}
 }
 
-// What the longest condition costs to check is bounded by its length, however
-// it is built: counted in bytes, since a clock says more about the machine.
+// The cost of checking the longest condition is limited by its length, whatever
+// its form. It is counted in bytes of memory, because time depends on the
+// machine.
 func TestCheckConditionIsCheap(t *testing.T) {
 	for name, text := range map[string]string{
 		"operators in one another": strings.Repeat("!", 990) + "true",
@@ -164,7 +165,8 @@ func TestCheckConditionIsCheap(t *testing.T) {
 	}
 }
 
-// However much is decided for a member, their role's condition is compiled once.
+// The condition of a role is compiled once, however many decisions are made for a
+// member.
 func TestConditionIsCompiledOnce(t *testing.T) {
 	condition := "true" + strings.Repeat("||true", 165)
 	compiling := allocated(func() { _ = role.CheckCondition(condition) })
@@ -190,8 +192,8 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// List finds exactly what Decide allows, whatever roles, grants, conditions and
-// resources there are.
+// List finds exactly what Decide allows, with any roles, grants, conditions and
+// resources.
 func TestListIsDecide(t *testing.T) {
 	t.Parallel()
 	permissions := []auth.Permission{auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.EventsRead}

@@ -10,8 +10,8 @@ import (
 	"portico/shared/secret"
 )
 
-// A sealing secret that was typed, copied or counted is refused; one that was
-// drawn is not, in whatever alphabet.
+// A sealing secret that was typed, copied or counted is refused. A randomly drawn
+// one is accepted, in any alphabet.
 func TestCheckDrawn(t *testing.T) {
 	drawn := make([]byte, 32)
 	if _, err := rand.Read(drawn); err != nil {

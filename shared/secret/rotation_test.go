@@ -14,7 +14,8 @@ import (
 	"portico/shared/secret"
 )
 
-// manager keeps the sealing secret, as Secrets Manager does, and counts who reads it.
+// manager stores the sealing secret, as Secrets Manager does, and counts how
+// often it is read.
 type manager struct {
 	text  atomic.Pointer[string]
 	reads atomic.Int64
@@ -48,8 +49,8 @@ func opens(t *testing.T, box *secret.Box, sealed []byte) bool {
 	return err == nil && string(plain) == "plain"
 }
 
-// The keys are rotated in two steps. In neither is there a value that a warm or
-// a fresh environment cannot open, and a warm one reads the keys once more at most.
+// The keys are rotated in two steps. In both, warm and fresh environments can
+// open every value, and a warm one reads the keys at most once more.
 func TestRotationInTwoSteps(t *testing.T) {
 	first, second := rand.Text()+rand.Text(), rand.Text()+rand.Text()
 	m := &manager{}
@@ -77,8 +78,8 @@ func TestRotationInTwoSteps(t *testing.T) {
 	if last := sealed[len(sealed)-1]; last[0] != 2 {
 		t.Errorf("a fresh environment seals under version %d, want 2", last[0])
 	}
-	// Each box read once to begin with. The two that had not seen version 2 then
-	// met it.
+	// Each box read once at the start. The two that did not have version 2 then
+	// met a value under it.
 	if n := m.reads.Load(); n != int64(len(boxes))+2 {
 		t.Errorf("the keys were read %d times by %d environments, want 2 more", n, len(boxes))
 	}
@@ -86,8 +87,8 @@ func TestRotationInTwoSteps(t *testing.T) {
 
 func (m *manager) current() string { return *m.text.Load() }
 
-// However many values name a version that is not there, the keys are read again
-// once a minute; when the version comes back everything opens.
+// However many values name a missing version, the keys are read again only once a
+// minute. When the version is back, everything opens.
 func TestUnknownVersionIsFetchedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := rand.Text()+rand.Text(), rand.Text()+rand.Text()
@@ -123,11 +124,11 @@ func TestUnknownVersionIsFetchedOnceAMinute(t *testing.T) {
 	})
 }
 
-// pass lets a bubble's time pass, which is not the machine's.
+// pass lets time pass in a synctest bubble, not on the machine.
 func pass(d time.Duration) { <-time.After(d) }
 
-// Keys that cannot be read, or must not be used, do not replace those that work,
-// and the error says what is wrong without showing a key.
+// Keys that cannot be read, or must not be used, do not replace the current ones.
+// The error says what is wrong without showing a key.
 func TestBadKeysDoNotReplaceGoodOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := rand.Text()+rand.Text(), rand.Text()+rand.Text()

@@ -32,8 +32,8 @@ func keyring(t *testing.T, current string) *secret.Box {
 	return parse(t, fmt.Sprintf(`{"current":%q,"1":%q,"2":%q}`, current, materialA, materialB))
 }
 
-// What was sealed in a context opens in it, and sealing twice never shows that
-// the plain texts are equal.
+// A value opens in the context in which it was sealed. Sealing it twice gives
+// different bytes, so equal values cannot be recognized.
 func TestRoundTrip(t *testing.T) {
 	box := keyring(t, "1")
 	rapid.Check(t, func(t *rapid.T) {
@@ -52,8 +52,8 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // golden was sealed by Python's cryptography (AESGCM) with the key
-// SHA-256("portico sealing key\n" + 64 × "a") and the nonce 00 01 … 0b: the form
-// must not change, or nothing stored opens any more.
+// SHA-256("portico sealing key\n" + 64 × "a") and the nonce 00 01 … 0b. The form
+// must not change; otherwise stored values cannot be opened.
 const golden = "01" + "000102030405060708090a0b" + "2eb5de43794c97142958fc1d7d5223cc11599d8c948aac90a88cc6744a"
 
 // The stored form is version, nonce, ciphertext and tag.
@@ -67,7 +67,7 @@ func TestStoredForm(t *testing.T) {
 	}
 }
 
-// A sealed value opens nowhere but where it belongs, and not after any change.
+// A sealed value cannot be opened in another context, or after any change.
 func TestTampering(t *testing.T) {
 	box := keyring(t, "1")
 	sealed := box.Seal([]byte("whsec_example"), "org_1/row_1")
@@ -91,8 +91,8 @@ func TestTampering(t *testing.T) {
 	refuse("a byte added", append(bytes.Clone(sealed), 0), "org_1/row_1")
 }
 
-// A rotation: the new key seals, the old one still opens, and a box that lost
-// the old one does not.
+// After a rotation the new key seals and the old one still opens. A box without
+// the old key cannot open its values.
 func TestRotation(t *testing.T) {
 	before := parse(t, fmt.Sprintf(`{"current":"1","1":%q}`, materialA))
 	during := keyring(t, "2")
@@ -119,8 +119,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// A sealing secret that could not work, or would be weak, stops the start, and
-// the error shows no key.
+// A sealing secret that cannot work, or is weak, prevents the start, and the
+// error shows no key.
 func TestMalformedConfiguration(t *testing.T) {
 	short := strings.Repeat("s", 42)
 	for name, text := range map[string]string{

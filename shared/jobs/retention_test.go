@@ -198,7 +198,7 @@ func TestOnlyExpiredPartitionsAreDropped(t *testing.T) {
 	c := &customer{db, t, db.NewOrg(t)}
 	for _, part := range append(c.partitionsOf(c.publish()), "organization", "event") {
 		var dropped bool
-		if err := db.Worker.QueryRow(ctx, `SELECT drop_partition($1, '-1 year')`, part).Scan(&dropped); err == nil || !strings.Contains(err.Error(), "no partition that has expired") {
+		if err := db.Worker.QueryRow(ctx, `SELECT drop_partition($1, '-1 year')`, part).Scan(&dropped); err == nil || !strings.Contains(err.Error(), "not a partition that has expired") {
 			t.Errorf("%s: dropped %v, %v", part, dropped, err)
 		}
 	}

@@ -32,7 +32,7 @@ func TestClosedOrganizationsKeyIsNotProjected(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.insert()
 		projected := make(chan error, 1)
-		f.inOrg(func(ctx context.Context, tx pg.Tx) error {
+		f.db.InOrg(f.T, f.org, func(ctx context.Context, tx pg.Tx) error {
 			if _, err := tx.Exec(ctx, `UPDATE organization SET deleted_at = portico_now() WHERE id = $1`, f.org); err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func TestCloseDeniesEveryKey(t *testing.T) {
 			INSERT INTO api_key (org_id, id, name, hash, permissions)
 			SELECT org_id, gen_random_uuid(), 'one of many', sha256(n::text::bytea), permissions FROM api_key, generate_series(1, 250) n`)
 		for range 2 {
-			f.inOrg(func(ctx context.Context, tx pg.Tx) error {
+			f.db.InOrg(f.T, f.org, func(ctx context.Context, tx pg.Tx) error {
 				_, err := org.Close(ctx, tx, f.projection, f.org, f.clock.Now())
 				return err
 			})

@@ -42,12 +42,8 @@ func TestInsert(t *testing.T) {
 	}
 	plain := apikey.Generate()
 	hash, err := apikey.Parse(plain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.App.InOrg(ctx, org, func(tx pg.Tx) error { return apikey.Insert(ctx, tx, org, want, hash) }); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Must(t, err)
+	db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error { return apikey.Insert(ctx, tx, org, want, hash) })
 	var got apikey.APIKey
 	var gotHash []byte
 	err = db.Admin.QueryRow(ctx, `SELECT id, name, permissions, created_at, expires_at, hash FROM api_key WHERE org_id = $1`, org).

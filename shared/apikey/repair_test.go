@@ -20,21 +20,13 @@ import (
 // insert writes the fixture's key to Postgres, and not to DynamoDB.
 func (f *fixture) insert() {
 	f.Helper()
-	f.inOrg(func(ctx context.Context, tx pg.Tx) error { return apikey.Insert(ctx, tx, f.org, f.key, f.hash) })
-}
-
-func (f *fixture) inOrg(do func(context.Context, pg.Tx) error) {
-	f.Helper()
-	ctx := context.Background()
-	if err := f.db.App.InOrg(ctx, f.org, func(tx pg.Tx) error { return do(ctx, tx) }); err != nil {
-		f.Fatal(err)
-	}
+	f.db.InOrg(f.T, f.org, func(ctx context.Context, tx pg.Tx) error { return apikey.Insert(ctx, tx, f.org, f.key, f.hash) })
 }
 
 // save writes the fixture's current key to its row.
 func (f *fixture) save() {
 	f.Helper()
-	f.inOrg(func(ctx context.Context, tx pg.Tx) error { return apikey.Save(ctx, tx, f.org, f.key) })
+	f.db.InOrg(f.T, f.org, func(ctx context.Context, tx pg.Tx) error { return apikey.Save(ctx, tx, f.org, f.key) })
 }
 
 // lose deletes the key's item.
@@ -185,7 +177,7 @@ func TestChangeIsProjectedWhateverHappens(t *testing.T) {
 		f.works("before")
 		there, asked := f.elsewhere(), make(chan auth.Caller, 1)
 		f.key.Permissions = []auth.Permission{auth.EventsRead}
-		f.inOrg(func(ctx context.Context, tx pg.Tx) error {
+		f.db.InOrg(f.T, f.org, func(ctx context.Context, tx pg.Tx) error {
 			if _, err := apikey.Lock(ctx, tx, f.org, f.key.ID); err != nil {
 				return err
 			}

@@ -20,10 +20,7 @@ import (
 // insert writes an entry of a new organization.
 func insert(t *testing.T, d *testkit.Database, org id.Org, e audit.Entry) {
 	t.Helper()
-	ctx := context.Background()
-	if err := d.App.InOrg(ctx, org, func(tx pg.Tx) error { return audit.Insert(ctx, tx, org, e) }); err != nil {
-		t.Fatal(err)
-	}
+	d.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error { return audit.Insert(ctx, tx, org, e) })
 }
 
 func entryAt(at time.Time, action string) audit.Entry {

@@ -20,16 +20,16 @@ func TestFirstProofHasTheName(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		ours, theirs := f.add(f.acme, "portal.example.com"), f.add(f.evil, "portal.example.com")
 		f.show(ours)
-		f.must(f.verify(f.acme, ours))
-		f.must(f.verify(f.acme, ours)) // again
+		testkit.Must(f.T, f.verify(f.acme, ours))
+		testkit.Must(f.T, f.verify(f.acme, ours)) // again
 		f.show(theirs)
 		f.answers("the second proof", f.verify(f.evil, theirs), "domain_taken")
-		f.must(f.delete(f.evil, theirs))
+		testkit.Must(f.T, f.delete(f.evil, theirs))
 		f.isOf(ours.Name, f.acme)
 		theirs = f.add(f.evil, ours.Name)
 		f.show(theirs)
-		f.must(f.delete(f.acme, ours))
-		f.must(f.verify(f.evil, theirs))
+		testkit.Must(f.T, f.delete(f.acme, ours))
+		testkit.Must(f.T, f.verify(f.evil, theirs))
 		f.isOf(ours.Name, f.evil)
 		f.answers("the same name twice", f.tryAdd(f.evil, theirs.Name), "domain_exists")
 	})
@@ -41,9 +41,9 @@ func TestSubdomains(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		ours, theirs := f.add(f.acme, "acme."+base), f.add(f.evil, "acme."+base)
 		f.isOf(ours.Name, nobody)
-		f.must(f.verify(f.acme, ours))
+		testkit.Must(f.T, f.verify(f.acme, ours))
 		f.answers("the second", f.verify(f.evil, theirs), "domain_taken")
-		f.must(f.delete(f.evil, theirs))
+		testkit.Must(f.T, f.delete(f.evil, theirs))
 		f.answers("adding one that is taken", f.tryAdd(f.evil, ours.Name), "domain_taken")
 		f.isOf(ours.Name, f.acme)
 	})
@@ -87,7 +87,7 @@ func TestCrashes(t *testing.T) {
 		}
 		name, _ := d.Record()
 		f.names.Set(name)
-		f.must(f.verify(f.acme, d)) // it holds its name already
+		testkit.Must(f.T, f.verify(f.acme, d)) // it holds its name already
 		f.isOf(d.Name, f.acme)
 
 		f.crash(f.acme, remove)
@@ -95,24 +95,24 @@ func TestCrashes(t *testing.T) {
 		f.answers("a released domain without its record", f.verify(f.acme, d), "domain_unproven")
 		theirs := f.add(f.evil, d.Name)
 		f.show(theirs)
-		f.must(f.verify(f.evil, theirs))
+		testkit.Must(f.T, f.verify(f.evil, theirs))
 		f.answers("a released domain whose name another has", f.verify(f.acme, d), "domain_taken")
-		f.must(f.delete(f.acme, d))
+		testkit.Must(f.T, f.delete(f.acme, d))
 		f.isOf(d.Name, f.evil)
 
 		// A claim that was begun and then deleted leaves nothing.
-		f.must(f.delete(f.evil, theirs))
+		testkit.Must(f.T, f.delete(f.evil, theirs))
 		d = f.add(f.acme, d.Name)
 		f.show(d)
 		f.crash(f.acme, verify(&d))
-		f.must(f.delete(f.acme, d))
+		testkit.Must(f.T, f.delete(f.acme, d))
 		f.isOf(d.Name, nobody)
 
 		// Adding does not claim the name, so a crash during it leaves nothing.
 		lost := hostname.New("lost."+base, f.db.Clock.Now())
 		f.crash(f.acme, func(ctx context.Context, tx pg.Tx) error { return f.hosts.Add(ctx, tx, f.acme, lost) })
 		f.isOf(lost.Name, nobody)
-		f.must(f.verify(f.evil, f.add(f.evil, lost.Name)))
+		testkit.Must(f.T, f.verify(f.evil, f.add(f.evil, lost.Name)))
 	})
 }
 
@@ -125,7 +125,7 @@ func TestVerifyMeetsDelete(t *testing.T) {
 			verify, remove := func() error { return f.verify(f.acme, d) }, func() error { return f.delete(f.acme, d) }
 			call, one, two := "PutItem", verify, remove
 			if first == "delete" {
-				f.must(verify())
+				testkit.Must(f.T, verify())
 				call, one, two = "DeleteItem", remove, verify
 			}
 			ended, once := make(chan error, 1), sync.Once{}
@@ -140,13 +140,13 @@ func TestVerifyMeetsDelete(t *testing.T) {
 					})
 				})
 			})
-			f.must(one())
+			testkit.Must(f.T, one())
 			err := <-ended
 			f.before.Store(func(string) {})
 			if first == "delete" {
 				f.answers("verify after delete", err, "domain_not_found")
 			} else {
-				f.must(err)
+				testkit.Must(f.T, err)
 			}
 			f.isOf(d.Name, nobody)
 		}
@@ -186,14 +186,14 @@ func TestOneOfTwoHasTheName(t *testing.T) {
 // Deleting an organization frees its names, and no others.
 func TestDeleteAll(t *testing.T) {
 	eachStore(t, func(f *fixture) {
-		f.must(f.verify(f.acme, f.add(f.acme, "one."+base)))
-		f.must(f.verify(f.acme, f.add(f.acme, "two."+base)))
-		f.must(f.verify(f.evil, f.add(f.evil, "three."+base)))
+		testkit.Must(f.T, f.verify(f.acme, f.add(f.acme, "one."+base)))
+		testkit.Must(f.T, f.verify(f.acme, f.add(f.acme, "two."+base)))
+		testkit.Must(f.T, f.verify(f.evil, f.add(f.evil, "three."+base)))
 		f.add(f.acme, "portal.example.com")
 		f.add(f.acme, "three.example.com")
 		all := func(ctx context.Context, tx pg.Tx) error { return f.hosts.DeleteAll(ctx, tx, f.acme) }
 		f.crash(f.acme, all)
-		f.must(f.inOrg(f.acme, all))
+		f.db.InOrg(f.T, f.acme, all)
 		f.isOf("one."+base, nobody)
 		f.isOf("two."+base, nobody)
 		f.isOf("three."+base, f.evil)

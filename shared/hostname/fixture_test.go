@@ -70,13 +70,13 @@ func (f *fixture) environment() *hostname.Hosts {
 func (f *fixture) add(org id.Org, name string) hostname.Domain {
 	f.Helper()
 	d := hostname.New(name, f.db.Clock.Now())
-	f.must(f.inOrg(org, func(ctx context.Context, tx pg.Tx) error { return f.hosts.Add(ctx, tx, org, d) }))
+	f.db.InOrg(f.T, org, func(ctx context.Context, tx pg.Tx) error { return f.hosts.Add(ctx, tx, org, d) })
 	return d
 }
 
 func (f *fixture) tryAdd(org id.Org, name string) error {
-	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
-		return f.hosts.Add(ctx, tx, org, hostname.New(name, f.db.Clock.Now()))
+	return f.db.App.InOrg(f.Context(), org, func(tx pg.Tx) error {
+		return f.hosts.Add(f.Context(), tx, org, hostname.New(name, f.db.Clock.Now()))
 	})
 }
 
@@ -87,22 +87,17 @@ func (f *fixture) show(d hostname.Domain) {
 }
 
 func (f *fixture) verify(org id.Org, d hostname.Domain) error {
-	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
-		_, _, err := f.hosts.Verify(ctx, tx, org, d.ID, f.db.Clock.Now())
+	return f.db.App.InOrg(f.Context(), org, func(tx pg.Tx) error {
+		_, _, err := f.hosts.Verify(f.Context(), tx, org, d.ID, f.db.Clock.Now())
 		return err
 	})
 }
 
 func (f *fixture) delete(org id.Org, d hostname.Domain) error {
-	return f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
-		_, err := f.hosts.Delete(ctx, tx, org, d.ID)
+	return f.db.App.InOrg(f.Context(), org, func(tx pg.Tx) error {
+		_, err := f.hosts.Delete(f.Context(), tx, org, d.ID)
 		return err
 	})
-}
-
-func (f *fixture) inOrg(org id.Org, do func(context.Context, pg.Tx) error) error {
-	ctx := context.Background()
-	return f.db.App.InOrg(ctx, org, func(tx pg.Tx) error { return do(ctx, tx) })
 }
 
 // errCrash ends a transaction before its commit, as when the process ends.
@@ -110,21 +105,14 @@ var errCrash = errors.New("the process ended")
 
 func (f *fixture) crash(org id.Org, do func(context.Context, pg.Tx) error) {
 	f.Helper()
-	err := f.inOrg(org, func(ctx context.Context, tx pg.Tx) error {
-		if err := do(ctx, tx); err != nil {
+	err := f.db.App.InOrg(f.Context(), org, func(tx pg.Tx) error {
+		if err := do(f.Context(), tx); err != nil {
 			return err
 		}
 		return errCrash
 	})
 	if !errors.Is(err, errCrash) {
 		f.Fatalf("before the crash: %v", err)
-	}
-}
-
-func (f *fixture) must(err error) {
-	f.Helper()
-	if err != nil {
-		f.Fatal(err)
 	}
 }
 

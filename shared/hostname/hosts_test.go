@@ -8,6 +8,7 @@ import (
 
 	"portico/shared/fault"
 	"portico/shared/hostname"
+	"portico/shared/testkit"
 )
 
 // A host belongs to the organization of its name, however it is written. Similar
@@ -16,8 +17,8 @@ func TestHostIsTheName(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		own, sub := f.add(f.acme, "portal.example.com"), f.add(f.evil, "evil."+base)
 		f.show(own)
-		f.must(f.verify(f.acme, own))
-		f.must(f.verify(f.evil, sub))
+		testkit.Must(f.T, f.verify(f.acme, own))
+		testkit.Must(f.T, f.verify(f.evil, sub))
 		for _, host := range []string{"portal.example.com", "PORTAL.Example.com", "portal.example.com:443", "portal.example.com."} {
 			f.isOf(host, f.acme)
 		}
@@ -50,14 +51,14 @@ func TestOwnHostsCostNothing(t *testing.T) {
 func TestHostIsCached(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		d := f.add(f.acme, "acme."+base)
-		f.must(f.verify(f.acme, d))
+		testkit.Must(f.T, f.verify(f.acme, d))
 		there := f.environment()
 		ask := func(host string, calls int64) (known bool) {
 			t.Helper()
 			f.calls.Store(0)
 			for range 100 {
 				org, err := there.Org(context.Background(), host)
-				f.must(err)
+				testkit.Must(f.T, err)
 				known = org == f.acme
 			}
 			if n := f.calls.Load(); n != calls {
@@ -68,7 +69,7 @@ func TestHostIsCached(t *testing.T) {
 		if !ask(d.Name, 1) || ask("unknown.example.com", 1) {
 			t.Error("wrong at first")
 		}
-		f.must(f.delete(f.acme, d))
+		testkit.Must(f.T, f.delete(f.acme, d))
 		f.db.Advance(t, 4*time.Second)
 		if !ask(d.Name, 0) || ask("unknown.example.com", 0) {
 			t.Error("wrong while cached")
@@ -82,7 +83,7 @@ func TestHostIsCached(t *testing.T) {
 		if org, err := own.Org(context.Background(), d.Name); err != nil || org != nobody {
 			t.Errorf("pending: %v, %v", org, err)
 		}
-		f.must(f.verify(f.acme, d))
+		testkit.Must(f.T, f.verify(f.acme, d))
 		if org, err := own.Org(context.Background(), d.Name); err != nil || org != f.acme {
 			t.Errorf("verified: %v, %v", org, err)
 		}
@@ -107,7 +108,7 @@ func TestStoreAway(t *testing.T) {
 		if f.verified(d) {
 			t.Error("verified")
 		}
-		f.must(f.verify(f.acme, d))
+		testkit.Must(f.T, f.verify(f.acme, d))
 		f.lose("DeleteItem")
 		f.answers("a deletion", f.delete(f.acme, d), "unavailable")
 		f.lose("")
@@ -115,7 +116,7 @@ func TestStoreAway(t *testing.T) {
 		if !f.verified(d) {
 			t.Error("the domain is deleted, but its name still belongs to it")
 		}
-		f.must(f.delete(f.acme, d))
+		testkit.Must(f.T, f.delete(f.acme, d))
 		f.isOf(d.Name, nobody)
 		f.answers("a second deletion", f.delete(f.acme, d), hostname.ErrNotFound.Code)
 	})

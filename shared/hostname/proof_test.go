@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"portico/shared/testkit"
+
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -70,8 +72,8 @@ func TestRecordProvesOneDomain(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		first := f.add(f.acme, "portal.example.com")
 		f.show(first)
-		f.must(f.verify(f.acme, first))
-		f.must(f.delete(f.acme, first))
+		testkit.Must(f.T, f.verify(f.acme, first))
+		testkit.Must(f.T, f.delete(f.acme, first))
 		f.isOf("portal.example.com", nobody)
 		theirs := f.add(f.evil, "portal.example.com")
 		f.answers("another organization, by the record left behind", f.verify(f.evil, theirs), "domain_unproven")

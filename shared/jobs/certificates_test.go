@@ -43,21 +43,13 @@ type customer struct {
 	org id.Org
 }
 
-func (c *customer) inOrg(do func(ctx context.Context, tx pg.Tx) error) {
-	c.t.Helper()
-	ctx := context.Background()
-	if err := c.App.InOrg(ctx, c.org, func(tx pg.Tx) error { return do(ctx, tx) }); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
 // endpoint makes an endpoint with a certificate that expires after a time; 0:
 // without one.
 func (c *customer) endpoint(ends time.Duration, types ...string) id.WebhookEndpoint {
 	c.t.Helper()
 	now := c.Clock.Now()
 	e := webhook.Endpoint{ID: id.New[id.WebhookEndpoint](now), URL: "https://example.com/", EventTypes: types, Status: webhook.Enabled, CreatedAt: now}
-	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+	c.InOrg(c.t, c.org, func(ctx context.Context, tx pg.Tx) error {
 		return webhook.InsertEndpoint(ctx, tx, c.org, e, webhook.NewSecret(), testkit.Box(c.t))
 	})
 	if ends > 0 {
@@ -73,7 +65,7 @@ func (c *customer) endpoint(ends time.Duration, types ...string) id.WebhookEndpo
 
 func (c *customer) change(endpoint id.WebhookEndpoint, change webhook.EndpointChange) {
 	c.t.Helper()
-	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+	c.InOrg(c.t, c.org, func(ctx context.Context, tx pg.Tx) error {
 		_, _, err := webhook.UpdateEndpoint(ctx, tx, c.org, endpoint, change, c.Clock.Now(), testkit.Box(c.t))
 		return err
 	})
@@ -122,7 +114,7 @@ func TestExpiringCertificates(t *testing.T) {
 	c.endpoint(0, "*")
 	c.change(c.endpoint(1*days, "*"), webhook.EndpointChange{Status: new(webhook.Disabled)})
 	deleted := c.endpoint(1*days, "*")
-	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+	c.InOrg(c.t, c.org, func(ctx context.Context, tx pg.Tx) error {
 		_, err := webhook.DeleteEndpoint(ctx, tx, c.org, deleted, c.Clock.Now())
 		return err
 	})

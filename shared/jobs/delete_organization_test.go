@@ -32,22 +32,17 @@ func TestDeleteOrganization(t *testing.T) {
 	db.AddUser(t, shared, "both@example.com")
 	populate := func(name string) (id.Org, apikey.Hash) {
 		made, err := jobs.Bootstrap{DB: db.App, Keys: keys, Clock: db.Clock}.CreateOrganization(ctx, jobs.CreateOrganization{Name: name})
-		if err != nil {
-			t.Fatal(err)
-		}
+		testkit.Must(t, err)
 		org, _ := id.Parse[id.Org](made.OrganizationID)
 		testkit.Everything(t, db, org, shared)
 		sub := hostname.New(strings.ToLower(name)+".portico.example", db.Clock.Now())
-		err = db.App.InOrg(ctx, org, func(tx pg.Tx) error {
+		db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
 			if err := hosts.Add(ctx, tx, org, sub); err != nil {
 				return err
 			}
 			_, _, err := hosts.Verify(ctx, tx, org, sub.ID, db.Clock.Now())
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		hash, _ := apikey.Parse(made.APIKey)
 		return org, hash
 	}

@@ -38,14 +38,10 @@ func newEraser(t *testing.T, db, lives *testkit.Database) (*jobs.Upkeep, *apikey
 // closeOrg closes an organization as DELETE /v1/organizations/{id} does.
 func closeOrg(t *testing.T, db *testkit.Database, keys *apikey.Projection, own id.Org) {
 	t.Helper()
-	ctx := context.Background()
-	err := db.App.InOrg(ctx, own, func(tx pg.Tx) error {
+	db.InOrg(t, own, func(ctx context.Context, tx pg.Tx) error {
 		_, err := org.Close(ctx, tx, keys, own, db.Clock.Now())
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // The daily upkeep erases organizations that were closed more than a minute ago:
@@ -104,11 +100,9 @@ func TestMaintainErasesWhatIsClosedWhereItLives(t *testing.T) {
 	left, lives := testkit.DB(t), testkit.DB(t)
 	u, keys := newEraser(t, left, lives)
 	own := left.NewOrg(t)
-	if err := lives.App.InOrg(t.Context(), own, func(tx pg.Tx) error {
-		return org.Insert(t.Context(), tx, org.Organization{ID: own, Name: "Acme", CreatedAt: lives.Clock.Now()})
-	}); err != nil {
-		t.Fatal(err)
-	}
+	lives.InOrg(t, own, func(ctx context.Context, tx pg.Tx) error {
+		return org.Insert(ctx, tx, org.Organization{ID: own, Name: "Acme", CreatedAt: lives.Clock.Now()})
+	})
 	closeOrg(t, left, keys, own)
 	left.Advance(t, time.Hour)
 	if done, err := u.Maintain(t.Context()); err != nil || done.OrganizationsErased != 0 {

@@ -38,7 +38,7 @@ func newMoved(t *testing.T) *moved {
 	t.Helper()
 	m := &moved{t: t, home: testkit.DB(t), db: testkit.DB(t)}
 	ctx := context.Background()
-	m.must(m.home.App.Add(ctx, "acme", m.db.URL("portico_app")))
+	testkit.Must(t, m.home.App.Add(ctx, "acme", m.db.URL("portico_app")))
 	m.upkeep, m.keys = newEraser(t, m.home, m.home)
 	m.upkeep.Deleter.Wait = func(context.Context, time.Duration) error { return nil }
 	u, nudges := newUpkeep(t, m.home, io.Discard)
@@ -49,31 +49,24 @@ func newMoved(t *testing.T) *moved {
 		Progress: t.Logf,
 	}
 	made, err := jobs.Bootstrap{DB: m.home.App, Keys: m.keys, Clock: m.home.Clock}.CreateOrganization(ctx, jobs.CreateOrganization{Name: "Acme"})
-	m.must(err)
+	testkit.Must(t, err)
 	m.org, err = id.Parse[id.Org](made.OrganizationID)
-	m.must(err)
+	testkit.Must(t, err)
 	m.key, err = apikey.Parse(made.APIKey)
-	m.must(err)
+	testkit.Must(t, err)
 	m.home.AddUser(t, both, "both@example.com")
 	testkit.Everything(t, m.home, m.org, both)
 	done, err := m.run(m.org.String(), "acme")
-	m.must(err)
+	testkit.Must(t, err)
 	if done.From != pg.Home || done.Database != "acme" || done.RowsCopied < 36_000 || nudges.Depth().Visible != 2 { // for the announcement of an old move that it cleared, and for its own end
 		t.Errorf("%+v, and %d nudges", done, nudges.Depth().Visible)
 	}
 	return m
 }
 
-func (m *moved) must(err error) {
-	m.t.Helper()
-	if err != nil {
-		m.t.Fatal(err)
-	}
-}
-
 func (m *moved) run(org, database string) (jobs.OrganizationMoved, error) {
 	payload, err := json.Marshal(jobs.MoveOrganization{OrganizationID: org, Database: database})
-	m.must(err)
+	testkit.Must(m.t, err)
 	return m.move.Run(context.Background(), payload)
 }
 
@@ -100,7 +93,7 @@ func TestMoveRefuses(t *testing.T) {
 func TestKeyOfMovedOrganization(t *testing.T) {
 	t.Parallel()
 	m, ctx := newMoved(t), context.Background()
-	m.must(m.keys.Remove(ctx, m.key))
+	testkit.Must(t, m.keys.Remove(ctx, m.key))
 	caller, err := m.keys.Caller(ctx, m.key, netip.Addr{})
 	if err != nil || caller.Org != m.org {
 		t.Errorf("%+v, %v", caller, err)
@@ -135,7 +128,7 @@ func TestOneOfEachAcrossDatabases(t *testing.T) {
 	filter := org.Filter{}
 	for {
 		page, err := org.List(ctx, m.home.App, filter, 1)
-		m.must(err)
+		testkit.Must(t, err)
 		if len(page) == 0 {
 			break
 		}
@@ -161,7 +154,7 @@ func TestDeleteMovedOrganization(t *testing.T) {
 	}
 	m.home.Exec(t, `GRANT EXECUTE ON FUNCTION forget_placement TO portico_app`)
 	_, err := m.upkeep.Deleter.Delete(ctx, m.org.String())
-	m.must(err)
+	testkit.Must(t, err)
 	for name, d := range map[string]*testkit.Database{"home": m.home, "acme": m.db} {
 		for table, n := range d.Rows(t, m.org) {
 			if n != 0 {

@@ -22,7 +22,7 @@ import (
 func (c *customer) publish() id.Event {
 	c.t.Helper()
 	var published id.Event
-	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+	c.InOrg(c.t, c.org, func(ctx context.Context, tx pg.Tx) error {
 		events, _, err := event.Publish(ctx, tx, c.org, []event.Draft{{Type: "invoice.paid", Data: json.RawMessage(`{}`)}}, c.Clock.Now())
 		if err == nil {
 			published = events[0].ID
@@ -140,7 +140,7 @@ func TestRetention(t *testing.T) {
 // onlyOneIsLeft checks that one event is not found, and is the end of the list.
 func (c *customer) onlyOneIsLeft(old, recent id.Event, endpoint id.WebhookEndpoint) {
 	c.t.Helper()
-	c.inOrg(func(ctx context.Context, tx pg.Tx) error {
+	c.InOrg(c.t, c.org, func(ctx context.Context, tx pg.Tx) error {
 		if _, err := event.Get(ctx, tx, c.org, old); !errors.Is(err, event.ErrNotFound) {
 			c.t.Errorf("the old event: %v", err)
 		}

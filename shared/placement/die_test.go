@@ -15,6 +15,7 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/placement"
+	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
@@ -43,7 +44,7 @@ func (tr *traffic) lowersAndWakes() {
 	tr.mover.Lower = func(ctx context.Context, database string) error {
 		return tr.wakers[database].Due.Lower(ctx, tr.at[database].Clock.Now())
 	}
-	tr.mover.Wake = func(ctx context.Context, database string) { tr.must(tr.wakers[database].Wake(ctx)) }
+	tr.mover.Wake = func(ctx context.Context, database string) { testkit.Must(tr.t, tr.wakers[database].Wake(ctx)) }
 }
 
 // sweep sweeps a database a minute later, and returns how many nudges were sent
@@ -63,15 +64,14 @@ func (tr *traffic) sweep(database string) (nudges int, arrived []id.Org) {
 		DB: d.Worker, Waker: tr.wakers[database], Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
 		FinishMoves: func(ctx context.Context) (bool, error) { return finisher.Finish(ctx, database) },
 	}
-	tr.must(sweeper.Sweep(ctx))
+	testkit.Must(tr.t, sweeper.Sweep(ctx))
 	return tr.nudges.Depth().Visible - before, arrived
 }
 
 // publishOne publishes an event as the API does, but notifies no dispatcher.
 func (tr *traffic) publishOne() {
 	tr.t.Helper()
-	ctx := context.Background()
-	tr.must(tr.db.InOrg(ctx, tr.org, func(tx pg.Tx) error {
+	tr.at[pg.Home].InOrg(tr.t, tr.org, func(ctx context.Context, tx pg.Tx) error {
 		_, due, err := event.Publish(ctx, tx, tr.org, []event.Draft{{Type: "invoice.paid", Data: []byte(`{}`)}}, tr.at[pg.Home].Clock.Now())
 		if err != nil || len(due) != 1 {
 			tr.t.Errorf("%d deliveries are due", len(due))
@@ -79,7 +79,7 @@ func (tr *traffic) publishOne() {
 		}
 		database := pg.DatabaseOf(tx)
 		return tr.wakers[database].Due.Lower(ctx, tr.at[database].Clock.Now())
-	}))
+	})
 }
 
 // The sweep finds deliveries that wait for a move: if the mover died, they are
@@ -123,7 +123,7 @@ func TestUndoneMoveWakes(t *testing.T) {
 		t.Fatal("the move did not fail")
 	}
 	item, err := tr.wakers[pg.Home].Due.Read(context.Background())
-	tr.must(err)
+	testkit.Must(t, err)
 	if item.At.IsZero() || item.At.After(tr.at[pg.Home].Clock.Now()) || tr.nudges.Depth().Visible != before+1 {
 		t.Errorf("due at %v, %d nudges", item.At, tr.nudges.Depth().Visible-before)
 	}
@@ -153,7 +153,7 @@ func TestSweepFinishesMove(t *testing.T) {
 		t.Errorf("a write goes to %q, %v", found, err)
 	}
 	done, err := tr.mover.Move(context.Background(), tr.org, acme) // erases what was left behind
-	tr.must(err)
+	testkit.Must(t, err)
 	if done.Rows != 0 {
 		t.Errorf("%+v", done)
 	}

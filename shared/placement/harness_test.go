@@ -32,7 +32,7 @@ func newPair(t *testing.T) *pair {
 	t.Helper()
 	home, other := testkit.DB(t), testkit.DB(t)
 	p := &pair{t: t, at: map[string]*testkit.Database{pg.Home: home, acme: other}, db: home.App, org: home.NewOrg(t), progress: func(string) {}}
-	p.must(p.db.Add(context.Background(), acme, other.URL("portico_app")))
+	testkit.Must(t, p.db.Add(context.Background(), acme, other.URL("portico_app")))
 	p.mover = placement.Mover{
 		Owners: map[string]*pg.Owner{}, Lower: func(context.Context, string) error { return nil }, Wake: func(context.Context, string) {},
 		Progress: func(format string, args ...any) {
@@ -43,17 +43,10 @@ func newPair(t *testing.T) *pair {
 	}
 	for name, d := range p.at {
 		config, err := pgx.ParseConfig(d.URL("portico_master"))
-		p.must(err)
+		testkit.Must(t, err)
 		p.mover.Owners[name] = pg.NewOwner(name, config)
 	}
 	return p
-}
-
-func (p *pair) must(err error) {
-	p.t.Helper()
-	if err != nil {
-		p.t.Fatal(err)
-	}
 }
 
 // another returns a new DB, as another Lambda environment would have.
@@ -61,8 +54,8 @@ func (p *pair) another() *pg.DB {
 	p.t.Helper()
 	ctx := context.Background()
 	db, err := pg.Open(ctx, p.at[pg.Home].URL("portico_app"))
-	p.must(err)
-	p.must(db.Add(ctx, acme, p.at[acme].URL("portico_app")))
+	testkit.Must(p.t, err)
+	testkit.Must(p.t, db.Add(ctx, acme, p.at[acme].URL("portico_app")))
 	p.t.Cleanup(db.Close)
 	return db
 }

@@ -37,7 +37,7 @@ func TestMove(t *testing.T) {
 		INSERT INTO event (org_id, id, type, payload, created_at) SELECT id, uuid_floor('2025-02-04'), 't', '', '2025-02-04' FROM organization`)
 	before, beside := p.content(pg.Home), home.Rows(t, neighbour)
 	done, err := p.mover.Move(ctx, p.org, acme)
-	p.must(err)
+	testkit.Must(t, err)
 	p.same(before, p.content(acme))
 	if done.From != pg.Home || done.To != acme || done.Rows < 36_000 || done.Late > 100 {
 		t.Errorf("%+v", done)
@@ -60,7 +60,7 @@ func TestMove(t *testing.T) {
 		}
 	}
 	_, err = p.mover.Move(ctx, p.org, pg.Home)
-	p.must(err)
+	testkit.Must(t, err)
 	p.same(before, p.content(pg.Home))
 	p.livesIn(pg.Home)
 }
@@ -118,7 +118,7 @@ func TestMoveDies(t *testing.T) {
 			}
 			p.progress, p.mover.Lower = func(string) {}, func(context.Context, string) error { return nil }
 			_, err := p.mover.Move(context.Background(), p.org, acme)
-			p.must(err)
+			testkit.Must(t, err)
 			p.same(before, p.content(acme))
 			p.livesIn(acme)
 		})

@@ -68,18 +68,18 @@ func (tr *traffic) receiver() string {
 // endpoint makes an ordered endpoint.
 func (tr *traffic) endpoint(url string) {
 	tr.t.Helper()
-	ctx, now := context.Background(), time.Now()
+	now := time.Now()
 	endpoint := webhook.Endpoint{
 		ID: id.New[id.WebhookEndpoint](now), URL: url, EventTypes: []string{"*"}, Status: webhook.Enabled, CreatedAt: now,
 	}
-	tr.must(tr.db.InOrg(ctx, tr.org, func(tx pg.Tx) error {
+	tr.at[pg.Home].InOrg(tr.t, tr.org, func(ctx context.Context, tx pg.Tx) error {
 		if err := webhook.InsertEndpoint(ctx, tx, tr.org, endpoint, webhook.NewSecret(), testkit.Box(tr.t)); err != nil {
 			return err
 		}
 		ordered := webhook.EndpointChange{Options: webhook.OptionsChange{Ordered: new(true)}}
 		_, _, err := webhook.UpdateEndpoint(ctx, tx, tr.org, endpoint.ID, ordered, now, testkit.Box(tr.t))
 		return err
-	}))
+	})
 }
 
 // dispatch dispatches in one database until ctx ends.
@@ -144,7 +144,7 @@ func TestMoveWithTraffic(t *testing.T) {
 	for _, to := range []string{acme, pg.Home, acme} {
 		tr.awaitPublishes(50)
 		done, err := p.mover.Move(context.Background(), p.org, to)
-		p.must(err)
+		testkit.Must(t, err)
 		t.Logf("moved to %s: %d rows, %d of them while writers waited for %s; nothing was sent for %s", to, done.Rows, done.Late, done.Stopped, done.Silent)
 	}
 	tr.awaitPublishes(50)
@@ -237,7 +237,7 @@ func TestMoveAwaitsDeliveries(t *testing.T) {
 		return testkit.Value[bool](t, p.at[pg.Home], `SELECT EXISTS (SELECT FROM placement WHERE state = 'draining')`)
 	})
 	close(answer)
-	p.must(<-moved)
+	testkit.Must(t, <-moved)
 	tr.awaitDeliveries()
 	stopDispatching()
 	dispatchers.Wait()

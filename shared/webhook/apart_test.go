@@ -31,7 +31,7 @@ func (e *engine) holdKey(org id.Org, key string, fn func()) {
 	e.t.Helper()
 	ctx := context.Background()
 	app, err := pg.Open(ctx, e.URL("portico_app")) // with sessions of its own
-	e.must(err)
+	testkit.Must(e.t, err)
 	defer app.Close()
 	err = app.InOrg(ctx, org, func(tx pg.Tx) error {
 		draft := event.Draft{Type: "invoice.paid", Data: json.RawMessage(`1`), OrderingKey: &key}
@@ -140,15 +140,14 @@ func TestHeldOrganizationIsNotClaimed(t *testing.T) {
 // gone removes an organization with all its rows, as erasing does.
 func (e *engine) gone(org id.Org) {
 	e.t.Helper()
-	ctx := context.Background()
-	e.must(e.App.InOrg(ctx, org, func(tx pg.Tx) error {
+	e.InOrg(e.t, org, func(ctx context.Context, tx pg.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE organization SET deleted_at = portico_now() WHERE id = $1`, org)
 		return err
-	}))
+	})
 	for removed := 1; removed > 0; {
-		e.must(e.App.InOrg(ctx, org, func(tx pg.Tx) error {
+		e.InOrg(e.t, org, func(ctx context.Context, tx pg.Tx) error {
 			return tx.QueryRow(ctx, `SELECT erase_organization(5000)`).Scan(&removed)
-		}))
+		})
 	}
 }
 
@@ -166,8 +165,8 @@ func TestErasedOrganizationHoldsUpNobody(t *testing.T) {
 	e.endpoint("https://example.com/", "*")
 	e.publish(`1`)
 	claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
-	e.must(err)
-	e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+	testkit.Must(t, err)
+	testkit.Must(t, webhook.Load(ctx, e.Worker, e.box, claims))
 	if len(claims) != 3 {
 		t.Fatalf("%d claims, want 3", len(claims))
 	}
@@ -201,8 +200,8 @@ func TestBadResultIsGivenUpAlone(t *testing.T) {
 		e.publish(`1`)
 	})
 	claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
-	e.must(err)
-	e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+	testkit.Must(t, err)
+	testkit.Must(t, webhook.Load(ctx, e.Worker, e.box, claims))
 	results := delivered(claims)
 	for i := range results {
 		if results[i].Org == e.org {
@@ -237,8 +236,8 @@ func TestSlowNoticesHoldUpTheirOrganizationOnly(t *testing.T) {
 		e.publish(`1`)
 	})
 	claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
-	e.must(err)
-	e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+	testkit.Must(t, err)
+	testkit.Must(t, webhook.Load(ctx, e.Worker, e.box, claims))
 	results := delivered(claims)
 	for i := range results {
 		results[i].Status, results[i].StatusCode, results[i].Error = webhook.Failed, 500, "answered 500, expected 2xx"

@@ -99,7 +99,7 @@ func TestStragglersDoNotExtendTheBreaker(t *testing.T) {
 		testkit.Await(t, "the record", func() bool { return testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_attempt`) == n })
 	}
 	close(answer)
-	e.must(<-done)
+	testkit.Must(t, <-done)
 	e.publish(`9`)
 	e.Advance(t, 10*time.Second)
 	e.dispatch()
@@ -149,7 +149,7 @@ func TestProbeThatWasNotSent(t *testing.T) {
 		if err != nil || len(claims) != 1 || !claims[0].Probe {
 			t.Fatalf("claimed %+v (%v), want one probe", claims, err)
 		}
-		e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+		testkit.Must(t, webhook.Load(ctx, e.Worker, e.box, claims))
 		webhook.Record(ctx, e.dispatcher(), []webhook.Result{{Claim: claims[0], Status: webhook.Pending, Wait: 3 * time.Second}})
 		if again, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor); err != nil || len(again) != 0 {
 			t.Fatalf("claimed %+v (%v) before its wait was over", again, err)

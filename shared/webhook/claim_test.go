@@ -28,7 +28,7 @@ func TestFence(t *testing.T) {
 	e.endpoint("https://example.com/", "*")
 	e.publish(`1`)
 	first, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
-	e.must(err)
+	testkit.Must(t, err)
 	if len(first) != 1 {
 		t.Fatalf("%d claims, want 1", len(first))
 	}
@@ -38,7 +38,7 @@ func TestFence(t *testing.T) {
 	}
 	e.Advance(t, 2*time.Second)
 	second, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
-	e.must(err)
+	testkit.Must(t, err)
 	if len(second) != 1 {
 		t.Fatal("not claimed after the lease had run out")
 	}
@@ -86,7 +86,7 @@ func TestConcurrentClaims(t *testing.T) {
 		})
 	}
 	group.Wait()
-	e.must(webhook.Load(ctx, e.Worker, e.box, all))
+	testkit.Must(t, webhook.Load(ctx, e.Worker, e.box, all))
 	seen, payloads := map[string]bool{}, map[*byte]bool{}
 	for _, c := range all {
 		seen[c.EventID.String()+c.EndpointID.String()] = true
@@ -112,7 +112,7 @@ func TestWakeInterleavings(t *testing.T) {
 			e, ctx := newEngine(t), context.Background()
 			e.endpoint("https://example.com/", "*")
 			me := uuid.New()
-			e.must(webhook.StayAwake(ctx, e.Worker, me))
+			testkit.Must(t, webhook.StayAwake(ctx, e.Worker, me))
 			told, seen := false, false
 			steps := map[rune][]func(){
 				publisher: {
@@ -120,10 +120,10 @@ func TestWakeInterleavings(t *testing.T) {
 					func() { told = e.tell() },
 				},
 				dispatcher: {
-					func() { e.must(webhook.GiveUpRow(ctx, e.Worker, me)) },
+					func() { testkit.Must(t, webhook.GiveUpRow(ctx, e.Worker, me)) },
 					func() {
 						next, err := webhook.NextDue(ctx, e.Worker)
-						e.must(err)
+						testkit.Must(t, err)
 						seen = webhook.IsDue(next)
 					},
 				},
@@ -144,7 +144,7 @@ func TestWakeInterleavings(t *testing.T) {
 func TestKilledDispatcherIsNotAwake(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	e.must(webhook.StayAwake(context.Background(), e.Worker, uuid.New()))
+	testkit.Must(t, webhook.StayAwake(context.Background(), e.Worker, uuid.New()))
 	if !e.tell() {
 		t.Error("nobody is told while a dispatcher is awake")
 	}

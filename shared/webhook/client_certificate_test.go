@@ -33,7 +33,7 @@ func (e *engine) setCertificate(endpoint id.WebhookEndpoint, authority *testkit.
 	e.t.Helper()
 	certificate, private := authority.Issue(key, e.Clock.Now().AddDate(1, 0, 0))
 	parsed, err := webhook.ParseClientCertificate(certificate, private, e.Clock.Now())
-	e.must(err)
+	testkit.Must(e.t, err)
 	e.setOptions(endpoint, webhook.OptionsChange{ClientCertificate: parsed})
 	block, _ := pem.Decode([]byte(private))
 	return certificate, [][]byte{[]byte(private), []byte(private)[30:90], block.Bytes}
@@ -45,7 +45,7 @@ func (e *engine) dispatchTrusting(s *webhook.Sender, authority *testkit.Authorit
 	webhook.Trust(s, authority.Pool())
 	d := e.dispatcher()
 	d.Sender = s
-	e.must(d.Run(context.Background()))
+	testkit.Must(e.t, d.Run(context.Background()))
 }
 
 // demands are the possible errors of an attempt without a certificate. The second
@@ -162,7 +162,7 @@ func TestClientTransportsAreBounded(t *testing.T) {
 	webhook.Trust(sender, authority.Pool())
 	certificate, key := authority.Issue(testkit.ECDSA(t), time.Now().AddDate(1, 0, 0))
 	parsed, err := webhook.ParseClientCertificate(certificate, key, time.Now())
-	e.must(err)
+	testkit.Must(t, err)
 	claims := make([]webhook.Claim, webhook.MaxClientTransports+1)
 	for i := range claims {
 		claims[i] = webhook.Claim{

@@ -178,8 +178,8 @@ func TestTwoDispatchers(t *testing.T) {
 	for range 2 {
 		go func() { done <- e.dispatcher().Run(context.Background()) }()
 	}
-	e.must(<-done)
-	e.must(<-done)
+	testkit.Must(t, <-done)
+	testkit.Must(t, <-done)
 	seen := map[string]int{}
 	for _, r := range rec.All() {
 		seen[r.Header.Get("Webhook-Id")]++
@@ -201,7 +201,7 @@ func TestHandOver(t *testing.T) {
 	e.publish(`1`)
 	ctx, cancel := context.WithTimeout(context.Background(), webhook.LeaseFor+time.Second)
 	defer cancel()
-	e.must(e.dispatcher().Run(ctx))
+	testkit.Must(t, e.dispatcher().Run(ctx))
 	if len(rec.All()) != 0 {
 		t.Error("sent, though the lease would outlive the dispatcher")
 	}

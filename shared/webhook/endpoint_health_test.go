@@ -15,11 +15,11 @@ import (
 func (e *engine) health(endpoint webhook.Endpoint) string {
 	e.t.Helper()
 	var h webhook.EndpointHealth
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
-		healths, err := webhook.Healths(context.Background(), tx, e.org, []webhook.Endpoint{endpoint})
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) error {
+		healths, err := webhook.Healths(ctx, tx, e.org, []webhook.Endpoint{endpoint})
 		h = healths[endpoint.ID]
 		return err
-	}))
+	})
 	last := "none failed"
 	if h.LastFailedAt != nil {
 		last = fmt.Sprintf("%s (%d)", *h.LastError, *h.LastStatusCode)

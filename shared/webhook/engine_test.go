@@ -45,13 +45,6 @@ func newEngine(t *testing.T) *engine {
 	return e
 }
 
-func (e *engine) must(err error) {
-	e.t.Helper()
-	if err != nil {
-		e.t.Fatal(err)
-	}
-}
-
 // endpoint creates an endpoint and returns its id and secret.
 func (e *engine) endpoint(url string, types ...string) (id.WebhookEndpoint, string) {
 	e.t.Helper()
@@ -60,9 +53,9 @@ func (e *engine) endpoint(url string, types ...string) (id.WebhookEndpoint, stri
 		ID: id.New[id.WebhookEndpoint](now), URL: url, EventTypes: types, Status: webhook.Enabled, CreatedAt: now,
 	}
 	plain := webhook.NewSecret()
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
-		return webhook.InsertEndpoint(context.Background(), tx, e.org, endpoint, plain, e.box)
-	}))
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) error {
+		return webhook.InsertEndpoint(ctx, tx, e.org, endpoint, plain, e.box)
+	})
 	return endpoint.ID, plain
 }
 
@@ -90,12 +83,12 @@ func (e *engine) publishKeys(keys ...string) []event.Event {
 func (e *engine) publishDrafts(drafts []event.Draft) []event.Event {
 	e.t.Helper()
 	ctx := context.Background()
-	e.must(e.due.Lower(ctx, e.Clock.Now()))
+	testkit.Must(e.t, e.due.Lower(ctx, e.Clock.Now()))
 	var events []event.Event
-	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) (err error) {
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) (err error) {
 		events, e.told, err = event.Publish(ctx, tx, e.org, drafts, e.Clock.Now())
 		return err
-	}))
+	})
 	return events
 }
 
@@ -105,7 +98,7 @@ func (e *engine) tell() (awake bool) {
 	e.t.Helper()
 	var then pgx.Batch
 	webhook.Tell(&then, e.org, e.told, &awake)
-	e.must(e.App.InOrgThen(context.Background(), e.org, func(pg.Tx) error { return nil }, &then))
+	testkit.Must(e.t, e.App.InOrgThen(context.Background(), e.org, func(pg.Tx) error { return nil }, &then))
 	return awake
 }
 
@@ -113,7 +106,7 @@ func (e *engine) tell() (awake bool) {
 func (e *engine) localSender(timeout time.Duration) *webhook.Sender {
 	e.t.Helper()
 	policy, err := egress.ParsePolicy("127.0.0.0/8,::1/128")
-	e.must(err)
+	testkit.Must(e.t, err)
 	return webhook.NewSender(policy, e.Clock, timeout)
 }
 
@@ -135,7 +128,7 @@ func (e *engine) dispatch() {
 		before := e.nudges.Depth().Visible
 		d := e.dispatcher()
 		webhook.LookEvery(d, 10*time.Millisecond) // so that Idle is noticed when it has passed
-		e.must(d.Run(context.Background()))
+		testkit.Must(e.t, d.Run(context.Background()))
 		if e.nudges.Depth().Visible == before {
 			return
 		}
@@ -145,18 +138,18 @@ func (e *engine) dispatch() {
 // deliveries returns all of the organization's.
 func (e *engine) deliveries(f webhook.DeliveryFilter) (list []webhook.Delivery) {
 	e.t.Helper()
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
-		list, err = webhook.ListDeliveries(context.Background(), tx, e.org, f, 10_000)
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) (err error) {
+		list, err = webhook.ListDeliveries(ctx, tx, e.org, f, 10_000)
 		return err
-	}))
+	})
 	return list
 }
 
 func (e *engine) attempts(d webhook.Delivery) (list []webhook.Attempt) {
 	e.t.Helper()
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
-		list, err = webhook.ListAttempts(context.Background(), tx, e.org, d)
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) (err error) {
+		list, err = webhook.ListAttempts(ctx, tx, e.org, d)
 		return err
-	}))
+	})
 	return list
 }

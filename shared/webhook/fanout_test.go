@@ -22,10 +22,10 @@ func TestNoEndpointIsToldAboutItself(t *testing.T) {
 		Type: webhook.EventFailing, About: about, Data: json.RawMessage(`{"endpoint_id":"` + about.String() + `"}`),
 	}})[0]
 	var later event.Event
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
-		later, err = event.Get(context.Background(), tx, e.org, published.ID)
+	e.InOrg(t, e.org, func(ctx context.Context, tx pg.Tx) (err error) {
+		later, err = event.Get(ctx, tx, e.org, published.ID)
 		return err
-	}))
+	})
 	want := fmt.Sprintf("{1 [{%s %s}]}", about, webhook.SkippedAbout)
 	for _, got := range []webhook.Fanout{published.Fanout, later.Fanout} {
 		if fmt.Sprint(got) != want {

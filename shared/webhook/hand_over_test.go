@@ -60,7 +60,7 @@ func TestHandOverBeforeTheLastRequestEnds(t *testing.T) {
 		t.Errorf("%d nudges with nothing due, %d requests", n, len(rec.All()))
 	}
 	release()
-	e.must(end())
+	testkit.Must(t, end())
 	if n := e.count(webhook.Delivered); n != 1 {
 		t.Errorf("%d delivered, want the one that was in flight", n)
 	}
@@ -94,7 +94,7 @@ func TestHandOverToWhoIsAwake(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), webhook.LeaseFor) // no time for a request
 			defer cancel()
-			e.must(e.dispatcher().Run(ctx))
+			testkit.Must(t, e.dispatcher().Run(ctx))
 			if n := e.nudges.Depth().Visible; n != tt.nudges {
 				t.Errorf("%d nudges, want %d", n, tt.nudges)
 			}
@@ -113,7 +113,7 @@ func TestHelperSleepsSoon(t *testing.T) {
 	var ended atomic.Bool
 	go func() { err = d.Run(context.Background()); ended.Store(true) }()
 	testkit.Await(t, "the helper to sleep", ended.Load)
-	e.must(err)
+	testkit.Must(t, err)
 }
 
 // While no dispatcher is awake, an environment sends one nudge per second, even
@@ -166,7 +166,7 @@ func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
 	endSecond := e.run(context.Background(), second)
 	testkit.Await(t, "half of the second's slots to be taken", func() bool { return len(rec.All()) == 8 })
 	release()
-	e.must(errors.Join(end(), endSecond()))
+	testkit.Must(t, errors.Join(end(), endSecond()))
 	if n := e.count(webhook.Delivered); n != 10 {
 		t.Errorf("%d delivered, want 10", n)
 	}
@@ -187,14 +187,14 @@ func TestDispatcherSurvivesFailedWrites(t *testing.T) {
 	for i := range sessions { // as after a failover
 		var err error
 		sessions[i], err = e.Worker.Acquire(t.Context())
-		e.must(err)
+		testkit.Must(t, err)
 		_, err = sessions[i].Exec(t.Context(), `SET default_transaction_read_only = on`)
-		e.must(err)
+		testkit.Must(t, err)
 	}
 	for _, s := range sessions {
 		s.Release()
 	}
-	e.must(d.Run(context.Background()))
+	testkit.Must(t, d.Run(context.Background()))
 	if len(rec.All()) != 1 || e.count(webhook.Delivered) != 1 || refused.Load() != 3 {
 		t.Errorf("%d requests, %d delivered after %d refused writes", len(rec.All()), e.count(webhook.Delivered), refused.Load())
 	}

@@ -21,7 +21,7 @@ func (e *engine) failHeld(endpoint id.WebhookEndpoint) (failed int) {
 	e.t.Helper()
 	for {
 		n, err := webhook.FailHeld(context.Background(), e.Worker, webhook.Holding{Org: e.org, Endpoint: endpoint}, kept, 2)
-		e.must(err)
+		testkit.Must(e.t, err)
 		if failed += n; n == 0 {
 			return failed
 		}
@@ -76,7 +76,7 @@ func TestPausedExpires(t *testing.T) {
 	if lag := e.lags(endpoint); len(lag) != 1 || lag[0].PausedAt == nil || lag[0].Pending != 1 {
 		t.Errorf("lag %+v", lag)
 	}
-	e.must(e.resume(endpoint, "a"))
+	testkit.Must(t, e.resume(endpoint, "a"))
 	e.dispatch()
 	if a := numbersOf(t, rec, "a"); fmt.Sprint(a) != "[0 0 3]" {
 		t.Errorf("received %v", a)

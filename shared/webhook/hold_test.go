@@ -158,10 +158,10 @@ func TestDroppedIsNoProbe(t *testing.T) {
 
 func (e *engine) deleteEndpoint(endpoint id.WebhookEndpoint) {
 	e.t.Helper()
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
-		_, err := webhook.DeleteEndpoint(context.Background(), tx, e.org, endpoint, e.Clock.Now())
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) error {
+		_, err := webhook.DeleteEndpoint(ctx, tx, e.org, endpoint, e.Clock.Now())
 		return err
-	}))
+	})
 }
 
 // Unfinished deliveries of a deleted endpoint are shown as failed, not as
@@ -247,7 +247,7 @@ func TestDisabledAfterSustainedFailure(t *testing.T) {
 				}
 				rec.down.Store(!tt.success || hour != 3)
 				e.publish(`1`)
-				e.must(d.Run(t.Context()))
+				testkit.Must(t, d.Run(t.Context()))
 				e.Advance(t, time.Hour+time.Second)
 			}
 			got := e.get(endpoint)

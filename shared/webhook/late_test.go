@@ -45,7 +45,7 @@ func lateAnswer(t *testing.T, status int, o webhook.OptionsChange) (*engine, id.
 	e.publish(`1`)
 	d := e.dispatcher()
 	d.Sender = e.localSender(time.Minute)
-	e.must(d.Run(ctx))
+	testkit.Must(t, d.Run(ctx))
 	if !late.Load() || !strings.Contains(e.lines.String(), `"LeaseLost":1`) {
 		t.Fatalf("no result came late: %s", e.lines)
 	}

@@ -16,7 +16,7 @@ import (
 // setOptions changes an endpoint's options and returns it.
 func (e *engine) setOptions(endpoint id.WebhookEndpoint, o webhook.OptionsChange) (changed webhook.Endpoint) {
 	e.t.Helper()
-	e.must(o.Check())
+	testkit.Must(e.t, o.Check())
 	return e.change(endpoint, webhook.EndpointChange{Options: o})
 }
 
@@ -24,21 +24,21 @@ func (e *engine) setOptions(endpoint id.WebhookEndpoint, o webhook.OptionsChange
 func (e *engine) change(endpoint id.WebhookEndpoint, c webhook.EndpointChange) (changed webhook.Endpoint) {
 	e.t.Helper()
 	ctx := context.Background()
-	e.must(e.due.Lower(ctx, e.Clock.Now()))
-	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) (err error) {
+	testkit.Must(e.t, e.due.Lower(ctx, e.Clock.Now()))
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) (err error) {
 		_, changed, err = webhook.UpdateEndpoint(ctx, tx, e.org, endpoint, c, e.Clock.Now(), e.box)
 		return err
-	}))
+	})
 	return changed
 }
 
 // get reads an endpoint.
 func (e *engine) get(endpoint id.WebhookEndpoint) (got webhook.Endpoint) {
 	e.t.Helper()
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
-		got, err = webhook.GetEndpoint(context.Background(), tx, e.org, endpoint)
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) (err error) {
+		got, err = webhook.GetEndpoint(ctx, tx, e.org, endpoint)
 		return err
-	}))
+	})
 	return got
 }
 

@@ -29,7 +29,7 @@ func (e *engine) publishNumbered(key string, first, n int) {
 	drafts := make([]event.Draft, n)
 	for i := range drafts {
 		data, err := json.Marshal(numbered{key, first + i})
-		e.must(err)
+		testkit.Must(e.t, err)
 		drafts[i] = event.Draft{Type: "invoice.paid", Data: data, OrderingKey: &key}
 	}
 	e.publishDrafts(drafts)
@@ -116,10 +116,10 @@ func TestUnorderedDoesNotWait(t *testing.T) {
 
 func (e *engine) lags(endpoint id.WebhookEndpoint) (list []webhook.KeyLag) {
 	e.t.Helper()
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) (err error) {
-		list, err = webhook.ListKeyLags(context.Background(), tx, e.org, endpoint, "", 100)
+	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) (err error) {
+		list, err = webhook.ListKeyLags(ctx, tx, e.org, endpoint, "", 100)
 		return err
-	}))
+	})
 	return list
 }
 
@@ -177,7 +177,7 @@ func TestExhaustionPauses(t *testing.T) {
 	if len(failed) != 1 || len(lag) != 1 || lag[0].PausedAt == nil || *lag[0].PausedBy != failed[0].EventID || lag[0].Pending != 3 {
 		t.Errorf("failed %+v, lag %+v", failed, lag)
 	}
-	e.must(e.resume(endpoint, "a"))
+	testkit.Must(t, e.resume(endpoint, "a"))
 	e.dispatch()
 	if a := numbersOf(t, rec, "a"); fmt.Sprint(a) != "[0 0 1 2 3]" {
 		t.Errorf("received %v after it was resumed", a)
@@ -210,7 +210,7 @@ func TestFinishWaitsForPublish(t *testing.T) {
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	key := "a"
-	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) error {
+	e.InOrg(t, e.org, func(ctx context.Context, tx pg.Tx) error {
 		draft := event.Draft{Type: "invoice.paid", Data: json.RawMessage(`{"key":"a","number":1}`), OrderingKey: &key}
 		if _, _, err := event.Publish(ctx, tx, e.org, []event.Draft{draft}, e.Clock.Now()); err != nil {
 			return err
@@ -221,7 +221,7 @@ func TestFinishWaitsForPublish(t *testing.T) {
 				`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = 'portico_worker' AND wait_event_type = 'Lock')`)
 		})
 		return nil
-	}))
+	})
 	testkit.Await(t, "both deliveries", func() bool { return e.count(webhook.Delivered) == 2 })
 	stop()
 	<-done

@@ -31,9 +31,9 @@ func TestOrganizationsDispatchApart(t *testing.T) {
 		})
 		secrets[org], e.org = webhook.NewSecret(), org
 		endpoint := webhook.Endpoint{ID: shared, URL: receivers[org].URL, EventTypes: []string{"*"}, Status: webhook.Enabled, CreatedAt: e.Clock.Now()}
-		e.must(e.App.InOrg(context.Background(), org, func(tx pg.Tx) error {
-			return webhook.InsertEndpoint(context.Background(), tx, org, endpoint, secrets[org], e.box)
-		}))
+		e.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
+			return webhook.InsertEndpoint(ctx, tx, org, endpoint, secrets[org], e.box)
+		})
 		e.setOptions(shared, webhook.OptionsChange{Ordered: new(true)})
 		e.publishKeys("k", "k", "k", "k")
 		e.publish(`1`, `2`, `3`, `4`, `5`, `6`) // more failures than open a breaker

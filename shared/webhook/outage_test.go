@@ -20,10 +20,10 @@ func (e *engine) passes(d, step time.Duration) {
 	for range d / step {
 		e.Advance(e.t, step)
 		if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || !webhook.IsDue(n) {
-			e.must(err)
+			testkit.Must(e.t, err)
 			continue
 		}
-		e.must(dispatcher.Run(context.Background()))
+		testkit.Must(e.t, dispatcher.Run(context.Background()))
 	}
 }
 

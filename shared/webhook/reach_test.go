@@ -219,7 +219,7 @@ func TestEgressFaults(t *testing.T) {
 				}
 				return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(rec.URL, "http://"))
 			})
-			e.must(d.Run(context.Background()))
+			testkit.Must(t, d.Run(context.Background()))
 			e.eachDelivery(orgs, func(got webhook.Delivery) {
 				wait := got.NextRetryAt.Sub(e.Clock.Now())
 				if got.Status != webhook.Pending || got.Attempts != tt.attempts || len(e.attempts(got)) != int(tt.attempts) || wait > 17*time.Minute {
@@ -235,7 +235,7 @@ func TestEgressFaults(t *testing.T) {
 			}
 			works = true
 			e.Advance(t, 17*time.Minute)
-			e.must(d.Run(context.Background()))
+			testkit.Must(t, d.Run(context.Background()))
 			e.eachDelivery(orgs, func(got webhook.Delivery) {
 				if got.Status != webhook.Delivered || got.Attempts != tt.attempts+1 {
 					t.Errorf("afterwards: %+v", got)
@@ -264,7 +264,7 @@ func (e *engine) sum(metric string) (n int) {
 	e.t.Helper()
 	for _, found := range regexp.MustCompile(`"`+metric+`":(\d+)`).FindAllStringSubmatch(e.lines.String(), -1) {
 		one, err := strconv.Atoi(found[1])
-		e.must(err)
+		testkit.Must(e.t, err)
 		n += one
 	}
 	return n
@@ -276,7 +276,7 @@ func TestStalledHandshakes(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	e.must(err)
+	testkit.Must(t, err)
 	defer silent.Close()
 	var orgs []id.Org
 	for i := range 3 {
@@ -290,7 +290,7 @@ func TestStalledHandshakes(t *testing.T) {
 	webhook.Dial(d.Sender, func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, silent.Addr().String())
 	})
-	e.must(d.Run(context.Background()))
+	testkit.Must(t, d.Run(context.Background()))
 	e.eachDelivery(orgs, func(got webhook.Delivery) {
 		if got.Attempts != 1 {
 			t.Errorf("%+v", got)

@@ -104,7 +104,7 @@ func TestPrivateReceiver(t *testing.T) {
 	e.publish(`1`)
 	d := e.dispatcher()
 	d.Sender = webhook.NewSender(egress.Policy{}, e.Clock, time.Second)
-	e.must(d.Run(context.Background()))
+	testkit.Must(t, d.Run(context.Background()))
 	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
 		if cause := value(e.attempts(d)[0].Error); cause != webhook.NoPublicAddress {
 			t.Errorf("error %q", cause)

@@ -19,8 +19,8 @@ func TestKeysOfDeletedEndpointsAreReleased(t *testing.T) {
 	t.Parallel()
 	e, rec, endpoint := exhaustedHead(t, webhook.ExhaustionPause)
 	release := func() (released int) {
-		e.must(e.due.Lower(context.Background(), e.Clock.Now()))
-		e.must(pgx.BeginFunc(context.Background(), e.Worker, func(tx pgx.Tx) (err error) {
+		testkit.Must(t, e.due.Lower(context.Background(), e.Clock.Now()))
+		testkit.Must(t, pgx.BeginFunc(context.Background(), e.Worker, func(tx pgx.Tx) (err error) {
 			released, err = webhook.ReleaseKeys(context.Background(), tx, 10)
 			return err
 		}))
@@ -55,8 +55,8 @@ func TestDeletedEndpointPausesNothing(t *testing.T) {
 	endpoint := e.orderedEndpoint("https://example.com/", webhook.ExhaustionPause)
 	e.publishNumbered("a", 0, 3)
 	claims, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
-	e.must(err)
-	e.must(webhook.Load(ctx, e.Worker, e.box, claims))
+	testkit.Must(t, err)
+	testkit.Must(t, webhook.Load(ctx, e.Worker, e.box, claims))
 	e.deleteEndpoint(endpoint)
 	webhook.Record(ctx, e.dispatcher(), []webhook.Result{{Claim: claims[0], Status: webhook.Failed, Tried: true, StartedAt: time.Now(), Error: "answered 500"}})
 	e.dispatch()

@@ -21,7 +21,7 @@ import (
 func (e *engine) rotate(endpoint id.WebhookEndpoint, overlap time.Duration) string {
 	e.t.Helper()
 	plain := webhook.NewSecret()
-	e.must(e.App.InOrg(context.Background(), e.org, e.rotation(endpoint, plain, overlap)))
+	testkit.Must(e.t, e.App.InOrg(context.Background(), e.org, e.rotation(endpoint, plain, overlap)))
 	return plain
 }
 
@@ -160,7 +160,7 @@ func (e *engine) pairSigners(rec *testkit.Receiver, keys []ed25519.PublicKey) (s
 	for _, one := range strings.Split(r.Header.Get("Webhook-Signature"), " ") {
 		encoded, _ := strings.CutPrefix(one, "v1a,")
 		signature, err := base64.StdEncoding.DecodeString(encoded)
-		e.must(err)
+		testkit.Must(e.t, err)
 		signs = append(signs, slices.IndexFunc(keys, func(k ed25519.PublicKey) bool {
 			return ed25519.Verify(k, []byte(content), signature)
 		}))
@@ -177,18 +177,18 @@ func TestRotationsAtOnce(t *testing.T) {
 	endpoint, oldest := e.endpoint(rec.URL, "*")
 	earlier, later := webhook.NewSecret(), webhook.NewSecret()
 	done := make(chan error, 1)
-	e.must(e.App.InOrg(context.Background(), e.org, func(tx pg.Tx) error {
+	e.InOrg(t, e.org, func(ctx context.Context, tx pg.Tx) error {
 		err := e.rotation(endpoint, earlier, time.Hour)(tx)
 		go func() {
-			done <- e.App.InOrg(context.Background(), e.org, e.rotation(endpoint, later, time.Hour))
+			done <- e.App.InOrg(ctx, e.org, e.rotation(endpoint, later, time.Hour))
 		}()
 		testkit.Await(t, "the second rotation to wait for the first", func() bool {
 			return testkit.Value[bool](t, e.Database, `SELECT EXISTS (SELECT FROM pg_stat_activity
 				WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)`)
 		})
 		return err
-	}))
-	e.must(<-done)
+	})
+	testkit.Must(t, <-done)
 	if valid, signatures := e.signers(rec, oldest, earlier, later); signatures != 2 || !slices.Equal(valid, []bool{false, true, true}) {
 		t.Errorf("in the overlap: %d signatures, valid %v", signatures, valid)
 	}

@@ -85,11 +85,10 @@ func TestStandardVerifies(t *testing.T) {
 	endpoint, old := e.endpoint(rec.URL, "*")
 	e.setOptions(endpoint, webhook.OptionsChange{SignatureScheme: new(webhook.SchemeStandard)})
 	fresh := webhook.NewSecret()
-	ctx := context.Background()
-	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) error {
+	e.InOrg(t, e.org, func(ctx context.Context, tx pg.Tx) error {
 		_, err := webhook.RotateSecret(ctx, tx, e.org, endpoint, fresh, time.Hour, e.Clock.Now(), e.box)
 		return err
-	}))
+	})
 	event := e.publish(`{"a":1}`)[0]
 	e.dispatch()
 	r := rec.All()[0]
@@ -104,7 +103,7 @@ func TestStandardVerifies(t *testing.T) {
 		{"a changed body", fresh, `{"a":2}`, false},
 	} {
 		verifier, err := standard.NewWebhook(tt.secret)
-		e.must(err)
+		testkit.Must(t, err)
 		if err := verifier.Verify([]byte(tt.body), r.Header); (err == nil) != tt.valid {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -133,7 +132,7 @@ func TestAsymmetricVerifies(t *testing.T) {
 		t.Errorf("not valid: %v", r.Header)
 	}
 	verifier, err := standard.NewWebhook(secret)
-	e.must(err)
+	testkit.Must(t, err)
 	if verifier.Verify(r.Body, r.Header) == nil {
 		t.Error("signed with the shared secret too")
 	}

@@ -94,7 +94,7 @@ var sealingFaults = regexp.MustCompile(`"SealingFaults":(\d+)`)
 func (e *engine) sealingFaults() (n int) {
 	for _, found := range sealingFaults.FindAllStringSubmatch(e.lines.String(), -1) {
 		one, err := strconv.Atoi(found[1])
-		e.must(err)
+		testkit.Must(e.t, err)
 		n += one
 	}
 	return n
@@ -104,12 +104,12 @@ func (e *engine) sealingFaults() (n int) {
 // still serves the other endpoints.
 func TestUnopenedEndpointWithALockedLane(t *testing.T) {
 	t.Parallel()
-	e, ctx := newEngine(t), context.Background()
+	e := newEngine(t)
 	good := testkit.NewReceiver(t, nil)
 	bad, _ := e.endpoint("https://example.com/", "*")
 	e.Exec(t, `UPDATE webhook_secret SET sealed = set_byte(sealed, 0, 200) WHERE endpoint_id = $1`, bad)
 	e.endpoint(good.URL, "*")
-	e.must(e.App.InOrg(ctx, e.org, func(tx pg.Tx) error {
+	e.InOrg(t, e.org, func(ctx context.Context, tx pg.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM webhook_lane WHERE endpoint_id = $1 FOR UPDATE`, bad); err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func TestUnopenedEndpointWithALockedLane(t *testing.T) {
 		end := e.run(ctx, e.dispatcher())
 		testkit.Await(t, "the other endpoint's delivery", func() bool { return len(good.All()) == 1 })
 		return end()
-	}))
+	})
 }
 
 // What was held for an endpoint that cannot be opened can be dropped all the same.
@@ -147,7 +147,7 @@ func TestDispatcherAfterRotationOfSealingKeys(t *testing.T) {
 			reads.Add(1)
 			return []byte(stored.Load().(string)), nil
 		})
-		e.must(err)
+		testkit.Must(t, err)
 		return box
 	}
 	stored.Store(fmt.Sprintf(`{"current":"1","1":%q}`, first))
@@ -161,7 +161,7 @@ func TestDispatcherAfterRotationOfSealingKeys(t *testing.T) {
 		e.endpoint(rec.URL, "*")
 	}
 	e.publish(`1`, `2`)
-	e.must(warm.Run(context.Background()))
+	testkit.Must(t, warm.Run(context.Background()))
 	if len(rec.All()) != 6 || reads.Load() != 1 {
 		t.Errorf("%d of 6 delivered, the keys read %d times, want once", len(rec.All()), reads.Load())
 	}

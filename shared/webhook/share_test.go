@@ -31,7 +31,7 @@ func TestHelpersAreAShare(t *testing.T) {
 		e.awake([]byte{0xfd, 0xfe, 0xff}[:tt.others]...) // younger than any
 		d := e.dispatcher()
 		d.Share = tt.share
-		e.must(webhook.CallHelp(context.Background(), d))
+		testkit.Must(t, webhook.CallHelp(context.Background(), d))
 		if n := e.nudges.Depth().Visible; n != tt.nudges {
 			t.Errorf("with %d others of %d awake: %d calls for help, want %d", tt.others, tt.share, n, tt.nudges)
 		}
@@ -55,7 +55,7 @@ func TestSurplusDispatcherSleeps(t *testing.T) {
 		return testkit.Value[int](t, e.Database, `SELECT count(*) FROM dispatcher`) == 1
 	})
 	release()
-	e.must(end())
+	testkit.Must(t, end())
 	if delivered, nudges := e.count(webhook.Delivered), e.nudges.Depth().Visible; delivered != 4 || nudges != 0 {
 		t.Errorf("%d delivered and %d nudges, want what was in flight, 4, and none", delivered, nudges)
 	}

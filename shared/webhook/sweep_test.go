@@ -24,7 +24,7 @@ func (e *engine) sweeper() *webhook.Sweeper {
 func (e *engine) sweep() (nudges int) {
 	e.t.Helper()
 	before := e.nudges.Depth().Visible
-	e.must(e.sweeper().Sweep(context.Background()))
+	testkit.Must(e.t, e.sweeper().Sweep(context.Background()))
 	return e.nudges.Depth().Visible - before
 }
 
@@ -75,7 +75,7 @@ func TestSweepDistrustsOverdueDispatcher(t *testing.T) {
 	e.endpoint("https://example.com/", "*")
 	e.publish(`1`)
 	e.Advance(t, 3*time.Second)
-	e.must(webhook.StayAwake(ctx, e.Worker, [16]byte{1}))
+	testkit.Must(t, webhook.StayAwake(ctx, e.Worker, [16]byte{1}))
 	if n := e.sweep(); n != 1 {
 		t.Errorf("%d nudges, want 1", n)
 	}
@@ -138,7 +138,7 @@ func TestSweepMeasuresOldestTransaction(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
 	oldest := func() (age time.Duration) {
-		e.must(e.Worker.QueryRow(ctx, `SELECT oldest_transaction()`).Scan(&age))
+		testkit.Must(t, e.Worker.QueryRow(ctx, `SELECT oldest_transaction()`).Scan(&age))
 		return age
 	}
 	e.Advance(t, time.Hour) // of another clock
@@ -149,7 +149,7 @@ func TestSweepMeasuresOldestTransaction(t *testing.T) {
 	testkit.Await(t, "it to be old", func() bool { return oldest() > time.Second })
 	e.sweep()
 	var line struct{ OldestTransactionAge float64 }
-	e.must(json.Unmarshal([]byte(e.lines.String()), &line))
+	testkit.Must(t, json.Unmarshal([]byte(e.lines.String()), &line))
 	if line.OldestTransactionAge <= 1 || line.OldestTransactionAge > 600 {
 		t.Errorf("%s", e.lines.String())
 	}

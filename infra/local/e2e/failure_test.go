@@ -17,13 +17,6 @@ import (
 // nudge is an SQS event with one message, as the event source mapping sends it.
 const nudge = `{"Records":[{"messageId":"1","receiptHandle":"1","body":"{}","eventSource":"aws:sqs"}]}`
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A receiver that answers 500 and then 200 gets exactly one successful
 // delivery, after the minute that the schedule says.
 func TestRetry(t *testing.T) {
@@ -38,13 +31,13 @@ func TestRetry(t *testing.T) {
 	endpoint, _ := c.endpoint(rec.URL)
 	event := c.publish(`1`)
 	testkit.Await(t, "the failed attempt", func() bool { return c.deliveries(endpoint)[0].AttemptCount == 1 })
-	must(t, s.SetClockOffset(t.Context(), 30*time.Second))
-	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
-	must(t, s.SetClockOffset(t.Context(), 67*time.Second))
-	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
+	testkit.Must(t, s.SetClockOffset(t.Context(), 30*time.Second))
+	testkit.Must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
+	testkit.Must(t, s.SetClockOffset(t.Context(), 67*time.Second))
+	testkit.Must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	testkit.Await(t, "the retry", func() bool { return c.deliveries(endpoint)[0].Status == "delivered" })
-	must(t, s.SetClockOffset(t.Context(), 240*time.Hour))
-	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
+	testkit.Must(t, s.SetClockOffset(t.Context(), 240*time.Hour))
+	testkit.Must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	d := c.deliveries(endpoint)[0]
 	if rec.count(event) != 2 || d.AttemptCount != 2 || *d.Attempts[0].StatusCode != 500 || *d.Attempts[1].StatusCode != 200 {
 		t.Errorf("%d requests, delivery %+v", rec.count(event), d)
@@ -70,17 +63,17 @@ func TestKilledDispatcher(t *testing.T) {
 	c.endpoint(rec.URL)
 	c.publishBatch(n)
 	testkit.Await(t, "all requests in flight", func() bool { return rec.count("") == n })
-	must(t, s.Kill("dispatcher"))
+	testkit.Must(t, s.Kill("dispatcher"))
 	close(block)
 
 	// Another dispatcher finds nothing to claim.
 	_, err := s.Invoke(t.Context(), "dispatcher", []byte(nudge))
-	must(t, err)
+	testkit.Must(t, err)
 	if got := rec.count(""); got != n {
 		t.Fatalf("%d requests while the leases hold, want %d", got, n)
 	}
-	must(t, s.SetClockOffset(t.Context(), webhook.MaxTimeout+10*time.Second))
-	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
+	testkit.Must(t, s.SetClockOffset(t.Context(), webhook.MaxTimeout+10*time.Second))
+	testkit.Must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	testkit.Await(t, "every event's delivery", func() bool { return pending(t, s) == 0 })
 	for event, times := range rec.events() {
 		if times != 2 {
@@ -116,13 +109,13 @@ func TestPostgresRestart(t *testing.T) {
 	}
 	testkit.Await(t, "50 events", func() bool { return n.Load() > 50 })
 	before := n.Load()
-	must(t, s.RestartPostgres(t.Context()))
+	testkit.Must(t, s.RestartPostgres(t.Context()))
 	testkit.Await(t, "50 events more", func() bool { return n.Load() > before+50 })
 	stop()
 	publishers.Wait()
 	// Deliveries that were in flight at the crash wait for the end of their lease.
-	must(t, s.SetClockOffset(t.Context(), time.Minute))
-	must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
+	testkit.Must(t, s.SetClockOffset(t.Context(), time.Minute))
+	testkit.Must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	testkit.Await(t, "every delivery", func() bool { return pending(t, s) == 0 })
 	arrived := rec.events()
 	accepted.Range(func(event, _ any) bool {

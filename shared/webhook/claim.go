@@ -29,10 +29,14 @@ type Claim struct {
 	// Probe marks the single delivery that tests an endpoint whose breaker is
 	// open.
 	Probe bool
+	// Troubled: tries of the endpoint have failed since the last success, or the
+	// owner was told of failures.
+	Troubled bool
 
 	Type     string // of the event
 	Payload  []byte // shared by all deliveries of an event: never written to
 	Endpoint *Target
+	revision int64 // of the endpoint
 	// Unopened is the error if a sealed value of the endpoint could not be
 	// opened. Endpoint then has DroppedBefore only. Nil: everything was opened.
 	Unopened error
@@ -47,9 +51,6 @@ type Target struct {
 	Scheme   string
 	Secrets  []string             // newest first
 	Keys     []ed25519.PrivateKey // newest first; empty if the scheme was never SchemeStandardAsymmetric
-	// Troubled: tries have failed since the last success, or the owner was told
-	// of failures.
-	Troubled bool
 	// Pauses: an ordering key is paused when its head has failed for good.
 	Pauses bool
 	// DroppedBefore: deliveries of older events fail without a try.
@@ -65,20 +66,37 @@ type Target struct {
 // left rows behind.
 func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Duration) ([]Claim, error) {
 	token := uuid.New()
-	orgs, endpoints, rooms := make([]id.Org, len(turns)), make([]id.WebhookEndpoint, len(turns)), make([]int32, len(turns))
+	keys, rooms := make([]endpointKey, len(turns)), make([]int32, len(turns))
 	for i, t := range turns {
-		orgs[i], endpoints[i], rooms[i] = t.org, t.endpoint, int32(t.room)
+		keys[i], rooms[i] = t.endpointKey, int32(t.room)
 	}
+	orgs, endpoints := splitKeys(keys)
 	claims, err := pg.List[Claim](ctx, db, "webhook.claimDue", claimSQL, orgs, endpoints, rooms, token, lease)
+	events := map[eventKey]*Claim{}
 	for i := range claims {
-		claims[i].Lease = token
+		if c := &claims[i]; c.Payload != nil {
+			events[eventKey{c.Org, c.EventID}] = c
+		}
+	}
+	for i := range claims {
+		c := &claims[i]
+		c.Lease = token
+		if of := events[eventKey{c.Org, c.EventID}]; of != nil {
+			c.Type, c.Payload = of.Type, of.Payload
+		}
 	}
 	return claims, err
 }
 
+type eventKey struct {
+	org   id.Org
+	event id.Event
+}
+
 // ScanRow reads what claimSQL returns.
 func (c *Claim) ScanRow(row pgx.Rows) error {
-	return row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.OrderingKey, &c.Due, &c.Probe)
+	return row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.OrderingKey, &c.Due,
+		&c.Probe, &c.Troubled, &c.revision, &c.Type, &c.Payload)
 }
 
 // claimSQL works in steps: turn computes how many deliveries each endpoint may
@@ -92,17 +110,18 @@ func (c *Claim) ScanRow(row pgx.Rows) error {
 // delivery, whichever is more: no second has more deliveries than the limit plus
 // that tolerance. Dropped deliveries are never sent, so they do not count against
 // the rate limit and cannot be a probe. While the oldest due delivery of an
-// endpoint is a dropped one, its turn takes dropped deliveries only.
+// endpoint is a dropped one, its turn takes dropped deliveries only. The payload
+// of an event is in the row of one of its deliveries only.
 const claimSQL = `
 	WITH wanted AS MATERIALIZED (
-		SELECT t.*, e.rate_limit, e.dropped_before, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
+		SELECT t.*, e.revision, l.failures > 0 OR l.told AS troubled, e.rate_limit, e.dropped_before, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
 		FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unsynced
 		CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
 		JOIN webhook_endpoint e ON e.org_id = t.org_id AND e.id = t.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
 		JOIN webhook_lane l ON l.org_id = t.org_id AND l.endpoint_id = t.endpoint_id
 		WHERE NOT EXISTS (SELECT FROM placement p WHERE p.org_id = t.org_id AND p.until > portico_now())
 	), gate AS MATERIALIZED (
-		SELECT w.org_id, w.endpoint_id, w.room, w.rate_limit, w.dropped_before, l.open_until IS NOT NULL AS probe,
+		SELECT w.org_id, w.endpoint_id, w.room, w.revision, w.troubled, w.rate_limit, w.dropped_before, l.open_until IS NOT NULL AS probe,
 			greatest(l.next_slot, (SELECT portico_now())) AS slot,
 			CASE WHEN w.dropped_before IS NOT NULL THEN (
 				SELECT d.event_id FROM webhook_delivery d
@@ -114,15 +133,15 @@ const claimSQL = `
 		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= (SELECT portico_now()))
 		FOR UPDATE OF l SKIP LOCKED
 	), turn AS (
-		SELECT org_id, endpoint_id, room, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
+		SELECT org_id, endpoint_id, room, revision, troubled, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
 		UNION ALL
 		SELECT org_id, endpoint_id, CASE WHEN dropping THEN room ELSE
 				least(CASE WHEN probe THEN 1 ELSE room END, -- without a rate limit floor(…) is NULL, which least ignores
 					floor(extract(epoch FROM portico_now() - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer)
-			END, probe AND NOT dropping, dropped_before, dropping
+			END, revision, troubled, probe AND NOT dropping, dropped_before, dropping
 		FROM gate
 	), due AS MATERIALIZED (
-		SELECT d.*, t.probe FROM turn t
+		SELECT d.*, t.probe, t.revision, t.troubled FROM turn t
 		CROSS JOIN LATERAL (
 			SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at, w.event_id < t.dropped_before IS TRUE AS dropped
 			FROM webhook_delivery w
@@ -140,11 +159,15 @@ const claimSQL = `
 		FROM gate g JOIN (SELECT org_id, endpoint_id, count(*) AS claimed FROM due WHERE NOT dropped GROUP BY org_id, endpoint_id) n
 			ON n.org_id = g.org_id AND n.endpoint_id = g.endpoint_id
 		WHERE l.org_id = g.org_id AND l.endpoint_id = g.endpoint_id
+	), claimed AS (
+		UPDATE webhook_delivery d SET lease = $4, next_retry_at = (SELECT portico_now()) + $5
+		FROM due
+		WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
+		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at AS due, due.probe, due.troubled, due.revision
 	)
-	UPDATE webhook_delivery d SET lease = $4, next_retry_at = (SELECT portico_now()) + $5
-	FROM due
-	WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
-	RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at, due.probe`
+	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.ordering_key, c.due, c.probe, c.troubled, c.revision, coalesce(e.type, ''), e.payload
+	FROM (SELECT *, row_number() OVER (PARTITION BY org_id, event_id) = 1 AS is_first FROM claimed) c
+	LEFT JOIN LATERAL (SELECT type, payload FROM event WHERE org_id = c.org_id AND id = c.event_id AND c.is_first LIMIT 1) e ON true`
 
 // laneSQL selects the endpoints that have pending deliveries, and when the next
 // delivery of each may be claimed. For an organization that is moving that is
@@ -203,4 +226,13 @@ func nextDue(ctx context.Context, db *pg.Worker) (next, error) {
 type endpointKey struct {
 	org      id.Org
 	endpoint id.WebhookEndpoint
+}
+
+// splitKeys returns the columns org_id and endpoint_id, for unnest.
+func splitKeys(keys []endpointKey) (orgs []id.Org, endpoints []id.WebhookEndpoint) {
+	orgs, endpoints = make([]id.Org, len(keys)), make([]id.WebhookEndpoint, len(keys))
+	for i, k := range keys {
+		orgs[i], endpoints[i] = k.org, k.endpoint
+	}
+	return orgs, endpoints
 }

@@ -121,9 +121,9 @@ func (r *run) claim(ctx context.Context, limit int) (n int, more bool, err error
 	if len(claims) == 0 {
 		return 0, false, nil
 	}
-	err = load(ctx, r.DB, r.Box, claims)
+	err = r.targets.aim(ctx, r.DB, r.Box, claims, r.Clock.Now())
 	if err != nil {
-		r.warn(ctx, "claimed deliveries could not be loaded", err)
+		r.warn(ctx, "the endpoints of claimed deliveries could not be loaded", err)
 	} else if err := holdUnopened(ctx, r.DB, claims); err != nil {
 		r.warn(ctx, "the breaker could not be opened for endpoints whose sealed values cannot be opened", err)
 	}

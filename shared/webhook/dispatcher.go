@@ -67,6 +67,7 @@ type Dispatcher struct {
 	// Random is the source of jitter, uniform in [0, 1); nil: math/rand/v2.
 	Random func() float64
 
+	targets   targets
 	lookEvery time.Duration // 0: lookAtLeast
 	listenFor time.Duration // 0: pg.SessionLife
 }
@@ -131,6 +132,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 func (d *Dispatcher) newRun() *run {
 	if d.Random == nil {
 		d.Random = rand.Float64
+	}
+	if d.targets.kept == nil {
+		d.targets = newTargets()
 	}
 	d.lookEvery = cmp.Or(d.lookEvery, lookAtLeast)
 	d.listenFor = cmp.Or(d.listenFor, pg.SessionLife)

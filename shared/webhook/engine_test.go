@@ -32,6 +32,7 @@ type engine struct {
 	org    id.Org
 	told   []id.WebhookEndpoint // of the last publish
 	lines  *testkit.Log
+	last   *webhook.Dispatcher // of dispatch
 }
 
 func newEngine(t *testing.T) *engine {
@@ -122,11 +123,15 @@ func (e *engine) dispatcher() *webhook.Dispatcher {
 }
 
 // dispatch runs dispatchers until one falls asleep without nudging a successor.
+// Each keeps the endpoints that the last one kept, as a function does whose process
+// lives on.
 func (e *engine) dispatch() {
 	e.t.Helper()
 	for {
 		before := e.nudges.Depth().Visible
 		d := e.dispatcher()
+		webhook.KeepTargets(d, e.last)
+		e.last = d
 		webhook.LookEvery(d, 10*time.Millisecond) // so that Idle is noticed when it has passed
 		testkit.Must(e.t, d.Run(context.Background()))
 		if e.nudges.Depth().Visible == before {

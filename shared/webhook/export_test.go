@@ -10,11 +10,11 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/secret"
 )
 
 // Unexported names that the tests in webhook_test use.
 var (
-	Load      = load
 	GiveUpRow = giveUpRow
 	NextDue   = nextDue
 
@@ -25,6 +25,18 @@ var (
 	IsUnreachable   = isUnreachable
 	Reason          = reason
 )
+
+// KeepTargets gives a dispatcher the endpoints that another one has kept.
+func KeepTargets(d, of *Dispatcher) {
+	if of != nil {
+		d.targets = of.targets
+	}
+}
+
+// Load adds endpoints to claims that were made without a dispatcher.
+func Load(ctx context.Context, db *pg.Worker, box *secret.Box, claims []Claim) error {
+	return newTargets().aim(ctx, db, box, claims, time.Now())
+}
 
 const (
 	LeaseFor        = leaseFor

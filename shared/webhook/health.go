@@ -122,7 +122,7 @@ func outcomesOf(batch []Result) []outcome {
 			continue
 		}
 		if all[k] == nil {
-			all[k] = &outcome{endpointKey: k, troubled: r.Endpoint != nil && r.Endpoint.Troubled}
+			all[k] = &outcome{endpointKey: k, troubled: r.Troubled}
 		}
 		all[k].add(r)
 	}

@@ -134,7 +134,8 @@ type targetRow struct {
 	OldSealedKey      []byte
 	DroppedBefore     id.Event
 	ExhaustionPolicy  string
-	Troubled          bool
+	Revision          int64
+	Until             *time.Time // until when the secret or an older key pair signs
 	SecretID          id.WebhookSecret
 	SealedSecret      []byte
 	ClientCertificate []byte
@@ -158,6 +159,6 @@ func (r targetRow) target(box *secret.Box) (*Target, error) {
 	return &Target{
 		URL: r.URL, Schedule: scheduleOf(r.RetryPolicy, r.RetrySchedule), Timeout: time.Duration(r.TimeoutSeconds) * time.Second,
 		Headers: headers, Scheme: r.SignatureScheme, Keys: keys, Certificate: certificate,
-		Troubled: r.Troubled, Pauses: r.ExhaustionPolicy == ExhaustionPause, DroppedBefore: r.DroppedBefore,
+		Pauses: r.ExhaustionPolicy == ExhaustionPause, DroppedBefore: r.DroppedBefore,
 	}, nil
 }

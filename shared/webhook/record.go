@@ -22,7 +22,12 @@ var (
 	alone = limits{lock: time.Second, notify: 10 * time.Second}
 )
 
-// record writes results as they arrive. Those that arrive within gatherAtMost are
+// gatherDelivered is how long a success waits to be recorded together with others.
+// Nothing waits for it: its slot is free. If the dispatcher is killed in that time,
+// the receiver gets the delivery twice.
+const gatherDelivered = 50 * time.Millisecond
+
+// record writes results as they arrive. Those that arrive within a short time are
 // one batch, so a busier dispatcher has larger batches.
 func (r *run) record(ctx context.Context) {
 	r.apart = newApart(r.lanes)
@@ -40,9 +45,14 @@ func (r *run) record(ctx context.Context) {
 
 func (r *run) gather(first Result) []Result {
 	batch := append(make([]Result, 0, batchSize), first)
-	late := time.NewTimer(gatherAtMost)
+	late := time.NewTimer(gatherDelivered)
 	defer late.Stop()
+	soon := false
 	for len(batch) < batchSize {
+		if !soon && hasConsequences(batch[len(batch)-1:]) {
+			soon = true
+			late.Reset(gatherAtMost)
+		}
 		select {
 		case result, ok := <-r.results:
 			if !ok {

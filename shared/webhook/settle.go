@@ -58,7 +58,7 @@ func (r *run) settle(ctx context.Context, batch []Result, p limits) (s settled, 
 func hasConsequences(batch []Result) bool {
 	for _, r := range batch {
 		failed := r.Tried && r.Status != Delivered
-		if failed || r.OrderingKey != nil || r.Probe || (r.Endpoint != nil && r.Endpoint.Troubled) {
+		if failed || r.OrderingKey != nil || r.Probe || r.Troubled {
 			return true
 		}
 	}

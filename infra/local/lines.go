@@ -106,7 +106,7 @@ func (l lines) request(entry map[string]any) string {
 func (l lines) deliveries(entry map[string]any) string {
 	var parts []string
 	for _, count := range []struct{ metric, colour, text string }{
-		{"Delivered", green, "delivered"}, {"Failed", yellow, "failed"}, {"Exhausted", red, "of them for good"}, {"EndpointsDisabled", red, "endpoints disabled"},
+		{"Delivered", green, "delivered"}, {"Failed", yellow, "failed"}, {"Exhausted", red, "of them permanently"}, {"EndpointsDisabled", red, "endpoints disabled"},
 	} {
 		if n, _ := entry[count.metric].(float64); n > 0 {
 			parts = append(parts, l.paint(count.colour, fmt.Sprintf("%g %s", n, count.text)))

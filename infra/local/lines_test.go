@@ -22,7 +22,7 @@ func TestLines(t *testing.T) {
 		{"a hostile path", `[portico-system] ` + begin + `"message":"request","method":"GET","path":"/\u001b[2J\n","status":200,"RequestLatency":1` + metrics,
 			"GET /\uFFFD[2J\uFFFD 200 1 ms"},
 		{"deliveries", `[portico-dispatcher] ` + begin + `"message":"deliveries recorded","Delivered":3,"Failed":2,"Exhausted":1,"AttemptLatency":[1.5,20,3]` + metrics,
-			"deliveries: 3 delivered, 2 failed, 1 of them for good 20 ms"},
+			"deliveries: 3 delivered, 2 failed, 1 of them permanently 20 ms"},
 		{"no deliveries", `[portico-dispatcher] ` + begin + `"message":"deliveries recorded","Delivered":0,"Failed":0,"LeaseLost":1` + metrics, "deliveries: none"},
 		{"another line", `[portico-sweeper] ` + begin + `"message":"swept","Woken":0,"Late":2,"note":"x"` + metrics, "sweeper: swept Late=2 note=x"},
 		{"a warning", `[portico-publish] ` + strings.Replace(begin, "INFO", "WARN", 1) + `"message":"hm","cause":"y"}`, "WARN publish: hm cause=y"},

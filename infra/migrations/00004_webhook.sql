@@ -101,7 +101,7 @@ COMMENT ON COLUMN webhook_endpoint.event_types IS 'The event types that it subsc
 COMMENT ON COLUMN webhook_endpoint.filter IS
   'An expression that selects from the events that it subscribes to; empty: all. shared/webhook/filter_rules.go has the rules.';
 COMMENT ON COLUMN webhook_endpoint.ordered IS 'Whether events with the same ordering key arrive one after the other.';
-COMMENT ON COLUMN webhook_endpoint.exhaustion_policy IS 'What happens to an ordering key when a delivery has failed for good. pause: the key waits until it is resumed. skip: the next one is sent.';
+COMMENT ON COLUMN webhook_endpoint.exhaustion_policy IS 'What happens to an ordering key when a delivery has failed permanently. pause: the key waits until it is resumed. skip: the next one is sent.';
 COMMENT ON COLUMN webhook_endpoint.retry_policy IS 'The name of a schedule in shared/webhook/options.go; custom: the schedule is retry_schedule.';
 COMMENT ON COLUMN webhook_endpoint.retry_schedule IS 'Seconds to wait after each failed try; only with the policy custom.';
 COMMENT ON COLUMN webhook_endpoint.timeout_seconds IS 'How many seconds a try may take, including reading the response.';
@@ -217,7 +217,7 @@ COMMENT ON COLUMN webhook_delivery.lease IS 'The token of the current claim. Eve
 COMMENT ON COLUMN webhook_delivery.seq IS 'The seq of the event in its ordering key. NULL: it has no ordering key.';
 COMMENT ON COLUMN webhook_delivery.attempts IS 'How many tries were made.';
 COMMENT ON COLUMN webhook_delivery.expired IS 'Whether it failed without a try, because it was held until its event was older than the retention.';
-COMMENT ON COLUMN webhook_delivery.status IS 'pending until it is delivered or has failed for good. While its endpoint is disabled, a pending one is shown as held.';
+COMMENT ON COLUMN webhook_delivery.status IS 'pending until it is delivered or has failed permanently. While its endpoint is disabled, a pending one is shown as held.';
 COMMENT ON COLUMN webhook_delivery.ordering_key IS
   'The ordering key, if the endpoint is ordered. Only the head of a key, the lowest unfinished seq, can be due. NULL: it waits for no other delivery.';
 -- A claim serves endpoints in turn. In this index it finds the due deliveries of
@@ -266,12 +266,12 @@ CREATE TABLE webhook_paused_key (
   PRIMARY KEY (org_id, endpoint_id, ordering_key),
   FOREIGN KEY (org_id, endpoint_id) REFERENCES webhook_endpoint (org_id, id)
 );
-COMMENT ON TABLE webhook_paused_key IS 'Ordering keys that are paused, because their head has failed for good. Resuming deletes the row.';
+COMMENT ON TABLE webhook_paused_key IS 'Ordering keys that are paused, because their head has failed permanently. Resuming deletes the row.';
 COMMENT ON COLUMN webhook_paused_key.org_id IS 'The organization of the endpoint.';
 COMMENT ON COLUMN webhook_paused_key.endpoint_id IS 'The endpoint at which the key waits.';
 COMMENT ON COLUMN webhook_paused_key.ordering_key IS 'The key.';
 COMMENT ON COLUMN webhook_paused_key.event_id IS 'The event of the delivery that failed.';
-COMMENT ON COLUMN webhook_paused_key.paused_at IS 'When it failed for good.';
+COMMENT ON COLUMN webhook_paused_key.paused_at IS 'When that delivery failed.';
 CALL raise_wall('webhook_paused_key');
 GRANT SELECT, DELETE ON webhook_paused_key TO portico_app;
 -- The upkeep resumes the paused keys of deleted endpoints.

@@ -16,7 +16,7 @@ import (
 
 // How often an environment looks up keys in Postgres that are not in DynamoDB. So
 // a flood of invalid keys with a right checksum cannot overload Postgres. A key
-// above this rate is neither accepted nor refused for good, because it may be
+// above this rate is neither accepted nor refused permanently, because it may be
 // valid.
 const (
 	lookupBurst = 20

@@ -51,7 +51,7 @@ type Target struct {
 	Scheme   string
 	Secrets  []string             // newest first
 	Keys     []ed25519.PrivateKey // newest first; empty if the scheme was never SchemeStandardAsymmetric
-	// Pauses: an ordering key is paused when its head has failed for good.
+	// Pauses: an ordering key is paused when its head has failed permanently.
 	Pauses bool
 	// DroppedBefore: deliveries of older events fail without a try.
 	DroppedBefore id.Event

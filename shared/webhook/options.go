@@ -41,7 +41,7 @@ const (
 	RetryCustom     = "custom"
 )
 
-// What happens to an ordering key whose head has failed for good.
+// What happens to an ordering key whose head has failed permanently.
 const (
 	ExhaustionPause = "pause" // the deliveries behind it wait until the key is resumed
 	ExhaustionSkip  = "skip"  // the next delivery is sent

@@ -15,7 +15,7 @@ type KeyLag struct {
 	Pending  int64        // unfinished deliveries
 	HeadID   *id.Delivery // the delivery that the others wait for; nil if none is pending
 	Oldest   *time.Time   // when the head's event was published
-	PausedBy *id.Event    // the event whose delivery failed for good and paused the key
+	PausedBy *id.Event    // the event whose delivery failed permanently and paused the key
 	PausedAt *time.Time
 }
 
@@ -23,7 +23,7 @@ type KeyLag struct {
 // paused.
 var ErrKeyNotPaused = fault.New(fault.Conflict, "ordering_key_not_paused",
 	"This ordering key is not paused at this webhook endpoint.").
-	Means("No delivery of the ordering key has failed for good: there is nothing to resume.")
+	Means("No delivery of the ordering key has failed permanently: there is nothing to resume.")
 
 // ListKeyLags returns the ordering keys that have unfinished deliveries to the
 // endpoint or are paused: up to limit of them after a given key, sorted.

@@ -149,7 +149,7 @@ func exhaustedHead(t *testing.T, policy string) (*engine, *testkit.Receiver, id.
 	return e, rec, endpoint
 }
 
-// With the policy skip, the next delivery is sent when one has failed for good.
+// With the policy skip, the next delivery is sent when one has failed permanently.
 func TestExhaustionSkips(t *testing.T) {
 	t.Parallel()
 	e, rec, _ := exhaustedHead(t, webhook.ExhaustionSkip)

@@ -25,7 +25,7 @@ var layers = []struct {
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/placement", true},
 	{"shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
-		"shared/observe shared/name infra/migrations docs", true},
+		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }
 
 const domain = 5 // the index in layers

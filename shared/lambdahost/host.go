@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -38,15 +39,30 @@ func serve(elsewhere, operations []edge.Operation) {
 	server.Elsewhere = elsewhere
 	handler, err := server.Handler(operations...)
 	exitOn(err)
-	lambda.Start(func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
-		id := event.RequestContext.RequestID // also in the gateway's access log
-		if id == "" {
-			id = requestID(ctx)
-		}
-		ctx, cancel := endEarlier(ctx, forAnswer)
-		defer cancel()
-		return answer(observe.WithRequestID(ctx, id), handler, event)
-	})
+	lambda.Start(gateway{handler})
+}
+
+// gateway handles events of API Gateway. It is a lambda.Handler, because for any
+// other function the library reads and writes JSON by reflection.
+type gateway struct{ http.Handler }
+
+// Invoke answers one event.
+func (g gateway) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	event, err := decode(payload)
+	if err != nil {
+		return nil, err
+	}
+	id := event.RequestContext.RequestID // also in the gateway's access log
+	if id == "" {
+		id = requestID(ctx)
+	}
+	ctx, cancel := endEarlier(ctx, forAnswer)
+	defer cancel()
+	out, err := answer(observe.WithRequestID(ctx, id), g.Handler, event)
+	if err != nil {
+		return nil, err
+	}
+	return encode(out), nil
 }
 
 // forAnswer is how long before the function's timeout a request ends, so that its

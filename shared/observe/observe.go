@@ -7,7 +7,10 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
+
+	"portico/shared/jsontext"
 )
 
 // Namespace holds all of Portico's metrics.
@@ -16,6 +19,7 @@ const Namespace = "Portico"
 // Log writes lines for one function. It is safe for concurrent use.
 type Log struct {
 	*slog.Logger
+	w     io.Writer
 	stage string
 }
 
@@ -34,8 +38,21 @@ func NewLog(w io.Writer, stage string) *Log {
 		}
 		return a
 	}
+	w = &locked{w: w}
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: rename})
-	return &Log{Logger: slog.New(handler), stage: stage}
+	return &Log{Logger: slog.New(handler), w: w, stage: stage}
+}
+
+// locked writes one line after the other.
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(line)
 }
 
 // Metric is a metric in one line, with a value for each measurement, at most 100
@@ -61,47 +78,27 @@ const (
 	Milliseconds Unit = "Milliseconds"
 )
 
-// definition is an entry of CloudWatchMetrics[].Metrics, see
-// «Specification: embedded metric format» in the CloudWatch manual.
-type definition struct {
-	Name string
-	Unit Unit
-}
-
-type directive struct {
-	Namespace  string
-	Dimensions [][]string
-	Metrics    []definition
-}
-
-type metadata struct {
-	Timestamp         int64
-	CloudWatchMetrics []directive
-}
-
 // Line writes one line at level with its metrics. The only dimension is the
 // stage, because AWS bills each further dimension as more metrics.
 func (l *Log) Line(ctx context.Context, level slog.Level, message string, metrics []Metric, attrs ...slog.Attr) {
+	if !l.Enabled(ctx, level) {
+		return
+	}
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	now := time.Now()
+	out := append((*buffer)[:0], `{"timestamp":"`...)
+	out = now.UTC().AppendFormat(out, time.RFC3339Nano)
+	out = append(append(out, `","level":"`...), level.String()...)
+	out = jsontext.AppendString(append(out, `","message":`...), message)
+	for _, a := range attrs {
+		out = appendValue(jsontext.AppendName(out, a.Key), a.Value)
+	}
 	if id := RequestID(ctx); id != "" {
-		attrs = append(attrs, slog.String("request_id", id))
+		out = jsontext.AppendString(jsontext.AppendName(out, "request_id"), id)
 	}
-	d := directive{Namespace: Namespace, Dimensions: [][]string{{"stage"}}}
-	for _, m := range metrics {
-		switch len(m.Values) {
-		case 0:
-			continue
-		case 1:
-			attrs = append(attrs, slog.Float64(m.Name, m.Values[0]))
-		default:
-			attrs = append(attrs, slog.Any(m.Name, m.Values))
-		}
-		d.Metrics = append(d.Metrics, definition{m.Name, m.Unit})
-	}
-	if len(d.Metrics) > 0 {
-		attrs = append(attrs, slog.String("stage", l.stage),
-			slog.Any("_aws", metadata{Timestamp: time.Now().UnixMilli(), CloudWatchMetrics: []directive{d}}))
-	}
-	l.LogAttrs(ctx, level, message, attrs...)
+	*buffer = append(l.appendMetrics(out, metrics, now), "}\n"...)
+	_, _ = l.w.Write(*buffer) // a log that cannot be written cannot report it
 }
 
 type requestIDKey struct{}

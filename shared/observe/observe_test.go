@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -63,6 +64,19 @@ func TestLine(t *testing.T) {
 		}))
 }
 
+// Every kind of attribute is shown as encoding/json shows it, and one without a
+// JSON form does not spoil its line.
+func TestAttributes(t *testing.T) {
+	expect(t, `{"level":"INFO","message":"m","int":-3,"bool":true,"float":0.25,"none":null,"list":[{"Name":"a","Unit":"Count"}],
+		"time":"2026-11-21T00:00:00Z","broken":"cannot be shown: json: unsupported type: chan int"}`,
+		line(t, func(l *observe.Log) {
+			type one struct{ Name, Unit string }
+			l.Line(context.Background(), slog.LevelInfo, "m", nil,
+				slog.Int("int", -3), slog.Bool("bool", true), slog.Float64("float", 0.25), slog.Float64("none", math.NaN()),
+				slog.Any("list", []one{{"a", "Count"}}), slog.Time("time", time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)), slog.Any("broken", make(chan int)))
+		}))
+}
+
 // The request id is on every line of a request, and on no other.
 func TestRequestID(t *testing.T) {
 	ctx := observe.WithRequestID(context.Background(), "req-1")
@@ -112,20 +126,21 @@ func TestNoValuesNoDirective(t *testing.T) {
 
 // Lines written at the same time do not mix.
 func TestConcurrentLines(t *testing.T) {
-	var out bytes.Buffer // slog's handler locks around each write
+	var out bytes.Buffer // Log locks around each write
 	l := observe.NewLog(&out, "test")
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range 100 {
+				l.Info("another way")
 				l.Line(context.Background(), slog.LevelInfo, strings.Repeat("x", 1000), []observe.Metric{observe.One("N", observe.Count, 1)})
 			}
 		})
 	}
 	wg.Wait()
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 800 {
-		t.Errorf("%d lines, want 800", len(lines))
+	if len(lines) != 1600 {
+		t.Errorf("%d lines, want 1600", len(lines))
 	}
 	for _, text := range lines {
 		if !json.Valid([]byte(text)) {

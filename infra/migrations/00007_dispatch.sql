@@ -11,3 +11,6 @@ END $$;
 -- +goose StatementEnd
 COMMENT ON COLUMN webhook_endpoint.revision IS
   'Grows by a random number with each change of the row. So the sum over an organization grows with each change that commits, and a restored database does not reach a sum that was used before.';
+
+ALTER TABLE dispatcher ADD unnotified boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN dispatcher.unnotified IS 'It looks for due deliveries every few milliseconds, so publishes need not notify it.';

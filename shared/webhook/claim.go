@@ -37,6 +37,8 @@ type Claim struct {
 	Payload  []byte // shared by all deliveries of an event: never written to
 	Endpoint *Target
 	revision int64 // of the endpoint
+	// restricted: the endpoint has a rate limit, or its breaker is open.
+	restricted bool
 	// Unopened is the error if a sealed value of the endpoint could not be
 	// opened. Endpoint then has DroppedBefore only. Nil: everything was opened.
 	Unopened error
@@ -96,7 +98,7 @@ type eventKey struct {
 // ScanRow reads what claimSQL returns.
 func (c *Claim) ScanRow(row pgx.Rows) error {
 	return row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.OrderingKey, &c.Due,
-		&c.Probe, &c.Troubled, &c.revision, &c.Type, &c.Payload)
+		&c.Probe, &c.Troubled, &c.restricted, &c.revision, &c.Type, &c.Payload)
 }
 
 // claimSQL works in steps: turn computes how many deliveries each endpoint may
@@ -133,15 +135,15 @@ const claimSQL = `
 		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= (SELECT portico_now()))
 		FOR UPDATE OF l SKIP LOCKED
 	), turn AS (
-		SELECT org_id, endpoint_id, room, revision, troubled, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
+		SELECT org_id, endpoint_id, room, revision, troubled, restricted, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
 		UNION ALL
 		SELECT org_id, endpoint_id, CASE WHEN dropping THEN room ELSE
 				least(CASE WHEN probe THEN 1 ELSE room END, -- without a rate limit floor(…) is NULL, which least ignores
 					floor(extract(epoch FROM portico_now() - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer)
-			END, revision, troubled, probe AND NOT dropping, dropped_before, dropping
+			END, revision, troubled, true, probe AND NOT dropping, dropped_before, dropping
 		FROM gate
 	), due AS MATERIALIZED (
-		SELECT d.*, t.probe, t.revision, t.troubled FROM turn t
+		SELECT d.*, t.probe, t.revision, t.troubled, t.restricted FROM turn t
 		CROSS JOIN LATERAL (
 			SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at, w.event_id < t.dropped_before IS TRUE AS dropped
 			FROM webhook_delivery w
@@ -163,9 +165,9 @@ const claimSQL = `
 		UPDATE webhook_delivery d SET lease = $4, next_retry_at = (SELECT portico_now()) + $5
 		FROM due
 		WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
-		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at AS due, due.probe, due.troubled, due.revision
+		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at AS due, due.probe, due.troubled, due.restricted, due.revision
 	)
-	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.ordering_key, c.due, c.probe, c.troubled, c.revision, coalesce(e.type, ''), e.payload
+	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.ordering_key, c.due, c.probe, c.troubled, c.restricted, c.revision, coalesce(e.type, ''), e.payload
 	FROM (SELECT *, row_number() OVER (PARTITION BY org_id, event_id) = 1 AS is_first FROM claimed) c
 	LEFT JOIN LATERAL (SELECT type, payload FROM event WHERE org_id = c.org_id AND id = c.event_id AND c.is_first LIMIT 1) e ON true`
 
@@ -198,9 +200,38 @@ const laneSQL = `
 	) `
 
 // findDue returns the endpoints that have had a due delivery for at least
-// `since`.
-func findDue(ctx context.Context, db *pg.Worker, since time.Duration) ([]endpointKey, error) {
-	return pg.List[endpointKey](ctx, db, "webhook.findDue", laneSQL+`SELECT org_id, endpoint_id FROM lane WHERE at <= (SELECT portico_now()) - $1::interval`, since)
+// `since`, and how long it takes until the next delivery becomes due; 0: none will.
+func findDue(ctx context.Context, db *pg.Worker, since time.Duration) (keys []endpointKey, soonest time.Duration, err error) {
+	rows, err := pg.List[dueLane](ctx, db, "webhook.findDue", laneSQL+`
+		SELECT org_id, endpoint_id, interval '0' FROM lane WHERE at <= (SELECT portico_now()) - $1::interval
+		UNION ALL
+		SELECT NULL, NULL, min(at) - portico_now() FROM lane WHERE at > (SELECT portico_now()) AND at < 'infinity'`, since)
+	for _, row := range rows {
+		if row.key.org != (id.Org{}) {
+			keys = append(keys, row.key)
+		} else if row.in != nil {
+			soonest = *row.in
+		}
+	}
+	return keys, soonest, err
+}
+
+// dueLane is a row of findDue.
+type dueLane struct {
+	key endpointKey // zero: in is about the next one of all
+	in  *time.Duration
+}
+
+// ScanRow reads what findDue selects.
+func (d *dueLane) ScanRow(row pgx.Rows) error {
+	var org, endpoint *uuid.UUID
+	if err := row.Scan(&org, &endpoint, &d.in); err != nil {
+		return err
+	}
+	if org != nil {
+		d.key.org.UUID, d.key.endpoint.UUID = *org, *endpoint
+	}
+	return nil
 }
 
 // next is when the earliest pending delivery may be claimed.

@@ -32,10 +32,11 @@ func (r *run) dispatch(ctx context.Context) error {
 		}
 		worked = time.Now()
 		r.callHelp(ctx)
+		r.chooseNotice(ctx, n)
 		if !more {
 			_ = clock.Sleep(ctx, pace(n, time.Since(began)))
 		}
-		r.awaitWork(ctx)
+		r.awaitWork(ctx, busy)
 	}
 	return nil
 }
@@ -58,27 +59,15 @@ func pace(n int, took time.Duration) time.Duration {
 	return min(max(took, time.Duration(n*n)*time.Millisecond), gatherAtMost)
 }
 
-// callHelp wakes another dispatcher when for a second more was due than this one
-// has slots for, and again after each further second, until the database's share
-// of dispatchers is awake. They go back to sleep when they find nothing.
-func (r *run) callHelp(ctx context.Context) {
-	switch {
-	case r.shareUsed.Load(), !r.lanes.full(r.leads.Load(), time.Now()):
-		r.fullSince = time.Time{}
-	case r.fullSince.IsZero():
-		r.fullSince = time.Now()
-	case time.Since(r.fullSince) > time.Second:
-		r.fullSince = time.Now()
-		if err := r.Waker.CallHelp(ctx); err != nil {
-			r.warn(ctx, "another dispatcher could not be woken", err)
-		}
-	}
-}
-
 // awaitWork returns when a publisher has notified this dispatcher, when a slot is
-// free for an endpoint that waits for one, or after lookEvery.
-func (r *run) awaitWork(ctx context.Context) {
-	t := time.NewTimer(r.lookEvery)
+// free for an endpoint that waits for one, when it is time to look, or when the
+// dispatcher may be idle.
+func (r *run) awaitWork(ctx context.Context, busy time.Time) {
+	idle := time.Until(busy.Add(r.idle()))
+	if idle <= 0 {
+		idle = r.lookEvery // requests are in flight
+	}
+	t := time.NewTimer(min(time.Until(r.nextLook()), idle+time.Millisecond))
 	defer t.Stop()
 	for !r.lanes.waiting() {
 		select {
@@ -118,6 +107,7 @@ func (r *run) claim(ctx context.Context, limit int) (n int, more bool, err error
 		return 0, false, err
 	}
 	more = r.lanes.claimed(turns, claims, time.Now())
+	r.judgeClaim(turns, claims)
 	if len(claims) == 0 {
 		return 0, false, nil
 	}
@@ -142,27 +132,6 @@ func (r *run) take(ctx context.Context, turns []turn) ([]Claim, error) {
 		return nil, err
 	}
 	return claimDue(ctx, r.DB, turns, leaseFor)
-}
-
-// look asks Postgres which endpoints have something due, unless it asked a moment
-// ago. It pauses ten times as long as the query took, so the queries take at most
-// a tenth of the time, however many endpoints have backlogs.
-func (r *run) look(ctx context.Context) error {
-	if !r.lookNow.Swap(false) && time.Since(r.looked) < max(r.lookEvery, 10*r.lookTook) {
-		return nil
-	}
-	began := time.Now()
-	var since time.Duration
-	if !r.leads.Load() {
-		since = leftFor
-	}
-	keys, err := findDue(ctx, r.DB, since)
-	if err != nil {
-		return err
-	}
-	r.lanes.add(keys...)
-	r.looked, r.lookTook = time.Now(), time.Since(began)
-	return nil
 }
 
 // send makes one try. If it fails, the endpoint's schedule sets the next one.

@@ -27,11 +27,6 @@ const (
 	// It is also the largest number of values that a metric of one log line may
 	// have.
 	batchSize = 100
-	// lookAtLeast is how often an awake dispatcher looks for endpoints for which
-	// there is no notification: those whose retries have become due.
-	lookAtLeast = 100 * time.Millisecond
-	// leftFor is how long a delivery must have been due until a helper claims it.
-	leftFor = 50 * time.Millisecond
 	// gatherAtMost bounds how long a dispatcher under load waits for a larger
 	// batch before it claims or records again: a small batch costs as much as a
 	// large one.
@@ -68,7 +63,7 @@ type Dispatcher struct {
 	Random func() float64
 
 	targets   targets
-	lookEvery time.Duration // 0: lookAtLeast
+	lookEvery time.Duration // 0: lookAtMost
 	listenFor time.Duration // 0: pg.SessionLife
 }
 
@@ -96,8 +91,18 @@ type run struct {
 	lookNow  atomic.Bool   // an event got more deliveries than a notification can name endpoints
 	looked   time.Time     // when findDue was last called
 	lookTook time.Duration
+	retryAt  atomic.Int64 // when the next delivery becomes due, as far as known: Unix time in ns
+	keptBack bool         // a rate limit, a breaker or a lock may have kept deliveries back
 
-	fullSince time.Time // since when more is due than there are slots for; zero: there are enough
+	// unnotified: publishers do not notify this dispatcher, because it looks all the
+	// time. claimed is the average number of deliveries of the last claims.
+	unnotified bool
+	claimed    float64
+
+	fullSince            time.Time     // since when it does not keep up; zero: it does
+	fallsBehind          bool          // the age of what is due grows
+	oldest, oldestBefore time.Duration // the greatest age of a claimed delivery in this second and in the one before
+	judged               time.Time
 }
 
 // Run dispatches until nothing was due for Idle, or until the time left before
@@ -136,7 +141,7 @@ func (d *Dispatcher) newRun() *run {
 	if d.targets.kept == nil {
 		d.targets = newTargets()
 	}
-	d.lookEvery = cmp.Or(d.lookEvery, lookAtLeast)
+	d.lookEvery = cmp.Or(d.lookEvery, lookAtMost)
 	d.listenFor = cmp.Or(d.listenFor, pg.SessionLife)
 	return &run{
 		Dispatcher: d, id: id.V7(time.Now()), lanes: newLanes(d.Concurrency),

@@ -86,7 +86,7 @@ func ListenFor(d *Dispatcher, most time.Duration) { d.listenFor = most }
 
 // ClaimDue claims up to limit due deliveries of any endpoint.
 func ClaimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration) ([]Claim, error) {
-	keys, err := findDue(ctx, db, 0)
+	keys, _, err := findDue(ctx, db, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,7 @@ import (
 )
 
 // listen receives publishers' notifications on a session of its own, while the
-// dispatcher leads. A dispatcher that does not listen still looks every
-// lookAtLeast. A session listens for listenFor at most: after a failover it may
+// dispatcher leads. Helpers look instead. A session listens for listenFor at most: after a failover it may
 // be connected to a server that is no longer the writer, where no notification
 // arrives and the session does not end by itself.
 func (r *run) listen(ctx context.Context) {
@@ -35,8 +34,9 @@ func (r *run) listenOnce(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
 		return err
 	}
-	// Notifications between two sessions are lost; the next look finds their
-	// deliveries.
+	// Notifications between two sessions are lost. This look finds their deliveries.
+	r.lookNow.Store(true)
+	r.tell()
 	life, cancel := context.WithTimeout(ctx, r.listenFor)
 	defer cancel()
 	for {

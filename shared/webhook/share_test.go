@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -46,6 +47,7 @@ func TestSurplusDispatcherSleeps(t *testing.T) {
 	rec, release := hanging(t)
 	e.endpoint(rec.URL, "*")
 	e.publish(strings.Split(strings.Repeat("1,", 9)+"1", ",")...)
+	e.Advance(t, 2*time.Second) // overdue, so a helper takes them
 	e.awake(1)
 	d := e.dispatcher()
 	d.Sender, d.Concurrency, d.Share = e.localSender(webhook.MaxTimeout), 8, 1

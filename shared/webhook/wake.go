@@ -59,13 +59,13 @@ func (n Nudge) IsOutdated() bool { return n.HelpAt != nil && time.Since(*n.HelpA
 const channel = "webhook_delivery"
 
 // Tell adds the statement that a publisher runs after its commit: it notifies the
-// awake dispatchers of the endpoints that have something due now. It sets awake
-// to whether there was one.
+// awake dispatchers of the endpoints that have something due now, unless the leader
+// looks anyway. It sets awake to whether a dispatcher is awake.
 func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bool) {
 	// The commit does not wait for the disk: a crash loses a notification anyway.
 	then.Queue(`
-		SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)
-		FROM dispatcher WHERE awake_until > portico_now() LIMIT 1`, channel, encodeNotification(org, endpoints)).
+		SELECT set_config('synchronous_commit', 'off', true), CASE WHEN NOT unnotified THEN pg_notify($1, $2)::text END
+		FROM dispatcher WHERE awake_until > portico_now() ORDER BY unnotified DESC LIMIT 1`, channel, encodeNotification(org, endpoints)).
 		Query(func(rows pgx.Rows) error {
 			*awake = rows.Next()
 			rows.Close()

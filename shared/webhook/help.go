@@ -1,0 +1,41 @@
+package webhook
+
+import (
+	"context"
+	"time"
+)
+
+// callHelp wakes another dispatcher when for a second this one has not kept up, and
+// again after each further second, until the database's share of dispatchers is
+// awake. Helpers take only what is overdue, and go back to sleep when nothing is.
+func (r *run) callHelp(ctx context.Context) {
+	switch {
+	case r.shareUsed.Load(), !r.fallsBehind && !r.lanes.full(r.leads.Load(), time.Now()):
+		r.fullSince = time.Time{}
+	case r.fullSince.IsZero():
+		r.fullSince = time.Now()
+	case time.Since(r.fullSince) > time.Second:
+		r.fullSince = time.Now()
+		if err := r.Waker.CallHelp(ctx); err != nil {
+			r.warn(ctx, "another dispatcher could not be woken", err)
+		}
+	}
+}
+
+// judgeAge notes whether the oldest delivery of a claim is older than that of a
+// second ago, and more than twice overdue: then this dispatcher does not keep up,
+// although it has free slots.
+func (r *run) judgeAge(claims []Claim) {
+	now := r.Clock.Now()
+	var age time.Duration
+	for _, c := range claims {
+		if !c.Probe && c.Attempts == 0 {
+			age = max(age, now.Sub(c.Due))
+		}
+	}
+	r.oldest = max(r.oldest, age)
+	if time.Since(r.judged) > time.Second {
+		r.fallsBehind = r.oldest > 2*overdue && r.oldest > r.oldestBefore
+		r.oldestBefore, r.oldest, r.judged = r.oldest, 0, time.Now()
+	}
+}

@@ -1,0 +1,119 @@
+package webhook
+
+import (
+	"context"
+	"time"
+
+	"portico/shared/pg"
+)
+
+const (
+	// lookAtMost is how long the leader does not look if it is not notified and
+	// knows of nothing that becomes due.
+	lookAtMost = time.Second
+	// lookAtLeast is how often a helper looks, and how often the leader looks when
+	// rate limits or breakers may have kept something back.
+	lookAtLeast = 100 * time.Millisecond
+	// lookUnnotified is how often the leader looks while publishers do not notify
+	// it.
+	lookUnnotified = gatherAtMost
+)
+
+// nextLook returns when to ask Postgres again which endpoints have something due.
+// A look pauses ten times as long as the last one took, so looks take at most a
+// tenth of the time, however many endpoints have backlogs.
+func (r *run) nextLook() time.Time {
+	every := r.lookEvery
+	switch {
+	case r.unnotified:
+		every = min(every, lookUnnotified)
+	case !r.leads.Load() || r.keptBack:
+		every = min(every, lookAtLeast)
+	}
+	next := r.looked.Add(every)
+	if retry := time.Unix(0, r.retryAt.Load()); retry.After(r.looked) && retry.Before(next) {
+		next = retry
+	}
+	if earliest := r.looked.Add(10 * r.lookTook); next.Before(earliest) {
+		return earliest
+	}
+	return next
+}
+
+// retriesAt notes that something becomes due at a time.
+func (r *run) retriesAt(at time.Time) {
+	for {
+		known := r.retryAt.Load()
+		if known > time.Now().UnixNano() && known <= at.UnixNano() || r.retryAt.CompareAndSwap(known, at.UnixNano()) {
+			return
+		}
+	}
+}
+
+// look asks Postgres which endpoints have something due, unless it is too early.
+func (r *run) look(ctx context.Context) error {
+	if !r.lookNow.Swap(false) && time.Now().Before(r.nextLook()) {
+		return nil
+	}
+	began := time.Now()
+	var since time.Duration
+	if !r.leads.Load() {
+		since = overdue
+	}
+	keys, soonest, err := findDue(ctx, r.DB, since)
+	if err != nil {
+		return err
+	}
+	r.lanes.add(keys...)
+	r.looked, r.lookTook, r.keptBack = time.Now(), time.Since(began), false
+	if soonest > 0 {
+		r.retriesAt(r.looked.Add(soonest))
+	}
+	return nil
+}
+
+// judgeClaim notes what a claim tells about the backlog. A claim that got nothing
+// from an endpoint may have met a rate limit, a breaker or a lock.
+func (r *run) judgeClaim(turns []turn, claims []Claim) {
+	got := map[endpointKey]bool{}
+	for _, c := range claims {
+		got[endpointKey{c.Org, c.EndpointID}] = true
+		r.keptBack = r.keptBack || c.restricted
+	}
+	r.keptBack = r.keptBack || len(got) < len(turns)
+	r.judgeAge(claims)
+}
+
+const (
+	// From unnotifiedFrom deliveries per claim, on average, the leader looks instead
+	// of being notified, and below notifiedBelow it wants notifications again.
+	unnotifiedFrom, notifiedBelow = 4, 1
+	// While a look takes longer than this, notifications are cheaper.
+	slowLook = 2 * time.Millisecond
+)
+
+// chooseNotice decides, after a claim of n deliveries, whether publishers notify
+// this dispatcher. At a high rate a look every few milliseconds costs less than a
+// notification for each publish. A publisher reads this choice after its commit. So
+// whoever wants notifications again must first say so, and then look once more, as
+// when it falls asleep.
+func (r *run) chooseNotice(ctx context.Context, n int) {
+	r.claimed += (float64(n) - r.claimed) / 8
+	cheap := r.lookTook < slowLook
+	switch {
+	case !r.unnotified && r.leads.Load() && cheap && r.claimed > unnotifiedFrom:
+		r.setUnnotified(ctx, true)
+	case r.unnotified && (!cheap || r.claimed < notifiedBelow):
+		r.setUnnotified(ctx, false)
+		r.lookNow.Store(true)
+	}
+}
+
+func (r *run) setUnnotified(ctx context.Context, unnotified bool) {
+	err := pg.Exec(ctx, r.DB, "webhook.setUnnotified", `UPDATE dispatcher SET unnotified = $2 WHERE id = $1`, r.id, unnotified)
+	if err != nil {
+		r.warn(ctx, "the dispatcher could not change how it is notified", err)
+		return // it goes on as before, and looks
+	}
+	r.unnotified = unnotified
+}

@@ -99,33 +99,3 @@ func (d *Decision) add(s Source) {
 	d.Allowed = d.Allowed || s.Allows
 	d.Sources = append(d.Sources, s)
 }
-
-// List returns the resources on which the subject has a permission: exactly those
-// that Decide allows. What does not depend on the resource is evaluated
-// once.
-func (j Judge) List(p auth.Permission, resources []Resource, c Context) []Resource {
-	var conditions []condition
-	for i, role := range j.subject.Roles {
-		if !slices.Contains(role.Permissions, p) {
-			continue
-		}
-		if role.Condition == "" {
-			return resources
-		}
-		conditions = append(conditions, j.conditions[i])
-	}
-	var granted []Grant
-	for _, g := range j.subject.Grants {
-		if g.Permission == p {
-			granted = append(granted, g)
-		}
-	}
-	var list []Resource
-	for _, r := range resources {
-		if slices.ContainsFunc(granted, func(g Grant) bool { return g.covers(r) }) ||
-			slices.ContainsFunc(conditions, func(k condition) bool { return k.refuses(j.subject.Member, p, r, c) == "" }) {
-			list = append(list, r)
-		}
-	}
-	return list
-}

@@ -3,13 +3,9 @@ package role_test
 import (
 	"net/netip"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"portico/shared/auth"
 	"portico/shared/id"
@@ -190,50 +186,4 @@ func allocated(f func()) uint64 {
 	f()
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
-}
-
-// List finds exactly what Decide allows, with any roles, grants, conditions and
-// resources.
-func TestListIsDecide(t *testing.T) {
-	t.Parallel()
-	permissions := []auth.Permission{auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.EventsRead}
-	conditions := []string{"", "true", "false", `resource.metadata.team == "1"`, "resource.locked", "!resource.locked", "resource.gone", "what?",
-		`context.ip.isLoopback()`, `!context.ip.isLoopback()`, `context has ip || resource.locked`, `context.now < datetime("2026-11-21")`}
-	rapid.Check(t, func(rt *rapid.T) {
-		resource := rapid.Custom(func(rt *rapid.T) role.Resource {
-			n := strconv.Itoa(rapid.IntRange(1, 4).Draw(rt, "n"))
-			if rapid.Bool().Draw(rt, "event") {
-				return role.Resource{Type: "event", ID: "evt_" + n}
-			}
-			return endpoint(n)
-		})
-		s := role.Subject{Member: id.New[id.Member](now)}
-		for range rapid.IntRange(0, 3).Draw(rt, "roles") {
-			s.Roles = append(s.Roles, custom(rapid.SampledFrom(conditions).Draw(rt, "condition"),
-				rapid.SliceOfNDistinct(rapid.SampledFrom(permissions), 0, 3, rapid.ID[auth.Permission]).Draw(rt, "permissions")...))
-		}
-		for range rapid.IntRange(0, 4).Draw(rt, "grants") {
-			r := resource.Draw(rt, "granted")
-			s.Grants = append(s.Grants, role.Grant{Permission: rapid.SampledFrom(permissions).Draw(rt, "p"), ResourceType: r.Type, ResourceID: r.ID})
-		}
-		c := role.Context{Now: now}
-		if rapid.Bool().Draw(rt, "address") {
-			c.IP = netip.MustParseAddr(rapid.SampledFrom([]string{"127.0.0.1", "::1", "192.0.2.1"}).Draw(rt, "ip"))
-		}
-		p, all := rapid.SampledFrom(permissions).Draw(rt, "permission"), rapid.SliceOfN(resource, 0, 8).Draw(rt, "resources")
-		judge := role.NewJudge(s)
-		var want []string
-		for _, r := range all {
-			if judge.Decide(p, r, c).Allowed {
-				want = append(want, r.ID)
-			}
-		}
-		var got []string
-		for _, r := range judge.List(p, all, c) {
-			got = append(got, r.ID)
-		}
-		if !slices.Equal(got, want) {
-			rt.Fatalf("List %v, Decide %v", got, want)
-		}
-	})
 }

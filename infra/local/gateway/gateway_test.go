@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,24 +17,14 @@ import (
 
 	"portico/infra/local/gateway"
 	"portico/infra/local/lambda"
+	"portico/infra/local/stacktest"
 	"portico/shared/testkit"
 )
 
 var binary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "gateway")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./testdata/fn")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("%v: %s", err, out))
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(stacktest.MainWithFunction(m, func(built string) { binary = built }))
 }
 
 // serve returns the URL of a gateway whose routes call one real function.

@@ -1,4 +1,5 @@
-// Package stacktest starts local stacks for tests, and calls their API.
+// Package stacktest starts local stacks, and the functions of single tests, and calls
+// their API.
 package stacktest
 
 import (

@@ -48,16 +48,14 @@ type customer struct {
 func (c *customer) endpoint(ends time.Duration, types ...string) id.WebhookEndpoint {
 	c.t.Helper()
 	now := c.Clock.Now()
-	e := webhook.Endpoint{ID: id.New[id.WebhookEndpoint](now), URL: "https://example.com/", EventTypes: types, Status: webhook.Enabled, CreatedAt: now}
+	e := webhook.NewEndpoint("https://example.com/", types, now)
 	c.InOrg(c.t, c.org, func(ctx context.Context, tx pg.Tx) error {
 		return webhook.InsertEndpoint(ctx, tx, c.org, e, webhook.NewSecret(), testkit.Box(c.t))
 	})
 	if ends > 0 {
 		certificate, key := testkit.NewAuthority(c.t).Issue(testkit.ECDSA(c.t), now.Add(ends))
 		parsed, err := webhook.ParseClientCertificate(certificate, key, now)
-		if err != nil {
-			c.t.Fatal(err)
-		}
+		testkit.Must(c.t, err)
 		c.change(e.ID, webhook.EndpointChange{Options: webhook.OptionsChange{ClientCertificate: parsed}})
 	}
 	return e.ID

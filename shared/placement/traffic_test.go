@@ -69,9 +69,7 @@ func (tr *traffic) receiver() string {
 func (tr *traffic) endpoint(url string) {
 	tr.t.Helper()
 	now := time.Now()
-	endpoint := webhook.Endpoint{
-		ID: id.New[id.WebhookEndpoint](now), URL: url, EventTypes: []string{"*"}, Status: webhook.Enabled, CreatedAt: now,
-	}
+	endpoint := webhook.NewEndpoint(url, []string{"*"}, now)
 	tr.at[pg.Home].InOrg(tr.t, tr.org, func(ctx context.Context, tx pg.Tx) error {
 		if err := webhook.InsertEndpoint(ctx, tx, tr.org, endpoint, webhook.NewSecret(), testkit.Box(tr.t)); err != nil {
 			return err

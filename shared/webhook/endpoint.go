@@ -29,6 +29,11 @@ type Endpoint struct {
 	Options
 }
 
+// NewEndpoint returns a new endpoint for InsertEndpoint.
+func NewEndpoint(url string, types []string, now time.Time) Endpoint {
+	return Endpoint{ID: id.New[id.WebhookEndpoint](now), URL: url, EventTypes: types, Status: Enabled, CreatedAt: now, UpdatedAt: now}
+}
+
 // Endpoint states. While an endpoint is disabled its deliveries are held.
 const (
 	Enabled  = "enabled"

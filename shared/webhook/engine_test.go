@@ -49,11 +49,7 @@ func newEngine(t *testing.T) *engine {
 // endpoint creates an endpoint and returns its id and secret.
 func (e *engine) endpoint(url string, types ...string) (id.WebhookEndpoint, string) {
 	e.t.Helper()
-	now := e.Clock.Now()
-	endpoint := webhook.Endpoint{
-		ID: id.New[id.WebhookEndpoint](now), URL: url, EventTypes: types, Status: webhook.Enabled, CreatedAt: now,
-	}
-	plain := webhook.NewSecret()
+	endpoint, plain := webhook.NewEndpoint(url, types, e.Clock.Now()), webhook.NewSecret()
 	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) error {
 		return webhook.InsertEndpoint(ctx, tx, e.org, endpoint, plain, e.box)
 	})

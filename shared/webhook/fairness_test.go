@@ -3,8 +3,6 @@ package webhook_test
 import (
 	"context"
 	"encoding/json"
-	"net/http"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,15 +17,7 @@ import (
 func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	var inFlight atomic.Int64
-	hang := make(chan struct{})
-	slow := testkit.NewReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
-		inFlight.Add(1)
-		select {
-		case <-hang:
-		case <-r.Context().Done():
-		}
-	})
+	slow, release := hanging(t)
 	good := testkit.NewReceiver(t, nil)
 	e.endpoint(slow.URL, "slow")
 	e.endpoint(good.URL, "good")
@@ -43,14 +33,14 @@ func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	testkit.Await(t, "half of the slots to be held", func() bool { return inFlight.Load() == int64(d.Concurrency/2) })
+	testkit.Await(t, "half of the slots to be held", func() bool { return len(slow.All()) == d.Concurrency/2 })
 	e.publishDrafts([]event.Draft{{Type: "good", Data: json.RawMessage("1")}, {Type: "good", Data: json.RawMessage("2")}})
 	testkit.Await(t, "the good endpoint's deliveries", func() bool { return len(good.All()) == 2 })
-	if n := inFlight.Load(); n != int64(d.Concurrency/2) {
+	if n := len(slow.All()); n != d.Concurrency/2 {
 		t.Errorf("%d requests to the hanging endpoint, want %d", n, d.Concurrency/2)
 	}
-	close(hang)
-	testkit.Await(t, "the backlog", func() bool { return inFlight.Load() == 500 })
+	release()
+	testkit.Await(t, "the backlog", func() bool { return len(slow.All()) == 500 })
 	testkit.Await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
 	stop()
 	<-done
@@ -60,14 +50,8 @@ func TestHangingEndpointDoesNotHoldUpOthers(t *testing.T) {
 func TestOverloadedDispatcherWakesAnother(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	hang := make(chan struct{})
+	rec, release := hanging(t)
 	for range 4 {
-		rec := testkit.NewReceiver(t, func(_ int, _ http.ResponseWriter, r *http.Request) {
-			select {
-			case <-hang:
-			case <-r.Context().Done():
-			}
-		})
 		e.endpoint(rec.URL, "*")
 	}
 	e.publish(`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`)
@@ -75,7 +59,7 @@ func TestOverloadedDispatcherWakesAnother(t *testing.T) {
 	d.Sender, d.Concurrency = e.localSender(time.Minute), 8
 	stop := e.running(d) // until all is recorded: it never leaves anything to a successor, so a nudge is a call for help
 	testkit.Await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
-	close(hang)
+	release()
 	testkit.Await(t, "the records", func() bool { return len(e.deliveries(webhook.DeliveryFilter{Status: webhook.Pending})) == 0 })
 	stop()
 }

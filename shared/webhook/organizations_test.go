@@ -30,7 +30,8 @@ func TestOrganizationsDispatchApart(t *testing.T) {
 			}
 		})
 		secrets[org], e.org = webhook.NewSecret(), org
-		endpoint := webhook.Endpoint{ID: shared, URL: receivers[org].URL, EventTypes: []string{"*"}, Status: webhook.Enabled, CreatedAt: e.Clock.Now()}
+		endpoint := webhook.NewEndpoint(receivers[org].URL, []string{"*"}, e.Clock.Now())
+		endpoint.ID = shared
 		e.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
 			return webhook.InsertEndpoint(ctx, tx, org, endpoint, secrets[org], e.box)
 		})

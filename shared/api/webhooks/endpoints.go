@@ -171,10 +171,8 @@ func (in *updateEndpointInput) enables() bool {
 
 func createEndpoint(c *edge.Call, in *createEndpointInput) (*createdEndpointOutput, error) {
 	now := c.Now()
-	endpoint := webhook.Endpoint{
-		ID: id.New[id.WebhookEndpoint](now), URL: in.Body.URL, EventTypes: in.Body.EventTypes,
-		Description: in.Body.Description, Status: webhook.Enabled, CreatedAt: now, UpdatedAt: now,
-	}
+	endpoint := webhook.NewEndpoint(in.Body.URL, in.Body.EventTypes, now)
+	endpoint.Description = in.Body.Description
 	secret := webhook.NewSecret()
 	if err := webhook.InsertEndpoint(c, c.Tx, c.Org, endpoint, secret, c.Box); err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ quick: tools .local/bin/golangci-lint-$(GOLANGCI) ## after every save: format, b
 	@infra/check/quick .local/bin/golangci-lint-$(GOLANGCI)
 
 .PHONY: bench
-bench: tools ## measure publishing and delivering on this machine (ARGS=-short, ARGS='-only soak', ARGS='-profiles DIR', ARGS='-against REV')
+bench: tools ## measure speed and cost on this machine in five minutes (ARGS=-short, ARGS=-long: all, ARGS='-only soak', ARGS='-against REV', ARGS=-h)
 	@mkdir -p .local/bin && go build -o .local/bin/bench ./infra/bench
 	@exec .local/bin/bench $(ARGS)
 

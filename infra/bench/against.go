@@ -14,6 +14,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"portico/infra/bench/cost"
 )
 
 // side is one of the two trees that are compared.
@@ -23,20 +25,21 @@ type side struct {
 	input    io.WriteCloser
 	readings *json.Decoder
 	figures  map[string][]float64 // by name, one for each turn
+	stack    string               // what is measured where
 }
 
 // against measures this tree and another commit's alternately: both stacks run,
 // one works at a time, and the order changes with each turn. Other load on the
 // machine affects both, so the ratio of a turn is more reliable than a single
 // figure; its spread over the turns shows how reliable.
-func against(ctx context.Context, o options, revision string) error {
-	sizes := turnSizes{Rate: 10_000, Steady: 5 * time.Second, Events: 5_000, Reference: 10_000}
+func against(ctx context.Context, o options) error {
+	sizes := turnSizes{Rate: 10_000, Steady: 5 * time.Second, Beside: 10 * time.Second, Events: 5_000, Reference: 10_000, Hanging: 100_000}
 	if o.short {
-		sizes = turnSizes{Rate: 10_000, Steady: time.Second, Events: 500, Reference: 1_000}
+		sizes = turnSizes{Rate: 10_000, Steady: time.Second, Beside: time.Second, Events: 500, Reference: 1_000, Hanging: 1_000}
 	}
-	commit, err := output(".", "git", "rev-parse", "--short", "--verify", revision+"^{commit}")
+	commit, err := output(".", "git", "rev-parse", "--short", "--verify", o.against+"^{commit}")
 	if err != nil {
-		return fmt.Errorf("-against %s: %w", revision, err)
+		return fmt.Errorf("-against %s: %w", o.against, err)
 	}
 	dir, err := checkOut(ctx, commit)
 	if err != nil {
@@ -53,33 +56,45 @@ func against(ctx context.Context, o options, revision string) error {
 		}
 		defer s.close()
 	}
-	load := startForeignLoad(os.Getpid())
-	order, err := takeTurns(ctx, o.turns, sides)
+	fmt.Printf("%s; against %s, %d turns\n", sides[1].stack, commit, o.turns)
+	load := cost.StartForeignLoad(os.Getpid())
+	order, err := takeTurns(ctx, o, sides)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%s against %s, %d turns, %s\nother processes used %.2f of this machine's %d cores\n\n", here, commit, o.turns, machine(), load.cores(), load.count)
+	fmt.Println()
 	reportTurns(os.Stdout, order, sides[0], sides[1])
+	fmt.Println("\n" + loadOf(load))
 	return nil
 }
 
-// takeTurns returns the names of the figures in their order.
-func takeTurns(ctx context.Context, turns int, sides []*side) (order []string, err error) {
-	for n := range turns {
-		fmt.Printf("turn %d of %d …\n", n+1, turns)
-		for _, measure := range turnMeasures {
+// takeTurns returns the names of the figures in their order. A measurement that
+// one of the sides lacks is made in the first turn only, and has no ratio.
+func takeTurns(ctx context.Context, o options, sides []*side) (order []string, err error) {
+	measures := slices.Clone(o.measures)
+	for n := range o.turns {
+		progress("turn %d of %d …", n+1, o.turns)
+		for _, measure := range slices.Clone(measures) {
 			for i := range sides {
 				if err := ctx.Err(); err != nil {
 					return nil, err
 				}
 				s := sides[(i+n)%2]
 				names, err := s.measure(measure)
+				if errors.Is(err, errLacks) {
+					progress("%s lacks the measurement %s", s.name, measure)
+					measures = slices.DeleteFunc(measures, func(m string) bool { return m == measure })
+					break
+				}
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", s.name, err)
 				}
 				order = appendNew(order, names)
 			}
 		}
+	}
+	if len(measures) == 0 {
+		return nil, fmt.Errorf("one of the commits has none of the measurements %s: choose others with -measure", strings.Join(o.measures, ", "))
 	}
 	return order, nil
 }
@@ -94,7 +109,7 @@ func checkOut(ctx context.Context, commit string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	fmt.Printf("building %s in %s …\n", commit, dir)
+	progress("building %s in %s …", commit, dir)
 	files, err := exec.CommandContext(ctx, "git", "archive", commit).Output()
 	if err != nil {
 		return "", fmt.Errorf("git archive %s: %w", commit, err)
@@ -159,13 +174,19 @@ func (s *side) start(dir string, sizes turnSizes) error {
 	if err != nil {
 		return err
 	}
-	return s.readings.Decode(&reading{})
+	var first reading
+	err = s.readings.Decode(&first)
+	s.stack = first.Stack
+	return err
 }
 
 func (s *side) close() {
 	s.input.Close()
 	_ = s.process.Wait() // it has printed its error
 }
+
+// errLacks is returned for a measurement that the side's commit does not have.
+var errLacks = errors.New("this commit lacks the measurement")
 
 // measure returns the names of the figures that it recorded.
 func (s *side) measure(name string) (names []string, err error) {
@@ -175,6 +196,9 @@ func (s *side) measure(name string) (names []string, err error) {
 	var r reading
 	if err := s.readings.Decode(&r); err != nil {
 		return nil, fmt.Errorf("%s: the bench ended: %w", name, err)
+	}
+	if strings.HasPrefix(r.Problem, noMeasurement) {
+		return nil, errLacks
 	}
 	if r.Problem != "" {
 		return nil, errors.New(r.Problem)

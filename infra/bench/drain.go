@@ -16,9 +16,25 @@ import (
 // measureDrain measures how fast a dispatcher that was asleep sends a backlog.
 // It shows the dispatcher alone, to compare with the reference loop.
 func (b *bench) measureDrain(ctx context.Context) error {
-	name := fmt.Sprintf("drain of a backlog of %d, 1 endpoint", b.reference)
-	fmt.Println(name, "…")
-	ids, err := b.createEndpoints(ctx, 1)
+	err := b.drain(ctx, fmt.Sprintf("drain of a backlog of %d, 1 endpoint", b.reference), b.inbox.url(0), "")
+	if err == nil {
+		b.figures["drain"] = b.rows[len(b.rows)-1].perSecond
+	}
+	return err
+}
+
+// retryPolicy retries after a second.
+const retryPolicy = `,"retry_policy":"custom","retry_schedule":[1]`
+
+// measureRetries drains a backlog of which every second delivery is refused once.
+// The receiver accepts the others, so no breaker opens.
+func (b *bench) measureRetries(ctx context.Context) error {
+	return b.drain(ctx, fmt.Sprintf("drain of %d, half of them retried once", b.reference), b.inbox.urlOnce(), retryPolicy)
+}
+
+func (b *bench) drain(ctx context.Context, name, url, policy string) error {
+	progress("%s …", name)
+	endpoint, err := b.createEndpointWith(ctx, url, "bench.event", policy)
 	if err != nil {
 		return err
 	}
@@ -29,18 +45,22 @@ func (b *bench) measureDrain(ctx context.Context) error {
 	if err := b.backlog(ctx, l, "bench.event", b.reference); err != nil {
 		return err
 	}
-	before := b.cpuNow()
-	start := time.Now()
+	mark, err := b.meter.Begin(ctx)
+	if err != nil {
+		return err
+	}
 	if err := b.publish(ctx, l, b.reference, 1); err != nil { // wakes it
 		return err
 	}
 	waitErr := b.inbox.await(len(l.sentN))
-	took := time.Since(start)
-	r := b.account(name, l, 1, took, b.cpuNow().minus(before))
+	mark.Stop()
+	if err := errors.Join(waitErr, b.awaitRecorded(ctx, []string{endpoint})); err != nil {
+		return err
+	}
+	r, err := b.account(ctx, name, l, 1, mark)
 	r.enqueue, r.receive = nil, nil // not measured here
 	b.rows = append(b.rows, r)
-	b.figures["drain"] = r.perSecond
-	return errors.Join(waitErr, b.deleteEndpoints(ctx, ids))
+	return errors.Join(err, b.deleteEndpoints(ctx, []string{endpoint}))
 }
 
 // awaitSleep waits until no dispatcher has been awake for a second: an old nudge

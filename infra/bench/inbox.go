@@ -19,6 +19,7 @@ type inbox struct {
 	mu       sync.Mutex
 	arrivals map[arrival]time.Time
 	again    int // repeated arrivals
+	refused  map[arrival]bool
 	changed  chan struct{}
 }
 
@@ -38,7 +39,7 @@ type sent struct {
 const receivers = 10
 
 func newInbox() (*inbox, error) {
-	in := &inbox{arrivals: map[arrival]time.Time{}, changed: make(chan struct{}, 1)}
+	in := &inbox{arrivals: map[arrival]time.Time{}, refused: map[arrival]bool{}, changed: make(chan struct{}, 1)}
 	in.server = &http.Server{Handler: in, ReadHeaderTimeout: 10 * time.Second}
 	for range receivers {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,9 +54,12 @@ func newInbox() (*inbox, error) {
 
 func (in *inbox) url(i int) string { return "http://" + in.listeners[i].Addr().String() + "/" }
 
+// urlOnce is an address that refuses every second event once.
+func (in *inbox) urlOnce() string { return in.url(0) + "once" }
+
 func (in *inbox) close() { _ = in.server.Close() }
 
-func (in *inbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	now := time.Now()
 	var event struct{ Data sent }
@@ -66,6 +70,11 @@ func (in *inbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	a := arrival{event.Data.Run, event.Data.Number, port}
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if r.URL.Path == "/once" && a.number%2 == 1 && !in.refused[a] {
+		in.refused[a] = true
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
 	if _, ok := in.arrivals[a]; ok {
 		in.again++
 		return
@@ -104,6 +113,6 @@ func (in *inbox) take() (arrivals map[arrival]time.Time, again int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	arrivals, again = in.arrivals, in.again
-	in.arrivals, in.again = map[arrival]time.Time{}, 0
+	in.arrivals, in.refused, in.again = map[arrival]time.Time{}, map[arrival]bool{}, 0
 	return arrivals, again
 }

@@ -2,7 +2,9 @@
 // as a separate process, publishes through its gateway like a customer, receives
 // the deliveries, and checks every accepted event. Two figures of the same run
 // serve for comparison: the gateway's no-op rate, and a bare loop that only
-// claims, POSTs and completes. Other parts show that history does not slow the
+// claims, POSTs and completes. It also shows what storage, functions and CPU time
+// one publish, delivery and retry cost (costs), and that a hanging endpoint does
+// not delay others (neighbours). Longer parts show that history does not slow the
 // queue (growth), how a move to another database affects an organization (move),
 // and that no event is lost while receivers fail, dispatchers are killed and
 // Postgres crashes (soak). With -against it compares this tree with another
@@ -11,6 +13,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -19,28 +22,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"portico/infra/bench/cost"
 )
-
-// options are the sizes of a run.
-type options struct {
-	short    bool
-	profiles string // folder for CPU profiles of the functions; "": none
-
-	noop      time.Duration // how long the gateway's no-op is measured
-	steady    time.Duration // of publishing at a fixed rate
-	rate      int           // events a minute at the fixed rate
-	events    int           // of each maximum-rate run
-	reference int           // deliveries of the bare loop and of the drain
-	hanging   int           // backlog of the endpoint that hangs
-
-	plans   string        // file for the plans of the growth run; "": none
-	history int           // finished deliveries of the growth run
-	rounds  int           // of the growth run
-	moved   int           // finished deliveries of the organization that moves
-	soak    time.Duration // how long the soak publishes
-	seed    uint64        // of the soak's random choices
-	turns   int           // of a comparison
-}
 
 func main() {
 	if len(os.Args) > 1 {
@@ -53,70 +37,119 @@ func main() {
 			return
 		}
 	}
-	o := options{
-		noop: 5 * time.Second, steady: time.Minute, rate: 10_000, events: 20_000, reference: 20_000, hanging: 100_000,
-		history: 10_000_000, rounds: 15, moved: 1_000_000, soak: 10 * time.Minute,
-	}
-	only := flag.String("only", "", "only one `part`: speed, growth, move or soak")
-	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "the `number` with which the soak's random choices are repeated")
-	revision := flag.String("against", "", "compare the speed of this tree with that of a `commit`, measured alternately")
-	flag.IntVar(&o.turns, "turns", 5, "how often both are measured in a comparison")
-	flag.StringVar(&o.plans, "plans", "", "write the plans of the growth run's statements to this `file`")
-	flag.BoolVar(&o.short, "short", false, "a tenth of everything, to see that it works")
-	flag.StringVar(&o.profiles, "profiles", "", "write a CPU profile of every function process into this `folder`")
-	flag.Parse()
-	if o.short {
-		o.noop, o.steady, o.events, o.reference, o.hanging = time.Second, 6*time.Second, 2_000, 5_000, 10_000
-		o.history, o.rounds, o.moved, o.soak = 1_000_000, 6, 50_000, 2*time.Minute
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if *revision != "" {
-		exitOn(against(ctx, o, *revision))
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
-	exitOn(run(ctx, o, *only))
+	exitOn(err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if o.against != "" {
+		exitOn(against(ctx, o))
+		return
+	}
+	exitOn(run(ctx, o))
 }
 
-// run runs one part or, without a name, all parts: each on a new stack.
-func run(ctx context.Context, o options, only string) error {
-	parts := []struct {
-		name string
-		run  func(context.Context, options) error
-	}{{"speed", speed}, {"growth", growth}, {"move", move}, {"soak", soak}}
-	known := only == ""
-	for _, part := range parts {
-		if only != "" && only != part.name {
+// part is a part of the run, on a stack of its own.
+type part struct {
+	name string
+	run  func(context.Context, options) error
+	when // it runs without -only
+}
+
+type when int
+
+const (
+	always   when = iota
+	withLong      // it takes more than a few minutes
+	withOnly      // it is contained in another part
+)
+
+func parts() []part {
+	return []part{
+		{"speed", speed, always}, {"costs", costs, withOnly}, {"neighbours", neighbours, withOnly},
+		{"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
+	}
+}
+
+func partNames() (names []string) {
+	for _, p := range parts() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// run runs the parts that the options choose.
+func run(ctx context.Context, o options) error {
+	load := cost.StartForeignLoad(os.Getpid())
+	for _, p := range parts() {
+		chosen := p.when == always || p.when == withLong && o.long
+		if o.only != "" {
+			chosen = p.name == o.only
+		}
+		if !chosen {
 			continue
 		}
-		known = true
-		if err := part.run(ctx, o); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+		if err := p.run(ctx, o); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	if !known {
-		return fmt.Errorf("there is no part %q: choose speed, growth, move or soak", only)
-	}
+	fmt.Println("\n" + loadOf(load))
 	return nil
 }
 
+// The daily parts run one after the other on one stack.
 func speed(ctx context.Context, o options) error {
+	return onStack(ctx, o, func(b *bench) []measurement {
+		return []measurement{
+			b.measureNoop, b.measureReference, b.measureSteady, b.measureSingles(1), b.measureSingles(10),
+			b.measureBatches(1), b.measureBatches(10), b.measureDrain, b.measureRetries, b.measureCosts, b.measureNeighbours,
+		}
+	})
+}
+
+func costs(ctx context.Context, o options) error {
+	return onStack(ctx, o, func(b *bench) []measurement { return []measurement{b.measureCosts} })
+}
+
+func neighbours(ctx context.Context, o options) error {
+	o.beside *= 2 // there is time
+	return onStack(ctx, o, func(b *bench) []measurement { return []measurement{b.measureNeighbours} })
+}
+
+type measurement = func(context.Context) error
+
+func onStack(ctx context.Context, o options, choose func(*bench) []measurement) error {
 	b, err := start(ctx, o, settings{})
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	fmt.Printf("%d cores, %s, Go %s, Postgres %s\n\n", runtime.NumCPU(), machine(), strings.TrimPrefix(runtime.Version(), "go"), b.postgresVersion(ctx))
-	for _, measure := range []func(context.Context) error{
-		b.measureNoop, b.measureReference, b.measureSteady,
-		b.measureSingles(1), b.measureSingles(10), b.measureBatches(1), b.measureBatches(10), b.measureDrain, b.measureFairness,
-	} {
+	for _, measure := range choose(b) {
 		if err := measure(ctx); err != nil {
 			return err
 		}
 	}
 	b.report(os.Stdout)
 	return nil
+}
+
+// introduce says in one line what is measured where.
+func (b *bench) introduce(ctx context.Context) (string, error) {
+	commit, err := thisTree()
+	if err != nil {
+		commit = "unknown"
+	}
+	var version, fsync, synchronous string
+	err = b.db.QueryRow(ctx, `SELECT split_part(current_setting('server_version'), ' ', 1), current_setting('fsync'), current_setting('synchronous_commit')`).
+		Scan(&version, &fsync, &synchronous)
+	return fmt.Sprintf("commit %s, %s, %s, %d cores, Go %s, Postgres %s with fsync %s and synchronous_commit %s",
+		commit, time.Now().UTC().Format(time.DateOnly), machine(), runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), version, fsync, synchronous), err
+}
+
+func loadOf(load cost.ForeignLoad) string {
+	return fmt.Sprintf("other processes used %.2f of this machine's %d cores", load.Cores(), runtime.NumCPU())
 }
 
 // machine names the processor, as /proc/cpuinfo does.

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"portico/infra/bench/cost"
+	"portico/shared/id"
 )
 
 // row is a line of the table.
@@ -18,7 +21,7 @@ type row struct {
 	events           int
 	perSecond        float64 // deliveries
 	enqueue, receive []time.Duration
-	cpu              cpu // per 1,000 deliveries
+	used             cost.Work // per delivery
 	lost, again      int
 	failed           int64
 }
@@ -26,7 +29,7 @@ type row struct {
 // measureNoop measures how fast the gateway and a function answer a request
 // without work: no request can be faster.
 func (b *bench) measureNoop(ctx context.Context) error {
-	fmt.Println("gateway no-op …")
+	progress("gateway no-op …")
 	var n atomic.Int64
 	var workers sync.WaitGroup
 	start := time.Now()
@@ -68,21 +71,50 @@ func (b *bench) measureBatches(endpoints int) func(context.Context) error {
 
 // measure creates endpoints, publishes, waits for every delivery and checks it.
 func (b *bench) measure(ctx context.Context, name string, endpoints int, publish func(*load) error) error {
-	fmt.Println(name, "…")
+	progress("%s …", name)
 	ids, err := b.createEndpoints(ctx, endpoints)
 	if err != nil {
 		return err
 	}
 	l := newLoad(len(b.rows))
-	before, start := b.cpuNow(), time.Now()
+	mark, err := b.meter.Begin(ctx)
+	if err != nil {
+		return err
+	}
 	if err := publish(l); err != nil {
 		return err
 	}
 	waitErr := b.inbox.await(len(l.sentN) * endpoints)
-	took := time.Since(start)
-	used := b.cpuNow().minus(before)
-	b.rows = append(b.rows, b.account(name, l, endpoints, took, used))
-	return errors.Join(waitErr, b.deleteEndpoints(ctx, ids))
+	mark.Stop()
+	if err := errors.Join(waitErr, b.awaitRecorded(ctx, ids)); err != nil {
+		return err
+	}
+	r, err := b.account(ctx, name, l, endpoints, mark)
+	b.rows = append(b.rows, r)
+	return errors.Join(err, b.deleteEndpoints(ctx, ids))
+}
+
+// awaitRecorded waits until the last results are in the database.
+func (b *bench) awaitRecorded(ctx context.Context, endpoints []string) error {
+	ids, err := uuids(endpoints)
+	for pending := true; pending && err == nil && until(ctx, time.Now().Add(20*time.Millisecond)); {
+		err = b.db.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM webhook_endpoint e JOIN webhook_delivery d ON d.org_id = e.org_id AND d.endpoint_id = e.id
+			WHERE e.id = ANY($1) AND d.status = 'pending')`, ids).Scan(&pending)
+	}
+	return err
+}
+
+// uuids are the ids of endpoints as the database has them.
+func uuids(endpoints []string) (ids []id.WebhookEndpoint, err error) {
+	for _, text := range endpoints {
+		one, err := id.Parse[id.WebhookEndpoint](text)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, one)
+	}
+	return ids, nil
 }
 
 func (b *bench) deleteEndpoints(ctx context.Context, ids []string) error {
@@ -95,7 +127,7 @@ func (b *bench) deleteEndpoints(ctx context.Context, ids []string) error {
 }
 
 // account compares the accepted events with the arrivals.
-func (b *bench) account(name string, l *load, endpoints int, took time.Duration, used cpu) row {
+func (b *bench) account(ctx context.Context, name string, l *load, endpoints int, mark *cost.Mark) (row, error) {
 	arrivals, again := b.inbox.take()
 	r := row{name: name, events: len(l.sentN), enqueue: l.took, again: again, failed: l.fails.Load()}
 	for a, at := range arrivals {
@@ -103,12 +135,12 @@ func (b *bench) account(name string, l *load, endpoints int, took time.Duration,
 			r.receive = append(r.receive, at.Sub(sent))
 		}
 	}
-	deliveries := float64(len(l.sentN) * endpoints)
-	r.lost = int(deliveries) - len(r.receive)
-	r.perSecond = float64(len(r.receive)) / took.Seconds()
-	per := deliveries / 1000
-	r.cpu = cpu{used.functions / per, used.postgres / per, used.dynamodb / per, used.gateway / per}
-	return r
+	deliveries := len(l.sentN) * endpoints
+	r.lost = deliveries - len(r.receive)
+	r.perSecond = float64(len(r.receive)) / mark.Took.Seconds()
+	used, err := b.meter.Finish(ctx, mark)
+	r.used = used.Per(deliveries)
+	return r, err
 }
 
 func (b *bench) createEndpoints(ctx context.Context, n int) (ids []string, err error) {

@@ -23,7 +23,7 @@ func move(ctx context.Context, o options) error {
 	if err := b.fillMoved(ctx); err != nil {
 		return err
 	}
-	still := func(l *load) error { return b.atRate(ctx, l, moveRate, b.steady/4) }
+	still := func(l *load) error { return b.atRate(ctx, l, moveRate, b.calm) }
 	if err := b.measure(ctx, fmt.Sprintf("%d events/min, no move", moveRate), 1, still); err != nil {
 		return err
 	}

@@ -112,10 +112,10 @@ func samples(messages []string) map[string][]sample {
 }
 
 var (
-	costs   = regexp.MustCompile(`\(cost=[^)]*\) ?`)
-	nothing = regexp.MustCompile(`never executed|on \w+_20\d\d_\d\d .*rows=0 `)
-	target  = regexp.MustCompile(`^ *(Update|Insert) on \w+_20\d\d_\d\d`)
-	buffers = regexp.MustCompile(`Buffers: shared hit=(\d+)`)
+	estimates = regexp.MustCompile(`\(cost=[^)]*\) ?`)
+	nothing   = regexp.MustCompile(`never executed|on \w+_20\d\d_\d\d .*rows=0 `)
+	target    = regexp.MustCompile(`^ *(Update|Insert) on \w+_20\d\d_\d\d`)
+	buffers   = regexp.MustCompile(`Buffers: shared hit=(\d+)`)
 )
 
 // planOf drops the statement's text, the estimates, and the steps that were not
@@ -133,7 +133,7 @@ func planOf(text string) string {
 			below = indent
 		}
 		if begun && below < 0 && !target.MatchString(line) {
-			out.WriteString(costs.ReplaceAllString(line, ""))
+			out.WriteString(estimates.ReplaceAllString(line, ""))
 		}
 	}
 	return strings.TrimRight(out.String(), "\n")

@@ -19,13 +19,16 @@ var pad = strings.Repeat("portico ", 110)
 // load records the publishing of one run.
 type load struct {
 	run   int
+	kind  string // of the events
 	mu    sync.Mutex
 	sentN map[int]time.Time // when each accepted event's publish began
 	took  []time.Duration   // of each publish call
 	fails atomic.Int64
 }
 
-func newLoad(run int) *load { return &load{run: run, sentN: map[int]time.Time{}} }
+func newLoad(run int) *load {
+	return &load{run: run, kind: "bench.event", sentN: map[int]time.Time{}}
+}
 
 // publish sends the events first … first+n-1 in one call (a single event without
 // a batch), and records which were accepted.
@@ -57,7 +60,7 @@ func (b *bench) publish(ctx context.Context, l *load, first, n int) error {
 
 func (l *load) body(number int) []byte {
 	data, _ := json.Marshal(sent{Run: l.run, Number: number, Pad: pad}) // a struct of int and string
-	return []byte(`{"type":"bench.event","data":` + string(data) + `}`)
+	return []byte(`{"type":"` + l.kind + `","data":` + string(data) + `}`)
 }
 
 func (b *bench) call(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
@@ -95,17 +98,22 @@ func (b *bench) atRate(ctx context.Context, l *load, perMinute int, d time.Durat
 
 // atMost publishes n events from 32 publishers as fast as they are accepted.
 func (b *bench) atMost(ctx context.Context, l *load, n, batch int) error {
+	return b.atMostFrom(ctx, l, 0, n, batch)
+}
+
+// atMostFrom is atMost with events that are numbered from first.
+func (b *bench) atMostFrom(ctx context.Context, l *load, first, n, batch int) error {
 	const publishers = 32
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range publishers {
 		workers.Go(func() {
 			for ctx.Err() == nil {
-				first := int(next.Add(int64(batch))) - batch
-				if first >= n {
+				i := int(next.Add(int64(batch))) - batch
+				if i >= n {
 					return
 				}
-				_ = b.publish(ctx, l, first, batch) // counted in l.fails
+				_ = b.publish(ctx, l, first+i, batch) // counted in l.fails
 			}
 		})
 	}

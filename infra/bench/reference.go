@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -20,7 +19,7 @@ import (
 // batch, on a separate table in the same Postgres, with no fan-out, no attempt
 // log, no API and no fences. A system with these features cannot be faster.
 func (b *bench) measureReference(ctx context.Context) error {
-	fmt.Println("bare reference loop …")
+	progress("bare reference loop …")
 	if err := b.fillReference(ctx); err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"portico/infra/bench/cost"
 )
 
 // soak publishes for a while to receivers that fail at random; meanwhile it
@@ -149,7 +151,7 @@ func (s *soaking) killDispatcher(ctx context.Context) error {
 			return nil // all are asleep
 		}
 		pid := f.PIDs[s.random.IntN(len(f.PIDs))]
-		if parentOf(pid) != s.process.Process.Pid {
+		if cost.ParentOf(pid) != s.process.Process.Pid {
 			return nil // it has ended
 		}
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"portico/infra/bench/cost"
 	"portico/infra/local/stack"
 )
 
@@ -76,7 +77,7 @@ func serve(args []string) error {
 		Schedules:      set.Schedules,
 		Databases:      set.Databases,
 		Profile:        set.Profiles != "",
-		Progress:       func(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) },
+		Progress:       progress,
 	})
 	if err != nil {
 		return err
@@ -124,8 +125,11 @@ type bench struct {
 	output  *json.Decoder
 	db      *pgxpool.Pool // administrator's
 	client  *http.Client
+	meter   *cost.Meter
 	inbox   *inbox
 	rows    []row
+	costs   []priced
+	crowd   *crowd
 	figures map[string]float64
 }
 
@@ -157,11 +161,23 @@ func start(ctx context.Context, o options, set settings) (*bench, error) {
 	if b.inbox, err = newInbox(); err != nil {
 		return nil, err
 	}
-	return b, b.bootstrap(ctx)
+	if b.meter, err = cost.Open(ctx, b.DatabaseURL, b.process.Process.Pid); err != nil {
+		return b, err
+	}
+	if err := b.bootstrap(ctx); err != nil || o.introduced == nil {
+		return b, err
+	}
+	o.introduced.Do(func() {
+		var line string
+		if line, err = b.introduce(ctx); err == nil {
+			fmt.Println(line)
+		}
+	})
+	return b, err
 }
 
 func (b *bench) startStack(set settings) error {
-	fmt.Println("starting the stack …")
+	progress("starting the stack …")
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -230,6 +246,9 @@ func (b *bench) close() {
 	if b.inbox != nil {
 		b.inbox.close()
 	}
+	if b.meter != nil {
+		b.meter.Close()
+	}
 	if b.db != nil {
 		b.db.Close()
 	}
@@ -240,7 +259,5 @@ func (b *bench) close() {
 	_ = os.RemoveAll(b.dir)
 }
 
-func (b *bench) postgresVersion(ctx context.Context) (version string) {
-	_ = b.db.QueryRow(ctx, `SHOW server_version`).Scan(&version)
-	return version
-}
+// progress tells what is being done; the output has the results only.
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) }

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"time"
+
+	"portico/infra/bench/cost"
 )
 
 // turnMode is the argument with which bench starts the bench of a tree as a
@@ -17,14 +20,16 @@ const turnMode = "turn"
 // turnSizes are the sizes of one turn, the same on both sides.
 type turnSizes struct {
 	Rate              int // events a minute at the steady rate
-	Steady            time.Duration
+	Steady, Beside    time.Duration
 	Events, Reference int
+	Hanging           int
 }
 
 // reading is the answer of a measurement in turn mode.
 type reading struct {
 	Figures []figure
 	Problem string
+	Stack   string // in the first reading: what is measured where
 }
 
 type figure struct {
@@ -33,7 +38,13 @@ type figure struct {
 }
 
 // turnMeasures are the names of the measurements, in the order of a turn.
-var turnMeasures = []string{"reference", "steady", "singles", "singles10", "batches", "batches10", "drain"}
+var turnMeasures = []string{"reference", "steady", "singles", "singles10", "batches", "batches10", "drain", "retries"}
+
+// allTurnMeasures has one more, which takes longer and leaves a backlog.
+func allTurnMeasures() []string { return append(slices.Clone(turnMeasures), "neighbours") }
+
+// noMeasurement begins the problem of a measurement that a commit lacks.
+const noMeasurement = "there is no measurement "
 
 // turn runs a stack and, for each line of the input, the measurement that it
 // names. The readings are written to file descriptor 3, the first one when the
@@ -44,14 +55,20 @@ func turn(args []string) error {
 		return err
 	}
 	ctx := context.Background()
-	o := options{rate: sizes.Rate, steady: sizes.Steady, events: sizes.Events, reference: sizes.Reference}
+	o := options{
+		rate: sizes.Rate, steady: sizes.Steady, beside: sizes.Beside, events: sizes.Events, reference: sizes.Reference, hanging: sizes.Hanging, pairs: 1,
+	}
 	b, err := start(ctx, o, settings{})
 	if err != nil {
 		return err
 	}
 	defer b.close()
+	line, err := b.introduce(ctx)
+	if err != nil {
+		return err
+	}
 	replies := json.NewEncoder(os.NewFile(3, "readings"))
-	if err := replies.Encode(reading{}); err != nil {
+	if err := replies.Encode(reading{Stack: line}); err != nil {
 		return err
 	}
 	requests := bufio.NewScanner(os.Stdin)
@@ -79,10 +96,13 @@ func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 		"batches":   b.measureBatches(1),
 		"batches10": b.measureBatches(10),
 		"drain":     b.measureDrain,
+
+		"retries":    b.measureRetries,
+		"neighbours": b.measureNeighbours,
 	}
 	measure, ok := measures[name]
 	if !ok {
-		return nil, fmt.Errorf("there is no measurement %q", name)
+		return nil, fmt.Errorf(noMeasurement+"%q", name)
 	}
 	if err := measure(ctx); err != nil {
 		return nil, err
@@ -94,19 +114,30 @@ func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 	if r.lost+r.again > 0 || r.failed > 0 {
 		return nil, fmt.Errorf("%s: %d lost, %d twice, %d refused", r.name, r.lost, r.again, r.failed)
 	}
-	return append(r.figures(name), figure{name + ": CPU-s per 1,000, functions", r.cpu.functions}, figure{name + ": CPU-s per 1,000, Postgres", r.cpu.postgres}), b.awaitSleep(ctx)
+	if name == "neighbours" {
+		p := b.crowd.p99s[len(b.crowd.p99s)-1]
+		return []figure{{"neighbours: p99 beside a hanging endpoint / without it", p.ratio()}}, b.awaitSleep(ctx)
+	}
+	return append(r.figures(name),
+		figure{name + ": CPU-s per 1,000, functions", 1000 * r.used[cost.Functions]},
+		figure{name + ": CPU-s per 1,000, Postgres", 1000 * r.used[cost.Postgres]},
+		figure{name + ": WAL bytes per delivery", r.used[cost.Bytes]},
+		figure{name + ": index entries per delivery", r.used[cost.Entries]},
+	), b.awaitSleep(ctx)
 }
 
-// figures are the compared values of a row besides its CPU time: the latencies
-// at a steady rate, otherwise the rate.
+// figures are the compared values of a row besides what it used: the latencies
+// at a steady rate, otherwise the rate. That of retries depends on their waits.
 func (r row) figures(name string) []figure {
-	if name != "steady" {
-		return []figure{{name + ": deliveries/s", r.perSecond}}
+	switch name {
+	case "retries":
+		return nil
+	case "steady":
+		return []figure{
+			{name + ": enqueue ms p50", ms(percentile(r.enqueue, 50))},
+			{name + ": publish→receive ms p50", ms(percentile(r.receive, 50))},
+			{name + ": publish→receive ms p99", ms(percentile(r.receive, 99))},
+		}
 	}
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return []figure{
-		{name + ": enqueue ms p50", ms(percentile(r.enqueue, 50))},
-		{name + ": publish→receive ms p50", ms(percentile(r.receive, 50))},
-		{name + ": publish→receive ms p99", ms(percentile(r.receive, 99))},
-	}
+	return []figure{{name + ": deliveries/s", r.perSecond}}
 }

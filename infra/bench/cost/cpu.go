@@ -1,20 +1,12 @@
-package main
+package cost
 
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// cpu is the CPU time, in seconds, of the stack's processes, by kind of process.
-type cpu struct{ functions, postgres, dynamodb, gateway float64 }
-
-func (c cpu) minus(o cpu) cpu {
-	return cpu{c.functions - o.functions, c.postgres - o.postgres, c.dynamodb - o.dynamodb, c.gateway - o.gateway}
-}
 
 // ticks is the unit of /proc/<pid>/stat: USER_HZ, 100 on every Linux platform Go runs on.
 const ticks = 100
@@ -28,19 +20,17 @@ type process struct {
 
 // cpuNow adds up the CPU time of the stack's process, its descendants and their
 // ended children.
-func (b *bench) cpuNow() cpu {
-	root := b.process.Process.Pid
-	var sum cpu
+func cpuNow(root int) (sum Work) {
 	for pid, p := range below(root) {
 		switch {
 		case pid == root:
-			sum.gateway += p.seconds
+			sum[Gateway] += p.seconds
 		case p.name == "postgres":
-			sum.postgres += p.seconds
+			sum[Postgres] += p.seconds
 		case p.name == "node":
-			sum.dynamodb += p.seconds
+			sum[DynamoDB] += p.seconds
 		default:
-			sum.functions += p.seconds
+			sum[Functions] += p.seconds
 		}
 	}
 	return sum
@@ -86,8 +76,8 @@ func parseStat(text string) (pid int, p process) {
 	return pid, p
 }
 
-// parentOf returns the id of a process's parent, 0 when it has ended.
-func parentOf(pid int) int {
+// ParentOf returns the id of a process's parent, 0 when it has ended.
+func ParentOf(pid int) int {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0
@@ -96,30 +86,29 @@ func parentOf(pid int) int {
 	return p.parent
 }
 
-// foreignLoad measures the CPU time that other processes use while bench
+// ForeignLoad measures the CPU time that other processes use while bench
 // measures.
-type foreignLoad struct {
+type ForeignLoad struct {
 	root       int
-	count      int // of cores
 	begin      time.Time
 	busy, ours float64 // CPU-s at the beginning
 }
 
-// startForeignLoad counts all processes below root as ours.
-func startForeignLoad(root int) foreignLoad {
-	f := foreignLoad{root: root, count: runtime.NumCPU(), begin: time.Now()}
+// StartForeignLoad counts all processes below root as ours.
+func StartForeignLoad(root int) ForeignLoad {
+	f := ForeignLoad{root: root, begin: time.Now()}
 	f.busy, f.ours = f.now()
 	return f
 }
 
-// cores is how many cores other processes used on average.
-func (f foreignLoad) cores() float64 {
+// Cores is how many cores other processes used on average.
+func (f ForeignLoad) Cores() float64 {
 	busy, ours := f.now()
 	return max(0, (busy-f.busy)-(ours-f.ours)) / time.Since(f.begin).Seconds()
 }
 
 // now returns the CPU time that the machine and our processes have used so far.
-func (f foreignLoad) now() (busy, ours float64) {
+func (f ForeignLoad) now() (busy, ours float64) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, 0

@@ -18,15 +18,17 @@ type crowd struct {
 	id  string
 	url string
 
-	mu   sync.Mutex
-	gone chan struct{} // closed to hang up
-	p99s []pair
+	mu    sync.Mutex
+	gone  chan struct{} // closed to hang up
+	pairs []pair
 }
 
-// pair is the p99 of publish→receive of two runs, one right after the other.
-type pair struct{ alone, beside time.Duration }
+// pair is publish→receive of two runs, one right after the other.
+type pair struct{ alone, beside []time.Duration }
 
-func (p pair) ratio() float64 { return float64(p.beside) / float64(p.alone) }
+func (p pair) ratio(percent int) float64 {
+	return float64(percentile(p.beside, percent)) / float64(percentile(p.alone, percent))
+}
 
 // measureNeighbours measures an endpoint at a steady rate alone and beside one
 // that hangs, alternately.
@@ -37,39 +39,38 @@ func (b *bench) measureNeighbours(ctx context.Context) error {
 	for range b.pairs {
 		var p pair
 		order := []bool{false, true}
-		if len(b.crowd.p99s)%2 == 1 {
+		if len(b.crowd.pairs)%2 == 1 {
 			slices.Reverse(order)
 		}
 		for _, hangs := range order {
-			p99, err := b.besideCrowd(ctx, hangs)
+			took, err := b.besideCrowd(ctx, hangs)
 			if err != nil {
 				return err
 			}
 			if hangs {
-				p.beside = p99
+				p.beside = took
 			} else {
-				p.alone = p99
+				p.alone = took
 			}
 		}
-		b.crowd.p99s = append(b.crowd.p99s, p)
+		b.crowd.pairs = append(b.crowd.pairs, p)
 	}
 	return nil
 }
 
-// besideCrowd returns the p99 of a run.
-func (b *bench) besideCrowd(ctx context.Context, hangs bool) (time.Duration, error) {
+// besideCrowd returns publish→receive of a run.
+func (b *bench) besideCrowd(ctx context.Context, hangs bool) ([]time.Duration, error) {
 	name := fmt.Sprintf("%d events/min for %s, no endpoint hangs", b.rate, b.beside)
 	if hangs {
 		name = fmt.Sprintf("… beside a hanging endpoint with %d due", b.hanging)
 		if err := b.setBreaker(ctx, b.crowd.id, false); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	if err := b.measure(ctx, name, 1, func(l *load) error { return b.atRate(ctx, l, b.rate, b.beside) }); err != nil {
-		return 0, err
+		return nil, err
 	}
-	r := b.rows[len(b.rows)-1]
-	return percentile(r.receive, 99), b.calmCrowd(ctx)
+	return b.rows[len(b.rows)-1].receive, b.calmCrowd(ctx)
 }
 
 // calmCrowd opens the breaker, hangs up, and waits until nothing is in flight.
@@ -125,13 +126,16 @@ func (c *crowd) hangUp() {
 	c.gone = make(chan struct{})
 }
 
-// reportNeighbours prints each pair and the median of the ratios.
+// report prints each pair and the median of the ratios.
 func (c *crowd) report(w io.Writer) {
-	var ratios []float64
-	fmt.Fprint(w, "\npublish→receive p99 in ms beside a hanging endpoint / without it:")
-	for _, p := range c.p99s {
-		ratios = append(ratios, p.ratio())
-		fmt.Fprintf(w, "  %.1f / %.1f = %.2f", ms(p.beside), ms(p.alone), p.ratio())
+	fmt.Fprintln(w)
+	for _, percent := range []int{95, 99} {
+		var ratios []float64
+		fmt.Fprintf(w, "publish→receive p%d in ms beside a hanging endpoint / without it:", percent)
+		for _, p := range c.pairs {
+			ratios = append(ratios, p.ratio(percent))
+			fmt.Fprintf(w, "  %.1f / %.1f = %.2f", ms(percentile(p.beside, percent)), ms(percentile(p.alone, percent)), p.ratio(percent))
+		}
+		fmt.Fprintf(w, "; median %.2f\n", median(ratios))
 	}
-	fmt.Fprintf(w, "; median %.2f\n", median(ratios))
 }

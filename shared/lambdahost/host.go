@@ -39,6 +39,7 @@ func serve(elsewhere, operations []edge.Operation) {
 	server.Elsewhere = elsewhere
 	handler, err := server.Handler(operations...)
 	exitOn(err)
+	callRuntimeDirectly()
 	lambda.Start(gateway{handler})
 }
 

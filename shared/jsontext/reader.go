@@ -97,14 +97,8 @@ func (r *Reader) Number(into *int) {
 	}
 }
 
-// Null steps over null, if it is next.
-func (r *Reader) Null() bool {
-	if r.next() != 'n' {
-		return false
-	}
-	r.failed = r.failed || r.word() != "null"
-	return true
-}
+// Fail says that the text is left to encoding/json.
+func (r *Reader) Fail() { r.failed = true }
 
 // Skip steps over any value, by its brackets.
 func (r *Reader) Skip() {

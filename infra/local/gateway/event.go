@@ -1,54 +1,35 @@
 package gateway
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"mime"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"portico/shared/jsontext"
 )
 
 // event is a request in payload format 2.0.
 type event struct {
-	Version               string            `json:"version"`
-	RouteKey              string            `json:"routeKey"`
-	RawPath               string            `json:"rawPath"` // decoded: HTTP APIs do that
-	RawQueryString        string            `json:"rawQueryString"`
-	Cookies               []string          `json:"cookies,omitempty"`
-	Headers               map[string]string `json:"headers"`
-	QueryStringParameters map[string]string `json:"queryStringParameters,omitempty"`
-	RequestContext        requestContext    `json:"requestContext"`
-	PathParameters        map[string]string `json:"pathParameters,omitempty"`
-	Body                  string            `json:"body,omitempty"`
-	IsBase64Encoded       bool              `json:"isBase64Encoded"`
-}
-
-type requestContext struct {
-	AccountID    string      `json:"accountId"`
-	APIID        string      `json:"apiId"`
-	DomainName   string      `json:"domainName"`
-	DomainPrefix string      `json:"domainPrefix"`
-	HTTP         httpContext `json:"http"`
-	RequestID    string      `json:"requestId"`
-	RouteKey     string      `json:"routeKey"`
-	Stage        string      `json:"stage"`
-	Time         string      `json:"time"`
-	TimeEpoch    int64       `json:"timeEpoch"` // ms
-}
-
-type httpContext struct {
-	Method    string `json:"method"`
-	Path      string `json:"path"`
-	Protocol  string `json:"protocol"`
-	SourceIP  string `json:"sourceIp"`
-	UserAgent string `json:"userAgent"`
+	routeKey, rawPath, rawQueryString string // the path is decoded: HTTP APIs do that
+	cookies                           []string
+	headers                           map[string]string
+	queryStringParameters             map[string]string
+	pathParameters                    map[string]string
+	domainName, domainPrefix          string
+	method, protocol                  string
+	sourceIP, userAgent               string
+	requestID                         string
+	time                              time.Time
+	body                              string
+	isBase64Encoded                   bool
 }
 
 func newEvent(r *http.Request, id string, route *route, parameters map[string]string, body []byte) *event {
@@ -59,42 +40,97 @@ func newEvent(r *http.Request, id string, route *route, parameters map[string]st
 	}
 	prefix, _, _ := strings.Cut(domain, ".")
 	e := &event{
-		Version:               "2.0",
-		RouteKey:              route.key,
-		RawPath:               r.URL.Path,
-		RawQueryString:        r.URL.RawQuery,
-		Headers:               headers(r, now),
-		QueryStringParameters: queryParameters(r.URL.RawQuery),
-		PathParameters:        parameters,
-		RequestContext: requestContext{
-			AccountID: "000000000000", APIID: "local", DomainName: domain, DomainPrefix: prefix,
-			HTTP: httpContext{
-				Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: sourceIP(r), UserAgent: r.UserAgent(),
-			},
-			RequestID: id, RouteKey: route.key, Stage: "$default",
-			Time: now.Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
-		},
+		routeKey: route.key, rawPath: r.URL.Path, rawQueryString: r.URL.RawQuery,
+		headers: headers(r, now), queryStringParameters: queryParameters(r.URL.RawQuery), pathParameters: parameters,
+		domainName: domain, domainPrefix: prefix, method: r.Method, protocol: r.Proto, sourceIP: sourceIP(r), userAgent: r.UserAgent(),
+		requestID: id, time: now,
 	}
 	for _, line := range r.Header["Cookie"] {
 		for cookie := range strings.SplitSeq(line, ";") {
-			e.Cookies = append(e.Cookies, strings.TrimSpace(cookie))
+			e.cookies = append(e.cookies, strings.TrimSpace(cookie))
 		}
 	}
 	if isText(r.Header.Get("Content-Type"), body) {
-		e.Body = string(body)
+		e.body = string(body)
 	} else {
-		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
+		e.body, e.isBase64Encoded = base64.StdEncoding.EncodeToString(body), true
 	}
 	return e
 }
 
+// encode returns the event in JSON.
 func (e *event) encode() []byte {
-	var out bytes.Buffer
-	out.Grow(len(e.Body) + len(e.Body)/8 + 1024)
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(e) // strings and maps of strings always encode
-	return out.Bytes()
+	o := object{text: append(make([]byte, 0, len(e.body)+len(e.body)/4+2048), '{')}
+	o.string("version", "2.0")
+	o.string("routeKey", e.routeKey)
+	o.string("rawPath", e.rawPath)
+	o.string("rawQueryString", e.rawQueryString)
+	if len(e.cookies) > 0 {
+		o.name("cookies")
+		for i, cookie := range e.cookies {
+			sign := byte(',')
+			if i == 0 {
+				sign = '['
+			}
+			o.text = jsontext.AppendString(append(o.text, sign), cookie)
+		}
+		o.text = append(o.text, ']')
+	}
+	o.strings("headers", e.headers)
+	o.strings("queryStringParameters", e.queryStringParameters)
+	o.name("requestContext")
+	e.encodeContext(&o)
+	o.strings("pathParameters", e.pathParameters)
+	if e.body != "" {
+		o.string("body", e.body)
+	}
+	o.name("isBase64Encoded")
+	return append(strconv.AppendBool(o.text, e.isBase64Encoded), '}')
+}
+
+func (e *event) encodeContext(o *object) {
+	o.text = append(o.text, '{')
+	o.string("accountId", "000000000000")
+	o.string("apiId", "local")
+	o.string("domainName", e.domainName)
+	o.string("domainPrefix", e.domainPrefix)
+	o.name("http")
+	o.text = append(o.text, '{')
+	o.string("method", e.method)
+	o.string("path", e.rawPath)
+	o.string("protocol", e.protocol)
+	o.string("sourceIp", e.sourceIP)
+	o.string("userAgent", e.userAgent)
+	o.text = append(o.text, '}')
+	o.string("requestId", e.requestID)
+	o.string("routeKey", e.routeKey)
+	o.string("stage", "$default")
+	o.string("time", e.time.Format("02/Jan/2006:15:04:05 -0700"))
+	o.name("timeEpoch")
+	o.text = append(strconv.AppendInt(o.text, e.time.UnixMilli(), 10), '}')
+}
+
+// object is a JSON object that is being written.
+type object struct{ text []byte }
+
+func (o *object) name(name string) { o.text = jsontext.AppendName(o.text, name) }
+
+func (o *object) string(name, value string) {
+	o.name(name)
+	o.text = jsontext.AppendString(o.text, value)
+}
+
+// strings adds no empty map: API Gateway sends none.
+func (o *object) strings(name string, values map[string]string) {
+	if len(values) == 0 {
+		return
+	}
+	o.name(name)
+	o.text = append(o.text, '{')
+	for name, value := range values {
+		o.string(name, value)
+	}
+	o.text = append(o.text, '}')
 }
 
 // headers are lower-cased; several with the same name are joined by commas.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"portico/shared/jsontext"
 )
 
 // response is a function's answer in format 2.0. multiValueHeaders belong to
@@ -31,11 +33,53 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*string)(t))
 }
 
+// readResponse reports whether payload is an answer in format 2.0. What jsontext
+// does not understand is left to encoding/json.
+func readResponse(payload []byte) (res response, ok bool) {
+	var status int
+	if jsontext.Read(payload, func(r *jsontext.Reader) { readMembers(r, &res, &status) }) && status > 0 {
+		number := json.Number(strconv.Itoa(status))
+		res.StatusCode = &number
+		return res, true
+	}
+	res = response{}
+	err := json.Unmarshal(payload, &res)
+	return res, err == nil && res.StatusCode != nil
+}
+
+func readMembers(r *jsontext.Reader, res *response, status *int) {
+	r.Object(func(name string) {
+		switch name {
+		case "statusCode":
+			r.Number(status)
+		case "headers":
+			res.Headers = make(map[string]text, 16)
+			r.Object(func(name string) {
+				var value string
+				r.String(&value)
+				res.Headers[name] = text(value)
+			})
+		case "cookies":
+			r.List(func() {
+				var cookie string
+				r.String(&cookie)
+				res.Cookies = append(res.Cookies, cookie)
+			})
+		case "body":
+			r.String(&res.Body)
+		case "isBase64Encoded":
+			r.Bool(&res.IsBase64Encoded)
+		default: // also multiValueHeaders and names in capital letters, which encoding/json accepts
+			r.Fail()
+		}
+	})
+}
+
 // writeResponse writes the function's answer. If it returns an error, it has
 // written nothing.
 func writeResponse(w http.ResponseWriter, payload []byte) error {
-	var res response
-	if err := json.Unmarshal(payload, &res); err != nil || res.StatusCode == nil {
+	res, ok := readResponse(payload)
+	if !ok {
 		return writeShorthand(w, payload)
 	}
 	status, err := strconv.Atoi(res.StatusCode.String())

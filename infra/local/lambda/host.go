@@ -19,7 +19,7 @@ type Options struct {
 	Env         map[string]string // of every function, below its own
 	Region      string            // default us-east-1
 	AccountID   string            // default 000000000000
-	QueueWait   time.Duration     // how long an invocation waits for a free process before ErrThrottled; default 5 s
+	QueueWait   time.Duration     // how long an invocation waits for a free process before ErrThrottled; default 1 s
 	InitTimeout time.Duration     // from start to the first request for work; default 10 s, as on Lambda
 	StopGrace   time.Duration     // between SIGTERM and SIGKILL; default 2 s
 }
@@ -52,7 +52,7 @@ func NewHost(opts Options) *Host {
 	}
 	setDefault(&opts.Region, "us-east-1")
 	setDefault(&opts.AccountID, "000000000000")
-	setDefault(&opts.QueueWait, 5*time.Second)
+	setDefault(&opts.QueueWait, time.Second)
 	setDefault(&opts.InitTimeout, 10*time.Second)
 	setDefault(&opts.StopGrace, 2*time.Second)
 	return &Host{opts: opts, log: &logWriter{w: opts.Log}, functions: map[string]*Function{}, stop: make(chan struct{})}

@@ -102,7 +102,7 @@ func TestPayloadArrivesUnchanged(t *testing.T) {
 // A process handles one invocation at a time: more at once need more
 // processes, up to the bound, and the last used one is used again.
 func TestOneInvocationPerProcess(t *testing.T) {
-	_, f, _ := start(t, lambda.Options{}, lambda.Config{MaxConcurrency: 3})
+	_, f, _ := start(t, lambda.Options{QueueWait: 10 * time.Second}, lambda.Config{MaxConcurrency: 3})
 	g := newGate(t)
 	var wg sync.WaitGroup
 	for range 5 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"portico/infra/local/stack"
 	"portico/shared/testkit"
@@ -20,7 +21,10 @@ type Stack struct {
 
 // Options are those of a throw-away stack of the product, with a second database.
 func Options(root string) stack.Options {
-	return stack.Options{Root: root, Throwaway: true, HTTPAddr: "127.0.0.1:0", Databases: []string{"acme"}}
+	return stack.Options{
+		Root: root, Throwaway: true, HTTPAddr: "127.0.0.1:0", Databases: []string{"acme"},
+		QueueWait: 10 * time.Second, // no request is refused because the machine has other work
+	}
 }
 
 func start(opts stack.Options) (Stack, error) {

@@ -47,7 +47,7 @@ var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
 		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
 		Tag:     Tag, Summary: "Publish up to 100 events",
-		Description: "Stores all or none. The body may have at most 1 MiB. The reply lists the events in the order sent, without their data.",
+		Description: "#publishEventBatch",
 	},
 	Handle: publishBatch,
 }
@@ -89,11 +89,13 @@ type draftBody struct {
 }
 
 type publishInput struct {
+	Preference
 	Body  draftBody
 	draft event.Draft // set by Check
 }
 
 type publishBatchInput struct {
+	Preference
 	Body struct {
 		Events []draftBody `json:"events" minItems:"1" maxItems:"100" nullable:"false" doc:"The events to publish, in this order."`
 	}
@@ -123,21 +125,33 @@ type skippedEndpoint struct {
 	Reason     string             `json:"reason" enum:"event_type,filter,disabled,created_later,changed_later,about_itself" doc:"#SkippedEndpoint.reason" example:"filter"`
 }
 
+// PublishedEvent is the reply of a publish. It has the data only on request,
+// because the publisher has just sent them.
+type PublishedEvent struct {
+	EventSummary
+	Data          json.RawMessage   `json:"data,omitempty" doc:"Only with Prefer: return=representation: the data without insignificant white space." example:"{\"id\":\"in_1\",\"total\":1.10}"`
+	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that gets the event, including disabled ones." example:"2"`
+	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"#Event.skipped_endpoints"`
+}
+
 // BatchedEvent is an event of a batch.
 type BatchedEvent struct {
 	EventSummary
-	DeliveryCount int `json:"delivery_count" doc:"How many deliveries were made. GET /v1/events/{id} says which endpoints do not get the event, and why." example:"2"`
+	Data          json.RawMessage `json:"data,omitempty" doc:"Only with Prefer: return=representation: the data without insignificant white space." example:"{\"id\":\"in_1\",\"total\":1.10}"`
+	DeliveryCount int             `json:"delivery_count" doc:"How many deliveries were made. GET /v1/events/{id} says which endpoints do not get the event, and why." example:"2"`
 }
 
 type eventOutput struct{ Body eventBody }
 
 type publishOutput struct {
 	Location string `header:"Location"`
-	Body     eventBody
+	Applied  string `header:"Preference-Applied"`
+	Body     PublishedEvent
 }
 
 type publishBatchOutput struct {
-	Body struct {
+	Applied string `header:"Preference-Applied"`
+	Body    struct {
 		Data []BatchedEvent `json:"data" nullable:"false" doc:"The events, in the order in which they were sent."`
 	}
 }
@@ -148,12 +162,12 @@ func showEvent(e event.Event) EventSummary {
 	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: edge.OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
 }
 
-func showWhole(e event.Event, data json.RawMessage) eventBody {
-	skipped := make([]skippedEndpoint, len(e.Fanout.Skipped))
-	for i, s := range e.Fanout.Skipped {
+func showSkipped(skips []webhook.Skipped) []skippedEndpoint {
+	skipped := make([]skippedEndpoint, len(skips))
+	for i, s := range skips {
 		skipped[i] = skippedEndpoint{EndpointID: s.Endpoint, Reason: s.Reason}
 	}
-	return eventBody{EventSummary: showEvent(e), Data: data, DeliveryCount: e.Fanout.Deliveries, Skipped: skipped}
+	return skipped
 }
 
 // draftOf checks what the schema cannot express. at is the location of d.
@@ -197,9 +211,11 @@ func publish(c *edge.Call, in *publishInput) (*publishOutput, error) {
 	if err != nil {
 		return nil, err
 	}
+	e := events[0]
 	return &publishOutput{
-		Location: "/v1/events/" + events[0].ID.String(),
-		Body:     showWhole(events[0], in.draft.Data),
+		Location: "/v1/events/" + e.ID.String(),
+		Applied:  in.applied(),
+		Body:     PublishedEvent{showEvent(e), in.shown(in.draft.Data), e.Fanout.Deliveries, showSkipped(e.Fanout.Skipped)},
 	}, nil
 }
 
@@ -208,9 +224,10 @@ func publishBatch(c *edge.Call, in *publishBatchInput) (*publishBatchOutput, err
 	if err != nil {
 		return nil, err
 	}
-	out := &publishBatchOutput{}
-	for _, ev := range events {
-		out.Body.Data = append(out.Body.Data, BatchedEvent{showEvent(ev), ev.Fanout.Deliveries})
+	out := &publishBatchOutput{Applied: in.applied()}
+	out.Body.Data = make([]BatchedEvent, len(events))
+	for i, e := range events {
+		out.Body.Data[i] = BatchedEvent{showEvent(e), in.shown(in.drafts[i].Data), e.Fanout.Deliveries}
 	}
 	return out, nil
 }
@@ -250,5 +267,5 @@ func get(c *edge.Call, in *eventPath) (*eventOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &eventOutput{Body: showWhole(ev, ev.Data())}, nil
+	return &eventOutput{Body: eventBody{showEvent(ev), ev.Data(), ev.Fanout.Deliveries, showSkipped(ev.Fanout.Skipped)}}, nil
 }

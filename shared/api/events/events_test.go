@@ -27,8 +27,8 @@ func TestEvents(t *testing.T) {
 		as                       apitest.Caller
 		want                     string
 	}{
-		{"publish", "POST", "", `{"type":"invoice.paid","data":{"n":1},"ordering_key":"c1"}`, acme, `202 "id":"evt_ "type":"invoice.paid" "ordering_key":"c1" "data":{"n":1}`},
-		{"publish any JSON", "POST", "", `{"type":"a","data":null}`, acme, `202 "data":null`},
+		{"publish", "POST", "", `{"type":"invoice.paid","data":{"n":1},"ordering_key":"c1"}`, acme, `202 "id":"evt_ "type":"invoice.paid" "ordering_key":"c1" !"data"`},
+		{"publish any JSON", "POST", "", `{"type":"a","data":null}`, acme, `202 !"data"`},
 		{"publish the largest data", "POST", "", `{"type":"a","data":` + fits + `}`, acme, `202`},
 		{"publish too large data", "POST", "", `{"type":"a","data":` + big + `}`, acme, `413 body.data 262146`},
 		{"publish a too large body", "POST", "", `{"type":"a","data":` + big + strings.Repeat(" ", 8<<10) + `}`, acme, `413 body_too_large`},

@@ -15,7 +15,7 @@ if (reason !== null) throw new Error(`a new webhook endpoint is disabled: ${reas
 
 const event = await api.POST("/v1/events", { body: { type: "invoice.paid", data: { total: 1.1 } } });
 if (!event.data) throw new Error(`publish: ${JSON.stringify(event.error)}`);
-const published: components["schemas"]["Event"] = event.data;
+const published: components["schemas"]["PublishedEvent"] = event.data;
 if (published.type !== "invoice.paid") throw new Error(`published ${published.type}`);
 
 const refused = await api.POST("/v1/events", { body: { type: "no spaces please", data: 1 } });

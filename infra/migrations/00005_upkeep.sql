@@ -20,10 +20,12 @@ LANGUAGE sql IMMUTABLE AS $$ VALUES
 $$;
 
 -- make_partitions makes the missing partitions of every partitioned table, from a
--- moment to a year from now. The moment can be in the past, because an organization
--- that arrives may be older than the database. A partition is made as a separate
--- table and then attached, so others can read and write meanwhile. CREATE TABLE …
--- PARTITION OF would wait for every reader, and everybody would wait for it.
+-- moment to three months from now: enough if the upkeep fails for weeks, and no
+-- more, because a claim opens every partition. The moment can be in the past,
+-- because an organization that arrives may be older than the database. A partition
+-- is made as a separate table and then attached, so others can read and write
+-- meanwhile. CREATE TABLE … PARTITION OF would wait for every reader, and everybody
+-- would wait for it.
 -- +goose StatementBegin
 CREATE FUNCTION make_partitions(first timestamptz) RETURNS integer
 LANGUAGE plpgsql AS $$
@@ -36,7 +38,7 @@ DECLARE
 BEGIN
   FOR spec IN SELECT * FROM partitioned_tables() LOOP
     since := date_trunc(spec.unit, first, 'UTC');
-    WHILE since < portico_now() + interval '1 year' LOOP
+    WHILE since < portico_now() + interval '3 months' LOOP
       name := spec.tbl || to_char(since AT TIME ZONE 'UTC', '_YYYY_MM');
       till := (since AT TIME ZONE 'UTC' + spec.step) AT TIME ZONE 'UTC';
       IF to_regclass(name) IS NULL THEN

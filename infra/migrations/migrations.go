@@ -57,7 +57,14 @@ func Apply(ctx context.Context, config *pgx.ConnConfig, rolePassword string) err
 	if err := makeRoles(ctx, conn, rolePassword); err != nil {
 		return err
 	}
-	return migrate(ctx, config, files)
+	if err := migrate(ctx, config, files); err != nil {
+		return err
+	}
+	// A database that was not in use for months has no partitions for today.
+	if _, err := conn.Exec(ctx, `SET ROLE portico_owner; SELECT make_partitions(); RESET ROLE`); err != nil {
+		return fmt.Errorf("migrations: partitions: %w", err)
+	}
+	return nil
 }
 
 // A migration that needs a table for itself waits until whoever reads it has

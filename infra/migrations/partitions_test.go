@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
+	"portico/infra/migrations"
 	"portico/shared/id"
 	"portico/shared/testkit"
 )
@@ -66,9 +67,9 @@ func reaches(t *testing.T, d *testkit.Database, from, to time.Time) {
 	}
 }
 
-// After a migration the partitions reach a year ahead, and after make_partitions
-// again at any later time.
-func TestPartitionsReachAYearAhead(t *testing.T) {
+// After a migration the partitions reach three months ahead, and after
+// make_partitions again at any later time.
+func TestPartitionsReachAhead(t *testing.T) {
 	ctx, d := context.Background(), testkit.DB(t)
 	start := d.Clock.Now()
 	makePartitions := func() (made int) {
@@ -79,15 +80,34 @@ func TestPartitionsReachAYearAhead(t *testing.T) {
 		return made
 	}
 	makePartitions() // the template may be from last month
-	reaches(t, d, start, start.AddDate(1, 0, 0))
+	reaches(t, d, start, start.AddDate(0, 3, 0))
 	if made := makePartitions(); made != 0 {
 		t.Errorf("%d partitions were made although there was nothing to do", made)
 	}
-	d.Advance(t, 366*24*time.Hour)
-	if made := makePartitions(); made != 12+12+4 {
-		t.Errorf("a year later %d partitions were made, want 12 + 12 + 4", made)
+	made := 0
+	for range 12 {
+		d.Advance(t, 61*24*time.Hour/2)
+		made += makePartitions()
+		reaches(t, d, start, d.Clock.Now().AddDate(0, 3, 0))
 	}
-	reaches(t, d, start, d.Clock.Now().AddDate(1, 0, 0))
+	if made != 12+12+4 {
+		t.Errorf("in a year %d partitions were made, want 12 + 12 + 4", made)
+	}
+}
+
+// A database that was not in use for a year gets the partitions of today when
+// migrations are applied, even if none is new.
+func TestPartitionsAfterALongPause(t *testing.T) {
+	d := testkit.DB(t)
+	d.Advance(t, 366*24*time.Hour)
+	testkit.Must(t, migrations.Apply(context.Background(), d.Admin.Config(), "portico"))
+	for _, table := range partitioned {
+		list := partitionsOf(t, d, table)
+		today := id.New[id.Event](d.Clock.Now())
+		if high := list[len(list)-1].to; bytes.Compare(today.UUID[:], high[:]) >= 0 {
+			t.Errorf("%s ends at %s, before today", table, high)
+		}
+	}
 }
 
 // uuid_floor is the smallest id that package id makes in a millisecond.

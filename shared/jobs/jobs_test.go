@@ -70,7 +70,7 @@ func TestMaintainReleasesKeys(t *testing.T) {
 	}
 }
 
-// The daily upkeep makes partitions for a year ahead and deletes expired
+// The daily upkeep makes partitions ahead and deletes expired
 // idempotency keys. A second run has nothing to do.
 func TestMaintain(t *testing.T) {
 	t.Parallel()

@@ -42,7 +42,7 @@ type Maintained struct {
 // keysPerStatement bounds how long one DELETE keeps its locks.
 const keysPerStatement = 5000
 
-// Maintain makes the partitions of the year ahead, removes expired idempotency
+// Maintain makes the partitions of the next three months, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, warns of client certificates
 // that expire soon, in the log and their owners, fails what was held for longer
 // than is kept, drops the partitions that have

@@ -83,6 +83,7 @@ func TestRetention(t *testing.T) {
 		return done
 	}
 	db.Advance(t, 200*days)
+	db.Exec(t, `SELECT make_partitions()`)
 	recent := c.publish()
 	db.Advance(t, 29*days)
 	c.exec(`UPDATE webhook_delivery SET status = 'delivered', next_retry_at = NULL WHERE event_id = $1`, recent)

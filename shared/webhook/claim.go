@@ -116,39 +116,39 @@ func (c *Claim) ScanRow(row pgx.Rows) error {
 // of an event is in the row of one of its deliveries only.
 const claimSQL = `
 	WITH wanted AS MATERIALIZED (
-		SELECT t.*, e.revision, l.failures > 0 OR l.told AS troubled, e.rate_limit, e.dropped_before, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
-		FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unsynced
+		SELECT t.*, unsynced.now, e.revision, l.failures > 0 OR l.told AS troubled, e.rate_limit, e.dropped_before, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
+		FROM (SELECT set_config('synchronous_commit', 'off', true), portico_now() AS now) AS unsynced
 		CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
 		JOIN webhook_endpoint e ON e.org_id = t.org_id AND e.id = t.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
 		JOIN webhook_lane l ON l.org_id = t.org_id AND l.endpoint_id = t.endpoint_id
-		WHERE NOT EXISTS (SELECT FROM placement p WHERE p.org_id = t.org_id AND p.until > portico_now())
+		WHERE NOT EXISTS (SELECT FROM placement p WHERE p.org_id = t.org_id AND p.until > unsynced.now)
 	), gate AS MATERIALIZED (
-		SELECT w.org_id, w.endpoint_id, w.room, w.revision, w.troubled, w.rate_limit, w.dropped_before, l.open_until IS NOT NULL AS probe,
-			greatest(l.next_slot, (SELECT portico_now())) AS slot,
+		SELECT w.now, w.org_id, w.endpoint_id, w.room, w.revision, w.troubled, w.rate_limit, w.dropped_before, l.open_until IS NOT NULL AS probe,
+			greatest(l.next_slot, w.now) AS slot,
 			CASE WHEN w.dropped_before IS NOT NULL THEN (
 				SELECT d.event_id FROM webhook_delivery d
 				WHERE d.org_id = w.org_id AND d.endpoint_id = w.endpoint_id
-					AND d.status = 'pending' AND d.next_retry_at <= (SELECT portico_now())
+					AND d.status = 'pending' AND d.next_retry_at <= w.now
 				ORDER BY d.next_retry_at LIMIT 1) < w.dropped_before
 			ELSE false END AS dropping
 		FROM wanted w JOIN webhook_lane l ON l.org_id = w.org_id AND l.endpoint_id = w.endpoint_id
-		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= (SELECT portico_now()))
+		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= w.now)
 		FOR UPDATE OF l SKIP LOCKED
 	), turn AS (
-		SELECT org_id, endpoint_id, room, revision, troubled, restricted, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
+		SELECT now, org_id, endpoint_id, room, revision, troubled, restricted, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
 		UNION ALL
-		SELECT org_id, endpoint_id, CASE WHEN dropping THEN room ELSE
+		SELECT now, org_id, endpoint_id, CASE WHEN dropping THEN room ELSE
 				least(CASE WHEN probe THEN 1 ELSE room END, -- without a rate limit floor(…) is NULL, which least ignores
-					floor(extract(epoch FROM portico_now() - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer)
+					floor(extract(epoch FROM now - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer)
 			END, revision, troubled, true, probe AND NOT dropping, dropped_before, dropping
 		FROM gate
 	), due AS MATERIALIZED (
-		SELECT d.*, t.probe, t.revision, t.troubled, t.restricted FROM turn t
+		SELECT t.now, d.*, t.probe, t.revision, t.troubled, t.restricted FROM turn t
 		CROSS JOIN LATERAL (
 			SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at, w.event_id < t.dropped_before IS TRUE AS dropped
 			FROM webhook_delivery w
 			WHERE w.org_id = t.org_id AND w.endpoint_id = t.endpoint_id
-				AND w.status = 'pending' AND w.next_retry_at <= (SELECT portico_now())
+				AND w.status = 'pending' AND w.next_retry_at <= t.now
 			ORDER BY w.next_retry_at
 			LIMIT greatest(t.room, 0)
 			FOR UPDATE SKIP LOCKED
@@ -157,12 +157,12 @@ const claimSQL = `
 	), spent AS (
 		UPDATE webhook_lane l SET
 			next_slot = g.slot + n.claimed * interval '1 second' / g.rate_limit,
-			open_until = CASE WHEN g.probe THEN portico_now() + $5 END
+			open_until = CASE WHEN g.probe THEN g.now + $5 END
 		FROM gate g JOIN (SELECT org_id, endpoint_id, count(*) AS claimed FROM due WHERE NOT dropped GROUP BY org_id, endpoint_id) n
 			ON n.org_id = g.org_id AND n.endpoint_id = g.endpoint_id
 		WHERE l.org_id = g.org_id AND l.endpoint_id = g.endpoint_id
 	), claimed AS (
-		UPDATE webhook_delivery d SET lease = $4, next_retry_at = (SELECT portico_now()) + $5
+		UPDATE webhook_delivery d SET lease = $4, next_retry_at = due.now + $5
 		FROM due
 		WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
 		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at AS due, due.probe, due.troubled, due.restricted, due.revision

@@ -15,8 +15,9 @@ import (
 
 // Unexported names that the tests in webhook_test use.
 var (
-	GiveUpRow = giveUpRow
-	NextDue   = nextDue
+	GiveUpRow  = giveUpRow
+	NextDue    = nextDue
+	Unnotified = saveUnnotified
 
 	WaitFor         = waitFor
 	EgressWait      = egressWait

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"portico/shared/pg"
 )
 
@@ -110,10 +112,13 @@ func (r *run) chooseNotice(ctx context.Context, n int) {
 }
 
 func (r *run) setUnnotified(ctx context.Context, unnotified bool) {
-	err := pg.Exec(ctx, r.DB, "webhook.setUnnotified", `UPDATE dispatcher SET unnotified = $2 WHERE id = $1`, r.id, unnotified)
-	if err != nil {
+	if err := saveUnnotified(ctx, r.DB, r.id, unnotified); err != nil {
 		r.warn(ctx, "the dispatcher could not change how it is notified", err)
 		return // it goes on as before, and looks
 	}
 	r.unnotified = unnotified
+}
+
+func saveUnnotified(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID, unnotified bool) error {
+	return pg.Exec(ctx, db, "webhook.saveUnnotified", `UPDATE dispatcher SET unnotified = $2 WHERE id = $1`, dispatcher, unnotified)
 }

@@ -99,6 +99,7 @@ func newHost(ctx context.Context) (*host, error) {
 	if err := profile(); err != nil {
 		return nil, err
 	}
+	useMemory()
 	client := awshttp.NewBuildableClient().WithTimeout(awsTimeout)
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client))
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -72,12 +71,10 @@ func serve(args []string) error {
 	ctx := context.Background()
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", StateDir: set.StateDir, HTTPAddr: "127.0.0.1:0", Env: set.env(), Log: log,
-		// On Lambda each process has its own processor; here they share the cores.
-		MaxConcurrency: 4 * runtime.NumCPU(),
-		Schedules:      set.Schedules,
-		Databases:      set.Databases,
-		Profile:        set.Profiles != "",
-		Progress:       progress,
+		Schedules: set.Schedules,
+		Databases: set.Databases,
+		Profile:   set.Profiles != "",
+		Progress:  progress,
 	})
 	if err != nil {
 		return err

@@ -124,6 +124,7 @@ func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 	return append(r.figures(name),
 		figure{name + ": CPU-s per 1,000, functions", 1000 * r.used[cost.Functions]},
 		figure{name + ": CPU-s per 1,000, Postgres", 1000 * r.used[cost.Postgres]},
+		figure{name + ": CPU-s per 1,000, gateway", 1000 * r.used[cost.Gateway]},
 		figure{name + ": WAL bytes per delivery", r.used[cost.Bytes]},
 		figure{name + ": index entries per delivery", r.used[cost.Entries]},
 	), b.awaitSleep(ctx)

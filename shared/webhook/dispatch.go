@@ -152,7 +152,11 @@ func (r *run) send(ctx context.Context, c Claim) Result {
 func (r *run) finish(result Result) {
 	result.Payload = nil // large, and no longer needed
 	r.results <- result
-	r.lanes.leave(endpointKey{result.Org, result.EndpointID}, result.Latency, time.Now())
+	var took time.Duration
+	if result.StatusCode != 0 {
+		took = result.Latency
+	}
+	r.lanes.leave(endpointKey{result.Org, result.EndpointID}, took)
 }
 
 func (r *run) warn(ctx context.Context, message string, err error) {

@@ -153,22 +153,32 @@ func TestNudgesAreBounded(t *testing.T) {
 func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec, release := hanging(t)
+	hang := make(chan struct{})
+	rec := testkit.NewReceiver(t, func(n int, _ http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			time.Sleep(200 * time.Millisecond) // a slow answer, then none
+			return
+		}
+		select {
+		case <-hang:
+		case <-r.Context().Done():
+		}
+	})
 	e.endpoint(rec.URL, "*")
-	e.publish(strings.Split(strings.Repeat("1,", 9)+"1", ",")...)
+	e.publish(strings.Split(strings.Repeat("1,", 10)+"1", ",")...)
 	d := e.dispatcher()
 	d.Sender, d.Concurrency = e.localSender(time.Minute), 8
 	end := e.run(context.Background(), d)
-	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.All()) == 4 })
+	testkit.Await(t, "half of the slots to be taken again", func() bool { return len(rec.All()) == 5 })
 	testkit.Await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
 	second := e.dispatcher()
 	second.Sender, second.Concurrency = d.Sender, 8
 	endSecond := e.run(context.Background(), second)
-	testkit.Await(t, "half of the second's slots to be taken", func() bool { return len(rec.All()) == 8 })
-	release()
+	testkit.Await(t, "half of the second's slots to be taken", func() bool { return len(rec.All()) == 9 })
+	close(hang)
 	testkit.Must(t, errors.Join(end(), endSecond()))
-	if n := e.count(webhook.Delivered); n != 10 {
-		t.Errorf("%d delivered, want 10", n)
+	if n := e.count(webhook.Delivered); n != 11 {
+		t.Errorf("%d delivered, want 11", n)
 	}
 }
 

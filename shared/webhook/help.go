@@ -10,7 +10,7 @@ import (
 // awake. Helpers take only what is overdue, and go back to sleep when nothing is.
 func (r *run) callHelp(ctx context.Context) {
 	switch {
-	case r.shareUsed.Load(), !r.fallsBehind && !r.lanes.full(r.leads.Load(), time.Now()):
+	case r.shareUsed.Load(), !r.fallsBehind && !r.lanes.full(r.leads.Load()):
 		r.fullSince = time.Time{}
 	case r.fullSince.IsZero():
 		r.fullSince = time.Now()

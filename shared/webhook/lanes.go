@@ -33,20 +33,14 @@ type lanes struct {
 type lane struct {
 	inFlight int
 	served   time.Time
-	ended    time.Time     // when the last request ended
-	took     time.Duration // moving average of the requests' durations
+	took     time.Duration // moving average of the requests' durations; 0: the last one got no answer
 }
 
 // slowFrom is the duration of requests to an endpoint from which on another
 // dispatcher would help: the endpoint's deliveries wait for slots, not for this
-// dispatcher's processor.
+// dispatcher's processor. An endpoint that does not answer gets no help: more
+// requests to it would only hang as well.
 const slowFrom = 100 * time.Millisecond
-
-// slow reports whether requests take long, or whether no request has ended for a
-// long time.
-func (l *lane) slow(now time.Time) bool {
-	return l.took > slowFrom || now.Sub(l.ended) > slowFrom && now.Sub(l.served) > slowFrom
-}
 
 // remember is how long a lane without requests is kept for the order of service.
 const remember = time.Minute
@@ -159,14 +153,18 @@ func (l *lanes) forget(now time.Time) {
 	}
 }
 
-// leave notes that a request has ended, and how long it took.
-func (l *lanes) leave(k endpointKey, took time.Duration, now time.Time) {
+// leave notes that a request has ended, and how long the answer took; 0: there was
+// none.
+func (l *lanes) leave(k endpointKey, took time.Duration) {
 	l.mu.Lock()
 	l.taken--
 	own := l.lane[k]
 	own.inFlight--
-	own.ended = now
-	own.took += (took - own.took) / 8
+	if took == 0 || own.took == 0 {
+		own.took = took
+	} else {
+		own.took += (took - own.took) / 8
+	}
 	l.mu.Unlock()
 	l.note()
 }
@@ -228,17 +226,17 @@ func (l *lanes) awaitFree(ctx context.Context) int {
 
 // full reports whether more may be due than this dispatcher can send: something
 // is due while three quarters of the slots are in use. For the leader it is also
-// true when a slow endpoint uses all the slots that it may have. Helpers do not
+// true when an endpoint that answers slowly uses all the slots that it may have. Helpers do not
 // ask for help in that case: one slow endpoint would wake all dispatchers, again
 // and again.
-func (l *lanes) full(leads bool, now time.Time) bool {
+func (l *lanes) full(leads bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.due) > 0 && l.size-l.taken <= l.size/4 {
 		return true
 	}
 	for k := range l.due {
-		if own := l.lane[k]; leads && own != nil && !l.held[k.org] && l.room(k) <= 0 && own.slow(now) {
+		if own := l.lane[k]; leads && own != nil && !l.held[k.org] && l.room(k) <= 0 && own.took > slowFrom {
 			return true
 		}
 	}

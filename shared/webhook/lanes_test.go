@@ -42,33 +42,36 @@ func TestHangingEndpointsLeaveRoom(t *testing.T) {
 			t.Errorf("hanging endpoint %d holds %d slots, want %d", i+1, got, want)
 		}
 	}
-	l.leave(keys[0], 0, now)
+	l.leave(keys[0], 0)
 	l.add(keys[7])
 	if turns := l.pick(10); len(turns) != 1 || turns[0].endpointKey != keys[7] {
 		t.Errorf("a slot that became free goes to %v", turns)
 	}
 }
 
-// If an endpoint has no free slot, another dispatcher helps only if its requests
-// take long. One dispatcher is enough for an endpoint that answers fast.
+// If an endpoint has no free slot, another dispatcher helps only if its answers
+// take long. One dispatcher is enough for an endpoint that answers fast, and
+// another one would only hang as well at an endpoint that does not answer.
 func TestOnlySlowEndpointsCallForHelp(t *testing.T) {
 	now := time.Now()
 	for name, c := range map[string]struct {
-		took time.Duration
-		at   time.Time
+		took []time.Duration
 		want bool
 	}{
-		"answers fast":          {time.Millisecond, now, false},
-		"answers slowly":        {time.Second, now, true},
-		"has stopped answering": {time.Millisecond, now.Add(time.Second), true},
+		"answers fast":           {[]time.Duration{time.Millisecond}, false},
+		"answers slowly":         {[]time.Duration{time.Second}, true},
+		"has become slow":        {[]time.Duration{time.Millisecond, time.Second, time.Second}, true},
+		"does not answer":        {[]time.Duration{0}, false},
+		"was slow, then hung up": {[]time.Duration{time.Second, 0}, false},
 	} {
 		l, key := newLanes(64), newKeys(1)[0]
-		for range l.fill(key, now) {
-			l.leave(key, c.took, now)
+		n := l.fill(key, now)
+		for i := range n {
+			l.leave(key, c.took[min(i, len(c.took)-1)])
 		}
 		l.fill(key, now)
 		l.add(key)
-		if got := l.full(true, c.at); got != c.want {
+		if got := l.full(true); got != c.want {
 			t.Errorf("an endpoint that %s calls for help: %v", name, got)
 		}
 	}
@@ -81,7 +84,7 @@ func TestLeastRecentlyServedFirst(t *testing.T) {
 	serve := func(k endpointKey, at time.Time) {
 		l.add(k)
 		l.claimed(l.pick(1), []Claim{{Org: k.org, EndpointID: k.endpoint}}, at)
-		l.leave(k, 0, at)
+		l.leave(k, 0)
 		delete(l.due, k)
 	}
 	serve(keys[0], now)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -71,10 +72,12 @@ func serve(args []string) error {
 	ctx := context.Background()
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", StateDir: set.StateDir, HTTPAddr: "127.0.0.1:0", Env: set.env(), Log: log,
-		Schedules: set.Schedules,
-		Databases: set.Databases,
-		Profile:   set.Profiles != "",
-		Progress:  progress,
+		// On Lambda each process has its own processor; here they share the cores.
+		MaxConcurrency: 4 * runtime.NumCPU(),
+		Schedules:      set.Schedules,
+		Databases:      set.Databases,
+		Profile:        set.Profiles != "",
+		Progress:       progress,
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ type Options struct {
 	Databases      []string                     // further ones in which organizations may live
 	Parameters     map[string]string            // of the template
 	Env            map[string]map[string]string // by function, or "*": overrides the template's
-	MaxConcurrency int                          // processes per function without reserved concurrency; default by memory, see concurrency
+	MaxConcurrency int                          // processes per function without reserved concurrency; default by cores and memory, see concurrency
 	QueueWait      time.Duration                // how long a request waits for a free process; default lambda.Options'
 	Schedules      bool                         // fire them by time; POST always works
 	Debug          bool                         // build the functions for a debugger; one process each, which may stand still
@@ -87,7 +88,7 @@ func Start(ctx context.Context, opts Options) (_ *Stack, err error) {
 	opts.Log = &lockedWriter{w: opts.Log}
 	opts.HTTPAddr = cmp.Or(opts.HTTPAddr, "127.0.0.1:8080")
 	opts.NodePackage = cmp.Or(opts.NodePackage, filepath.Join(opts.Root, "infra", "local"))
-	opts.MaxConcurrency = cmp.Or(opts.MaxConcurrency, concurrency(freeMemory()))
+	opts.MaxConcurrency = cmp.Or(opts.MaxConcurrency, concurrency(runtime.NumCPU(), freeMemory()))
 	s := &Stack{opts: opts, stop: func() {}}
 	defer func() {
 		if err != nil {

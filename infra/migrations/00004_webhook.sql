@@ -99,7 +99,7 @@ COMMENT ON COLUMN webhook_endpoint.description IS 'For people; may be empty.';
 COMMENT ON COLUMN webhook_endpoint.metadata IS 'The customer''s own data about it: texts by name.';
 COMMENT ON COLUMN webhook_endpoint.event_types IS 'The event types that it subscribes to. * stands for all.';
 COMMENT ON COLUMN webhook_endpoint.filter IS
-  'An expression that selects from the events that it subscribes to; empty: all. shared/webhook/filter_rules.go has the rules.';
+  'An expression that selects from the events that it subscribes to; empty: all. shared/webhook/filter/rules.go has the rules.';
 COMMENT ON COLUMN webhook_endpoint.ordered IS 'Whether events with the same ordering key arrive one after the other.';
 COMMENT ON COLUMN webhook_endpoint.exhaustion_policy IS 'What happens to an ordering key when a delivery has failed permanently. pause: the key waits until it is resumed. skip: the next one is sent.';
 COMMENT ON COLUMN webhook_endpoint.retry_policy IS 'The name of a schedule in shared/webhook/options.go; custom: the schedule is retry_schedule.';

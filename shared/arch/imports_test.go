@@ -122,6 +122,7 @@ var only = map[string][]string{
 	"testing":                          {"shared/testkit", "shared/api/apitest", "infra/local/stacktest", "infra/local/aws/awstest"},
 	"github.com/pressly/goose":         {"infra/migrations"},
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
+	"github.com/expr-lang/expr":        {"shared/webhook/filter"},
 	"golang.org/x/net":                 {"shared/hostname", "shared/testkit"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 }

@@ -11,6 +11,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
+	"portico/shared/webhook/filter"
 )
 
 // Publish writes events, and one delivery for each endpoint that gets them, in
@@ -73,7 +74,7 @@ func PublishCached(
 func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []Draft, events []Event) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
 	wanted := make([]bool, len(subscriptions))
 	for i, d := range drafts {
-		candidate := webhook.Candidate{Type: d.Type, Data: d.Data, About: d.About}
+		candidate := webhook.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, About: d.About}
 		for k, s := range subscriptions {
 			if err := ctx.Err(); err != nil {
 				return nil, nil, fmt.Errorf("event.match: after %d of %d events: %w", i, len(drafts), err)

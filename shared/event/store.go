@@ -10,6 +10,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
+	"portico/shared/webhook/filter"
 )
 
 // Get returns the organization's event with its payload and its fan-out, or
@@ -20,7 +21,7 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, erro
 	if err != nil {
 		return Event{}, err
 	}
-	e.Fanout, err = webhook.FanoutOf(ctx, tx, org, e.ID, webhook.Candidate{Type: e.Type, Data: e.Data()})
+	e.Fanout, err = webhook.FanoutOf(ctx, tx, org, e.ID, webhook.Candidate{Event: filter.Event{Type: e.Type, Data: e.Data()}})
 	return e, err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/webhook/filter"
 )
 
 // Fanout is how many deliveries an event makes, and which endpoints do not get
@@ -36,6 +37,15 @@ const (
 	SkippedLater   = "created_later" // it did not exist when the event was published
 	SkippedChanged = "changed_later" // its settings were different when the event was published
 )
+
+// Candidate is an event that endpoints may get. It is not safe for concurrent
+// use.
+type Candidate struct {
+	filter.Event
+	// About is the endpoint that does not get an operational event because the
+	// event is about it; zero for all other events.
+	About id.WebhookEndpoint
+}
 
 // Subscription has the settings of an endpoint that decide whether it gets an
 // event.

@@ -11,6 +11,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/secret"
+	"portico/shared/webhook/filter"
 )
 
 // Options are the settings for an endpoint's deliveries.
@@ -112,6 +113,16 @@ func (c OptionsChange) checkMetadata() error {
 		}
 	}
 	return fault.Join(faults...)
+}
+
+func (c OptionsChange) checkFilter() error {
+	if c.Filter == nil {
+		return nil
+	}
+	if err := filter.Check(*c.Filter); err != nil {
+		return fault.InvalidField("filter", err.Error())
+	}
+	return nil
 }
 
 // isText reports whether Postgres can store s, and s has at most limit

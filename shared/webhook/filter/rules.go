@@ -1,4 +1,4 @@
-package webhook
+package filter
 
 import (
 	"errors"
@@ -14,31 +14,41 @@ import (
 // The limits of a filter. Together with the rules below they bound its cost: the
 // size of the filter times the size of the data.
 const (
-	maxFilter       = 1024    // characters
-	maxFilterNodes  = 128     // of its syntax tree
+	maxLength       = 1024    // characters
+	maxNodes        = 128     // of its syntax tree
 	maxInstructions = 128     // of its regular expressions, compiled
-	filterMemory    = 100_000 // elements; the rules allow no allocation, so this is a second safeguard
+	maxMemory       = 100_000 // elements; the rules allow no allocation, so this is a second safeguard
 )
 
-// noFilter is the start of compileFilter's error messages.
+// noFilter is the start of compile's error messages.
 const noFilter = "must be an expression with type and data that is true or false, such as data.total > 100"
 
 const noName = "filters have no %s: they have type and data, and the functions len, lower, upper, trim, any, all and none"
 
-// compileFilter returns the compiled filter, or an error for the customer who
-// wrote it. The library's optimizer is off, so the program that runs is the one
-// that the rules have checked.
-func compileFilter(filter string) (*vm.Program, error) {
-	if !isText(filter, maxFilter) {
-		return nil, fmt.Errorf("must have at most %d characters, none of them U+0000", maxFilter)
+// Check refuses a filter that does not compile or exceeds the limits. The error is
+// for the customer who wrote it.
+func Check(filter string) error {
+	if filter == "" {
+		return nil
+	}
+	_, err := compile(filter)
+	return err
+}
+
+// compile returns the compiled filter, or an error for the customer who wrote it.
+// The library's optimizer is off, so the program that runs is the one that the
+// rules have checked.
+func compile(filter string) (*vm.Program, error) {
+	if len([]rune(filter)) > maxLength || strings.ContainsRune(filter, 0) {
+		return nil, fmt.Errorf("must have at most %d characters, none of them U+0000", maxLength)
 	}
 	if err := checkPatterns(filter); err != nil {
-		return nil, wrongFilter(filter, err)
+		return nil, wrong(filter, err)
 	}
-	rules := &filterRules{}
-	program, err := expr.Compile(filter, expr.Env(filterEnv{}), expr.AsBool(), expr.Optimize(false), expr.MaxNodes(maxFilterNodes), expr.Patch(rules))
-	if rules.err != nil {
-		return nil, wrongFilter(filter, rules.err)
+	r := &rules{}
+	program, err := expr.Compile(filter, expr.Env(env{}), expr.AsBool(), expr.Optimize(false), expr.MaxNodes(maxNodes), expr.Patch(r))
+	if r.err != nil {
+		return nil, wrong(filter, r.err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s", noFilter, oneLine(err))
@@ -46,7 +56,7 @@ func compileFilter(filter string) (*vm.Program, error) {
 	return program, nil
 }
 
-func wrongFilter(filter string, err *file.Error) error {
+func wrong(filter string, err *file.Error) error {
 	return fmt.Errorf("%s: %s", noFilter, oneLine(err.Bind(file.NewSource(filter))))
 }
 
@@ -63,9 +73,9 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(message), " ") + position
 }
 
-// filterRules finds the first node that is not allowed, and replaces nodes of two
+// rules finds the first node that is not allowed, and replaces nodes of two
 // kinds. The library visits children before their parents.
-type filterRules struct{ refusal }
+type rules struct{ refusal }
 
 // refusal is the first thing that is wrong with a filter.
 type refusal struct{ err *file.Error }
@@ -77,7 +87,7 @@ func (r *refusal) refuse(node ast.Node, format string, args ...any) {
 }
 
 // Visit refuses every kind of node that is not listed.
-func (r *filterRules) Visit(node *ast.Node) {
+func (r *rules) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.NilNode, *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.StringNode, *ast.ConstantNode,
 		*ast.UnaryNode, *ast.ChainNode, *ast.MemberNode, *ast.SliceNode, *ast.ConditionalNode, *ast.PointerNode:
@@ -104,7 +114,7 @@ func (r *filterRules) Visit(node *ast.Node) {
 
 // binary keeps the result of an operator small. `a + b` becomes `a - -b`, which
 // adds numbers and fails on texts, because joined texts would grow.
-func (r *filterRules) binary(node *ast.Node, n *ast.BinaryNode) {
+func (r *rules) binary(node *ast.Node, n *ast.BinaryNode) {
 	switch n.Operator {
 	case "..":
 		r.refuse(n, "filters have no ranges")
@@ -118,7 +128,7 @@ func (r *filterRules) binary(node *ast.Node, n *ast.BinaryNode) {
 // list turns a list of literals into a constant, so that it is built once and not
 // for each item of the data. A list may not contain data, because it could
 // contain the same data many times.
-func (r *filterRules) list(node *ast.Node, n *ast.ArrayNode) {
+func (r *rules) list(node *ast.Node, n *ast.ArrayNode) {
 	values := make([]any, len(n.Nodes))
 	for i, element := range n.Nodes {
 		switch e := element.(type) {
@@ -140,7 +150,7 @@ func (r *filterRules) list(node *ast.Node, n *ast.ArrayNode) {
 
 // builtin allows functions that take linear time, and the loops that stop early
 // and store nothing.
-func (r *filterRules) builtin(n *ast.BuiltinNode) {
+func (r *rules) builtin(n *ast.BuiltinNode) {
 	switch n.Name {
 	case "len", "lower", "upper", "any", "all", "none":
 	case "trim":
@@ -154,7 +164,7 @@ func (r *filterRules) builtin(n *ast.BuiltinNode) {
 
 // inPredicate refuses what would cost, for each item, more than the size of that
 // item.
-type inPredicate struct{ rules *filterRules }
+type inPredicate struct{ rules *rules }
 
 // Visit refuses nested loops and the variable data.
 func (p inPredicate) Visit(node *ast.Node) {

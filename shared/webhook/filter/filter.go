@@ -1,4 +1,7 @@
-package webhook
+// Package filter decides which events an endpoint gets beyond their types: by an
+// expression over an event's type and data. The cost of an expression that Check
+// accepts is bounded.
+package filter
 
 import (
 	"bytes"
@@ -7,31 +10,24 @@ import (
 	"sync"
 
 	"github.com/expr-lang/expr/vm"
-
-	"portico/shared/fault"
-	"portico/shared/id"
 )
 
-// Candidate is an event that endpoints may get. It is not safe for concurrent
-// use.
-type Candidate struct {
+// Event is what a filter looks at. It is not safe for concurrent use.
+type Event struct {
 	Type string
 	Data json.RawMessage
-	// About is the endpoint that does not get an operational event because the
-	// event is about it; zero for all other events.
-	About id.WebhookEndpoint
-	env   *filterEnv // made for the first filter
+	env  *env // made for the first filter
 }
 
-// filterEnv has the variables that a filter can use.
-type filterEnv struct {
+// env has the variables that a filter can use.
+type env struct {
 	Type string `expr:"type"`
 	Data any    `expr:"data"`
 }
 
 // Meets reports whether a filter is true for the event. An empty filter always
 // is. A filter that fails on the data, or does not return a boolean, is not.
-func (c *Candidate) Meets(filter string) bool {
+func (e *Event) Meets(filter string) bool {
 	if filter == "" {
 		return true
 	}
@@ -39,11 +35,11 @@ func (c *Candidate) Meets(filter string) bool {
 	if program == nil {
 		return false
 	}
-	if c.env == nil {
-		c.env = &filterEnv{Type: c.Type, Data: decode(c.Data)}
+	if e.env == nil {
+		e.env = &env{Type: e.Type, Data: decode(e.Data)}
 	}
-	machine := vm.VM{MemoryBudget: filterMemory}
-	held, err := machine.Run(program, c.env)
+	machine := vm.VM{MemoryBudget: maxMemory}
+	held, err := machine.Run(program, e.env)
 	return err == nil && held == true
 }
 
@@ -78,17 +74,6 @@ func withNumbers(value any) any {
 	return value
 }
 
-// checkFilter refuses a filter that does not compile or exceeds the limits.
-func (c OptionsChange) checkFilter() error {
-	if c.Filter == nil || *c.Filter == "" {
-		return nil
-	}
-	if _, err := compileFilter(*c.Filter); err != nil {
-		return fault.InvalidField("filter", err.Error())
-	}
-	return nil
-}
-
 // programs is a cache of compiled filters by their text. It is safe for
 // concurrent use.
 type programs struct {
@@ -97,8 +82,8 @@ type programs struct {
 }
 
 // maxPrograms bounds the cache; a program takes about 10 KB. The filters of all
-// endpoints of one organization fit.
-const maxPrograms = 2 * MaxEndpoints
+// endpoints of one organization fit, twice.
+const maxPrograms = 2000
 
 var filters = programs{kept: map[string]*vm.Program{}}
 
@@ -116,7 +101,7 @@ func (p *programs) get(filter string) *vm.Program {
 			break
 		}
 	}
-	program, _ = compileFilter(filter)
+	program, _ = compile(filter)
 	p.kept[filter] = program
 	return program
 }

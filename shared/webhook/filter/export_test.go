@@ -1,9 +1,9 @@
-package webhook
+package filter
 
 const MaxPrograms = maxPrograms
 
-// KeptFilters returns how many filters are kept compiled.
-func KeptFilters() int {
+// Kept returns how many filters are kept compiled.
+func Kept() int {
 	filters.mu.Lock()
 	defer filters.mu.Unlock()
 	return len(filters.kept)

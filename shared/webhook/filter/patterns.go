@@ -1,4 +1,4 @@
-package webhook
+package filter
 
 import (
 	"regexp/syntax"

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // measureReference runs the bare loop: claim 100 → signed POST → complete as a
@@ -123,7 +123,7 @@ func (b *bench) post(ctx context.Context, id string, body []byte) error {
 		return err
 	}
 	req.Header["Webhook-Id"] = []string{id}
-	req.Header["Webhook-Signature"] = []string{webhook.Sign(body, time.Now(), "whsec_reference")}
+	req.Header["Webhook-Signature"] = []string{signing.Sign(body, time.Now(), "whsec_reference")}
 	res, err := b.client.Do(req)
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ COMMENT ON COLUMN webhook_endpoint.timeout_seconds IS 'How many seconds a try ma
 COMMENT ON COLUMN webhook_endpoint.rate_limit IS 'Deliveries per second. NULL: no limit.';
 COMMENT ON COLUMN webhook_endpoint.header_names IS 'The names in sealed_headers, so that they can be shown without opening the values.';
 COMMENT ON COLUMN webhook_endpoint.sealed_headers IS 'Headers that are sent along, as one JSON object. It is sealed, because the values may be secret. NULL: none.';
-COMMENT ON COLUMN webhook_endpoint.signature_scheme IS 'How deliveries are signed: shared/webhook/scheme.go.';
+COMMENT ON COLUMN webhook_endpoint.signature_scheme IS 'How deliveries are signed: shared/webhook/signing/scheme.go.';
 COMMENT ON COLUMN webhook_endpoint.public_key IS 'The Ed25519 public key, created when standard_asymmetric is first set and then kept. NULL: it was never set.';
 COMMENT ON COLUMN webhook_endpoint.sealed_key IS 'The private key of public_key. It is sealed for this endpoint and not for this column, so that a rotation can copy it to old_sealed_key.';
 COMMENT ON COLUMN webhook_endpoint.old_public_key IS 'The public key from before the last rotation. NULL: there is none.';

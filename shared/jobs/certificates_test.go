@@ -20,6 +20,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // newUpkeep returns the daily upkeep with its own queue and due time.
@@ -50,7 +51,7 @@ func (c *customer) endpoint(ends time.Duration, types ...string) id.WebhookEndpo
 	now := c.Clock.Now()
 	e := webhook.NewEndpoint("https://example.com/", types, now)
 	c.InOrg(c.t, c.org, func(ctx context.Context, tx pg.Tx) error {
-		return webhook.InsertEndpoint(ctx, tx, c.org, e, webhook.NewSecret(), testkit.Box(c.t))
+		return webhook.InsertEndpoint(ctx, tx, c.org, e, signing.NewSecret(), testkit.Box(c.t))
 	})
 	if ends > 0 {
 		certificate, key := testkit.NewAuthority(c.t).Issue(testkit.ECDSA(c.t), now.Add(ends))

@@ -23,6 +23,7 @@ import (
 	"portico/shared/queue"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // traffic publishes events of an organization and delivers them, in whichever
@@ -71,7 +72,7 @@ func (tr *traffic) endpoint(url string) {
 	now := time.Now()
 	endpoint := webhook.NewEndpoint(url, []string{"*"}, now)
 	tr.at[pg.Home].InOrg(tr.t, tr.org, func(ctx context.Context, tx pg.Tx) error {
-		if err := webhook.InsertEndpoint(ctx, tx, tr.org, endpoint, webhook.NewSecret(), testkit.Box(tr.t)); err != nil {
+		if err := webhook.InsertEndpoint(ctx, tx, tr.org, endpoint, signing.NewSecret(), testkit.Box(tr.t)); err != nil {
 			return err
 		}
 		ordered := webhook.EndpointChange{Options: webhook.OptionsChange{Ordered: new(true)}}

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/webhook/signing"
 )
 
 // Claim is a delivery leased to one dispatcher: no other dispatcher sends it
@@ -50,9 +50,7 @@ type Target struct {
 	Schedule Schedule
 	Timeout  time.Duration
 	Headers  map[string]string // custom headers of the customer
-	Scheme   string
-	Secrets  []string             // newest first
-	Keys     []ed25519.PrivateKey // newest first; empty if the scheme was never SchemeStandardAsymmetric
+	signing.Signer
 	// Pauses: an ordering key is paused when its head has failed permanently.
 	Pauses bool
 	// DroppedBefore: deliveries of older events fail without a try.

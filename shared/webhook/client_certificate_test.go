@@ -17,6 +17,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // demanding is a server's TLS that demands a client certificate of authority.
@@ -167,7 +168,7 @@ func TestClientTransportsAreBounded(t *testing.T) {
 	for i := range claims {
 		claims[i] = webhook.Claim{
 			Org: e.org, EndpointID: id.New[id.WebhookEndpoint](time.Now()), Payload: []byte(`1`),
-			Endpoint: &webhook.Target{URL: rec.URL, Timeout: 10 * time.Second, Scheme: webhook.SchemePortico, Secrets: []string{webhook.NewSecret()}, Certificate: parsed},
+			Endpoint: &webhook.Target{URL: rec.URL, Timeout: 10 * time.Second, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}}, Certificate: parsed},
 		}
 	}
 	send := func(i int) {

@@ -3,8 +3,6 @@
 package webhook
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,17 +81,4 @@ func Wants(eventTypes []string, eventType string) bool {
 		}
 		return t == eventType
 	})
-}
-
-// NewSecret returns a fresh signing secret in the form that customers see:
-// whsec_ and the base64 of 32 random bytes.
-func NewSecret() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return secretPrefix + base64.StdEncoding.EncodeToString(b[:])
-}
-
-// secretContext binds a sealed secret to its row.
-func secretContext(org id.Org, secret id.WebhookSecret) string {
-	return "webhook_secret/" + org.String() + "/" + secret.String()
 }

@@ -6,6 +6,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/secret"
+	"portico/shared/webhook/signing"
 )
 
 // EndpointChange names the fields to change; nil leaves one as it is.
@@ -124,8 +125,8 @@ func (c OptionsChange) assign(a *assignments, box *secret.Box, org id.Org, endpo
 // time, and keeps it later.
 func (c OptionsChange) assignScheme(a *assignments, box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) {
 	a.add("signature_scheme = $%d", *c.SignatureScheme)
-	if *c.SignatureScheme == SchemeStandardAsymmetric {
-		public, sealed := newSigningKey(box, org, endpoint)
+	if *c.SignatureScheme == signing.SchemeStandardAsymmetric {
+		public, sealed := signing.NewKeyPair(box, org, endpoint)
 		a.add("public_key = coalesce(public_key, $%d)", public)
 		a.add("sealed_key = coalesce(sealed_key, $%d)", sealed)
 	}

@@ -19,6 +19,7 @@ import (
 	"portico/shared/secret"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // engine is everything around a dispatcher. Only the receivers are fakes.
@@ -49,7 +50,7 @@ func newEngine(t *testing.T) *engine {
 // endpoint creates an endpoint and returns its id and secret.
 func (e *engine) endpoint(url string, types ...string) (id.WebhookEndpoint, string) {
 	e.t.Helper()
-	endpoint, plain := webhook.NewEndpoint(url, types, e.Clock.Now()), webhook.NewSecret()
+	endpoint, plain := webhook.NewEndpoint(url, types, e.Clock.Now()), signing.NewSecret()
 	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) error {
 		return webhook.InsertEndpoint(ctx, tx, e.org, endpoint, plain, e.box)
 	})

@@ -11,6 +11,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // If a server demands a client certificate and a try has none, the error always
@@ -28,7 +29,7 @@ func TestDemandForCertificate(t *testing.T) {
 		for range 100 {
 			r := s.Send(context.Background(), webhook.Claim{
 				EventID: id.New[id.Event](time.Now()), Payload: payload,
-				Endpoint: &webhook.Target{URL: rec.URL, Timeout: 10 * time.Second, Scheme: webhook.SchemePortico, Secrets: []string{webhook.NewSecret()}},
+				Endpoint: &webhook.Target{URL: rec.URL, Timeout: 10 * time.Second, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}}},
 			})
 			if !slices.Contains(demands, r.Error) {
 				t.Fatalf("over %s: error %q, want one of %q", protocols, r.Error, demands)

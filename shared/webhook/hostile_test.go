@@ -16,6 +16,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // newSender may dial this machine and trusts the authority's servers.
@@ -34,7 +35,7 @@ func sendTo(s *webhook.Sender, url string) webhook.Result {
 		Org: id.New[id.Org](time.Now()), EventID: id.New[id.Event](time.Now()), EndpointID: id.New[id.WebhookEndpoint](time.Now()),
 		Payload: []byte(`{"a":1}`),
 		Endpoint: &webhook.Target{
-			URL: url, Timeout: webhook.MaxTimeout, Scheme: webhook.SchemePortico, Secrets: []string{webhook.NewSecret()},
+			URL: url, Timeout: webhook.MaxTimeout, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}},
 		},
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // If the other side of a kept HTTP/2 connection has died and answers no ping, the
@@ -55,7 +56,7 @@ func TestDeadHTTP2Connection(t *testing.T) {
 			send := func(size int) webhook.Result {
 				return s.Send(context.Background(), webhook.Claim{
 					EventID: id.New[id.Event](time.Now()), Payload: bytes.Repeat([]byte(" "), size),
-					Endpoint: &webhook.Target{URL: url, Timeout: webhook.MaxTimeout, Scheme: webhook.SchemePortico, Secrets: []string{webhook.NewSecret()}},
+					Endpoint: &webhook.Target{URL: url, Timeout: webhook.MaxTimeout, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}}},
 				})
 			}
 			if r := send(1); r.Status != webhook.Delivered {

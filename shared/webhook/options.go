@@ -12,6 +12,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/secret"
 	"portico/shared/webhook/filter"
+	"portico/shared/webhook/signing"
 )
 
 // Options are the settings for an endpoint's deliveries.
@@ -22,7 +23,7 @@ type Options struct {
 	HeaderNames     []string // names of the custom headers; the values are sealed
 	Metadata        map[string]string
 	SignatureScheme string
-	PublicKey       ed25519.PublicKey // nil until the scheme is SchemeStandardAsymmetric for the first time
+	PublicKey       ed25519.PublicKey // nil until the scheme is signing.SchemeStandardAsymmetric for the first time
 	OldPublicKey    ed25519.PublicKey // also valid in the overlap of a rotation; nil at other times
 	RateLimit       *int32            // deliveries per second; nil: no limit
 	// Ordered: deliveries with the same ordering key go one after another.
@@ -159,7 +160,7 @@ func (r targetRow) target(box *secret.Box) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := openSigningKeys(box, r.OrgID, r.ID, r.SealedKey, r.OldSealedKey)
+	keys, err := signing.OpenKeys(box, r.OrgID, r.ID, r.SealedKey, r.OldSealedKey)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +170,7 @@ func (r targetRow) target(box *secret.Box) (*Target, error) {
 	}
 	return &Target{
 		URL: r.URL, Schedule: scheduleOf(r.RetryPolicy, r.RetrySchedule), Timeout: time.Duration(r.TimeoutSeconds) * time.Second,
-		Headers: headers, Scheme: r.SignatureScheme, Keys: keys, Certificate: certificate,
+		Headers: headers, Signer: signing.Signer{Scheme: r.SignatureScheme, Keys: keys}, Certificate: certificate,
 		Pauses: r.ExhaustionPolicy == ExhaustionPause, DroppedBefore: r.DroppedBefore,
 	}, nil
 }

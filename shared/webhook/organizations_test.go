@@ -11,6 +11,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // A dispatcher keeps organizations apart in all that it claims, remembers and
@@ -29,7 +30,7 @@ func TestOrganizationsDispatchApart(t *testing.T) {
 				w.WriteHeader(http.StatusInternalServerError)
 			}
 		})
-		secrets[org], e.org = webhook.NewSecret(), org
+		secrets[org], e.org = signing.NewSecret(), org
 		endpoint := webhook.NewEndpoint(receivers[org].URL, []string{"*"}, e.Clock.Now())
 		endpoint.ID = shared
 		e.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {

@@ -7,6 +7,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/secret"
+	"portico/shared/webhook/signing"
 )
 
 // DefaultOverlap is how long the old secret or key pair still signs after a
@@ -27,7 +28,7 @@ func RotateSecret(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webhook
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if e.SignatureScheme == SchemeStandardAsymmetric {
+	if e.SignatureScheme == signing.SchemeStandardAsymmetric {
 		return rotateKeyPair(ctx, tx, org, endpoint, overlap, box)
 	}
 	// The database's clock decides, because the dispatcher's queries use it too.
@@ -45,7 +46,7 @@ func RotateSecret(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webhook
 // rotateKeyPair gives the endpoint a new key pair. The previous pair still signs
 // for the overlap; any older pair ends at once.
 func rotateKeyPair(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, overlap time.Duration, box *secret.Box) (Endpoint, error) {
-	public, sealed := newSigningKey(box, org, endpoint)
+	public, sealed := signing.NewKeyPair(box, org, endpoint)
 	return pg.One[Endpoint](ctx, tx, "webhook.rotateKeyPair", ErrEndpointNotFound, `
 		UPDATE webhook_endpoint SET public_key = $3, sealed_key = $4,
 			old_public_key = public_key, old_sealed_key = sealed_key, old_key_expires_at = portico_now() + $5::interval
@@ -58,5 +59,5 @@ func insertSecret(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.Webhook
 	row := id.New[id.WebhookSecret](now)
 	return pg.Exec(ctx, tx, "webhook.insertSecret", `
 		INSERT INTO webhook_secret (org_id, id, endpoint_id, sealed, created_at) VALUES ($1, $2, $3, $4, $5)`,
-		org, row, endpoint, box.Seal([]byte(plain), secretContext(org, row)), now)
+		org, row, endpoint, signing.SealSecret(box, org, row, plain), now)
 }

@@ -15,12 +15,13 @@ import (
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // rotate gives an endpoint a new secret and returns it.
 func (e *engine) rotate(endpoint id.WebhookEndpoint, overlap time.Duration) string {
 	e.t.Helper()
-	plain := webhook.NewSecret()
+	plain := signing.NewSecret()
 	testkit.Must(e.t, e.App.InOrg(context.Background(), e.org, e.rotation(endpoint, plain, overlap)))
 	return plain
 }
@@ -113,7 +114,7 @@ func TestKeyPairRotation(t *testing.T) {
 	e.StopClock(t)
 	rec := testkit.NewReceiver(t, nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
-	first := e.setOptions(endpoint, webhook.OptionsChange{SignatureScheme: new(webhook.SchemeStandardAsymmetric)}).PublicKey
+	first := e.setOptions(endpoint, webhook.OptionsChange{SignatureScheme: new(signing.SchemeStandardAsymmetric)}).PublicKey
 	keys := []ed25519.PublicKey{first}
 	for _, step := range []struct {
 		name    string
@@ -175,7 +176,7 @@ func TestRotationsAtOnce(t *testing.T) {
 	e := newEngine(t)
 	rec := testkit.NewReceiver(t, nil)
 	endpoint, oldest := e.endpoint(rec.URL, "*")
-	earlier, later := webhook.NewSecret(), webhook.NewSecret()
+	earlier, later := signing.NewSecret(), signing.NewSecret()
 	done := make(chan error, 1)
 	e.InOrg(t, e.org, func(ctx context.Context, tx pg.Tx) error {
 		err := e.rotation(endpoint, earlier, time.Hour)(tx)

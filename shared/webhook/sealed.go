@@ -8,6 +8,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/secret"
+	"portico/shared/webhook/signing"
 )
 
 // unopenedWait is how long deliveries wait if their endpoint's sealed values
@@ -44,11 +45,11 @@ func (r targetRow) openInto(target *Target, box *secret.Box) (*Target, error) {
 			return nil, err
 		}
 	}
-	plain, err := box.Open(r.SealedSecret, secretContext(r.OrgID, r.SecretID))
+	plain, err := signing.OpenSecret(box, r.OrgID, r.SecretID, r.SealedSecret)
 	if err != nil {
-		return nil, fmt.Errorf("signing secret %s: %w", r.SecretID, err)
+		return nil, err
 	}
-	target.Secrets = append(target.Secrets, string(plain))
+	target.Secrets = append(target.Secrets, plain)
 	return target, nil
 }
 

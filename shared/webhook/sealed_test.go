@@ -18,6 +18,7 @@ import (
 	"portico/shared/secret"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // A sealed value that cannot be opened affects its own endpoint only; all other
@@ -46,7 +47,7 @@ func TestUnopenedEndpoint(t *testing.T) {
 	for range damages {
 		endpoint, _ := e.endpoint(rec.URL, "*")
 		e.setOptions(endpoint, webhook.OptionsChange{
-			SignatureScheme: new(webhook.SchemeStandardAsymmetric), CustomHeaders: map[string]string{"X-Tenant": "acme"},
+			SignatureScheme: new(signing.SchemeStandardAsymmetric), CustomHeaders: map[string]string{"X-Tenant": "acme"},
 		})
 		e.setCertificate(endpoint, testkit.NewAuthority(t), testkit.ECDSA(t))
 		bad = append(bad, endpoint)

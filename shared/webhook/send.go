@@ -140,7 +140,7 @@ func headerOf(c Claim, now time.Time) (http.Header, error) {
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("User-Agent", UserAgent)
-	return header, c.Endpoint.setSignature(header, c.EventID.String(), now, c.Payload)
+	return header, c.Endpoint.Signer.SetHeaders(header, c.EventID.String(), now, c.Payload)
 }
 
 // read returns the first bytes of a response. If the response ends within

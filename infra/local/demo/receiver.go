@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // The receiver's paths: one answers 200, the other 500 to an event's first try.
@@ -87,7 +87,7 @@ func verify(header string, body []byte, secret string) bool {
 	if _, err := fmt.Sscanf(strings.Split(header, ",")[0], "t=%d", &t); err != nil {
 		return false
 	}
-	return header == webhook.Sign(body, time.Unix(t, 0), secret)
+	return header == signing.Sign(body, time.Unix(t, 0), secret)
 }
 
 func (r *receiver) inbox(event string) chan delivery {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"portico/infra/local/inbox"
-	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 const (
@@ -73,11 +73,11 @@ func TestVerify(t *testing.T) {
 	}
 	in := newInbox(t, "")
 	reply(in, 201, "POST", "/v1/webhook-endpoints", endpoint("we_1", "http://127.0.0.1:8080"+path, first, ""))
-	reply(in, 201, "POST", "/v1/webhook-endpoints", endpoint("we_2", "http://localhost:8080"+path, second, webhook.ShowPublicKey(public)))
+	reply(in, 201, "POST", "/v1/webhook-endpoints", endpoint("we_2", "http://localhost:8080"+path, second, signing.ShowPublicKey(public)))
 	now := time.Now()
 	stamp := strconv.FormatInt(now.Unix(), 10)
 	standard := func(secret string) string {
-		s, err := webhook.SignStandard("evt_1", now, []byte(body), secret)
+		s, err := signing.SignStandard("evt_1", now, []byte(body), secret)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,13 +88,13 @@ func TestVerify(t *testing.T) {
 		headers    []string
 		want       string
 	}{
-		{"portico", body, []string{"Webhook-Signature", webhook.Sign([]byte(body), now, first)}, "we_1"},
-		{"portico, in a rotation", body, []string{"Webhook-Signature", webhook.Sign([]byte(body), now, "whsec_new", first)}, "we_1"},
+		{"portico", body, []string{"Webhook-Signature", signing.Sign([]byte(body), now, first)}, "we_1"},
+		{"portico, in a rotation", body, []string{"Webhook-Signature", signing.Sign([]byte(body), now, "whsec_new", first)}, "we_1"},
 		{"standard", body, []string{"Webhook-Signature", standard(second), "Webhook-Timestamp", stamp}, "we_2"},
-		{"asymmetric", body, []string{"Webhook-Signature", webhook.SignAsymmetric("evt_1", now, []byte(body), foreign, private), "Webhook-Timestamp", stamp}, "we_2"},
-		{"an unknown secret", body, []string{"Webhook-Signature", webhook.Sign([]byte(body), now, "whsec_other")}, ""},
-		{"an unknown key", body, []string{"Webhook-Signature", webhook.SignAsymmetric("evt_1", now, []byte(body), foreign), "Webhook-Timestamp", stamp}, ""},
-		{"a changed body", body + " ", []string{"Webhook-Signature", webhook.Sign([]byte(body), now, first)}, ""},
+		{"asymmetric", body, []string{"Webhook-Signature", signing.SignAsymmetric("evt_1", now, []byte(body), foreign, private), "Webhook-Timestamp", stamp}, "we_2"},
+		{"an unknown secret", body, []string{"Webhook-Signature", signing.Sign([]byte(body), now, "whsec_other")}, ""},
+		{"an unknown key", body, []string{"Webhook-Signature", signing.SignAsymmetric("evt_1", now, []byte(body), foreign), "Webhook-Timestamp", stamp}, ""},
+		{"a changed body", body + " ", []string{"Webhook-Signature", signing.Sign([]byte(body), now, first)}, ""},
 		{"another time", body, []string{"Webhook-Signature", standard(second), "Webhook-Timestamp", "1"}, ""},
 		{"no time", body, []string{"Webhook-Signature", standard(second)}, ""},
 		{"no signature", body, nil, ""},
@@ -124,7 +124,7 @@ func TestLearn(t *testing.T) {
 		for secret, want := range map[string]string{
 			first: "we_1", second: "we_1", "whsec_oldest": "", "whsec_elsewhere": "", "whsec_refused": "", "whsec_event": "",
 		} {
-			if got := deliver(t, in, body, "Webhook-Signature", webhook.Sign([]byte(body), time.Now(), secret)); got != want {
+			if got := deliver(t, in, body, "Webhook-Signature", signing.Sign([]byte(body), time.Now(), secret)); got != want {
 				t.Errorf("%s: %q, want %q", secret, got, want)
 			}
 		}

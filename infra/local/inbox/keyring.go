@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // keyring holds each endpoint's secrets and public keys, in a file, because the
@@ -93,7 +93,7 @@ func (k keys) verify(h http.Header, body []byte) bool {
 	if signed, signatures, ok := strings.Cut(header, ",v1="); ok && strings.HasPrefix(signed, "t=") {
 		at, err := seconds(strings.TrimPrefix(signed, "t="))
 		return err == nil && slices.ContainsFunc(k.Secrets, func(secret string) bool {
-			_, want, _ := strings.Cut(webhook.Sign(body, at, secret), ",v1=")
+			_, want, _ := strings.Cut(signing.Sign(body, at, secret), ",v1=")
 			return slices.Contains(strings.Split(signatures, ",v1="), want)
 		})
 	}
@@ -103,7 +103,7 @@ func (k keys) verify(h http.Header, body []byte) bool {
 	}
 	return slices.ContainsFunc(strings.Fields(header), func(signature string) bool {
 		return slices.ContainsFunc(k.Secrets, func(secret string) bool {
-			want, err := webhook.SignStandard(event, at, body, secret)
+			want, err := signing.SignStandard(event, at, body, secret)
 			return err == nil && signature == want
 		}) || slices.ContainsFunc(k.PublicKeys, func(key string) bool {
 			return verifyAsymmetric(key, signature, fmt.Appendf(nil, "%s.%d.%s", event, at.Unix(), body))

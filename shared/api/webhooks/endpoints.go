@@ -9,6 +9,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // CreateEndpoint is POST /v1/webhook-endpoints.
@@ -173,7 +174,7 @@ func createEndpoint(c *edge.Call, in *createEndpointInput) (*createdEndpointOutp
 	now := c.Now()
 	endpoint := webhook.NewEndpoint(in.Body.URL, in.Body.EventTypes, now)
 	endpoint.Description = in.Body.Description
-	secret := webhook.NewSecret()
+	secret := signing.NewSecret()
 	if err := webhook.InsertEndpoint(c, c.Tx, c.Org, endpoint, secret, c.Box); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"portico/shared/fault"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // EndpointOptions are the options that requests can set. It is exported because
@@ -65,7 +66,7 @@ func showOptions(o webhook.Options) ShownOptions {
 		shown.CustomHeaders[name] = hidden
 	}
 	if o.PublicKey != nil {
-		shown.PublicKey = new(webhook.ShowPublicKey(o.PublicKey))
+		shown.PublicKey = new(signing.ShowPublicKey(o.PublicKey))
 	}
 	return shown
 }

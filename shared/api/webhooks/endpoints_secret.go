@@ -11,6 +11,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
 )
 
 // RotateSecret is POST /v1/webhook-endpoints/{id}/rotate-secret.
@@ -51,7 +52,7 @@ type rotatedSecretOutput struct {
 }
 
 func rotateSecret(c *edge.Call, in *rotateSecretInput) (*rotatedSecretOutput, error) {
-	secret := webhook.NewSecret()
+	secret := signing.NewSecret()
 	endpoint, err := webhook.RotateSecret(c, c.Tx, c.Org, in.ID, secret, in.Body.overlap(), c.Now(), c.Box)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func rotateSecret(c *edge.Call, in *rotateSecretInput) (*rotatedSecretOutput, er
 		return nil, err
 	}
 	rotated := "key_pair"
-	if endpoint.SignatureScheme != webhook.SchemeStandardAsymmetric {
+	if endpoint.SignatureScheme != signing.SchemeStandardAsymmetric {
 		out.Body.Secret, rotated = &secret, "secret"
 	}
 	c.Audit(nil, audit.Fields{rotated: audit.Changed, "overlap_seconds": in.Body.overlap().Seconds()}, endpointTarget(endpoint.ID))
@@ -106,7 +107,7 @@ func getPublicKeys(c *edge.Call, in *EndpointPath) (*endpointKeysOutput, error) 
 		if key != nil {
 			out.Body.Keys = append(out.Body.Keys, jsonWebKey{
 				KeyType: "OKP", Curve: "Ed25519", X: base64.RawURLEncoding.EncodeToString(key),
-				ID: webhook.Thumbprint(key), Algorithm: "EdDSA", Use: "sig",
+				ID: signing.Thumbprint(key), Algorithm: "EdDSA", Use: "sig",
 			})
 		}
 	}

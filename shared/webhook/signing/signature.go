@@ -1,4 +1,6 @@
-package webhook
+// Package signing signs deliveries, and makes, seals and opens what they are signed
+// with.
+package signing
 
 import (
 	"crypto/hmac"

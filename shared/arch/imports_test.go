@@ -24,22 +24,26 @@ var layers = []struct {
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/placement", true},
+	{"shared/webhook/sending", false},
+	{"shared/webhook/filter shared/webhook/signing", false},
 	{"shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }
 
 const domain = 5 // the index in layers
 
-// place returns the unit that a package belongs to and its layer, or "", -1.
+// place returns the unit that a package belongs to and its layer, or "", -1. A
+// package below two units belongs to the inner one.
 func place(pkg string) (unit string, layer int) {
+	layer = -1
 	for i, l := range layers {
 		for _, u := range strings.Fields(l.units) {
-			if within(pkg, u) {
-				return u, i
+			if within(pkg, u) && len(u) > len(unit) {
+				unit, layer = u, i
 			}
 		}
 	}
-	return "", -1
+	return unit, layer
 }
 
 // within reports whether pkg is tree or is below it.
@@ -87,6 +91,12 @@ func TestMayImport(t *testing.T) {
 		{"shared/api", "shared/api/apitest", false},
 		{"shared/jobs", "infra/migrations", true},
 		{"shared/event", "shared/webhook", true},
+		{"shared/event", "shared/webhook/filter", true},
+		{"shared/webhook", "shared/webhook/filter", true},
+		{"shared/webhook/filter", "shared/webhook", false},
+		{"shared/webhook/sending", "shared/webhook/signing", true},
+		{"shared/webhook/signing", "shared/webhook/sending", false},
+		{"shared/webhook/sending", "shared/pg", true},
 		{"shared/secret", "shared/id", true},
 		{"infra/local/gateway", "infra/local/template", true},
 		{"infra/apigen", "shared/api", true},
@@ -153,6 +163,16 @@ func TestDomainKnowsNoHTTP(t *testing.T) {
 		}
 		if slices.ContainsFunc(s.imports(), func(i string) bool { return within(i, "net/http") }) {
 			t.Errorf("%s imports net/http: return a fault, and let the edge write the HTTP response", s.name)
+		}
+	}
+}
+
+// Only tests make a sender whose transport may dial other addresses than the
+// policy allows.
+func TestSendersCheckAddresses(t *testing.T) {
+	for _, s := range sources(t) {
+		if !s.isTest() && s.dir != "shared/webhook/sending" && strings.Contains(s.text, "sending.NewSenderOver(") {
+			t.Errorf("%s calls sending.NewSenderOver: use sending.NewSender", s.name)
 		}
 	}
 }

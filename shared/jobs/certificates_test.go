@@ -20,6 +20,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
 
@@ -55,7 +56,7 @@ func (c *customer) endpoint(ends time.Duration, types ...string) id.WebhookEndpo
 	})
 	if ends > 0 {
 		certificate, key := testkit.NewAuthority(c.t).Issue(testkit.ECDSA(c.t), now.Add(ends))
-		parsed, err := webhook.ParseClientCertificate(certificate, key, now)
+		parsed, err := sending.ParseClientCertificate(certificate, key, now)
 		testkit.Must(c.t, err)
 		c.change(e.ID, webhook.EndpointChange{Options: webhook.OptionsChange{ClientCertificate: parsed}})
 	}
@@ -184,7 +185,7 @@ func TestOwnersAreTold(t *testing.T) {
 	// If the upkeep did not run for a day, the next one tells the owner once what
 	// was missed.
 	certificate, key := testkit.NewAuthority(t).Issue(testkit.ECDSA(t), db.Clock.Now().Add(31*days-time.Hour))
-	parsed, err := webhook.ParseClientCertificate(certificate, key, db.Clock.Now())
+	parsed, err := sending.ParseClientCertificate(certificate, key, db.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/placement"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // Dispatcher runs the dispatcher for each nudge.
@@ -37,7 +38,7 @@ func Dispatcher() {
 	exitOn(err)
 	box, err := h.box(sealing)
 	exitOn(err)
-	sender, wakers := webhook.NewSender(policy, h.clock, webhook.MaxTimeout), h.wakers(wake, database)
+	sender, wakers := sending.NewSender(policy, h.clock, sending.MaxTimeout), h.wakers(wake, database)
 	workers := database.workers(ctx, 4) // claim, record, renew, listen
 	if n := len(workers); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
 		h.log.Warn("there are more databases than dispatchers, so some databases wait for others: raise DispatcherMaxConcurrency", "databases", n)

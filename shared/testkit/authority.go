@@ -80,6 +80,14 @@ func (a *Authority) Server() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{pair}}
 }
 
+// Demanding is Server, but demands a client certificate of the authority.
+func (a *Authority) Demanding(version uint16) *tls.Config {
+	config := a.Server()
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, a.Pool()
+	config.MinVersion, config.MaxVersion = version, version
+	return config
+}
+
 func (a *Authority) sign(public crypto.PublicKey, c x509.Certificate) *x509.Certificate {
 	a.t.Helper()
 	c.SerialNumber = big.NewInt(time.Now().UnixNano())

@@ -10,7 +10,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
-	"portico/shared/webhook/signing"
+	"portico/shared/webhook/sending"
 )
 
 // Claim is a delivery leased to one dispatcher: no other dispatcher sends it
@@ -44,18 +44,15 @@ type Claim struct {
 	Unopened error
 }
 
-// Target is where to send and how to sign; nil in a Claim whose endpoint is gone.
+// Target is what is needed to deliver to an endpoint; nil in a Claim whose endpoint
+// is gone.
 type Target struct {
-	URL      string
+	sending.Target
 	Schedule Schedule
-	Timeout  time.Duration
-	Headers  map[string]string // custom headers of the customer
-	signing.Signer
 	// Pauses: an ordering key is paused when its head has failed permanently.
 	Pauses bool
 	// DroppedBefore: deliveries of older events fail without a try.
 	DroppedBefore id.Event
-	Certificate   *ClientCertificate // nil: none
 }
 
 // claimDue leases due deliveries of the endpoints in turns until now + lease, the

@@ -11,12 +11,13 @@ import (
 	"portico/shared/id"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 func delivered(claims []webhook.Claim) []webhook.Result {
 	results := make([]webhook.Result, len(claims))
 	for i, c := range claims {
-		results[i] = webhook.Result{Claim: c, Status: webhook.Delivered, Tried: true, StartedAt: time.Now(), StatusCode: 200}
+		results[i] = webhook.Result{Claim: c, Status: webhook.Delivered, Outcome: sending.Outcome{Tried: true, StartedAt: time.Now(), StatusCode: 200}}
 	}
 	return results
 }

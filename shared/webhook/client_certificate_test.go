@@ -17,33 +17,32 @@ import (
 	"portico/shared/id"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
-	"portico/shared/webhook/signing"
+	"portico/shared/webhook/sending"
 )
-
-// demanding is a server's TLS that demands a client certificate of authority.
-func demanding(authority *testkit.Authority, version uint16) *tls.Config {
-	config := authority.Server()
-	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, authority.Pool()
-	config.MinVersion, config.MaxVersion = version, version
-	return config
-}
 
 // setCertificate gives an endpoint a certificate and returns its private key in
 // all forms in which it could be stored unencrypted by mistake.
 func (e *engine) setCertificate(endpoint id.WebhookEndpoint, authority *testkit.Authority, key crypto.Signer) (certificate string, clear [][]byte) {
 	e.t.Helper()
 	certificate, private := authority.Issue(key, e.Clock.Now().AddDate(1, 0, 0))
-	parsed, err := webhook.ParseClientCertificate(certificate, private, e.Clock.Now())
+	parsed, err := sending.ParseClientCertificate(certificate, private, e.Clock.Now())
 	testkit.Must(e.t, err)
 	e.setOptions(endpoint, webhook.OptionsChange{ClientCertificate: parsed})
 	block, _ := pem.Decode([]byte(private))
 	return certificate, [][]byte{[]byte(private), []byte(private)[30:90], block.Bytes}
 }
 
-// dispatchTrusting runs a dispatcher that trusts the authority's servers.
-func (e *engine) dispatchTrusting(s *webhook.Sender, authority *testkit.Authority) {
+// trusting is a sender that trusts the authority's servers.
+func (e *engine) trusting(authority *testkit.Authority, timeout time.Duration) *sending.Sender {
 	e.t.Helper()
-	webhook.Trust(s, authority.Pool())
+	transport := testkit.Loopback(e.t).Transport()
+	transport.TLSClientConfig = &tls.Config{RootCAs: authority.Pool()}
+	return sending.NewSenderOver(transport, e.Clock, timeout)
+}
+
+// dispatchBy runs a dispatcher with this sender.
+func (e *engine) dispatchBy(s *sending.Sender) {
+	e.t.Helper()
 	d := e.dispatcher()
 	d.Sender = s
 	testkit.Must(e.t, d.Run(context.Background()))
@@ -76,13 +75,13 @@ func TestClientCertificate(t *testing.T) {
 			e, authority := newEngine(t), testkit.NewAuthority(t)
 			var mu sync.Mutex
 			var presented [][]byte
-			rec := testkit.NewTLSReceiver(t, demanding(authority, tt.version), func(_ int, _ http.ResponseWriter, r *http.Request) {
+			rec := testkit.NewTLSReceiver(t, authority.Demanding(tt.version), func(_ int, _ http.ResponseWriter, r *http.Request) {
 				mu.Lock()
 				defer mu.Unlock()
 				presented = append(presented, r.TLS.PeerCertificates[0].Raw)
 			})
 			endpoint, _ := e.endpoint(rec.URL, "*")
-			sender := e.localSender(2 * time.Second)
+			sender := e.trusting(authority, 2*time.Second)
 			var certificate string
 			for _, step := range []struct {
 				name   string
@@ -93,11 +92,11 @@ func TestClientCertificate(t *testing.T) {
 				{"with another authority's", func() { e.setCertificate(endpoint, testkit.NewAuthority(t), testkit.ECDSA(t)) }, tt.strange},
 				{"with its own", func() { certificate, _ = e.setCertificate(endpoint, authority, testkit.ECDSA(t)) }, []string{""}},
 				{"again", func() {}, []string{""}},
-				{"after its removal", func() { e.setOptions(endpoint, webhook.OptionsChange{ClientCertificate: &webhook.ClientCertificate{}}) }, tt.without},
+				{"after its removal", func() { e.setOptions(endpoint, webhook.OptionsChange{ClientCertificate: &sending.ClientCertificate{}}) }, tt.without},
 			} {
 				step.set()
 				event := e.publish(`1`)[0]
-				e.dispatchTrusting(sender, authority)
+				e.dispatchBy(sender)
 				for _, d := range e.deliveries(webhook.DeliveryFilter{EndpointID: endpoint}) {
 					if d.EventID != event.ID {
 						continue
@@ -127,7 +126,7 @@ func TestClientCertificate(t *testing.T) {
 func TestCertificatesAreNotShared(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
-	config := demanding(authority, tls.VersionTLS13)
+	config := authority.Demanding(tls.VersionTLS13)
 	config.ClientAuth = tls.VerifyClientCertIfGiven
 	var mu sync.Mutex
 	got := map[string]string{} // by path, whose certificate came
@@ -147,49 +146,9 @@ func TestCertificatesAreNotShared(t *testing.T) {
 	}
 	e.endpoint(rec.URL+"/none", "*")
 	e.publish(`1`)
-	e.dispatchTrusting(e.localSender(2*time.Second), authority)
+	e.dispatchBy(e.trusting(authority, 2*time.Second))
 	if len(rec.All()) != 3 || got["/a"] != want["/a"] || got["/b"] != want["/b"] || got["/none"] != "" {
 		t.Errorf("%d deliveries; certificates are mixed up: /none presented %d bytes", len(rec.All()), len(got["/none"]))
-	}
-}
-
-// A sender keeps transports for a bounded number of endpoints. It drops the least
-// recently used one and closes its connections.
-func TestClientTransportsAreBounded(t *testing.T) {
-	t.Parallel()
-	e, authority := newEngine(t), testkit.NewAuthority(t)
-	rec := testkit.NewTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
-	sender := e.localSender(10 * time.Second)
-	webhook.Trust(sender, authority.Pool())
-	certificate, key := authority.Issue(testkit.ECDSA(t), time.Now().AddDate(1, 0, 0))
-	parsed, err := webhook.ParseClientCertificate(certificate, key, time.Now())
-	testkit.Must(t, err)
-	claims := make([]webhook.Claim, webhook.MaxClientTransports+1)
-	for i := range claims {
-		claims[i] = webhook.Claim{
-			Org: e.org, EndpointID: id.New[id.WebhookEndpoint](time.Now()), Payload: []byte(`1`),
-			Endpoint: &webhook.Target{URL: rec.URL, Timeout: 10 * time.Second, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}}, Certificate: parsed},
-		}
-	}
-	send := func(i int) {
-		t.Helper()
-		if r := sender.Send(context.Background(), claims[i]); r.Status != webhook.Delivered {
-			t.Fatalf("%d: %s", i, r.Error)
-		}
-	}
-	for i := range claims {
-		send(i)
-		send(0) // is used last each time, so it stays
-	}
-	if n := rec.Connections(); n != len(claims) {
-		t.Errorf("%d connections of %d endpoints", n, len(claims))
-	}
-	send(1)
-	if n := rec.Connections(); n != len(claims)+1 {
-		t.Errorf("%d connections after the least recently used endpoint came back, want %d", n, len(claims)+1)
-	}
-	if n := webhook.ClientTransportsOf(sender); n != webhook.MaxClientTransports {
-		t.Errorf("%d transports are kept, want %d", n, webhook.MaxClientTransports)
 	}
 }
 
@@ -197,12 +156,12 @@ func TestClientTransportsAreBounded(t *testing.T) {
 func TestClientCertificateAndEgress(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
-	rec := testkit.NewTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
+	rec := testkit.NewTLSReceiver(t, authority.Demanding(tls.VersionTLS13), nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.setCertificate(endpoint, authority, testkit.ECDSA(t))
 	e.publish(`1`)
-	e.dispatchTrusting(webhook.NewSender(egress.Policy{}, e.Clock, time.Second), authority)
-	if cause := value(e.attempts(e.deliveries(webhook.DeliveryFilter{})[0])[0].Error); cause != webhook.NoPublicAddress || rec.Connections() != 0 {
+	e.dispatchBy(sending.NewSender(egress.Policy{}, e.Clock, time.Second))
+	if cause := value(e.attempts(e.deliveries(webhook.DeliveryFilter{})[0])[0].Error); cause != noPublicAddress || rec.Connections() != 0 {
 		t.Errorf("error %q after %d connections", cause, rec.Connections())
 	}
 }
@@ -212,11 +171,11 @@ func TestClientCertificateAndEgress(t *testing.T) {
 func TestClientKeyIsSealed(t *testing.T) {
 	t.Parallel()
 	e, authority := newEngine(t), testkit.NewAuthority(t)
-	rec := testkit.NewTLSReceiver(t, demanding(authority, tls.VersionTLS13), nil)
+	rec := testkit.NewTLSReceiver(t, authority.Demanding(tls.VersionTLS13), nil)
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	_, clear := e.setCertificate(endpoint, authority, testkit.ECDSA(t))
 	e.publish(`1`)
-	e.dispatchTrusting(e.localSender(2*time.Second), authority)
+	e.dispatchBy(e.trusting(authority, 2*time.Second))
 	for _, form := range clear {
 		if testkit.Value[bool](t, e.Database, `SELECT position($1 IN sealed_client_key) > 0 OR position($1 IN client_certificate) > 0 FROM webhook_endpoint`, form) ||
 			bytes.Contains([]byte(e.lines.String()), form) {

@@ -11,22 +11,15 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/webhook/sending"
 )
 
 // Result is what became of a claim.
 type Result struct {
 	Claim
-	Status    Status        // Delivered, Failed, or Pending for another try
-	Wait      time.Duration // until the next try, when Pending
-	StartedAt time.Time
-	Latency   time.Duration
-	// StatusCode is 0 without a response. Error is "" on success.
-	StatusCode int
-	Error      string
-	Body       []byte // the first bytes of the response
-	// Tried is false when nothing was sent; then no attempt is logged or counted.
-	Tried bool
-	Hint
+	sending.Outcome
+	Status Status        // Delivered, Failed, or Pending for another try
+	Wait   time.Duration // until the next try, when Pending
 }
 
 // completion holds results as columns, one array per field, for unnest.

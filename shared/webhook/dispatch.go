@@ -144,7 +144,7 @@ func (r *run) send(ctx context.Context, c Claim) Result {
 	if c.Unopened != nil {
 		return Result{Claim: c, Status: Pending, Wait: unopenedWait}
 	}
-	return reschedule(r.Sender.Send(ctx, c), r.Random())
+	return reschedule(resultOf(c, r.Sender.Send(ctx, tryOf(c))), r.Random())
 }
 
 // finish passes a result to record, and frees the slot only then: while Postgres

@@ -16,13 +16,14 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
+	"portico/shared/webhook/sending"
 )
 
 const (
 	// leaseFor covers the longest request and the recording of its result. A
 	// dispatcher stops claiming when less time than that is left until its own
 	// end.
-	leaseFor = MaxTimeout + 5*time.Second
+	leaseFor = sending.MaxTimeout + 5*time.Second
 	// batchSize is how many deliveries one statement claims or completes at most.
 	// It is also the largest number of values that a metric of one log line may
 	// have.
@@ -43,7 +44,7 @@ type Dispatcher struct {
 	DB     *pg.Worker
 	Box    *secret.Box
 	Waker  *Waker // for the same database as DB
-	Sender *Sender
+	Sender *sending.Sender
 	Clock  *clock.Clock
 	Log    *observe.Log
 	// Disabling says when an endpoint is disabled because all its tries fail.

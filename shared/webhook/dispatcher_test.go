@@ -12,6 +12,7 @@ import (
 
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // A published event is received once, byte for byte, and Stripe's own library
@@ -48,7 +49,7 @@ func TestDelivery(t *testing.T) {
 		if err := stripe.ValidatePayload(r.Body, r.Header.Get("Webhook-Signature"), secret); err != nil {
 			t.Errorf("Stripe's verifier: %v", err)
 		}
-		if ct, ua := r.Header.Get("Content-Type"), r.Header.Get("User-Agent"); ct != "application/json" || ua != webhook.UserAgent {
+		if ct, ua := r.Header.Get("Content-Type"), r.Header.Get("User-Agent"); ct != "application/json" || ua != sending.UserAgent {
 			t.Errorf("Content-Type %q, User-Agent %q", ct, ua)
 		}
 	}

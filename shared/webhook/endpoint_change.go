@@ -6,6 +6,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/secret"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
 
@@ -23,8 +24,9 @@ type EndpointChange struct {
 // OptionsChange names the options to change; nil leaves one as it is, and an
 // empty value removes what it held.
 type OptionsChange struct {
-	// ClientCertificate is made by ParseClientCertificate; the zero one removes it.
-	ClientCertificate *ClientCertificate
+	// ClientCertificate is made by sending.ParseClientCertificate; the zero one
+	// removes it.
+	ClientCertificate *sending.ClientCertificate
 	RetryPolicy       *string
 	RetrySchedule     []int32
 	TimeoutSeconds    *int16
@@ -94,7 +96,7 @@ func (c OptionsChange) assign(a *assignments, box *secret.Box, org id.Org, endpo
 		a.add("timeout_seconds = $%d", *c.TimeoutSeconds)
 	}
 	if c.CustomHeaders != nil {
-		names, sealed := sealHeaders(box, org, endpoint, c.CustomHeaders)
+		names, sealed := sending.SealHeaders(box, org, endpoint, c.CustomHeaders)
 		a.add("header_names = $%d", names)
 		a.add("sealed_headers = $%d", sealed)
 	}
@@ -117,7 +119,10 @@ func (c OptionsChange) assign(a *assignments, box *secret.Box, org id.Org, endpo
 		c.assignScheme(a, box, org, endpoint)
 	}
 	if c.ClientCertificate != nil {
-		c.ClientCertificate.assign(a, box, org, endpoint)
+		chain, sealed, expiresAt := c.ClientCertificate.Seal(box, org, endpoint)
+		a.add("client_certificate = $%d", chain)
+		a.add("sealed_client_key = $%d", sealed)
+		a.add("certificate_expires_at = $%d", expiresAt)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"portico/shared/secret"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
 
@@ -101,11 +102,11 @@ func (e *engine) tell() (awake bool) {
 }
 
 // localSender may dial this machine.
-func (e *engine) localSender(timeout time.Duration) *webhook.Sender {
+func (e *engine) localSender(timeout time.Duration) *sending.Sender {
 	e.t.Helper()
 	policy, err := egress.ParsePolicy("127.0.0.0/8,::1/128")
 	testkit.Must(e.t, err)
-	return webhook.NewSender(policy, e.Clock, timeout)
+	return sending.NewSender(policy, e.Clock, timeout)
 }
 
 func (e *engine) dispatcher() *webhook.Dispatcher {

@@ -2,8 +2,6 @@ package webhook
 
 import (
 	"context"
-	"crypto/x509"
-	"net"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,12 +17,8 @@ var (
 	NextDue    = nextDue
 	Unnotified = saveUnnotified
 
-	WaitFor         = waitFor
-	EgressWait      = egressWait
-	ParseRetryAfter = parseRetryAfter
-	IsExhausted     = isExhausted
-	IsUnreachable   = isUnreachable
-	Reason          = reason
+	WaitFor    = waitFor
+	EgressWait = egressWait
 )
 
 // KeepTargets gives a dispatcher the endpoints that another one has kept.
@@ -39,10 +33,7 @@ func Load(ctx context.Context, db *pg.Worker, box *secret.Box, claims []Claim) e
 	return newTargets().aim(ctx, db, box, claims, time.Now())
 }
 
-const (
-	LeaseFor        = leaseFor
-	NoPublicAddress = noPublicAddress
-)
+const LeaseFor = leaseFor
 
 // Complete records results and returns how many were discarded.
 func Complete(ctx context.Context, db *pg.Worker, results []Result) (lost int, err error) {
@@ -100,37 +91,6 @@ func ClaimDue(ctx context.Context, db *pg.Worker, limit int, lease time.Duration
 // there are any.
 func ClaimOf(ctx context.Context, db *pg.Worker, org id.Org, endpoint id.WebhookEndpoint) ([]Claim, error) {
 	return claimDue(ctx, db, []turn{{endpointKey{org, endpoint}, 10}}, time.Second)
-}
-
-const MaxClientTransports = maxClientTransports
-
-// Trust makes a sender trust the servers of a test's authority.
-func Trust(s *Sender, roots *x509.CertPool) {
-	if s.transport.TLSClientConfig.RootCAs == nil {
-		s.transport.TLSClientConfig.RootCAs = roots
-	}
-}
-
-// ClientTransportsOf counts the transports that a sender keeps for client certificates.
-func ClientTransportsOf(s *Sender) int { return len(s.clientTransports.kept) }
-
-// Reach is reach with exported methods for tests.
-type Reach struct{ reach }
-
-func (r *Reach) Reached() { r.reached() }
-func (r *Reach) Failed(org id.Org, host string) bool {
-	return r.failed(context.Background(), org, host)
-}
-
-// Dial replaces how a sender connects.
-func Dial(s *Sender, dial func(ctx context.Context, network, address string) (net.Conn, error)) {
-	s.transport.DialContext = dial
-}
-
-// PingAfter changes after how long without data an HTTP/2 connection gets a ping,
-// and how long the answer may take.
-func PingAfter(s *Sender, silence, answer time.Duration) {
-	s.transport.HTTP2.SendPingTimeout, s.transport.HTTP2.PingTimeout = silence, answer
 }
 
 // Record records results that are ready at once, as a dispatcher does.

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"crypto/ed25519"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/secret"
 	"portico/shared/webhook/filter"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
 
@@ -33,6 +35,16 @@ type Options struct {
 	ClientCertificate []byte
 	// Filter is an expression that is true for the events to deliver; "": all.
 	Filter string
+}
+
+// Leaf returns the client certificate itself, without those that issued it; nil
+// if there is none or it cannot be parsed.
+func (o Options) Leaf() *x509.Certificate {
+	chain, err := x509.ParseCertificates(o.ClientCertificate)
+	if err != nil || len(chain) == 0 {
+		return nil
+	}
+	return chain[0]
 }
 
 // Retry policies.
@@ -78,7 +90,7 @@ const (
 // value, which may be secret, except that the error of a filter may quote the
 // filter.
 func (c OptionsChange) Check() error {
-	return fault.Join(c.checkRetries(), c.checkHeaders(), c.checkMetadata(), c.checkFilter())
+	return fault.Join(c.checkRetries(), sending.CheckHeaders(c.CustomHeaders), c.checkMetadata(), c.checkFilter())
 }
 
 func (c OptionsChange) checkRetries() error {
@@ -156,7 +168,7 @@ type targetRow struct {
 
 // target opens the sealed values except the signing secrets.
 func (r targetRow) target(box *secret.Box) (*Target, error) {
-	headers, err := openHeaders(box, r.OrgID, r.ID, r.SealedHeaders)
+	headers, err := sending.OpenHeaders(box, r.OrgID, r.ID, r.SealedHeaders)
 	if err != nil {
 		return nil, err
 	}
@@ -164,13 +176,15 @@ func (r targetRow) target(box *secret.Box) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := openClientCertificate(box, r.OrgID, r.ID, r.ClientCertificate, r.SealedClientKey)
+	certificate, err := sending.OpenClientCertificate(box, r.OrgID, r.ID, r.ClientCertificate, r.SealedClientKey)
 	if err != nil {
 		return nil, err
 	}
 	return &Target{
-		URL: r.URL, Schedule: scheduleOf(r.RetryPolicy, r.RetrySchedule), Timeout: time.Duration(r.TimeoutSeconds) * time.Second,
-		Headers: headers, Signer: signing.Signer{Scheme: r.SignatureScheme, Keys: keys}, Certificate: certificate,
-		Pauses: r.ExhaustionPolicy == ExhaustionPause, DroppedBefore: r.DroppedBefore,
+		Target: sending.Target{
+			URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Headers: headers,
+			Signer: signing.Signer{Scheme: r.SignatureScheme, Keys: keys}, Certificate: certificate,
+		},
+		Schedule: scheduleOf(r.RetryPolicy, r.RetrySchedule), Pauses: r.ExhaustionPolicy == ExhaustionPause, DroppedBefore: r.DroppedBefore,
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // setOptions changes an endpoint's options and returns it.
@@ -114,8 +115,8 @@ func TestTimeout(t *testing.T) {
 	if value(a.Error) != "no complete response within 1s" || a.Latency < time.Second || a.Latency > 1900*time.Millisecond {
 		t.Errorf("gave up after %s: %q", a.Latency, value(a.Error))
 	}
-	if webhook.LeaseFor < webhook.MaxTimeout+5*time.Second {
-		t.Errorf("a lease of %s does not cover a try of %s and its recording", webhook.LeaseFor, webhook.MaxTimeout)
+	if webhook.LeaseFor < sending.MaxTimeout+5*time.Second {
+		t.Errorf("a lease of %s does not cover a try of %s and its recording", webhook.LeaseFor, sending.MaxTimeout)
 	}
 }
 
@@ -137,7 +138,7 @@ func TestCustomHeaders(t *testing.T) {
 	}
 	first := send(map[string]string{"authorization": "Bearer s3cret", "X-Tenant": "acme"})
 	if first.Get("Authorization") != "Bearer s3cret" || first.Get("X-Tenant") != "acme" || first.Get("Content-Type") != "application/json" ||
-		first.Get("User-Agent") != webhook.UserAgent || first.Get("Webhook-Signature") == "" {
+		first.Get("User-Agent") != sending.UserAgent || first.Get("Webhook-Signature") == "" {
 		t.Errorf("received %v", first)
 	}
 	if second := send(map[string]string{"X-Tenant": "two"}); second.Get("Authorization") != "" || second.Get("X-Tenant") != "two" {

@@ -3,8 +3,9 @@ package webhook
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
+
+	"portico/shared/webhook/sending"
 )
 
 const (
@@ -20,14 +21,19 @@ const (
 	egressWaitAtMost  = 15 * time.Minute
 )
 
-// Hint is what is known from a failed try about the time of the next one.
-type Hint struct {
-	// RetryAfter is what the receiver asked for; 0: nothing.
-	RetryAfter time.Duration
-	// TimedOut: the response was not complete in time.
-	TimedOut bool
-	// EgressFault is the error if the fault is ours; it does not count as a try.
-	EgressFault error
+// tryOf returns the request of a claim.
+func tryOf(c Claim) sending.Try {
+	return sending.Try{Org: c.Org, Endpoint: c.EndpointID, Event: c.EventID, Payload: c.Payload, Target: &c.Endpoint.Target}
+}
+
+// resultOf returns what became of a claim by a try. If the delivery is Pending,
+// reschedule sets the time of the next one.
+func resultOf(c Claim, o sending.Outcome) Result {
+	r := Result{Claim: c, Outcome: o, Status: Pending}
+	if o.Delivered() {
+		r.Status = Delivered
+	}
+	return r
 }
 
 // reschedule sets the wait of a delivery that is to be tried again. A hint may
@@ -56,7 +62,7 @@ func egressWait(age time.Duration) time.Duration {
 // waitFor returns how long to wait after a failed try: never less than scheduled.
 // A receiver may ask for a longer wait with Retry-After, up to askedAtMost. If it
 // is overloaded and does not say how long, the wait is doubled.
-func waitFor(scheduled time.Duration, code int, h Hint) time.Duration {
+func waitFor(scheduled time.Duration, code int, h sending.Hint) time.Duration {
 	switch {
 	case h.RetryAfter > 0:
 		return max(scheduled, min(h.RetryAfter, askedAtMost))
@@ -75,19 +81,6 @@ func overloaded(code int) bool {
 		return true
 	}
 	return false
-}
-
-// parseRetryAfter reads the header in both forms, seconds and HTTP-date. It
-// returns 0 for the past and for anything else.
-func parseRetryAfter(header string, now time.Time) time.Duration {
-	// 32 bits of seconds fit into a Duration.
-	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
 }
 
 // egressFaults counts the deliveries of a batch that failed because of us, and

@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // A failed try is repeated as scheduled, or later: when the receiver asks for
@@ -16,44 +17,27 @@ func TestWaitFor(t *testing.T) {
 		name      string
 		scheduled time.Duration
 		code      int
-		hint      webhook.Hint
+		hint      sending.Hint
 		want      time.Duration
 	}{
-		{"an error", time.Minute, 500, webhook.Hint{}, time.Minute},
-		{"no response", time.Minute, 0, webhook.Hint{}, time.Minute},
-		{"a restarting receiver behind a gateway", time.Minute, 502, webhook.Hint{}, time.Minute},
-		{"too many requests", 5 * time.Minute, 429, webhook.Hint{}, 10 * time.Minute},
-		{"unavailable", 5 * time.Minute, 503, webhook.Hint{}, 10 * time.Minute},
-		{"a gateway's timeout", 5 * time.Minute, 504, webhook.Hint{}, 10 * time.Minute},
-		{"a timeout", 5 * time.Minute, 0, webhook.Hint{TimedOut: true}, 10 * time.Minute},
-		{"a timeout after the header", 5 * time.Minute, 200, webhook.Hint{TimedOut: true}, 10 * time.Minute},
-		{"a timeout that is soon repeated", 5 * time.Second, 0, webhook.Hint{TimedOut: true}, time.Minute},
-		{"too many requests, soon repeated", 5 * time.Second, 429, webhook.Hint{}, time.Minute},
-		{"asked to wait", time.Minute, 429, webhook.Hint{RetryAfter: 10 * time.Minute}, 10 * time.Minute},
-		{"asked to wait after an error", time.Minute, 500, webhook.Hint{RetryAfter: 10 * time.Minute}, 10 * time.Minute},
-		{"asked to wait less than scheduled", time.Minute, 503, webhook.Hint{RetryAfter: time.Second}, time.Minute},
-		{"asked to wait for a day", time.Minute, 503, webhook.Hint{RetryAfter: 24 * time.Hour}, time.Hour},
-		{"asked to wait for a day, scheduled for later than an hour", 2 * time.Hour, 503, webhook.Hint{RetryAfter: 24 * time.Hour}, 2 * time.Hour},
+		{"an error", time.Minute, 500, sending.Hint{}, time.Minute},
+		{"no response", time.Minute, 0, sending.Hint{}, time.Minute},
+		{"a restarting receiver behind a gateway", time.Minute, 502, sending.Hint{}, time.Minute},
+		{"too many requests", 5 * time.Minute, 429, sending.Hint{}, 10 * time.Minute},
+		{"unavailable", 5 * time.Minute, 503, sending.Hint{}, 10 * time.Minute},
+		{"a gateway's timeout", 5 * time.Minute, 504, sending.Hint{}, 10 * time.Minute},
+		{"a timeout", 5 * time.Minute, 0, sending.Hint{TimedOut: true}, 10 * time.Minute},
+		{"a timeout after the header", 5 * time.Minute, 200, sending.Hint{TimedOut: true}, 10 * time.Minute},
+		{"a timeout that is soon repeated", 5 * time.Second, 0, sending.Hint{TimedOut: true}, time.Minute},
+		{"too many requests, soon repeated", 5 * time.Second, 429, sending.Hint{}, time.Minute},
+		{"asked to wait", time.Minute, 429, sending.Hint{RetryAfter: 10 * time.Minute}, 10 * time.Minute},
+		{"asked to wait after an error", time.Minute, 500, sending.Hint{RetryAfter: 10 * time.Minute}, 10 * time.Minute},
+		{"asked to wait less than scheduled", time.Minute, 503, sending.Hint{RetryAfter: time.Second}, time.Minute},
+		{"asked to wait for a day", time.Minute, 503, sending.Hint{RetryAfter: 24 * time.Hour}, time.Hour},
+		{"asked to wait for a day, scheduled for later than an hour", 2 * time.Hour, 503, sending.Hint{RetryAfter: 24 * time.Hour}, 2 * time.Hour},
 	} {
 		if got := webhook.WaitFor(tt.scheduled, tt.code, tt.hint); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
-
-// Retry-After is read as seconds and as a date; any other value is ignored.
-func TestParseRetryAfter(t *testing.T) {
-	now := time.Date(2026, 10, 21, 7, 28, 0, 0, time.UTC)
-	for header, want := range map[string]time.Duration{
-		"120": 2 * time.Minute, "0": 0, "4294967295": 4294967295 * time.Second,
-		"Wed, 21 Oct 2026 07:28:30 GMT":     30 * time.Second,
-		"Wednesday, 21-Oct-26 07:28:30 GMT": 30 * time.Second,
-		"Wed Oct 21 07:28:30 2026":          30 * time.Second,
-		"Wed, 21 Oct 2026 07:27:00 GMT":     0,
-		"":                                  0, "soon": 0, "-1": 0, "+5": 0, "1.5": 0, "5s": 0, "1,2": 0, "99999999999999999999": 0, "2026-10-21T08:00:00Z": 0,
-	} {
-		if got := webhook.ParseRetryAfter(header, now); got != want {
-			t.Errorf("%q: %s, want %s", header, got, want)
 		}
 	}
 }

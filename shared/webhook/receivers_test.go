@@ -3,9 +3,7 @@ package webhook_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"portico/shared/egress"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // Whatever a receiver does, the try ends in time and says what happened.
@@ -84,15 +83,9 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// A customer gets the same error for a name that does not exist and for a name in
-// our own network.
-func TestPrivateNamesLookLikeMissingOnes(t *testing.T) {
-	missing := webhook.Reason(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}, "")
-	private := webhook.Reason(&net.OpError{Op: "dial", Err: egress.Policy{}.Check(netip.MustParseAddr("10.0.0.1"))}, "")
-	if missing != private {
-		t.Errorf("missing: %q, private: %q", missing, private)
-	}
-}
+// noPublicAddress is the error both of a private address and of a name that does
+// not exist.
+const noPublicAddress = "the host has no public address: its name does not resolve, or leads to a private or reserved address"
 
 // A receiver on a private address is not dialled unless the policy allows it.
 func TestPrivateReceiver(t *testing.T) {
@@ -103,10 +96,10 @@ func TestPrivateReceiver(t *testing.T) {
 	e.endpoint(strings.Replace(rec.URL, "127.0.0.1", "localhost", 1), "*")
 	e.publish(`1`)
 	d := e.dispatcher()
-	d.Sender = webhook.NewSender(egress.Policy{}, e.Clock, time.Second)
+	d.Sender = sending.NewSender(egress.Policy{}, e.Clock, time.Second)
 	testkit.Must(t, d.Run(context.Background()))
 	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
-		if cause := value(e.attempts(d)[0].Error); cause != webhook.NoPublicAddress {
+		if cause := value(e.attempts(d)[0].Error); cause != noPublicAddress {
 			t.Errorf("error %q", cause)
 		}
 	}

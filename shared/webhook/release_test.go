@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // The daily upkeep resumes the paused keys of deleted endpoints, because a
@@ -58,7 +59,7 @@ func TestDeletedEndpointPausesNothing(t *testing.T) {
 	testkit.Must(t, err)
 	testkit.Must(t, webhook.Load(ctx, e.Worker, e.box, claims))
 	e.deleteEndpoint(endpoint)
-	webhook.Record(ctx, e.dispatcher(), []webhook.Result{{Claim: claims[0], Status: webhook.Failed, Tried: true, StartedAt: time.Now(), Error: "answered 500"}})
+	webhook.Record(ctx, e.dispatcher(), []webhook.Result{{Claim: claims[0], Status: webhook.Failed, Outcome: sending.Outcome{Tried: true, StartedAt: time.Now(), Error: "answered 500"}}})
 	e.dispatch()
 	if n := testkit.Value[int](t, e.Database, `SELECT count(*) FROM webhook_delivery WHERE status = 'pending'`); n != 0 {
 		t.Errorf("%d deliveries are unfinished", n)

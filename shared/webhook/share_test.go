@@ -10,6 +10,7 @@ import (
 
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // awake adds dispatchers that count as awake for ever, with ids that have this
@@ -50,7 +51,7 @@ func TestSurplusDispatcherSleeps(t *testing.T) {
 	e.Advance(t, 2*time.Second) // overdue, so a helper takes them
 	e.awake(1)
 	d := e.dispatcher()
-	d.Sender, d.Concurrency, d.Share = e.localSender(webhook.MaxTimeout), 8, 1
+	d.Sender, d.Concurrency, d.Share = e.localSender(sending.MaxTimeout), 8, 1
 	end := e.run(context.Background(), d)
 	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.All()) == 4 })
 	testkit.Await(t, "the dispatcher to give up its row", func() bool {

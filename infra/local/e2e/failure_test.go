@@ -11,7 +11,7 @@ import (
 
 	"portico/infra/local/stacktest"
 	"portico/shared/testkit"
-	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // nudge is an SQS event with one message, as the event source mapping sends it.
@@ -72,7 +72,7 @@ func TestKilledDispatcher(t *testing.T) {
 	if got := rec.count(""); got != n {
 		t.Fatalf("%d requests while the leases hold, want %d", got, n)
 	}
-	testkit.Must(t, s.SetClockOffset(t.Context(), webhook.MaxTimeout+10*time.Second))
+	testkit.Must(t, s.SetClockOffset(t.Context(), sending.MaxTimeout+10*time.Second))
 	testkit.Must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
 	testkit.Await(t, "every event's delivery", func() bool { return pending(t, s) == 0 })
 	for event, times := range rec.events() {

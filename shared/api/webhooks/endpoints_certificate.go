@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/clock"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 )
 
 // ClientCertificate is a certificate with its private key, as requests send it.
@@ -17,11 +18,11 @@ type ClientCertificate struct {
 }
 
 // parse returns nil if the request has no certificate.
-func (c *ClientCertificate) parse(now time.Time) (*webhook.ClientCertificate, error) {
+func (c *ClientCertificate) parse(now time.Time) (*sending.ClientCertificate, error) {
 	if c == nil {
 		return nil, nil
 	}
-	return webhook.ParseClientCertificate(c.Certificate, c.PrivateKey, now)
+	return sending.ParseClientCertificate(c.Certificate, c.PrivateKey, now)
 }
 
 // ShownCertificate identifies a certificate, without its private key.

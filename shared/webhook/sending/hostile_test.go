@@ -1,4 +1,4 @@
-package webhook_test
+package sending_test
 
 import (
 	"bytes"
@@ -15,27 +15,27 @@ import (
 	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/testkit"
-	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
 
 // newSender may dial this machine and trusts the authority's servers.
-func newSender(t *testing.T, atMost time.Duration, authority *testkit.Authority) *webhook.Sender {
+func newSender(t *testing.T, atMost time.Duration, authority *testkit.Authority) *sending.Sender {
 	t.Helper()
-	s := webhook.NewSender(testkit.Loopback(t), &clock.Clock{}, atMost)
+	s := sending.NewSender(testkit.Loopback(t), &clock.Clock{}, atMost)
 	if authority != nil {
-		webhook.Trust(s, authority.Pool())
+		sending.Trust(s, authority.Pool())
 	}
 	return s
 }
 
 // sendTo makes one try to a URL.
-func sendTo(s *webhook.Sender, url string) webhook.Result {
-	return s.Send(context.Background(), webhook.Claim{
-		Org: id.New[id.Org](time.Now()), EventID: id.New[id.Event](time.Now()), EndpointID: id.New[id.WebhookEndpoint](time.Now()),
+func sendTo(s *sending.Sender, url string) sending.Outcome {
+	return s.Send(context.Background(), sending.Try{
+		Org: id.New[id.Org](time.Now()), Event: id.New[id.Event](time.Now()), Endpoint: id.New[id.WebhookEndpoint](time.Now()),
 		Payload: []byte(`{"a":1}`),
-		Endpoint: &webhook.Target{
-			URL: url, Timeout: webhook.MaxTimeout, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}},
+		Target: &sending.Target{
+			URL: url, Timeout: sending.MaxTimeout, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}},
 		},
 	})
 }
@@ -61,8 +61,8 @@ func TestCompressionBomb(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	r := sendTo(s, rec.URL)
 	runtime.ReadMemStats(&after)
-	if r.Status != webhook.Delivered || !bytes.Equal(r.Body, bomb[:1<<10]) {
-		t.Errorf("%s %q, %d bytes are kept", r.Status, r.Error, len(r.Body))
+	if !r.Delivered() || !bytes.Equal(r.Body, bomb[:1<<10]) {
+		t.Errorf("delivered: %v, %q, %d bytes are kept", r.Delivered(), r.Error, len(r.Body))
 	}
 	if used := after.TotalAlloc - before.TotalAlloc; used > 16<<20 {
 		t.Errorf("%d MiB were allocated for a bomb of %d KiB", used>>20, len(bomb)>>10)
@@ -121,8 +121,8 @@ func TestDrips(t *testing.T) {
 			rec := testkit.NewReceiver(t, tt.answer)
 			start := time.Now()
 			r := sendTo(newSender(t, 500*time.Millisecond, nil), rec.URL)
-			if took := time.Since(start); took > 2*time.Second || r.Status != webhook.Pending || len(r.Body) > 1<<10 || len(rec.All()) != 1 {
-				t.Errorf("%s after %s and %d requests, %d bytes kept", r.Status, took, len(rec.All()), len(r.Body))
+			if took := time.Since(start); took > 2*time.Second || r.Delivered() || len(r.Body) > 1<<10 || len(rec.All()) != 1 {
+				t.Errorf("delivered: %v after %s and %d requests, %d bytes kept", r.Delivered(), took, len(rec.All()), len(r.Body))
 			}
 			if !strings.HasPrefix(r.Error, "no complete response within") && r.Error != "the response is not valid HTTP" {
 				t.Errorf("error %q", r.Error)

@@ -1,4 +1,7 @@
-package webhook
+// Package sending makes a try of a delivery: one signed POST to a customer's server,
+// only to addresses that may be reached. It has the rules of what such a request
+// contains besides the event: custom headers and client certificates.
+package sending
 
 import (
 	"bytes"
@@ -43,12 +46,21 @@ type Sender struct {
 // NewSender returns a sender that connects only to addresses that the policy
 // allows. A try takes at most atMost, even if its endpoint's timeout is longer.
 func NewSender(policy egress.Policy, clock *clock.Clock, atMost time.Duration) *Sender {
-	transport := policy.Transport()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetClientCertificate: answering(&tls.Certificate{}, closedWithout)}
+	return NewSenderOver(policy.Transport(), clock, atMost)
+}
+
+// NewSenderOver is NewSender for tests: the policy's transport may have another
+// dialer or trust other authorities. The sender takes it over.
+func NewSenderOver(transport *http.Transport, clock *clock.Clock, atMost time.Duration) *Sender {
+	if transport.TLSClientConfig == nil {
+		transport.TLSClientConfig = &tls.Config{}
+	}
+	transport.TLSClientConfig.MinVersion = tls.VersionTLS12
+	transport.TLSClientConfig.GetClientCertificate = answering(&tls.Certificate{}, closedWithout)
 	return &Sender{transport: transport, clock: clock, atMost: atMost}
 }
 
-func (s *Sender) timeout(c Claim) time.Duration { return min(c.Endpoint.Timeout, s.atMost) }
+func (s *Sender) timeout(t Try) time.Duration { return min(t.Target.Timeout, s.atMost) }
 
 // response is the part of a receiver's answer that was read.
 type response struct {
@@ -59,49 +71,46 @@ type response struct {
 	closed     string // the likely reason if the connection was closed, see reason
 }
 
-// Send makes one try of a claim. The result is Delivered, or Pending with an
-// error; then the caller sets the time of the next try. Send blocks for the
-// endpoint's timeout at most, plus decideWithin if the receiver was not reached.
-func (s *Sender) Send(ctx context.Context, c Claim) Result {
-	r := Result{Claim: c, Status: Pending, Tried: true, StartedAt: s.clock.Now()}
+// Send makes a try. It blocks for the endpoint's timeout at most, plus
+// decideWithin if the receiver was not reached.
+func (s *Sender) Send(ctx context.Context, t Try) Outcome {
+	o := Outcome{Tried: true, StartedAt: s.clock.Now()}
 	start := time.Now()
-	answer, err := s.post(ctx, c, r.StartedAt)
-	r.Latency = time.Since(start)
-	r.StatusCode, r.Body = answer.code, answer.body
-	r.Hint = Hint{
+	answer, err := s.post(ctx, t, o.StartedAt)
+	o.Latency = time.Since(start)
+	o.StatusCode, o.Body = answer.code, answer.body
+	o.Hint = Hint{
 		RetryAfter:  parseRetryAfter(answer.retryAfter, s.clock.Now()),
 		TimedOut:    errors.Is(err, context.DeadlineExceeded),
-		EgressFault: s.reach.egressFault(ctx, c, r.StartedAt.Sub(c.EventID.Time()), answer.connected, err),
+		EgressFault: s.reach.egressFault(ctx, t, o.StartedAt.Sub(t.Event.Time()), answer.connected, err),
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		r.Tried = false // this dispatcher was stopped: not the receiver's fault
-	case r.EgressFault != nil:
-		r.Tried = false
-	case r.TimedOut:
-		r.Error = fmt.Sprintf("no complete response within %s", s.timeout(c))
+		o.Tried = false // this dispatcher was stopped: not the receiver's fault
+	case o.EgressFault != nil:
+		o.Tried = false
+	case o.TimedOut:
+		o.Error = fmt.Sprintf("no complete response within %s", s.timeout(t))
 	case err != nil:
-		r.Error = reason(err, answer.closed)
+		o.Error = reason(err, answer.closed)
 	case answer.code >= 300 && answer.code < 400:
-		r.Error = "redirects are not followed: give the final URL"
+		o.Error = "redirects are not followed: give the final URL"
 	case answer.code < 200 || answer.code > 299:
-		r.Error = fmt.Sprintf("answered %d, expected 2xx", answer.code)
-	default:
-		r.Status = Delivered
+		o.Error = fmt.Sprintf("answered %d, expected 2xx", answer.code)
 	}
-	return r
+	return o
 }
 
-func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout(c))
+func (s *Sender) post(ctx context.Context, t Try, now time.Time) (response, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout(t))
 	defer cancel()
 	ctx, connected := s.reach.watch(egress.WithDials(ctx, maxDials))
 	ctx, closed := watchHandshake(ctx)
-	target, err := url.Parse(c.Endpoint.URL)
+	target, err := url.Parse(t.Target.URL)
 	if err != nil {
 		return response{}, err
 	}
-	header, err := headerOf(c, now)
+	header, err := headerOf(t, now)
 	if err != nil {
 		return response{}, err
 	}
@@ -109,13 +118,13 @@ func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, er
 		Method: http.MethodPost, URL: target, Host: target.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        header,
-		ContentLength: int64(len(c.Payload)),
-		Body:          io.NopCloser(bytes.NewReader(c.Payload)),
+		ContentLength: int64(len(t.Payload)),
+		Body:          io.NopCloser(bytes.NewReader(t.Payload)),
 		// With GetBody the transport can try another connection if the kept one
 		// was closed before anything was sent.
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.Payload)), nil },
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(t.Payload)), nil },
 	}).WithContext(ctx)
-	transport, err := s.transportOf(c)
+	transport, err := s.transportOf(t)
 	if err != nil {
 		return response{}, err
 	}
@@ -133,14 +142,14 @@ func (s *Sender) post(ctx context.Context, c Claim, now time.Time) (response, er
 
 // headerOf returns the headers of a try: the custom headers of the customer,
 // which cannot have a name that Portico uses, and ours.
-func headerOf(c Claim, now time.Time) (http.Header, error) {
+func headerOf(t Try, now time.Time) (http.Header, error) {
 	header := http.Header{}
-	for name, value := range c.Endpoint.Headers {
+	for name, value := range t.Target.Headers {
 		header.Set(name, value)
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("User-Agent", UserAgent)
-	return header, c.Endpoint.Signer.SetHeaders(header, c.EventID.String(), now, c.Payload)
+	return header, t.Target.Signer.SetHeaders(header, t.Event.String(), now, t.Payload)
 }
 
 // read returns the first bytes of a response. If the response ends within

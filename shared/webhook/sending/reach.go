@@ -1,4 +1,4 @@
-package webhook
+package sending
 
 import (
 	"context"
@@ -28,8 +28,8 @@ const (
 	// excusedFor is the age of an event from which on its tries count even in an
 	// outage. A quiet stack whose only receivers are a few dead hosts looks like
 	// an outage of our own network: without this bound its deliveries would never
-	// fail and its endpoints would never be disabled. With the waits of
-	// egressWait about 130 tries do not count.
+	// fail and its endpoints would never be disabled. With the dispatcher's waits
+	// about 130 tries do not count.
 	excusedFor = 24 * time.Hour
 )
 
@@ -111,8 +111,8 @@ func (r *reach) watch(ctx context.Context) (context.Context, *atomic.Bool) {
 // egressFault returns err if the fault is ours. It returns nil if there is no
 // error, if the fault is the receiver's, or if it counts as the receiver's
 // because of the event's age.
-func (r *reach) egressFault(ctx context.Context, c Claim, age time.Duration, connected bool, err error) error {
-	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, c.Org, hostOf(c.Endpoint.URL)) && age < excusedFor) {
+func (r *reach) egressFault(ctx context.Context, t Try, age time.Duration, connected bool, err error) error {
+	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, t.Org, hostOf(t.Target.URL)) && age < excusedFor) {
 		return err
 	}
 	return nil

@@ -1,4 +1,4 @@
-package webhook_test
+package sending_test
 
 import (
 	"context"
@@ -10,9 +10,16 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/testkit"
-	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
+
+// demands are the possible errors of a try without a certificate. The second one
+// occurs if the alert is lost because the server closes while we write.
+var demands = []string{
+	"the server demands a client certificate: set client_certificate of the endpoint",
+	"the server asked for a client certificate and closed the connection: set client_certificate of the endpoint",
+}
 
 // If a server demands a client certificate and a try has none, the error always
 // names the certificate, even if the alert is lost because a large payload is
@@ -21,15 +28,15 @@ func TestDemandForCertificate(t *testing.T) {
 	t.Parallel()
 	authority := testkit.NewAuthority(t)
 	for _, protocols := range [][]string{{"h2"}, {"http/1.1"}} {
-		config := demanding(authority, tls.VersionTLS13)
+		config := authority.Demanding(tls.VersionTLS13)
 		config.NextProtos = protocols
 		rec := testkit.NewTLSReceiver(t, config, nil)
 		s := newSender(t, 10*time.Second, authority)
 		payload := []byte(strings.Repeat(" ", 256<<10))
 		for range 100 {
-			r := s.Send(context.Background(), webhook.Claim{
-				EventID: id.New[id.Event](time.Now()), Payload: payload,
-				Endpoint: &webhook.Target{URL: rec.URL, Timeout: 10 * time.Second, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}}},
+			r := s.Send(context.Background(), sending.Try{
+				Event: id.New[id.Event](time.Now()), Payload: payload,
+				Target: &sending.Target{URL: rec.URL, Timeout: 10 * time.Second, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}}},
 			})
 			if !slices.Contains(demands, r.Error) {
 				t.Fatalf("over %s: error %q, want one of %q", protocols, r.Error, demands)

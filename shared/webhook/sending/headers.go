@@ -1,4 +1,4 @@
-package webhook
+package sending
 
 import (
 	"encoding/json"
@@ -41,14 +41,16 @@ func isReserved(folded string) bool {
 // ignore case, and CGI and servers that follow it treat _ and - alike.
 func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 
-func (c OptionsChange) checkHeaders() error {
+// CheckHeaders refuses custom headers that Portico could not send, or that it sets
+// itself. Its fault never repeats a value.
+func CheckHeaders(headers map[string]string) error {
 	const field = "custom_headers"
-	if len(c.CustomHeaders) > maxHeaders {
+	if len(headers) > maxHeaders {
 		return fault.InvalidField(field, fmt.Sprintf("must have at most %d headers", maxHeaders))
 	}
 	var faults []error
 	seen := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(c.CustomHeaders)) {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		folded, wrong := fold(name), ""
 		switch {
 		case len(name) > maxHeaderName || !token.MatchString(name):
@@ -57,7 +59,7 @@ func (c OptionsChange) checkHeaders() error {
 			wrong = "is a header that Portico sets itself, or is equal to one for servers that treat _ and - alike: use another name"
 		case seen[folded]:
 			wrong = "occurs twice, with different case or with _ instead of -: many servers treat the two names as one"
-		case !isHeaderValue(c.CustomHeaders[name]):
+		case !isHeaderValue(headers[name]):
 			wrong = fmt.Sprintf("must have at most %d printable ASCII characters", maxHeaderValue)
 		}
 		if wrong != "" {
@@ -77,21 +79,21 @@ func headersContext(org id.Org, endpoint id.WebhookEndpoint) string {
 	return "webhook_headers/" + org.String() + "/" + endpoint.String()
 }
 
-// sealHeaders returns the names of custom headers in clear, and names and values
+// SealHeaders returns the names of custom headers in clear, and names and values
 // sealed.
-func sealHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, headers map[string]string) (names []string, sealed []byte) {
+func SealHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, headers map[string]string) (names []string, sealed []byte) {
 	plain, err := json.Marshal(headers)
 	if err != nil {
-		panic("webhook: " + err.Error()) // strings always marshal
+		panic("sending: " + err.Error()) // strings always marshal
 	}
 	names = slices.AppendSeq([]string{}, maps.Keys(headers))
 	slices.Sort(names)
 	return names, box.Seal(plain, headersContext(org, endpoint))
 }
 
-// openHeaders returns what sealHeaders sealed; nil if the endpoint never had
+// OpenHeaders returns what SealHeaders sealed; nil if the endpoint never had
 // custom headers.
-func openHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed []byte) (headers map[string]string, err error) {
+func OpenHeaders(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, sealed []byte) (headers map[string]string, err error) {
 	if sealed == nil {
 		return nil, nil
 	}

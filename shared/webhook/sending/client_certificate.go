@@ -1,4 +1,4 @@
-package webhook
+package sending
 
 import (
 	"bytes"
@@ -130,35 +130,23 @@ func parseKey(text string, leaf *x509.Certificate) (key []byte, wrong string) {
 	return key, ""
 }
 
-// Leaf returns the client certificate itself, without those that issued it; nil
-// if there is none or it cannot be parsed.
-func (o Options) Leaf() *x509.Certificate {
-	chain, err := x509.ParseCertificates(o.ClientCertificate)
-	if err != nil || len(chain) == 0 {
-		return nil
-	}
-	return chain[0]
-}
-
 // clientKeyContext binds the sealed private key of a client certificate to its endpoint.
 func clientKeyContext(org id.Org, endpoint id.WebhookEndpoint) string {
 	return "webhook_client_key/" + org.String() + "/" + endpoint.String()
 }
 
-func (c *ClientCertificate) assign(a *assignments, box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) {
-	var sealed []byte
-	var expiresAt *time.Time
-	if c.chain != nil {
-		sealed, expiresAt = box.Seal(c.key, clientKeyContext(org, endpoint)), &c.expiresAt
+// Seal returns the chain, its private key sealed, and when the certificate
+// expires; nil for no certificate.
+func (c *ClientCertificate) Seal(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint) (chain, sealed []byte, expiresAt *time.Time) {
+	if c.chain == nil {
+		return nil, nil, nil
 	}
-	a.add("client_certificate = $%d", c.chain)
-	a.add("sealed_client_key = $%d", sealed)
-	a.add("certificate_expires_at = $%d", expiresAt)
+	return c.chain, box.Seal(c.key, clientKeyContext(org, endpoint)), &c.expiresAt
 }
 
-// openClientCertificate returns what assign wrote; nil if the endpoint has no
+// OpenClientCertificate returns what Seal returned; nil if the endpoint has no
 // client certificate.
-func openClientCertificate(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, chain, sealed []byte) (*ClientCertificate, error) {
+func OpenClientCertificate(box *secret.Box, org id.Org, endpoint id.WebhookEndpoint, chain, sealed []byte) (*ClientCertificate, error) {
 	if chain == nil {
 		return nil, nil
 	}

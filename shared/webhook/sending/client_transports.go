@@ -1,10 +1,12 @@
-package webhook
+package sending
 
 import (
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
+
+	"portico/shared/id"
 )
 
 const (
@@ -22,6 +24,11 @@ const (
 type clientTransports struct {
 	mu   sync.Mutex
 	kept map[endpointKey]*clientTransport
+}
+
+type endpointKey struct {
+	org      id.Org
+	endpoint id.WebhookEndpoint
 }
 
 type clientTransport struct {
@@ -88,10 +95,10 @@ func withCertificate(base *http.Transport, c *ClientCertificate) (*http.Transpor
 	return transport, nil
 }
 
-// transportOf returns the transport of a claim's endpoint.
-func (s *Sender) transportOf(c Claim) (*http.Transport, error) {
-	if c.Endpoint.Certificate == nil {
+// transportOf returns the transport of a try's endpoint.
+func (s *Sender) transportOf(t Try) (*http.Transport, error) {
+	if t.Target.Certificate == nil {
 		return s.transport, nil
 	}
-	return s.clientTransports.transport(s.transport, endpointKey{c.Org, c.EndpointID}, c.Endpoint.Certificate)
+	return s.clientTransports.transport(s.transport, endpointKey{t.Org, t.Endpoint}, t.Target.Certificate)
 }

@@ -1,4 +1,4 @@
-package webhook_test
+package sending_test
 
 import (
 	"bytes"
@@ -15,7 +15,6 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"portico/shared/testkit"
-	"portico/shared/webhook"
 )
 
 // frames is one connection of a server that speaks HTTP/2 frame by frame.
@@ -115,8 +114,8 @@ func TestHTTP2(t *testing.T) {
 	})
 	s := newSender(t, 5*time.Second, authority)
 	for range 3 {
-		if r := sendTo(s, rec.URL); r.Status != webhook.Delivered || string(r.Body) != "thanks" {
-			t.Errorf("%s %q %q", r.Status, r.Error, r.Body)
+		if r := sendTo(s, rec.URL); !r.Delivered() || string(r.Body) != "thanks" {
+			t.Errorf("delivered: %v, %q %q", r.Delivered(), r.Error, r.Body)
 		}
 	}
 	if rec.Connections() != 1 || proto.Load() != "HTTP/2.0" {
@@ -209,14 +208,14 @@ func TestHostileHTTP2(t *testing.T) {
 			s := newSender(t, time.Second, authority)
 			start := time.Now()
 			r := sendTo(s, url)
-			if took := time.Since(start); took > 4*time.Second || r.Status != webhook.Pending || len(r.Error) < 10 || len(r.Body) > 1<<10 {
-				t.Errorf("%s %q after %s, %d bytes kept", r.Status, r.Error, took, len(r.Body))
+			if took := time.Since(start); took > 4*time.Second || r.Delivered() || len(r.Error) < 10 || len(r.Body) > 1<<10 {
+				t.Errorf("delivered: %v, %q after %s, %d bytes kept", r.Delivered(), r.Error, took, len(r.Body))
 			}
 			if n := connections.Load(); n > 4 {
 				t.Errorf("one try made %d connections", n)
 			}
 			good := testkit.NewTLSReceiver(t, authority.Server(), nil)
-			if r := sendTo(s, good.URL); r.Status != webhook.Delivered {
+			if r := sendTo(s, good.URL); !r.Delivered() {
 				t.Errorf("another endpoint afterwards: %s", r.Error)
 			}
 		})

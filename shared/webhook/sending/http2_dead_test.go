@@ -1,4 +1,4 @@
-package webhook_test
+package sending_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/testkit"
-	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
 
@@ -51,22 +51,22 @@ func TestDeadHTTP2Connection(t *testing.T) {
 			})
 			// A busy machine answers pings within the two seconds. A try may take
 			// far longer, so only the missing ping can end it.
-			s := newSender(t, webhook.MaxTimeout, authority)
-			webhook.PingAfter(s, 100*time.Millisecond, 2*time.Second)
-			send := func(size int) webhook.Result {
-				return s.Send(context.Background(), webhook.Claim{
-					EventID: id.New[id.Event](time.Now()), Payload: bytes.Repeat([]byte(" "), size),
-					Endpoint: &webhook.Target{URL: url, Timeout: webhook.MaxTimeout, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}}},
+			s := newSender(t, sending.MaxTimeout, authority)
+			sending.PingAfter(s, 100*time.Millisecond, 2*time.Second)
+			send := func(size int) sending.Outcome {
+				return s.Send(context.Background(), sending.Try{
+					Event: id.New[id.Event](time.Now()), Payload: bytes.Repeat([]byte(" "), size),
+					Target: &sending.Target{URL: url, Timeout: sending.MaxTimeout, Signer: signing.Signer{Scheme: signing.SchemePortico, Secrets: []string{signing.NewSecret()}}},
 				})
 			}
-			if r := send(1); r.Status != webhook.Delivered {
+			if r := send(1); !r.Delivered() {
 				t.Fatalf("the first: %s", r.Error)
 			}
 			if r := send(tt.size); r.Error != "the connection was closed before the response was complete" {
-				t.Errorf("the one that meets the dead connection: %s %q", r.Status, r.Error)
+				t.Errorf("the one that meets the dead connection: delivered %v, %q", r.Delivered(), r.Error)
 			}
-			if r := send(1); r.Status != webhook.Delivered || connections.Load() < 2 {
-				t.Errorf("the next: %s %q over %d connections", r.Status, r.Error, connections.Load())
+			if r := send(1); !r.Delivered() || connections.Load() < 2 {
+				t.Errorf("the next: delivered %v, %q over %d connections", r.Delivered(), r.Error, connections.Load())
 			}
 		})
 	}

@@ -1,0 +1,17 @@
+package sending_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// The tests of this package mostly wait for servers that do not answer, so more of
+// them run at once than there are cores.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}

@@ -171,8 +171,8 @@ func TestDomainKnowsNoHTTP(t *testing.T) {
 // policy allows.
 func TestSendersCheckAddresses(t *testing.T) {
 	for _, s := range sources(t) {
-		if !s.isTest() && s.dir != "shared/webhook/sending" && strings.Contains(s.text, "sending.NewSenderOver(") {
-			t.Errorf("%s calls sending.NewSenderOver: use sending.NewSender", s.name)
+		if !s.isTest() && s.dir != "shared/webhook/sending" && strings.Contains(s.text, "sending.Over(") {
+			t.Errorf("%s calls sending.Over: use sending.New", s.name)
 		}
 	}
 }

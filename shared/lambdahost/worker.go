@@ -38,7 +38,7 @@ func Dispatcher() {
 	exitOn(err)
 	box, err := h.box(sealing)
 	exitOn(err)
-	sender, wakers := sending.NewSender(policy, h.clock, sending.MaxTimeout), h.wakers(wake, database)
+	sender, wakers := sending.New(policy, h.clock, sending.MaxTimeout), h.wakers(wake, database)
 	workers := database.workers(ctx, 4) // claim, record, renew, listen
 	if n := len(workers); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
 		h.log.Warn("there are more databases than dispatchers, so some databases wait for others: raise DispatcherMaxConcurrency", "databases", n)

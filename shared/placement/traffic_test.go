@@ -88,7 +88,7 @@ func (tr *traffic) dispatch(ctx context.Context, database string) {
 	for ctx.Err() == nil {
 		dispatcher := &webhook.Dispatcher{
 			DB: d.Worker, Box: testkit.Box(tr.t), Waker: tr.wakers[database], Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
-			Sender: sending.NewSender(testkit.Loopback(tr.t), d.Clock, sending.MaxTimeout), Concurrency: 64, Idle: 200 * time.Millisecond,
+			Sender: sending.New(testkit.Loopback(tr.t), d.Clock, sending.MaxTimeout), Concurrency: 64, Idle: 200 * time.Millisecond,
 			Disabling: webhook.Disabling{After: 120 * time.Hour, Failures: 20}, Publish: event.PublishNotices,
 		}
 		if err := dispatcher.Run(context.WithoutCancel(ctx)); err != nil {

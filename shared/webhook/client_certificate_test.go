@@ -37,7 +37,7 @@ func (e *engine) trusting(authority *testkit.Authority, timeout time.Duration) *
 	e.t.Helper()
 	transport := testkit.Loopback(e.t).Transport()
 	transport.TLSClientConfig = &tls.Config{RootCAs: authority.Pool()}
-	return sending.NewSenderOver(transport, e.Clock, timeout)
+	return sending.Over(transport, e.Clock, timeout)
 }
 
 // dispatchBy runs a dispatcher with this sender.
@@ -160,7 +160,7 @@ func TestClientCertificateAndEgress(t *testing.T) {
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.setCertificate(endpoint, authority, testkit.ECDSA(t))
 	e.publish(`1`)
-	e.dispatchBy(sending.NewSender(egress.Policy{}, e.Clock, time.Second))
+	e.dispatchBy(sending.New(egress.Policy{}, e.Clock, time.Second))
 	if cause := value(e.attempts(e.deliveries(webhook.DeliveryFilter{})[0])[0].Error); cause != noPublicAddress || rec.Connections() != 0 {
 		t.Errorf("error %q after %d connections", cause, rec.Connections())
 	}

@@ -48,7 +48,7 @@ func (e *engine) dialling(timeout time.Duration, dial func(ctx context.Context, 
 	e.t.Helper()
 	transport := testkit.Loopback(e.t).Transport()
 	transport.DialContext = dial
-	return sending.NewSenderOver(transport, e.Clock, timeout)
+	return sending.Over(transport, e.Clock, timeout)
 }
 
 // A fault of ours does not count as a try: the delivery waits, and its first

@@ -1,5 +1,6 @@
 // Package webhook delivers events to customers' endpoints: it decides which
-// endpoints get an event, keeps the queue, signs, sends, retries and logs.
+// endpoints get an event, keeps the queue, retries and logs. The packages below it
+// run filters, sign, and send.
 package webhook
 
 import (

@@ -106,7 +106,7 @@ func (e *engine) localSender(timeout time.Duration) *sending.Sender {
 	e.t.Helper()
 	policy, err := egress.ParsePolicy("127.0.0.0/8,::1/128")
 	testkit.Must(e.t, err)
-	return sending.NewSender(policy, e.Clock, timeout)
+	return sending.New(policy, e.Clock, timeout)
 }
 
 func (e *engine) dispatcher() *webhook.Dispatcher {

@@ -96,7 +96,7 @@ func TestPrivateReceiver(t *testing.T) {
 	e.endpoint(strings.Replace(rec.URL, "127.0.0.1", "localhost", 1), "*")
 	e.publish(`1`)
 	d := e.dispatcher()
-	d.Sender = sending.NewSender(egress.Policy{}, e.Clock, time.Second)
+	d.Sender = sending.New(egress.Policy{}, e.Clock, time.Second)
 	testkit.Must(t, d.Run(context.Background()))
 	for _, d := range e.deliveries(webhook.DeliveryFilter{}) {
 		if cause := value(e.attempts(d)[0].Error); cause != noPublicAddress {

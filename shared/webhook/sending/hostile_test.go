@@ -22,7 +22,7 @@ import (
 // newSender may dial this machine and trusts the authority's servers.
 func newSender(t *testing.T, atMost time.Duration, authority *testkit.Authority) *sending.Sender {
 	t.Helper()
-	s := sending.NewSender(testkit.Loopback(t), &clock.Clock{}, atMost)
+	s := sending.New(testkit.Loopback(t), &clock.Clock{}, atMost)
 	if authority != nil {
 		sending.Trust(s, authority.Pool())
 	}

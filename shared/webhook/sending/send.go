@@ -43,15 +43,15 @@ type Sender struct {
 	reach            reach
 }
 
-// NewSender returns a sender that connects only to addresses that the policy
-// allows. A try takes at most atMost, even if its endpoint's timeout is longer.
-func NewSender(policy egress.Policy, clock *clock.Clock, atMost time.Duration) *Sender {
-	return NewSenderOver(policy.Transport(), clock, atMost)
+// New returns a sender that connects only to addresses that the policy allows. A
+// try takes at most atMost, even if its endpoint's timeout is longer.
+func New(policy egress.Policy, clock *clock.Clock, atMost time.Duration) *Sender {
+	return Over(policy.Transport(), clock, atMost)
 }
 
-// NewSenderOver is NewSender for tests: the policy's transport may have another
-// dialer or trust other authorities. The sender takes it over.
-func NewSenderOver(transport *http.Transport, clock *clock.Clock, atMost time.Duration) *Sender {
+// Over is New for tests, whose transport may have another dialer or trust other
+// authorities. It changes the transport.
+func Over(transport *http.Transport, clock *clock.Clock, atMost time.Duration) *Sender {
 	if transport.TLSClientConfig == nil {
 		transport.TLSClientConfig = &tls.Config{}
 	}

@@ -33,7 +33,7 @@ type side struct {
 // machine affects both, so the ratio of a turn is more reliable than a single
 // figure; its spread over the turns shows how reliable.
 func against(ctx context.Context, o options) error {
-	sizes := turnSizes{Rate: 10_000, Steady: 5 * time.Second, Beside: 10 * time.Second, Events: 5_000, Reference: 10_000, Hanging: 100_000}
+	sizes := turnSizes{Rate: 10_000, Steady: 20 * time.Second, Beside: 10 * time.Second, Events: 10_000, Reference: 10_000, Hanging: 100_000}
 	if o.short {
 		sizes = turnSizes{Rate: 10_000, Steady: time.Second, Beside: time.Second, Events: 500, Reference: 1_000, Hanging: 1_000}
 	}

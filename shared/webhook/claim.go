@@ -68,7 +68,7 @@ func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Durat
 		keys[i], rooms[i] = t.endpointKey, int32(t.room)
 	}
 	orgs, endpoints := splitKeys(keys)
-	claims, err := pg.List[Claim](ctx, db, "webhook.claimDue", claimSQL, orgs, endpoints, rooms, token, lease)
+	claims, err := pg.List[Claim](ctx, db, "webhook.claimDue", claimSQL, orgs, endpoints, rooms, [16]byte(token), lease)
 	events := map[eventKey]*Claim{}
 	for i := range claims {
 		if c := &claims[i]; c.Payload != nil {

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook/sending"
@@ -27,7 +25,7 @@ type completion struct {
 	orgs      []id.Org
 	events    []id.Event
 	endpoints []id.WebhookEndpoint
-	leases    []uuid.UUID
+	leases    [][16]byte // pgx encodes a uuid.UUID by way of a text
 	statuses  []Status
 	waits     []time.Duration
 	tried     []bool

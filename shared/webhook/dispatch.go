@@ -14,6 +14,9 @@ import (
 // is not transient.
 func (r *run) dispatch(ctx context.Context) error {
 	busy, worked := time.Now(), time.Now()
+	if !r.leads.Load() {
+		busy = time.Time{} // a helper sleeps at once if nothing is overdue
+	}
 	for r.hasTime(ctx) && !r.surplus.Load() {
 		limit := min(r.lanes.awaitFree(ctx), batchSize)
 		began := time.Now()

@@ -34,7 +34,7 @@ const (
 	gatherAtMost = 10 * time.Millisecond
 	// tryAgain is how long a dispatcher waits after an error.
 	tryAgain = 250 * time.Millisecond
-	// IdleAtLeast is how long a helper stays awake without work. The leader stays
+	// IdleAtLeast is how long a helper stays awake after its last work. The leader stays
 	// awake for Idle, which should not be shorter.
 	IdleAtLeast = time.Second
 )

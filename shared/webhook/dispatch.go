@@ -14,9 +14,6 @@ import (
 // is not transient.
 func (r *run) dispatch(ctx context.Context) error {
 	busy, worked := time.Now(), time.Now()
-	if !r.leads.Load() {
-		busy = time.Time{} // a helper sleeps at once if nothing is overdue
-	}
 	for r.hasTime(ctx) && !r.surplus.Load() {
 		limit := min(r.lanes.awaitFree(ctx), batchSize)
 		began := time.Now()
@@ -100,6 +97,7 @@ func (r *run) claim(ctx context.Context, limit int) (n int, more bool, err error
 	}
 	turns := r.lanes.pick(limit)
 	if len(turns) == 0 {
+		r.judgeAge(nil)
 		return 0, false, nil
 	}
 	claims, err := r.take(ctx, turns)

@@ -34,7 +34,7 @@ const (
 	gatherAtMost = 10 * time.Millisecond
 	// tryAgain is how long a dispatcher waits after an error.
 	tryAgain = 250 * time.Millisecond
-	// IdleAtLeast is how long a helper stays awake after its last work. The leader stays
+	// IdleAtLeast is how long a helper stays awake without work. The leader stays
 	// awake for Idle, which should not be shorter.
 	IdleAtLeast = time.Second
 )
@@ -92,8 +92,8 @@ type run struct {
 	lookNow  atomic.Bool   // an event got more deliveries than a notification can name endpoints
 	looked   time.Time     // when findDue was last called
 	lookTook time.Duration
-	retryAt  atomic.Int64 // when the next delivery becomes due, as far as known: Unix time in ns
-	keptBack bool         // a rate limit, a breaker or a lock may have kept deliveries back
+	retries  retries // when deliveries become due, as far as known
+	keptBack bool    // a rate limit, a breaker or a lock may have kept deliveries back
 
 	// unnotified: publishers do not notify this dispatcher, because it looks all the
 	// time. claimed is the average number of deliveries of the last claims.

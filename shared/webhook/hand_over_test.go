@@ -116,30 +116,6 @@ func TestHelperSleepsSoon(t *testing.T) {
 	testkit.Must(t, err)
 }
 
-// A dispatcher that starts while another one leads, and keeps up, sleeps at once,
-// however much is due.
-func TestNeedlessHelperSleepsAtOnce(t *testing.T) {
-	t.Parallel()
-	e := newEngine(t)
-	rec := testkit.NewReceiver(t, nil)
-	e.endpoint(rec.URL, "*")
-	e.awake(1)
-	e.StopClock(t)
-	e.publish(`1`)
-	d := e.dispatcher()
-	d.Idle = time.Hour
-	wire := testkit.NewWire(t, e.URL("portico_worker"))
-	worker, err := pg.OpenWorker(context.Background(), wire.URL, 4)
-	testkit.Must(t, err)
-	t.Cleanup(worker.Close)
-	d.DB = worker
-	testkit.Must(t, d.Run(context.Background()))
-	n := wire.Trips()
-	if len(rec.All()) != 0 || n > 18 || e.nudges.Depth().Visible != 0 {
-		t.Errorf("it made %d requests, %d round trips and %d nudges", len(rec.All()), n, e.nudges.Depth().Visible)
-	}
-}
-
 // While no dispatcher is awake, an environment sends one nudge per second, even
 // if it publishes more often. A nudge that could not be sent does not count.
 func TestNudgesAreBounded(t *testing.T) {

@@ -24,12 +24,13 @@ func (r *run) callHelp(ctx context.Context) {
 
 // judgeAge notes whether the oldest delivery of a claim is older than that of a
 // second ago, and more than twice overdue: then this dispatcher does not keep up,
-// although it has free slots.
+// although it has free slots. What a rate limit keeps back does not count, nor what
+// is for an endpoint that does not answer: no helper would make that faster.
 func (r *run) judgeAge(claims []Claim) {
 	now := r.Clock.Now()
 	var age time.Duration
 	for _, c := range claims {
-		if !c.Probe && c.Attempts == 0 {
+		if !c.restricted && c.Attempts == 0 && r.lanes.answers(endpointKey{c.Org, c.EndpointID}) {
 			age = max(age, now.Sub(c.Due))
 		}
 	}

@@ -169,6 +169,14 @@ func (l *lanes) leave(k endpointKey, took time.Duration) {
 	l.note()
 }
 
+// answers reports whether the last request to an endpoint got an answer.
+func (l *lanes) answers(k endpointKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own := l.lane[k]
+	return own != nil && own.took > 0
+}
+
 func (l *lanes) note() {
 	select {
 	case l.freed <- struct{}{}:

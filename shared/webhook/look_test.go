@@ -140,25 +140,29 @@ func TestIdleLeaderLooksRarely(t *testing.T) {
 	end()
 }
 
-// A retry is made when it is due, although nobody notifies the dispatcher and it
-// would not look for an hour.
-func TestRetryIsLookedFor(t *testing.T) {
+// Retries are made when they are due, although nobody notifies the dispatcher and
+// it would not look for an hour. The second one is of the same endpoint and due a
+// little later.
+func TestRetriesAreLookedFor(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
-		if n == 1 {
+		if n <= 2 {
+			if n == 2 {
+				time.Sleep(300 * time.Millisecond) // so that its retry is due later
+			}
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
 	endpoint, _ := e.endpoint(rec.URL, "*")
 	e.setOptions(endpoint, webhook.OptionsChange{RetryPolicy: new(webhook.RetryCustom), RetrySchedule: []int32{1}})
-	e.publish(`1`)
+	e.publish(`1`, `2`)
 	d := e.dispatcher()
 	d.Idle = time.Hour
 	webhook.LookEvery(d, time.Hour)
 	ctx, stop := context.WithCancel(context.Background())
 	end := e.run(ctx, d)
-	testkit.Await(t, "the retry", func() bool { return len(rec.All()) == 2 })
+	testkit.Await(t, "both retries", func() bool { return len(rec.All()) == 4 })
 	stop()
 	end()
 }

@@ -144,7 +144,7 @@ func (r *run) announce(ctx context.Context, batch []Result) error {
 	for _, result := range batch {
 		if result.Status == Pending {
 			lower(now.Add(result.Wait))
-			r.retriesAt(time.Now().Add(result.Wait))
+			r.retries.add(time.Now().Add(result.Wait))
 		}
 	}
 	if earliest.IsZero() {

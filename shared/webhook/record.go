@@ -144,7 +144,9 @@ func (r *run) announce(ctx context.Context, batch []Result) error {
 	for _, result := range batch {
 		if result.Status == Pending {
 			lower(now.Add(result.Wait))
-			r.retries.add(time.Now().Add(result.Wait))
+			if r.retries.add(time.Now().Add(result.Wait)) {
+				r.tell() // it may wait for a later time
+			}
 		}
 	}
 	if earliest.IsZero() {

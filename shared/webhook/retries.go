@@ -21,17 +21,18 @@ type retries struct {
 	times []time.Time
 }
 
-// add notes a time.
-func (r *retries) add(at time.Time) {
+// add notes a time, and reports whether it is now the earliest.
+func (r *retries) add(at time.Time) (first bool) {
 	at = at.Truncate(retryGrain).Add(retryGrain)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i, known := slices.BinarySearchFunc(r.times, at, time.Time.Compare)
 	if known || i >= maxRetryTimes {
-		return
+		return false
 	}
 	r.times = slices.Insert(r.times, i, at)
 	r.times = r.times[:min(len(r.times), maxRetryTimes)]
+	return i == 0
 }
 
 // first returns the earliest time; zero: there is none.

@@ -104,46 +104,6 @@ func TestConcurrentClaims(t *testing.T) {
 	}
 }
 
-// Every committed publish is dispatched. A publisher commits, then asks who is
-// awake; a dispatcher that goes to sleep deletes its row, then looks. In every
-// order of these four steps one of the two notices the delivery.
-func TestWakeInterleavings(t *testing.T) {
-	t.Parallel()
-	const publisher, dispatcher = 'p', 'd'
-	for _, order := range []string{"ppdd", "pdpd", "pddp", "dppd", "dpdp", "ddpp"} {
-		t.Run(order, func(t *testing.T) {
-			t.Parallel()
-			e, ctx := newEngine(t), context.Background()
-			e.endpoint("https://example.com/", "*")
-			me := uuid.New()
-			testkit.Must(t, webhook.StayAwake(ctx, e.Worker, me))
-			told, seen := false, false
-			steps := map[rune][]func(){
-				publisher: {
-					func() { e.publish(`1`) },
-					func() { told = e.tell() },
-				},
-				dispatcher: {
-					func() { testkit.Must(t, webhook.GiveUpRow(ctx, e.Worker, me)) },
-					func() {
-						next, err := webhook.NextDue(ctx, e.Worker)
-						testkit.Must(t, err)
-						seen = webhook.IsDue(next)
-					},
-				},
-			}
-			for _, who := range order {
-				steps[who][0]()
-				steps[who] = steps[who][1:]
-			}
-			// If no dispatcher was notified, the publisher sends a nudge.
-			if told && !seen {
-				t.Error("the event is committed and nobody knows")
-			}
-		})
-	}
-}
-
 // A killed dispatcher's row runs out by itself.
 func TestKilledDispatcherIsNotAwake(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,15 +16,6 @@ import (
 	"portico/shared/webhook"
 	"portico/shared/webhook/sending"
 )
-
-func dialError(call string, errno syscall.Errno) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, errno)}
-}
-
-// dialErrorAt is dialError of a connection to an address.
-func dialErrorAt(ip string, errno syscall.Errno) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 443}, Err: os.NewSyscallError("connect", errno)}
-}
 
 // If a try fails because of us, the wait grows with the event's age, so that
 // there are few such tries in a day.
@@ -65,20 +55,20 @@ func TestEgressFaults(t *testing.T) {
 		age      time.Duration // of the event
 		attempts int16
 	}{
-		{"three receivers without a route", 3, broken(dialError("connect", syscall.ENETUNREACH)), 0, 0},
-		{"three receivers without a route for almost a day", 3, broken(dialError("connect", syscall.ENETUNREACH)), 23 * time.Hour, 0},
-		{"three receivers without a route for more than a day", 3, broken(dialError("connect", syscall.ENETUNREACH)), 25 * time.Hour, 1},
+		{"three receivers without a route", 3, broken(testkit.DialError("connect", syscall.ENETUNREACH)), 0, 0},
+		{"three receivers without a route for almost a day", 3, broken(testkit.DialError("connect", syscall.ENETUNREACH)), 23 * time.Hour, 0},
+		{"three receivers without a route for more than a day", 3, broken(testkit.DialError("connect", syscall.ENETUNREACH)), 25 * time.Hour, 1},
 		{"three receivers and no resolver", 3, broken(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), 0, 0},
 		{"three receivers and no resolver for more than a day", 3, broken(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), 25 * time.Hour, 1},
 		{"three receivers that do not connect", 3, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 0, 0},
-		{"one receiver and no files", 1, broken(dialError("socket", syscall.EMFILE)), 0, 0},
-		{"one receiver and no files for more than a day", 1, broken(dialError("socket", syscall.EMFILE)), 25 * time.Hour, 0},
-		{"one receiver without a route", 1, broken(dialError("connect", syscall.EHOSTUNREACH)), 0, 1},
-		{"one organization's five receivers without a route", -5, broken(dialError("connect", syscall.EHOSTUNREACH)), 0, 1},
+		{"one receiver and no files", 1, broken(testkit.DialError("socket", syscall.EMFILE)), 0, 0},
+		{"one receiver and no files for more than a day", 1, broken(testkit.DialError("socket", syscall.EMFILE)), 25 * time.Hour, 0},
+		{"one receiver without a route", 1, broken(testkit.DialError("connect", syscall.EHOSTUNREACH)), 0, 1},
+		{"one organization's five receivers without a route", -5, broken(testkit.DialError("connect", syscall.EHOSTUNREACH)), 0, 1},
 		{"one organization's five receivers that do not connect", -5, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 0, 1},
-		{"three receivers with IPv6 only", 3, broken(dialErrorAt("2001:db8::1", syscall.ENETUNREACH)), 0, 1},
-		{"a receiver with IPv6 only, where we have none", 1, broken(dialErrorAt("2001:db8::1", syscall.EADDRNOTAVAIL)), 0, 1},
-		{"three receivers that refuse", 3, broken(dialError("connect", syscall.ECONNREFUSED)), 0, 1},
+		{"three receivers with IPv6 only", 3, broken(testkit.DialErrorAt("2001:db8::1", syscall.ENETUNREACH)), 0, 1},
+		{"a receiver with IPv6 only, where we have none", 1, broken(testkit.DialErrorAt("2001:db8::1", syscall.EADDRNOTAVAIL)), 0, 1},
+		{"three receivers that refuse", 3, broken(testkit.DialError("connect", syscall.ECONNREFUSED)), 0, 1},
 		{"three receivers that do not exist", 3, broken(&net.DNSError{Err: "no such host", IsNotFound: true}), 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

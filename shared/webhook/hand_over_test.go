@@ -153,14 +153,14 @@ func TestNudgesAreBounded(t *testing.T) {
 func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	hang := make(chan struct{})
+	first, others := make(chan struct{}), make(chan struct{})
 	rec := testkit.NewReceiver(t, func(n int, _ http.ResponseWriter, r *http.Request) {
+		answer := others
 		if n == 1 {
-			time.Sleep(200 * time.Millisecond) // a slow answer, then none
-			return
+			answer = first
 		}
 		select {
-		case <-hang:
+		case <-answer:
 		case <-r.Context().Done():
 		}
 	})
@@ -169,13 +169,16 @@ func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
 	d := e.dispatcher()
 	d.Sender, d.Concurrency = e.localSender(time.Minute), 8
 	end := e.run(context.Background(), d)
-	testkit.Await(t, "half of the slots to be taken again", func() bool { return len(rec.All()) == 5 })
+	testkit.Await(t, "half of the slots to be taken", func() bool { return len(rec.All()) == 4 })
+	e.awaitRenewal() // more than a second: a slow answer
+	close(first)
+	testkit.Await(t, "the free slot to be taken", func() bool { return len(rec.All()) == 5 })
 	testkit.Await(t, "a nudge", func() bool { return e.nudges.Depth().Visible > 0 })
 	second := e.dispatcher()
 	second.Sender, second.Concurrency = d.Sender, 8
 	endSecond := e.run(context.Background(), second)
 	testkit.Await(t, "half of the second's slots to be taken", func() bool { return len(rec.All()) == 9 })
-	close(hang)
+	close(others)
 	testkit.Must(t, errors.Join(end(), endSecond()))
 	if n := e.count(webhook.Delivered); n != 11 {
 		t.Errorf("%d delivered, want 11", n)

@@ -24,8 +24,8 @@ const (
 )
 
 // nextLook returns when to ask Postgres again which endpoints have something due.
-// A look pauses ten times as long as the last one took, so looks take about a tenth
-// of the time, however many endpoints have backlogs.
+// A look pauses ten times as long as the last one took, two seconds at most, so looks
+// take little of the time, however many endpoints have backlogs.
 func (r *run) nextLook() time.Time {
 	every := r.lookEvery
 	switch {
@@ -95,7 +95,8 @@ const (
 // whoever wants notifications again must first say so, and then look once more, as
 // when it falls asleep.
 func (r *run) chooseNotice(ctx context.Context, n int) {
-	// A single large claim, such as the first one of a backlog, is no high rate.
+	// A single large claim, such as the first one of a backlog, does not count as a
+	// high rate.
 	r.claimed += (float64(min(n, 2*unnotifiedFrom)) - r.claimed) / 8
 	cheap := r.lookTook < slowLook
 	switch {
@@ -108,7 +109,7 @@ func (r *run) chooseNotice(ctx context.Context, n int) {
 }
 
 func (r *run) setUnnotified(ctx context.Context, unnotified bool) {
-	// If it is unknown whether the row says so, the dispatcher looks.
+	// After an error it is unknown what the row says, so the dispatcher goes on looking.
 	r.unnotified = true
 	if err := saveUnnotified(ctx, r.DB, r.id, unnotified); err != nil {
 		r.warn(ctx, "the dispatcher could not change how it is notified", err)

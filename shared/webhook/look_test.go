@@ -6,58 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
-
-// A leader that looks all the time wants no notifications. When it wants them
-// again, it first says so and then looks once more. In every order of these two
-// steps and a publisher's two, either the publisher notifies it, or its look finds
-// the delivery.
-func TestUnnotifiedInterleavings(t *testing.T) {
-	t.Parallel()
-	const publisher, dispatcher = 'p', 'd'
-	for _, order := range []string{"ppdd", "pdpd", "pddp", "dppd", "dpdp", "ddpp"} {
-		t.Run(order, func(t *testing.T) {
-			t.Parallel()
-			e, ctx := newEngine(t), context.Background()
-			e.endpoint("https://example.com/", "*")
-			me := uuid.New()
-			testkit.Must(t, webhook.StayAwake(ctx, e.Worker, me))
-			testkit.Must(t, webhook.Unnotified(ctx, e.Worker, me, true))
-			heard := e.listen()
-			seen := false
-			steps := map[rune][]func(){
-				publisher: {
-					func() { e.publish(`1`) },
-					func() {
-						if !e.tell() {
-							t.Error("the publisher saw nobody awake")
-						}
-					},
-				},
-				dispatcher: {
-					func() { testkit.Must(t, webhook.Unnotified(ctx, e.Worker, me, false)) },
-					func() {
-						next, err := webhook.NextDue(ctx, e.Worker)
-						testkit.Must(t, err)
-						seen = webhook.IsDue(next)
-					},
-				},
-			}
-			for _, who := range order {
-				steps[who][0]()
-				steps[who] = steps[who][1:]
-			}
-			if !heard() && !seen {
-				t.Error("the event is committed and nobody knows")
-			}
-		})
-	}
-}
 
 // listen returns a function that reports whether a notification for dispatchers
 // came since.
@@ -109,6 +61,16 @@ func TestLeaderLooksUnderLoad(t *testing.T) {
 	end()
 }
 
+// awaitRenewal waits until an awake dispatcher has renewed its row.
+func (e *engine) awaitRenewal() {
+	e.t.Helper()
+	until := func() time.Time {
+		return testkit.Value[time.Time](e.t, e.Database, `SELECT coalesce(max(awake_until), 'epoch'::timestamptz) FROM dispatcher`)
+	}
+	last := until()
+	testkit.Await(e.t, "a dispatcher to renew its row", func() bool { return !until().Equal(last) })
+}
+
 // A leader without work asks Postgres about once a second.
 func TestIdleLeaderLooksRarely(t *testing.T) {
 	t.Parallel()
@@ -121,17 +83,10 @@ func TestIdleLeaderLooksRarely(t *testing.T) {
 	d.DB, d.Idle = worker, time.Hour
 	ctx, stop := context.WithCancel(context.Background())
 	end := e.run(ctx, d)
-	until := time.Time{}
-	renewed := func() bool {
-		last := until
-		until = testkit.Value[time.Time](t, e.Database, `SELECT coalesce(max(awake_until), 'epoch'::timestamptz) FROM dispatcher`)
-		return !until.Equal(last)
-	}
-	for range 3 { // the first renewals are the dispatcher's beginning
-		testkit.Await(t, "the leader to renew its row", renewed)
-	}
+	e.awaitRenewal() // it begins
+	e.awaitRenewal()
 	wire.Trips()
-	testkit.Await(t, "the leader to renew its row again", renewed)
+	e.awaitRenewal()
 	// A renewal and a look or two in 1.5 s.
 	if n := wire.Trips(); n > 7 {
 		t.Errorf("an idle leader made %d round trips between two renewals", n)
@@ -141,28 +96,44 @@ func TestIdleLeaderLooksRarely(t *testing.T) {
 }
 
 // Retries are made when they are due, although nobody notifies the dispatcher and
-// it would not look for an hour. The second one is of the same endpoint and due a
-// little later.
+// it would not look for an hour. The second one is of the same endpoint and due
+// later.
 func TestRetriesAreLookedFor(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
-		if n <= 2 {
-			if n == 2 {
-				time.Sleep(300 * time.Millisecond) // so that its retry is due later
-			}
-			w.WriteHeader(http.StatusInternalServerError)
+	second := make(chan struct{})
+	rec := testkit.NewReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if n > 2 {
+			return
 		}
+		if n == 2 {
+			select {
+			case <-second:
+			case <-r.Context().Done():
+			}
+		}
+		w.WriteHeader(http.StatusInternalServerError)
 	})
 	endpoint, _ := e.endpoint(rec.URL, "*")
-	e.setOptions(endpoint, webhook.OptionsChange{RetryPolicy: new(webhook.RetryCustom), RetrySchedule: []int32{1}})
+	e.setOptions(endpoint, webhook.OptionsChange{RetryPolicy: new(webhook.RetryCustom), RetrySchedule: []int32{2}})
 	e.publish(`1`, `2`)
 	d := e.dispatcher()
 	d.Idle = time.Hour
 	webhook.LookEvery(d, time.Hour)
+	webhook.ListenFor(d, time.Hour) // a new session looks, too
 	ctx, stop := context.WithCancel(context.Background())
 	end := e.run(ctx, d)
+	testkit.Await(t, "both requests", func() bool { return len(rec.All()) == 2 })
+	e.awaitRenewal() // so that the second one fails more than a second later
+	close(second)
 	testkit.Await(t, "both retries", func() bool { return len(rec.All()) == 4 })
 	stop()
 	end()
+	// The end of the first lease makes the dispatcher look as well.
+	late := testkit.Value[int](t, e.Database, `
+		SELECT count(*) FROM webhook_attempt a JOIN webhook_attempt b USING (event_id)
+		WHERE a.number = 1 AND b.number = 2 AND b.started_at - a.started_at > $1`, webhook.LeaseFor/2)
+	if late != 0 {
+		t.Errorf("%d retries were made when the leases ended", late)
+	}
 }

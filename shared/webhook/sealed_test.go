@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,17 +60,17 @@ func TestUnopenedEndpoint(t *testing.T) {
 	if n := len(good.All()); n != 2 || len(rec.All()) != 0 {
 		t.Errorf("%d of 2 are delivered to the other organization, %d to endpoints that cannot be opened", n, len(rec.All()))
 	}
-	faults := e.sealingFaults()
+	faults := e.sum("SealingFaults")
 	if !strings.Contains(e.lines.String(), "cannot be opened") || faults == 0 {
 		t.Errorf("%d faults are counted in the log\n%s", faults, e.lines)
 	}
 	e.dispatch()
-	if n := e.sealingFaults(); n != faults {
+	if n := e.sum("SealingFaults"); n != faults {
 		t.Errorf("%d more claims within the five minutes", n-faults)
 	}
 	e.Advance(t, 5*time.Minute)
 	e.dispatch()
-	if n := e.sealingFaults() - faults; n != len(bad) {
+	if n := e.sum("SealingFaults") - faults; n != len(bad) {
 		t.Errorf("%d claims after five minutes, want one for each of %d endpoints", n, len(bad))
 	}
 	e.org = acme
@@ -87,18 +85,6 @@ func TestUnopenedEndpoint(t *testing.T) {
 	if n := e.count(webhook.Delivered); n != 40*len(bad) {
 		t.Errorf("%d delivered after the repair, want %d", n, 40*len(bad))
 	}
-}
-
-var sealingFaults = regexp.MustCompile(`"SealingFaults":(\d+)`)
-
-// sealingFaults adds up the metric in the dispatchers' log lines.
-func (e *engine) sealingFaults() (n int) {
-	for _, found := range sealingFaults.FindAllStringSubmatch(e.lines.String(), -1) {
-		one, err := strconv.Atoi(found[1])
-		testkit.Must(e.t, err)
-		n += one
-	}
-	return n
 }
 
 // If the lane of an endpoint that cannot be opened is locked, the dispatcher

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -14,17 +13,9 @@ import (
 
 	"portico/shared/egress"
 	"portico/shared/id"
+	"portico/shared/testkit"
 	"portico/shared/webhook/sending"
 )
-
-func dialError(call string, errno syscall.Errno) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, errno)}
-}
-
-// dialErrorAt is dialError of a connection to an address.
-func dialErrorAt(ip string, errno syscall.Errno) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 443}, Err: os.NewSyscallError("connect", errno)}
-}
 
 // Exhausted resources of our own, an unreachable receiver and errors of the
 // receiver itself are distinguished, even if the error is wrapped several times.
@@ -37,28 +28,28 @@ func TestEgressErrors(t *testing.T) {
 		exhausted, unreachable bool
 	}{
 		{"no error", nil, false, false, false},
-		{"no files", dialError("socket", syscall.EMFILE), false, true, false},
-		{"no files in the system", dialError("socket", syscall.ENFILE), false, true, false},
-		{"no ports", dialError("connect", syscall.EADDRNOTAVAIL), false, true, false},
-		{"no buffers", dialError("write", syscall.ENOBUFS), true, true, false},
-		{"no memory", fmt.Errorf("wrapped: %w", dialError("socket", syscall.ENOMEM)), false, true, false},
+		{"no files", testkit.DialError("socket", syscall.EMFILE), false, true, false},
+		{"no files in the system", testkit.DialError("socket", syscall.ENFILE), false, true, false},
+		{"no ports", testkit.DialError("connect", syscall.EADDRNOTAVAIL), false, true, false},
+		{"no buffers", testkit.DialError("write", syscall.ENOBUFS), true, true, false},
+		{"no memory", fmt.Errorf("wrapped: %w", testkit.DialError("socket", syscall.ENOMEM)), false, true, false},
 		{"no files for the resolver", resolver(net.DNSError{Err: "dial udp 192.0.2.1:53: socket: too many open files"}), false, true, true},
 		{"a resolver that does not answer", resolver(net.DNSError{Err: "i/o timeout", IsTimeout: true}), false, false, true},
 		{"a resolver that is broken", resolver(net.DNSError{Err: "server misbehaving", IsTemporary: true}), false, false, true},
 		{"a name that does not exist", resolver(net.DNSError{Err: "no such host", IsNotFound: true}), false, false, false},
-		{"no network", dialError("connect", syscall.ENETUNREACH), false, false, true},
-		{"no network to IPv4", dialErrorAt("192.0.2.1", syscall.ENETUNREACH), false, false, true},
-		{"no ports to IPv4", dialErrorAt("192.0.2.1", syscall.EADDRNOTAVAIL), false, true, false},
-		{"IPv6 only, and no route", dialErrorAt("2001:db8::1", syscall.ENETUNREACH), false, false, false},
-		{"IPv6 only, and no address of ours", dialErrorAt("2001:db8::1", syscall.EADDRNOTAVAIL), false, false, false},
-		{"IPv6 only, and no IPv6 at all", dialErrorAt("2001:db8::1", syscall.EAFNOSUPPORT), false, false, false},
-		{"no way to the host", dialError("connect", syscall.EHOSTUNREACH), false, false, true},
-		{"no way to the host any more", dialError("read", syscall.EHOSTUNREACH), true, false, false},
+		{"no network", testkit.DialError("connect", syscall.ENETUNREACH), false, false, true},
+		{"no network to IPv4", testkit.DialErrorAt("192.0.2.1", syscall.ENETUNREACH), false, false, true},
+		{"no ports to IPv4", testkit.DialErrorAt("192.0.2.1", syscall.EADDRNOTAVAIL), false, true, false},
+		{"IPv6 only, and no route", testkit.DialErrorAt("2001:db8::1", syscall.ENETUNREACH), false, false, false},
+		{"IPv6 only, and no address of ours", testkit.DialErrorAt("2001:db8::1", syscall.EADDRNOTAVAIL), false, false, false},
+		{"IPv6 only, and no IPv6 at all", testkit.DialErrorAt("2001:db8::1", syscall.EAFNOSUPPORT), false, false, false},
+		{"no way to the host", testkit.DialError("connect", syscall.EHOSTUNREACH), false, false, true},
+		{"no way to the host any more", testkit.DialError("read", syscall.EHOSTUNREACH), true, false, false},
 		{"no connection in time", context.DeadlineExceeded, false, false, true},
-		{"no connection in the kernel's time", dialError("connect", syscall.ETIMEDOUT), false, false, true},
+		{"no connection in the kernel's time", testkit.DialError("connect", syscall.ETIMEDOUT), false, false, true},
 		{"no response in time", context.DeadlineExceeded, true, false, false},
-		{"refused", dialError("connect", syscall.ECONNREFUSED), false, false, false},
-		{"closed", dialError("read", syscall.ECONNRESET), true, false, false},
+		{"refused", testkit.DialError("connect", syscall.ECONNREFUSED), false, false, false},
+		{"closed", testkit.DialError("read", syscall.ECONNRESET), true, false, false},
 		{"a private address", fmt.Errorf("dial: %w", egress.ErrForbidden), false, false, false},
 		{"stopped", context.Canceled, false, false, false},
 	} {

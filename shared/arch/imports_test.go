@@ -26,7 +26,7 @@ var layers = []struct {
 	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/placement", true},
 	{"shared/webhook/sending", false},
 	{"shared/webhook/filter shared/webhook/signing", false},
-	{"shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
+	{"shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }
 
@@ -97,6 +97,8 @@ func TestMayImport(t *testing.T) {
 		{"shared/webhook/sending", "shared/webhook/signing", true},
 		{"shared/webhook/signing", "shared/webhook/sending", false},
 		{"shared/webhook/sending", "shared/pg", true},
+		{"shared/webhook", "shared/claim", true},
+		{"shared/claim", "shared/webhook", false},
 		{"shared/secret", "shared/id", true},
 		{"infra/local/gateway", "infra/local/template", true},
 		{"infra/apigen", "shared/api", true},

@@ -20,17 +20,19 @@ var layers = []struct {
 }{
 	{"infra/bench", false},        // runs the local stack
 	{"shared/api/apitest", false}, // tests only
-	{"functions infra/local infra/apigen", false},
+	{"functions infra/local infra/apigen infra/mailgen", false},
+	{"infra/inline", false}, // the developer's machine only
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/audit shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/placement", true},
 	{"shared/webhook/sending", false},
 	{"shared/webhook/filter shared/webhook/signing", false},
+	{"shared/mail/template", false},
 	{"shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }
 
-const domain = 5 // the index in layers
+const domain = 6 // the index in layers
 
 // place returns the unit that a package belongs to and its layer, or "", -1. A
 // package below two units belongs to the inner one.
@@ -112,6 +114,8 @@ func TestMayImport(t *testing.T) {
 		{"infra/local", "functions/api/publish", false},
 		{"infra/local", "infra/apigen", false},
 		{"functions/api/publish", "functions/api/events", false},
+		{"infra/mailgen", "infra/inline", true},
+		{"shared/mail/template", "infra/inline", false},
 		{"shared/new", "shared/id", false},
 	} {
 		if got := mayImport(c.from, c.to); got != c.may {
@@ -137,6 +141,8 @@ var only = map[string][]string{
 	"github.com/expr-lang/expr":        {"shared/webhook/filter"},
 	"golang.org/x/net":                 {"shared/hostname", "shared/testkit"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
+	"github.com/nicksnyder/go-i18n":    {"shared/mail/template"},
+	"github.com/vanng822/go-premailer": {"infra/inline"},
 }
 
 // Only certain packages import a library, so replacing the library changes only

@@ -20,3 +20,13 @@ func Check(name string) error {
 func isForbidden(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }
+
+// Clean replaces each character that Check refuses by a space.
+func Clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if isForbidden(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}

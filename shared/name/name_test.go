@@ -22,3 +22,12 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// What Clean returns is accepted by Check, and good names stay as they are.
+func TestClean(t *testing.T) {
+	for text, want := range map[string]string{"Zoë O’Brien": "Zoë O’Brien", "a\r\nb": "a  b", "\u202eemca\x00": " emca "} {
+		if got := name.Clean(text); got != want || name.Check(got) != nil {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package template
+
+import "time"
+
+// all is in the order in which previews show them.
+var all = []*Template{
+	MemberAdded.Template, APIKeyExpiring.Template,
+	EndpointDisabled.Template, DeadDeliveries.Template, CertificateExpiring.Template,
+}
+
+// categoryWebhooks is about webhook endpoints and their deliveries, categoryKeys
+// about API keys.
+const (
+	categoryWebhooks = "webhooks"
+	categoryKeys     = "api_keys"
+)
+
+// In all of these types Organization is a display name, and URL is the page on
+// which to act, or "" if there is none.
+
+// MemberAddedData tells a person of a new membership.
+type MemberAddedData struct {
+	Organization string `json:"organization"`
+	Role         string `json:"role"`
+	AddedBy      string `json:"added_by"` // a display name, or ""
+	URL          string `json:"url"`
+}
+
+// MemberAdded is sent to a person who was added to an organization.
+var MemberAdded = declare(Template{Name: "member_added", Stream: Product},
+	named[MemberAddedData]{"by a person", MemberAddedData{"Acme", "Developer", "Ada Lovelace", "https://portico.example.com/acme"}},
+	named[MemberAddedData]{"by a program", MemberAddedData{"Straßenbau Müller & Söhne GmbH", "Owner", "", ""}},
+)
+
+// APIKeyExpiringData is about one API key.
+type APIKeyExpiringData struct {
+	Organization string    `json:"organization"`
+	Name         string    `json:"name"`
+	Prefix       string    `json:"prefix"` // the part of the key that may be shown
+	ExpiresAt    time.Time `json:"expires_at"`
+	Days         int       `json:"days"` // whole days until then; 0: less than one
+	URL          string    `json:"url"`
+}
+
+// APIKeyExpiring is sent before an API key expires.
+var APIKeyExpiring = declare(Template{Name: "api_key_expiring", Stream: Product, Category: categoryKeys},
+	named[APIKeyExpiringData]{"in a week", APIKeyExpiringData{"Acme", "billing", "ptc_4kzm", sampleTime.AddDate(0, 0, 7), 7, "https://portico.example.com/acme/api-keys"}},
+	named[APIKeyExpiringData]{"tomorrow", APIKeyExpiringData{"Acme", "nightly export of all invoices to the data warehouse of the finance department", "ptc_9qwe", sampleTime.AddDate(0, 0, 1), 1, ""}},
+	named[APIKeyExpiringData]{"today", APIKeyExpiringData{"Acme", "billing", "ptc_4kzm", sampleTime.Add(5 * time.Hour), 0, "https://portico.example.com/acme/api-keys"}},
+)
+
+// EndpointDisabledData is about one webhook endpoint.
+type EndpointDisabledData struct {
+	Organization string    `json:"organization"`
+	Endpoint     string    `json:"endpoint"`      // its URL
+	Gone         bool      `json:"gone"`          // it answered 410
+	FailingSince time.Time `json:"failing_since"` // zero if it was not failing
+	Failures     int       `json:"failures"`      // failed tries in a row
+	LastError    string    `json:"last_error"`
+	URL          string    `json:"url"`
+}
+
+// EndpointDisabled is sent when Portico has disabled a webhook endpoint.
+var EndpointDisabled = declare(Template{Name: "endpoint_disabled", Stream: Product, Category: categoryWebhooks},
+	named[EndpointDisabledData]{"failing", EndpointDisabledData{"Acme", "https://hooks.acme.example/portico", false, sampleTime.AddDate(0, 0, -5), 214, "The server answered 503 Service Unavailable.", "https://portico.example.com/acme/webhook-endpoints/whe_01"}},
+	named[EndpointDisabledData]{"gone", EndpointDisabledData{"Acme", "https://hooks.acme.example/a/very/long/path/which/does/not/fit/into/one/line/of/a/phone?with=a&query=too", true, time.Time{}, 1, "", ""}},
+)
+
+// DeadDeliveriesData is about the deliveries of one webhook endpoint whose last try
+// has failed.
+type DeadDeliveriesData struct {
+	Organization string    `json:"organization"`
+	Endpoint     string    `json:"endpoint"` // its URL
+	Count        int       `json:"count"`
+	Since        time.Time `json:"since"`       // when the first of them ended
+	EventTypes   []string  `json:"event_types"` // the most frequent ones
+	LastError    string    `json:"last_error"`
+	URL          string    `json:"url"`
+}
+
+// DeadDeliveries is sent when deliveries have failed for good.
+var DeadDeliveries = declare(Template{Name: "dead_deliveries", Stream: Product, Category: categoryWebhooks},
+	named[DeadDeliveriesData]{"one", DeadDeliveriesData{"Acme", "https://hooks.acme.example/portico", 1, sampleTime, []string{"invoice.paid"}, "The connection was refused.", "https://portico.example.com/acme/deliveries"}},
+	named[DeadDeliveriesData]{"many", DeadDeliveriesData{"Acme", "https://hooks.acme.example/portico", 1204, sampleTime.AddDate(0, 0, -2), []string{"invoice.paid", "invoice.voided", "customer.created"}, "", ""}},
+)
+
+// CertificateExpiringData is about the client certificate of one webhook endpoint.
+type CertificateExpiringData struct {
+	Organization string    `json:"organization"`
+	Endpoint     string    `json:"endpoint"` // its URL
+	Subject      string    `json:"subject"`  // of the certificate, or ""
+	ExpiresAt    time.Time `json:"expires_at"`
+	Days         int       `json:"days"` // whole days until then; 0: less than one
+	URL          string    `json:"url"`
+}
+
+// CertificateExpiring is sent before a client certificate expires.
+var CertificateExpiring = declare(Template{Name: "certificate_expiring", Stream: Product, Category: categoryWebhooks},
+	named[CertificateExpiringData]{"in two weeks", CertificateExpiringData{"Acme", "https://hooks.acme.example/portico", "CN=portico,O=Acme", sampleTime.AddDate(0, 0, 14), 14, "https://portico.example.com/acme/webhook-endpoints/whe_01"}},
+	named[CertificateExpiringData]{"today", CertificateExpiringData{"Acme", "https://hooks.acme.example/portico", "", sampleTime.Add(3 * time.Hour), 0, ""}},
+)
+
+var sampleTime = time.Date(2026, time.March, 5, 14, 3, 0, 0, time.UTC)

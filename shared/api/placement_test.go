@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portico/shared/api/apitest"
+	"portico/shared/claim"
 	"portico/shared/jobs"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -25,10 +26,10 @@ func TestPublishAfterMove(t *testing.T) {
 	if err := h.App.Add(ctx, "acme", other.URL("portico_app")); err != nil {
 		t.Fatal(err)
 	}
-	var waker *webhook.Waker
+	var waker *claim.Waker
 	sweptAnew := func() {
 		client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
-		waker = &webhook.Waker{Database: "acme", Due: webhook.NewDue(client, table, "acme", h.Clock), Nudge: h.Server.Wakers[pg.Home].Nudge}
+		waker = &claim.Waker{Queue: webhook.Queue, Database: "acme", Due: claim.NewDue(client, table, webhook.Queue, "acme", h.Clock), Nudge: h.Server.Wakers[pg.Home].Nudge}
 		h.Server.Wakers["acme"] = waker
 	}
 	sweptAnew()

@@ -18,7 +18,7 @@ const (
 	// expiresSoon is how long before its expiry a client certificate is reported:
 	// from 30 whole days on.
 	expiresSoon = 31 * 24 * time.Hour
-	// tellAtMost is no longer than a publish may take, which webhook.Due relies on.
+	// tellAtMost is no longer than a publish may take, which claim.Due relies on.
 	tellAtMost = 25 * time.Second
 )
 

@@ -14,6 +14,7 @@ import (
 
 	local "portico/infra/local/aws"
 	"portico/infra/local/aws/awstest"
+	"portico/shared/claim"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/observe"
@@ -31,8 +32,8 @@ func newUpkeep(t *testing.T, db *testkit.Database, out io.Writer) (*jobs.Upkeep,
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	return &jobs.Upkeep{
 		DB: db.Worker, Clock: db.Clock, Log: observe.NewLog(out, "test"), Keep: 30 * 24 * time.Hour,
-		Waker: &webhook.Waker{
-			Database: pg.Home, Due: webhook.NewDue(client, table, pg.Home, db.Clock),
+		Waker: &claim.Waker{
+			Queue: webhook.Queue, Database: pg.Home, Due: claim.NewDue(client, table, webhook.Queue, pg.Home, db.Clock),
 			Nudge: sender,
 		},
 	}, nudges
@@ -87,7 +88,7 @@ func (c *customer) told() map[string][]map[string]any {
 }
 
 // forget sets a due time to never, as the sweep does when nothing is due.
-func forget(t *testing.T, due *webhook.Due) {
+func forget(t *testing.T, due *claim.Due) {
 	t.Helper()
 	item, err := due.Read(context.Background())
 	if err == nil {

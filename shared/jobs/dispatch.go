@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"portico/shared/claim"
 	"portico/shared/pg"
 	"portico/shared/webhook"
 )
@@ -16,7 +17,7 @@ import (
 // until nothing is due there.
 func Dispatch(dispatchers pg.Databases[*webhook.Dispatcher]) func(ctx context.Context, body string) error {
 	return func(ctx context.Context, body string) error {
-		nudge := webhook.Nudge{Database: pg.Home}
+		nudge := claim.Nudge{Database: pg.Home}
 		if err := json.Unmarshal([]byte(body), &nudge); err != nil {
 			return fmt.Errorf("jobs.Dispatch: %q is not a nudge: %w", body, err)
 		}

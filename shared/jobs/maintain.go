@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/idempotency"
 	"portico/shared/observe"
@@ -17,7 +18,7 @@ import (
 // Upkeep is the daily upkeep.
 type Upkeep struct {
 	DB    *pg.Worker
-	Waker *webhook.Waker
+	Waker *claim.Waker
 	Clock *clock.Clock
 	Log   *observe.Log
 	// Deleter erases what was closed.

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/placement"
-	"portico/shared/webhook"
 )
 
 // MoveOrganization asks for an organization to live in another database.
@@ -32,7 +32,7 @@ type OrganizationMoved struct {
 // Move is the job that moves organizations between databases.
 type Move struct {
 	Logins   pg.Databases[Login]
-	Wakers   pg.Databases[*webhook.Waker]
+	Wakers   pg.Databases[*claim.Waker]
 	Clock    *clock.Clock
 	Progress func(format string, args ...any)
 }

@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"portico/shared/apikey"
+	"portico/shared/claim"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/member"
 	"portico/shared/org"
 	"portico/shared/pg"
 	"portico/shared/testkit"
-	"portico/shared/webhook"
 )
 
 // moved is two databases, and an organization that lives in the second.
@@ -44,7 +44,7 @@ func newMoved(t *testing.T) *moved {
 	u, nudges := newUpkeep(t, m.home, io.Discard)
 	m.move = jobs.Move{
 		Logins:   map[string]jobs.Login{pg.Home: {URL: m.home.URL("portico_master")}, "acme": {URL: m.db.URL("portico_master")}},
-		Wakers:   map[string]*webhook.Waker{pg.Home: u.Waker, "acme": {Database: "acme", Due: u.Waker.Due, Nudge: u.Waker.Nudge}},
+		Wakers:   map[string]*claim.Waker{pg.Home: u.Waker, "acme": {Database: "acme", Due: u.Waker.Due, Nudge: u.Waker.Nudge}},
 		Clock:    m.home.Clock,
 		Progress: t.Logf,
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/caarlos0/env/v11"
 
+	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/hostname"
 	"portico/shared/observe"
@@ -141,12 +142,12 @@ func (h *host) hosts(e domainEnv) *hostname.Hosts {
 }
 
 // wakers returns the waker of each database.
-func (h *host) wakers(e wakeEnv, database databaseEnv) pg.Databases[*webhook.Waker] {
+func (h *host) wakers(e wakeEnv, database databaseEnv) pg.Databases[*claim.Waker] {
 	urls, err := database.urls()
 	exitOn(err)
 	table, nudge := dynamodb.NewFromConfig(h.aws), queue.NewSender(sqs.NewFromConfig(h.aws), e.Queue)
-	wakers, err := pg.Make(urls, func(name, _ string) (*webhook.Waker, error) {
-		return &webhook.Waker{Database: name, Due: webhook.NewDue(table, e.Table, name, h.clock), Nudge: nudge}, nil
+	wakers, err := pg.Make(urls, func(name, _ string) (*claim.Waker, error) {
+		return &claim.Waker{Queue: webhook.Queue, Database: name, Due: claim.NewDue(table, e.Table, webhook.Queue, name, h.clock), Nudge: nudge}, nil
 	})
 	exitOn(err)
 	return wakers

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"portico/shared/apikey"
+	"portico/shared/claim"
 	"portico/shared/egress"
 	"portico/shared/event"
 	"portico/shared/id"
@@ -45,10 +46,13 @@ func Dispatcher() {
 	}
 	dispatchers, err := pg.Make(workers, func(name string, db *pg.Worker) (*webhook.Dispatcher, error) {
 		return &webhook.Dispatcher{
-			DB: db, Box: box, Waker: wakers[name], Sender: sender, Clock: h.clock, Log: h.log,
-			Disabling:   webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
-			Publish:     event.PublishNotices,
-			Concurrency: own.Concurrency, Share: own.share(len(workers)), Idle: max(own.Idle, webhook.IdleAtLeast),
+			Dispatcher: claim.Dispatcher{
+				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log,
+				Concurrency: own.Concurrency, Share: own.share(len(workers)), Idle: max(own.Idle, claim.IdleAtLeast),
+			},
+			Box: box, Sender: sender,
+			Disabling: webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
+			Publish:   event.PublishNotices,
 		}, nil
 	})
 	exitOn(err)
@@ -70,7 +74,7 @@ func Sweeper() {
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		return nil, workers.Each(func(name string, db *pg.Worker) error {
 			finish := func(ctx context.Context) (bool, error) { return moves.Finish(ctx, name) }
-			s := webhook.Sweeper{DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log, FinishMoves: finish}
+			s := claim.Sweeper{DB: db, Queues: []claim.Swept{webhook.Swept(db, wakers[name])}, Clock: h.clock, Log: h.log, FinishMoves: finish}
 			return s.Sweep(ctx)
 		})
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/claim"
 	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/observe"
@@ -60,8 +61,8 @@ func (tr *traffic) sweep(database string) (nudges int, arrived []id.Org) {
 		Finished: func(org id.Org, _, _ string) { arrived = append(arrived, org) },
 	}
 	before := tr.nudges.Depth().Visible
-	sweeper := webhook.Sweeper{
-		DB: d.Worker, Waker: tr.wakers[database], Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
+	sweeper := claim.Sweeper{
+		DB: d.Worker, Queues: []claim.Swept{webhook.Swept(d.Worker, tr.wakers[database])}, Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
 		FinishMoves: func(ctx context.Context) (bool, error) { return finisher.Finish(ctx, database) },
 	}
 	testkit.Must(tr.t, sweeper.Sweep(ctx))

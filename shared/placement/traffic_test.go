@@ -16,6 +16,7 @@ import (
 
 	local "portico/infra/local/aws"
 	"portico/infra/local/aws/awstest"
+	"portico/shared/claim"
 	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/observe"
@@ -31,7 +32,7 @@ import (
 // database it lives.
 type traffic struct {
 	*pair
-	wakers map[string]*webhook.Waker
+	wakers map[string]*claim.Waker
 	nudges *local.Queue
 
 	mu       sync.Mutex
@@ -42,12 +43,12 @@ type traffic struct {
 
 func newTraffic(p *pair) *traffic {
 	p.t.Helper()
-	tr := &traffic{pair: p, wakers: map[string]*webhook.Waker{}, accepted: map[string]bool{}, received: map[string][]string{}, publish: map[string]int{}}
+	tr := &traffic{pair: p, wakers: map[string]*claim.Waker{}, accepted: map[string]bool{}, received: map[string][]string{}, publish: map[string]int{}}
 	client, table := testkit.Table(p.t, testkit.DynamoDBEndpoint(p.t), "id")
 	var nudge *queue.Sender
 	tr.nudges, nudge = awstest.Queue(p.t)
 	for name, d := range p.at {
-		tr.wakers[name] = &webhook.Waker{Database: name, Due: webhook.NewDue(client, table, name, d.Clock), Nudge: nudge}
+		tr.wakers[name] = &claim.Waker{Queue: webhook.Queue, Database: name, Due: claim.NewDue(client, table, webhook.Queue, name, d.Clock), Nudge: nudge}
 	}
 	return tr
 }
@@ -87,8 +88,11 @@ func (tr *traffic) dispatch(ctx context.Context, database string) {
 	d := tr.at[database]
 	for ctx.Err() == nil {
 		dispatcher := &webhook.Dispatcher{
-			DB: d.Worker, Box: testkit.Box(tr.t), Waker: tr.wakers[database], Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
-			Sender: sending.New(testkit.Loopback(tr.t), d.Clock, sending.MaxTimeout), Concurrency: 64, Idle: 200 * time.Millisecond,
+			Dispatcher: claim.Dispatcher{
+				DB: d.Worker, Waker: tr.wakers[database], Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
+				Concurrency: 64, Idle: 200 * time.Millisecond,
+			},
+			Box: testkit.Box(tr.t), Sender: sending.New(testkit.Loopback(tr.t), d.Clock, sending.MaxTimeout),
 			Disabling: webhook.Disabling{After: 120 * time.Hour, Failures: 20}, Publish: event.PublishNotices,
 		}
 		if err := dispatcher.Run(context.WithoutCancel(ctx)); err != nil {

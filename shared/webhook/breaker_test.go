@@ -169,11 +169,11 @@ func TestOpenBreakerIsNotDue(t *testing.T) {
 	e.publish(`1`, `2`, `3`, `4`, `5`)
 	e.dispatch()
 	e.publish(`6`)
-	if n, err := webhook.NextDue(ctx, e.Worker); err != nil || webhook.IsDue(n) {
+	if n, err := webhook.NextDue(ctx, e.Worker); err != nil || n.Due {
 		t.Errorf("due while the breaker is open: %+v, %v", n, err)
 	}
 	e.Advance(t, 10*time.Second)
-	if n, err := webhook.NextDue(ctx, e.Worker); err != nil || !webhook.IsDue(n) {
+	if n, err := webhook.NextDue(ctx, e.Worker); err != nil || !n.Due {
 		t.Errorf("not due when the breaker lets a probe through: %+v, %v", n, err)
 	}
 }
@@ -211,7 +211,7 @@ func TestRateLimitedBacklog(t *testing.T) {
 		e.publish(`1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`, `9`, `10`)
 	}
 	d := e.dispatcher()
-	webhook.LookEvery(d, time.Millisecond)
+	d.LookEvery = time.Millisecond
 	stop := e.running(d)
 	testkit.Await(t, "what may go at once", func() bool { return e.count(webhook.Delivered) == 4 })
 	const step = 2 * time.Millisecond

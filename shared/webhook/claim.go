@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/claim"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook/sending"
@@ -42,6 +43,12 @@ type Claim struct {
 	// Unopened is the error if a sealed value of the endpoint could not be
 	// opened. Endpoint then has DroppedBefore only. Nil: everything was opened.
 	Unopened error
+	unloaded bool // Postgres did not answer when the endpoint was to be loaded
+}
+
+// Leased describes the claim for the engine.
+func (c Claim) Leased() claim.Leased[endpointKey] {
+	return claim.Leased[endpointKey]{Lane: endpointKey{c.Org, c.EndpointID}, Due: c.Due, Retried: c.Attempts > 0, Restricted: c.restricted}
 }
 
 // Target is what is needed to deliver to an endpoint; nil in a Claim whose endpoint
@@ -61,11 +68,11 @@ type Target struct {
 // delivery that they forbid is never leased. Nothing is leased for an
 // organization that is moving to another database, or that has moved away and
 // left rows behind.
-func claimDue(ctx context.Context, db *pg.Worker, turns []turn, lease time.Duration) ([]Claim, error) {
+func claimDue(ctx context.Context, db *pg.Worker, turns []claim.Turn[endpointKey], lease time.Duration) ([]Claim, error) {
 	token := uuid.New()
 	keys, rooms := make([]endpointKey, len(turns)), make([]int32, len(turns))
 	for i, t := range turns {
-		keys[i], rooms[i] = t.endpointKey, int32(t.room)
+		keys[i], rooms[i] = t.Lane, int32(t.Room)
 	}
 	orgs, endpoints := splitKeys(keys)
 	claims, err := pg.List[Claim](ctx, db, "webhook.claimDue", claimSQL, orgs, endpoints, rooms, [16]byte(token), lease)
@@ -229,30 +236,28 @@ func (d *dueLane) ScanRow(row pgx.Rows) error {
 	return nil
 }
 
-// next is when the earliest pending delivery may be claimed.
-type next struct {
-	at  time.Time     // zero: none is pending
-	due bool          // according to the database's clock
-	age time.Duration // how long it has been due; negative: the time until it is due
-}
-
-func nextDue(ctx context.Context, db *pg.Worker) (next, error) {
+// nextDue says when the earliest pending delivery may be claimed.
+func nextDue(ctx context.Context, db *pg.Worker) (claim.Next, error) {
 	var at *time.Time
 	var now time.Time
 	err := db.QueryRow(ctx, laneSQL+`SELECT min(at), portico_now() FROM lane WHERE at < 'infinity'`).Scan(&at, &now)
 	if err != nil {
-		return next{}, fmt.Errorf("webhook.nextDue: %w", err)
+		return claim.Next{}, fmt.Errorf("webhook.nextDue: %w", err)
 	}
 	if at == nil {
-		return next{}, nil
+		return claim.Next{}, nil
 	}
-	return next{at: *at, due: !at.After(now), age: now.Sub(*at)}, nil
+	return claim.Next{At: *at, Due: !at.After(now), Age: now.Sub(*at)}, nil
 }
 
+// endpointKey names an endpoint, which is a lane.
 type endpointKey struct {
 	org      id.Org
 	endpoint id.WebhookEndpoint
 }
+
+// Org is the organization of the endpoint.
+func (k endpointKey) Org() id.Org { return k.org }
 
 // splitKeys returns the columns org_id and endpoint_id, for unnest.
 func splitKeys(keys []endpointKey) (orgs []id.Org, endpoints []id.WebhookEndpoint) {

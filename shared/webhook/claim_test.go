@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"portico/shared/id"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
@@ -104,20 +102,6 @@ func TestConcurrentClaims(t *testing.T) {
 	}
 }
 
-// A killed dispatcher's row runs out by itself.
-func TestKilledDispatcherIsNotAwake(t *testing.T) {
-	t.Parallel()
-	e := newEngine(t)
-	testkit.Must(t, webhook.StayAwake(context.Background(), e.Worker, uuid.New()))
-	if !e.tell() {
-		t.Error("nobody is told while a dispatcher is awake")
-	}
-	e.Advance(t, 6*time.Second)
-	if e.tell() {
-		t.Error("a row that has run out is told, and no nudge sent")
-	}
-}
-
 // An awake dispatcher is notified of a publish; it need not look for it.
 func TestAwakeDispatcherIsTold(t *testing.T) {
 	t.Parallel()
@@ -126,7 +110,7 @@ func TestAwakeDispatcherIsTold(t *testing.T) {
 	e.endpoint(rec.URL, "*")
 	d := e.dispatcher()
 	d.Idle = time.Hour
-	webhook.LookEvery(d, time.Hour)
+	d.LookEvery = time.Hour
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()

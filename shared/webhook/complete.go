@@ -3,10 +3,12 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"slices"
 	"strconv"
 	"time"
 
+	"portico/shared/claim"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook/sending"
@@ -19,6 +21,18 @@ type Result struct {
 	Status Status        // Delivered, Failed, or Pending for another try
 	Wait   time.Duration // until the next try, when Pending
 }
+
+// Ended describes the result for the engine.
+func (r Result) Ended() claim.Ended[endpointKey] {
+	e := claim.Ended[endpointKey]{Lane: endpointKey{r.Org, r.EndpointID}, Again: r.Status == Pending, Wait: r.Wait, Consequences: r.hasConsequences()}
+	if r.StatusCode != 0 {
+		e.Took = r.Latency
+	}
+	return e
+}
+
+// Name names the delivery in a log line.
+func (r Result) Name() slog.Attr { return slog.String("delivery", r.ID.String()) }
 
 // completion holds results as columns, one array per field, for unnest.
 type completion struct {

@@ -10,6 +10,7 @@ import (
 
 	local "portico/infra/local/aws"
 	"portico/infra/local/aws/awstest"
+	"portico/shared/claim"
 	"portico/shared/egress"
 	"portico/shared/event"
 	"portico/shared/id"
@@ -28,7 +29,7 @@ type engine struct {
 	*testkit.Database
 	t      *testing.T
 	box    *secret.Box
-	due    *webhook.Due
+	due    *claim.Due
 	nudges *local.Queue
 	sender *queue.Sender
 	org    id.Org
@@ -41,7 +42,7 @@ func newEngine(t *testing.T) *engine {
 	t.Helper()
 	e := &engine{Database: testkit.DB(t), t: t, box: testkit.Box(t), lines: &testkit.Log{}}
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
-	e.due = webhook.NewDue(client, table, pg.Home, e.Clock)
+	e.due = claim.NewDue(client, table, webhook.Queue, pg.Home, e.Clock)
 
 	e.nudges, e.sender = awstest.Queue(t)
 	e.org = e.NewOrg(e.t)
@@ -109,12 +110,18 @@ func (e *engine) localSender(timeout time.Duration) *sending.Sender {
 	return sending.New(policy, e.Clock, timeout)
 }
 
+func (e *engine) waker(due *claim.Due) *claim.Waker {
+	return &claim.Waker{Queue: webhook.Queue, Database: pg.Home, Due: due, Nudge: e.sender}
+}
+
 func (e *engine) dispatcher() *webhook.Dispatcher {
 	e.t.Helper()
 	return &webhook.Dispatcher{
-		DB: e.Worker, Box: e.box, Waker: &webhook.Waker{Database: pg.Home, Due: e.due, Nudge: e.sender}, Clock: e.Clock,
-		Log: observe.NewLog(e.lines, "test"), Sender: e.localSender(2 * time.Second),
-		Concurrency: 64, Idle: 50 * time.Millisecond,
+		Dispatcher: claim.Dispatcher{
+			DB: e.Worker, Waker: e.waker(e.due), Clock: e.Clock, Log: observe.NewLog(e.lines, "test"),
+			Concurrency: 64, Idle: 50 * time.Millisecond,
+		},
+		Box: e.box, Sender: e.localSender(2 * time.Second),
 		Disabling: webhook.Disabling{After: 120 * time.Hour, Failures: 20}, Publish: event.PublishNotices,
 		Random: func() float64 { return 0 },
 	}
@@ -130,7 +137,7 @@ func (e *engine) dispatch() {
 		d := e.dispatcher()
 		webhook.KeepTargets(d, e.last)
 		e.last = d
-		webhook.LookEvery(d, 10*time.Millisecond) // so that Idle is noticed when it has passed
+		d.LookEvery = 10 * time.Millisecond // so that Idle is noticed when it has passed
 		testkit.Must(e.t, d.Run(context.Background()))
 		if e.nudges.Depth().Visible == before {
 			return

@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"portico/shared/claim"
 	"portico/shared/pg"
-	"portico/shared/queue"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
@@ -116,38 +114,6 @@ func TestHelperSleepsSoon(t *testing.T) {
 	testkit.Must(t, err)
 }
 
-// While no dispatcher is awake, an environment sends one nudge per second, even
-// if it publishes more often. A nudge that could not be sent does not count.
-func TestNudgesAreBounded(t *testing.T) {
-	t.Parallel()
-	e, ctx := newEngine(t), context.Background()
-	w := &webhook.Waker{Database: pg.Home, Due: e.due, Nudge: e.sender}
-	wake := func(want bool) {
-		t.Helper()
-		if nudged, err := w.WakeForPublish(ctx); err != nil || nudged != want {
-			t.Errorf("nudged %v, %v; want %v", nudged, err, want)
-		}
-	}
-	wake(true)
-	webhook.NudgedAt(w, time.Now())
-	for range 20 {
-		wake(false)
-	}
-	webhook.NudgedAt(w, time.Now().Add(-webhook.IdleAtLeast))
-	wake(true)
-	if n := e.nudges.Depth().Visible; n != 2 {
-		t.Errorf("%d nudges, want 2", n)
-	}
-	away := httptest.NewServer(http.NotFoundHandler())
-	away.Close()
-	w = &webhook.Waker{Nudge: queue.NewSender(sqs.NewFromConfig(testkit.AWS(away.URL)), away.URL)}
-	for range 2 {
-		if nudged, err := w.WakeForPublish(ctx); err == nil || nudged {
-			t.Errorf("without a queue: nudged %v, %v", nudged, err)
-		}
-	}
-}
-
 // An endpoint that answers slowly and has more due than one dispatcher may send
 // to it at once gets a second one.
 func TestSlowEndpointGetsASecondDispatcher(t *testing.T) {
@@ -195,7 +161,7 @@ func TestDispatcherSurvivesFailedWrites(t *testing.T) {
 	e.publish(`1`)
 	var refused atomic.Int64
 	d := e.dispatcher()
-	d.Waker = &webhook.Waker{Database: pg.Home, Due: e.dueRefusing(&refused, 3), Nudge: e.sender}
+	d.Waker = e.waker(e.dueRefusing(&refused, 3))
 	sessions := make([]*pgxpool.Conn, e.Worker.Config().MaxConns)
 	for i := range sessions { // as after a failover
 		var err error
@@ -213,7 +179,7 @@ func TestDispatcherSurvivesFailedWrites(t *testing.T) {
 	}
 
 	e.publish(`2`)
-	d.Waker = &webhook.Waker{Database: pg.Home, Due: e.dueRefusing(&refused, 1<<30), Nudge: e.sender}
+	d.Waker = e.waker(e.dueRefusing(&refused, 1<<30))
 	if err := d.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "Due.Lower") {
 		t.Errorf("a dispatcher that can do nothing ended with %v", err)
 	}
@@ -223,13 +189,13 @@ func TestDispatcherSurvivesFailedWrites(t *testing.T) {
 }
 
 // dueRefusing is the due time behind a DynamoDB that refuses so many writes.
-func (e *engine) dueRefusing(refused *atomic.Int64, most int64) *webhook.Due {
+func (e *engine) dueRefusing(refused *atomic.Int64, most int64) *claim.Due {
 	e.t.Helper()
 	client := testkit.DynamoDBThrough(e.t, testkit.DynamoDBEndpoint(e.t), func(string, string) bool {
 		return refused.Load() < most && refused.Add(1) > 0
 	})
 	_, table := testkit.Table(e.t, testkit.DynamoDBEndpoint(e.t), "id")
-	return webhook.NewDue(client, table, pg.Home, e.Clock)
+	return claim.NewDue(client, table, webhook.Queue, pg.Home, e.Clock)
 }
 
 // A dispatcher replaces the session that it listens on and still gets
@@ -241,8 +207,8 @@ func TestListenerIsRenewed(t *testing.T) {
 	e.endpoint(rec.URL, "*")
 	d := e.dispatcher()
 	d.Idle = time.Hour
-	webhook.LookEvery(d, time.Hour)
-	webhook.ListenFor(d, 300*time.Millisecond)
+	d.LookEvery = time.Hour
+	d.ListenFor = 300 * time.Millisecond
 	ctx, stop := context.WithCancel(context.Background())
 	end := e.run(ctx, d)
 	listener := func() int {

@@ -73,7 +73,7 @@ func saveLanes(ctx context.Context, tx pg.Tx, outcomes []outcome, after []health
 
 // disable disables the endpoints with a verdict that says so, except those that
 // are disabled already. It writes an audit entry for each and returns how many.
-func (r *run) disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdicts []verdict) (int, error) {
+func (d *Dispatcher) disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdicts []verdict) (int, error) {
 	var orgs []id.Org
 	var endpoints []id.WebhookEndpoint
 	var reasons []string
@@ -94,8 +94,8 @@ func (r *run) disable(ctx context.Context, tx pg.Tx, outcomes []outcome, verdict
 	if err != nil {
 		return 0, err
 	}
-	for _, d := range list {
-		if err := audit.Insert(ctx, tx, d.Org, r.entry(ctx, d)); err != nil {
+	for _, one := range list {
+		if err := audit.Insert(ctx, tx, one.Org, d.entry(ctx, one)); err != nil {
 			return 0, err
 		}
 	}
@@ -109,12 +109,12 @@ type disabled struct {
 	Reason   string
 }
 
-func (r *run) entry(ctx context.Context, d disabled) audit.Entry {
+func (d *Dispatcher) entry(ctx context.Context, one disabled) audit.Entry {
 	return audit.Entry{
 		Action: "webhook_endpoint.disable", Actor: audit.Actor{Type: audit.System, ID: "dispatcher"},
-		Targets: []audit.Target{audit.Of("webhook_endpoint", d.Endpoint)},
-		Before:  audit.Fields{"status": Enabled}, After: audit.Fields{"status": Disabled, "disabled_reason": d.Reason},
-		Origin: audit.Origin{RequestID: observe.RequestID(ctx)}, CreatedAt: r.Clock.Now(),
+		Targets: []audit.Target{audit.Of("webhook_endpoint", one.Endpoint)},
+		Before:  audit.Fields{"status": Enabled}, After: audit.Fields{"status": Disabled, "disabled_reason": one.Reason},
+		Origin: audit.Origin{RequestID: observe.RequestID(ctx)}, CreatedAt: d.Clock.Now(),
 	}
 }
 

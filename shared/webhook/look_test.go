@@ -119,8 +119,8 @@ func TestRetriesAreLookedFor(t *testing.T) {
 	e.publish(`1`, `2`)
 	d := e.dispatcher()
 	d.Idle = time.Hour
-	webhook.LookEvery(d, time.Hour)
-	webhook.ListenFor(d, time.Hour) // a new session looks, too
+	d.LookEvery = time.Hour
+	d.ListenFor = time.Hour // a new session looks, too
 	ctx, stop := context.WithCancel(context.Background())
 	end := e.run(ctx, d)
 	testkit.Await(t, "both requests", func() bool { return len(rec.All()) == 2 })

@@ -192,7 +192,7 @@ func TestExhaustionPauses(t *testing.T) {
 func TestWaitingIsNotDue(t *testing.T) {
 	t.Parallel()
 	e, _, _ := exhaustedHead(t, webhook.ExhaustionPause)
-	if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || webhook.IsDue(n) {
+	if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || n.Due {
 		t.Errorf("due: %+v, %v", n, err)
 	}
 }

@@ -16,10 +16,10 @@ func (e *engine) passes(d, step time.Duration) {
 	e.t.Helper()
 	dispatcher := e.dispatcher()
 	dispatcher.Idle = 10 * time.Millisecond
-	webhook.LookEvery(dispatcher, 10*time.Millisecond)
+	dispatcher.LookEvery = 10 * time.Millisecond
 	for range d / step {
 		e.Advance(e.t, step)
-		if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || !webhook.IsDue(n) {
+		if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || !n.Due {
 			testkit.Must(e.t, err)
 			continue
 		}

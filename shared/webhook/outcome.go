@@ -85,13 +85,13 @@ func overloaded(code int) bool {
 
 // egressFaults counts the deliveries of a batch that failed because of us, and
 // logs the cause of the first one as a warning.
-func (r *run) egressFaults(ctx context.Context, batch []Result) (n float64) {
+func (d *Dispatcher) egressFaults(ctx context.Context, batch []Result) (n float64) {
 	for _, result := range batch {
 		if result.EgressFault == nil {
 			continue
 		}
 		if n++; n == 1 {
-			r.warn(ctx, "deliveries could not be sent because our own network failed; this does not count as a try", result.EgressFault)
+			d.warn(ctx, "deliveries could not be sent because our own network failed; this does not count as a try", result.EgressFault)
 		}
 	}
 	return n

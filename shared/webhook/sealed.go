@@ -81,13 +81,13 @@ func holdUnopened(ctx context.Context, db *pg.Worker, claims []Claim) error {
 // sealingFaults counts the deliveries of a batch that were not tried because a
 // sealed value could not be opened, and logs the cause of the first one as a
 // warning.
-func (r *run) sealingFaults(ctx context.Context, batch []Result) (n float64) {
+func (d *Dispatcher) sealingFaults(ctx context.Context, batch []Result) (n float64) {
 	for _, result := range batch {
 		if result.Unopened == nil {
 			continue
 		}
 		if n++; n == 1 {
-			r.warn(ctx, "deliveries wait because a sealed value of their endpoint cannot be opened; this does not count as a try", result.Unopened)
+			d.warn(ctx, "deliveries wait because a sealed value of their endpoint cannot be opened; this does not count as a try", result.Unopened)
 		}
 	}
 	return n

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/claim"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -19,27 +19,21 @@ type settled struct {
 	disabled int           // endpoints
 }
 
-// limits bounds how long one organization can delay the recording of a batch.
-type limits struct {
-	lock   time.Duration // wait for each lock, which the organization's requests may hold
-	notify time.Duration // publish its operational events, for which its filters are run
-}
-
 // settle records a batch. If all results are plain successes, it is a single
 // statement. Otherwise the results and their consequences for endpoints and
 // ordering keys commit together. Only results that were written have
 // consequences; a late result, which is discarded, has none.
-func (r *run) settle(ctx context.Context, batch []Result, p limits) (s settled, err error) {
+func (d *Dispatcher) settle(ctx context.Context, batch []Result, l claim.Limits) (s settled, err error) {
 	if !hasConsequences(batch) {
-		s.written, err = complete(ctx, r.DB, batch, p.lock)
+		s.written, err = complete(ctx, d.DB, batch, l.Lock)
 		return s, err
 	}
-	begin := pgx.TxOptions{BeginQuery: "begin; set local lock_timeout = " + lockTimeout(p.lock)} // one round trip
-	err = pgx.BeginTxFunc(ctx, r.DB, begin, func(tx pgx.Tx) (err error) {
+	begin := pgx.TxOptions{BeginQuery: "begin; set local lock_timeout = " + lockTimeout(l.Lock)} // one round trip
+	err = pgx.BeginTxFunc(ctx, d.DB, begin, func(tx pgx.Tx) (err error) {
 		if err := lockKeys(ctx, tx, finishedKeys(batch), "SHARE"); err != nil {
 			return err
 		}
-		if s.written, err = complete(ctx, tx, batch, p.lock); err != nil {
+		if s.written, err = complete(ctx, tx, batch, l.Lock); err != nil {
 			return err
 		}
 		if keys := finishedKeys(s.written); len(keys) > 0 {
@@ -50,25 +44,29 @@ func (r *run) settle(ctx context.Context, batch []Result, p limits) (s settled, 
 				return err
 			}
 		}
-		return r.judge(ctx, tx, &s, p)
+		return d.judge(ctx, tx, &s, l)
 	})
 	return s, err
 }
 
 func hasConsequences(batch []Result) bool {
-	for _, r := range batch {
-		failed := r.Tried && r.Status != Delivered
-		if failed || r.OrderingKey != nil || r.Probe || r.Troubled {
+	for i := range batch {
+		if batch[i].hasConsequences() {
 			return true
 		}
 	}
 	return false
 }
 
+func (r *Result) hasConsequences() bool {
+	failed := r.Tried && r.Status != Delivered
+	return failed || r.OrderingKey != nil || r.Probe || r.Troubled
+}
+
 // judge updates the lanes of endpoints that fail or have failed, disables those
 // that have failed for too long or are gone, and publishes the notices for their
 // owners.
-func (r *run) judge(ctx context.Context, tx pg.Tx, s *settled, p limits) error {
+func (d *Dispatcher) judge(ctx context.Context, tx pg.Tx, s *settled, l claim.Limits) error {
 	outcomes := outcomesOf(s.written)
 	if len(outcomes) == 0 {
 		return nil
@@ -80,7 +78,7 @@ func (r *run) judge(ctx context.Context, tx pg.Tx, s *settled, p limits) error {
 	notices, after := exhausted(s.written), make([]health, len(outcomes))
 	verdicts := make([]verdict, len(outcomes))
 	for i, o := range outcomes {
-		after[i], verdicts[i] = before[i].after(o, now, r.Disabling)
+		after[i], verdicts[i] = before[i].after(o, now, d.Disabling)
 		if n, tell := noticeOf(o, before[i], after[i], verdicts[i]); tell {
 			notices = append(notices, n)
 		}
@@ -88,27 +86,27 @@ func (r *run) judge(ctx context.Context, tx pg.Tx, s *settled, p limits) error {
 	if err := saveLanes(ctx, tx, outcomes, after); err != nil {
 		return err
 	}
-	if s.disabled, err = r.disable(ctx, tx, outcomes, verdicts); err != nil {
+	if s.disabled, err = d.disable(ctx, tx, outcomes, verdicts); err != nil {
 		return err
 	}
-	due, err := r.publish(ctx, tx, notices, p)
+	due, err := d.publish(ctx, tx, notices, l)
 	s.due = append(s.due, due...)
 	return err
 }
 
 // errSlowFilters is returned when publishing operational events took too long.
-var errSlowFilters = errors.New("the organization's filters are too slow for its operational events")
+var errSlowFilters = fmt.Errorf("the organization's filters are too slow for its operational events: %w", claim.ErrSlow)
 
 // publish publishes notices, grouped by organization.
-func (r *run) publish(ctx context.Context, tx pg.Tx, notices []Notice, p limits) (due []endpointKey, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.notify, errSlowFilters)
+func (d *Dispatcher) publish(ctx context.Context, tx pg.Tx, notices []Notice, l claim.Limits) (due []endpointKey, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.Consequences, errSlowFilters)
 	defer cancel()
 	byOrg := map[id.Org][]Notice{}
 	for _, n := range notices {
 		byOrg[n.Org] = append(byOrg[n.Org], n)
 	}
 	for org, notices := range byOrg {
-		endpoints, err := r.Publish(ctx, tx, org, notices, r.Clock.Now())
+		endpoints, err := d.Publish(ctx, tx, org, notices, d.Clock.Now())
 		if err != nil && errors.Is(context.Cause(ctx), errSlowFilters) {
 			err = fmt.Errorf("%w: %w", errSlowFilters, err)
 		}

@@ -22,24 +22,6 @@ func (e *engine) awake(first ...byte) {
 	}
 }
 
-// A dispatcher calls for help only until its database's share of dispatchers is
-// awake: other databases need dispatchers too.
-func TestHelpersAreAShare(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ share, others, nudges int }{
-		{0, 3, 1}, {1, 0, 0}, {2, 0, 1}, {2, 1, 0}, {3, 1, 1}, {2, 3, 0},
-	} {
-		e := newEngine(t)
-		e.awake([]byte{0xfd, 0xfe, 0xff}[:tt.others]...) // younger than any
-		d := e.dispatcher()
-		d.Share = tt.share
-		testkit.Must(t, webhook.CallHelp(context.Background(), d))
-		if n := e.nudges.Depth().Visible; n != tt.nudges {
-			t.Errorf("with %d others of %d awake: %d calls for help, want %d", tt.others, tt.share, n, tt.nudges)
-		}
-	}
-}
-
 // A dispatcher beyond its database's share goes to sleep, even if much is due,
 // and wakes no other one instead.
 func TestSurplusDispatcherSleeps(t *testing.T) {

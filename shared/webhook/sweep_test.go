@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/claim"
 	"portico/shared/observe"
-	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 )
 
-func (e *engine) sweeper() *webhook.Sweeper {
-	return &webhook.Sweeper{
-		DB: e.Worker, Waker: &webhook.Waker{Database: pg.Home, Due: e.due, Nudge: e.sender}, Clock: e.Clock, Log: observe.NewLog(e.lines, "test"),
+func (e *engine) sweeper() *claim.Sweeper {
+	return &claim.Sweeper{
+		DB: e.Worker, Queues: []claim.Swept{webhook.Swept(e.Worker, e.waker(e.due))}, Clock: e.Clock, Log: observe.NewLog(e.lines, "test"),
 		FinishMoves: func(context.Context) (bool, error) { return false, nil },
 	}
 }
@@ -71,11 +71,11 @@ func TestSweepFindsWhatIsDue(t *testing.T) {
 // another one.
 func TestSweepDistrustsOverdueDispatcher(t *testing.T) {
 	t.Parallel()
-	e, ctx := newEngine(t), context.Background()
+	e := newEngine(t)
 	e.endpoint("https://example.com/", "*")
 	e.publish(`1`)
 	e.Advance(t, 3*time.Second)
-	testkit.Must(t, webhook.StayAwake(ctx, e.Worker, [16]byte{1}))
+	e.awake(1)
 	if n := e.sweep(); n != 1 {
 		t.Errorf("%d nudges, want 1", n)
 	}
@@ -112,7 +112,7 @@ func TestMovedIsNotDue(t *testing.T) {
 	e.publish(`1`)
 	check := func(state string, want bool) {
 		t.Helper()
-		if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || webhook.IsDue(n) != want {
+		if n, err := webhook.NextDue(context.Background(), e.Worker); err != nil || n.Due != want {
 			t.Errorf("%s: due %+v, %v, want %v", state, n, err, want)
 		}
 		list, err := webhook.ExpiringCertificates(context.Background(), e.Worker, 400*24*time.Hour)
@@ -163,7 +163,7 @@ func TestSweepDoesNotWaitForMoves(t *testing.T) {
 	e.endpoint("https://example.com/", "*")
 	e.publish(`1`)
 	s := e.sweeper()
-	webhook.FinishWithin(s, 50*time.Millisecond)
+	s.FinishWithin = 50 * time.Millisecond
 	s.FinishMoves = func(ctx context.Context) (bool, error) {
 		<-ctx.Done()
 		return false, ctx.Err()

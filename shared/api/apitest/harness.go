@@ -21,6 +21,7 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/apikey"
 	"portico/shared/auth"
+	"portico/shared/claim"
 	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
@@ -65,8 +66,8 @@ func New(t *testing.T) *Harness {
 			Subscriptions: webhook.NewSubscriptionCache(),
 		},
 		Log: observe.NewLog(h.Lines, "test"),
-		Wakers: map[string]*webhook.Waker{pg.Home: {
-			Database: pg.Home, Due: webhook.NewDue(client, dueTable, pg.Home, h.Clock),
+		Wakers: map[string]*claim.Waker{pg.Home: {
+			Database: pg.Home, Due: claim.NewDue(client, dueTable, webhook.Queue, pg.Home, h.Clock),
 			Nudge: sender,
 		}},
 	}
@@ -82,7 +83,7 @@ func New(t *testing.T) *Harness {
 // NewWaker lets the next publish send a nudge; a waker sends at most one a second.
 func (h *Harness) NewWaker() {
 	w := h.Server.Wakers[pg.Home]
-	h.Server.Wakers[pg.Home] = &webhook.Waker{Database: w.Database, Due: w.Due, Nudge: w.Nudge}
+	h.Server.Wakers[pg.Home] = &claim.Waker{Queue: webhook.Queue, Database: w.Database, Due: w.Due, Nudge: w.Nudge}
 }
 
 // Caller calls the API with one key.

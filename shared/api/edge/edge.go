@@ -14,6 +14,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/auth"
+	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/egress"
 	"portico/shared/hostname"
@@ -41,7 +42,7 @@ type Services struct {
 // Server is the frame around the operations that one function serves.
 type Server struct {
 	Services
-	Wakers pg.Databases[*webhook.Waker] // nil if no operation Wakes
+	Wakers pg.Databases[*claim.Waker] // nil if no operation Wakes
 	Log    *observe.Log
 	// Elsewhere are operations that other functions serve. A request for such a
 	// path with a wrong method gets a 405 here.

@@ -1,4 +1,4 @@
-package webhook
+package claim
 
 import (
 	"context"
@@ -23,16 +23,16 @@ const (
 	// server has the COMMIT from the start, so it may commit after its client has
 	// died: 29 s function timeout, then up to 25 s for each of three statements that
 	// wait for a lock. So a transaction that relied on an earlier Lower has
-	// committed, and the query before Raise sees its deliveries.
+	// committed, and the query before Raise sees its work.
 	quietFor = 2 * time.Minute
 )
 
-// Due is one DynamoDB item per database that says when any delivery is due
-// next, so that the sweep of an idle system asks Postgres nothing.
+// Due is one DynamoDB item for each queue and database that says when any work is
+// due next, so that the sweep of an idle system asks Postgres nothing.
 //
-// Guarantee: the item is never later than the earliest committed
-// next_retry_at. Every writer of next_retry_at lowers it before its commit;
-// only Raise moves it later.
+// Guarantee: the item is never later than the earliest committed time at which
+// work of the queue may be claimed. Every writer of such a time lowers the item
+// before its commit; only Raise moves it later.
 type Due struct {
 	table dynamo.Table
 	id    string
@@ -43,9 +43,9 @@ type Due struct {
 	to      time.Time // the value that it lowered to
 }
 
-// NewDue returns the due time of a database, kept in table.
-func NewDue(client *dynamodb.Client, table, database string, clock *clock.Clock) *Due {
-	d := &Due{table: dynamo.NewTable(client, table, "id"), id: dueID, clock: clock}
+// NewDue returns the due time of a queue in a database, kept in table.
+func NewDue(client *dynamodb.Client, table, queue, database string, clock *clock.Clock) *Due {
+	d := &Due{table: dynamo.NewTable(client, table, "id"), id: queue, clock: clock}
 	if database != pg.Home {
 		d.id += "@" + database
 	}
@@ -60,11 +60,14 @@ type DueItem struct {
 	known   bool      // there is an item
 }
 
+// isDue reports whether Postgres has to be asked.
+func (i DueItem) isDue(now time.Time) bool {
+	return i.Missing() || !i.At.IsZero() && !i.At.After(now)
+}
+
 // Missing reports whether there is no item. Then it is not known when something
 // is due.
 func (i DueItem) Missing() bool { return !i.known }
-
-const dueID = "webhook_delivery"
 
 // Lower makes the item no later than t. It costs at most one write in
 // lowerEvery per environment. On an error the caller must not commit.
@@ -88,12 +91,12 @@ func (d *Due) Lower(ctx context.Context, t time.Time) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("webhook.Due.Lower: %w", err)
+			return fmt.Errorf("claim.Due.Lower: %w", err)
 		}
 		d.lowered, d.to = now, t
 		return nil
 	}
-	return errors.New("webhook.Due.Lower: the item kept changing")
+	return errors.New("claim.Due.Lower: the item kept changing")
 }
 
 func (d *Due) update(ctx context.Context, set, condition string, t, now time.Time) error {
@@ -106,12 +109,12 @@ func (d *Due) update(ctx context.Context, set, condition string, t, now time.Tim
 func (d *Due) Read(ctx context.Context) (DueItem, error) {
 	kept, err := d.table.Get(ctx, d.id)
 	if err != nil {
-		return DueItem{}, fmt.Errorf("webhook.Due.Read: %w", err)
+		return DueItem{}, fmt.Errorf("claim.Due.Read: %w", err)
 	}
 	var item DueItem
 	item.rev, item.known, err = dynamo.NumberOf(kept["rev"])
 	if err != nil {
-		return DueItem{}, fmt.Errorf("webhook.Due.Read: rev: %w", err)
+		return DueItem{}, fmt.Errorf("claim.Due.Read: rev: %w", err)
 	}
 	item.At, item.Lowered = moment(kept, "due_at"), moment(kept, "lowered_at")
 	return item, nil
@@ -136,7 +139,7 @@ func (d *Due) Raise(ctx context.Context, read DueItem, next time.Time) (bool, er
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("webhook.Due.Raise: %w", err)
+		return false, fmt.Errorf("claim.Due.Raise: %w", err)
 	}
 	return true, nil
 }

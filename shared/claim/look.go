@@ -1,4 +1,4 @@
-package webhook
+package claim
 
 import (
 	"context"
@@ -14,20 +14,19 @@ const (
 	// knows of nothing that becomes due.
 	lookAtMost = time.Second
 	// lookAtLeast is how often a helper looks, and how often the leader looks when
-	// rate limits or breakers may have kept something back.
+	// limits or breakers may have kept something back.
 	lookAtLeast = 100 * time.Millisecond
-	// lookUnnotified is how often the leader looks while publishers do not notify
-	// it.
+	// lookUnnotified is how often the leader looks while it is not notified.
 	lookUnnotified = gatherAtMost
 	// lookPause bounds the pause after a slow look.
 	lookPause = 2 * time.Second
 )
 
-// nextLook returns when to ask Postgres again which endpoints have something due.
-// A look pauses ten times as long as the last one took, two seconds at most, so looks
-// take little of the time, however many endpoints have backlogs.
-func (r *run) nextLook() time.Time {
-	every := r.lookEvery
+// nextLook returns when to ask Postgres again which lanes have something due. A
+// look pauses ten times as long as the last one took, two seconds at most, so looks
+// take little of the time, however many lanes have backlogs.
+func (r *run[K, W, R]) nextLook() time.Time {
+	every := r.lookEvery()
 	switch {
 	case r.unnotified:
 		every = min(every, lookUnnotified)
@@ -44,8 +43,8 @@ func (r *run) nextLook() time.Time {
 	return next
 }
 
-// look asks Postgres which endpoints have something due, unless it is too early.
-func (r *run) look(ctx context.Context) error {
+// look asks Postgres which lanes have something due, unless it is too early.
+func (r *run[K, W, R]) look(ctx context.Context) error {
 	if !r.lookNow.Swap(false) && time.Now().Before(r.nextLook()) {
 		return nil
 	}
@@ -55,12 +54,12 @@ func (r *run) look(ctx context.Context) error {
 	if !r.leads.Load() {
 		since = overdue
 	}
-	keys, soonest, err := findDue(ctx, r.DB, since)
+	lanes, soonest, err := r.queue.Look(ctx, since)
 	if err != nil {
 		r.lookNow.Store(true)
 		return err
 	}
-	r.lanes.add(keys...)
+	r.lanes.add(lanes...)
 	r.looked, r.lookTook, r.keptBack = time.Now(), time.Since(began), false
 	if soonest > 0 {
 		r.retries.add(r.looked.Add(soonest))
@@ -69,32 +68,32 @@ func (r *run) look(ctx context.Context) error {
 }
 
 // judgeClaim notes what a claim tells about the backlog. A claim that got nothing
-// from an endpoint may have met a rate limit, a breaker or a lock.
-func (r *run) judgeClaim(turns []turn, claims []Claim) {
-	got := map[endpointKey]bool{}
-	for _, c := range claims {
-		got[endpointKey{c.Org, c.EndpointID}] = true
-		r.keptBack = r.keptBack || c.restricted
+// from a lane may have met a limit, a breaker or a lock.
+func (r *run[K, W, R]) judgeClaim(turns []Turn[K], work []Leased[K]) {
+	got := map[K]bool{}
+	for i := range work {
+		got[work[i].Lane] = true
+		r.keptBack = r.keptBack || work[i].Restricted
 	}
 	r.keptBack = r.keptBack || len(got) < len(turns)
-	r.judgeAge(claims)
+	r.judgeAge(work)
 }
 
 const (
-	// From unnotifiedFrom deliveries per claim, on average, the leader looks instead
+	// From unnotifiedFrom pieces of work per claim, on average, the leader looks instead
 	// of being notified, and below notifiedBelow it wants notifications again. With a
-	// claim every 10 ms that is at 600 and at 300 deliveries a second.
+	// claim every 10 ms that is at 600 and at 300 a second.
 	unnotifiedFrom, notifiedBelow = 6, 3
 	// While a look takes longer than this, notifications are cheaper.
 	slowLook = 2 * time.Millisecond
 )
 
-// chooseNotice decides, after a claim of n deliveries, whether publishers notify
-// this dispatcher. At a high rate a look every few milliseconds costs less than a
-// notification for each publish. A publisher reads this choice after its commit. So
-// whoever wants notifications again must first say so, and then look once more, as
-// when it falls asleep.
-func (r *run) chooseNotice(ctx context.Context, n int) {
+// chooseNotice decides, after a claim of n pieces of work, whether this dispatcher
+// is notified. At a high rate a look every few milliseconds costs less than a
+// notification for each commit. Who adds work reads this choice after its commit.
+// So whoever wants notifications again must first say so, and then look once more,
+// as when it falls asleep.
+func (r *run[K, W, R]) chooseNotice(ctx context.Context, n int) {
 	// A single large claim, such as the first one of a backlog, does not count as a
 	// high rate.
 	r.claimed += (float64(min(n, 2*unnotifiedFrom)) - r.claimed) / 8
@@ -108,7 +107,7 @@ func (r *run) chooseNotice(ctx context.Context, n int) {
 	}
 }
 
-func (r *run) setUnnotified(ctx context.Context, unnotified bool) {
+func (r *run[K, W, R]) setUnnotified(ctx context.Context, unnotified bool) {
 	// After an error it is unknown what the row says, so the dispatcher goes on looking.
 	r.unnotified = true
 	if err := saveUnnotified(ctx, r.DB, r.id, unnotified); err != nil {
@@ -119,5 +118,5 @@ func (r *run) setUnnotified(ctx context.Context, unnotified bool) {
 }
 
 func saveUnnotified(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID, unnotified bool) error {
-	return pg.Exec(ctx, db, "webhook.saveUnnotified", `UPDATE dispatcher SET unnotified = $2 WHERE id = $1`, dispatcher, unnotified)
+	return pg.Exec(ctx, db, "claim.saveUnnotified", `UPDATE dispatcher SET unnotified = $2 WHERE id = $1`, dispatcher, unnotified)
 }

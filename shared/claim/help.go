@@ -1,4 +1,4 @@
-package webhook
+package claim
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 // callHelp wakes another dispatcher when for a second this one has not kept up, and
 // again after each further second, until the database's share of dispatchers is
 // awake. Helpers take only what is overdue, and go back to sleep when nothing is.
-func (r *run) callHelp(ctx context.Context) {
+func (r *run[K, W, R]) callHelp(ctx context.Context) {
 	switch {
 	case r.shareUsed.Load(), !r.fallsBehind && !r.lanes.full(r.leads.Load()):
 		r.fullSince = time.Time{}
@@ -22,16 +22,16 @@ func (r *run) callHelp(ctx context.Context) {
 	}
 }
 
-// judgeAge notes whether the oldest delivery of a claim is older than that of a
-// second ago, and more than twice overdue: then this dispatcher does not keep up,
-// although it has free slots. What a rate limit keeps back does not count, nor what
-// is for an endpoint that does not answer: no helper would make that faster.
-func (r *run) judgeAge(claims []Claim) {
+// judgeAge notes whether the oldest work of a claim is older than that of a second
+// ago, and more than twice overdue: then this dispatcher does not keep up, although
+// it has free slots. What a limit keeps back does not count, nor a lane that does
+// not answer: no helper would make that faster.
+func (r *run[K, W, R]) judgeAge(work []Leased[K]) {
 	now := r.Clock.Now()
 	var age time.Duration
-	for _, c := range claims {
-		if !c.restricted && c.Attempts == 0 && r.lanes.answers(endpointKey{c.Org, c.EndpointID}) {
-			age = max(age, now.Sub(c.Due))
+	for i := range work {
+		if w := &work[i]; !w.Restricted && !w.Retried && r.lanes.answers(w.Lane) {
+			age = max(age, now.Sub(w.Due))
 		}
 	}
 	r.oldest = max(r.oldest, age)

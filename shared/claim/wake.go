@@ -1,8 +1,7 @@
-package webhook
+package claim
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -11,26 +10,28 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/queue"
 )
 
 // How dispatchers wake without polling. A dispatcher that is awake has a row with
 // a short lease, which it renews, and it listens for notifications. To sleep, it
-// first deletes the row and then looks for due deliveries once more. A publisher
-// first commits and then reads the rows: it notifies the dispatchers that are
-// awake, and sends a nudge if there is none. In whichever order these four steps
-// happen, either the publisher sees no row, or the dispatcher's last look sees
-// the delivery. The row of a dispatcher that was killed counts for awakeFor at
-// most; events published in that time wait for the next sweep.
+// first deletes the row and then looks once more for what is due. A publisher, who
+// adds work to the queue, first commits and then reads the rows: it notifies the
+// dispatchers that are awake, and sends a nudge if there is none. In whichever
+// order these four steps happen, either the publisher sees no row, or the
+// dispatcher's last look sees the work. The row of a dispatcher that was killed
+// counts for awakeFor at most; what is added in that time waits for the next
+// sweep.
 const (
 	awakeFor   = 5 * time.Second
 	renewEvery = 1500 * time.Millisecond
 )
 
-// Waker tells the dispatchers of one database that something is due there.
+// Waker tells the dispatchers of one queue in one database that something is due
+// there.
 type Waker struct {
+	Queue    string // at most 63 bytes, the limit of Postgres for a channel
 	Database string
 	Due      *Due
 	Nudge    *queue.Sender
@@ -55,17 +56,15 @@ const helpWithin = 5 * time.Second
 // It is ignored, so calls for help do not delay the nudges behind them.
 func (n Nudge) IsOutdated() bool { return n.HelpAt != nil && time.Since(*n.HelpAt) > helpWithin }
 
-// channel is the Postgres channel on which awake dispatchers listen.
-const channel = "webhook_delivery"
-
-// Tell adds the statement that a publisher runs after its commit: it notifies the
-// awake dispatchers of the endpoints that have something due now, unless the leader
-// looks anyway. It sets awake to whether a dispatcher is awake.
-func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bool) {
+// Tell adds the statement that runs after the commit of a transaction that has added
+// work to a queue: it notifies the queue's awake dispatchers, unless the leader looks
+// anyway. The payload, below 8,000 bytes, reaches the queue's Heard. Tell sets awake
+// to whether a dispatcher is awake; if none is, somebody has to wake one.
+func Tell(then *pgx.Batch, queue, payload string, awake *bool) {
 	// The commit does not wait for the disk: a crash loses a notification anyway.
 	then.Queue(`
 		SELECT set_config('synchronous_commit', 'off', true), CASE WHEN NOT unnotified THEN pg_notify($1, $2)::text END
-		FROM dispatcher WHERE awake_until > portico_now() ORDER BY unnotified DESC LIMIT 1`, channel, encodeNotification(org, endpoints)).
+		FROM dispatcher WHERE awake_until > portico_now() ORDER BY unnotified DESC LIMIT 1`, queue, payload).
 		Query(func(rows pgx.Rows) error {
 			*awake = rows.Next()
 			rows.Close()
@@ -73,49 +72,14 @@ func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bo
 		})
 }
 
-// maxNotified is how many endpoints fit into a notification, which Postgres
-// limits to 8,000 bytes. If there are more, the notification is empty, and the
-// dispatcher has to look itself.
-const maxNotified = 300
-
-// encodeNotification packs the ids of the organization and the endpoints.
-func encodeNotification(org id.Org, endpoints []id.WebhookEndpoint) string {
-	if len(endpoints) > maxNotified {
-		return ""
-	}
-	packed := append(make([]byte, 0, 16*(1+len(endpoints))), org.UUID[:]...)
-	for _, e := range endpoints {
-		packed = append(packed, e.UUID[:]...)
-	}
-	return base64.RawStdEncoding.EncodeToString(packed)
-}
-
-// decodeNotification returns what encodeNotification packed; false: the caller
-// must look for due deliveries itself.
-func decodeNotification(text string) ([]endpointKey, bool) {
-	packed, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || len(packed) < 32 || len(packed)%16 != 0 {
-		return nil, false
-	}
-	var org id.Org
-	copy(org.UUID[:], packed)
-	var keys []endpointKey
-	for rest := packed[16:]; len(rest) > 0; rest = rest[16:] {
-		k := endpointKey{org: org}
-		copy(k.endpoint.UUID[:], rest)
-		keys = append(keys, k)
-	}
-	return keys, true
-}
-
 // Wake sends a nudge, which starts a dispatcher.
 func (w *Waker) Wake(ctx context.Context) error { return w.WakeAfter(ctx, 0) }
 
 // WakeForPublish is Wake for a publisher that saw no dispatcher awake. It sends
-// at most one nudge in IdleAtLeast, even if many events are published until a
+// at most one nudge in IdleAtLeast, even if much work is added until a
 // dispatcher has started. That is enough: the dispatcher that the nudge wakes
 // stays awake for at least IdleAtLeast. So either it has not started yet and will
-// find the delivery, or the publisher would have seen it awake.
+// find the work, or the publisher would have seen it awake.
 func (w *Waker) WakeForPublish(ctx context.Context) (nudged bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,13 +112,13 @@ func (w *Waker) send(ctx context.Context, n Nudge, delay time.Duration) error {
 	return w.Nudge.SendAfter(ctx, string(body), delay)
 }
 
-func isAwake(ctx context.Context, q pg.Querier) (bool, error) {
-	return pg.Value[bool](ctx, q, "webhook.isAwake", `SELECT EXISTS (SELECT FROM dispatcher WHERE awake_until > portico_now())`)
+func isAwake(ctx context.Context, q pg.Querier, queue string) (bool, error) {
+	return pg.Value[bool](ctx, q, "claim.isAwake", `SELECT EXISTS (SELECT FROM dispatcher WHERE awake_until > portico_now())`)
 }
 
-// stayAwake renews a dispatcher's row. It returns how many other dispatchers are
-// awake, and how many of them are older, which means awake for longer.
-func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (others, older int, err error) {
+// stayAwake renews a dispatcher's row. It returns how many other dispatchers of the
+// queue are awake, and how many of them are older, which means awake for longer.
+func stayAwake(ctx context.Context, db *pg.Worker, queue string, dispatcher uuid.UUID) (others, older int, err error) {
 	err = db.QueryRow(ctx, `
 		INSERT INTO dispatcher (id, awake_until) VALUES ($1, portico_now() + $2)
 		ON CONFLICT (id) DO UPDATE SET awake_until = excluded.awake_until
@@ -162,14 +126,14 @@ func stayAwake(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) (others
 			(SELECT count(*) FROM dispatcher d WHERE d.id < dispatcher.id AND d.awake_until > portico_now())`,
 		dispatcher, awakeFor).Scan(&others, &older)
 	if err != nil {
-		return 0, 0, fmt.Errorf("webhook.stayAwake: %w", err)
+		return 0, 0, fmt.Errorf("claim.stayAwake: %w", err)
 	}
 	return others, older, nil
 }
 
 // giveUpRow deletes the dispatcher's row: the first step to sleep. The second
-// step is a last look with nextDue. It also deletes old rows of dead dispatchers.
+// step is a last look with Queue.Next. It also deletes old rows of dead dispatchers.
 func giveUpRow(ctx context.Context, db *pg.Worker, dispatcher uuid.UUID) error {
-	return pg.Exec(ctx, db, "webhook.giveUpRow", `
+	return pg.Exec(ctx, db, "claim.giveUpRow", `
 		DELETE FROM dispatcher WHERE id = $1 OR awake_until < portico_now() - interval '1 hour'`, dispatcher)
 }

@@ -1,25 +1,25 @@
-package webhook_test
+package claim_test
 
 import (
 	"context"
 	"testing"
 	"time"
 
+	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/pg"
 	"portico/shared/testkit"
-	"portico/shared/webhook"
 )
 
 // dues are two environments' views of one item, and their clock.
-func dues(t *testing.T, endpoint string) (a, b *webhook.Due, c *clock.Clock) {
+func dues(t *testing.T, endpoint string) (a, b *claim.Due, c *clock.Clock) {
 	t.Helper()
 	client, table := testkit.Table(t, endpoint, "id")
 	c = &clock.Clock{}
-	return webhook.NewDue(client, table, pg.Home, c), webhook.NewDue(client, table, pg.Home, c), c
+	return claim.NewDue(client, table, "queue", pg.Home, c), claim.NewDue(client, table, "queue", pg.Home, c), c
 }
 
-func readDue(t *testing.T, d *webhook.Due) webhook.DueItem {
+func readDue(t *testing.T, d *claim.Due) claim.DueItem {
 	t.Helper()
 	item, err := d.Read(context.Background())
 	if err != nil {
@@ -35,13 +35,13 @@ func TestDue(t *testing.T) {
 			t.Parallel()
 			a, b, c := dues(t, endpoint)
 			ctx, start := context.Background(), c.Now().Truncate(time.Millisecond)
-			lower := func(d *webhook.Due, at time.Time) {
+			lower := func(d *claim.Due, at time.Time) {
 				t.Helper()
 				if err := d.Lower(ctx, at); err != nil {
 					t.Fatal(err)
 				}
 			}
-			raise := func(read webhook.DueItem, next time.Time, want bool) {
+			raise := func(read claim.DueItem, next time.Time, want bool) {
 				t.Helper()
 				if raised, err := b.Raise(ctx, read, next); err != nil || raised != want {
 					t.Fatalf("raised %v (%v), want %v", raised, err, want)
@@ -125,7 +125,7 @@ func TestRaiseNeverHidesACommit(t *testing.T) {
 			c.Advance(2 * time.Minute)
 			published := c.Now()
 			var committed, found time.Time // what Postgres holds, what the sweep saw
-			var item webhook.DueItem
+			var item claim.DueItem
 			for _, step := range order {
 				switch step {
 				case 'l':

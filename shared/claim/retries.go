@@ -1,4 +1,4 @@
-package webhook
+package claim
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ const (
 	maxRetryTimes = 1000
 )
 
-// retries are the times at which deliveries become due, the earliest first. It is
+// retries are the times at which work becomes due, the earliest first. It is
 // safe for concurrent use.
 type retries struct {
 	mu    sync.Mutex

@@ -1,0 +1,76 @@
+package claim_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/claim"
+	"portico/shared/event"
+	"portico/shared/id"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+	"portico/shared/webhook/signing"
+)
+
+// subject is a queue under test.
+type subject struct {
+	*testkit.Database
+	queue string
+	add   func()              // commits work that is due now, and tells nobody
+	tell  func() (awake bool) // what runs after such a commit
+	next  func(context.Context) (claim.Next, error)
+}
+
+// queues makes each queue that runs on the engine, by name.
+var queues = map[string]func(*testing.T) subject{
+	webhook.Queue: deliveries,
+}
+
+// eachQueue runs a test on each queue.
+func eachQueue(t *testing.T, test func(*testing.T, func(*testing.T) subject)) {
+	for name, make := range queues {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, make)
+		})
+	}
+}
+
+// told runs the statement that tell queues after a transaction without changes.
+func told(t *testing.T, db *testkit.Database, org id.Org, tell func(then *pgx.Batch, awake *bool)) (awake bool) {
+	t.Helper()
+	var then pgx.Batch
+	tell(&then, &awake)
+	testkit.Must(t, db.App.InOrgThen(context.Background(), org, func(pg.Tx) error { return nil }, &then))
+	return awake
+}
+
+// deliveries is the queue of webhook deliveries, with one endpoint.
+func deliveries(t *testing.T) subject {
+	t.Helper()
+	db := testkit.DB(t)
+	org := db.NewOrg(t)
+	endpoint := webhook.NewEndpoint("https://example.com/", []string{"*"}, db.Clock.Now())
+	db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
+		return webhook.InsertEndpoint(ctx, tx, org, endpoint, signing.NewSecret(), testkit.Box(t))
+	})
+	return subject{
+		Database: db, queue: webhook.Queue, next: webhook.Swept(db.Worker, nil).Next,
+		add: func() {
+			db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
+				draft := event.Draft{Type: "invoice.paid", Data: json.RawMessage(`1`)}
+				_, _, err := event.Publish(ctx, tx, org, []event.Draft{draft}, db.Clock.Now())
+				return err
+			})
+		},
+		tell: func() bool {
+			return told(t, db, org, func(then *pgx.Batch, awake *bool) {
+				webhook.Tell(then, org, []id.WebhookEndpoint{endpoint.ID}, awake)
+			})
+		},
+	}
+}

@@ -1,0 +1,51 @@
+package webhook
+
+import (
+	"encoding/base64"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/claim"
+	"portico/shared/id"
+)
+
+// Tell adds the statement that a publisher runs after its commit: it notifies the
+// awake dispatchers of the endpoints that have something due now, see claim.Tell.
+func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bool) {
+	claim.Tell(then, Queue, encodeNotification(org, endpoints), awake)
+}
+
+// maxNotified is how many endpoints fit into a notification, which Postgres
+// limits to 8,000 bytes. If there are more, the notification is empty, and the
+// dispatcher has to look itself.
+const maxNotified = 300
+
+// encodeNotification packs the ids of the organization and the endpoints.
+func encodeNotification(org id.Org, endpoints []id.WebhookEndpoint) string {
+	if len(endpoints) > maxNotified {
+		return ""
+	}
+	packed := append(make([]byte, 0, 16*(1+len(endpoints))), org.UUID[:]...)
+	for _, e := range endpoints {
+		packed = append(packed, e.UUID[:]...)
+	}
+	return base64.RawStdEncoding.EncodeToString(packed)
+}
+
+// decodeNotification returns what encodeNotification packed; false: the caller
+// must look for due deliveries itself.
+func decodeNotification(text string) ([]endpointKey, bool) {
+	packed, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil || len(packed) < 32 || len(packed)%16 != 0 {
+		return nil, false
+	}
+	var org id.Org
+	copy(org.UUID[:], packed)
+	var keys []endpointKey
+	for rest := packed[16:]; len(rest) > 0; rest = rest[16:] {
+		k := endpointKey{org: org}
+		copy(k.endpoint.UUID[:], rest)
+		keys = append(keys, k)
+	}
+	return keys, true
+}

@@ -17,7 +17,7 @@ import (
 	"portico/shared/testkit"
 )
 
-var partitioned = []string{"event", "webhook_attempt", "webhook_delivery"}
+var partitioned = []string{"event", "job_log", "webhook_attempt", "webhook_delivery"}
 
 type bounds struct{ from, to uuid.UUID }
 
@@ -90,8 +90,8 @@ func TestPartitionsReachAhead(t *testing.T) {
 		made += makePartitions()
 		reaches(t, d, start, d.Clock.Now().AddDate(0, 3, 0))
 	}
-	if made != 12+12+4 {
-		t.Errorf("in a year %d partitions were made, want 12 + 12 + 4", made)
+	if made != 12+12+12+4 {
+		t.Errorf("in a year %d partitions were made, want 12 + 12 + 12 + 4", made)
 	}
 }
 

@@ -38,6 +38,7 @@ type (
 	grantNoun    struct{}
 	staffKeyNoun struct{}
 	domainNoun   struct{}
+	jobNoun      struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -53,6 +54,7 @@ func (roleNoun) Prefix() string     { return "role" }
 func (grantNoun) Prefix() string    { return "grant" }
 func (staffKeyNoun) Prefix() string { return "staff" }
 func (domainNoun) Prefix() string   { return "dom" }
+func (jobNoun) Prefix() string      { return "job" }
 
 // The identifiers.
 type (
@@ -69,6 +71,7 @@ type (
 	ResourceGrant   = ID[grantNoun]
 	StaffKey        = ID[staffKeyNoun]
 	Domain          = ID[domainNoun]
+	Job             = ID[jobNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

@@ -53,6 +53,9 @@ func (t *orgTx) beginEmpty(ctx context.Context) error {
 
 func (t *orgTx) queueEnd(batch, then *pgx.Batch) {
 	queueAnew(batch, &t.last)
+	for _, l := range t.locking {
+		queueAnew(batch, l.batch)
+	}
 	batch.Queue("commit")
 	if then != nil {
 		queueAnew(batch, then)
@@ -61,7 +64,11 @@ func (t *orgTx) queueEnd(batch, then *pgx.Batch) {
 
 // readEnd reads the results of the last statements and of COMMIT.
 func (t *orgTx) readEnd(results pgx.BatchResults) error {
-	for range t.last.QueuedQueries {
+	count := len(t.last.QueuedQueries)
+	for _, l := range t.locking {
+		count += len(l.batch.QueuedQueries)
+	}
+	for range count {
 		if _, err := results.Exec(); err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func (d *DB) run(ctx context.Context, tx *orgTx, fn func(Tx) error, then *pgx.Ba
 		}
 		return err
 	}
-	if tx.conn == nil && len(tx.last.QueuedQueries) > 0 && !tx.again {
+	if tx.conn == nil && len(tx.last.QueuedQueries) > 0 && len(tx.locking) == 0 && !tx.again {
 		return tx.whole(ctx, then)
 	}
 	return tx.end(ctx, then)

@@ -37,6 +37,12 @@ var grants = map[string]map[string]string{
 		"staff_key":          "INSERT SELECT",
 		"placement":          "SELECT",
 		"domain":             "DELETE INSERT SELECT",
+		"job":                "DELETE INSERT SELECT UPDATE",
+		"job_log":            "INSERT SELECT",
+		"job_stat":           "SELECT",
+		"job_schedule":       "DELETE INSERT SELECT UPDATE",
+		"job_kind":           "DELETE INSERT SELECT UPDATE",
+		"job_throttle":       "SELECT",
 	},
 	"portico_worker": {
 		"clock":              "SELECT",
@@ -53,6 +59,12 @@ var grants = map[string]map[string]string{
 		"audit_entry":        "INSERT",
 		"placement":          "SELECT",
 		"audit_target":       "INSERT",
+		"job":                "DELETE INSERT SELECT UPDATE",
+		"job_log":            "INSERT SELECT",
+		"job_stat":           "DELETE INSERT SELECT UPDATE",
+		"job_schedule":       "DELETE INSERT SELECT UPDATE",
+		"job_kind":           "SELECT",
+		"job_throttle":       "INSERT SELECT UPDATE",
 	},
 }
 

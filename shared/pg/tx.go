@@ -1,7 +1,10 @@
 package pg
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -23,6 +26,7 @@ type orgTx struct {
 	db          *DB
 	org         id.Org
 	last        pgx.Batch     // statements for the commit's round trip
+	locking     []locking     // those that come after them
 	again       bool          // see IsAgain
 	anyDatabase bool          // run in database even if the organization does not live there
 	database    string        // in which it runs; "": not known yet
@@ -45,6 +49,29 @@ func AtCommit(ctx context.Context, tx Tx, batch *pgx.Batch) error {
 		return tx.SendBatch(ctx, batch).Close()
 	}
 	t.last.QueuedQueries = append(t.last.QueuedQueries, batch.QueuedQueries...)
+	return nil
+}
+
+// locking are statements that lock rows which other transactions lock too.
+type locking struct {
+	key   string
+	batch *pgx.Batch
+}
+
+// AtCommitInOrder adds statements that run after those of AtCommit, in the order
+// of their keys. Use it for statements that lock a row by a key until the commit:
+// the lock is short, and two transactions take their locks in the same order. The
+// statements are never sent a second time. In a transaction that InOrg did not
+// begin, they run at once.
+func AtCommitInOrder(ctx context.Context, tx Tx, key string, batch *pgx.Batch) error {
+	t, ok := tx.(*orgTx)
+	if !ok {
+		return tx.SendBatch(ctx, batch).Close()
+	}
+	at, _ := slices.BinarySearchFunc(t.locking, key, func(l locking, key string) int {
+		return cmp.Or(strings.Compare(l.key, key), -1) // behind those with the same key
+	})
+	t.locking = slices.Insert(t.locking, at, locking{key, batch})
 	return nil
 }
 

@@ -21,6 +21,7 @@ func Everything(t testing.TB, d *Database, org id.Org, user id.User) {
 	addPeople(t, d, org, user, alone)
 	addConfiguration(t, d, org)
 	addEvents(t, d, org)
+	addJobs(t, d, org)
 	d.Insert(t, "placement", Row{"org_id": org, "state": "leaving", "database": "acme", "until": "2020-01-01"})
 	for table, n := range d.Rows(t, org) {
 		if n == 0 && !strings.Contains(table, "_20") { // a partition for another time
@@ -72,6 +73,18 @@ func addEvents(t testing.TB, d *Database, org id.Org) {
 	d.Exec(t, `
 		INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, response_body)
 		SELECT org_id, id, org_id, 1, portico_now(), 1, '' FROM event WHERE org_id = $1`, org)
+}
+
+// addJobs adds a job that waits, one that has finished, and a schedule.
+func addJobs(t testing.TB, d *Database, org id.Org) {
+	t.Helper()
+	now := d.Clock.Now()
+	d.Insert(t, "job", Row{"org_id": org, "id": org, "queue": "high", "kind": "k", "args": "{}", "status": "scheduled", "due_at": now.Add(1000 * time.Hour)})
+	d.Exec(t, `
+		INSERT INTO job_log (org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, outcome, queue, kind, progress_note, request_id, args)
+		SELECT org_id, id, id, portico_now(), 0, 0, 0, 0, 'succeeded', 'high', 'k', '', '', '{}' FROM event WHERE org_id = $1`, org)
+	d.Insert(t, "job_stat", Row{"org_id": org, "hour": now.Truncate(time.Hour), "kind": "k"})
+	d.Insert(t, "job_schedule", Row{"org_id": org, "name": "s", "queue": "high", "kind": "k", "cron": "0 0 * * *", "next_at": now.Add(1000 * time.Hour), "declared": "{}"})
 }
 
 // Rows counts an organization's rows in every table that the catalogue knows.

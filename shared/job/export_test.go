@@ -1,0 +1,29 @@
+package job
+
+import (
+	"context"
+	"time"
+
+	"portico/shared/claim"
+)
+
+// Unexported names that the tests in job_test use.
+const (
+	LeaseFor    = leaseFor
+	HandOverFor = handOverFor
+)
+
+// RenewEvery changes how often a runner renews its leases.
+func RenewEvery(r *Runner, every time.Duration) { r.between = every }
+
+// Outcome is what became of a try.
+func (r Result) Outcome() string { return string(r.outcome) }
+
+// ClaimLanes leases up to room jobs of each lane, whether anything is due or not.
+func ClaimLanes(ctx context.Context, r *Runner, room int, lanes ...Lane) ([]Claim, error) {
+	var turns []claim.Turn[Lane]
+	for _, l := range lanes {
+		turns = append(turns, claim.Turn[Lane]{Lane: l, Room: room})
+	}
+	return r.Claim(ctx, turns)
+}

@@ -1,0 +1,125 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"portico/shared/claim"
+	"portico/shared/id"
+)
+
+// HandOver is a message to the queue's function: do this job in an invocation of
+// its own.
+type HandOver struct {
+	Database string    `json:"database"`
+	Org      id.Org    `json:"org,omitzero"` // zero: the platform's own
+	Job      id.Job    `json:"job"`
+	Lease    uuid.UUID `json:"lease"`
+}
+
+// knownLimits returns the limits of the runner's kinds.
+func (r *Runner) knownLimits() limits {
+	var l limits
+	for _, name := range r.Kinds.Names() {
+		if d := r.Kinds.kinds[name]; d.queue == r.Queue {
+			l.add(d)
+		}
+	}
+	return l
+}
+
+// Look returns the lanes that have had a due job for at least since, and when the
+// next job becomes due. It first moves due scheduled jobs to their lanes.
+func (r *Runner) Look(ctx context.Context, since time.Duration) ([]Lane, time.Duration, error) {
+	return findDue(ctx, r.Worker, r.Queue, r.knownLimits(), since)
+}
+
+// Next says when the earliest job may be claimed.
+func (r *Runner) Next(ctx context.Context) (claim.Next, error) {
+	return nextDue(ctx, r.Worker, r.Queue, r.knownLimits())
+}
+
+// Claim leases due jobs. Kinds whose timeout does not fit into the rest of the
+// invocation are left for the next one.
+func (r *Runner) Claim(ctx context.Context, turns []claim.Turn[Lane]) ([]Claim, error) {
+	fitting := make([]claim.Turn[Lane], 0, len(turns))
+	for _, t := range turns {
+		if d := r.Kinds.kinds[t.Lane.Kind]; d.queue == r.Queue && (d.alone || fits(ctx, d.timeout)) {
+			fitting = append(fitting, t)
+		}
+	}
+	return claimDue(ctx, r.Worker, r.Queue, r.Kinds.kinds, fitting)
+}
+
+// Record writes results. It returns the lanes in which the end of a job may have
+// made another one due: of keys and of limits.
+func (r *Runner) Record(ctx context.Context, batch []Result, within claim.Limits) ([]Lane, error) {
+	var plain, keyed []Result
+	var due []Lane
+	for _, result := range batch {
+		if result.UniqueKey != nil || result.Restricted {
+			due = append(due, result.Lane)
+		}
+		if d := r.Kinds.kinds[result.Kind]; result.throttled && d.throttle != nil {
+			if err := blockThrottle(ctx, r.Worker, d.throttle.Name, result.wait); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case result.settled():
+		case result.UniqueKey != nil:
+			keyed = append(keyed, result)
+		default:
+			plain = append(plain, result)
+		}
+	}
+	now := r.Clock.Now()
+	if _, err := record(ctx, r.Worker, plain, now, within.Lock); err != nil {
+		return nil, err
+	}
+	_, err := recordKeyed(ctx, r.Worker, keyed, now, within.Lock)
+	return due, err
+}
+
+// Heard decodes a notification: a line for each lane, with the organization and
+// the kind.
+func (r *Runner) Heard(payload string) (lanes []Lane, ok bool) {
+	for line := range strings.Lines(payload) {
+		org, kind, found := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		parsed, err := uuid.Parse(org)
+		if !found || err != nil {
+			return nil, false
+		}
+		lanes = append(lanes, Lane{id.Org{UUID: parsed}, kind})
+	}
+	return lanes, len(lanes) > 0
+}
+
+// Attempt does a job that was handed over to this invocation, and records what
+// became of it. It does nothing if the lease has ended or the job was taken over
+// before, because SQS may deliver a message twice.
+func (r *Runner) Attempt(ctx context.Context, h HandOver) error {
+	c, err := start(ctx, r.Worker, h.Org, h.Job, h.Lease)
+	if errors.Is(err, errLost) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = r.Record(ctx, []Result{r.Do(ctx, c)}, claim.Limits{Lock: time.Second})
+	return err
+}
+
+// handOver sends a job to an invocation of its own.
+func (r *Runner) handOver(ctx context.Context, c Claim) error {
+	body, err := json.Marshal(HandOver{r.Database, c.OrgID, c.ID, c.Lease})
+	if err != nil {
+		return err
+	}
+	return r.HandOver(ctx, string(body))
+}

@@ -22,6 +22,12 @@ type HandOver struct {
 	Lease    uuid.UUID `json:"lease"`
 }
 
+// ParseHandOver reads a message.
+func ParseHandOver(body string) (h HandOver, err error) {
+	err = json.Unmarshal([]byte(body), &h)
+	return h, err
+}
+
 // knownLimits returns the limits of the runner's kinds.
 func (r *Runner) knownLimits() limits {
 	var l limits

@@ -27,7 +27,7 @@ var layers = []struct {
 	{"shared/audit shared/job shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/placement", true},
 	{"shared/webhook/sending", false},
 	{"shared/webhook/filter shared/webhook/signing", false},
-	{"shared/mail/template", false},
+	{"shared/mail/template shared/mail/transport", false},
 	{"shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }
@@ -139,9 +139,12 @@ var only = map[string][]string{
 	"github.com/pressly/goose":         {"infra/migrations"},
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
 	"github.com/expr-lang/expr":        {"shared/webhook/filter"},
-	"golang.org/x/net":                 {"shared/hostname", "shared/testkit"},
+	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 	"github.com/nicksnyder/go-i18n":    {"shared/mail/template"},
+	"github.com/wneessen/go-mail":      {"shared/mail/transport"},
+	"github.com/emersion/go-msgauth":   {"shared/mail/transport"},
+	"github.com/resend/resend-go":      {"shared/mail/transport"},
 	"github.com/vanng822/go-premailer": {"infra/inline"},
 }
 

@@ -22,6 +22,9 @@ type Mail struct {
 	Template    string // its name, when the content is a template's
 	Data        string // for the template, JSON
 	Raw         []byte
+	// ConfigurationSet and Tags, each as name=value, are what the call had.
+	ConfigurationSet string
+	Tags             []string
 }
 
 // Mailbox holds what was sent, newest first.

@@ -21,10 +21,12 @@ import (
 type content struct{ Data string }
 
 type sendEmailInput struct {
-	FromEmailAddress string
-	ReplyToAddresses []string
-	Destination      struct{ ToAddresses, CcAddresses, BccAddresses []string }
-	Content          struct {
+	FromEmailAddress     string
+	ReplyToAddresses     []string
+	ConfigurationSetName string
+	EmailTags            []struct{ Name, Value string }
+	Destination          struct{ ToAddresses, CcAddresses, BccAddresses []string }
+	Content              struct {
 		Simple *struct {
 			Subject content
 			Body    struct{ Text, Html content }
@@ -61,6 +63,10 @@ func (in *sendEmailInput) mail() (Mail, error) {
 	m := Mail{
 		From: in.FromEmailAddress, ReplyTo: in.ReplyToAddresses,
 		To: in.Destination.ToAddresses, Cc: in.Destination.CcAddresses, Bcc: in.Destination.BccAddresses,
+		ConfigurationSet: in.ConfigurationSetName,
+	}
+	for _, tag := range in.EmailTags {
+		m.Tags = append(m.Tags, tag.Name+"="+tag.Value)
 	}
 	switch c := in.Content; {
 	case c.Simple != nil:
@@ -76,7 +82,7 @@ func (in *sendEmailInput) mail() (Mail, error) {
 		m.Text, m.HTML = render(t.TemplateContent.Text, data), render(t.TemplateContent.Html, data)
 	case c.Raw != nil:
 		m.Raw = c.Raw.Data
-		if err := m.readRaw(); err != nil {
+		if err := m.ReadRaw(); err != nil {
 			return m, fmt.Errorf("the raw message cannot be read: %w", err)
 		}
 	default:
@@ -97,8 +103,8 @@ func render(template string, data map[string]any) string {
 	})
 }
 
-// readRaw fills the fields of a mail from its raw message.
-func (m *Mail) readRaw() error {
+// ReadRaw fills the fields of a mail from its raw message.
+func (m *Mail) ReadRaw() error {
 	message, err := mail.ReadMessage(bytes.NewReader(m.Raw))
 	if err != nil {
 		return err

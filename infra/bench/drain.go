@@ -68,7 +68,7 @@ func (b *bench) drain(ctx context.Context, name, url, policy string) error {
 func (b *bench) awaitSleep(ctx context.Context) error {
 	for looks := 0; looks < 5; looks++ {
 		var awake bool
-		if err := b.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM dispatcher WHERE awake_until > portico_now())`).Scan(&awake); err != nil {
+		if err := b.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM dispatcher WHERE queue = 'webhook_delivery' AND awake_until > portico_now())`).Scan(&awake); err != nil {
 			return err
 		}
 		if awake {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -107,17 +108,36 @@ func (d *Due) update(ctx context.Context, set, condition string, t, now time.Tim
 
 // Read returns the item.
 func (d *Due) Read(ctx context.Context) (DueItem, error) {
-	kept, err := d.table.Get(ctx, d.id)
+	items, err := readAll(ctx, []*Due{d})
 	if err != nil {
-		return DueItem{}, fmt.Errorf("claim.Due.Read: %w", err)
+		return DueItem{}, err
 	}
-	var item DueItem
-	item.rev, item.known, err = dynamo.NumberOf(kept["rev"])
+	return items[0], nil
+}
+
+// readAll returns the items of up to a hundred due times, which are in one table, by
+// one call of DynamoDB.
+func readAll(ctx context.Context, dues []*Due) ([]DueItem, error) {
+	if len(dues) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(dues))
+	for i, d := range dues {
+		ids[i] = d.id
+	}
+	kept, err := dues[0].table.GetAll(ctx, ids, "id, rev, due_at, lowered_at", nil)
 	if err != nil {
-		return DueItem{}, fmt.Errorf("claim.Due.Read: rev: %w", err)
+		return nil, fmt.Errorf("claim.Due.Read: %w", err)
 	}
-	item.At, item.Lowered = moment(kept, "due_at"), moment(kept, "lowered_at")
-	return item, nil
+	items := make([]DueItem, len(dues))
+	for _, k := range kept {
+		item := DueItem{At: moment(k, "due_at"), Lowered: moment(k, "lowered_at")}
+		if item.rev, item.known, err = dynamo.NumberOf(k["rev"]); err != nil {
+			return nil, fmt.Errorf("claim.Due.Read: rev: %w", err)
+		}
+		items[slices.Index(ids, dynamo.TextOf(k["id"]))] = item
+	}
+	return items, nil
 }
 
 // Raise moves the item to next (zero: nothing is due) if it is unchanged since it

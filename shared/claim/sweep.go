@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"portico/shared/clock"
@@ -48,18 +49,18 @@ type Swept struct {
 	OldestDueAge string
 }
 
-// Sweep costs one DynamoDB read for each queue while nothing is due. If moves
+// Sweep costs one call of DynamoDB while nothing is due in any queue. If moves
 // cannot be finished, or a queue cannot be swept, everything else is still done.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	due := make([]DueItem, len(s.Queues))
-	ask := false
+	dues := make([]*Due, len(s.Queues))
 	for i, q := range s.Queues {
-		var err error
-		if due[i], err = q.Waker.Due.Read(ctx); err != nil {
-			return err
-		}
-		ask = ask || due[i].isDue(s.Clock.Now())
+		dues[i] = q.Waker.Due
 	}
+	items, err := readAll(ctx, dues)
+	if err != nil {
+		return err
+	}
+	ask := slices.ContainsFunc(items, func(i DueItem) bool { return i.isDue(s.Clock.Now()) })
 	var moving, nudged bool
 	var unfinished, failed error
 	var metrics []observe.Metric
@@ -67,7 +68,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		moving, unfinished = s.finishMoves(ctx)
 	}
 	for i, q := range s.Queues {
-		age, woken, err := s.sweep(ctx, q, due[i], !moving && unfinished == nil)
+		age, woken, err := s.sweep(ctx, q, items[i], !moving && unfinished == nil)
 		nudged, failed = nudged || woken, errors.Join(failed, err)
 		if err == nil {
 			metrics = append(metrics, observe.One(q.OldestDueAge, observe.Seconds, age.Seconds()))

@@ -64,7 +64,7 @@ func Tell(then *pgx.Batch, queue, payload string, awake *bool) {
 	// The commit does not wait for the disk: a crash loses a notification anyway.
 	then.Queue(`
 		SELECT set_config('synchronous_commit', 'off', true), CASE WHEN NOT unnotified THEN pg_notify($1, $2)::text END
-		FROM dispatcher WHERE awake_until > portico_now() ORDER BY unnotified DESC LIMIT 1`, queue, payload).
+		FROM dispatcher WHERE queue = $1 AND awake_until > portico_now() ORDER BY unnotified DESC LIMIT 1`, queue, payload).
 		Query(func(rows pgx.Rows) error {
 			*awake = rows.Next()
 			rows.Close()
@@ -113,18 +113,18 @@ func (w *Waker) send(ctx context.Context, n Nudge, delay time.Duration) error {
 }
 
 func isAwake(ctx context.Context, q pg.Querier, queue string) (bool, error) {
-	return pg.Value[bool](ctx, q, "claim.isAwake", `SELECT EXISTS (SELECT FROM dispatcher WHERE awake_until > portico_now())`)
+	return pg.Value[bool](ctx, q, "claim.isAwake", `SELECT EXISTS (SELECT FROM dispatcher WHERE queue = $1 AND awake_until > portico_now())`, queue)
 }
 
 // stayAwake renews a dispatcher's row. It returns how many other dispatchers of the
 // queue are awake, and how many of them are older, which means awake for longer.
 func stayAwake(ctx context.Context, db *pg.Worker, queue string, dispatcher uuid.UUID) (others, older int, err error) {
 	err = db.QueryRow(ctx, `
-		INSERT INTO dispatcher (id, awake_until) VALUES ($1, portico_now() + $2)
+		INSERT INTO dispatcher (queue, id, awake_until) VALUES ($1, $2, portico_now() + $3)
 		ON CONFLICT (id) DO UPDATE SET awake_until = excluded.awake_until
-		RETURNING (SELECT count(*) FROM dispatcher d WHERE d.id <> dispatcher.id AND d.awake_until > portico_now()),
-			(SELECT count(*) FROM dispatcher d WHERE d.id < dispatcher.id AND d.awake_until > portico_now())`,
-		dispatcher, awakeFor).Scan(&others, &older)
+		RETURNING (SELECT count(*) FROM dispatcher d WHERE d.queue = dispatcher.queue AND d.id <> dispatcher.id AND d.awake_until > portico_now()),
+			(SELECT count(*) FROM dispatcher d WHERE d.queue = dispatcher.queue AND d.id < dispatcher.id AND d.awake_until > portico_now())`,
+		queue, dispatcher, awakeFor).Scan(&others, &older)
 	if err != nil {
 		return 0, 0, fmt.Errorf("claim.stayAwake: %w", err)
 	}

@@ -81,7 +81,7 @@ func TestHelpersAreAShare(t *testing.T) {
 			Log: observe.NewLog(&testkit.Log{}, "test"), Share: tt.share,
 		}
 		for _, b := range []byte{0xfd, 0xfe, 0xff}[:tt.others] { // younger than any
-			db.Insert(t, "dispatcher", testkit.Row{"id": uuid.UUID{b}, "awake_until": "infinity"})
+			db.Insert(t, "dispatcher", testkit.Row{"queue": "queue", "id": uuid.UUID{b}, "awake_until": "infinity"})
 		}
 		testkit.Must(t, claim.CallHelp(context.Background(), d))
 		if n := nudges.Depth().Visible; n != tt.nudges {

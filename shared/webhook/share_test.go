@@ -18,7 +18,7 @@ import (
 func (e *engine) awake(first ...byte) {
 	e.t.Helper()
 	for _, b := range first {
-		e.Insert(e.t, "dispatcher", testkit.Row{"id": uuid.UUID{b}, "awake_until": "infinity"})
+		e.Insert(e.t, "dispatcher", testkit.Row{"queue": webhook.Queue, "id": uuid.UUID{b}, "awake_until": "infinity"})
 	}
 }
 

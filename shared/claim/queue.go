@@ -50,12 +50,12 @@ type Queue[K Key, W Work[K], R Result[K]] interface {
 
 	// Record writes results, and returns the lanes that it gave something due. The
 	// batch has results of several organizations, at most Dispatcher.Batch; those
-	// with consequences and those without are mixed. It is all or nothing: after an
-	// error nothing is recorded, and the engine records the batch again, in the end
-	// each organization's results by themselves. Results that have lost their lease
-	// are left out without an error. Record may reorder the batch. The due item has
-	// been lowered to what the results say of the next tries, and to now if one has
-	// consequences.
+	// with consequences and those without are mixed. After an error the engine records
+	// the batch again, in the end each organization's results by themselves, and gives
+	// up a single result that is always refused. Results that have lost their lease,
+	// also by an earlier try to record them, are left out without an error. Record may
+	// reorder the batch. The due item has been lowered to what the results say of the
+	// next tries, and to now if one has consequences.
 	//
 	// Results without consequences need one statement. For results with
 	// consequences (see Ended.Consequences) it takes a transaction of its own in

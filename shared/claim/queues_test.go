@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/claim"
 	"portico/shared/event"
 	"portico/shared/id"
+	"portico/shared/job"
+	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
@@ -28,7 +31,10 @@ type subject struct {
 // queues makes each queue that runs on the engine, by name.
 var queues = map[string]func(*testing.T) subject{
 	webhook.Queue: deliveries,
+	"job":         jobs,
 }
+
+var _ claim.Queue[job.Lane, job.Claim, job.Result] = (*job.Runner)(nil)
 
 // eachQueue runs a test on each queue.
 func eachQueue(t *testing.T, test func(*testing.T, func(*testing.T) subject)) {
@@ -71,6 +77,33 @@ func deliveries(t *testing.T) subject {
 			return told(t, db, org, func(then *pgx.Batch, awake *bool) {
 				webhook.Tell(then, org, []id.WebhookEndpoint{endpoint.ID}, awake)
 			})
+		},
+	}
+}
+
+// jobs is the queue of jobs for which somebody waits.
+func jobs(t *testing.T) subject {
+	t.Helper()
+	type nothing struct{}
+	kind := job.Kind[nothing]{
+		Name: "test.nothing", Queue: job.High, Timeout: time.Minute,
+		Work: job.InTx(func(context.Context, pg.Tx, job.Job, nothing) error { return nil }),
+	}
+	kinds, err := job.NewRegistry(kind)
+	testkit.Must(t, err)
+	db := testkit.DB(t)
+	org := db.NewOrg(t)
+	runner := job.Runner{DB: db.App, Worker: db.Worker, Database: pg.Home, Queue: job.High, Kinds: kinds, Clock: db.Clock, Log: observe.NewLog(&testkit.Log{}, "test")}
+	return subject{
+		Database: db, queue: string(job.High), next: runner.Next,
+		add: func() {
+			db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
+				_, err := job.Add(ctx, tx, org, kind, nothing{}, job.Options{})
+				return err
+			})
+		},
+		tell: func() bool {
+			return told(t, db, org, func(then *pgx.Batch, awake *bool) { claim.Tell(then, string(job.High), "", awake) })
 		},
 	}
 }

@@ -27,7 +27,7 @@ var layers = []struct {
 	{"shared/audit shared/job shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/placement", true},
 	{"shared/webhook/sending", false},
 	{"shared/webhook/filter shared/webhook/signing", false},
-	{"shared/mail/template shared/mail/transport", false},
+	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe", false},
 	{"shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }

@@ -18,8 +18,8 @@ var layers = []struct {
 	units string
 	peers bool
 }{
-	{"infra/bench", false},        // runs the local stack
-	{"shared/api/apitest", false}, // tests only
+	{"infra/bench", false},                           // runs the local stack
+	{"shared/api/apitest shared/job/jobtest", false}, // tests only
 	{"functions infra/local infra/apigen infra/mailgen", false},
 	{"infra/inline", false}, // the developer's machine only
 	{"shared/lambdahost shared/testkit", false},
@@ -133,9 +133,9 @@ var only = map[string][]string{
 	"github.com/danielgtaylor/huma":    {"shared/api", "shared/api/edge"},
 	"portico/infra/local/stacktest":    {},
 	"portico/infra/local/aws/awstest":  {"shared/api/apitest"},
-	"portico/shared/testkit":           {"shared/api/apitest", "infra/local/stacktest", "infra/local/aws/awstest"},
+	"portico/shared/testkit":           {"shared/api/apitest", "shared/job/jobtest", "infra/local/stacktest", "infra/local/aws/awstest"},
 	"portico/shared/api/apitest":       {},
-	"testing":                          {"shared/testkit", "shared/api/apitest", "infra/local/stacktest", "infra/local/aws/awstest"},
+	"testing":                          {"shared/testkit", "shared/api/apitest", "shared/job/jobtest", "infra/local/stacktest", "infra/local/aws/awstest"},
 	"github.com/pressly/goose":         {"infra/migrations"},
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
 	"github.com/expr-lang/expr":        {"shared/webhook/filter"},

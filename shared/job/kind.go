@@ -140,3 +140,13 @@ func NewRegistry(kinds ...Declared) (*Registry, error) {
 
 // Names returns the names of the kinds, sorted.
 func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.kinds)) }
+
+// Check reports why a kind cannot read arguments. Other than a job it refuses
+// fields that the kind does not have.
+func (r *Registry) Check(kind string, args json.RawMessage) error {
+	d, ok := r.kinds[kind]
+	if !ok {
+		return fmt.Errorf("there is no kind %s", kind)
+	}
+	return d.check(args)
+}

@@ -46,9 +46,12 @@ type Runner struct {
 	// Random is the source of jitter, uniform in [0, 1); nil: math/rand/v2.
 	Random func() float64
 
+	// Crash is called at each point at which the death of the process matters. Only
+	// tests set it: it panics with Crashed to end the try there.
+	Crash func(point string)
+
 	leases  leases
-	between time.Duration      // of renewals; 0: renewEvery
-	crash   func(point string) // tests end the process at a point
+	between time.Duration // of renewals; 0: renewEvery
 }
 
 // try is one try of a job.
@@ -66,7 +69,7 @@ type try struct {
 	finishing bool               // the job finishes with the commit
 }
 
-// The points at which the harness ends the process.
+// The points of Runner.Crash.
 const (
 	beforeCall   = "before the call"
 	afterCall    = "after the call"
@@ -75,12 +78,12 @@ const (
 )
 
 func (t *try) at(point string) {
-	if t.r.crash != nil {
-		t.r.crash(point)
+	if t.r.Crash != nil {
+		t.r.Crash(point)
 	}
 }
 
-// Do does a claimed job. It never panics.
+// Do does a claimed job. It does not panic.
 func (r *Runner) Do(ctx context.Context, c Claim) (result Result) {
 	result = Result{Claim: c, outcome: succeeded, began: time.Now()}
 	defer func() { result.took = time.Since(result.began) }()
@@ -137,7 +140,7 @@ func (t *try) run() (err error) {
 	defer func() {
 		switch p := recover(); p := p.(type) {
 		case nil:
-		case crashed:
+		case Crashed:
 			panic(p)
 		default:
 			t.r.warn(t.base, "a job panicked", fmt.Errorf("%v\n%s", p, debug.Stack()))
@@ -147,8 +150,8 @@ func (t *try) run() (err error) {
 	return t.kind.do(t)
 }
 
-// crashed is the panic with which the harness ends the process.
-type crashed struct{}
+// Crashed is the panic with which tests end a try as if its process died.
+type Crashed struct{}
 
 // resetTimeout starts the kind's timeout anew.
 func (t *try) resetTimeout() {

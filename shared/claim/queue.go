@@ -55,7 +55,8 @@ type Queue[K Key, W Work[K], R Result[K]] interface {
 	// up a single result that is always refused. Results that have lost their lease,
 	// also by an earlier try to record them, are left out without an error. Record may
 	// reorder the batch. The due item has been lowered to what the results say of the
-	// next tries, and to now if one has consequences.
+	// next tries, and to now if one has consequences; so results of work that did not
+	// run in Run are recorded with the function Record, never by this method alone.
 	//
 	// Results without consequences need one statement. For results with
 	// consequences (see Ended.Consequences) it takes a transaction of its own in

@@ -51,6 +51,7 @@ func (s *Stack) control() *control {
 	c.mux.HandleFunc("GET "+inboxPath, c.inbox)
 	c.mux.HandleFunc("GET /_local/mailbox", c.mailbox)
 	c.mux.HandleFunc("GET /_local/mailbox/{id}", c.mail)
+	c.mux.HandleFunc("GET /_local/mail", c.preview)
 	return c
 }
 
@@ -150,17 +151,4 @@ func (c *control) clock(w http.ResponseWriter, r *http.Request) {
 
 func (c *control) inbox(w http.ResponseWriter, _ *http.Request) {
 	c.page(w, "inbox.html", map[string]any{"API": c.stack.URL, "URL": c.stack.InboxURL(), "Received": c.stack.inbox.Received()})
-}
-
-func (c *control) mailbox(w http.ResponseWriter, _ *http.Request) {
-	c.page(w, "mailbox.html", c.stack.Mailbox().List())
-}
-
-func (c *control) mail(w http.ResponseWriter, r *http.Request) {
-	m, ok := c.stack.Mailbox().Get(r.PathValue("id"))
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	c.page(w, "mail.html", m)
 }

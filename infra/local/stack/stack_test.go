@@ -151,6 +151,11 @@ func TestPages(t *testing.T) {
 		"/_local/":              {"portico-worker", "work", "dead", `action="/_local/schedules/TickFunctionEvery"`, "/_local/mailbox", "width=device-width"},
 		"/_local/mailbox":       {"Hello &lt;you&gt;", "you@portico.test", "/_local/mailbox/" + id},
 		"/_local/mailbox/" + id: {"Hello &lt;you&gt;", "<pre>&lt;plain&gt;</pre>", "iframe sandbox", "us@portico.test"},
+
+		"/_local/mailbox/" + id + "?width=phone": {`class="phone"`, "Desktop"},
+		"/_local/mailbox?contains=YOU":           {"/_local/mailbox/" + id},
+		"/_local/mailbox?contains=nobody":        {"No mail is like this"},
+		"/_local/mail":                           {"member_added", "cannot be rendered"}, // this test's repository has no templates
 	} {
 		status, body := call(t, "GET", shared.URL+path)
 		for _, want := range wants {

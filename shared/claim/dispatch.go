@@ -116,7 +116,7 @@ func (r *run[K, W, R]) claim(ctx context.Context, limit int) (n int, more bool, 
 	for _, work := range claimed {
 		r.workers.Go(func() { r.finish(r.queue.Do(ctx, work)) })
 	}
-	return len(claimed), more && len(claimed) > 0, nil
+	return len(claimed), more, nil
 }
 
 func (r *run[K, W, R]) take(ctx context.Context, turns []Turn[K]) ([]W, error) {

@@ -41,7 +41,8 @@ type Dispatcher struct {
 	// Batch is how much work one statement claims or records at most; 0: 100, which
 	// is also the largest number of values that a metric of one log line may have.
 	Batch int
-	// Concurrency is the number of slots: how much work is in flight at most.
+	// Concurrency is the number of slots: how much work is in flight at most. One lane
+	// gets half of them, so a claim from one lane is full only with two batches of slots.
 	Concurrency int
 	// Share is how many dispatchers may be awake for this database, so that the
 	// function's concurrency is not used up for one database; 0: any number.

@@ -1,6 +1,6 @@
 """Checks for problems that cfn-lint does not find. Prints each as a sentence; exit code 1 when there is one.
 
-A check is a generator of sentences in checks_values.py, checks_wiring.py or checks_operating.py. Values are checked
+A check is a generator of sentences in checks_values.py, checks_wiring.py, checks_operating.py or checks_mail.py. Values are checked
 once with the defaults of the parameters and once for each environment of samconfig.toml.
 """
 import re
@@ -11,6 +11,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10; tomlkit comes with the SAM CLI
     import tomlkit as tomllib
 
+import checks_mail
 import checks_operating
 import checks_values
 import checks_wiring
@@ -41,7 +42,7 @@ def written(environment, pairs):
 
 
 def problems(model, overrides_by_environment):
-    for check in checks_wiring.ALL + checks_operating.ALL:
+    for check in checks_wiring.ALL + checks_operating.ALL + checks_mail.ALL:
         yield from check(model)
     for environment, overrides in overrides_by_environment.items():
         for check in checks_values.ALL:

@@ -11,7 +11,7 @@ from pathlib import Path
 import model as models
 import template_checks
 
-DATA, NETWORK, WATCH = "infra/data.yaml", "infra/network.yaml", "infra/observability.yaml"
+DATA, NETWORK, WATCH, EMAIL = "infra/data.yaml", "infra/network.yaml", "infra/observability.yaml", "infra/email.yaml"
 ORIGINAL = models.load()
 ENVIRONMENTS = template_checks.environments(ORIGINAL.root)
 BEFORE = set(template_checks.problems(ORIGINAL, {"defaults": {}}))
@@ -135,6 +135,21 @@ MISTAKES = [
     ("a runbook without an alarm", lambda s: s.model.stacks[WATCH]["Resources"].pop("Throttles"), "the alarm throttles, which does not exist"),
     ("a table without TTL", lambda s: s.properties("DueTable", DATA).pop("TimeToLiveSpecification"), "DueTable has no TTL"),
     ("a table without recovery", lambda s: s.properties("DueTable", DATA).pop("PointInTimeRecoverySpecification"), "no point-in-time recovery"),
+    ("mail without TLS", lambda s: s.properties("ProductConfiguration", EMAIL)["DeliveryOptions"].update(TlsPolicy="OPTIONAL"), "ProductConfiguration needs TlsPolicy: REQUIRE"),
+    ("mail whose reputation is not measured", lambda s: s.properties("MarketingConfiguration", EMAIL).pop("ReputationOptions"), "MarketingConfiguration needs ReputationMetricsEnabled"),
+    ("mail to addresses that bounced", lambda s: s.properties("ProductConfiguration", EMAIL).pop("SuppressionOptions"), "ProductConfiguration must suppress BOUNCE"),
+    ("a weak key", lambda s: s.properties("ProductIdentity", EMAIL)["DkimSigningAttributes"].update(NextSigningKeyLength="RSA_1024_BIT"), "ProductIdentity needs DkimSigningAttributes.NextSigningKeyLength"),
+    ("a lost MX record that stops mail", lambda s: s.properties("ProductIdentity", EMAIL)["MailFromAttributes"].update(BehaviorOnMxFailure="REJECT_MESSAGE"), "BehaviorOnMxFailure: USE_DEFAULT_VALUE"),
+    ("SES's MAIL FROM", lambda s: s.properties("MarketingIdentity", EMAIL).pop("MailFromAttributes"), "MailFromDomain of its own"),
+    ("an identity without a configuration set", lambda s: s.properties("MarketingIdentity", EMAIL).pop("ConfigurationSetAttributes"), "MarketingIdentity needs a configuration set"),
+    ("bounces that come as mail", lambda s: s.properties("ProductIdentity", EMAIL).pop("FeedbackAttributes"), "EmailForwardingEnabled: False"),
+    ("complaints that nobody hears of", lambda s: s.properties("ProductFeedback", EMAIL)["EventDestination"]["MatchingEventTypes"].remove("complaint"), "does not report complaint"),
+    ("a destination that is off", lambda s: s.properties("ProductFeedback", EMAIL)["EventDestination"].update(Enabled=False), "ProductConfiguration does not report"),
+    ("people who are watched", lambda s: s.properties("MarketingFeedback", EMAIL)["EventDestination"]["MatchingEventTypes"].append("open"), "tracks open"),
+    ("a topic that other accounts' SES may write to", lambda s: s.properties("FeedbackTopicPolicy", EMAIL)["PolicyDocument"]["Statement"][0].pop("Condition"), "FeedbackTopicPolicy must admit only ses.amazonaws.com"),
+    ("a queue that everybody may write to", lambda s: s.properties("FeedbackQueuePolicy", EMAIL)["PolicyDocument"]["Statement"][0].update(Principal="*"), "FeedbackQueuePolicy must admit only sns.amazonaws.com"),
+    ("records without a zone", lambda s: s.model.stacks[EMAIL]["Resources"]["ProductRecords"].pop("Condition"), "ProductRecords needs a condition"),
+    ("SES without a mail domain", lambda s: s.model.main["Resources"]["Email"].pop("Condition"), "Email needs a condition"),
 ]
 
 

@@ -95,7 +95,7 @@ func TestRetention(t *testing.T) {
 		{"retries", func() {}},
 		{"endpoint disabled", func() {
 			c.exec(`UPDATE webhook_endpoint SET status = 'disabled', disabled_at = portico_now(), disabled_reason = 'requested'`)
-			c.exec(`UPDATE webhook_delivery SET lease = gen_random_uuid(), next_retry_at = portico_now() + interval '1 minute' WHERE status = 'pending'`) // is being sent
+			c.exec(`UPDATE webhook_delivery SET lease = gen_random_uuid(), leased_until = portico_now() + interval '1 minute' WHERE status = 'pending'`) // is being sent
 		}},
 		{"endpoint deleted", func() { c.exec(`UPDATE webhook_endpoint SET deleted_at = portico_now()`) }},
 		{"ordering key paused", func() {
@@ -122,7 +122,7 @@ func TestRetention(t *testing.T) {
 	if now := c.partitionsOf(old); len(now) != 3 || strings.Join(now, " ") != strings.Join(held, " ") {
 		t.Fatalf("of %v there is %v", held, now)
 	}
-	c.exec(`DELETE FROM placement; UPDATE webhook_delivery SET status = 'delivered', next_retry_at = NULL`)
+	c.exec(`DELETE FROM placement; UPDATE webhook_delivery SET status = 'delivered', lease = NULL, leased_until = NULL, next_retry_at = NULL`)
 	c.Place(t, id.New[id.Org](c.Clock.Now()), "arriving", "acme")
 	if done := maintain(); done.PartitionsDropped != 0 || done.PartitionsKept != 3 || !strings.Contains(log.String(), `"arriving":["org_`) {
 		t.Errorf("while an organization arrives: %+v\n%s", done, log.String())

@@ -42,7 +42,7 @@ func (v *move) awaitLeases(ctx context.Context) error {
 		err = v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 			return tx.QueryRow(ctx, `
 				SELECT NOT EXISTS (SELECT FROM webhook_delivery
-				WHERE org_id = $1 AND status = 'pending' AND lease IS NOT NULL AND next_retry_at > portico_now())`, v.org).Scan(&none)
+				WHERE org_id = $1 AND status = 'pending' AND leased_until > portico_now())`, v.org).Scan(&none)
 		})
 		return none, err
 	})

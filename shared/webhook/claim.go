@@ -2,7 +2,7 @@ package webhook
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,9 +46,11 @@ type Claim struct {
 	unloaded bool // Postgres did not answer when the endpoint was to be loaded
 }
 
+func (c Claim) lane() endpointKey { return endpointKey{c.Org, c.EndpointID} }
+
 // Leased describes the claim for the engine.
 func (c Claim) Leased() claim.Leased[endpointKey] {
-	return claim.Leased[endpointKey]{Lane: endpointKey{c.Org, c.EndpointID}, Due: c.Due, Retried: c.Attempts > 0, Restricted: c.restricted}
+	return claim.Leased[endpointKey]{Lane: c.lane(), Due: c.Due, Retried: c.Attempts > 0, Restricted: c.restricted}
 }
 
 // Target is what is needed to deliver to an endpoint; nil in a Claim whose endpoint
@@ -64,18 +66,54 @@ type Target struct {
 
 // claimDue leases due deliveries of the endpoints in turns until now + lease, the
 // oldest of each endpoint first. It skips a row that another dispatcher is
-// claiming at the same moment. Rate limits and breakers are part of the claim: a
-// delivery that they forbid is never leased. Nothing is leased for an
-// organization that is moving to another database, or that has moved away and
-// left rows behind.
+// claiming at the same moment. Nothing is leased for an organization that is
+// moving to another database, or that has moved away and left rows behind. With an
+// error it returns what it has leased before the error.
 func claimDue(ctx context.Context, db *pg.Worker, turns []claim.Turn[endpointKey], lease time.Duration) ([]Claim, error) {
 	token := uuid.New()
+	sql := claimOneSQL
+	if len(turns) > 1 {
+		sql = claimManySQL
+	}
+	claims, err := claimBy(ctx, db, sql, turns, token, lease)
+	if err != nil {
+		return nil, err
+	}
+	room := map[endpointKey]int{}
+	for _, t := range turns {
+		room[t.Lane] = t.Room
+	}
+	var restricted []claim.Turn[endpointKey]
+	claims = slices.DeleteFunc(claims, func(c Claim) bool {
+		if c.restricted {
+			restricted = append(restricted, claim.Turn[endpointKey]{Lane: c.lane(), Room: room[c.lane()]})
+		}
+		return c.restricted
+	})
+	if len(restricted) > 0 {
+		var more []Claim
+		more, err = claimBy(ctx, db, claimRestrictedSQL, restricted, token, lease)
+		claims = append(claims, more...)
+	}
+	shareEvents(claims)
+	return claims, err
+}
+
+func claimBy(ctx context.Context, db *pg.Worker, sql string, turns []claim.Turn[endpointKey], token uuid.UUID, lease time.Duration) ([]Claim, error) {
 	keys, rooms := make([]endpointKey, len(turns)), make([]int32, len(turns))
 	for i, t := range turns {
 		keys[i], rooms[i] = t.Lane, int32(t.Room)
 	}
 	orgs, endpoints := splitKeys(keys)
-	claims, err := pg.List[Claim](ctx, db, "webhook.claimDue", claimSQL, orgs, endpoints, rooms, [16]byte(token), lease)
+	claims, err := pg.List[Claim](ctx, db, "webhook.claimDue", sql, orgs, endpoints, rooms, [16]byte(token), lease)
+	for i := range claims {
+		claims[i].Lease = token
+	}
+	return claims, err
+}
+
+// shareEvents gives each claim the event that was read for one of them.
+func shareEvents(claims []Claim) {
 	events := map[eventKey]*Claim{}
 	for i := range claims {
 		if c := &claims[i]; c.Payload != nil {
@@ -84,12 +122,10 @@ func claimDue(ctx context.Context, db *pg.Worker, turns []claim.Turn[endpointKey
 	}
 	for i := range claims {
 		c := &claims[i]
-		c.Lease = token
 		if of := events[eventKey{c.Org, c.EventID}]; of != nil {
 			c.Type, c.Payload = of.Type, of.Payload
 		}
 	}
-	return claims, err
 }
 
 type eventKey struct {
@@ -97,158 +133,64 @@ type eventKey struct {
 	event id.Event
 }
 
-// ScanRow reads what claimSQL returns.
+// ScanRow reads what the claims' statements return.
 func (c *Claim) ScanRow(row pgx.Rows) error {
 	return row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.OrderingKey, &c.Due,
 		&c.Probe, &c.Troubled, &c.restricted, &c.revision, &c.Type, &c.Payload)
 }
 
-// claimSQL works in steps: turn computes how many deliveries each endpoint may
-// get now, due selects them, spent updates the lane with the rate and the breaker
-// that they used. Only the lanes of endpoints with a rate limit or an open
-// breaker are locked and written, so that two dispatchers together keep the limit
-// and send one probe. A lane that another dispatcher has locked is skipped. The
-// commit does not wait for the disk: if a crash of Postgres undoes a lease, the
-// delivery is sent twice, which at-least-once allows, and is never lost. The rate
-// limit is the generic cell rate algorithm with a tolerance of 0.1 s or one
-// delivery, whichever is more: no second has more deliveries than the limit plus
-// that tolerance. Dropped deliveries are never sent, so they do not count against
-// the rate limit and cannot be a probe. While the oldest due delivery of an
-// endpoint is a dropped one, its turn takes dropped deliveries only. The payload
-// of an event is in the row of one of its deliveries only.
-const claimSQL = `
-	WITH wanted AS MATERIALIZED (
-		SELECT t.*, unsynced.now, e.revision, l.failures > 0 OR l.told AS troubled, e.rate_limit, e.dropped_before, e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
+// The statements of a claim. An endpoint without a rate limit whose breaker is
+// closed is only read: nothing is locked but the deliveries. Of each other endpoint
+// the statement returns one row, which is no claim, and claimRestrictedSQL claims
+// from it. Leasing changes no indexed column, so it writes no index entry, and a
+// claim passes over the deliveries that are being sent. The commit does not wait
+// for the disk: if a crash of Postgres undoes a lease, the delivery is sent twice,
+// which at-least-once allows, and is never lost. The payload of an event is in the
+// row of one of its deliveries only.
+//
+// The arrays are read by position: unnest of n arrays is n function scans, which
+// cost a third of a claim of one delivery.
+const (
+	claimOneSQL = plainSQL + `
+		SELECT *, true AS is_first FROM claimed` + claimedSQL + oweSQL
+	claimManySQL = plainSQL + `
+		SELECT *, row_number() OVER (PARTITION BY org_id, event_id) = 1 AS is_first FROM claimed` + claimedSQL + oweSQL
+
+	plainSQL = `
+	WITH turn AS MATERIALIZED (
+		SELECT unsynced.now, e.org_id, e.id AS endpoint_id, ($3::integer[])[i] AS room, e.revision, l.failures > 0 OR l.told AS troubled,
+			e.deleted_at IS NULL AND (e.rate_limit IS NOT NULL OR l.open_until IS NOT NULL) AS restricted
 		FROM (SELECT set_config('synchronous_commit', 'off', true), portico_now() AS now) AS unsynced
-		CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::integer[]) AS t (org_id, endpoint_id, room)
-		JOIN webhook_endpoint e ON e.org_id = t.org_id AND e.id = t.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
-		JOIN webhook_lane l ON l.org_id = t.org_id AND l.endpoint_id = t.endpoint_id
-		WHERE NOT EXISTS (SELECT FROM placement p WHERE p.org_id = t.org_id AND p.until > unsynced.now)
-	), gate AS MATERIALIZED (
-		SELECT w.now, w.org_id, w.endpoint_id, w.room, w.revision, w.troubled, w.rate_limit, w.dropped_before, l.open_until IS NOT NULL AS probe,
-			greatest(l.next_slot, w.now) AS slot,
-			CASE WHEN w.dropped_before IS NOT NULL THEN (
-				SELECT d.event_id FROM webhook_delivery d
-				WHERE d.org_id = w.org_id AND d.endpoint_id = w.endpoint_id
-					AND d.status = 'pending' AND d.next_retry_at <= w.now
-				ORDER BY d.next_retry_at LIMIT 1) < w.dropped_before
-			ELSE false END AS dropping
-		FROM wanted w JOIN webhook_lane l ON l.org_id = w.org_id AND l.endpoint_id = w.endpoint_id
-		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= w.now)
-		FOR UPDATE OF l SKIP LOCKED
-	), turn AS (
-		SELECT now, org_id, endpoint_id, room, revision, troubled, restricted, false AS probe, NULL::uuid AS dropped_before, false AS dropping FROM wanted WHERE NOT restricted
-		UNION ALL
-		SELECT now, org_id, endpoint_id, CASE WHEN dropping THEN room ELSE
-				least(CASE WHEN probe THEN 1 ELSE room END, -- without a rate limit floor(…) is NULL, which least ignores
-					floor(extract(epoch FROM now - slot) * rate_limit + greatest(0.1 * rate_limit, 1) + 0.001)::integer)
-			END, revision, troubled, true, probe AND NOT dropping, dropped_before, dropping
-		FROM gate
+		CROSS JOIN generate_series(1, array_length($1::uuid[], 1)) AS i
+		JOIN webhook_endpoint e ON e.org_id = ($1::uuid[])[i] AND e.id = ($2::uuid[])[i] AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
+		JOIN webhook_lane l ON l.org_id = e.org_id AND l.endpoint_id = e.id
+		WHERE NOT EXISTS (SELECT FROM placement p WHERE p.org_id = ($1::uuid[])[i] AND p.until > unsynced.now)
 	), due AS MATERIALIZED (
-		SELECT t.now, d.*, t.probe, t.revision, t.troubled, t.restricted FROM turn t
+		SELECT t.now, d.*, t.revision, t.troubled FROM turn t
 		CROSS JOIN LATERAL (
-			SELECT w.org_id, w.event_id, w.endpoint_id, w.next_retry_at, w.event_id < t.dropped_before IS TRUE AS dropped
+			SELECT w.org_id, w.event_id, w.endpoint_id, greatest(w.next_retry_at, w.leased_until) AS due
 			FROM webhook_delivery w
 			WHERE w.org_id = t.org_id AND w.endpoint_id = t.endpoint_id
-				AND w.status = 'pending' AND w.next_retry_at <= t.now
+				AND w.status = 'pending' AND w.next_retry_at <= t.now AND (w.leased_until IS NULL OR w.leased_until <= t.now)
 			ORDER BY w.next_retry_at
-			LIMIT greatest(t.room, 0)
+			LIMIT t.room
 			FOR UPDATE SKIP LOCKED
 		) d
-		WHERE d.dropped OR NOT t.dropping
-	), spent AS (
-		UPDATE webhook_lane l SET
-			next_slot = g.slot + n.claimed * interval '1 second' / g.rate_limit,
-			open_until = CASE WHEN g.probe THEN g.now + $5 END
-		FROM gate g JOIN (SELECT org_id, endpoint_id, count(*) AS claimed FROM due WHERE NOT dropped GROUP BY org_id, endpoint_id) n
-			ON n.org_id = g.org_id AND n.endpoint_id = g.endpoint_id
-		WHERE l.org_id = g.org_id AND l.endpoint_id = g.endpoint_id
+		WHERE NOT t.restricted
 	), claimed AS (
-		UPDATE webhook_delivery d SET lease = $4, next_retry_at = due.now + $5
+		UPDATE webhook_delivery d SET lease = $4, leased_until = due.now + $5
 		FROM due
 		WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
-		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.next_retry_at AS due, due.probe, due.troubled, due.restricted, due.revision
+		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.due, false AS probe, due.troubled, false AS restricted, due.revision
 	)
 	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.ordering_key, c.due, c.probe, c.troubled, c.restricted, c.revision, coalesce(e.type, ''), e.payload
-	FROM (SELECT *, row_number() OVER (PARTITION BY org_id, event_id) = 1 AS is_first FROM claimed) c
+	FROM (`
+	claimedSQL = `) c
 	LEFT JOIN LATERAL (SELECT type, payload FROM event WHERE org_id = c.org_id AND id = c.event_id AND c.is_first LIMIT 1) e ON true`
-
-// laneSQL selects the endpoints that have pending deliveries, and when the next
-// delivery of each may be claimed. For an organization that is moving that is
-// when the move's time limit ends. The query steps through the index from one
-// endpoint to the next, so its cost grows with the number of endpoints, not with
-// their backlogs.
-const laneSQL = `
-	WITH RECURSIVE pending AS (
-		(SELECT org_id, endpoint_id FROM webhook_delivery WHERE status = 'pending'
-		ORDER BY org_id, endpoint_id LIMIT 1)
-		UNION ALL
-		SELECT n.org_id, n.endpoint_id FROM pending p CROSS JOIN LATERAL (
-			SELECT d.org_id, d.endpoint_id FROM webhook_delivery d
-			WHERE d.status = 'pending' AND (d.org_id, d.endpoint_id) > (p.org_id, p.endpoint_id)
-			ORDER BY d.org_id, d.endpoint_id LIMIT 1
-		) n
-	), lane AS (
-		SELECT p.org_id, p.endpoint_id, greatest(d.next_retry_at, l.open_until, l.next_slot, m.until) AS at
-		FROM pending p
-		JOIN webhook_lane l ON l.org_id = p.org_id AND l.endpoint_id = p.endpoint_id
-		JOIN webhook_endpoint e ON e.org_id = p.org_id AND e.id = p.endpoint_id AND (e.status = 'enabled' OR e.deleted_at IS NOT NULL)
-		CROSS JOIN LATERAL (
-			SELECT next_retry_at FROM webhook_delivery d
-			WHERE d.org_id = p.org_id AND d.endpoint_id = p.endpoint_id AND d.status = 'pending'
-			ORDER BY next_retry_at LIMIT 1
-		) d
-		LEFT JOIN placement m ON m.org_id = p.org_id AND m.until > portico_now()
-	) `
-
-// findDue returns the endpoints that have had a due delivery for at least
-// `since`, and how long it takes until the next delivery becomes due; 0: none will.
-func findDue(ctx context.Context, db *pg.Worker, since time.Duration) (keys []endpointKey, soonest time.Duration, err error) {
-	rows, err := pg.List[dueLane](ctx, db, "webhook.findDue", laneSQL+`
-		SELECT org_id, endpoint_id, interval '0' FROM lane WHERE at <= (SELECT portico_now()) - $1::interval
-		UNION ALL
-		SELECT NULL, NULL, min(at) - portico_now() FROM lane WHERE at > (SELECT portico_now()) AND at < 'infinity'`, since)
-	for _, row := range rows {
-		if row.key.org != (id.Org{}) {
-			keys = append(keys, row.key)
-		} else if row.in != nil {
-			soonest = *row.in
-		}
-	}
-	return keys, soonest, err
-}
-
-// dueLane is a row of findDue.
-type dueLane struct {
-	key endpointKey // zero: in is about the next one of all
-	in  *time.Duration
-}
-
-// ScanRow reads what findDue selects.
-func (d *dueLane) ScanRow(row pgx.Rows) error {
-	var org, endpoint *uuid.UUID
-	if err := row.Scan(&org, &endpoint, &d.in); err != nil {
-		return err
-	}
-	if org != nil {
-		d.key.org.UUID, d.key.endpoint.UUID = *org, *endpoint
-	}
-	return nil
-}
-
-// nextDue says when the earliest pending delivery may be claimed.
-func nextDue(ctx context.Context, db *pg.Worker) (claim.Next, error) {
-	var at *time.Time
-	var now time.Time
-	err := db.QueryRow(ctx, laneSQL+`SELECT min(at), portico_now() FROM lane WHERE at < 'infinity'`).Scan(&at, &now)
-	if err != nil {
-		return claim.Next{}, fmt.Errorf("webhook.nextDue: %w", err)
-	}
-	if at == nil {
-		return claim.Next{}, nil
-	}
-	return claim.Next{At: *at, Due: !at.After(now), Age: now.Sub(*at)}, nil
-}
+	oweSQL = `
+	UNION ALL
+	SELECT org_id, endpoint_id, endpoint_id, endpoint_id, 0::smallint, NULL, now, false, false, true, 0, '', NULL FROM turn WHERE restricted`
+)
 
 // endpointKey names an endpoint, which is a lane.
 type endpointKey struct {

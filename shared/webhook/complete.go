@@ -65,13 +65,14 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 	c := columns(results)
 	positions, err := pg.Value[[]int](ctx, db, "webhook.complete", `
 		WITH result AS MATERIALIZED (
-			SELECT r.* FROM (SELECT set_config('lock_timeout', $13, true)) AS patient
-			CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::interval[], $7::boolean[],
-				$8::timestamptz[], $9::integer[], $10::smallint[], $11::text[], $12::bytea[]) WITH ORDINALITY
-			AS r (org_id, event_id, endpoint_id, lease, status, wait, tried, started_at, latency, status_code, error, response_body, position)
+			SELECT ($1::uuid[])[i] AS org_id, ($2::uuid[])[i] AS event_id, ($3::uuid[])[i] AS endpoint_id, ($4::uuid[])[i] AS lease,
+				($5::text[])[i] AS status, ($6::interval[])[i] AS wait, ($7::boolean[])[i] AS tried, ($8::timestamptz[])[i] AS started_at,
+				($9::integer[])[i] AS latency, ($10::smallint[])[i] AS status_code, ($11::text[])[i] AS error, ($12::bytea[])[i] AS response_body, i AS position
+			FROM (SELECT set_config('lock_timeout', $13, true)) AS patient
+			CROSS JOIN generate_series(1, array_length($1::uuid[], 1)) AS i
 		), done AS (
 			UPDATE webhook_delivery d SET
-				status = r.status, lease = NULL, attempts = d.attempts + r.tried::int,
+				status = r.status, lease = NULL, leased_until = NULL, attempts = d.attempts + r.tried::int,
 				next_retry_at = CASE WHEN r.status = 'pending' THEN (SELECT portico_now()) + r.wait END,
 				completed_at = CASE WHEN r.status <> 'pending' THEN (SELECT portico_now()) END
 			FROM result r

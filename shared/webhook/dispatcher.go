@@ -70,8 +70,11 @@ func (q deliveries) Look(ctx context.Context, since time.Duration) ([]endpointKe
 // Claim leases due deliveries and loads their endpoints.
 func (q deliveries) Claim(ctx context.Context, turns []claim.Turn[endpointKey]) ([]Claim, error) {
 	claims, err := claimDue(ctx, q.DB, turns, leaseFor)
-	if err != nil || len(claims) == 0 {
+	switch {
+	case len(claims) == 0:
 		return nil, err
+	case err != nil:
+		q.warn(ctx, "nothing was claimed from endpoints with a rate limit or an open breaker", err)
 	}
 	if err := q.targets.aim(ctx, q.DB, q.Box, claims, q.Clock.Now()); err != nil {
 		q.warn(ctx, "the endpoints of claimed deliveries could not be loaded", err)

@@ -43,7 +43,7 @@ func ListHolding(ctx context.Context, db *pg.Worker) ([]Holding, error) {
 const heldSQL = `
 	FROM webhook_endpoint JOIN webhook_delivery d ON d.org_id = webhook_endpoint.org_id AND d.endpoint_id = webhook_endpoint.id
 	WHERE webhook_endpoint.org_id = $1 AND webhook_endpoint.id = $2 AND webhook_endpoint.deleted_at IS NULL AND ` + livesHere + `
-		AND d.status = 'pending' AND (d.lease IS NULL OR d.next_retry_at <= (SELECT portico_now()))
+		AND d.status = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= (SELECT portico_now()))
 		AND d.event_id < uuid_floor((SELECT portico_now()) - greatest($3::interval, interval '1 day'))
 		AND (webhook_endpoint.status = 'disabled' OR (d.next_retry_at = 'infinity' AND EXISTS (
 			SELECT FROM webhook_paused_key k
@@ -77,7 +77,7 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 				ORDER BY d.next_retry_at LIMIT $4 FOR UPDATE OF d SKIP LOCKED
 			)
 			UPDATE webhook_delivery d
-			SET status = 'failed', lease = NULL, next_retry_at = NULL, completed_at = (SELECT portico_now()), expired = NOT held.dropped
+			SET status = 'failed', lease = NULL, leased_until = NULL, next_retry_at = NULL, completed_at = (SELECT portico_now()), expired = NOT held.dropped
 			FROM held WHERE d.org_id = held.org_id AND d.event_id = held.event_id AND d.endpoint_id = held.endpoint_id`,
 			h.Org, h.Endpoint, keep, limit, texts)
 		if failed = int(n); err != nil || len(keys) == 0 {

@@ -139,6 +139,7 @@ var only = map[string][]string{
 	"github.com/pressly/goose":         {"infra/migrations"},
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
 	"github.com/expr-lang/expr":        {"shared/webhook/filter"},
+	"github.com/robfig/cron":           {"shared/job/schedule"},
 	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 	"github.com/nicksnyder/go-i18n":    {"shared/mail/template"},

@@ -73,6 +73,17 @@ func AddAll[Args any](ctx context.Context, tx pg.Tx, org id.Org, kind Kind[Args]
 	return ids, insert(ctx, tx, target{org, kind.Queue, kind.Name, kind.Unique}, rows)
 }
 
+// AddEncoded adds a job of a kind that the caller knows only by its name, with
+// arguments as JSON. The caller has checked them.
+func AddEncoded(ctx context.Context, tx pg.Tx, org id.Org, queue Queue, kind string, args json.RawMessage, opts Options) (id.Job, error) {
+	jobID := id.New[id.Job](time.Now())
+	r, err := rowOf(jobID, "", args, opts)
+	if err != nil {
+		return id.Job{}, fmt.Errorf("job.AddEncoded: the kind %s: %w", kind, err)
+	}
+	return jobID, insert(ctx, tx, target{org, queue, kind, ""}, []row{r})
+}
+
 // target is where a job goes.
 type target struct {
 	org    id.Org

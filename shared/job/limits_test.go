@@ -191,3 +191,33 @@ func TestSetRate(t *testing.T) {
 		t.Errorf("the rate is %v", r)
 	}
 }
+
+// What runs is counted anew after the lock was taken, so that two claims at the same
+// moment do not both find room.
+func TestRoomIsCountedUnderTheLock(t *testing.T) {
+	t.Parallel()
+	kind := writing
+	kind.InAll = 5
+	o, ctx := newOffice(t, kind), context.Background()
+	o.fill(kind, o.org, 2)
+	testkit.Exec(t, o.Admin, `SELECT pg_advisory_lock(1)`)
+	other, room := o.Session(t, "portico_worker"), make(chan int)
+	go func() { // its snapshot is from before the claim
+		n := 0
+		if err := other.QueryRow(ctx, `
+			WITH waited AS MATERIALIZED (SELECT pg_advisory_lock(1)) SELECT job_room(NULL, 'test.write', 5) FROM waited`).Scan(&n); err != nil {
+			t.Error(err)
+		}
+		room <- n
+	}()
+	testkit.Await(t, "the other claim to wait", func() bool {
+		return testkit.Value[bool](t, o.Database, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`)
+	})
+	if claims := o.claim(o.r); len(claims) != 2 {
+		t.Fatalf("%d claims", len(claims))
+	}
+	testkit.Exec(t, o.Admin, `SELECT pg_advisory_unlock(1)`)
+	if n := <-room; n != 3 {
+		t.Errorf("there is room for %d, want 3", n)
+	}
+}

@@ -21,7 +21,8 @@ const promoteAtMost = 1000
 // organization has moved, or, if as many run as may, the first of these leases
 // ends. It steps through the index from one lane to the next, so its cost grows
 // with the number of lanes, not with their backlogs. A job whose key runs does not
-// count, because the end of that run makes it due.
+// count, because the end of that run makes it due. later has the next scheduled job
+// and the next time of a schedule.
 const laneSQL = `
 	WITH RECURSIVE promoted AS (
 		UPDATE job j SET status = 'pending'
@@ -65,6 +66,8 @@ const laneSQL = `
 		SELECT p.org_id, p.kind, p.due_at FROM promoted p JOIN known k ON k.kind = p.kind
 	), later AS (
 		SELECT min(due_at) AS at FROM job WHERE queue = $1 AND status = 'scheduled' AND due_at > portico_now()
+		UNION ALL
+		SELECT min(s.next_at) FROM job_schedule s WHERE s.queue = $1 AND s.next_at > portico_now()
 	) `
 
 // findDue returns the lanes that have had a due job for at least since, and how

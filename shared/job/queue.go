@@ -45,8 +45,14 @@ func (r *Runner) Look(ctx context.Context, since time.Duration) ([]Lane, time.Du
 	return findDue(ctx, r.Worker, r.Queue, r.knownLimits(), since)
 }
 
-// Next says when the earliest job may be claimed.
+// Next says when the earliest job may be claimed. It first fires the schedules whose
+// time has come.
 func (r *Runner) Next(ctx context.Context) (claim.Next, error) {
+	if r.Fire != nil {
+		if err := r.Fire(ctx); err != nil {
+			r.warn(ctx, "schedules could not be fired", err)
+		}
+	}
 	return nextDue(ctx, r.Worker, r.Queue, r.knownLimits())
 }
 

@@ -41,6 +41,9 @@ type Runner struct {
 	Kinds    *Registry
 	Clock    *clock.Clock
 	Log      *observe.Log
+	// Fire fires the schedules of the queue, see shared/job/schedule. nil: there are
+	// none.
+	Fire func(ctx context.Context) error
 	// HandOver sends a message to the queue's function. nil: every job is done here.
 	HandOver func(ctx context.Context, body string) error
 	// Random is the source of jitter, uniform in [0, 1); nil: math/rand/v2.

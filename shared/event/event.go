@@ -8,7 +8,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
-	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 )
 
 // MaxData is the largest `data` of an event, in bytes as sent.
@@ -28,7 +28,7 @@ type Event struct {
 	Payload     []byte
 	// Fanout says which endpoints get the event. Publish and Get set it, List
 	// does not.
-	Fanout webhook.Fanout `db:"-"`
+	Fanout fanout.Fanout `db:"-"`
 }
 
 // Draft is an event before it is published. Data has the bytes as they were sent:

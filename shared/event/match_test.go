@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"portico/shared/id"
-	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 )
 
 // Slow filters are stopped when the request ends, however many there are, and
 // then nothing is delivered. Fast filters match every event, and each endpoint is
 // returned once.
 func TestMatchEndsWithTheRequest(t *testing.T) {
-	subscriptions := make([]webhook.Subscription, 200)
+	subscriptions := make([]fanout.Subscription, 200)
 	for i := range subscriptions {
-		subscriptions[i] = webhook.Subscription{
+		subscriptions[i] = fanout.Subscription{
 			ID: id.New[id.WebhookEndpoint](time.Now()), EventTypes: []string{"*"},
 			Filter: `all(data, # in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])`,
 		}

@@ -11,6 +11,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 	"portico/shared/webhook/filter"
 )
 
@@ -26,14 +27,14 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 // draft has an ordering key, the whole publish is in the round trip of the commit,
 // which also checks that they have not changed.
 func PublishCached(
-	ctx context.Context, tx pg.Tx, org id.Org, cache *webhook.SubscriptionCache, drafts []Draft, now time.Time,
+	ctx context.Context, tx pg.Tx, org id.Org, cache *fanout.Cache, drafts []Draft, now time.Time,
 ) ([]Event, []id.WebhookEndpoint, error) {
 	var batch pgx.Batch
 	subscriptions, isCached := cache.Get(org)
 	isCached = isCached && !pg.IsAgain(tx)
 	if !isCached {
 		var err error
-		if subscriptions, err = webhook.LoadSubscriptions(ctx, tx, org); err != nil {
+		if subscriptions, err = fanout.Load(ctx, tx, org); err != nil {
 			return nil, nil, err
 		}
 		cache.Put(org, subscriptions)
@@ -71,10 +72,10 @@ func PublishCached(
 // sets the fan-out of each event. It stops when ctx ends: the cost of each filter
 // is bounded, but a thousand slow filters for each event of a batch take longer
 // than a request may.
-func match(ctx context.Context, subscriptions []webhook.Subscription, drafts []Draft, events []Event) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
+func match(ctx context.Context, subscriptions []fanout.Subscription, drafts []Draft, events []Event) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
 	wanted := make([]bool, len(subscriptions))
 	for i, d := range drafts {
-		candidate := webhook.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, About: d.About}
+		candidate := fanout.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, About: d.About}
 		for k, s := range subscriptions {
 			if err := ctx.Err(); err != nil {
 				return nil, nil, fmt.Errorf("event.match: after %d of %d events: %w", i, len(drafts), err)

@@ -9,7 +9,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
-	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 	"portico/shared/webhook/filter"
 )
 
@@ -21,7 +21,7 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, erro
 	if err != nil {
 		return Event{}, err
 	}
-	e.Fanout, err = webhook.FanoutOf(ctx, tx, org, e.ID, webhook.Candidate{Event: filter.Event{Type: e.Type, Data: e.Data()}})
+	e.Fanout, err = fanout.Of(ctx, tx, org, e.ID, fanout.Candidate{Event: filter.Event{Type: e.Type, Data: e.Data()}})
 	return e, err
 }
 

@@ -19,7 +19,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/egress"
 	"portico/shared/observe"
-	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 )
 
 // API serves operations behind API Gateway.
@@ -81,7 +81,7 @@ func endEarlier(ctx context.Context, by time.Duration) (context.Context, context
 
 // server opens what the operations need, and nothing else.
 func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, error) {
-	s := &edge.Server{Services: edge.Services{Clock: h.clock, Subscriptions: webhook.NewSubscriptionCache()}, Log: h.log}
+	s := &edge.Server{Services: edge.Services{Clock: h.clock, Subscriptions: fanout.NewCache()}, Log: h.log}
 	if !needs.Store {
 		return s, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"portico/shared/event"
 	"portico/shared/pg"
 	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 )
 
 // An operational event names the endpoint that it is about as the one that does
@@ -26,8 +27,8 @@ func TestNoEndpointIsToldAboutItself(t *testing.T) {
 		later, err = event.Get(ctx, tx, e.org, published.ID)
 		return err
 	})
-	want := fmt.Sprintf("{1 [{%s %s}]}", about, webhook.SkippedAbout)
-	for _, got := range []webhook.Fanout{published.Fanout, later.Fanout} {
+	want := fmt.Sprintf("{1 [{%s %s}]}", about, fanout.SkippedAbout)
+	for _, got := range []fanout.Fanout{published.Fanout, later.Fanout} {
 		if fmt.Sprint(got) != want {
 			t.Errorf("got %v, want %s", got, want)
 		}

@@ -16,14 +16,14 @@ import (
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/testkit"
-	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 )
 
 // environment publishes as one environment of the publish function does: with
 // sessions and subscriptions of its own.
 type environment struct {
 	db    *pg.DB
-	cache *webhook.SubscriptionCache
+	cache *fanout.Cache
 }
 
 func newEnvironment(t *testing.T, url string) *environment {
@@ -33,7 +33,7 @@ func newEnvironment(t *testing.T, url string) *environment {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return &environment{db, webhook.NewSubscriptionCache()}
+	return &environment{db, fanout.NewCache()}
 }
 
 // publish returns how many deliveries an event of a type made.

@@ -30,6 +30,7 @@ import (
 	"portico/shared/queue"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 )
 
 // Harness is the whole API on real stores.
@@ -63,7 +64,7 @@ func New(t *testing.T) *Harness {
 	h.Server = &edge.Server{
 		Services: edge.Services{
 			DB: h.App, Keys: h.Keys, Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
-			Subscriptions: webhook.NewSubscriptionCache(),
+			Subscriptions: fanout.NewCache(),
 		},
 		Log: observe.NewLog(h.Lines, "test"),
 		Wakers: map[string]*claim.Waker{pg.Home: {

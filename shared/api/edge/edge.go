@@ -21,7 +21,7 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
-	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 )
 
 // Services are what all handlers of a function may use. Services that none of its
@@ -35,7 +35,7 @@ type Services struct {
 	// SourceIPs are the addresses that deliveries come from.
 	SourceIPs []string
 	// Subscriptions are those of the organizations that published lately.
-	Subscriptions *webhook.SubscriptionCache
+	Subscriptions *fanout.Cache
 	Clock         *clock.Clock
 }
 

@@ -15,6 +15,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 )
 
 // Tag groups the operations in the documentation.
@@ -162,7 +163,7 @@ func showEvent(e event.Event) EventSummary {
 	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: edge.OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
 }
 
-func showSkipped(skips []webhook.Skipped) []skippedEndpoint {
+func showSkipped(skips []fanout.Skipped) []skippedEndpoint {
 	skipped := make([]skippedEndpoint, len(skips))
 	for i, s := range skips {
 		skipped[i] = skippedEndpoint{EndpointID: s.Endpoint, Reason: s.Reason}

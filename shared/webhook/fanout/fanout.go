@@ -1,4 +1,6 @@
-package webhook
+// Package fanout decides which endpoints get an event, and says of the others why
+// they do not.
+package fanout
 
 import (
 	"context"
@@ -9,6 +11,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/webhook"
 	"portico/shared/webhook/filter"
 )
 
@@ -68,7 +71,7 @@ func (s Subscription) Skips(c *Candidate) string {
 	switch {
 	case s.ID == c.About:
 		return SkippedAbout
-	case !Wants(s.EventTypes, c.Type):
+	case !webhook.Wants(s.EventTypes, c.Type):
 		return SkippedType
 	case !c.Meets(s.Filter):
 		return SkippedFilter
@@ -110,9 +113,9 @@ func (p *pastDelivery) ScanRow(row pgx.Rows) error {
 	return row.Scan(&p.ID, &p.EventTypes, &p.Ordered, &p.Filter, &p.Disabled, &p.Later, &p.Delivered, &p.Finished)
 }
 
-// FanoutOf returns the Fanout of a past event. The reasons are derived from the
+// Of returns the Fanout of a past event. The reasons are derived from the
 // endpoints' settings of today.
-func FanoutOf(ctx context.Context, tx pg.Tx, org id.Org, event id.Event, c Candidate) (Fanout, error) {
+func Of(ctx context.Context, tx pg.Tx, org id.Org, event id.Event, c Candidate) (Fanout, error) {
 	var f Fanout
 	var list []pastDelivery
 	var batch pgx.Batch
@@ -127,12 +130,12 @@ func FanoutOf(ctx context.Context, tx pg.Tx, org id.Org, event id.Event, c Candi
 		LEFT JOIN webhook_delivery d ON d.org_id = e.org_id AND d.event_id = v.id AND d.endpoint_id = e.id
 		WHERE e.org_id = $1 AND e.deleted_at IS NULL ORDER BY e.id`, org, event).Query(pg.Into(&list))
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return f, fmt.Errorf("webhook.FanoutOf: %w", err)
+		return f, fmt.Errorf("fanout.Of: %w", err)
 	}
 	c.About = aboutOf(c)
 	for _, p := range list {
 		if err := ctx.Err(); err != nil {
-			return f, fmt.Errorf("webhook.FanoutOf: %w", err)
+			return f, fmt.Errorf("fanout.Of: %w", err)
 		}
 		if len(f.Skipped) < MaxSkipped {
 			p.explain(&f, &c)
@@ -160,7 +163,7 @@ func (p pastDelivery) explain(f *Fanout, c *Candidate) {
 // aboutOf returns the endpoint that did not get an operational event because the
 // event is about it; zero for any other event.
 func aboutOf(c Candidate) id.WebhookEndpoint {
-	if !IsOperational(c.Type) || c.Type == EventExpiring {
+	if !webhook.IsOperational(c.Type) || c.Type == webhook.EventExpiring {
 		return id.WebhookEndpoint{}
 	}
 	var data struct {

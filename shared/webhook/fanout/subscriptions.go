@@ -1,4 +1,4 @@
-package webhook
+package fanout
 
 import (
 	"context"
@@ -21,15 +21,15 @@ type Subscriptions struct {
 	Version int64
 }
 
-// LoadSubscriptions reads an organization's subscriptions in a transaction.
-func LoadSubscriptions(ctx context.Context, tx pg.Tx, org id.Org) (s Subscriptions, err error) {
+// Load reads an organization's subscriptions in a transaction.
+func Load(ctx context.Context, tx pg.Tx, org id.Org) (s Subscriptions, err error) {
 	var batch pgx.Batch
 	batch.Queue(`SELECT coalesce(sum(revision), 0)::bigint FROM webhook_endpoint WHERE org_id = $1`, org).QueryRow(func(row pgx.Row) error { return row.Scan(&s.Version) })
 	batch.Queue(`
 		SELECT `+subscriptionColumns+` FROM webhook_endpoint e
 		WHERE org_id = $1 AND deleted_at IS NULL`, org).Query(pg.Into(&s.List))
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return s, fmt.Errorf("webhook.LoadSubscriptions: %w", err)
+		return s, fmt.Errorf("fanout.Load: %w", err)
 	}
 	return s, nil
 }
@@ -42,9 +42,9 @@ func (s Subscriptions) Expect(batch *pgx.Batch) {
 	batch.Queue(`SELECT expect_subscriptions($1)`, s.Version)
 }
 
-// SubscriptionCache keeps the subscriptions of the organizations that published
+// Cache keeps the subscriptions of the organizations that published
 // lately. They may be out of date, which Expect notices. A nil cache is empty.
-type SubscriptionCache struct {
+type Cache struct {
 	kept *cache.Cache[id.Org, Subscriptions]
 }
 
@@ -55,13 +55,13 @@ const (
 	cachedBytes = 64 << 10
 )
 
-// NewSubscriptionCache returns an empty cache.
-func NewSubscriptionCache() *SubscriptionCache {
-	return &SubscriptionCache{cache.New[id.Org, Subscriptions](cachedOrgs, 0)}
+// NewCache returns an empty cache.
+func NewCache() *Cache {
+	return &Cache{cache.New[id.Org, Subscriptions](cachedOrgs, 0)}
 }
 
 // Get returns an organization's subscriptions, and whether they were kept.
-func (c *SubscriptionCache) Get(org id.Org) (Subscriptions, bool) {
+func (c *Cache) Get(org id.Org) (Subscriptions, bool) {
 	if c == nil {
 		return Subscriptions{}, false
 	}
@@ -69,7 +69,7 @@ func (c *SubscriptionCache) Get(org id.Org) (Subscriptions, bool) {
 }
 
 // Put keeps an organization's subscriptions unless they are too large.
-func (c *SubscriptionCache) Put(org id.Org, s Subscriptions) {
+func (c *Cache) Put(org id.Org, s Subscriptions) {
 	if c == nil {
 		return
 	}

@@ -41,7 +41,7 @@ var ErrArgsTooLarge = fault.InvalidField("args", fmt.Sprintf("is larger than %d 
 
 // Add adds a job in the caller's transaction: it exists exactly if that commits.
 // The insert is sent with the commit, so it costs no round trip, and no lock is
-// held before. With a key, the returned id is used only if no job with the key
+// held before. The queue's runners are told in the same round trip, see Announce. With a key, the returned id is used only if no job with the key
 // waits. For the platform's own jobs org is zero and tx is portico_worker's.
 func Add[Args any](ctx context.Context, tx pg.Tx, org id.Org, kind Kind[Args], args Args, opts Options) (id.Job, error) {
 	ids, err := AddAll(ctx, tx, org, kind, []New[Args]{{args, opts}})
@@ -140,7 +140,20 @@ func insert(ctx context.Context, tx pg.Tx, to target, rows []row) error {
 	if err := pg.AtCommitInOrder(ctx, tx, order, &batch); err != nil {
 		return fmt.Errorf("job.insert: %w", err)
 	}
+	lane := later
+	if slices.ContainsFunc(rows, row.isSoon) {
+		lane = laneText(Lane{to.org, to.kind})
+	}
+	pg.Raise(tx, string(to.queue), lane)
 	return nil
+}
+
+// isSoon reports whether the job goes to its lane at once.
+func (r row) isSoon() bool {
+	if r.at != nil {
+		return time.Until(*r.at) <= scheduledAfter
+	}
+	return r.delay <= scheduledAfter
 }
 
 // onePerKey sorts rows by key, so that two transactions lock waiting jobs in the

@@ -19,6 +19,10 @@ import (
 
 // DB runs transactions for organizations, each in the database where it lives.
 type DB struct {
+	// Signals are by name what happens around commits, see Raise. Set it before the
+	// first transaction.
+	Signals map[string]Signal
+
 	pools Databases[*pgxpool.Pool]
 
 	// lastFound has the database in which an organization was last found, for
@@ -91,7 +95,7 @@ func (d *DB) run(ctx context.Context, tx *orgTx, fn func(Tx) error, then *pgx.Ba
 		}
 		return err
 	}
-	if tx.conn == nil && len(tx.last.QueuedQueries) > 0 && len(tx.locking) == 0 && !tx.again {
+	if tx.conn == nil && len(tx.last.QueuedQueries) > 0 && len(tx.locking) == 0 && len(tx.signals) == 0 && !tx.again {
 		return tx.whole(ctx, then)
 	}
 	return tx.end(ctx, then)

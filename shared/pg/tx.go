@@ -25,8 +25,9 @@ type Tx interface {
 type orgTx struct {
 	db          *DB
 	org         id.Org
-	last        pgx.Batch     // statements for the commit's round trip
-	locking     []locking     // those that come after them
+	last        pgx.Batch // statements for the commit's round trip
+	locking     []locking // those that come after them
+	signals     map[string][]string
 	again       bool          // see IsAgain
 	anyDatabase bool          // run in database even if the organization does not live there
 	database    string        // in which it runs; "": not known yet
@@ -73,6 +74,32 @@ func AtCommitInOrder(ctx context.Context, tx Tx, key string, batch *pgx.Batch) e
 	})
 	t.locking = slices.Insert(t.locking, at, locking{key, batch})
 	return nil
+}
+
+// Signal is what happens around the commit of transactions that have called Raise
+// with its name.
+type Signal struct {
+	// Before runs before the commit. Its error ends the transaction.
+	Before func(ctx context.Context, database string) error
+	// Then adds statements that run after the commit, in its round trip, see InOrgThen.
+	// details are those of Raise. The function that it returns runs last.
+	Then func(then *pgx.Batch, details []string) (after func(ctx context.Context, database string))
+}
+
+// Raise says that the transaction has done something that others wait for, with a
+// detail such as what it was. See DB.Signals. In a transaction that InOrg did not
+// begin nothing happens.
+func Raise(tx Tx, signal, detail string) {
+	t, ok := tx.(*orgTx)
+	if !ok || t.db.Signals[signal].Then == nil {
+		return
+	}
+	if t.signals == nil {
+		t.signals = map[string][]string{}
+	}
+	if !slices.Contains(t.signals[signal], detail) {
+		t.signals[signal] = append(t.signals[signal], detail)
+	}
 }
 
 // IsAgain reports whether the transaction runs again after ErrAgain, so that

@@ -34,6 +34,7 @@ type Claim struct {
 	// Restricted: a limit applies to its lane.
 	Restricted bool
 
+	claimed     time.Time // by the database's clock, as Due
 	done, total int64
 	note        string
 }
@@ -41,7 +42,7 @@ type Claim struct {
 // ScanRow reads what claimSQL and startSQL return.
 func (c *Claim) ScanRow(row pgx.Rows) error {
 	return row.Scan(&c.OrgID, &c.ID, &c.Kind, &c.Args, &c.Cursor, &c.Attempts, &c.Crashes, &c.UniqueKey, &c.CreatedBy, &c.RequestID,
-		&c.Due, &c.Apart, &c.Cancelled, &c.Restricted, &c.done, &c.total, &c.note)
+		&c.Due, &c.claimed, &c.Apart, &c.Cancelled, &c.Restricted, &c.done, &c.total, &c.note)
 }
 
 // Leased is what the engine asks of a claim.
@@ -159,7 +160,7 @@ const claimSQL = `
 	FROM (SELECT *, crashes < $12 AND (alone OR crashes > 0) AS apart FROM chosen) c
 	WHERE j.org_id = c.org_id AND j.id = c.id
 	RETURNING j.org_id, j.id, j.kind, j.args, j.cursor, j.attempts, j.crashes, j.unique_key, coalesce(j.created_by, ''), j.request_id,
-		c.due_at, c.apart, j.cancel_requested_at IS NOT NULL, c.counted OR c.throttle IS NOT NULL, j.progress_done, j.progress_total, j.progress_note`
+		c.due_at, c.now, c.apart, j.cancel_requested_at IS NOT NULL, c.counted OR c.throttle IS NOT NULL, j.progress_done, j.progress_total, j.progress_note`
 
 // start takes over a job that was handed over to this invocation. It returns errLost
 // if the lease has ended or the job was taken over already.
@@ -168,7 +169,7 @@ func start(ctx context.Context, db *pg.Worker, org id.Org, jobID id.Job, lease u
 		UPDATE job SET started_at = portico_now(), due_at = portico_now() + $4
 		WHERE org_id = $1 AND id = $2 AND lease = $3 AND started_at IS NULL
 		RETURNING org_id, id, kind, args, cursor, attempts, crashes, unique_key, coalesce(created_by, ''), request_id,
-			portico_now(), false, cancel_requested_at IS NOT NULL, counted, progress_done, progress_total, progress_note`,
+			portico_now(), portico_now(), false, cancel_requested_at IS NOT NULL, counted, progress_done, progress_total, progress_note`,
 		raw(org), jobID, [16]byte(lease), leaseFor)
 	c.Lease = lease
 	return c, err

@@ -48,6 +48,7 @@ func (r *Runner) Look(ctx context.Context, since time.Duration) ([]Lane, time.Du
 // Next says when the earliest job may be claimed. It first fires the schedules whose
 // time has come.
 func (r *Runner) Next(ctx context.Context) (claim.Next, error) {
+	r.saveCounts(ctx, 0) // the runner may be about to sleep
 	if r.Fire != nil {
 		if err := r.Fire(ctx); err != nil {
 			r.warn(ctx, "schedules could not be fired", err)
@@ -94,8 +95,13 @@ func (r *Runner) Record(ctx context.Context, batch []Result, within claim.Limits
 	if _, err := record(ctx, r.Worker, plain, now, within.Lock); err != nil {
 		return nil, err
 	}
-	_, err := recordKeyed(ctx, r.Worker, keyed, now, within.Lock)
-	return due, err
+	if _, err := recordKeyed(ctx, r.Worker, keyed, now, within.Lock); err != nil {
+		return nil, err
+	}
+	r.counts.add(batch)
+	r.saveCounts(ctx, countEvery)
+	r.report(ctx, batch)
+	return due, nil
 }
 
 // Heard decodes a notification: a line for each lane, with the organization and

@@ -42,7 +42,6 @@ type Result struct {
 	text      string
 	// fingerprint groups jobs that failed in the same way.
 	fingerprint string
-	began       time.Time
 	took        time.Duration
 }
 

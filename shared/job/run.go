@@ -54,6 +54,7 @@ type Runner struct {
 	Crash func(point string)
 
 	leases  leases
+	counts  counts
 	between time.Duration // of renewals; 0: renewEvery
 }
 
@@ -88,8 +89,9 @@ func (t *try) at(point string) {
 
 // Do does a claimed job. It does not panic.
 func (r *Runner) Do(ctx context.Context, c Claim) (result Result) {
-	result = Result{Claim: c, outcome: succeeded, began: time.Now()}
-	defer func() { result.took = time.Since(result.began) }()
+	result = Result{Claim: c, outcome: succeeded}
+	began := time.Now()
+	defer func() { result.took = time.Since(began) }()
 	d, known := r.Kinds.kinds[c.Kind]
 	switch {
 	case c.Cancelled:

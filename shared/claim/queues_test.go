@@ -3,6 +3,7 @@ package claim_test
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
 
@@ -26,6 +28,8 @@ type subject struct {
 	add   func()              // commits work that is due now, and tells nobody
 	tell  func() (awake bool) // what runs after such a commit
 	next  func(context.Context) (claim.Next, error)
+	run   func(context.Context, claim.Dispatcher) error
+	done  func() int // how much work was done
 }
 
 // queues makes each queue that runs on the engine, by name.
@@ -60,7 +64,8 @@ func deliveries(t *testing.T) subject {
 	t.Helper()
 	db := testkit.DB(t)
 	org := db.NewOrg(t)
-	endpoint := webhook.NewEndpoint("https://example.com/", []string{"*"}, db.Clock.Now())
+	receiver := testkit.NewReceiver(t, nil)
+	endpoint := webhook.NewEndpoint(receiver.URL, []string{"*"}, db.Clock.Now())
 	db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
 		return webhook.InsertEndpoint(ctx, tx, org, endpoint, signing.NewSecret(), testkit.Box(t))
 	})
@@ -78,6 +83,11 @@ func deliveries(t *testing.T) subject {
 				webhook.Tell(then, org, []id.WebhookEndpoint{endpoint.ID}, awake)
 			})
 		},
+		run: func(ctx context.Context, d claim.Dispatcher) error {
+			w := webhook.Dispatcher{Dispatcher: d, Box: testkit.Box(t), Sender: sending.New(testkit.Loopback(t), db.Clock, time.Second), Publish: event.PublishNotices}
+			return w.Run(ctx)
+		},
+		done: func() int { return len(receiver.All()) },
 	}
 }
 
@@ -85,9 +95,10 @@ func deliveries(t *testing.T) subject {
 func jobs(t *testing.T) subject {
 	t.Helper()
 	type nothing struct{}
+	var done atomic.Int64
 	kind := job.Kind[nothing]{
 		Name: "test.nothing", Queue: job.High, Timeout: time.Minute,
-		Work: job.InTx(func(context.Context, pg.Tx, job.Job, nothing) error { return nil }),
+		Work: job.InTx(func(context.Context, pg.Tx, job.Job, nothing) error { done.Add(1); return nil }),
 	}
 	kinds, err := job.NewRegistry(kind)
 	testkit.Must(t, err)
@@ -105,5 +116,7 @@ func jobs(t *testing.T) subject {
 		tell: func() bool {
 			return told(t, db, org, func(then *pgx.Batch, awake *bool) { claim.Tell(then, string(job.High), "", awake) })
 		},
+		run:  func(ctx context.Context, d claim.Dispatcher) error { return claim.Run(ctx, &d, &runner) },
+		done: func() int { return int(done.Load()) },
 	}
 }

@@ -102,26 +102,6 @@ func TestConcurrentClaims(t *testing.T) {
 	}
 }
 
-// An awake dispatcher is notified of a publish; it need not look for it.
-func TestAwakeDispatcherIsTold(t *testing.T) {
-	t.Parallel()
-	e := newEngine(t)
-	rec := testkit.NewReceiver(t, nil)
-	e.endpoint(rec.URL, "*")
-	d := e.dispatcher()
-	d.Idle = time.Hour
-	d.LookEvery = time.Hour
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
-	testkit.Await(t, "the dispatcher to be awake", e.tell)
-	e.publish(`1`)
-	// Told again, in case it was not listening yet.
-	testkit.Await(t, "the delivery", func() bool { e.tell(); return len(rec.All()) > 0 })
-	stop()
-	<-done
-}
-
 // Events of one ordering key are numbered without gaps or repetition, however many publish at once and in whatever order they name
 // their keys.
 func TestSeqFollowsCommits(t *testing.T) {

@@ -38,6 +38,7 @@ type (
 	grantNoun    struct{}
 	staffKeyNoun struct{}
 	domainNoun   struct{}
+	mailNoun     struct{}
 	jobNoun      struct{}
 )
 
@@ -54,6 +55,7 @@ func (roleNoun) Prefix() string     { return "role" }
 func (grantNoun) Prefix() string    { return "grant" }
 func (staffKeyNoun) Prefix() string { return "staff" }
 func (domainNoun) Prefix() string   { return "dom" }
+func (mailNoun) Prefix() string     { return "mail" }
 func (jobNoun) Prefix() string      { return "job" }
 
 // The identifiers.
@@ -71,6 +73,7 @@ type (
 	ResourceGrant   = ID[grantNoun]
 	StaffKey        = ID[staffKeyNoun]
 	Domain          = ID[domainNoun]
+	Mail            = ID[mailNoun]
 	Job             = ID[jobNoun]
 )
 

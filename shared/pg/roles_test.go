@@ -43,6 +43,8 @@ var grants = map[string]map[string]string{
 		"job_schedule":       "DELETE INSERT SELECT UPDATE",
 		"job_kind":           "DELETE INSERT SELECT UPDATE",
 		"job_throttle":       "SELECT",
+		"mail":               "INSERT SELECT UPDATE",
+		"mail_unsubscribed":  "INSERT SELECT",
 	},
 	"portico_worker": {
 		"clock":              "SELECT",
@@ -65,6 +67,8 @@ var grants = map[string]map[string]string{
 		"job_schedule":       "DELETE INSERT SELECT UPDATE",
 		"job_kind":           "SELECT",
 		"job_throttle":       "INSERT SELECT UPDATE",
+		"mail":               "SELECT UPDATE",
+		"mail_suppression":   "DELETE INSERT SELECT UPDATE",
 	},
 }
 

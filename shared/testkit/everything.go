@@ -22,6 +22,7 @@ func Everything(t testing.TB, d *Database, org id.Org, user id.User) {
 	addConfiguration(t, d, org)
 	addEvents(t, d, org)
 	addJobs(t, d, org)
+	addMail(t, d, org)
 	d.Insert(t, "placement", Row{"org_id": org, "state": "leaving", "database": "acme", "until": "2020-01-01"})
 	for table, n := range d.Rows(t, org) {
 		if n == 0 && !strings.Contains(table, "_20") { // a partition for another time
@@ -85,6 +86,15 @@ func addJobs(t testing.TB, d *Database, org id.Org) {
 		SELECT org_id, id, id, portico_now(), 0, 0, 0, 0, 'succeeded', 'high', 'k', '', '', '{}' FROM event WHERE org_id = $1`, org)
 	d.Insert(t, "job_stat", Row{"org_id": org, "hour": now.Truncate(time.Hour), "kind": "k"})
 	d.Insert(t, "job_schedule", Row{"org_id": org, "name": "s", "queue": "high", "kind": "k", "cron": "0 0 * * *", "next_at": now.Add(1000 * time.Hour), "declared": "{}"})
+}
+
+// addMail adds a mail and what somebody has unsubscribed from.
+func addMail(t testing.TB, d *Database, org id.Org) {
+	t.Helper()
+	d.Insert(t, "mail", Row{
+		"org_id": org, "id": org, "stream": "product", "category": "webhooks", "template": "t", "locale": "en", "recipient": "a@example.com", "recipient_name": "", "key": "k",
+	})
+	d.Insert(t, "mail_unsubscribed", Row{"org_id": org, "recipient": "a@example.com", "category": "webhooks"})
 }
 
 // Rows counts an organization's rows in every table that the catalogue knows.

@@ -19,6 +19,12 @@ var (
 // besides letters and digits.
 const localCharacters = "!#$%&'*+-/=?^_`{|}~."
 
+// CheckAddress reports why no mail can be sent to an address, or nil.
+func CheckAddress(address string) error {
+	_, err := encodeAddress(address)
+	return err
+}
+
 // encodeAddress returns a mail address as it is sent: its domain in ASCII. It is
 // stricter than the standard: what needs quotes is refused, because programs differ
 // in how they read it.

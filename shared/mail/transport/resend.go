@@ -94,8 +94,8 @@ func resendFault(got answer, err error) error {
 	switch got.name {
 	case "rate_limit_exceeded", "daily_quota_exceeded", "monthly_quota_exceeded":
 		return throttled(err, got.retryAfter, time.Now())
-	case "concurrent_idempotent_requests":
-		return ErrUnknown.Because(err) // the first of the two has no answer yet
+	case "concurrent_idempotent_requests", "invalid_idempotent_request":
+		return ErrUnknown.Because(err) // an earlier try has no answer yet, or was accepted when the mail looked different
 	case "missing_api_key", "restricted_api_key", "invalid_api_key", "invalid_access", "not_found", "method_not_allowed":
 		return ErrAway.Because(err) // our key, not the mail
 	}

@@ -70,5 +70,8 @@ func Read(box *secret.Box, token string, now time.Time) (Choice, error) {
 // URL returns the link of a choice. public is the address of the pages, such as
 // https://portico.example.com.
 func URL(public string, box *secret.Box, c Choice, now time.Time) string {
-	return strings.TrimSuffix(public, "/") + "/u/" + Token(box, c, now)
+	return Link(public, Token(box, c, now))
 }
+
+// Link returns the link of a token.
+func Link(public, token string) string { return strings.TrimSuffix(public, "/") + "/u/" + token }

@@ -1,0 +1,49 @@
+package mail_test
+
+import (
+	"context"
+	"testing"
+
+	"portico/shared/job"
+	"portico/shared/job/jobtest"
+	"portico/shared/mail"
+	"portico/shared/mail/template"
+	"portico/shared/mail/transport"
+	"portico/shared/pg"
+)
+
+// recorded is a service that recognises repetitions, and keeps what it got in a
+// world's Outside.
+type recorded struct{ w *jobtest.World }
+
+func (recorded) Dedupes() bool { return true }
+
+func (r recorded) Send(_ context.Context, m transport.Message) (string, error) {
+	r.w.Outside[m.ID] = m.Subject
+	return "p", nil
+}
+
+// The jobs that send mail bear every trouble.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	kinds := func(w *jobtest.World) []job.Declared {
+		var db *pg.DB
+		if w.Database != nil { // at first only the names are asked for
+			db = w.App
+		}
+		return newSender(t, db, newBox(t), recorded{w}).Kinds()
+	}
+	sends := func(stream template.Stream) jobtest.Case {
+		return jobtest.Case{Add: func(ctx context.Context, w *jobtest.World) error {
+			m := added("k")
+			streamed := *m.Content.Template
+			streamed.Stream = stream
+			m.Content.Template = &streamed
+			return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
+				_, err := mail.Send(ctx, tx, newBox(t), w.Clock.Now(), w.Org, m)
+				return err
+			})
+		}}
+	}
+	jobtest.Check(t, kinds, map[string]jobtest.Case{"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing)})
+}

@@ -1,0 +1,124 @@
+// Package mail sends mail. Send is called in the transaction that causes the mail,
+// so the mail exists exactly if that commits. A job then hands it to a service
+// (Sender); the table mail is the log.
+package mail
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/job"
+	"portico/shared/mail/template"
+	"portico/shared/mail/transport"
+	"portico/shared/mail/unsubscribe"
+	"portico/shared/pg"
+	"portico/shared/secret"
+)
+
+// Mail is a mail to one person.
+type Mail struct {
+	To      transport.Address
+	Locale  string // the wanted language, such as de; another one if there is none in it
+	Content template.Content
+	// Key makes the mail unique: a second one of the organization with this key is not
+	// sent. It names the cause, such as certificate/we_…/2026-03-05.
+	Key string
+}
+
+// maxKey is the longest key, in characters.
+const maxKey = 200
+
+// jobArgs are the arguments of the job that sends a mail.
+type jobArgs struct {
+	Mail id.Mail `json:"mail"`
+}
+
+// Kinds of the jobs, by the mail's stream. Sender.Kinds has them with their work.
+var (
+	productKind   = job.Kind[jobArgs]{Name: "mail.send", Queue: job.High, Unique: job.Waits}
+	marketingKind = job.Kind[jobArgs]{Name: "mail.send_marketing", Queue: job.Bulk, Unique: job.Waits}
+)
+
+func kindOf(stream template.Stream) job.Kind[jobArgs] {
+	if stream == template.Marketing {
+		return marketingKind
+	}
+	return productKind
+}
+
+// Send sends a mail when the caller's transaction commits. Its statements go with
+// the commit, so it costs no round trip. Mail to an address that must get none is
+// in the log as suppressed.
+func Send(ctx context.Context, tx pg.Tx, box *secret.Box, now time.Time, org id.Org, m Mail) (id.Mail, error) {
+	mailID := id.Derive[id.Mail]("mail\n" + org.String() + "\n" + m.Key)
+	if err := m.check(); err != nil {
+		return mailID, err
+	}
+	t := m.Content.Template
+	data, err := json.Marshal(m.Content.Data)
+	if err != nil {
+		return mailID, fmt.Errorf("mail.Send: %w", err)
+	}
+	kept := sealed{Data: data}
+	if t.Category != "" {
+		kept.Token = unsubscribe.Token(box, unsubscribe.Choice{Org: org, Recipient: m.To.Address, Category: t.Category}, now)
+	}
+	if data, err = json.Marshal(kept); err != nil {
+		return mailID, fmt.Errorf("mail.Send: %w", err)
+	}
+	var batch pgx.Batch
+	batch.Queue(`
+		INSERT INTO mail (org_id, id, stream, category, template, locale, recipient, recipient_name, key, data)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (org_id, id) DO NOTHING`,
+		org, mailID, t.Stream, t.Category, t.Name, m.Locale, m.To.Address, m.To.Name, m.Key, box.Seal(data, sealedFor(mailID)))
+	if err := pg.AtCommit(ctx, tx, &batch); err != nil {
+		return mailID, fmt.Errorf("mail.Send: %w", err)
+	}
+	_, err = job.Add(ctx, tx, org, kindOf(t.Stream), jobArgs{mailID}, job.Options{Key: mailID.String()})
+	return mailID, err
+}
+
+// sealed is what is kept of a mail until it is sent. The token is made once, so that
+// the mail is the same in every try: services that recognise a repetition demand it.
+type sealed struct {
+	Data  json.RawMessage `json:"data"`
+	Token string          `json:"token"` // to unsubscribe; "" for critical mail
+}
+
+// sealedFor binds the sealed data to their mail.
+func sealedFor(mail id.Mail) string { return "mail " + mail.String() }
+
+func (m Mail) check() error {
+	var faults []error
+	if err := transport.CheckAddress(m.To.Address); err != nil {
+		faults = append(faults, fault.InvalidField("to", err.Error()))
+	}
+	if n := utf8.RuneCountInString(m.Key); n == 0 || n > maxKey {
+		faults = append(faults, fault.InvalidField("key", fmt.Sprintf("must have 1 to %d characters", maxKey)))
+	}
+	return fault.Join(faults...)
+}
+
+// Unsubscribe remembers that a person no longer wants mail of a category. It may be
+// called again for the same choice.
+func Unsubscribe(ctx context.Context, tx pg.Tx, c unsubscribe.Choice) error {
+	return pg.Exec(ctx, tx, "mail.Unsubscribe", `
+		INSERT INTO mail_unsubscribed (org_id, recipient, category) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		c.Org, strings.ToLower(c.Recipient), c.Category)
+}
+
+// Accepted records that a mail service says it has accepted a mail: its answer, or
+// its event if the answer was lost. It changes nothing if more is known already.
+func Accepted(ctx context.Context, tx pg.Tx, org id.Org, mail id.Mail, providerID string) error {
+	return pg.Exec(ctx, tx, "mail.Accepted", `
+		UPDATE mail SET status = 'sent', status_at = portico_now(), provider_id = $3, error = NULL, data = NULL
+		WHERE org_id = $1 AND id = $2 AND status IN ('queued', 'sending', 'unknown')`, org, mail, providerID)
+}

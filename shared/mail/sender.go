@@ -1,0 +1,159 @@
+package mail
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"portico/shared/fault"
+	"portico/shared/job"
+	"portico/shared/mail/template"
+	"portico/shared/mail/transport"
+	"portico/shared/mail/unsubscribe"
+	"portico/shared/pg"
+	"portico/shared/secret"
+)
+
+// Transport hands a mail to a service. shared/mail/transport has three.
+type Transport interface {
+	// Send returns the service's id of the mail. Its errors are faults.
+	Send(ctx context.Context, m transport.Message) (providerID string, err error)
+	// Dedupes reports whether the service sends a mail once, however often it gets it.
+	Dedupes() bool
+}
+
+// Sender does the jobs that send mail.
+type Sender struct {
+	DB        *pg.DB
+	Box       *secret.Box
+	Templates *template.Set
+	// Transports and From have an entry for each stream.
+	Transports map[template.Stream]Transport
+	From       map[template.Stream]string // mail addresses
+	// Name is shown as the sender of organizations without a display name.
+	Name string
+	// Public is the address of the pages, such as https://portico.example.com. "":
+	// there are none, and so no links to unsubscribe.
+	Public string
+}
+
+// Kinds returns the kinds of jobs with their work.
+func (s *Sender) Kinds() []job.Declared {
+	product, marketing := productKind, marketingKind
+	product.Work = job.Call(s.send, s.record)
+	marketing.Work = product.Work
+	return []job.Declared{product, marketing}
+}
+
+// result is what became of a mail.
+type result struct {
+	status     string // "": nothing changes
+	err        string
+	providerID string
+	version    string
+	locale     string
+	digest     []byte
+	once       bool // the service sends it once, however often it got it
+}
+
+// errGone ends a job whose mail is not there. It cannot happen: both are added by
+// one transaction, and erased together.
+var errGone = errors.New("mail: there is no mail of the job")
+
+// send hands a mail over, if that is the next step.
+func (s *Sender) send(ctx context.Context, j job.Job, args jobArgs) (result, error) {
+	r, what, err := s.take(ctx, j.Org, args.Mail)
+	if err != nil {
+		return result{}, err
+	}
+	switch what {
+	case done:
+		return result{}, nil
+	case wait:
+		return result{}, job.Snooze(waitForEvent - r.Waited)
+	case giveUp:
+		return result{status: "unknown", err: "The mail service did not say whether it accepted the mail."}, nil
+	case suppress:
+		return result{status: "suppressed", err: r.whySuppressed()}, nil
+	}
+	m, out, err := s.message(r)
+	if err != nil {
+		return result{status: "failed", err: err.Error()}, nil
+	}
+	out.providerID, err = s.Transports[r.Stream].Send(ctx, m)
+	switch f := fault.Of(err); {
+	case err == nil:
+		out.status, out.once = "sent", s.Transports[r.Stream].Dedupes()
+		return out, nil
+	case errors.Is(err, transport.ErrUnknown):
+		return result{}, job.Snooze(waitForEvent)
+	case f != nil && f.Kind == fault.Invalid:
+		return result{status: "rejected", err: err.Error()}, nil
+	case f != nil:
+		return result{}, errors.Join(err, s.putBack(context.WithoutCancel(ctx), j.Org, args.Mail, r.Handovers))
+	}
+	return result{}, err // not a transport's: the next try waits for an event
+}
+
+// record writes what became of a mail, and forgets its data.
+func (s *Sender) record(ctx context.Context, tx pg.Tx, j job.Job, args jobArgs, r result) error {
+	if r.status == "" {
+		return nil
+	}
+	return pg.Exec(ctx, tx, "mail.record", `
+		UPDATE mail SET
+			status = CASE WHEN status IN ('queued', 'sending') THEN $3 ELSE status END, status_at = portico_now(),
+			error = nullif($4, ''), provider_id = coalesce(provider_id, nullif($5, '')),
+			template_version = nullif($6, ''), locale = coalesce(nullif($7, ''), locale), digest = $8, data = NULL,
+			handovers = CASE WHEN $9 THEN 1 ELSE handovers END
+		WHERE org_id = $1 AND id = $2`,
+		j.Org, args.Mail, r.status, r.err, r.providerID, r.version, r.locale, r.digest, r.once)
+}
+
+func (r row) whySuppressed() string {
+	if r.Suppressed == nil {
+		return "The recipient has unsubscribed from this kind of mail."
+	}
+	return fmt.Sprintf("The address gets no mail at the moment (%s).", *r.Suppressed)
+}
+
+// message renders a mail.
+func (s *Sender) message(r row) (transport.Message, result, error) {
+	t := template.Named(r.Template)
+	if t == nil {
+		return transport.Message{}, result{}, fmt.Errorf("there is no template %s", r.Template)
+	}
+	data, err := s.Box.Open(r.Data, sealedFor(r.ID))
+	if err != nil {
+		return transport.Message{}, result{}, err
+	}
+	var kept sealed
+	if err := json.Unmarshal(data, &kept); err != nil {
+		return transport.Message{}, result{}, err
+	}
+	content, err := t.Decode(kept.Data)
+	if err != nil {
+		return transport.Message{}, result{}, err
+	}
+	look, name := r.organization.Branding, cmp.Or(r.organization.Branding.DisplayName, r.organization.Name)
+	frame := template.Frame{
+		Brand:        template.Brand{Name: cmp.Or(look.DisplayName, s.Name), LogoURL: look.LogoURL, Color: look.PrimaryColor, Support: look.SupportEmail},
+		Organization: name,
+	}
+	if kept.Token != "" && s.Public != "" {
+		frame.Unsubscribe = unsubscribe.Link(s.Public, kept.Token)
+	}
+	rendered, err := s.Templates.Render(content, r.Locale, frame)
+	if err != nil {
+		return transport.Message{}, result{}, err
+	}
+	digest := sha256.Sum256([]byte(rendered.Subject + "\n" + rendered.Text + "\n" + rendered.HTML))
+	return transport.Message{
+		ID: r.ID.String(), At: r.CreatedAt, From: transport.Address{Name: frame.Brand.Name, Address: s.From[r.Stream]},
+		To: transport.Address{Name: r.RecipientName, Address: r.Recipient}, ReplyTo: look.SupportEmail,
+		Subject: rendered.Subject, HTML: rendered.HTML, Text: rendered.Text, Unsubscribe: frame.Unsubscribe,
+	}, result{version: rendered.Version, locale: rendered.Locale, digest: digest[:]}, nil
+}

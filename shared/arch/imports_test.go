@@ -27,7 +27,7 @@ var layers = []struct {
 	{"shared/audit shared/job shared/mail shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/placement", true},
 	{"shared/webhook/sending", false},
 	{"shared/webhook/filter shared/webhook/signing", false},
-	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe", false},
+	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
 	{"shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }
@@ -140,11 +140,11 @@ var only = map[string][]string{
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
 	"github.com/expr-lang/expr":        {"shared/webhook/filter"},
 	"github.com/robfig/cron":           {"shared/job/schedule"},
-	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport"},
+	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport", "shared/mail/inspect"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 	"github.com/nicksnyder/go-i18n":    {"shared/mail/template"},
 	"github.com/wneessen/go-mail":      {"shared/mail/transport"},
-	"github.com/emersion/go-msgauth":   {"shared/mail/transport"},
+	"github.com/emersion/go-msgauth":   {"shared/mail/transport", "shared/mail/inspect"},
 	"github.com/resend/resend-go":      {"shared/mail/transport"},
 	"github.com/vanng822/go-premailer": {"infra/inline"},
 }

@@ -72,7 +72,7 @@ func (r *Runner) Claim(ctx context.Context, turns []claim.Turn[Lane]) ([]Claim, 
 // Record writes results. It returns the lanes in which the end of a job may have
 // made another one due: of keys and of limits.
 func (r *Runner) Record(ctx context.Context, batch []Result, within claim.Limits) ([]Lane, error) {
-	var plain, keyed []Result
+	var done, plain, keyed []Result
 	var due []Lane
 	for _, result := range batch {
 		if result.UniqueKey != nil || result.Restricted {
@@ -85,6 +85,8 @@ func (r *Runner) Record(ctx context.Context, batch []Result, within claim.Limits
 		}
 		switch {
 		case result.settled():
+		case result.outcome == succeeded:
+			done = append(done, result)
 		case result.UniqueKey != nil:
 			keyed = append(keyed, result)
 		default:
@@ -92,6 +94,9 @@ func (r *Runner) Record(ctx context.Context, batch []Result, within claim.Limits
 		}
 	}
 	now := r.Clock.Now()
+	if err := recordDone(ctx, r.Worker, done, now, within.Lock); err != nil {
+		return nil, err
+	}
 	if _, err := record(ctx, r.Worker, plain, now, within.Lock); err != nil {
 		return nil, err
 	}

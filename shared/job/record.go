@@ -1,15 +1,12 @@
 package job
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
-	"slices"
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/claim"
@@ -59,10 +56,37 @@ func (r Result) settled() bool { return r.recorded || r.outcome == lost || r.out
 // Name names the job in a log line.
 func (r Result) Name() slog.Attr { return slog.String("job", r.ID.String()) }
 
+// doneSQL does the same as recordSQL for jobs that have succeeded: most results are
+// such.
+const doneSQL = `
+	WITH result AS MATERIALIZED (
+		SELECT r.* FROM (SELECT set_config('lock_timeout', $5, true)) AS patient
+		CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS r (org_id, id, lease, log_id)
+	), gone AS (
+		DELETE FROM job j USING result r
+		WHERE j.org_id = r.org_id AND j.id = r.id AND j.lease = r.lease
+		RETURNING j.*, r.log_id
+	)
+	INSERT INTO job_log (org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, outcome, queue, kind, unique_key,
+		progress_note, created_by, request_id, error_code, last_error, args)
+	SELECT org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, 'succeeded', queue, kind, unique_key,
+		progress_note, created_by, request_id, error_code, last_error, args FROM gone`
+
+// recordDone records jobs that have succeeded.
+func recordDone(ctx context.Context, db pg.Querier, results []Result, now time.Time, lock time.Duration) error {
+	if len(results) == 0 {
+		return nil
+	}
+	c := columns(results, now)
+	return pg.Exec(ctx, db, "job.recordDone", doneSQL, c.orgs, c.ids, c.leases, c.logs, lockTimeout(lock))
+}
+
 // recordSQL writes results under their leases: gone are the jobs that have
 // finished, merged those that would wait with the key of a job that waits already,
 // kept those that are tried again or dead. A job that is cancelled while it fails
-// is not tried again. It returns the positions of the results that it wrote.
+// is not tried again. Only the holder of a lease writes more than one row, so two
+// runners never wait for each other's rows. It returns the positions of the results
+// that it wrote.
 const recordSQL = `
 	WITH result AS MATERIALIZED (
 		SELECT r.*, n.now FROM (SELECT portico_now() AS now, set_config('lock_timeout', $13, true)) AS n
@@ -75,7 +99,6 @@ const recordSQL = `
 				WHERE w.org_id = j.org_id AND w.kind = j.kind AND w.unique_key = j.unique_key AND w.lease IS NULL AND w.status <> 'dead') THEN 'merged'
 			ELSE r.outcome END AS ends
 		FROM result r JOIN job j ON j.org_id = r.org_id AND j.id = r.id AND j.lease = r.lease
-		ORDER BY r.org_id, r.id FOR UPDATE OF j
 	), gone AS (
 		DELETE FROM job j USING found f
 		WHERE j.org_id = f.org_id AND j.id = f.id AND j.lease = f.lease AND f.ends IN ('succeeded', 'cancelled', 'merged')
@@ -104,17 +127,10 @@ func record(ctx context.Context, db pg.Querier, results []Result, now time.Time,
 	if len(results) == 0 {
 		return nil, nil
 	}
-	// Two runners lock rows in the same order, so they cannot deadlock.
-	slices.SortFunc(results, func(a, b Result) int {
-		if c := bytes.Compare(a.OrgID.UUID[:], b.OrgID.UUID[:]); c != 0 {
-			return c
-		}
-		return bytes.Compare(a.ID.UUID[:], b.ID.UUID[:])
-	})
 	c := columns(results, now)
 	positions, err := pg.List[int](ctx, db, "job.record", recordSQL,
 		c.orgs, c.ids, c.leases, c.logs, c.outcomes, c.waits, c.tried, c.codes, c.errors, c.fingerprints, c.took, scheduledAfter,
-		strconv.FormatInt(lock.Milliseconds(), 10))
+		lockTimeout(lock))
 	if err != nil {
 		return nil, err
 	}
@@ -143,11 +159,13 @@ func recordKeyed(ctx context.Context, db pg.Querier, results []Result, now time.
 	return written, nil
 }
 
+// lockTimeout formats a duration for the Postgres setting: milliseconds.
+func lockTimeout(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
 // resultColumns are results with one array per field, for unnest.
 type resultColumns struct {
-	orgs, leases                [][16]byte
+	orgs, leases, logs          [][16]byte
 	ids                         []id.Job
-	logs                        []uuid.UUID
 	outcomes                    []string
 	waits                       []time.Duration
 	tried                       []bool
@@ -159,7 +177,7 @@ func columns(results []Result, now time.Time) resultColumns {
 	var c resultColumns
 	for _, r := range results {
 		c.orgs, c.ids, c.leases = append(c.orgs, raw(r.OrgID)), append(c.ids, r.ID), append(c.leases, r.Lease)
-		c.logs, c.outcomes, c.waits = append(c.logs, newLogID(now)), append(c.outcomes, string(r.outcome)), append(c.waits, r.wait)
+		c.logs, c.outcomes, c.waits = append(c.logs, [16]byte(newLogID(now))), append(c.outcomes, string(r.outcome)), append(c.waits, r.wait)
 		c.tried, c.codes, c.errors = append(c.tried, r.tried), append(c.codes, r.code), append(c.errors, r.text)
 		c.fingerprints, c.took = append(c.fingerprints, r.fingerprint), append(c.took, r.took.Milliseconds())
 	}

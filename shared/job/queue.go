@@ -22,12 +22,6 @@ type HandOver struct {
 	Lease    uuid.UUID `json:"lease"`
 }
 
-// ParseHandOver reads a message.
-func ParseHandOver(body string) (h HandOver, err error) {
-	err = json.Unmarshal([]byte(body), &h)
-	return h, err
-}
-
 // knownLimits returns the limits of the runner's kinds.
 func (r *Runner) knownLimits() limits {
 	var l limits
@@ -123,19 +117,18 @@ func (r *Runner) Heard(payload string) (lanes []Lane, ok bool) {
 	return lanes, len(lanes) > 0
 }
 
-// Attempt does a job that was handed over to this invocation, and records what
-// became of it. It does nothing if the lease has ended or the job was taken over
-// before, because SQS may deliver a message twice.
-func (r *Runner) Attempt(ctx context.Context, h HandOver) error {
+// TakeOver does a job that was handed over to this invocation. The caller records the
+// result. There is none if the lease has ended or the job was taken over before,
+// because SQS may deliver a message twice.
+func (r *Runner) TakeOver(ctx context.Context, h HandOver) ([]Result, error) {
 	c, err := start(ctx, r.Worker, h.Org, h.Job, h.Lease)
 	if errors.Is(err, errLost) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = r.Record(ctx, []Result{r.Do(ctx, c)}, claim.Limits{Lock: time.Second})
-	return err
+	return []Result{r.Do(ctx, c)}, nil
 }
 
 // handOver sends a job to an invocation of its own.

@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -211,9 +212,12 @@ func TestHandOver(t *testing.T) {
 		t.Error("it was claimed while its message waits")
 	}
 	for range 2 {
-		h, err := job.ParseHandOver(bodies[0])
+		var h job.HandOver
+		testkit.Must(t, json.Unmarshal([]byte(bodies[0]), &h))
+		results, err := o.r.TakeOver(ctx, h)
 		testkit.Must(t, err)
-		testkit.Must(t, o.r.Attempt(ctx, h))
+		_, err = o.r.Record(ctx, results, within)
+		testkit.Must(t, err)
 	}
 	if got := o.noted(); len(bodies) != 1 || !slices.Equal(got, []string{"apart"}) || o.state(added) != "succeeded" {
 		t.Errorf("jobs wrote %q after %d messages", got, len(bodies))

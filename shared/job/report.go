@@ -123,3 +123,10 @@ func (r *Runner) report(ctx context.Context, batch []Result) {
 		{Name: "JobPickup", Unit: observe.Milliseconds, Values: pickup},
 	}, attrs...)
 }
+
+// PruneCounts deletes up to atMost rows of job_stat that are older than keep, and
+// returns how many.
+func PruneCounts(ctx context.Context, db *pg.Worker, keep time.Duration, atMost int) (int64, error) {
+	return pg.Affect(ctx, db, "job.PruneCounts", `
+		DELETE FROM job_stat WHERE ctid = ANY (ARRAY(SELECT ctid FROM job_stat WHERE hour < portico_now() - $1::interval LIMIT $2))`, keep, atMost)
+}

@@ -70,8 +70,8 @@ func TestMaintainReleasesKeys(t *testing.T) {
 	}
 }
 
-// The daily upkeep makes partitions ahead and deletes expired
-// idempotency keys. A second run has nothing to do.
+// The daily upkeep makes partitions ahead and deletes expired idempotency keys and
+// counters of jobs. A second run has nothing to do.
 func TestMaintain(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -79,6 +79,7 @@ func TestMaintain(t *testing.T) {
 	db.Exec(t, `
 		INSERT INTO idempotency_key (org_id, caller, operation, key, body_hash)
 		SELECT $1, 'c', 'o', n::text, '' FROM generate_series(1, 6000) n`, org)
+	db.Exec(t, `INSERT INTO job_stat (org_id, hour, kind) SELECT $1, portico_now(), n::text FROM generate_series(1, 6000) n`, org)
 	u, _ := newUpkeep(t, db, io.Discard)
 	done, err := u.Maintain(ctx)
 	if err != nil || done != (jobs.Maintained{}) {
@@ -86,7 +87,7 @@ func TestMaintain(t *testing.T) {
 	}
 	db.Advance(t, 100*24*time.Hour)
 	done, err = u.Maintain(ctx)
-	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.PartitionsMade < 6 {
+	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.PartitionsMade < 6 {
 		t.Errorf("a hundred days later: %+v, %v", done, err)
 	}
 	if done, err = u.Maintain(ctx); err != nil || done != (jobs.Maintained{}) {

@@ -10,6 +10,7 @@ import (
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/idempotency"
+	"portico/shared/job"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -37,6 +38,7 @@ type Maintained struct {
 	DeliveriesExpired      int   `json:"deliveries_expired"`
 	CertificatesExpiring   int   `json:"certificates_expiring"`
 	CertificatesTold       int   `json:"certificates_told"`
+	JobCountsRemoved       int64 `json:"job_counts_removed"`
 	OrganizationsErased    int   `json:"organizations_erased"`
 }
 
@@ -46,13 +48,13 @@ const keysPerStatement = 5000
 // Maintain makes the partitions of the next three months, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, warns of client certificates
 // that expire soon, in the log and their owners, fails what was held for longer
-// than is kept, drops the partitions that have
-// expired, and erases the organizations that were closed. It may run at any time
+// than is kept, drops the partitions that have expired, removes the counters of
+// jobs of a quarter ago, and erases the organizations that were closed. It may run at any time
 // and any number of times. What fails keeps nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
 	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.watchCertificates(ctx, &m),
-		u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.eraseClosed(ctx, &m)) // erasing a large organization may take all the time that is left
+		u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.eraseClosed(ctx, &m)) // erasing a large organization may take all the time that is left
 	return m, err
 }
 
@@ -65,6 +67,19 @@ func (u *Upkeep) sweepKeys(ctx context.Context, m *Maintained) error {
 	for {
 		removed, err := idempotency.Sweep(ctx, u.DB, keysPerStatement)
 		m.IdempotencyKeysRemoved += removed
+		if err != nil || removed < keysPerStatement {
+			return err
+		}
+	}
+}
+
+// keepCounts is how long it is known how many jobs ended in each hour.
+const keepCounts = 90 * 24 * time.Hour
+
+func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
+	for {
+		removed, err := job.PruneCounts(ctx, u.DB, keepCounts, keysPerStatement)
+		m.JobCountsRemoved += removed
 		if err != nil || removed < keysPerStatement {
 			return err
 		}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -201,6 +203,31 @@ func TestOnlyExpiredPartitionsAreDropped(t *testing.T) {
 		var dropped bool
 		if err := db.Worker.QueryRow(ctx, `SELECT drop_partition($1, '-1 year')`, part).Scan(&dropped); err == nil || !strings.Contains(err.Error(), "not a partition that has expired") {
 			t.Errorf("%s: dropped %v, %v", part, dropped, err)
+		}
+	}
+}
+
+// Finished jobs are kept for 30 days, however long events are kept, and whatever
+// deliveries are unfinished.
+func TestFinishedJobsAreDropped(t *testing.T) {
+	t.Parallel()
+	db, ctx := testkit.DB(t), context.Background()
+	c := &customer{db, t, db.NewOrg(t)}
+	c.endpoint(0, "*")
+	c.publish()
+	u, _ := newUpkeep(t, db, io.Discard)
+	u.Keep = 1000 * days
+	part := testkit.Value[string](t, db, `SELECT 'job_log' || to_char(portico_now() AT TIME ZONE 'UTC', '_YYYY_MM')`)
+	for _, tt := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {29 * days, true}, {33 * days, false}} { // the month has ended after 31 days at most
+		db.Advance(t, tt.after)
+		if _, err := u.Maintain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if exists := testkit.Value[bool](t, db, `SELECT to_regclass($1) IS NOT NULL`, part); exists != tt.want {
+			t.Errorf("%s later %s exists: %v", tt.after, part, exists)
 		}
 	}
 }

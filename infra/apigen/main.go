@@ -15,6 +15,7 @@ import (
 	"os"
 
 	"portico/shared/api"
+	"portico/shared/pages/unsubscribe"
 )
 
 func main() {
@@ -43,12 +44,14 @@ func main() {
 	}
 }
 
-// registered lists the operations that the code serves.
+// registered lists the operations that the code serves, and the pages for people.
 func registered() []op {
 	var ops []op
 	for _, operation := range api.All() {
 		o := operation.Meta()
 		ops = append(ops, op{ID: o.ID, Method: o.Method, Path: o.Path, Function: o.Function})
 	}
-	return ops
+	return append(ops,
+		op{ID: "showUnsubscribe", Method: "GET", Path: unsubscribe.Path, Function: "unsubscribe"},
+		op{ID: "unsubscribe", Method: "POST", Path: unsubscribe.Path, Function: "unsubscribe"})
 }

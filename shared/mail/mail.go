@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -105,14 +104,6 @@ func (m Mail) check() error {
 		faults = append(faults, fault.InvalidField("key", fmt.Sprintf("must have 1 to %d characters", maxKey)))
 	}
 	return fault.Join(faults...)
-}
-
-// Unsubscribe remembers that a person no longer wants mail of a category. It may be
-// called again for the same choice.
-func Unsubscribe(ctx context.Context, tx pg.Tx, c unsubscribe.Choice) error {
-	return pg.Exec(ctx, tx, "mail.Unsubscribe", `
-		INSERT INTO mail_unsubscribed (org_id, recipient, category) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-		c.Org, strings.ToLower(c.Recipient), c.Category)
 }
 
 // Accepted records that a mail service says it has accepted a mail: its answer, or

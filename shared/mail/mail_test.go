@@ -362,11 +362,21 @@ func TestWhoGetsNone(t *testing.T) {
 	}
 }
 
+// A link to unsubscribe outlives its organization: then it leaves nothing behind.
+func TestUnsubscribeFromErasedOrganization(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	p.unsubscribe(id.New[id.Org](p.Clock.Now()), "ada@example.com", "webhooks")
+	if n := testkit.Value[int](t, p.Database, `SELECT count(*) FROM mail_unsubscribed`); n > 0 {
+		t.Errorf("%d rows are left", n)
+	}
+}
+
 func (p *post) unsubscribe(org id.Org, recipient, category string) {
 	p.t.Helper()
 	for range 2 { // it may be repeated
 		p.InOrg(p.t, org, func(ctx context.Context, tx pg.Tx) error {
-			return mail.Unsubscribe(ctx, tx, unsubscribe.Choice{Org: org, Recipient: recipient, Category: category})
+			return unsubscribe.Stop(ctx, tx, unsubscribe.Choice{Org: org, Recipient: recipient, Category: category})
 		})
 	}
 }

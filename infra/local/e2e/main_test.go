@@ -10,6 +10,7 @@ import (
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"portico/shared/api"
+	"portico/shared/pages/unsubscribe"
 	"portico/shared/testkit"
 )
 
@@ -117,6 +118,8 @@ func TestEdgeThroughTheGateway(t *testing.T) {
 		{"rotation of another organization's secret", "POST", "/v1/webhook-endpoints/" + endpoint + "/rotate-secret", "{}", 404, "webhook_endpoint_not_found"},
 		{"no such route", "GET", "/v1/nothing", "", 404, "no_such_route"},
 		{"a path with odd characters", "GET", "/v1/events/%2e%2e%2f%00", "", 404, "no_such_route"},
+		{"a link to unsubscribe that is not ours", "GET", "/u/nonsense", "", 404, "This link does not work"},
+		{"the same, posted", "POST", "/u/nonsense", "List-Unsubscribe=One-Click", 404, "This link does not work"},
 		{"invalid field", "POST", "/v1/events", `{"type":"no spaces please","data":1}`, 422, "body.type"},
 		{"half a body", "POST", "/v1/events", `{"type":`, 400, "malformed_request"},
 		{"another organization's endpoint", "GET", "/v1/webhook-endpoints/" + endpoint, "", 404, "webhook_endpoint_not_found"},
@@ -147,6 +150,9 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 	for _, o := range api.All() {
 		op := o.Meta()
 		code = append(code, fmt.Sprintf("%s %s → portico-%s", op.Method, op.Path, op.Function))
+	}
+	for _, method := range []string{"GET", "POST"} {
+		code = append(code, method+" "+unsubscribe.Path+" → portico-unsubscribe")
 	}
 	for _, r := range shared.Template.Routes {
 		if r.Path != "$default" {

@@ -26,8 +26,8 @@ type Choice struct {
 // more after the mail; people also find old mails.
 const valid = 400 * 24 * time.Hour
 
-// context binds a token to this use.
-const context = "unsubscribe"
+// sealedFor binds a token to this use.
+const sealedFor = "unsubscribe"
 
 // ErrToken is returned for every token that cannot be used: changed, cut, sealed with
 // other keys, or too old. The caller must not tell one from another.
@@ -41,7 +41,7 @@ func Token(box *secret.Box, c Choice, now time.Time) string {
 	plain := append([]byte{}, c.Org.UUID[:]...)
 	plain = binary.BigEndian.AppendUint32(plain, uint32(now.Unix()/3600))
 	plain = append(plain, c.Category+"\n"+c.Recipient...)
-	return base64.RawURLEncoding.EncodeToString(box.Seal(plain, context))
+	return base64.RawURLEncoding.EncodeToString(box.Seal(plain, sealedFor))
 }
 
 // Read returns the choice of a token, or ErrToken.
@@ -53,7 +53,7 @@ func Read(box *secret.Box, token string, now time.Time) (Choice, error) {
 	if err != nil {
 		return Choice{}, ErrToken
 	}
-	plain, err := box.Open(sealed, context)
+	plain, err := box.Open(sealed, sealedFor)
 	if err != nil || len(plain) < 20 {
 		return Choice{}, ErrToken
 	}

@@ -41,6 +41,9 @@ type Handler struct {
 	Stop func(ctx context.Context, choice unsubscribe.Choice) error
 }
 
+// Path is where the page is, for the gateway. GET and POST are its methods.
+const Path = "/u/{token}"
+
 // maxBody is more than the one field of a form.
 const maxBody = 4 << 10
 

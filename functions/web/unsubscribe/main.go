@@ -1,0 +1,7 @@
+// Command unsubscribe serves the page behind a mail's link to unsubscribe; see
+// shared/pages/unsubscribe.
+package main
+
+import "portico/shared/lambdahost"
+
+func main() { lambdahost.Unsubscribe() }

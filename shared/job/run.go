@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"portico/shared/clock"
@@ -197,7 +196,7 @@ func (t *try) commit(do func(context.Context, pg.Tx) error) error {
 	}
 	var err error
 	if t.OrgID.IsZero() {
-		err = pgx.BeginFunc(t.ctx, t.r.Worker, func(tx pgx.Tx) error { return in(tx) })
+		err = t.r.DB.InAll(t.ctx, t.r.Worker, t.r.Database, in)
 	} else {
 		err = t.r.DB.InOrg(t.ctx, t.OrgID, in)
 	}

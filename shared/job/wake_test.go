@@ -10,19 +10,23 @@ import (
 	"portico/infra/local/aws/awstest"
 	"portico/shared/claim"
 	"portico/shared/clock"
+	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/testkit"
 )
 
-// announce makes the office's transactions tell the runners of the queue high.
-func (o *office) announce() (*claim.Waker, *local.Queue) {
+// announce makes the office's transactions tell the runners of a queue: high, if none
+// is named.
+func (o *office) announce() (*claim.Waker, *local.Queue) { return o.announceQueue(job.High) }
+
+func (o *office) announceQueue(queue job.Queue) (*claim.Waker, *local.Queue) {
 	o.t.Helper()
 	client, table := testkit.Table(o.t, testkit.DynamoDBEndpoint(o.t), "id")
 	nudges, sender := awstest.Queue(o.t)
-	waker := &claim.Waker{Queue: string(job.High), Database: pg.Home, Due: claim.NewDue(client, table, string(job.High), pg.Home, o.Clock), Nudge: sender}
-	job.Announce(o.App, job.High, pg.Databases[*claim.Waker]{pg.Home: waker}, o.Clock, observe.NewLog(o.logs, "test"))
+	waker := &claim.Waker{Queue: string(queue), Database: pg.Home, Due: claim.NewDue(client, table, string(queue), pg.Home, o.Clock), Nudge: sender}
+	job.Announce(o.App, queue, pg.Databases[*claim.Waker]{pg.Home: waker}, o.Clock, observe.NewLog(o.logs, "test"))
 	return waker, nudges
 }
 
@@ -47,6 +51,29 @@ func TestAddWakesARunner(t *testing.T) {
 	add(o, writing, note{}, job.Options{})
 	if n := nudges.Depth().Visible; n != 1 {
 		t.Errorf("%d nudges, want 1", n)
+	}
+}
+
+// A job of the platform that adds a job to another queue wakes that queue's runner,
+// too.
+func TestPlatformJobWakesARunner(t *testing.T) {
+	t.Parallel()
+	bulk := writing
+	bulk.Name, bulk.Queue = "test.bulk", job.Bulk
+	var org id.Org
+	parent := job.Kind[note]{Name: "test.parent", Queue: job.High, Platform: true, Work: job.InTx(
+		func(ctx context.Context, tx pg.Tx, _ job.Job, _ note) error {
+			_, err := job.Add(ctx, tx, org, bulk, note{"child"}, job.Options{})
+			return err
+		})}
+	o := newOffice(t, parent, bulk)
+	org = o.org
+	waker, nudges := o.announceQueue(job.Bulk)
+	addPlatform(o, parent, note{})
+	o.drain()
+	due, err := waker.Due.Read(context.Background())
+	if err != nil || due.Missing() || nudges.Depth().Visible != 1 {
+		t.Errorf("due item %+v (%v), %d nudges", due, err, nudges.Depth().Visible)
 	}
 }
 

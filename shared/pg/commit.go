@@ -26,12 +26,13 @@ func (t *orgTx) end(ctx context.Context, then *pgx.Batch) error {
 			return err
 		}
 	}
-	if err := t.before(ctx); err != nil {
+	if err := t.db.before(ctx, t.database, t.signals); err != nil {
+		rollback(ctx, t.conn)
 		return err
 	}
 	batch := &pgx.Batch{}
 	t.queueEnd(batch, then)
-	after := t.then(batch)
+	after := t.db.then(batch, t.signals)
 	results := t.conn.SendBatch(ctx, batch)
 	err := t.readEnd(results)
 	_ = results.Close() // errors of then do not affect the transaction
@@ -48,25 +49,6 @@ func (t *orgTx) end(ctx context.Context, then *pgx.Batch) error {
 		return fmt.Errorf("%w: %w", ErrAgain, err)
 	}
 	return fmt.Errorf("pg: commit: %w", err)
-}
-
-// before runs what signals have to do before the commit.
-func (t *orgTx) before(ctx context.Context) error {
-	for name := range t.signals {
-		if err := t.db.Signals[name].Before(ctx, t.database); err != nil {
-			rollback(ctx, t.conn)
-			return fmt.Errorf("pg: before the commit: %w", err)
-		}
-	}
-	return nil
-}
-
-// then adds the statements of signals, and returns what they do at the end.
-func (t *orgTx) then(batch *pgx.Batch) (after []func(context.Context, string)) {
-	for name, details := range t.signals {
-		after = append(after, t.db.Signals[name].Then(batch, details))
-	}
-	return after
 }
 
 // beginEmpty begins without a statement.

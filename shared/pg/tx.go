@@ -76,32 +76,6 @@ func AtCommitInOrder(ctx context.Context, tx Tx, key string, batch *pgx.Batch) e
 	return nil
 }
 
-// Signal is what happens around the commit of transactions that have called Raise
-// with its name.
-type Signal struct {
-	// Before runs before the commit. Its error ends the transaction.
-	Before func(ctx context.Context, database string) error
-	// Then adds statements that run after the commit, in its round trip, see InOrgThen.
-	// details are those of Raise. The function that it returns runs last.
-	Then func(then *pgx.Batch, details []string) (after func(ctx context.Context, database string))
-}
-
-// Raise says that the transaction has done something that others wait for, with a
-// detail such as what it was. See DB.Signals. In a transaction that InOrg did not
-// begin nothing happens.
-func Raise(tx Tx, signal, detail string) {
-	t, ok := tx.(*orgTx)
-	if !ok || t.db.Signals[signal].Then == nil {
-		return
-	}
-	if t.signals == nil {
-		t.signals = map[string][]string{}
-	}
-	if !slices.Contains(t.signals[signal], detail) {
-		t.signals[signal] = append(t.signals[signal], detail)
-	}
-}
-
 // IsAgain reports whether the transaction runs again after ErrAgain, so that
 // nothing from a cache may be used.
 func IsAgain(tx Tx) bool {

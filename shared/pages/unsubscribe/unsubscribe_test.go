@@ -3,6 +3,8 @@ package unsubscribe_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -227,5 +229,17 @@ func TestHeadersOfAMail(t *testing.T) {
 	}
 	if status, _, _ := f.call("POST", f.server.URL+u.Path, form, "List-Unsubscribe=One-Click"); status != 200 || len(f.stopped) != 1 {
 		t.Errorf("%d, stopped %v", status, f.stopped)
+	}
+}
+
+// The policy allows the style that the page has, or browsers would drop it.
+func TestStyleIsAllowed(t *testing.T) {
+	f := newFixture(t)
+	_, page, h := f.call("GET", f.link(), "", "")
+	_, rest, _ := strings.Cut(page, "<style>")
+	style, _, found := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	if want := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !found || !strings.Contains(h.Get("Content-Security-Policy"), want) {
+		t.Errorf("the policy %s lacks %s", h.Get("Content-Security-Policy"), want)
 	}
 }

@@ -86,7 +86,7 @@ func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]
 		return nil, nil
 	}
 	claims, err := pg.List[Claim](ctx, db, "job.claimDue", claimSQL,
-		queue, orgs, l.kinds, rooms, l.throttles, l.perOrg, l.inAll, alone, [16]byte(token), leaseFor, handOverFor, maxCrashes)
+		queue, orgs, l.kinds, rooms, l.throttles, l.perOrg, l.inAll, alone, [16]byte(token), leaseFor, maxCrashes)
 	for i := range claims {
 		claims[i].Lease = token
 	}
@@ -104,7 +104,7 @@ func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]
 //
 // A lease that ended after its work had begun counts as a crash. A job that has
 // taken a runner down is handed over to an invocation of its own, as are those of
-// kinds that are alone; its lease lasts longer, and its work has not begun.
+// kinds that are alone; its work has not begun.
 const claimSQL = `
 	WITH wanted AS MATERIALIZED (
 		SELECT n.now, t.org_id, t.kind, t.room, nullif(t.throttle, '') AS throttle, t.alone, t.position,
@@ -156,11 +156,20 @@ const claimSQL = `
 	)
 	UPDATE job j SET lease = $9, counted = c.counted, crashes = c.crashes,
 		started_at = CASE WHEN c.apart THEN NULL ELSE c.now END,
-		due_at = c.now + CASE WHEN c.apart THEN $11::interval ELSE $10::interval END
-	FROM (SELECT *, crashes < $12 AND (alone OR crashes > 0) AS apart FROM chosen) c
+		due_at = c.now + $10::interval
+	FROM (SELECT *, crashes < $11 AND (alone OR crashes > 0) AS apart FROM chosen) c
 	WHERE j.org_id = c.org_id AND j.id = c.id
 	RETURNING j.org_id, j.id, j.kind, j.args, j.cursor, j.attempts, j.crashes, j.unique_key, coalesce(j.created_by, ''), j.request_id,
 		c.due_at, c.now, c.apart, j.cancel_requested_at IS NOT NULL, c.counted OR c.throttle IS NOT NULL, j.progress_done, j.progress_total, j.progress_note`
+
+// await makes the lease of a job that was handed over last until the message should
+// have arrived, even if the queue is full. If the job was taken over already, nothing
+// happens.
+func await(ctx context.Context, db *pg.Worker, c Claim) error {
+	return pg.Exec(ctx, db, "job.await", `
+		UPDATE job SET due_at = portico_now() + $4 WHERE org_id = $1 AND id = $2 AND lease = $3 AND started_at IS NULL`,
+		raw(c.OrgID), c.ID, [16]byte(c.Lease), handOverFor)
+}
 
 // start takes over a job that was handed over to this invocation. It returns errLost
 // if the lease has ended or the job was taken over already.

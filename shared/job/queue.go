@@ -137,5 +137,11 @@ func (r *Runner) handOver(ctx context.Context, c Claim) error {
 	if err != nil {
 		return err
 	}
-	return r.HandOver(ctx, string(body))
+	if err := r.HandOver(ctx, string(body)); err != nil {
+		return err
+	}
+	if err := await(ctx, r.Worker, c); err != nil {
+		r.warn(ctx, "a job that was handed over may be handed over again", err)
+	}
+	return nil
 }

@@ -55,7 +55,7 @@ func TestJobsAreDoneOnceAlthoughRunnersDie(t *testing.T) {
 			group.Go(func() { o.doUntilItDies(r) })
 		}
 		group.Wait()
-		o.Advance(t, job.HandOverFor+time.Second) // every lease ends
+		o.Advance(t, job.LeaseFor+time.Second)
 	}
 	dead := testkit.Value[[]string](t, o.Database, `SELECT coalesce(array_agg(args->>'text'), '{}') FROM job WHERE error_code = 'crashed'`)
 	got := append(o.noted(), dead...)

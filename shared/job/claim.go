@@ -86,7 +86,7 @@ func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]
 		return nil, nil
 	}
 	claims, err := pg.List[Claim](ctx, db, "job.claimDue", claimSQL,
-		queue, orgs, l.kinds, rooms, l.throttles, l.perOrg, l.inAll, alone, [16]byte(token), leaseFor, maxCrashes)
+		queue, orgs, l.kinds, rooms, l.throttles, l.perOrg, l.inAll, alone, [16]byte(token), LeaseFor, maxCrashes)
 	for i := range claims {
 		claims[i].Lease = token
 	}
@@ -179,7 +179,7 @@ func start(ctx context.Context, db *pg.Worker, org id.Org, jobID id.Job, lease u
 		WHERE org_id = $1 AND id = $2 AND lease = $3 AND started_at IS NULL
 		RETURNING org_id, id, kind, args, cursor, attempts, crashes, unique_key, coalesce(created_by, ''), request_id,
 			portico_now(), portico_now(), false, cancel_requested_at IS NOT NULL, counted, progress_done, progress_total, progress_note`,
-		raw(org), jobID, [16]byte(lease), leaseFor)
+		raw(org), jobID, [16]byte(lease), LeaseFor)
 	c.Lease = lease
 	return c, err
 }

@@ -9,7 +9,6 @@ import (
 
 // Unexported names that the tests in job_test use.
 const (
-	LeaseFor    = leaseFor
 	HandOverFor = handOverFor
 )
 

@@ -31,9 +31,9 @@ const MaxArgs = 16 << 10
 const MaxTimeout = 14 * time.Minute
 
 const (
-	// leaseFor is how long a lease lasts, whatever the job takes: the runner renews
+	// LeaseFor is how long a lease lasts, whatever the job takes: the runner renews
 	// it. So the jobs of a killed runner continue after this time.
-	leaseFor = 30 * time.Second
+	LeaseFor = 30 * time.Second
 	// renewEvery leaves time for two more tries before a lease ends.
 	renewEvery = 10 * time.Second
 	// handOverFor is how long a job may wait to be taken over by an invocation of its

@@ -145,7 +145,7 @@ func renewLeases(ctx context.Context, db *pg.Worker, list []*try) (map[int]lease
 		)
 		SELECT m.position, j.id IS NOT NULL, j.cancel_requested_at IS NOT NULL
 		FROM mine m LEFT JOIN job j ON j.org_id = m.org_id AND j.id = m.id AND j.lease = m.lease`,
-		orgs, ids, held, done, total, notes, leaseFor)
+		orgs, ids, held, done, total, notes, LeaseFor)
 	states := make(map[int]leaseState, len(rows))
 	for _, s := range rows {
 		states[s.position] = s

@@ -2,15 +2,14 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"portico/shared/event"
 	"portico/shared/id"
+	"portico/shared/job"
 	"portico/shared/observe"
+	"portico/shared/pg"
 	"portico/shared/webhook"
 )
 
@@ -22,65 +21,52 @@ const (
 	tellAtMost = 25 * time.Second
 )
 
-// watchCertificates writes one line if client certificates expire soon, and
-// tells their owners.
-func (u *Upkeep) watchCertificates(ctx context.Context, m *Maintained) error {
-	list, err := webhook.ExpiringCertificates(ctx, u.DB, expiresSoon)
-	if err != nil || len(list) == 0 {
-		return err
+const watchCertificatesKind = "webhook_endpoint.watch_certificates"
+
+// watchCertificates writes one line if client certificates expire soon, and adds a
+// job for each organization that has to be told: one that cannot be told keeps no
+// other from it.
+func (k Kinds) watchCertificates() job.Kind[struct{}] {
+	return job.Kind[struct{}]{
+		Name: watchCertificatesKind, Queue: job.High, Platform: true,
+		Work: job.InTx(func(ctx context.Context, tx pg.Tx, _ job.Job, _ struct{}) error {
+			list, err := webhook.ExpiringCertificates(ctx, tx, expiresSoon)
+			if err != nil || len(list) == 0 {
+				return err
+			}
+			k.Log.Line(ctx, slog.LevelWarn, "client certificates expire within 31 days",
+				[]observe.Metric{observe.One("CertificatesExpiring", observe.Count, float64(len(list)))},
+				slog.Time("first_expires_at", list[0].ExpiresAt.UTC()), slog.String("first_endpoint", list[0].Endpoint.String()))
+			told := map[id.Org]bool{}
+			for _, one := range list {
+				if !one.Untold || told[one.Org] {
+					continue
+				}
+				told[one.Org] = true
+				if _, err := job.Add(ctx, tx, one.Org, k.tellOfCertificates(), struct{}{}, job.Options{Key: "certificates"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
 	}
-	m.CertificatesExpiring = len(list)
-	u.Log.Line(ctx, slog.LevelWarn, "client certificates expire within 31 days",
-		[]observe.Metric{observe.One("CertificatesExpiring", observe.Count, float64(len(list)))},
-		slog.Time("first_expires_at", list[0].ExpiresAt.UTC()), slog.String("first_endpoint", list[0].Endpoint.String()))
-	untold := map[id.Org]bool{}
-	for _, one := range list {
-		if one.Untold {
-			untold[one.Org] = true
-		}
-	}
-	return u.tellOwners(ctx, untold, m)
 }
 
-// tellOwners publishes the notices of each organization in a transaction of its
-// own: one that cannot be told keeps no other from it, and is told the next time.
-func (u *Upkeep) tellOwners(ctx context.Context, orgs map[id.Org]bool, m *Maintained) error {
-	var failed error
-	wake := false
-	for org := range orgs {
-		told, due, err := u.tellOwner(ctx, org)
-		if err != nil {
-			failed = errors.Join(failed, err)
-			continue
-		}
-		m.CertificatesTold += told
-		wake = wake || due
-	}
-	if wake {
-		// What is committed is delivered at the latest by the sweep.
-		if err := u.Waker.Wake(ctx); err != nil {
-			u.Log.Line(ctx, slog.LevelWarn, "no dispatcher could be woken", nil, slog.String("cause", err.Error()))
-		}
-	}
-	return failed
-}
-
-// tellOwner returns how many certificates it published notices about, and whether
-// any endpoint gets one.
-func (u *Upkeep) tellOwner(ctx context.Context, org id.Org) (told int, due bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, tellAtMost)
-	defer cancel()
-	if err := u.Waker.Due.Lower(ctx, u.Clock.Now()); err != nil {
-		return 0, false, err
-	}
-	err = pgx.BeginFunc(ctx, u.DB, func(tx pgx.Tx) error {
-		notices, err := webhook.TellOfCertificates(ctx, tx, org)
-		if err != nil || len(notices) == 0 {
+// tellOfCertificates publishes an organization's notices. The dispatcher that is
+// awake, or the next sweep, delivers them.
+func (k Kinds) tellOfCertificates() job.Kind[struct{}] {
+	return job.Kind[struct{}]{
+		Name: "webhook_endpoint.tell_of_certificates", Queue: job.High, Unique: job.Waits, Timeout: tellAtMost,
+		Work: job.InTx(func(ctx context.Context, tx pg.Tx, j job.Job, _ struct{}) error {
+			if err := k.Due.Lower(ctx, k.Clock.Now()); err != nil {
+				return err
+			}
+			notices, err := webhook.TellOfCertificates(ctx, tx, j.Org)
+			if err != nil || len(notices) == 0 {
+				return err
+			}
+			_, err = event.PublishNotices(ctx, tx, j.Org, notices, k.Clock.Now())
 			return err
-		}
-		endpoints, err := event.PublishNotices(ctx, tx, org, notices, u.Clock.Now())
-		told, due = len(notices), len(endpoints) > 0
-		return err
-	})
-	return told, due, err
+		}),
+	}
 }

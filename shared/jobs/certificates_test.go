@@ -1,9 +1,7 @@
 package jobs_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"strings"
 	"testing"
@@ -87,6 +85,14 @@ func (c *customer) told() map[string][]map[string]any {
 	return by
 }
 
+// count is how many notices there were so far.
+func (c *customer) count() (n int) {
+	for _, of := range c.told() {
+		n += len(of)
+	}
+	return n
+}
+
 // forget sets a due time to never, as the sweep does when nothing is due.
 func forget(t *testing.T, due *claim.Due) {
 	t.Helper()
@@ -108,8 +114,7 @@ func TestExpiringCertificates(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
 	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
-	var out bytes.Buffer
-	u, _ := newUpkeep(t, db, &out)
+	s := newShift(t, db, jobs.Deleter{})
 	c.endpoint(32*days, "*")
 	c.endpoint(365*days, "*")
 	c.endpoint(0, "*")
@@ -124,11 +129,12 @@ func TestExpiringCertificates(t *testing.T) {
 		warns int
 	}{{0, 0}, {25 * time.Hour, 1}, {40 * days, 1}} {
 		db.Advance(t, tt.after)
-		out.Reset()
-		done, err := u.Maintain(ctx)
-		line := out.String()
-		if err != nil || done.CertificatesExpiring != tt.warns || done.CertificatesTold != tt.warns || strings.Count(line, "certificates expire") != tt.warns {
-			t.Errorf("after %s: %+v, %v, %s", tt.after, done, err, line)
+		s.log.Reset()
+		told := c.count()
+		s.do("watch-client-certificates")
+		line := s.log.String()
+		if told = c.count() - told; told != tt.warns || strings.Count(line, "certificates expire") != tt.warns {
+			t.Errorf("after %s: told %d, %s", tt.after, told, line)
 		}
 		if tt.warns > 0 && (!strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, `"CertificatesExpiring":1`)) {
 			t.Errorf("after %s: %s", tt.after, line)
@@ -143,32 +149,29 @@ func TestExpiringCertificates(t *testing.T) {
 // The owner is told when 30, 14, 7, 3, 1 and 0 whole days are left, once each,
 // however often the upkeep runs, and again for another certificate. The owner of
 // a disabled endpoint is not told. Every endpoint that subscribes to the notice
-// gets it, the endpoint itself too, and a dispatcher is woken.
+// gets it, the endpoint itself too, and the due time is lowered before.
 func TestOwnersAreTold(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
 	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
-	u, nudges := newUpkeep(t, db, io.Discard)
+	s := newShift(t, db, jobs.Deleter{})
 	about := c.endpoint(33*days+time.Hour, webhook.EventExpiring)
 	c.endpoint(0, "webhook_endpoint.*")
 	c.endpoint(0, "*")
 	c.change(c.endpoint(33*days, "invoice.*"), webhook.EndpointChange{Status: new(webhook.Disabled)})
 	var at []int // whole days left
 	for left := 33; left >= -2; left-- {
-		before := nudges.Depth().Visible
-		forget(t, u.Waker.Due)
+		forget(t, s.due)
 		for range 2 {
-			done, err := u.Maintain(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if done.CertificatesTold > 0 {
+			told := c.count()
+			s.do("watch-client-certificates")
+			if c.count() > told {
 				at = append(at, left)
 			}
 		}
 		wants := len(at) > 0 && at[len(at)-1] == left
-		if item, err := u.Waker.Due.Read(ctx); err != nil || (wants && (item.At.IsZero() || item.At.After(db.Clock.Now()))) || (nudges.Depth().Visible > before) != wants {
-			t.Errorf("%d days left: due at %s, %d nudges after %d, %v", left, item.At, nudges.Depth().Visible, before, err)
+		if item, err := s.due.Read(ctx); err != nil || (wants && (item.At.IsZero() || item.At.After(db.Clock.Now()))) {
+			t.Errorf("%d days left: due at %s, %v", left, item.At, err)
 		}
 		db.Advance(t, 1*days)
 	}
@@ -196,26 +199,28 @@ func TestOwnersAreTold(t *testing.T) {
 		told  int
 	}{{0, 1}, {25 * days, 1}, {0, 0}} {
 		db.Advance(t, step.after)
-		if done, err := u.Maintain(ctx); err != nil || done.CertificatesTold != step.told {
-			t.Errorf("another certificate, after %s: %+v, %v", step.after, done, err)
+		told := c.count()
+		if s.do("watch-client-certificates"); c.count()-told != step.told {
+			t.Errorf("another certificate, after %s: told %d", step.after, c.count()-told)
 		}
 	}
 }
 
-// If telling an organization fails, the next upkeep tells it.
+// If telling an organization fails, its job tries again.
 func TestTellingAgain(t *testing.T) {
 	t.Parallel()
-	db, ctx := testkit.DB(t), context.Background()
+	db := testkit.DB(t)
 	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
-	u, _ := newUpkeep(t, db, io.Discard)
+	s := newShift(t, db, jobs.Deleter{})
 	c.endpoint(5*days, webhook.EventExpiring)
-	db.Exec(t, `REVOKE INSERT ON event FROM portico_worker`)
-	if done, err := u.Maintain(ctx); err == nil || done.CertificatesTold != 0 {
-		t.Errorf("%+v, %v", done, err)
+	db.Exec(t, `REVOKE INSERT ON event FROM portico_app`)
+	s.do("watch-client-certificates")
+	if failed := s.failures(); c.count() != 0 || len(failed) != 1 || !strings.Contains(failed[0], "permission denied") {
+		t.Errorf("%d notices, failures %q", c.count(), failed)
 	}
-	db.Exec(t, `GRANT INSERT ON event TO portico_worker`)
-	done, err := u.Maintain(ctx)
-	if encoded, _ := json.Marshal(done); err != nil || !strings.Contains(string(encoded), `"certificates_told":1`) {
-		t.Errorf("%s, %v", encoded, err)
+	db.Exec(t, `GRANT INSERT ON event TO portico_app`)
+	db.Advance(t, time.Minute)
+	if s.rest(); c.count() != 1 || len(s.failures()) != 0 {
+		t.Errorf("%d notices, failures %q", c.count(), s.failures())
 	}
 }

@@ -3,30 +3,52 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
+	"time"
 
+	"portico/shared/id"
+	"portico/shared/job"
 	"portico/shared/org"
+	"portico/shared/pg"
 )
 
-// eraseClosed erases the closed organizations. If one cannot be erased, the
-// others still are, and the next upkeep tries again. An organization that moved
-// may be marked as closed in the old database only, but not where it lives: it is
-// skipped.
-func (u *Upkeep) eraseClosed(ctx context.Context, m *Maintained) error {
-	closed, err := org.Closed(ctx, u.DB, settled)
-	if err != nil {
-		return err
+const eraseClosedKind = "organization.erase_closed"
+
+// eraseClosed adds a job for each closed organization of the database.
+func (k Kinds) eraseClosed() job.Kind[struct{}] {
+	return job.Kind[struct{}]{
+		Name: eraseClosedKind, Queue: job.Bulk, Platform: true,
+		Work: job.InTx(func(ctx context.Context, tx pg.Tx, _ job.Job, _ struct{}) error {
+			closed, err := org.Closed(ctx, tx, settled)
+			if err != nil {
+				return err
+			}
+			list := make([]job.New[erasing], len(closed))
+			for i, own := range closed {
+				list[i] = job.New[erasing]{Args: erasing{own}, Options: job.Options{Key: own.String()}}
+			}
+			_, err = job.AddAll(ctx, tx, id.Org{}, k.erase(), list)
+			return err
+		}),
 	}
-	var failed error
-	for _, own := range closed {
-		_, err := u.Deleter.erase(ctx, own)
-		switch {
-		case errors.Is(err, org.ErrNotFound):
-		case err != nil:
-			failed = errors.Join(failed, fmt.Errorf("jobs.eraseClosed: %s: %w", own, err))
-		default:
-			m.OrganizationsErased++
-		}
+}
+
+// erasing names the organization to erase.
+type erasing struct {
+	Organization id.Org `json:"organization"`
+}
+
+// erase erases one closed organization. If it ends early, the next try continues.
+// An organization that moved may be marked as closed in the old database only, but
+// not where it lives: it is left.
+func (k Kinds) erase() job.Kind[erasing] {
+	return job.Kind[erasing]{
+		Name: "organization.erase", Queue: job.Bulk, Platform: true, Unique: job.Waits, Timeout: 14 * time.Minute, InAll: 2,
+		Work: job.Call(func(ctx context.Context, _ job.Job, e erasing) (struct{}, error) {
+			_, err := k.Deleter.erase(ctx, e.Organization)
+			if errors.Is(err, org.ErrNotFound) {
+				err = nil
+			}
+			return struct{}{}, err
+		}, nil),
 	}
-	return failed
 }

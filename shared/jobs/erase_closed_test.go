@@ -3,7 +3,6 @@ package jobs_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -17,22 +16,20 @@ import (
 	"portico/shared/testkit"
 )
 
-// newEraser returns the daily upkeep of a database, which erases in this or
-// another database without waiting, and the projection of its keys.
-func newEraser(t *testing.T, db, lives *testkit.Database) (*jobs.Upkeep, *apikey.Projection) {
+// newDeleter returns what erases organizations in a database, and the projection of
+// their keys. It fails the test if it waits.
+func newDeleter(t *testing.T, lives *testkit.Database) (jobs.Deleter, *apikey.Projection) {
 	t.Helper()
-	u, _ := newUpkeep(t, db, io.Discard)
 	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
-	keys := apikey.NewProjection(client, keyTable, lives.App, db.Clock)
-	u.Deleter = jobs.Deleter{
-		DB: lives.App, Keys: keys, Hosts: hostname.NewHosts(client, domainTable, "", db.Clock), Clock: db.Clock,
+	keys := apikey.NewProjection(client, keyTable, lives.App, lives.Clock)
+	return jobs.Deleter{
+		DB: lives.App, Keys: keys, Hosts: hostname.NewHosts(client, domainTable, "", lives.Clock), Clock: lives.Clock,
 		Wait: func(context.Context, time.Duration) error {
-			t.Error("the upkeep waits for requests that ended long ago")
+			t.Error("it waits for requests that ended long ago")
 			return nil
 		},
-	}
-	return u, keys
+	}, keys
 }
 
 // closeOrg closes an organization as DELETE /v1/organizations/{id} does.
@@ -44,13 +41,13 @@ func closeOrg(t *testing.T, db *testkit.Database, keys *apikey.Projection, own i
 	})
 }
 
-// The daily upkeep erases organizations that were closed more than a minute ago:
-// no row is left in any table of the catalogue. Organizations that were closed a
+// Organizations that were closed more than a minute ago are erased each day: no row is left in any table of the catalogue. Organizations that were closed a
 // moment ago, are open, or cannot be erased today do not prevent this.
-func TestMaintainErasesClosedOrganizations(t *testing.T) {
+func TestErasesClosedOrganizations(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
-	u, keys := newEraser(t, db, db)
+	deleter, keys := newDeleter(t, db)
+	s := newShift(t, db, deleter)
 	shared := id.New[id.User](db.Clock.Now())
 	db.AddUser(t, shared, "both@example.com")
 	populate := func(name string) id.Org {
@@ -71,9 +68,9 @@ func TestMaintainErasesClosedOrganizations(t *testing.T) {
 	closeOrg(t, db, keys, late)
 	before := fmt.Sprint(db.Rows(t, late), db.Rows(t, open))
 
-	done, err := u.Maintain(ctx)
-	if err == nil || !strings.Contains(err.Error(), stuck.String()) || strings.Contains(err.Error(), gone.String()) || done.OrganizationsErased != 1 {
-		t.Errorf("%+v, %v", done, err)
+	s.do("erase-closed-organizations")
+	if failed := s.failures(); len(failed) != 1 || !strings.Contains(failed[0], stuck.String()) || !strings.Contains(failed[0], "held") {
+		t.Errorf("failures: %q", failed)
 	}
 	for table, n := range db.Rows(t, gone) {
 		if n != 0 {
@@ -85,9 +82,7 @@ func TestMaintainErasesClosedOrganizations(t *testing.T) {
 	}
 	db.Exec(t, `DROP TRIGGER hold ON ordering_key`)
 	db.Advance(t, 24*time.Hour)
-	if done, err := u.Maintain(ctx); err != nil || done.OrganizationsErased != 2 {
-		t.Errorf("a day later: %+v, %v", done, err)
-	}
+	s.do("erase-closed-organizations")
 	if n := testkit.Value[int](t, db, `SELECT count(*) FROM organization`); n != 1 {
 		t.Errorf("%d organizations are left, want the open one", n)
 	}
@@ -95,19 +90,18 @@ func TestMaintainErasesClosedOrganizations(t *testing.T) {
 
 // If an organization lives in another database and left rows behind that say that
 // it is closed, it is not erased where it lives.
-func TestMaintainErasesWhatIsClosedWhereItLives(t *testing.T) {
+func TestErasesWhatIsClosedWhereItLives(t *testing.T) {
 	t.Parallel()
 	left, lives := testkit.DB(t), testkit.DB(t)
-	u, keys := newEraser(t, left, lives)
+	deleter, keys := newDeleter(t, lives)
+	s := newShift(t, left, deleter)
 	own := left.NewOrg(t)
 	lives.InOrg(t, own, func(ctx context.Context, tx pg.Tx) error {
 		return org.Insert(ctx, tx, org.Organization{ID: own, Name: "Acme", CreatedAt: lives.Clock.Now()})
 	})
 	closeOrg(t, left, keys, own)
 	left.Advance(t, time.Hour)
-	if done, err := u.Maintain(t.Context()); err != nil || done.OrganizationsErased != 0 {
-		t.Errorf("%+v, %v", done, err)
-	}
+	s.do("erase-closed-organizations")
 	if n := testkit.Value[int](t, lives, `SELECT count(*) FROM organization WHERE deleted_at IS NULL`); n != 1 {
 		t.Error("the organization is closed or gone where it lives")
 	}

@@ -22,8 +22,6 @@ type Upkeep struct {
 	Waker *claim.Waker
 	Clock *clock.Clock
 	Log   *observe.Log
-	// Deleter erases what was closed.
-	Deleter Deleter
 	// Keep is how long events, deliveries and attempts are kept at least.
 	Keep time.Duration
 }
@@ -36,25 +34,20 @@ type Maintained struct {
 	IdempotencyKeysRemoved int64 `json:"idempotency_keys_removed"`
 	OrderingKeysReleased   int   `json:"ordering_keys_released"`
 	DeliveriesExpired      int   `json:"deliveries_expired"`
-	CertificatesExpiring   int   `json:"certificates_expiring"`
-	CertificatesTold       int   `json:"certificates_told"`
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
-	OrganizationsErased    int   `json:"organizations_erased"`
 }
 
 // keysPerStatement bounds how long one DELETE keeps its locks.
 const keysPerStatement = 5000
 
 // Maintain makes the partitions of the next three months, removes expired idempotency
-// keys, lets go what waits at deleted endpoints, warns of client certificates
-// that expire soon, in the log and their owners, fails what was held for longer
-// than is kept, drops the partitions that have expired, removes the counters of
-// jobs of a quarter ago, and erases the organizations that were closed. It may run at any time
-// and any number of times. What fails keeps nothing else from being done.
+// keys, lets go what waits at deleted endpoints, fails what was held for longer than
+// is kept, drops the partitions that have expired, and removes the counters of jobs
+// of a quarter ago. It may run at any time and any number of times. What fails keeps
+// nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
-	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.watchCertificates(ctx, &m),
-		u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.eraseClosed(ctx, &m)) // erasing a large organization may take all the time that is left
+	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m))
 	return m, err
 }
 

@@ -24,7 +24,7 @@ import (
 type moved struct {
 	t        *testing.T
 	home, db *testkit.Database
-	upkeep   *jobs.Upkeep // of home
+	deleter  jobs.Deleter // of home
 	keys     *apikey.Projection
 	move     jobs.Move
 	org      id.Org
@@ -39,8 +39,8 @@ func newMoved(t *testing.T) *moved {
 	m := &moved{t: t, home: testkit.DB(t), db: testkit.DB(t)}
 	ctx := context.Background()
 	testkit.Must(t, m.home.App.Add(ctx, "acme", m.db.URL("portico_app")))
-	m.upkeep, m.keys = newEraser(t, m.home, m.home)
-	m.upkeep.Deleter.Wait = func(context.Context, time.Duration) error { return nil }
+	m.deleter, m.keys = newDeleter(t, m.home)
+	m.deleter.Wait = func(context.Context, time.Duration) error { return nil }
 	u, nudges := newUpkeep(t, m.home, io.Discard)
 	m.move = jobs.Move{
 		Logins:   map[string]jobs.Login{pg.Home: {URL: m.home.URL("portico_master")}, "acme": {URL: m.db.URL("portico_master")}},
@@ -149,11 +149,11 @@ func TestDeleteMovedOrganization(t *testing.T) {
 		t.Errorf("home has %v", rows)
 	}
 	m.home.Exec(t, `REVOKE EXECUTE ON FUNCTION forget_placement FROM portico_app`)
-	if _, err := m.upkeep.Deleter.Delete(ctx, m.org.String()); err == nil {
+	if _, err := m.deleter.Delete(ctx, m.org.String()); err == nil {
 		t.Error("the deletion did not stop")
 	}
 	m.home.Exec(t, `GRANT EXECUTE ON FUNCTION forget_placement TO portico_app`)
-	_, err := m.upkeep.Deleter.Delete(ctx, m.org.String())
+	_, err := m.deleter.Delete(ctx, m.org.String())
 	testkit.Must(t, err)
 	for name, d := range map[string]*testkit.Database{"home": m.home, "acme": m.db} {
 		for table, n := range d.Rows(t, m.org) {

@@ -46,6 +46,11 @@ type (
 		Table string `env:"DUE_TABLE,required,notEmpty"`
 		Queue string `env:"DISPATCH_QUEUE_URL,required,notEmpty"`
 	}
+	jobQueuesEnv struct {
+		High    string `env:"HIGH_QUEUE_URL,required,notEmpty"`
+		Bulk    string `env:"BULK_QUEUE_URL,required,notEmpty"`
+		Billing string `env:"BILLING_QUEUE_URL,required,notEmpty"`
+	}
 	egressEnv struct {
 		// Allow lists CIDRs that may be dialled although private.
 		Allow string `env:"EGRESS_ALLOW"`
@@ -143,11 +148,16 @@ func (h *host) hosts(e domainEnv) *hostname.Hosts {
 
 // wakers returns the waker of each database.
 func (h *host) wakers(e wakeEnv, database databaseEnv) pg.Databases[*claim.Waker] {
+	return h.wakersOf(webhook.Queue, e.Queue, e, database)
+}
+
+// wakersOf returns the wakers of a queue, to whose function url leads.
+func (h *host) wakersOf(name, url string, e wakeEnv, database databaseEnv) pg.Databases[*claim.Waker] {
 	urls, err := database.urls()
 	exitOn(err)
-	table, nudge := dynamodb.NewFromConfig(h.aws), queue.NewSender(sqs.NewFromConfig(h.aws), e.Queue)
-	wakers, err := pg.Make(urls, func(name, _ string) (*claim.Waker, error) {
-		return &claim.Waker{Queue: webhook.Queue, Database: name, Due: claim.NewDue(table, e.Table, webhook.Queue, name, h.clock), Nudge: nudge}, nil
+	table, nudge := dynamodb.NewFromConfig(h.aws), queue.NewSender(sqs.NewFromConfig(h.aws), url)
+	wakers, err := pg.Make(urls, func(database, _ string) (*claim.Waker, error) {
+		return &claim.Waker{Queue: name, Database: database, Due: claim.NewDue(table, e.Table, name, database, h.clock), Nudge: nudge}, nil
 	})
 	exitOn(err)
 	return wakers

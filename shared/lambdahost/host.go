@@ -92,10 +92,11 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 		sealing  sealingEnv
 		outward  egressEnv
 		wake     wakeEnv
+		queues   jobQueuesEnv
 	)
 	environment := []any{&database, &keys, &domains, &sealing, &outward}
 	if needs.Wake {
-		environment = append(environment, &wake)
+		environment = append(environment, &wake, &queues)
 	}
 	err := read(environment...)
 	if err != nil {
@@ -115,6 +116,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	s.Hosts = h.hosts(domains)
 	if needs.Wake {
 		s.Wakers = h.wakers(wake, database)
+		h.announce(s.DB, queues, wake, database)
 	}
 	return s, nil
 }

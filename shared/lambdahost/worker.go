@@ -17,6 +17,7 @@ import (
 	"portico/shared/egress"
 	"portico/shared/event"
 	"portico/shared/id"
+	"portico/shared/job"
 	"portico/shared/jobs"
 	"portico/shared/pg"
 	"portico/shared/placement"
@@ -62,19 +63,32 @@ func Dispatcher() {
 // Sweeper runs the sweep of every minute.
 func Sweeper() {
 	ctx := context.Background()
-	var (
-		database databaseEnv
-		wake     wakeEnv
-	)
-	h := begin(ctx, &database, &wake)
-	workers, wakers := database.workers(ctx, 2), h.wakers(wake, database)
+	var e jobEnv
+	h := begin(ctx)
+	h.readJobs(&e)
+	workers, wakers := e.database.workers(ctx, 2), h.wakers(e.wake, e.database)
+	swept, err := pg.Make(workers, func(name string, db *pg.Worker) ([]claim.Swept, error) {
+		return []claim.Swept{webhook.Swept(db, wakers[name])}, nil
+	})
+	exitOn(err)
+	deployed := h.deployments(&e, workers)
+	works := h.works(ctx, &e, workers)
+	for _, q := range job.Queues {
+		for name, r := range works[q].runners {
+			swept[name] = append(swept[name], r.Swept(works[q].wakers[name]))
+			deployed[name].Kinds, deployed[name].Dues[q] = r.Kinds, works[q].wakers[name].Due
+		}
+	}
 	moves := placement.Finisher{Workers: workers, Finished: func(org id.Org, from, to string) {
 		h.log.Warn("the mover stopped before the end of a move, which is finished now: invoke it again to erase the old rows", "organization", org, "from", from, "database", to)
 	}}
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		return nil, workers.Each(func(name string, db *pg.Worker) error {
+			if err := deployed[name].Ensure(ctx); err != nil {
+				h.log.Error("schedules could not be deployed; the next sweep tries again", "database", name, "cause", err.Error())
+			}
 			finish := func(ctx context.Context) (bool, error) { return moves.Finish(ctx, name) }
-			s := claim.Sweeper{DB: db, Queues: []claim.Swept{webhook.Swept(db, wakers[name])}, Clock: h.clock, Log: h.log, FinishMoves: finish}
+			s := claim.Sweeper{DB: db, Queues: swept[name], Clock: h.clock, Log: h.log, FinishMoves: finish}
 			return s.Sweep(ctx)
 		})
 	})
@@ -86,17 +100,15 @@ func Maintenance() {
 	var (
 		database databaseEnv
 		wake     wakeEnv
-		keys     keysEnv
-		domains  domainEnv
 		keep     retentionEnv
 	)
-	h := begin(ctx, &database, &wake, &keys, &domains, &keep)
-	workers, wakers, deleter := database.workers(ctx, 1), h.wakers(wake, database), h.deleter(ctx, database, keys, domains)
+	h := begin(ctx, &database, &wake, &keep)
+	workers, wakers := database.workers(ctx, 1), h.wakers(wake, database)
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		all := pg.Databases[jobs.Maintained]{}
 		return all, workers.Each(func(name string, db *pg.Worker) (err error) {
 			u := jobs.Upkeep{
-				DB: db, Waker: wakers[name], Deleter: deleter, Clock: h.clock, Log: h.log,
+				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log,
 				Keep: time.Duration(keep.Days) * 24 * time.Hour,
 			}
 			all[name], err = u.Maintain(ctx)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -39,7 +37,7 @@ type ExpiringCertificate struct {
 
 // ExpiringCertificates returns the client certificates of enabled endpoints
 // that expire within a time from now, the first to expire first.
-func ExpiringCertificates(ctx context.Context, db *pg.Worker, within time.Duration) ([]ExpiringCertificate, error) {
+func ExpiringCertificates(ctx context.Context, db pg.Querier, within time.Duration) ([]ExpiringCertificate, error) {
 	return pg.List[ExpiringCertificate](ctx, db, "webhook.ExpiringCertificates", `
 		SELECT org_id AS org, id AS endpoint, certificate_expires_at AS expires_at, `+toldNow+` AS untold FROM webhook_endpoint
 		WHERE certificate_expires_at < portico_now() + $2 AND status = 'enabled' AND deleted_at IS NULL AND `+livesHere+`
@@ -58,7 +56,7 @@ type expiringNotice struct {
 // time of toldBefore, and one only if several have passed since the last notice.
 // Notice.About is zero, so the endpoint with the certificate may get the notice
 // too: it still works, and it may be the organization's only endpoint.
-func TellOfCertificates(ctx context.Context, tx pgx.Tx, org id.Org) ([]Notice, error) {
+func TellOfCertificates(ctx context.Context, tx pg.Tx, org id.Org) ([]Notice, error) {
 	list, err := pg.List[told](ctx, tx, "webhook.TellOfCertificates", `
 		UPDATE webhook_endpoint SET certificate_told_at = portico_now()
 		WHERE `+toldNow+` AND org_id = $2 AND certificate_expires_at IS NOT NULL AND status = 'enabled' AND deleted_at IS NULL AND `+livesHere+`

@@ -135,45 +135,45 @@ func (x *examiner) run(before func(*World, []*job.Runner)) state {
 	before(w, runners)
 	for range 20 {
 		for _, r := range runners {
-			drain(w, r)
+			Drain(x.t, r)
 		}
 		w.Advance(x.t, time.Minute) // leases end, retries come
 	}
 	return end(w)
 }
 
-// drain does what is due in a queue until nothing is. A job whose runner dies stays
+// Drain does what is due in a queue until nothing is. A job whose runner dies stays
 // leased.
-func drain(w *World, r *job.Runner) {
-	w.T.Helper()
+func Drain(t testing.TB, r *job.Runner) {
+	t.Helper()
 	for range 1000 {
-		claims := claimDue(w, r)
+		claims := claimDue(t, r)
 		if len(claims) == 0 {
 			return
 		}
 		for _, c := range claims {
-			do(w, r, c)
+			do(t, r, c)
 		}
 	}
-	w.T.Fatal("jobs are due again and again")
+	t.Fatal("jobs are due again and again")
 }
 
-func claimDue(w *World, r *job.Runner) []job.Claim {
-	w.T.Helper()
+func claimDue(t testing.TB, r *job.Runner) []job.Claim {
+	t.Helper()
 	ctx := context.Background()
 	lanes, _, err := r.Look(ctx, 0)
-	testkit.Must(w.T, err)
+	testkit.Must(t, err)
 	turns := make([]claim.Turn[job.Lane], len(lanes))
 	for i, l := range lanes {
 		turns[i] = claim.Turn[job.Lane]{Lane: l, Room: 10}
 	}
 	claims, err := r.Claim(ctx, turns)
-	testkit.Must(w.T, err)
+	testkit.Must(t, err)
 	return claims
 }
 
-func do(w *World, r *job.Runner, c job.Claim) {
-	w.T.Helper()
+func do(t testing.TB, r *job.Runner, c job.Claim) {
+	t.Helper()
 	defer func() {
 		if p := recover(); p != nil && p != any(job.Crashed{}) {
 			panic(p)
@@ -182,7 +182,7 @@ func do(w *World, r *job.Runner, c job.Claim) {
 	ctx := context.Background()
 	result := r.Do(ctx, c)
 	_, err := r.Record(ctx, []job.Result{result}, claim.Limits{Lock: time.Second})
-	testkit.Must(w.T, err)
+	testkit.Must(t, err)
 }
 
 // doTwice lets two runners do the first jobs: the lease of the first one ends
@@ -190,10 +190,10 @@ func do(w *World, r *job.Runner, c job.Claim) {
 func doTwice(w *World, runners []*job.Runner) {
 	w.T.Helper()
 	for _, r := range runners {
-		first := claimDue(w, r)
+		first := claimDue(w.T, r)
 		w.Advance(w.T, time.Minute)
-		for _, c := range append(claimDue(w, r), first...) {
-			do(w, r, c)
+		for _, c := range append(claimDue(w.T, r), first...) {
+			do(w.T, r, c)
 		}
 	}
 }

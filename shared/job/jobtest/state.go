@@ -18,8 +18,9 @@ type state []string
 
 func (s state) diff(other state) string { return cmp.Diff(s, other) }
 
-// varying matches ids and times, which differ from run to run.
-var varying = regexp.MustCompile(`\b[a-z]+_[0-9a-hjkmnp-tv-z]{26}\b|[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:?\d\d)`)
+// varying matches what differs from run to run: ids, times, binary values, and the
+// revisions of endpoints.
+var varying = regexp.MustCompile(`"revision": \d+|\\\\x[0-9a-f]+|\b[a-z]+_[0-9a-hjkmnp-tv-z]{26}\b|[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:?\d\d)`)
 
 // end reads how a world ends. Of the tables of jobs only what a repetition may not
 // change counts: how often a job was tried is no effect of it.

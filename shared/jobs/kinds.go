@@ -1,0 +1,37 @@
+package jobs
+
+import (
+	"portico/shared/claim"
+	"portico/shared/clock"
+	"portico/shared/job"
+	"portico/shared/job/schedule"
+	"portico/shared/observe"
+)
+
+// Kinds makes the kinds of background jobs that Portico has.
+type Kinds struct {
+	Deleter Deleter
+	Due     *claim.Due // of deliveries
+	Clock   *clock.Clock
+	Log     *observe.Log
+}
+
+// All returns every kind.
+func (k Kinds) All() []job.Declared {
+	return []job.Declared{k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates()}
+}
+
+// Schedules are the recurring jobs of the platform.
+var Schedules = []schedule.Declaration{
+	daily("erase-closed-organizations", "27 3 * * *", job.Bulk, eraseClosedKind),
+	daily("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
+}
+
+// daily is a schedule without arguments, in UTC, whose last time is made up for
+// after an outage.
+func daily(name, cron string, queue job.Queue, kind string) schedule.Declaration {
+	return schedule.Declaration{
+		Name: name, Queue: queue, Kind: kind,
+		Setting: schedule.Setting{Cron: cron, Timezone: "UTC", CatchUp: schedule.One, Args: []byte("{}")},
+	}
+}

@@ -1,0 +1,125 @@
+package jobs_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/claim"
+	"portico/shared/clock"
+	"portico/shared/id"
+	"portico/shared/job"
+	"portico/shared/job/jobtest"
+	"portico/shared/jobs"
+	"portico/shared/observe"
+	"portico/shared/pg"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// shift does the platform's recurring jobs.
+type shift struct {
+	*testkit.Database
+	t       *testing.T
+	runners map[job.Queue]*job.Runner
+	due     *claim.Due // of deliveries
+	log     bytes.Buffer
+}
+
+func newShift(t *testing.T, db *testkit.Database, deleter jobs.Deleter) *shift {
+	t.Helper()
+	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	s := &shift{Database: db, t: t, runners: map[job.Queue]*job.Runner{}, due: claim.NewDue(client, table, webhook.Queue, pg.Home, db.Clock)}
+	log := observe.NewLog(&s.log, "test")
+	kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: s.due, Clock: db.Clock, Log: log}.All()...)
+	testkit.Must(t, err)
+	for _, q := range job.Queues {
+		s.runners[q] = &job.Runner{DB: db.App, Worker: db.Worker, Database: pg.Home, Queue: q, Kinds: kinds, Clock: db.Clock, Log: log, Random: func() float64 { return 0 }}
+	}
+	return s
+}
+
+// do runs a schedule now, and everything that is due then.
+func (s *shift) do(schedule string) {
+	s.t.Helper()
+	ctx := context.Background()
+	for _, d := range jobs.Schedules {
+		if d.Name != schedule {
+			continue
+		}
+		testkit.Must(s.t, pgx.BeginFunc(ctx, s.Worker, func(tx pgx.Tx) error {
+			_, err := job.AddEncoded(ctx, tx, id.Org{}, d.Queue, d.Kind, d.Args, job.Options{})
+			return err
+		}))
+		s.rest()
+		return
+	}
+	s.t.Fatalf("there is no schedule %s", schedule)
+}
+
+// rest does everything that is due.
+func (s *shift) rest() {
+	s.t.Helper()
+	for range 2 { // a job of one queue may add one to another
+		for _, q := range job.Queues {
+			jobtest.Drain(s.t, s.runners[q])
+		}
+	}
+}
+
+// failures returns the last errors of the jobs that failed and have not finished.
+func (s *shift) failures() []string {
+	s.t.Helper()
+	return testkit.Value[[]string](s.t, s.Database, `SELECT coalesce(array_agg(args::text || ': ' || last_error), '{}') FROM job WHERE last_error IS NOT NULL`)
+}
+
+// adding returns the case of a kind, with an organization that was closed or that
+// has an endpoint with a certificate that expires soon.
+func adding(kind string, queue job.Queue, of func(*jobtest.World) id.Org, args func(*jobtest.World) any) jobtest.Case {
+	return jobtest.Case{Add: func(ctx context.Context, w *jobtest.World) error {
+		w.Exec(w.T, `UPDATE organization SET deleted_at = portico_now() - interval '1 hour' WHERE id = $1`, w.NewOrg(w.T))
+		w.Insert(w.T, "webhook_endpoint", testkit.Row{
+			"org_id": w.Org, "id": id.New[id.WebhookEndpoint](w.Clock.Now()), "url": "https://example.com", "event_types": []string{"*"},
+			"certificate_expires_at": w.Clock.Now().Add(5 * days), "client_certificate": []byte{1}, "sealed_client_key": []byte{1},
+		})
+		encoded, err := json.Marshal(args(w))
+		if err != nil {
+			return err
+		}
+		return pgx.BeginFunc(ctx, w.Worker, func(tx pgx.Tx) error {
+			_, err := job.AddEncoded(ctx, tx, of(w), queue, kind, encoded, job.Options{})
+			return err
+		})
+	}}
+}
+
+// Each kind bears that its runner dies at any point, and that two do it.
+func TestKindsBearTrouble(t *testing.T) {
+	t.Parallel()
+	kinds := func(w *jobtest.World) []job.Declared {
+		k := jobs.Kinds{Clock: &clock.Clock{}, Log: observe.NewLog(io.Discard, "test")}
+		if w.Database != nil {
+			client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+			k.Clock, k.Due = w.Clock, claim.NewDue(client, table, webhook.Queue, pg.Home, w.Clock)
+			k.Deleter, _ = newDeleter(t, w.Database)
+		}
+		return k.All()
+	}
+	platform := func(*jobtest.World) id.Org { return id.Org{} }
+	none := func(*jobtest.World) any { return struct{}{} }
+	closed := func(w *jobtest.World) any {
+		own := testkit.Value[uuid.UUID](w.T, w.Database, `SELECT id FROM organization WHERE deleted_at IS NOT NULL`)
+		return map[string]id.Org{"organization": {UUID: own}}
+	}
+	jobtest.Check(t, kinds, map[string]jobtest.Case{
+		"organization.erase_closed":             adding("organization.erase_closed", job.Bulk, platform, none),
+		"organization.erase":                    adding("organization.erase", job.Bulk, platform, closed),
+		"webhook_endpoint.watch_certificates":   adding("webhook_endpoint.watch_certificates", job.High, platform, none),
+		"webhook_endpoint.tell_of_certificates": adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),
+	})
+}

@@ -1,0 +1,110 @@
+package lambdahost
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"portico/shared/claim"
+	"portico/shared/dynamo"
+	"portico/shared/job"
+	"portico/shared/job/schedule"
+	"portico/shared/jobs"
+	"portico/shared/pg"
+	"portico/shared/queue"
+)
+
+const (
+	// jobsAtOnce is how many jobs one invocation does at a time.
+	jobsAtOnce = 8
+	// jobsIdle is how long it stays awake without work.
+	jobsIdle = 5 * time.Second
+)
+
+// jobEnv is what a function needs that knows the kinds of jobs.
+type jobEnv struct {
+	database databaseEnv
+	wake     wakeEnv
+	keys     keysEnv
+	domains  domainEnv
+	queues   jobQueuesEnv
+}
+
+func (h *host) readJobs(e *jobEnv) {
+	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.queues))
+}
+
+func (e jobQueuesEnv) url(q job.Queue) string {
+	return map[job.Queue]string{job.High: e.High, job.Bulk: e.Bulk, job.Billing: e.Billing}[q]
+}
+
+// announce makes the transactions of db wake runners for the jobs that they add. It
+// returns the wakers of each queue.
+func (h *host) announce(db *pg.DB, queues jobQueuesEnv, wake wakeEnv, database databaseEnv) map[job.Queue]pg.Databases[*claim.Waker] {
+	all := map[job.Queue]pg.Databases[*claim.Waker]{}
+	for _, q := range job.Queues {
+		all[q] = h.wakersOf(string(q), queues.url(q), wake, database)
+		job.Announce(db, q, all[q], h.clock, h.log)
+	}
+	return all
+}
+
+// work is what does the jobs of one queue in all databases.
+type work struct {
+	runners pg.Databases[*job.Runner]
+	wakers  pg.Databases[*claim.Waker]
+}
+
+// works returns what does the jobs of each queue.
+func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker]) map[job.Queue]work {
+	deleter, deliveries := h.deleter(ctx, e.database, e.keys, e.domains), h.wakers(e.wake, e.database)
+	all := map[job.Queue]work{}
+	for q, wakers := range h.announce(deleter.DB, e.queues, e.wake, e.database) {
+		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))
+		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
+			kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log}.All()...)
+			return &job.Runner{
+				DB: deleter.DB, Worker: db, Database: name, Queue: q, Kinds: kinds, Clock: h.clock, Log: h.log,
+				HandOver: handOver.Send, Fire: fire(db, q),
+			}, err
+		})
+		exitOn(err)
+		all[q] = work{runners, wakers}
+	}
+	return all
+}
+
+func fire(db *pg.Worker, q job.Queue) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := schedule.Fire(ctx, db, q)
+		return err
+	}
+}
+
+// deployments returns what deploys the schedules of each database.
+func (h *host) deployments(e *jobEnv, workers pg.Databases[*pg.Worker]) pg.Databases[*jobs.Deployment] {
+	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), e.wake.Table, "id")
+	all, err := pg.Make(workers, func(name string, db *pg.Worker) (*jobs.Deployment, error) {
+		return &jobs.Deployment{DB: db, Database: name, Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.clock}, nil
+	})
+	exitOn(err)
+	return all
+}
+
+// Jobs does the jobs of a queue for each nudge, and those that are handed over.
+func Jobs(q job.Queue) {
+	ctx := context.Background()
+	h := begin(ctx)
+	var e jobEnv
+	h.readJobs(&e)
+	own := h.works(ctx, &e, e.database.workers(ctx, 4))[q] // claim, record, renew, listen
+	all, err := pg.Make(own.runners, func(name string, r *job.Runner) (*jobs.Runner, error) {
+		return &jobs.Runner{Jobs: r, Dispatcher: claim.Dispatcher{
+			DB: r.Worker, Waker: own.wakers[name], Clock: h.clock, Log: h.log, Lease: job.LeaseFor, Concurrency: jobsAtOnce, Idle: jobsIdle,
+		}}, nil
+	})
+	exitOn(err)
+	consume(jobs.RunJobs(all), h.log)
+}

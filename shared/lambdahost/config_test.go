@@ -19,9 +19,9 @@ func unset(t *testing.T, names ...string) {
 // The error of a function without its configuration names all missing variables
 // at once.
 func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
-	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL"}
+	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL", "HIGH_QUEUE_URL", "BULK_QUEUE_URL", "BILLING_QUEUE_URL"}
 	unset(t, names...)
-	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &sealingEnv{}, &wakeEnv{})
+	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &sealingEnv{}, &wakeEnv{}, &jobQueuesEnv{})
 	if err == nil {
 		t.Fatal("nothing is missing")
 	}

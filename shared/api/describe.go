@@ -11,6 +11,7 @@ import (
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
+	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
@@ -30,6 +31,7 @@ var tags = []*huma.Tag{
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
 	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
 	{Name: audit.Tag, Description: "Who changed what, and when."},
+	{Name: jobs.Tag, Description: "What Portico does in the background: its progress, and what has failed."},
 	{Name: systemTag, Description: "The API's health and documentation. These requests need no key."},
 }
 

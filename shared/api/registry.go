@@ -6,6 +6,7 @@ import (
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
+	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
@@ -29,6 +30,7 @@ func All() []edge.Operation {
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		audit.List,
+		jobs.List, jobs.Get, jobs.Cancel,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 	}, System(nil)...)
 }

@@ -13,6 +13,7 @@ import (
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
+	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
@@ -32,7 +33,7 @@ type texts struct {
 }
 
 func readTexts() (*texts, error) {
-	return newTexts(edge.Texts, webhooks.Texts, events.Texts, keys.Texts, organizations.Texts, people.Texts, audit.Texts, ownTexts)
+	return newTexts(edge.Texts, webhooks.Texts, events.Texts, keys.Texts, organizations.Texts, people.Texts, audit.Texts, jobs.Texts, ownTexts)
 }
 
 // newTexts reads the Markdown of all folders. Each heading must be unique.

@@ -29,6 +29,8 @@ const (
 	APIKeysWrite          Permission = "api_keys:write"
 	DomainsRead           Permission = "domains:read"
 	DomainsWrite          Permission = "domains:write"
+	JobsRead              Permission = "jobs:read"
+	JobsWrite             Permission = "jobs:write"
 	// Public marks an operation that needs no caller at all. Nobody holds it.
 	Public Permission = "public"
 )
@@ -52,6 +54,8 @@ var Description = map[Permission]string{
 	APIKeysWrite:          "Create, change, rotate and revoke API keys, none of which may do more than the one that does it.",
 	DomainsRead:           "Read the organization's domains and the DNS records that prove them.",
 	DomainsWrite:          "Add, verify and delete domains.",
+	JobsRead:              "Read jobs: what Portico does for the organization in the background.",
+	JobsWrite:             "Cancel jobs.",
 }
 
 // All returns every permission that can be held, sorted.

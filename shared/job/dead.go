@@ -13,9 +13,12 @@ import (
 
 // What cannot be done with a job because of its status.
 var (
-	ErrNotDead  = errors.New("the job is not dead")
-	ErrIsDead   = errors.New("the job is dead")
-	ErrFinished = errors.New("the job has finished")
+	ErrNotDead = fault.New(fault.Conflict, "job_not_dead", "The job is not dead, so it cannot be redriven or dropped. Cancel it instead.").
+			Means("Only a dead job can be redriven or dropped. One that waits or runs can be cancelled.")
+	ErrIsDead = fault.New(fault.Conflict, "job_is_dead", "The job is dead, so it cannot be cancelled. Redrive it, or drop it.").
+			Means("A dead job cannot be cancelled: redrive or drop it.")
+	ErrFinished = fault.New(fault.Conflict, "job_finished", "The job has finished, so nothing can be done with it any more.").
+			Means("The job has finished, so nothing can be done with it any more.")
 )
 
 // Redrive lets a dead job be tried again from the beginning of its schedule, with

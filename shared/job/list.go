@@ -3,9 +3,9 @@ package job
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
+	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -100,7 +100,8 @@ func (f Filter) kinds() []string {
 }
 
 // ErrNotFound is returned when the organization has no such job.
-var ErrNotFound = errors.New("there is no job with this id")
+var ErrNotFound = fault.New(fault.NotFound, "job_not_found", "There is no job with this id.").
+	Means("There is no job with this id: it never was, its kind is not shown, or it finished more than 30 days ago.")
 
 // Get returns a job, finished or not.
 func Get(ctx context.Context, q pg.Querier, org id.Org, jobID id.Job) (Info, error) {

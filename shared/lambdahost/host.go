@@ -18,24 +18,30 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/apikey"
 	"portico/shared/egress"
+	"portico/shared/job"
 	"portico/shared/observe"
 	"portico/shared/webhook/fanout"
 )
 
 // API serves operations behind API Gateway.
-func API(operations ...edge.Operation) { serve(nil, operations) }
+func API(operations ...edge.Operation) { serve(nil, nil, operations) }
 
 // Default serves operations and the gateway's default route: it is told what
 // others serve, to tell a wrong method from a wrong path. It is not asked of the
 // registry here, because that would link every operation into every function.
-func Default(elsewhere []edge.Operation, operations ...edge.Operation) { serve(elsewhere, operations) }
+func Default(elsewhere []edge.Operation, operations ...edge.Operation) {
+	serve(nil, elsewhere, operations)
+}
 
-func serve(elsewhere, operations []edge.Operation) {
+func serve(kinds *job.Registry, elsewhere, operations []edge.Operation) {
 	ctx := context.Background()
 	h, err := newHost(ctx)
 	exitOn(err)
-	server, err := h.server(ctx, edge.NeedsOf(operations))
+	needs := edge.NeedsOf(operations)
+	needs.Wake = needs.Wake || kinds != nil // some operations add jobs
+	server, err := h.server(ctx, needs)
 	exitOn(err)
+	server.Jobs = kinds
 	server.Elsewhere = elsewhere
 	handler, err := server.Handler(operations...)
 	exitOn(err)

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"portico/shared/api/edge"
 	"portico/shared/claim"
 	"portico/shared/dynamo"
 	"portico/shared/job"
@@ -107,4 +108,11 @@ func Jobs(q job.Queue) {
 	})
 	exitOn(err)
 	consume(jobs.RunJobs(all), h.log)
+}
+
+// JobsAPI is API for operations on jobs: it knows their kinds, without what does them.
+func JobsAPI(operations ...edge.Operation) {
+	kinds, err := job.NewRegistry(jobs.Kinds{}.All()...)
+	exitOn(err)
+	serve(kinds, nil, operations)
 }

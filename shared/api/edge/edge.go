@@ -18,6 +18,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/egress"
 	"portico/shared/hostname"
+	"portico/shared/job"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -36,6 +37,7 @@ type Services struct {
 	SourceIPs []string
 	// Subscriptions are those of the organizations that published lately.
 	Subscriptions *fanout.Cache
+	Jobs          *job.Registry // the kinds of jobs
 	Clock         *clock.Clock
 }
 

@@ -89,12 +89,14 @@ func (e databaseEnv) asWorker() (pg.Databases[string], error) {
 	return e.urls()
 }
 
-func (e databaseEnv) open(ctx context.Context) (*pg.DB, error) {
+func (e databaseEnv) open(ctx context.Context) (*pg.DB, error) { return e.openWith(ctx, pg.Open) }
+
+func (e databaseEnv) openWith(ctx context.Context, open func(ctx context.Context, url string) (*pg.DB, error)) (*pg.DB, error) {
 	urls, err := e.urls()
 	if err != nil {
 		return nil, err
 	}
-	db, err := pg.Open(ctx, e.URL)
+	db, err := open(ctx, e.URL)
 	if err != nil {
 		return nil, err
 	}

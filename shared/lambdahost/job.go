@@ -60,7 +60,9 @@ type work struct {
 
 // works returns what does the jobs of each queue.
 func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker]) map[job.Queue]work {
-	deleter, deliveries := h.deleter(ctx, e.database, e.keys, e.domains), h.wakers(e.wake, e.database)
+	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobsAtOnce) })
+	exitOn(err)
+	deleter, deliveries := h.deleter(db, e.keys, e.domains), h.wakers(e.wake, e.database)
 	all := map[job.Queue]work{}
 	for q, wakers := range h.announce(deleter.DB, e.queues, e.wake, e.database) {
 		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))

@@ -23,7 +23,8 @@ type DB struct {
 	// first transaction.
 	Signals map[string]Signal
 
-	pools Databases[*pgxpool.Pool]
+	pools    Databases[*pgxpool.Pool]
+	sessions int32 // of each pool, at most
 
 	// lastFound has the database in which an organization was last found, for
 	// organizations that do not live at home. It may be out of date; then the
@@ -34,14 +35,18 @@ type DB struct {
 // Open returns a DB that connects when it is first used, so a function that needs
 // no data opens no session. If url has no password, an IAM token is used.
 func Open(ctx context.Context, url string) (*DB, error) {
-	d := &DB{pools: Databases[*pgxpool.Pool]{}, lastFound: cache.New[id.Org, string](foundAtMost, 0)}
+	return OpenFor(ctx, url, 2) // a Lambda environment serves one request at a time
+}
+
+// OpenFor is Open with at most that many sessions for each database.
+func OpenFor(ctx context.Context, url string, sessions int32) (*DB, error) {
+	d := &DB{sessions: sessions, pools: Databases[*pgxpool.Pool]{}, lastFound: cache.New[id.Org, string](foundAtMost, 0)}
 	return d, d.Add(ctx, Home, url)
 }
 
 // Add adds another database in which organizations may live.
 func (d *DB) Add(ctx context.Context, name, url string) (err error) {
-	// A Lambda environment serves one request at a time.
-	d.pools[name], err = open(ctx, url, 2)
+	d.pools[name], err = open(ctx, url, d.sessions)
 	return err
 }
 

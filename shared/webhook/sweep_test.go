@@ -61,6 +61,13 @@ func TestSweepFindsWhatIsDue(t *testing.T) {
 	if n := e.sweep(); n != 0 {
 		t.Errorf("%d nudges while a lease holds", n)
 	}
+	// While everything that is due is leased, the due item has the end of the lease.
+	if due, err := e.due.Read(context.Background()); err != nil || due.At.IsZero() || due.At.After(e.Clock.Now().Add(webhook.LeaseFor)) {
+		t.Errorf("while a lease holds, the due item says %s (%v)", due.At, err)
+	}
+	if next, err := webhook.NextDue(context.Background(), e.Worker); err != nil || next.Due || next.At.IsZero() || -next.Age > webhook.LeaseFor {
+		t.Errorf("while a lease holds, the next is due at %s (%v)", next.At, err)
+	}
 	e.Advance(t, webhook.LeaseFor+time.Second)
 	if n := e.sweep(); n != 1 {
 		t.Errorf("%d nudges after a lease has run out", n)

@@ -63,6 +63,3 @@ func ClaimOf(ctx context.Context, db *pg.Worker, org id.Org, endpoint id.Webhook
 func Record(ctx context.Context, d *Dispatcher, results []Result) {
 	claim.Record(ctx, &d.Dispatcher, d.queue(), results)
 }
-
-// NextDue says when the earliest pending delivery may be claimed.
-func NextDue(ctx context.Context, db *pg.Worker) (claim.Next, error) { return nextDue(ctx, db) }

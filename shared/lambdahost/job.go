@@ -13,6 +13,7 @@ import (
 	"portico/shared/job"
 	"portico/shared/job/schedule"
 	"portico/shared/jobs"
+	"portico/shared/mail"
 	"portico/shared/pg"
 	"portico/shared/queue"
 )
@@ -58,16 +59,18 @@ type work struct {
 	wakers  pg.Databases[*claim.Waker]
 }
 
-// works returns what does the jobs of each queue.
-func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker]) map[job.Queue]work {
+// works returns what does the jobs of each queue; sender sends the mails.
+func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker], sender *mail.Sender) map[job.Queue]work {
 	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobsAtOnce) })
 	exitOn(err)
 	deleter, deliveries := h.deleter(db, e.keys, e.domains), h.wakers(e.wake, e.database)
+	sender.DB = db
 	all := map[job.Queue]work{}
 	for q, wakers := range h.announce(deleter.DB, e.queues, e.wake, e.database) {
 		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))
 		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
-			kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log}.All()...)
+			own := jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log}
+			kinds, err := registry(own, sender)
 			return &job.Runner{
 				DB: deleter.DB, Worker: db, Database: name, Queue: q, Kinds: kinds, Clock: h.clock, Log: h.log,
 				HandOver: handOver.Send, Fire: fire(db, q),
@@ -77,6 +80,11 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 		all[q] = work{runners, wakers}
 	}
 	return all
+}
+
+// registry has every kind of job, those of mail among them.
+func registry(own jobs.Kinds, sender *mail.Sender) (*job.Registry, error) {
+	return job.NewRegistry(append(own.All(), sender.Kinds()...)...)
 }
 
 func fire(db *pg.Worker, q job.Queue) func(context.Context) error {
@@ -102,7 +110,7 @@ func Jobs(q job.Queue) {
 	h := begin(ctx)
 	var e jobEnv
 	h.readJobs(&e)
-	own := h.works(ctx, &e, e.database.workers(ctx, 4))[q] // claim, record, renew, listen
+	own := h.works(ctx, &e, e.database.workers(ctx, 4), h.mailSender(ctx, q))[q] // claim, record, renew, listen
 	all, err := pg.Make(own.runners, func(name string, r *job.Runner) (*jobs.Runner, error) {
 		return &jobs.Runner{Jobs: r, Dispatcher: claim.Dispatcher{
 			DB: r.Worker, Waker: own.wakers[name], Clock: h.clock, Log: h.log, Lease: job.LeaseFor, Concurrency: jobsAtOnce, Idle: jobsIdle,
@@ -114,7 +122,7 @@ func Jobs(q job.Queue) {
 
 // JobsAPI is API for operations on jobs: it knows their kinds, without what does them.
 func JobsAPI(operations ...edge.Operation) {
-	kinds, err := job.NewRegistry(jobs.Kinds{}.All()...)
+	kinds, err := registry(jobs.Kinds{}, &mail.Sender{})
 	exitOn(err)
 	serve(kinds, nil, operations)
 }

@@ -19,6 +19,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/jobs"
+	"portico/shared/mail"
 	"portico/shared/pg"
 	"portico/shared/placement"
 	"portico/shared/webhook"
@@ -72,7 +73,7 @@ func Sweeper() {
 	})
 	exitOn(err)
 	deployed := h.deployments(&e, workers)
-	works := h.works(ctx, &e, workers)
+	works := h.works(ctx, &e, workers, &mail.Sender{}) // it only knows the kinds
 	for _, q := range job.Queues {
 		for name, r := range works[q].runners {
 			swept[name] = append(swept[name], r.Swept(works[q].wakers[name]))

@@ -173,6 +173,25 @@ func (p *post) status() string {
 	return testkit.Value[string](p.t, p.Database, `SELECT coalesce(string_agg(status || ' ' || handovers, ', '), 'none') FROM mail`)
 }
 
+// Without a mail service a mail ends as failed, and says why. Its data are forgotten.
+func TestSendWithoutService(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	registry, err := job.NewRegistry((&mail.Sender{DB: p.App, Box: p.box}).Kinds()...)
+	testkit.Must(t, err)
+	for _, r := range p.runners {
+		r.Kinds = registry
+	}
+	p.send(added("member/1"))
+	p.work()
+	if p.status() != "failed 0" || testkit.Value[int](t, p.Database, `SELECT count(*) FROM job`) != 0 {
+		t.Errorf("%s, and jobs are left or not", p.status())
+	}
+	if got := testkit.Value[string](t, p.Database, `SELECT error FROM mail WHERE data IS NULL`); got != "No mail service is configured." {
+		t.Errorf("the error is %q", got)
+	}
+}
+
 // A mail is sent if its transaction commits, and once for its key. Its data are
 // forgotten.
 func TestSend(t *testing.T) {

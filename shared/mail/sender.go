@@ -30,7 +30,8 @@ type Sender struct {
 	DB        *pg.DB
 	Box       *secret.Box
 	Templates *template.Set
-	// Transports and From have an entry for each stream.
+	// Transports and From have an entry for each stream. Mail of a stream without one
+	// ends as failed.
 	Transports map[template.Stream]Transport
 	From       map[template.Stream]string // mail addresses
 	// Name is shown as the sender of organizations without a display name.
@@ -78,6 +79,8 @@ func (s *Sender) send(ctx context.Context, j job.Job, args jobArgs) (result, err
 		return result{status: "unknown", err: "The mail service did not say whether it accepted the mail."}, nil
 	case suppress:
 		return result{status: "suppressed", err: r.whySuppressed()}, nil
+	case noService:
+		return result{status: "failed", err: "No mail service is configured."}, nil
 	}
 	m, out, err := s.message(r)
 	if err != nil {

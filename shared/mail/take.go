@@ -41,11 +41,12 @@ const (
 type step int
 
 const (
-	done     step = iota // nothing
-	handOver             // to the service
-	wait                 // for the service's event
-	giveUp               // nobody knows what became of it
-	suppress             // the recipient must get none, or does not want it
+	done      step = iota // nothing
+	handOver              // to the service
+	wait                  // for the service's event
+	giveUp                // nobody knows what became of it
+	suppress              // the recipient must get none, or does not want it
+	noService             // there is no mail service
 )
 
 // next decides what to do with a mail. A mail that is being handed over without an
@@ -80,7 +81,12 @@ func (s *Sender) take(ctx context.Context, orgID id.Org, mail id.Mail) (r row, w
 		if err != nil {
 			return err
 		}
-		if what = r.next(s.Transports[r.Stream].Dedupes()); what != handOver {
+		service := s.Transports[r.Stream]
+		what = r.next(service != nil && service.Dedupes())
+		if what == handOver && service == nil {
+			what = noService
+		}
+		if what != handOver {
 			return nil
 		}
 		if r.organization, err = org.Get(ctx, tx, orgID); err != nil {

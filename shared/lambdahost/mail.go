@@ -1,0 +1,122 @@
+package lambdahost
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"portico/shared/job"
+	"portico/shared/mail"
+	"portico/shared/mail/template"
+	"portico/shared/mail/transport"
+)
+
+// mailEnv says through which service mail is sent, and from where. All of it may be
+// empty: then mail ends as failed.
+type mailEnv struct {
+	// Domain is the one below which SES sends: from mail.<domain> and news.<domain>.
+	Domain    string `env:"MAIL_DOMAIN"`
+	Product   string `env:"PRODUCT_CONFIGURATION_SET"`
+	Marketing string `env:"MARKETING_CONFIGURATION_SET"`
+	// Secret names the secret with the access to another service, which is then used
+	// instead of SES. From is the address from which it sends.
+	Secret string `env:"MAIL_SECRET"`
+	From   string `env:"MAIL_FROM"`
+	// Public is where the pages behind the links in mails are.
+	Public string `env:"PUBLIC_URL"`
+}
+
+const (
+	// mailTimeout bounds one mail over SMTP or to Resend.
+	mailTimeout = 20 * time.Second
+	// smtpPort is the port if none is named: submission with STARTTLS.
+	smtpPort = 587
+)
+
+// mailSender returns what does the jobs of mail in a queue. Mail is in no other
+// queue than high and bulk, so the functions of others have neither the keys nor the
+// permission: theirs only knows the kinds.
+func (h *host) mailSender(ctx context.Context, q job.Queue) *mail.Sender {
+	if q != job.High && q != job.Bulk {
+		return &mail.Sender{}
+	}
+	var (
+		e       mailEnv
+		sealing sealingEnv
+	)
+	exitOn(read(&e, &sealing))
+	box, err := h.box(sealing)
+	exitOn(err)
+	templates, err := template.Repository()
+	exitOn(err)
+	s := &mail.Sender{Box: box, Templates: templates, Name: "Portico", Public: e.Public}
+	exitOn(h.useService(ctx, s, e))
+	return s
+}
+
+// useService sets the service of a sender: the one that a secret names, else SES if
+// there is a domain, else none.
+func (h *host) useService(ctx context.Context, s *mail.Sender, e mailEnv) error {
+	if e.Secret == "" {
+		if e.Domain != "" {
+			s.Transports = map[template.Stream]mail.Transport{
+				template.Product: transport.NewSES(h.aws, e.Product), template.Marketing: transport.NewSES(h.aws, e.Marketing),
+			}
+			s.From = map[template.Stream]string{template.Product: "notices@mail." + e.Domain, template.Marketing: "news@news." + e.Domain}
+		}
+		return nil
+	}
+	if err := transport.CheckAddress(e.From); err != nil {
+		return fmt.Errorf("MAIL_FROM, which MAIL_SECRET needs, %w", err)
+	}
+	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+	if err != nil {
+		return fmt.Errorf("MAIL_SECRET: %w", err)
+	}
+	service, err := mailService([]byte(aws.ToString(out.SecretString)))
+	if err != nil {
+		return fmt.Errorf("MAIL_SECRET: %w", err)
+	}
+	s.Transports = map[template.Stream]mail.Transport{template.Product: service, template.Marketing: service}
+	s.From = map[template.Stream]string{template.Product: e.From, template.Marketing: e.From}
+	return nil
+}
+
+// mailSecret is the access to a mail service, in JSON.
+type mailSecret struct {
+	SMTP *struct {
+		Host     string `json:"host"`
+		Port     int    `json:"port"` // 0: 587
+		Username string `json:"username"`
+		Password string `json:"password"`
+	} `json:"smtp"`
+	Resend *struct {
+		APIKey string `json:"api_key"`
+	} `json:"resend"`
+}
+
+var errMailSecret = errors.New(`it must be JSON with one service: {"smtp":{"host":"smtp.example.com","port":587,"username":"…","password":"…"}} or {"resend":{"api_key":"re_…"}}`)
+
+// mailService returns the service to which a secret gives access. Errors do not quote
+// the secret.
+func mailService(text []byte) (mail.Transport, error) {
+	var to mailSecret
+	if json.Unmarshal(text, &to) != nil {
+		return nil, errMailSecret
+	}
+	switch {
+	case to.SMTP != nil && to.Resend == nil && to.SMTP.Host != "":
+		return transport.NewSMTP(transport.SMTPServer{
+			Host: to.SMTP.Host, Port: cmp.Or(to.SMTP.Port, smtpPort), Username: to.SMTP.Username, Password: to.SMTP.Password, Timeout: mailTimeout,
+		})
+	case to.Resend != nil && to.SMTP == nil && to.Resend.APIKey != "":
+		return transport.NewResend(to.Resend.APIKey, "", mailTimeout)
+	}
+	return nil, errMailSecret
+}

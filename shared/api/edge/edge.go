@@ -58,7 +58,7 @@ type Server struct {
 // Needs says which services a set of operations needs.
 type Needs struct {
 	Store bool // DB, Keys, Hosts and Box
-	Wake  bool // Wakers
+	Wake  bool // Wakers, and those of the runners of jobs
 }
 
 // NeedsOf returns what the operations need.
@@ -67,7 +67,7 @@ func NeedsOf(operations []Operation) Needs {
 	for _, o := range operations {
 		op := o.Meta()
 		n.Store = n.Store || op.Permission != auth.Public
-		n.Wake = n.Wake || op.Wakes
+		n.Wake = n.Wake || op.Wakes || op.AddsJobs
 	}
 	return n
 }

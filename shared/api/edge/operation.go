@@ -40,6 +40,9 @@ type Op struct {
 	RecordedBy string
 	// Wakes marks a mutation that makes deliveries due.
 	Wakes bool
+	// AddsJobs marks a mutation that adds background jobs, such as those that send
+	// mail. Without it their runners hear of them with the next sweep.
+	AddsJobs bool
 	// IgnoresQuery marks an operation without query parameters that accepts
 	// unknown ones, because browsers and monitors may add some. All other
 	// operations refuse unknown parameters.
@@ -139,7 +142,7 @@ func (o Op) check() error {
 		return fmt.Errorf("operation %s: the audit action %s is not of the form noun.verb", o.ID, o.Audit)
 	case o.RecordedBy != "" && !slices.Contains(recorders, o.RecordedBy):
 		return fmt.Errorf("operation %s is recorded by %s, which does not name who wrote it", o.ID, o.RecordedBy)
-	case !mutates && (o.Audit != "" || o.RecordedBy != "" || o.Wakes):
+	case !mutates && (o.Audit != "" || o.RecordedBy != "" || o.Wakes || o.AddsJobs):
 		return fmt.Errorf("operation %s is a GET and must not change anything", o.ID)
 	}
 	return nil

@@ -21,8 +21,8 @@ var CreateMember = edge.Write[createMemberInput, createdMemberOutput]{
 		ID: "createMember", Method: http.MethodPost, Path: "/v1/members", Function: function,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
 		Example:    `{"email":"ada@example.com","name":"Ada Lovelace","role":"developer"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", Status: http.StatusCreated, Tag: Tag, Summary: "Add a member",
-		Description: "Your API key must have all permissions of the role.",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", AddsJobs: true, Status: http.StatusCreated, Tag: Tag, Summary: "Add a member",
+		Description: "Your API key must have all permissions of the role. The member gets a mail in your organization's language.",
 	},
 	Handle: createMember,
 }
@@ -161,8 +161,12 @@ func (in *updateMemberInput) Check(*edge.Call) (err error) {
 }
 
 func createMember(c *edge.Call, in *createMemberInput) (*createdMemberOutput, error) {
-	b := in.Body
-	if err := member.CheckRole(c, c.Tx, c.Org, *in.role, mayGive(c)); err != nil {
+	b, given := in.Body, ""
+	err := member.CheckRole(c, c.Tx, c.Org, *in.role, func(r role.Role) error {
+		given = r.Name
+		return mayGive(c)(r)
+	})
+	if err != nil {
 		return nil, err
 	}
 	now, email := c.Now(), strings.ToLower(b.Email)
@@ -172,6 +176,9 @@ func createMember(c *edge.Call, in *createMemberInput) (*createdMemberOutput, er
 	}
 	m, err := member.Insert(c, c.Tx, c.Org, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *in.role, CreatedAt: now})
 	if err != nil {
+		return nil, err
+	}
+	if err := welcome(c, m, given); err != nil {
 		return nil, err
 	}
 	c.Audit(nil, memberFields(m), audit.Of("member", m.ID))

@@ -20,12 +20,13 @@ func delivered(claims []webhook.Claim) []webhook.Result {
 	return results
 }
 
-// While a lease is valid, no other dispatcher can claim the delivery. After it
-// another one can, and the late result of the first one is discarded.
+// While a lease is valid, no other dispatcher can claim the delivery, also one that
+// has not looked, and at an endpoint with a rate limit. After it another one can, and
+// the late result of the first one is discarded.
 func TestFence(t *testing.T) {
 	t.Parallel()
 	e, ctx := newEngine(t), context.Background()
-	e.endpoint("https://example.com/", "*")
+	endpoint, _ := e.endpoint("https://example.com/", "*")
 	e.publish(`1`)
 	first, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)
 	testkit.Must(t, err)
@@ -35,6 +36,12 @@ func TestFence(t *testing.T) {
 	e.Advance(t, webhook.LeaseFor-time.Second)
 	if again, _ := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor); len(again) != 0 {
 		t.Fatal("claimed while the lease held")
+	}
+	for _, limit := range []*int{new(100), nil} {
+		e.Exec(t, `UPDATE webhook_endpoint SET rate_limit = $1`, limit)
+		if again, err := webhook.ClaimOf(ctx, e.Worker, e.org, endpoint); err != nil || len(again) != 0 {
+			t.Fatalf("claimed without a look while the lease held: %d (%v)", len(again), err)
+		}
 	}
 	e.Advance(t, 2*time.Second)
 	second, err := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor)

@@ -124,7 +124,7 @@ func PublishNotices(ctx context.Context, tx pg.Tx, org id.Org, notices []webhook
 }
 
 func insert(batch *pgx.Batch, org id.Org, events []Event, seqs []*int64) {
-	if len(events) == 1 { // unnest of seven arrays costs more than the insert
+	if len(events) == 1 { // without unnest a publish costs Postgres about a fifth less, see ADR 19
 		e := events[0]
 		batch.Queue(`
 			INSERT INTO event (org_id, id, type, payload, ordering_key, seq, created_at, published_by)

@@ -1,8 +1,6 @@
 package job
 
-import (
-	"portico/shared/claim"
-)
+import "portico/shared/claim"
 
 // Queues are all queues.
 var Queues = []Queue{High, Bulk, Billing}

@@ -21,6 +21,9 @@ import (
 const (
 	// jobsAtOnce is how many jobs one invocation does at a time.
 	jobsAtOnce = 8
+	// jobSessions is how many of them have a transaction of an organization at a time:
+	// docs/operating.md adds up the sessions of all functions.
+	jobSessions = 4
 	// jobsIdle is how long it stays awake without work.
 	jobsIdle = 5 * time.Second
 )
@@ -61,7 +64,7 @@ type work struct {
 
 // works returns what does the jobs of each queue; sender sends the mails.
 func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker], sender *mail.Sender) map[job.Queue]work {
-	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobsAtOnce) })
+	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobSessions) })
 	exitOn(err)
 	deleter, deliveries := h.deleter(db, e.keys, e.domains), h.wakers(e.wake, e.database)
 	sender.DB = db

@@ -141,20 +141,19 @@ func (c *Claim) ScanRow(row pgx.Rows) error {
 
 // The statements of a claim. An endpoint without a rate limit whose breaker is
 // closed is only read: nothing is locked but the deliveries. Of each other endpoint
-// the statement returns one row, which is no claim, and claimRestrictedSQL claims
-// from it. Leasing changes no indexed column, so it writes no index entry, and a
+// the statement returns one row, which is no claim but a marker, and
+// claimRestrictedSQL claims from it. Leasing changes no indexed column, so it writes no index entry, and a
 // claim passes over the deliveries that are being sent. The commit does not wait
 // for the disk: if a crash of Postgres undoes a lease, the delivery is sent twice,
 // which at-least-once allows, and is never lost. The payload of an event is in the
 // row of one of its deliveries only.
 //
-// The arrays are read by position: unnest of n arrays is n function scans, which
-// cost a third of a claim of one delivery.
+// The arrays are read by position, because unnest of n arrays is n function scans.
 const (
 	claimOneSQL = plainSQL + `
-		SELECT *, true AS is_first FROM claimed` + claimedSQL + oweSQL
+		SELECT *, true AS is_first FROM claimed` + claimedSQL + markerSQL
 	claimManySQL = plainSQL + `
-		SELECT *, row_number() OVER (PARTITION BY org_id, event_id) = 1 AS is_first FROM claimed` + claimedSQL + oweSQL
+		SELECT *, row_number() OVER (PARTITION BY org_id, event_id) = 1 AS is_first FROM claimed` + claimedSQL + markerSQL
 
 	plainSQL = `
 	WITH turn AS MATERIALIZED (
@@ -187,7 +186,7 @@ const (
 	FROM (`
 	claimedSQL = `) c
 	LEFT JOIN LATERAL (SELECT type, payload FROM event WHERE org_id = c.org_id AND id = c.event_id AND c.is_first LIMIT 1) e ON true`
-	oweSQL = `
+	markerSQL = `
 	UNION ALL
 	SELECT org_id, endpoint_id, endpoint_id, endpoint_id, 0::smallint, NULL, now, false, false, true, 0, '', NULL FROM turn WHERE restricted`
 )

@@ -33,6 +33,9 @@ func TestFence(t *testing.T) {
 	if len(first) != 1 {
 		t.Fatalf("%d claims, want 1", len(first))
 	}
+	if d := e.deliveries(webhook.DeliveryFilter{})[0]; d.NextRetryAt == nil || d.NextRetryAt.Sub(e.Clock.Now()) < webhook.LeaseFor/2 {
+		t.Errorf("while it is sent, it is announced for %v, want the end of the lease", d.NextRetryAt)
+	}
 	e.Advance(t, webhook.LeaseFor-time.Second)
 	if again, _ := webhook.ClaimDue(ctx, e.Worker, 10, webhook.LeaseFor); len(again) != 0 {
 		t.Fatal("claimed while the lease held")

@@ -17,9 +17,9 @@ import (
 // to do with the delivery.
 const deliverySQL = `
 	SELECT id, event_id, endpoint_id, status, attempts, completed_at, expired,
-		CASE WHEN status = 'pending' AND next_retry_at < 'infinity' THEN next_retry_at END AS next_retry_at
+		CASE WHEN status = 'pending' AND next_retry_at < 'infinity' THEN greatest(next_retry_at, leased_until) END AS next_retry_at
 	FROM (
-		SELECT d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.completed_at, d.next_retry_at, d.expired,
+		SELECT d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.completed_at, d.next_retry_at, d.leased_until, d.expired,
 			CASE WHEN d.status <> 'pending' THEN d.status
 				WHEN e.deleted_at IS NOT NULL OR d.event_id < e.dropped_before THEN 'failed'
 				WHEN e.status = 'disabled' THEN 'held'
@@ -88,7 +88,7 @@ func enqueue(batch *pgx.Batch, org id.Org, deliveries []NewDelivery, at string) 
 		ids[i] = id.New[id.Delivery](d.EventID.Time())
 		events[i], endpoints[i], keys[i], seqs[i] = d.EventID, d.EndpointID, d.OrderingKey, d.Seq
 	}
-	if n == 1 && keys[0] == nil { // unnest of five arrays costs more than the insert
+	if n == 1 && keys[0] == nil { // without unnest a publish costs Postgres about a fifth less, see ADR 19
 		batch.Queue(`
 			INSERT INTO webhook_delivery (org_id, id, event_id, endpoint_id, next_retry_at) VALUES ($1, $2, $3, $4, portico_now())`,
 			org, ids[0], events[0], endpoints[0])

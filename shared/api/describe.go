@@ -13,6 +13,7 @@ import (
 	"portico/shared/api/events"
 	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
+	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
 	"portico/shared/api/webhooks"
@@ -32,6 +33,7 @@ var tags = []*huma.Tag{
 	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
 	{Name: audit.Tag, Description: "Who changed what, and when."},
 	{Name: jobs.Tag, Description: "What Portico does in the background: its progress, and what has failed."},
+	{Name: mail.Tag, Description: "What became of each mail, and which addresses get none. For staff."},
 	{Name: systemTag, Description: "The API's health and documentation. These requests need no key."},
 }
 

@@ -8,6 +8,7 @@ import (
 	"portico/shared/api/events"
 	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
+	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
 	"portico/shared/api/webhooks"
@@ -31,6 +32,7 @@ func All() []edge.Operation {
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		audit.List,
 		jobs.List, jobs.Get, jobs.Cancel,
+		mail.List, mail.Get,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 	}, System(nil)...)
 }

@@ -31,6 +31,8 @@ const (
 	DomainsWrite          Permission = "domains:write"
 	JobsRead              Permission = "jobs:read"
 	JobsWrite             Permission = "jobs:write"
+	MailRead              Permission = "mail:read"
+	MailWrite             Permission = "mail:write"
 	// Public marks an operation that needs no caller at all. Nobody holds it.
 	Public Permission = "public"
 )
@@ -56,6 +58,8 @@ var Description = map[Permission]string{
 	DomainsWrite:          "Add, verify and delete domains.",
 	JobsRead:              "Read jobs: what Portico does for the organization in the background.",
 	JobsWrite:             "Cancel jobs.",
+	MailRead:              "Read the log of mails and which addresses get none. For staff.",
+	MailWrite:             "Change which addresses get no mail. For staff.",
 }
 
 // All returns every permission that can be held, sorted.

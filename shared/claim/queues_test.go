@@ -17,6 +17,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/dispatching"
 	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
@@ -70,7 +71,7 @@ func deliveries(t *testing.T) subject {
 		return webhook.InsertEndpoint(ctx, tx, org, endpoint, signing.NewSecret(), testkit.Box(t))
 	})
 	return subject{
-		Database: db, queue: webhook.Queue, next: webhook.Swept(db.Worker, nil).Next,
+		Database: db, queue: webhook.Queue, next: dispatching.Swept(db.Worker, nil).Next,
 		add: func() {
 			db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
 				draft := event.Draft{Type: "invoice.paid", Data: json.RawMessage(`1`)}
@@ -84,7 +85,7 @@ func deliveries(t *testing.T) subject {
 			})
 		},
 		run: func(ctx context.Context, d claim.Dispatcher) error {
-			w := webhook.Dispatcher{Dispatcher: d, Box: testkit.Box(t), Sender: sending.New(testkit.Loopback(t), db.Clock, time.Second), Publish: event.PublishNotices}
+			w := dispatching.Dispatcher{Dispatcher: d, Box: testkit.Box(t), Sender: sending.New(testkit.Loopback(t), db.Clock, time.Second), Publish: event.PublishNotices}
 			return w.Run(ctx)
 		},
 		done: func() int { return len(receiver.All()) },

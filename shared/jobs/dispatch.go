@@ -10,12 +10,12 @@ import (
 
 	"portico/shared/claim"
 	"portico/shared/pg"
-	"portico/shared/webhook"
+	"portico/shared/webhook/dispatching"
 )
 
 // Dispatch answers a nudge: it dispatches in the database that the nudge names
 // until nothing is due there.
-func Dispatch(dispatchers pg.Databases[*webhook.Dispatcher]) func(ctx context.Context, body string) error {
+func Dispatch(dispatchers pg.Databases[*dispatching.Dispatcher]) func(ctx context.Context, body string) error {
 	return func(ctx context.Context, body string) error {
 		nudge := claim.Nudge{Database: pg.Home}
 		if err := json.Unmarshal([]byte(body), &nudge); err != nil {

@@ -22,7 +22,7 @@ import (
 	"portico/shared/mail"
 	"portico/shared/pg"
 	"portico/shared/placement"
-	"portico/shared/webhook"
+	"portico/shared/webhook/dispatching"
 	"portico/shared/webhook/sending"
 )
 
@@ -46,14 +46,14 @@ func Dispatcher() {
 	if n := len(workers); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
 		h.log.Warn("there are more databases than dispatchers, so some databases wait for others: raise DispatcherMaxConcurrency", "databases", n)
 	}
-	dispatchers, err := pg.Make(workers, func(name string, db *pg.Worker) (*webhook.Dispatcher, error) {
-		return &webhook.Dispatcher{
+	dispatchers, err := pg.Make(workers, func(name string, db *pg.Worker) (*dispatching.Dispatcher, error) {
+		return &dispatching.Dispatcher{
 			Dispatcher: claim.Dispatcher{
 				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log,
 				Concurrency: own.Concurrency, Share: own.share(len(workers)), Idle: max(own.Idle, claim.IdleAtLeast),
 			},
 			Box: box, Sender: sender,
-			Disabling: webhook.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
+			Disabling: dispatching.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
 			Publish:   event.PublishNotices,
 		}, nil
 	})
@@ -69,7 +69,7 @@ func Sweeper() {
 	h.readJobs(&e)
 	workers, wakers := e.database.workers(ctx, 2), h.wakers(e.wake, e.database)
 	swept, err := pg.Make(workers, func(name string, db *pg.Worker) ([]claim.Swept, error) {
-		return []claim.Swept{webhook.Swept(db, wakers[name])}, nil
+		return []claim.Swept{dispatching.Swept(db, wakers[name])}, nil
 	})
 	exitOn(err)
 	deployed := h.deployments(&e, workers)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -62,6 +64,9 @@ func lostSession(err error) bool {
 
 // IsUniqueViolation reports whether err says that a row with that key exists.
 func IsUniqueViolation(err error) bool { return hasState(err, uniqueViolation) }
+
+// LockTimeout formats a duration for the setting lock_timeout: milliseconds.
+func LockTimeout(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // IsLockTimeout reports whether the wait for a lock exceeded lock_timeout.
 func IsLockTimeout(err error) bool { return hasState(err, lockTimeout) }

@@ -17,7 +17,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/placement"
 	"portico/shared/testkit"
-	"portico/shared/webhook"
+	"portico/shared/webhook/dispatching"
 )
 
 // moveThatDies moves the organization to acme until it reports a given line of
@@ -62,7 +62,7 @@ func (tr *traffic) sweep(database string) (nudges int, arrived []id.Org) {
 	}
 	before := tr.nudges.Depth().Visible
 	sweeper := claim.Sweeper{
-		DB: d.Worker, Queues: []claim.Swept{webhook.Swept(d.Worker, tr.wakers[database])}, Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
+		DB: d.Worker, Queues: []claim.Swept{dispatching.Swept(d.Worker, tr.wakers[database])}, Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
 		FinishMoves: func(ctx context.Context) (bool, error) { return finisher.Finish(ctx, database) },
 	}
 	testkit.Must(tr.t, sweeper.Sweep(ctx))

@@ -24,6 +24,7 @@ import (
 	"portico/shared/queue"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/dispatching"
 	"portico/shared/webhook/sending"
 	"portico/shared/webhook/signing"
 )
@@ -87,13 +88,13 @@ func (tr *traffic) endpoint(url string) {
 func (tr *traffic) dispatch(ctx context.Context, database string) {
 	d := tr.at[database]
 	for ctx.Err() == nil {
-		dispatcher := &webhook.Dispatcher{
+		dispatcher := &dispatching.Dispatcher{
 			Dispatcher: claim.Dispatcher{
 				DB: d.Worker, Waker: tr.wakers[database], Clock: d.Clock, Log: observe.NewLog(io.Discard, "test"),
 				Concurrency: 64, Idle: 200 * time.Millisecond,
 			},
 			Box: testkit.Box(tr.t), Sender: sending.New(testkit.Loopback(tr.t), d.Clock, sending.MaxTimeout),
-			Disabling: webhook.Disabling{After: 120 * time.Hour, Failures: 20}, Publish: event.PublishNotices,
+			Disabling: dispatching.Disabling{After: 120 * time.Hour, Failures: 20}, Publish: event.PublishNotices,
 		}
 		if err := dispatcher.Run(context.WithoutCancel(ctx)); err != nil {
 			tr.t.Errorf("the dispatcher of %s: %v", database, err)

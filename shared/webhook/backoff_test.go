@@ -48,3 +48,14 @@ func TestJitterOnlyAdds(t *testing.T) {
 		}
 	})
 }
+
+// The fast schedule starts within seconds and lasts more than three days.
+func TestFastSchedule(t *testing.T) {
+	var sum time.Duration
+	for _, wait := range webhook.FastSchedule {
+		sum += wait
+	}
+	if first := webhook.FastSchedule[0]; first != 5*time.Second || sum <= 72*time.Hour {
+		t.Errorf("the second try comes after %s, the last after %s", first, sum)
+	}
+}

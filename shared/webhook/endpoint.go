@@ -1,6 +1,8 @@
-// Package webhook delivers events to customers' endpoints: it decides which
-// endpoints get an event, keeps the queue, retries and logs. The packages below it
-// run filters, sign, and send.
+// Package webhook has what customers see of the sending of events: endpoints and
+// their options, deliveries and their tries, ordering keys, operational events.
+// The packages in it decide who gets an event (fanout, filter), make the requests
+// (signing, sending), and claim deliveries, send them and record what became of
+// them (dispatching).
 package webhook
 
 import (

@@ -60,3 +60,10 @@ func Healths(ctx context.Context, tx pg.Tx, org id.Org, endpoints []Endpoint) (m
 	}
 	return byID, nil
 }
+
+// resetLane clears the failures of an endpoint when it is enabled.
+func resetLane(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint) error {
+	return pg.Exec(ctx, tx, "webhook.resetLane", `
+		UPDATE webhook_lane SET failures = 0, failing_since = NULL, open_until = NULL, openings = 0, told = false
+		WHERE org_id = $1 AND endpoint_id = $2`, org, endpoint)
+}

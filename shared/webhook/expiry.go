@@ -67,7 +67,7 @@ func TellOfCertificates(ctx context.Context, tx pg.Tx, org id.Org) ([]Notice, er
 		if leaf := (Options{ClientCertificate: t.ClientCertificate}).Leaf(); leaf != nil {
 			n.Subject = leaf.Subject.String()
 		}
-		notices = append(notices, newNotice(org, id.WebhookEndpoint{}, n))
+		notices = append(notices, NewNotice(org, id.WebhookEndpoint{}, n))
 	}
 	return notices, err
 }

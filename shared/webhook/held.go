@@ -55,7 +55,7 @@ const heldSQL = `
 // endpoint is disabled or the key is paused. The caller must have lowered the due
 // time.
 func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration, limit int) (failed int, err error) {
-	begin := pgx.TxOptions{BeginQuery: "begin; set local lock_timeout = " + lockTimeout(keyWait)}
+	begin := pgx.TxOptions{BeginQuery: "begin; set local lock_timeout = " + pg.LockTimeout(keyWait)}
 	err = pgx.BeginTxFunc(ctx, db, begin, func(tx pgx.Tx) error {
 		keys, err := heldKeys(ctx, tx, h, keep, limit)
 		if err != nil {
@@ -63,7 +63,7 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 		}
 		// These locks prevent that a key is resumed or the endpoint enabled
 		// before the commit.
-		if err := lockKeys(ctx, tx, keys, "NO KEY UPDATE"); err != nil {
+		if err := LockKeys(ctx, tx, keys, LockEverything); err != nil {
 			return err
 		}
 		if err := pg.Exec(ctx, tx, "webhook.FailHeld", `SELECT FROM webhook_endpoint WHERE org_id = $1 AND id = $2 FOR SHARE`, h.Org, h.Endpoint); err != nil {
@@ -83,20 +83,20 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 		if failed = int(n); err != nil || len(keys) == 0 {
 			return err
 		}
-		_, err = advance(ctx, tx, keys)
+		_, err = Advance(ctx, tx, keys)
 		return err
 	})
 	return failed, err
 }
 
 // heldKeys returns the ordering keys of the first limit held deliveries, sorted.
-func heldKeys(ctx context.Context, tx pg.Tx, h Holding, keep time.Duration, limit int) ([]orderedKey, error) {
+func heldKeys(ctx context.Context, tx pg.Tx, h Holding, keep time.Duration, limit int) ([]OrderedKey, error) {
 	texts, err := pg.List[string](ctx, tx, "webhook.heldKeys", `
 		SELECT DISTINCT ordering_key COLLATE "C" FROM (SELECT d.ordering_key `+heldSQL+` ORDER BY d.next_retry_at LIMIT $4) held
 		WHERE ordering_key IS NOT NULL ORDER BY 1`, h.Org, h.Endpoint, keep, limit)
-	keys := make([]orderedKey, len(texts))
+	keys := make([]OrderedKey, len(texts))
 	for i, text := range texts {
-		keys[i] = orderedKey{endpointKey{h.Org, h.Endpoint}, text}
+		keys[i] = OrderedKey{Lane{h.Org, h.Endpoint}, text}
 	}
 	return keys, err
 }

@@ -30,9 +30,9 @@ type OperationalEvent struct {
 
 var operational = []OperationalEvent{
 	{EventFailing, "All tries have failed for at least a minute, and at least five in a row.", FailingNotice{}},
-	{EventDisabled, "Portico has disabled a webhook endpoint: it answered 410, or all tries failed for days.", disabledNotice{}},
+	{EventDisabled, "Portico has disabled a webhook endpoint: it answered 410, or all tries failed for days.", DisabledNotice{}},
 	{EventRecovered, "The first success of a webhook endpoint that was failing.", EndpointNotice{}},
-	{EventExhausted, "The last try of a delivery has failed.", exhaustedNotice{}},
+	{EventExhausted, "The last try of a delivery has failed.", ExhaustedNotice{}},
 	{EventExpiring, "30, 14, 7, 3, 1 and 0 days before the client certificate of a webhook endpoint expires.", expiringNotice{}},
 }
 
@@ -67,14 +67,14 @@ type FailingNotice struct {
 	LastError string `json:"last_error"`
 }
 
-// disabledNotice is the data of webhook_endpoint.disabled.
-type disabledNotice struct {
+// DisabledNotice is the data of webhook_endpoint.disabled.
+type DisabledNotice struct {
 	FailingNotice
 	Reason string `json:"reason"`
 }
 
-// exhaustedNotice is the data of delivery.exhausted.
-type exhaustedNotice struct {
+// ExhaustedNotice is the data of delivery.exhausted.
+type ExhaustedNotice struct {
 	DeliveryID id.Delivery        `json:"delivery_id"`
 	EventID    id.Event           `json:"event_id"`
 	EventType  string             `json:"event_type"`
@@ -84,41 +84,13 @@ type exhaustedNotice struct {
 	LastError  string             `json:"last_error"`
 }
 
-// newNotice makes the operational event whose data has the Go type of data, so
+// NewNotice makes the operational event whose data has the Go type of data, so
 // that every event is sent as it is described.
-func newNotice(org id.Org, about id.WebhookEndpoint, data any) Notice {
+func NewNotice(org id.Org, about id.WebhookEndpoint, data any) Notice {
 	i := slices.IndexFunc(operational, func(o OperationalEvent) bool { return reflect.TypeOf(o.Data) == reflect.TypeOf(data) })
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		panic("webhook: " + err.Error()) // ids, numbers, texts and times always marshal
 	}
 	return Notice{Org: org, About: about, Type: operational[i].Type, Data: encoded}
-}
-
-// noticeOf returns the notice of a verdict; false if there is none.
-func noticeOf(o outcome, before, after health, v verdict) (Notice, bool) {
-	now := FailingNotice{EndpointNotice{o.endpoint, clock.StampOf(after.FailingSince), after.Failures}, o.lastError}
-	switch v {
-	case nowFailing:
-		return newNotice(o.org, o.endpoint, now), o.telling
-	case nowRecovered:
-		return newNotice(o.org, o.endpoint, EndpointNotice{o.endpoint, clock.StampOf(before.FailingSince), before.Failures}), o.telling
-	case nowGone, nowFailedTooLong:
-		return newNotice(o.org, o.endpoint, disabledNotice{now, v.reason()}), o.telling
-	}
-	return Notice{}, false
-}
-
-// exhausted returns a notice for every delivery whose last try has failed.
-func exhausted(batch []Result) []Notice {
-	var notices []Notice
-	for _, r := range batch {
-		if r.Status == Failed && r.Tried && !IsOperational(r.Type) {
-			notices = append(notices, newNotice(r.Org, r.EndpointID, exhaustedNotice{
-				DeliveryID: r.ID, EventID: r.EventID, EventType: r.Type, EndpointID: r.EndpointID,
-				Attempts: r.Attempts + 1, StatusCode: nonZero(int16(r.StatusCode)), LastError: r.Error,
-			}))
-		}
-	}
-	return notices
 }

@@ -9,6 +9,9 @@ import (
 	"portico/shared/id"
 )
 
+// Queue is the name of the queue of deliveries.
+const Queue = "webhook_delivery"
+
 // Tell adds the statement that a publisher runs after its commit: it notifies the
 // awake dispatchers of the endpoints that have something due now, see claim.Tell.
 func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bool) {
@@ -32,19 +35,19 @@ func encodeNotification(org id.Org, endpoints []id.WebhookEndpoint) string {
 	return base64.RawStdEncoding.EncodeToString(packed)
 }
 
-// decodeNotification returns what encodeNotification packed; false: the caller
+// DecodeNotification returns what encodeNotification packed; false: the caller
 // must look for due deliveries itself.
-func decodeNotification(text string) ([]endpointKey, bool) {
+func DecodeNotification(text string) ([]Lane, bool) {
 	packed, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil || len(packed) < 32 || len(packed)%16 != 0 {
 		return nil, false
 	}
 	var org id.Org
 	copy(org.UUID[:], packed)
-	var keys []endpointKey
+	var keys []Lane
 	for rest := packed[16:]; len(rest) > 0; rest = rest[16:] {
-		k := endpointKey{org: org}
-		copy(k.endpoint.UUID[:], rest)
+		k := Lane{OrgID: org}
+		copy(k.EndpointID.UUID[:], rest)
 		keys = append(keys, k)
 	}
 	return keys, true

@@ -16,12 +16,12 @@ func TestNews(t *testing.T) {
 			endpoints[i] = id.New[id.WebhookEndpoint](time.Now())
 		}
 		news := encodeNotification(org, endpoints)
-		keys, ok := decodeNotification(news)
+		keys, ok := DecodeNotification(news)
 		if ok != (n == 1 || n == 300) || len(news) >= 8000 {
 			t.Errorf("%d endpoints: %v, %d bytes", n, ok, len(news))
 		}
 		for i, k := range keys {
-			if k.org != org || k.endpoint != endpoints[i] {
+			if k.OrgID != org || k.EndpointID != endpoints[i] {
 				t.Fatalf("endpoint %d of %d is another", i, n)
 			}
 		}

@@ -10,11 +10,8 @@ import (
 	"time"
 
 	"portico/shared/fault"
-	"portico/shared/id"
-	"portico/shared/secret"
 	"portico/shared/webhook/filter"
 	"portico/shared/webhook/sending"
-	"portico/shared/webhook/signing"
 )
 
 // Options are the settings for an endpoint's deliveries.
@@ -61,8 +58,8 @@ const (
 	ExhaustionSkip  = "skip"  // the next delivery is sent
 )
 
-// scheduleOf returns the schedule of a retry policy.
-func scheduleOf(policy string, seconds []int32) Schedule {
+// ScheduleOf returns the schedule of a retry policy.
+func ScheduleOf(policy string, seconds []int32) Schedule {
 	switch policy {
 	case RetryFast:
 		return FastSchedule
@@ -142,49 +139,4 @@ func (c OptionsChange) checkFilter() error {
 // characters.
 func isText(s string, limit int) bool {
 	return len([]rune(s)) <= limit && !strings.ContainsRune(s, 0)
-}
-
-// targetRow is an endpoint with one of its secrets, as the dispatcher reads it.
-type targetRow struct {
-	OrgID             id.Org
-	ID                id.WebhookEndpoint
-	URL               string
-	RetryPolicy       string
-	RetrySchedule     []int32
-	TimeoutSeconds    int16
-	SealedHeaders     []byte
-	SignatureScheme   string
-	SealedKey         []byte
-	OldSealedKey      []byte
-	DroppedBefore     id.Event
-	ExhaustionPolicy  string
-	Revision          int64
-	Until             *time.Time // until when the secret or an older key pair signs
-	SecretID          id.WebhookSecret
-	SealedSecret      []byte
-	ClientCertificate []byte
-	SealedClientKey   []byte
-}
-
-// target opens the sealed values except the signing secrets.
-func (r targetRow) target(box *secret.Box) (*Target, error) {
-	headers, err := sending.OpenHeaders(box, r.OrgID, r.ID, r.SealedHeaders)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := signing.OpenKeys(box, r.OrgID, r.ID, r.SealedKey, r.OldSealedKey)
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := sending.OpenClientCertificate(box, r.OrgID, r.ID, r.ClientCertificate, r.SealedClientKey)
-	if err != nil {
-		return nil, err
-	}
-	return &Target{
-		Target: sending.Target{
-			URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Headers: headers,
-			Signer: signing.Signer{Scheme: r.SignatureScheme, Keys: keys}, Certificate: certificate,
-		},
-		Schedule: scheduleOf(r.RetryPolicy, r.RetrySchedule), Pauses: r.ExhaustionPolicy == ExhaustionPause, DroppedBefore: r.DroppedBefore,
-	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,41 +19,40 @@ import (
 // dispatcher locks it before it looks for the next head, so neither misses what
 // the other is about to commit.
 
-// orderedKey is one ordering key at one endpoint.
-type orderedKey struct {
-	endpointKey
-	key string
+// OrderedKey is one ordering key at one endpoint.
+type OrderedKey struct {
+	Lane
+	Key string
 }
 
 // ScanRow reads org_id, endpoint_id and ordering_key.
-func (k *orderedKey) ScanRow(row pgx.Rows) error { return row.Scan(&k.org, &k.endpoint, &k.key) }
+func (k *OrderedKey) ScanRow(row pgx.Rows) error { return row.Scan(&k.OrgID, &k.EndpointID, &k.Key) }
 
-// finishedKeys returns the ordering keys of the deliveries that a batch finishes,
-// each once, in the same order as publishes lock them.
-func finishedKeys(batch []Result) []orderedKey {
-	var keys []orderedKey
-	for _, r := range batch {
-		if r.OrderingKey != nil && r.Status != Pending {
-			keys = append(keys, orderedKey{endpointKey{r.Org, r.EndpointID}, *r.OrderingKey})
-		}
-	}
-	slices.SortFunc(keys, func(a, b orderedKey) int {
-		return cmp.Or(bytes.Compare(a.org.UUID[:], b.org.UUID[:]), cmp.Compare(a.key, b.key),
-			bytes.Compare(a.endpoint.UUID[:], b.endpoint.UUID[:]))
-	})
-	return slices.Compact(keys)
+// Compare orders keys as publishes lock them.
+func (k OrderedKey) Compare(other OrderedKey) int {
+	return cmp.Or(bytes.Compare(k.OrgID.UUID[:], other.OrgID.UUID[:]), cmp.Compare(k.Key, other.Key),
+		bytes.Compare(k.EndpointID.UUID[:], other.EndpointID.UUID[:]))
 }
 
-func orderedColumns(keys []orderedKey) (orgs []id.Org, endpoints []id.WebhookEndpoint, texts []string) {
+func orderedColumns(keys []OrderedKey) (orgs []id.Org, endpoints []id.WebhookEndpoint, texts []string) {
 	for _, k := range keys {
-		orgs, endpoints, texts = append(orgs, k.org), append(endpoints, k.endpoint), append(texts, k.key)
+		orgs, endpoints, texts = append(orgs, k.OrgID), append(endpoints, k.EndpointID), append(texts, k.Key)
 	}
 	return orgs, endpoints, texts
 }
 
-// lockKeys locks these keys until the transaction ends. The strength "SHARE"
-// blocks publishes; "NO KEY UPDATE" also blocks results and resumptions.
-func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey, strength string) error {
+// KeyLock says whom the lock of an ordering key holds up.
+type KeyLock string
+
+// The locks of an ordering key.
+const (
+	LockPublishes  KeyLock = "SHARE"         // only publishes with the key wait
+	LockEverything KeyLock = "NO KEY UPDATE" // also the results of its deliveries and its resumption wait
+)
+
+// LockKeys locks ordering keys until the transaction ends. They must be sorted, so
+// that two transactions cannot wait for each other.
+func LockKeys(ctx context.Context, tx pg.Tx, keys []OrderedKey, lock KeyLock) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -62,21 +60,13 @@ func lockKeys(ctx context.Context, tx pg.Tx, keys []orderedKey, strength string)
 	return pg.Exec(ctx, tx, "webhook.lockKeys", `
 		SELECT FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS k (org_id, key, position)
 		JOIN ordering_key o ON o.org_id = k.org_id AND o.key = k.key
-		ORDER BY k.position FOR `+strength+` OF o`, orgs, texts)
+		ORDER BY k.position FOR `+string(lock)+` OF o`, orgs, texts)
 }
 
-// pauseKeys pauses the keys whose head has just failed, if the endpoint's policy
-// is to pause. It pauses none of a deleted endpoint, whose other deliveries are
-// given up.
-func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
-	var keys []orderedKey
-	var events []id.Event
-	for _, r := range batch {
-		if r.OrderingKey != nil && r.Status == Failed && r.Tried && r.Endpoint.Pauses {
-			keys = append(keys, orderedKey{endpointKey{r.Org, r.EndpointID}, *r.OrderingKey})
-			events = append(events, r.EventID)
-		}
-	}
+// PauseKeys pauses each of these keys because the delivery of an event, its head,
+// has failed permanently. It pauses none of a deleted endpoint, whose other
+// deliveries are given up. The caller must have locked the keys.
+func PauseKeys(ctx context.Context, tx pg.Tx, keys []OrderedKey, failed []id.Event) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -86,14 +76,14 @@ func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
 		SELECT k.org_id, k.endpoint_id, k.key, k.event_id, portico_now()
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) AS k (org_id, endpoint_id, key, event_id)
 		JOIN webhook_endpoint e ON e.org_id = k.org_id AND e.id = k.endpoint_id AND e.deleted_at IS NULL
-		ON CONFLICT DO NOTHING`, orgs, endpoints, texts, events)
+		ON CONFLICT DO NOTHING`, orgs, endpoints, texts, failed)
 }
 
-// advance makes the waiting heads of keys due, except those of paused keys. It
+// Advance makes the waiting heads of keys due, except those of paused keys. It
 // returns their endpoints. The caller must have locked the keys.
-func advance(ctx context.Context, tx pg.Tx, keys []orderedKey) ([]endpointKey, error) {
+func Advance(ctx context.Context, tx pg.Tx, keys []OrderedKey) ([]Lane, error) {
 	orgs, endpoints, texts := orderedColumns(keys)
-	return pg.List[endpointKey](ctx, tx, "webhook.advance", `
+	return pg.List[Lane](ctx, tx, "webhook.advance", `
 		UPDATE webhook_delivery d SET next_retry_at = portico_now()
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (org_id, endpoint_id, key)
 		CROSS JOIN LATERAL (

@@ -50,8 +50,8 @@ func ListKeyLags(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookE
 // ResumeKey resumes a paused ordering key with the delivery after the failed one.
 // It reports whether that made a delivery due.
 func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint, key string) (due bool, err error) {
-	keys := []orderedKey{{endpointKey{org, endpoint}, key}}
-	if err := lockKeys(ctx, tx, keys, "SHARE"); err != nil {
+	keys := []OrderedKey{{Lane{org, endpoint}, key}}
+	if err := LockKeys(ctx, tx, keys, LockPublishes); err != nil {
 		return false, err
 	}
 	resumed, err := pg.Affect(ctx, tx, "webhook.ResumeKey", `
@@ -62,7 +62,7 @@ func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEnd
 	if resumed == 0 {
 		return false, ErrKeyNotPaused
 	}
-	advanced, err := advance(ctx, tx, keys)
+	advanced, err := Advance(ctx, tx, keys)
 	return len(advanced) > 0, err
 }
 
@@ -72,7 +72,7 @@ func ResumeKey(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookEnd
 // has locked is left for the next run. Closed organizations are left out: erasing
 // removes their keys. The caller must have lowered the due time.
 func ReleaseKeys(ctx context.Context, tx pg.Tx, limit int) (int, error) {
-	keys, err := pg.List[orderedKey](ctx, tx, "webhook.ReleaseKeys", `
+	keys, err := pg.List[OrderedKey](ctx, tx, "webhook.ReleaseKeys", `
 		SELECT p.org_id, p.endpoint_id, p.ordering_key
 		FROM webhook_paused_key p
 		JOIN webhook_endpoint ON webhook_endpoint.org_id = p.org_id AND webhook_endpoint.id = p.endpoint_id
@@ -89,6 +89,6 @@ func ReleaseKeys(ctx context.Context, tx pg.Tx, limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = advance(ctx, tx, keys)
+	_, err = Advance(ctx, tx, keys)
 	return len(keys), err
 }

@@ -1,4 +1,4 @@
-// Command sweeper looks every minute for due deliveries for which no dispatcher was woken; see shared/webhook/sweep.go.
+// Command sweeper looks every minute for due deliveries for which no dispatcher was woken; see shared/claim/sweep.go.
 package main
 
 import "portico/shared/lambdahost"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -78,7 +77,7 @@ func recordDone(ctx context.Context, db pg.Querier, results []Result, now time.T
 		return nil
 	}
 	c := columns(results, now)
-	return pg.Exec(ctx, db, "job.recordDone", doneSQL, c.orgs, c.ids, c.leases, c.logs, lockTimeout(lock))
+	return pg.Exec(ctx, db, "job.recordDone", doneSQL, c.orgs, c.ids, c.leases, c.logs, pg.LockTimeout(lock))
 }
 
 // recordSQL writes results under their leases: gone are the jobs that have
@@ -130,7 +129,7 @@ func record(ctx context.Context, db pg.Querier, results []Result, now time.Time,
 	c := columns(results, now)
 	positions, err := pg.List[int](ctx, db, "job.record", recordSQL,
 		c.orgs, c.ids, c.leases, c.logs, c.outcomes, c.waits, c.tried, c.codes, c.errors, c.fingerprints, c.took, scheduledAfter,
-		lockTimeout(lock))
+		pg.LockTimeout(lock))
 	if err != nil {
 		return nil, err
 	}
@@ -158,9 +157,6 @@ func recordKeyed(ctx context.Context, db pg.Querier, results []Result, now time.
 	}
 	return written, nil
 }
-
-// lockTimeout formats a duration for the Postgres setting: milliseconds.
-func lockTimeout(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // resultColumns are results with one array per field, for unnest.
 type resultColumns struct {

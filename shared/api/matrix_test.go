@@ -36,6 +36,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/resource-grants":   c.Make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
 		"/v1/jobs":              c.NewJob(apitest.Export, "x").String(),
 		"/v1/staff/mails":       c.NewMail("ada@example.com", "things").String(),
+		"/v1/staff/jobs":        c.NewJob(apitest.Export, "x").String(),
 		"/v1/domains":           c.Make("/v1/domains", `{"name":"portal.example.com"}`),
 		"/v1/api-keys":          regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}

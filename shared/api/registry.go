@@ -33,6 +33,7 @@ func All() []edge.Operation {
 		audit.List,
 		jobs.List, jobs.Get, jobs.Cancel,
 		mail.List, mail.Get,
+		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 	}, System(nil)...)
 }

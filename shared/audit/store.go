@@ -22,7 +22,7 @@ func Insert(ctx context.Context, tx pg.Querier, org id.Org, e Entry) error {
 		targets[i] = t.ID
 	}
 	args := []any{
-		org, id.New[id.AuditEntry](e.CreatedAt), e.Action, e.Actor.Type, e.Actor.ID, nonEmpty(e.Actor.Name),
+		[16]byte(org.UUID), id.New[id.AuditEntry](e.CreatedAt), e.Action, e.Actor.Type, e.Actor.ID, nonEmpty(e.Actor.Name),
 		encode(list(e.Targets)), object(e.Before), object(e.After),
 		storable(e.Origin.RequestID), address(e.Origin.SourceIP), storable(e.Origin.UserAgent), e.CreatedAt, targets,
 	}

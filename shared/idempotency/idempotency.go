@@ -38,7 +38,7 @@ var (
 // Scope limits where a key is valid: the same text from another caller or for
 // another operation is a different key.
 type Scope struct {
-	Org       id.Org
+	Org       id.Org // zero: the platform
 	Caller    string
 	Operation string
 	Key       string
@@ -60,7 +60,7 @@ func Claim(ctx context.Context, tx pg.Tx, s Scope, hash []byte, box *secret.Box)
 	err = tx.QueryRow(ctx, `
 		SELECT body_hash, reply FROM idempotency_key
 		WHERE org_id = $1 AND caller = $2 AND operation = $3 AND key = $4`,
-		s.Org, s.Caller, s.Operation, s.Key).Scan(&storedHash, &sealed)
+		[16]byte(s.Org.UUID), s.Caller, s.Operation, s.Key).Scan(&storedHash, &sealed)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, ErrInUse // expired and removed between the two statements
@@ -84,7 +84,7 @@ func claim(ctx context.Context, tx pg.Tx, s Scope, hash []byte) (bool, error) {
 		INSERT INTO idempotency_key AS k (org_id, caller, operation, key, body_hash) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (org_id, caller, operation, key) DO UPDATE
 			SET body_hash = excluded.body_hash, reply = NULL, created_at = excluded.created_at
-			WHERE k.created_at <= portico_now() - $6::interval`, s.Org, s.Caller, s.Operation, s.Key, hash, Keep)
+			WHERE k.created_at <= portico_now() - $6::interval`, [16]byte(s.Org.UUID), s.Caller, s.Operation, s.Key, hash, Keep)
 	batch.Queue(`SELECT set_config('lock_timeout', '0', true)`)
 	results := tx.SendBatch(ctx, &batch)
 	defer results.Close()
@@ -109,7 +109,7 @@ func Store(ctx context.Context, tx pg.Tx, s Scope, reply []byte, box *secret.Box
 	batch.Queue(`
 		UPDATE idempotency_key SET reply = $5
 		WHERE org_id = $1 AND caller = $2 AND operation = $3 AND key = $4`,
-		s.Org, s.Caller, s.Operation, s.Key, box.Seal(reply, s.sealing()))
+		[16]byte(s.Org.UUID), s.Caller, s.Operation, s.Key, box.Seal(reply, s.sealing()))
 	return pg.AtCommit(ctx, tx, &batch)
 }
 

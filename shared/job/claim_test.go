@@ -135,8 +135,8 @@ func TestWhatIsNotClaimed(t *testing.T) {
 	o.is(t, "after adding", true)
 	for _, tt := range []struct{ name, closes, opens string }{
 		{"a paused kind", `INSERT INTO job_kind (kind, paused_at, pause_reason) VALUES ('test.write', portico_now(), 'test')`, `UPDATE job_kind SET paused_at = NULL, pause_reason = NULL`},
-		{"an organization that moves", `INSERT INTO placement (org_id, state, database, until) SELECT id, 'draining', 'acme', portico_now() + interval '5 minutes' FROM organization`, `DELETE FROM placement`},
-		{"an organization that has left", `INSERT INTO placement (org_id, state, database) SELECT id, 'left', 'acme' FROM organization`, `DELETE FROM placement`},
+		{"an organization that moves", `INSERT INTO placement (org_id, state, database, until) SELECT id, 'draining', 'acme', portico_now() + interval '5 minutes' FROM organization WHERE name = 'Acme'`, `DELETE FROM placement`},
+		{"an organization that has left", `INSERT INTO placement (org_id, state, database) SELECT id, 'left', 'acme' FROM organization WHERE name = 'Acme'`, `DELETE FROM placement`},
 		{"an organization that was closed", `UPDATE organization SET deleted_at = portico_now()`, `UPDATE organization SET deleted_at = NULL`},
 	} {
 		o.Exec(t, tt.closes)

@@ -58,6 +58,7 @@ func Redrive(ctx context.Context, tx pg.Tx, kinds *Registry, org id.Org, jobID i
 	if err != nil {
 		return before, after, err
 	}
+	pg.Raise(tx, string(before.Queue), laneText(Lane{org, before.Kind}))
 	after, err = Get(ctx, tx, org, jobID)
 	return before, after, err
 }

@@ -85,8 +85,19 @@ func (d *DB) InOrgAgain(ctx context.Context, org id.Org, fn func(Tx) error, then
 	return d.run(ctx, &orgTx{db: d, org: org, again: true}, fn, then)
 }
 
+// PlatformThen is InOrgThen for the platform's own rows, which have the organization
+// of zeros, in the home database. It is for staff only.
+func (d *DB) PlatformThen(ctx context.Context, fn func(Tx) error, then *pgx.Batch) error {
+	return d.run(ctx, &orgTx{db: d, platform: true}, fn, then)
+}
+
+// PlatformAgain is PlatformThen after ErrAgain.
+func (d *DB) PlatformAgain(ctx context.Context, fn func(Tx) error, then *pgx.Batch) error {
+	return d.run(ctx, &orgTx{db: d, platform: true, again: true}, fn, then)
+}
+
 func (d *DB) run(ctx context.Context, tx *orgTx, fn func(Tx) error, then *pgx.Batch) error {
-	if tx.org.IsZero() {
+	if tx.org.IsZero() != tx.platform {
 		return errors.New("pg.InOrg: no organization")
 	}
 	defer func() {

@@ -29,6 +29,7 @@ type orgTx struct {
 	locking     []locking // those that come after them
 	signals     map[string][]string
 	again       bool          // see IsAgain
+	platform    bool          // see PlatformThen
 	anyDatabase bool          // run in database even if the organization does not live there
 	database    string        // in which it runs; "": not known yet
 	conn        *pgxpool.Conn // nil until the first statement
@@ -128,7 +129,7 @@ func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, 
 func (t *orgTx) opening() *pgx.Batch {
 	opening := &pgx.Batch{}
 	opening.Queue("begin")
-	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", t.org, t.anyDatabase)
+	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", [16]byte(t.org.UUID), t.anyDatabase)
 	return opening
 }
 

@@ -1,4 +1,4 @@
-// Command jobs serves /v1/jobs; see shared/api/jobs.
+// Command jobs serves /v1/jobs and /v1/staff; see shared/api/jobs.
 package main
 
 import (
@@ -6,4 +6,9 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.JobsAPI(jobs.List, jobs.Get, jobs.Cancel) }
+func main() {
+	lambdahost.JobsAPI(
+		jobs.List, jobs.Get, jobs.Cancel,
+		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
+	)
+}

@@ -23,6 +23,7 @@ type ExportArgs struct {
 var (
 	Export = job.Kind[ExportArgs]{Name: "test.export", Queue: job.High, Retry: job.Schedule{}, Visible: true, Work: job.InTx(export)}
 	Hidden = job.Kind[ExportArgs]{Name: "test.hidden", Queue: job.High, Retry: job.Schedule{}, Work: job.InTx(export)}
+	Ours   = job.Kind[ExportArgs]{Name: "test.ours", Queue: job.High, Retry: job.Schedule{}, Platform: true, Work: job.InTx(export)}
 )
 
 func export(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
@@ -34,7 +35,7 @@ func export(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
 
 func kinds(t *testing.T) *job.Registry {
 	t.Helper()
-	registry, err := job.NewRegistry(Export, Hidden)
+	registry, err := job.NewRegistry(Export, Hidden, Ours)
 	testkit.Must(t, err)
 	return registry
 }

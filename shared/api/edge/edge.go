@@ -120,7 +120,11 @@ func (s *Server) declare(op Op) huma.Operation {
 		h.Description += "\n\nPermission: `" + string(op.Permission) + "`."
 		if op.Acts.StaffOnly() {
 			h.Description += " Staff only."
-		} else {
+		}
+		switch {
+		case op.Acts == OnNamed:
+			h.Parameters = append(h.Parameters, namedParameter)
+		case !op.Acts.StaffOnly():
 			h.Parameters = append(h.Parameters, organizationParameter)
 		}
 	}

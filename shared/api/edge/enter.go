@@ -2,6 +2,7 @@ package edge
 
 import (
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5"
 
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -20,6 +21,12 @@ var organizationParameter = &huma.Param{
 	Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^org_[0-7][0-9a-hjkmnp-tv-z]{25}$`},
 }
 
+var namedParameter = &huma.Param{
+	Name: organizationHeader, In: "header",
+	Description: "The id of the organization to act on. Without it the request acts on the platform's own jobs.",
+	Schema:      organizationParameter.Schema,
+}
+
 // enter sets the organization of a call: that of the API key, the one that a
 // staff key's request names, or the one that the call creates. The reply is the
 // same for an organization that the caller may not use and one that does not
@@ -28,6 +35,9 @@ func (s *Server) enter(ctx huma.Context, c *Call) error {
 	named, err := namedOrganization(ctx, c.op.Acts)
 	if err != nil {
 		return err
+	}
+	if c.op.Acts == OnNamed {
+		return s.enterNamed(c, named)
 	}
 	if c.op.Acts.StaffOnly() {
 		if !named.IsZero() {
@@ -50,11 +60,35 @@ func (s *Server) enter(ctx huma.Context, c *Call) error {
 	if named.IsZero() {
 		return fault.InvalidField("header."+organizationHeader, "must name the organization to act on, because a staff key belongs to none")
 	}
+	return s.enterNamed(c, named)
+}
+
+// enterNamed sets the organization of a staff key's call, if it exists; zero: the
+// platform.
+func (s *Server) enterNamed(c *Call, named id.Org) error {
+	if named.IsZero() {
+		return nil
+	}
 	return s.DB.InOrg(c, named, func(tx pg.Tx) error {
 		c.Caller.Org = named
 		_, err := org.Get(c, tx, named)
 		return err
 	})
+}
+
+// inOrg runs a function in a transaction that is bound to the call's organization,
+// and statements after it; the second time again is true.
+func (c *Call) inOrg(again bool, fn func(pg.Tx) error, then *pgx.Batch) error {
+	platform := c.Org.IsZero() && c.op.Acts == OnNamed
+	switch {
+	case platform && again:
+		return c.DB.PlatformAgain(c, fn, then)
+	case platform:
+		return c.DB.PlatformThen(c, fn, then)
+	case again:
+		return c.DB.InOrgAgain(c, c.Org, fn, then)
+	}
+	return c.DB.InOrgThen(c, c.Org, fn, then)
 }
 
 // byHost returns the organization to which the request's host name belongs; if it

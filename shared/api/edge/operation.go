@@ -12,6 +12,7 @@ import (
 
 	"portico/shared/auth"
 	"portico/shared/fault"
+	"portico/shared/pg"
 )
 
 // Op declares an operation: its name and what the frame enforces before its
@@ -92,10 +93,13 @@ func (r Read[I, O]) register(s *Server) {
 		if err := checked(c, in); err != nil {
 			return nil, problemOf(c, err)
 		}
-		err = s.DB.InOrg(c, c.Org, c.within(func() error {
+		work := c.within(func() error {
 			out, err = r.Handle(c, in)
 			return err
-		}))
+		})
+		if err = c.inOrg(false, work, nil); errors.Is(err, pg.ErrAgain) {
+			err = c.inOrg(true, work, nil)
+		}
 		return out, problemOf(c, err)
 	})
 }

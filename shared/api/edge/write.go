@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/fault"
-	"portico/shared/id"
 	"portico/shared/idempotency"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -43,10 +42,10 @@ type done[O any] struct {
 // it lowers the due time before the commit and notifies a dispatcher after it.
 func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 	notes, metrics := len(c.notes), len(c.metrics)
-	d, err := transact(s, c, w, in, s.DB.InOrgThen)
+	d, err := transact(s, c, w, in, false)
 	if errors.Is(err, pg.ErrAgain) {
 		c.forget(notes, metrics)
-		d, err = transact(s, c, w, in, s.DB.InOrgAgain)
+		d, err = transact(s, c, w, in, true)
 	}
 	if err != nil {
 		return nil, err
@@ -63,10 +62,7 @@ func write[I, O any](s *Server, c *Call, w Write[I, O], in *I) (*O, error) {
 	return d.out, nil
 }
 
-// inOrg runs a function in a transaction, and statements after it.
-type inOrg func(context.Context, id.Org, func(pg.Tx) error, *pgx.Batch) error
-
-func transact[I, O any](s *Server, c *Call, w Write[I, O], in *I, run inOrg) (done[O], error) {
+func transact[I, O any](s *Server, c *Call, w Write[I, O], in *I, again bool) (done[O], error) {
 	d := done[O]{database: s.DB.LastFound(c.Org)}
 	if w.Wakes {
 		if err := s.lower(c, d.database); err != nil {
@@ -74,7 +70,7 @@ func transact[I, O any](s *Server, c *Call, w Write[I, O], in *I, run inOrg) (do
 		}
 	}
 	var then pgx.Batch
-	err := run(c, c.Org, c.within(func() (err error) {
+	err := c.inOrg(again, c.within(func() (err error) {
 		if c.key == "" {
 			d.out, err = work(c, w, in)
 		} else {

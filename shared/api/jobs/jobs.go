@@ -37,7 +37,7 @@ var List = edge.Read[listInput, listOutput]{
 }
 
 // Get is GET /v1/jobs/{id}.
-var Get = edge.Read[jobPath, oneOutput]{
+var Get = edge.Read[JobPath, oneOutput]{
 	Op: edge.Op{
 		ID: "getJob", Method: http.MethodGet, Path: "/v1/jobs/{id}", Function: function,
 		Faults:     []*fault.Error{job.ErrNotFound},
@@ -47,7 +47,7 @@ var Get = edge.Read[jobPath, oneOutput]{
 }
 
 // Cancel is POST /v1/jobs/{id}/cancel.
-var Cancel = edge.Write[jobPath, jobOutput]{
+var Cancel = edge.Write[JobPath, jobOutput]{
 	Op: edge.Op{
 		ID: "cancelJob", Method: http.MethodPost, Path: "/v1/jobs/{id}/cancel", Function: function,
 		Faults:     []*fault.Error{job.ErrNotFound, job.ErrIsDead, job.ErrFinished},
@@ -57,7 +57,8 @@ var Cancel = edge.Write[jobPath, jobOutput]{
 	Handle: cancel,
 }
 
-type jobPath struct {
+// JobPath names a job.
+type JobPath struct {
 	ID id.Job `path:"id" doc:"The job's id." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
 
@@ -163,7 +164,7 @@ func visible(c *edge.Call, jobID id.Job) (job.Info, error) {
 	return j, err
 }
 
-func get(c *edge.Call, in *jobPath) (*oneOutput, error) {
+func get(c *edge.Call, in *JobPath) (*oneOutput, error) {
 	j, err := visible(c, in.ID)
 	if err != nil {
 		return nil, err
@@ -177,7 +178,7 @@ func showTries(j job.Info) ([]tryBody, error) {
 	return tries, json.Unmarshal(j.Tries, &tries)
 }
 
-func cancel(c *edge.Call, in *jobPath) (*jobOutput, error) {
+func cancel(c *edge.Call, in *JobPath) (*jobOutput, error) {
 	if _, err := visible(c, in.ID); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,211 @@
+package jobs
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"portico/shared/api/edge"
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/job"
+)
+
+// ListAll is GET /v1/staff/jobs.
+var ListAll = edge.Global[listAllInput, listAllOutput]{
+	Op: edge.Op{
+		ID: "listAllJobs", Method: http.MethodGet, Path: "/v1/staff/jobs", Function: function, Acts: edge.OnAll,
+		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List the jobs of all organizations",
+		Description: "#listAllJobs",
+	},
+	Handle: listAll,
+}
+
+// ListDead is GET /v1/staff/dead-jobs.
+var ListDead = edge.Global[listDeadInput, listDeadOutput]{
+	Op: edge.Op{
+		ID: "listDeadJobs", Method: http.MethodGet, Path: "/v1/staff/dead-jobs", Function: function, Acts: edge.OnAll,
+		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List dead jobs in groups",
+		Description: "#listDeadJobs",
+	},
+	Handle: listDead,
+}
+
+// Redrive is POST /v1/staff/jobs/{id}/redrive.
+var Redrive = edge.Write[redriveInput, staffJobOutput]{
+	Op: edge.Op{
+		ID: "redriveJob", Method: http.MethodPost, Path: "/v1/staff/jobs/{id}/redrive", Function: function, Acts: edge.OnNamed,
+		Faults:     []*fault.Error{job.ErrNotFound, job.ErrNotDead, job.ErrFinished},
+		Example:    `{}`,
+		Permission: auth.JobsWrite, Cost: 1, Audit: "job.redrive", Tag: Tag, Summary: "Try a dead job again",
+		Description: "#redriveJob",
+	},
+	Handle: redrive,
+}
+
+// Drop is POST /v1/staff/jobs/{id}/drop.
+var Drop = edge.Write[dropInput, staffJobOutput]{
+	Op: edge.Op{
+		ID: "dropJob", Method: http.MethodPost, Path: "/v1/staff/jobs/{id}/drop", Function: function, Acts: edge.OnNamed,
+		Faults:     []*fault.Error{job.ErrNotFound, job.ErrNotDead, job.ErrFinished},
+		Example:    `{"reason":"the endpoint was deleted"}`,
+		Permission: auth.JobsWrite, Cost: 1, Audit: "job.drop", Tag: Tag, Summary: "Give a dead job up",
+	},
+	Handle: drop,
+}
+
+// CancelAny is POST /v1/staff/jobs/{id}/cancel.
+var CancelAny = edge.Write[dropInput, staffJobOutput]{
+	Op: edge.Op{
+		ID: "cancelAnyJob", Method: http.MethodPost, Path: "/v1/staff/jobs/{id}/cancel", Function: function, Acts: edge.OnNamed,
+		Faults:     []*fault.Error{job.ErrNotFound, job.ErrIsDead, job.ErrFinished},
+		Example:    `{"reason":"asked for by the customer"}`,
+		Permission: auth.JobsWrite, Cost: 1, Audit: "job.cancel", Tag: Tag, Summary: "Cancel a job of any kind",
+		Description: "#cancelJob",
+	},
+	Handle: func(c *edge.Call, in *dropInput) (*staffJobOutput, error) {
+		after, err := end(c, in.ID, in.Body.Reason)
+		return &staffJobOutput{Body: showStaff(after)}, err
+	},
+}
+
+type listAllInput struct {
+	edge.Page
+	Status         string `query:"status" enum:"pending,running,scheduled,dead" doc:"Only jobs with this status."`
+	Kind           string `query:"kind" maxLength:"100" doc:"Only jobs of this kind." example:"audit.export"`
+	Fingerprint    string `query:"fingerprint" maxLength:"100" doc:"Only jobs that failed in this way."`
+	OrganizationID id.Org `query:"organization_id" doc:"Only jobs of this organization."`
+}
+
+type listDeadInput struct {
+	Kind           string `query:"kind" maxLength:"100" doc:"Only jobs of this kind." example:"audit.export"`
+	OrganizationID id.Org `query:"organization_id" doc:"Only jobs of this organization."`
+}
+
+type redriveInput struct {
+	JobPath
+	Body struct {
+		Args json.RawMessage `json:"args,omitempty" doc:"Other arguments, of the same shape. Without them: the same as before." example:"{}"`
+	}
+}
+
+type dropInput struct {
+	JobPath
+	Body struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why, for the audit log." example:"the endpoint was deleted"`
+	}
+}
+
+// StaffJobBody is a job with what only staff see.
+type StaffJobBody struct {
+	JobBody
+	OrganizationID *id.Org         `json:"organization_id" doc:"The organization whose job it is; null: the platform's own." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Queue          string          `json:"queue" enum:"high,bulk,billing" doc:"Where it runs."`
+	Args           json.RawMessage `json:"args" doc:"Its arguments." example:"{}"`
+	LastError      *string         `json:"last_error" doc:"Why the last failed try failed, in words; null if none has."`
+	Fingerprint    *string         `json:"fingerprint" doc:"Equal for jobs that failed in the same way; null if no try has failed."`
+	Crashes        int             `json:"crashes" doc:"How often its runner died while it ran." example:"0"`
+	RequestID      *string         `json:"request_id" doc:"The id of the request that added it; null if none did."`
+}
+
+type groupBody struct {
+	Fingerprint   string `json:"fingerprint" doc:"Names the group." example:"0b6f0c2d"`
+	Kind          string `json:"kind" doc:"What the jobs do." example:"audit.export"`
+	ErrorCode     string `json:"error_code" doc:"Why they failed." example:"timeout"`
+	LastError     string `json:"last_error" doc:"The same in words, of the newest." example:"no answer within 10s"`
+	Jobs          int    `json:"jobs" doc:"How many." example:"3"`
+	Organizations int    `json:"organizations" doc:"Of how many organizations." example:"1"`
+	Oldest        id.Job `json:"oldest" doc:"The job that was added first." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Newest        id.Job `json:"newest" doc:"The job that was added last." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+}
+
+type (
+	staffJobOutput struct{ Body StaffJobBody }
+	listAllOutput  struct{ Body edge.List[StaffJobBody] }
+	listDeadOutput struct {
+		Body struct {
+			Data []groupBody `json:"data" nullable:"false" doc:"The groups, the largest first."`
+		}
+	}
+)
+
+func showStaff(j job.Info) StaffJobBody {
+	b := StaffJobBody{
+		JobBody: show(j), Queue: string(j.Queue), Args: j.Args, LastError: textOf(j.LastError), Fingerprint: textOf(j.Fingerprint),
+		Crashes: j.Crashes, RequestID: textOf(j.RequestID),
+	}
+	if !j.OrgID.IsZero() {
+		b.OrganizationID = &j.OrgID
+	}
+	return b
+}
+
+// filterOf returns a filter for staff, or a fault that names the wrong field.
+func filterOf(c *edge.Call, kind string, org id.Org) (f job.Filter, err error) {
+	if kind != "" {
+		f.Kinds = []string{kind}
+		if !c.Jobs.Has(kind) {
+			err = fault.InvalidField("query.kind", "is not a kind of jobs")
+		}
+	}
+	if !org.IsZero() {
+		f.Org = &org
+	}
+	return f, err
+}
+
+func listAll(c *edge.Call, in *listAllInput) (*listAllOutput, error) {
+	f, err := filterOf(c, in.Kind, in.OrganizationID)
+	f.Status, f.Fingerprint = job.Status(in.Status), in.Fingerprint
+	err = fault.Join(err, edge.CheckText("query.fingerprint", &in.Fingerprint), c.Position("staff_jobs", in.After, (*[16]byte)(&f.Before.UUID)))
+	if err != nil {
+		return nil, err
+	}
+	all, err := job.ListAll(c, c.DB, f, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &listAllOutput{Body: edge.ListOf(all, in.Limit, showStaff, func(last job.Info) *string { return c.Cursor("staff_jobs", last.ID.UUID) })}, nil
+}
+
+func listDead(c *edge.Call, in *listDeadInput) (*listDeadOutput, error) {
+	f, err := filterOf(c, in.Kind, in.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := job.ListAllGroups(c, c.DB, f)
+	out := &listDeadOutput{}
+	out.Body.Data = []groupBody{}
+	for _, g := range groups {
+		out.Body.Data = append(out.Body.Data, groupBody(g))
+	}
+	return out, err
+}
+
+func redrive(c *edge.Call, in *redriveInput) (*staffJobOutput, error) {
+	before, after, err := job.Redrive(c, c.Tx, c.Jobs, c.Org, in.ID, in.Body.Args)
+	if err != nil {
+		return nil, err
+	}
+	c.Audit(recorded(before), recorded(after), audit.Of("job", in.ID))
+	return &staffJobOutput{Body: showStaff(after)}, nil
+}
+
+func drop(c *edge.Call, in *dropInput) (*staffJobOutput, error) {
+	before, err := job.Drop(c, c.Tx, c.Org, in.ID, in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	after, err := job.Get(c, c.Tx, c.Org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	c.Audit(recorded(before), recorded(after), audit.Of("job", in.ID))
+	return &staffJobOutput{Body: showStaff(after)}, nil
+}
+
+// Resolve hands the input to the frame.
+func (in *dropInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
+
+func (in *dropInput) Check(*edge.Call) error { return edge.CheckText("body.reason", &in.Body.Reason) }

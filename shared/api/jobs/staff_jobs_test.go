@@ -1,0 +1,98 @@
+package jobs_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/api/apitest"
+	"portico/shared/id"
+	"portico/shared/job"
+	"portico/shared/testkit"
+)
+
+// Staff list the jobs of all organizations and of the platform, and redrive, drop and
+// cancel them. Whatever is wrong is refused with a reason.
+func TestStaffJobs(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme, evil, staff := h.Organization("Acme"), h.Organization("Evil"), h.NewStaff()
+	ours := platformJob(h)
+	dead, dropped, done := acme.NewJob(apitest.Hidden, "bad").String(), evil.NewJob(apitest.Export, "bad").String(), evil.NewJob(apitest.Export, "good").String()
+	h.DoJobs()
+	waits := acme.NewJob(apitest.Hidden, "good").String()
+	acmeOnly, evilOnly := acme.Org.String(), evil.Org.String()
+	big := strings.Repeat("x", job.MaxArgs)
+
+	for _, tt := range []struct {
+		name, method, path, org, body string
+		as                            apitest.Caller
+		want                          string
+	}{
+		{"list", "GET", "jobs", "", "", staff, `200 ` + waits + ` ` + dead + ` ` + dropped + ` ` + ours + ` !` + done + ` "organization_id":null "name is bad`},
+		{"list dead", "GET", "jobs?status=dead", "", "", staff, `200 ` + dead + ` ` + dropped + ` ` + ours + ` !` + waits},
+		{"list a kind", "GET", "jobs?kind=test.export", "", "", staff, `200 ` + dropped + ` !` + waits},
+		{"list a kind that is none", "GET", "jobs?kind=x", "", "", staff, `422 query.kind`},
+		{"list an organization", "GET", "jobs?organization_id=" + acmeOnly, "", "", staff, `200 ` + dead + ` !` + dropped + ` !` + ours},
+		{"list another fingerprint", "GET", "jobs?fingerprint=x", "", "", staff, `200 "data":[]`},
+		{"list by pages", "GET", "jobs?limit=1", "", "", staff, `200 ` + waits + ` "next":"`},
+		{"list after junk", "GET", "jobs?after=x", "", "", staff, `422 query.after`},
+		{"list as a customer", "GET", "jobs", "", "", acme, `403 staff_only`},
+		{"dead", "GET", "dead-jobs", "", "", staff, `200 "kind":"test.export" "kind":"test.hidden" "kind":"test.ours" "jobs":1 "organizations":1 ` + dead},
+		{"dead of an organization", "GET", "dead-jobs?organization_id=" + evilOnly, "", "", staff, `200 "kind":"test.export" !test.hidden`},
+		{"dead of a kind that is none", "GET", "dead-jobs?kind=x", "", "", staff, `422 query.kind`},
+		{"dead as a customer", "GET", "dead-jobs", "", "", acme, `403 staff_only`},
+		{"redrive as a customer", "POST", "jobs/" + dead + "/redrive", "", `{}`, acme, `403 staff_only`},
+		{"redrive in another organization", "POST", "jobs/" + dead + "/redrive", evilOnly, `{}`, staff, `404 job_not_found`},
+		{"redrive in none", "POST", "jobs/" + dead + "/redrive", "", `{}`, staff, `404 job_not_found`},
+		{"redrive in an organization that is missing", "POST", "jobs/" + dead + "/redrive", "org_01890000000000000000000000", `{}`, staff, `404 organization_not_found`},
+		{"redrive in the platform by its id", "POST", "jobs/" + ours + "/redrive", "org_00000000000000000000000000", `{}`, staff, `422 header.Portico-Organization`},
+		{"redrive with another shape", "POST", "jobs/" + dead + "/redrive", acmeOnly, `{"args":{"nome":"x"}}`, staff, `422 body.args nome`},
+		{"redrive with a list", "POST", "jobs/" + dead + "/redrive", acmeOnly, `{"args":[1]}`, staff, `422 body.args`},
+		{"redrive with too much", "POST", "jobs/" + dead + "/redrive", acmeOnly, `{"args":{"name":"` + big + `"}}`, staff, `422 body.args 16384`},
+		{"redrive one that waits", "POST", "jobs/" + waits + "/redrive", acmeOnly, `{}`, staff, `409 job_not_dead`},
+		{"redrive a finished one", "POST", "jobs/" + done + "/redrive", evilOnly, `{}`, staff, `409 job_finished`},
+		{"redrive a malformed id", "POST", "jobs/1/redrive", acmeOnly, `{}`, staff, `422 path.id`},
+		{"redrive", "POST", "jobs/" + dead + "/redrive", acmeOnly, `{"args":{"name":"better"}}`, staff, `200 "status":"pending" "attempts":0 "args":{"name":"better"}`},
+		{"redrive the platform's", "POST", "jobs/" + ours + "/redrive", "", `{"args":{"name":"better"}}`, staff, `200 "status":"pending" "organization_id":null`},
+		{"drop without a reason", "POST", "jobs/" + dropped + "/drop", evilOnly, `{}`, staff, `422 body.reason`},
+		{"drop with U+0000", "POST", "jobs/" + dropped + "/drop", evilOnly, `{"reason":"\u0000"}`, staff, `422 body.reason`},
+		{"drop one that waits", "POST", "jobs/" + waits + "/drop", acmeOnly, `{"reason":"r"}`, staff, `409 job_not_dead`},
+		{"drop a finished one", "POST", "jobs/" + done + "/drop", evilOnly, `{"reason":"r"}`, staff, `409 job_finished`},
+		{"cancel a dead one", "POST", "jobs/" + dropped + "/cancel", evilOnly, `{"reason":"r"}`, staff, `409 job_is_dead`},
+		{"drop", "POST", "jobs/" + dropped + "/drop", evilOnly, `{"reason":"r"}`, staff, `200 "status":"dropped"`},
+		{"drop in another organization", "POST", "jobs/" + waits + "/drop", evilOnly, `{"reason":"r"}`, staff, `404 job_not_found`},
+		{"cancel the platform's", "POST", "jobs/" + ours + "/cancel", "", `{"reason":"r"}`, staff, `200 "status":"cancelled"`},
+		{"cancel", "POST", "jobs/" + waits + "/cancel", acmeOnly, `{"reason":"r"}`, staff, `200 "status":"cancelled"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var headers []string
+			if tt.org != "" {
+				headers = []string{"Portico-Organization", tt.org}
+			}
+			apitest.Want(t, tt.as.Do(tt.method, "/v1/staff/"+tt.path, tt.body, headers...), tt.want)
+		})
+	}
+	h.DoJobs()
+	apitest.Want(t, staff.Do("GET", "/v1/staff/jobs", ""), `200 !`+dead)
+	apitest.Want(t, staff.Do("GET", "/v1/organizations", ""), `200 Acme !platform`)
+	again := platformJob(h)
+	for range 2 {
+		r := staff.Do("POST", "/v1/staff/jobs/"+again+"/cancel", `{"reason":"r"}`, "Idempotency-Key", "k")
+		apitest.Want(t, r, `200 "status":"cancelled"`)
+	}
+}
+
+// platformJob adds a job of the platform that fails.
+func platformJob(h *apitest.Harness) string {
+	h.T.Helper()
+	var made id.Job
+	ctx := context.Background()
+	testkit.Must(h.T, pgx.BeginFunc(ctx, h.Worker, func(tx pgx.Tx) (err error) {
+		made, err = job.Add(ctx, tx, id.Org{}, apitest.Ours, apitest.ExportArgs{Name: "bad"}, job.Options{})
+		return err
+	}))
+	return made.String()
+}

@@ -69,7 +69,7 @@ const (
 func parts() []part {
 	return []part{
 		{"speed", speed, always}, {"costs", costs, withOnly}, {"neighbours", neighbours, withOnly},
-		{"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
+		{"jobs", jobBudgets, withLong}, {"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
 	}
 }
 

@@ -37,6 +37,18 @@ func (b *bench) logStatements(ctx context.Context) error {
 	return b.restartPostgres()
 }
 
+// countStatements restarts Postgres so that pg_stat_statements counts them.
+func (b *bench) countStatements(ctx context.Context) error {
+	if err := b.setPostgres(ctx, map[string]string{"shared_preload_libraries": "pg_stat_statements"}); err != nil {
+		return err
+	}
+	if err := b.restartPostgres(); err != nil {
+		return err
+	}
+	_, err := b.db.Exec(ctx, `CREATE EXTENSION IF NOT EXISTS pg_stat_statements`)
+	return err
+}
+
 // setPostgres changes settings; those that need no restart take effect at once.
 func (b *bench) setPostgres(ctx context.Context, settings map[string]string) error {
 	for name, value := range settings {

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"portico/infra/bench/cost"
+	"portico/infra/bench/kinds"
 	"portico/infra/local/stack"
 )
 
@@ -27,7 +28,10 @@ import (
 const serveMode = "serve"
 
 // endpoints is the output of the stack's process when it runs.
-type endpoints struct{ URL, AWSURL, DatabaseURL string }
+type endpoints struct {
+	URL, AWSURL, DatabaseURL string
+	Env                      map[string]string // of the function jobs-high
+}
 
 // settings configure the stack of a run.
 type settings struct {
@@ -37,10 +41,18 @@ type settings struct {
 	Idle      string // how long a dispatcher stays awake without work; "": the template's
 	Log       string // file for the functions' logs; "": none
 	Databases []string
+	Socket    string // where the bench's kinds of jobs tell that they ran; "": the functions do not know them
+	Slots     string // how many jobs a runner of the queue high does at a time; "": the product's
 }
 
 func (s settings) env() map[string]map[string]string {
-	env := map[string]map[string]string{"*": {}, "DispatcherFunction": {}}
+	env := map[string]map[string]string{"*": {}, "DispatcherFunction": {}, "JobsHighFunction": {}}
+	if s.Socket != "" {
+		env["*"][kinds.Socket] = s.Socket
+	}
+	if s.Slots != "" {
+		env["JobsHighFunction"]["JOBS_CONCURRENCY"] = s.Slots
+	}
 	if s.Profiles != "" {
 		env["*"]["PORTICO_CPU_PROFILES"] = s.Profiles
 	}
@@ -76,6 +88,7 @@ func serve(args []string) error {
 		MaxConcurrency: 4 * runtime.NumCPU(),
 		Schedules:      set.Schedules,
 		Databases:      set.Databases,
+		Code:           set.code(),
 		Profile:        set.Profiles != "",
 		Progress:       progress,
 	})
@@ -84,7 +97,8 @@ func serve(args []string) error {
 	}
 	defer s.Close()
 	replies := json.NewEncoder(os.Stdout)
-	if err := replies.Encode(endpoints{s.URL, s.AWSURL, s.DatabaseURL}); err != nil {
+	high, _ := s.Template.Function("JobsHighFunction")
+	if err := replies.Encode(endpoints{s.URL, s.AWSURL, s.DatabaseURL, high.Env}); err != nil {
 		return err
 	}
 	requests := bufio.NewScanner(os.Stdin)
@@ -148,8 +162,10 @@ func start(ctx context.Context, o options, set settings) (*bench, error) {
 		return nil, err
 	}
 	set.StateDir = filepath.Join(b.dir, "state")
-	if set.Log != "" {
-		set.Log = filepath.Join(b.dir, set.Log)
+	for _, file := range []*string{&set.Log, &set.Socket} {
+		if *file != "" {
+			*file = filepath.Join(b.dir, *file)
+		}
 	}
 	if err := b.startStack(set); err != nil {
 		b.close()

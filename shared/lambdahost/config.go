@@ -66,6 +66,10 @@ type (
 		DisableAfter         time.Duration `env:"DISABLE_AFTER" envDefault:"120h"`
 		DisableAfterFailures int32         `env:"DISABLE_AFTER_FAILURES" envDefault:"20"`
 	}
+	runnerEnv struct {
+		// Concurrency is how many jobs one invocation does at a time.
+		Concurrency int `env:"JOBS_CONCURRENCY" envDefault:"8"`
+	}
 	retentionEnv struct {
 		// Days for which events, deliveries and attempts are kept at least.
 		Days int `env:"RETENTION_DAYS" envDefault:"30"`

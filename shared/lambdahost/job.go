@@ -2,6 +2,7 @@ package lambdahost
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -19,10 +20,8 @@ import (
 )
 
 const (
-	// jobsAtOnce is how many jobs one invocation does at a time.
-	jobsAtOnce = 8
-	// jobSessions is how many of them have a transaction of an organization at a time:
-	// docs/operating.md adds up the sessions of all functions.
+	// jobSessions is how many jobs of an invocation have a transaction of an
+	// organization at a time: docs/operating.md adds up the sessions of all functions.
 	jobSessions = 4
 	// jobsIdle is how long it stays awake without work.
 	jobsIdle = 5 * time.Second
@@ -62,8 +61,9 @@ type work struct {
 	wakers  pg.Databases[*claim.Waker]
 }
 
-// works returns what does the jobs of each queue; sender sends the mails.
-func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker], sender *mail.Sender) map[job.Queue]work {
+// works returns what does the jobs of each queue; sender sends the mails, and also are
+// further kinds.
+func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker], sender *mail.Sender, also []job.Declared) map[job.Queue]work {
 	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobSessions) })
 	exitOn(err)
 	deleter, deliveries := h.deleter(db, e.keys, e.domains), h.wakers(e.wake, e.database)
@@ -73,7 +73,7 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))
 		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
 			own := jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log}
-			kinds, err := registry(own, sender)
+			kinds, err := registry(own, sender, also...)
 			return &job.Runner{
 				DB: deleter.DB, Worker: db, Database: name, Queue: q, Kinds: kinds, Clock: h.clock, Log: h.log,
 				HandOver: handOver.Send, Fire: fire(db, q),
@@ -86,8 +86,8 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 }
 
 // registry has every kind of job, those of mail among them.
-func registry(own jobs.Kinds, sender *mail.Sender) (*job.Registry, error) {
-	return job.NewRegistry(append(own.All(), sender.Kinds()...)...)
+func registry(own jobs.Kinds, sender *mail.Sender, also ...job.Declared) (*job.Registry, error) {
+	return job.NewRegistry(slices.Concat(own.All(), sender.Kinds(), also)...)
 }
 
 func fire(db *pg.Worker, q job.Queue) func(context.Context) error {
@@ -107,16 +107,20 @@ func (h *host) deployments(e *jobEnv, workers pg.Databases[*pg.Worker]) pg.Datab
 	return all
 }
 
-// Jobs does the jobs of a queue for each nudge, and those that are handed over.
-func Jobs(q job.Queue) {
+// Jobs does the jobs of a queue for each nudge, and those that are handed over. The
+// bench adds kinds of its own.
+func Jobs(q job.Queue, also ...job.Declared) {
 	ctx := context.Background()
-	h := begin(ctx)
-	var e jobEnv
+	var (
+		e      jobEnv
+		runner runnerEnv
+	)
+	h := begin(ctx, &runner)
 	h.readJobs(&e)
-	own := h.works(ctx, &e, e.database.workers(ctx, 4), h.mailSender(ctx, q))[q] // claim, record, renew, listen
+	own := h.works(ctx, &e, e.database.workers(ctx, 4), h.mailSender(ctx, q), also)[q] // claim, record, renew, listen
 	all, err := pg.Make(own.runners, func(name string, r *job.Runner) (*jobs.Runner, error) {
 		return &jobs.Runner{Jobs: r, Dispatcher: claim.Dispatcher{
-			DB: r.Worker, Waker: own.wakers[name], Clock: h.clock, Log: h.log, Lease: job.LeaseFor, Concurrency: jobsAtOnce, Idle: jobsIdle,
+			DB: r.Worker, Waker: own.wakers[name], Clock: h.clock, Log: h.log, Lease: job.LeaseFor, Concurrency: runner.Concurrency, Idle: jobsIdle,
 		}}, nil
 	})
 	exitOn(err)

@@ -61,8 +61,9 @@ func Dispatcher() {
 	consume(jobs.Dispatch(dispatchers), h.log)
 }
 
-// Sweeper runs the sweep of every minute.
-func Sweeper() {
+// Sweeper runs the sweep of every minute, also for jobs of the kinds that the bench
+// adds.
+func Sweeper(also ...job.Declared) {
 	ctx := context.Background()
 	var e jobEnv
 	h := begin(ctx)
@@ -73,7 +74,7 @@ func Sweeper() {
 	})
 	exitOn(err)
 	deployed := h.deployments(&e, workers)
-	works := h.works(ctx, &e, workers, &mail.Sender{}) // it only knows the kinds
+	works := h.works(ctx, &e, workers, &mail.Sender{}, also) // it only knows the kinds
 	for _, q := range job.Queues {
 		for name, r := range works[q].runners {
 			swept[name] = append(swept[name], r.Swept(works[q].wakers[name]))

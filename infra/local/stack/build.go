@@ -40,11 +40,25 @@ func (s *Stack) build(ctx context.Context) error {
 	return build(ctx, s.root, s.buildDir(), flags, s.Template.Functions)
 }
 
-func (s *Stack) buildDir() string {
-	if s.opts.Profile {
-		return buildDir(s.root) + "-profile"
+// replaceCode makes functions other programs, as the options say.
+func (s *Stack) replaceCode() {
+	for i, f := range s.Template.Functions {
+		if folder, ok := s.opts.Code[f.LogicalID]; ok {
+			s.Template.Functions[i].CodeURI = folder
+		}
 	}
-	return buildDir(s.root)
+}
+
+// buildDir is a folder of its own for a stack whose binaries no other run may use.
+func (s *Stack) buildDir() string {
+	dir := buildDir(s.root)
+	if s.opts.Profile {
+		dir += "-profile"
+	}
+	if len(s.opts.Code) > 0 {
+		dir += "-other"
+	}
+	return dir
 }
 
 // build compiles functions into dir, for this machine. One call of go builds

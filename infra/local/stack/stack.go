@@ -39,6 +39,7 @@ type Options struct {
 	Schedules      bool                         // fire them by time; POST always works
 	Debug          bool                         // build the functions for a debugger; one process each, which may stand still
 	NodePackage    string                       // folder of the package.json that names dynalite; default infra/local of Root
+	Code           map[string]string            // by function's logical id: the folder of another program to run instead
 	Profile        bool                         // build the functions with a profiler, which PORTICO_CPU_PROFILES starts
 	EnvFile        string                       // receives what `sam local invoke --env-vars` needs, while the stack runs; default none
 	Log            io.Writer                    // lines of the functions and of the stack; default none
@@ -123,7 +124,9 @@ func (s *Stack) prepare(context.Context) (err error) {
 	}
 	s.AWSURL = "http://" + s.listeners.aws.Addr().String() + "/" + rand.Text()
 	s.URL = "http://" + s.listeners.api.Addr().String()
-	s.Template, err = loadTemplate(s.root, s.AWSURL, s.opts.Parameters)
+	if s.Template, err = loadTemplate(s.root, s.AWSURL, s.opts.Parameters); err == nil {
+		s.replaceCode()
+	}
 	return err
 }
 

@@ -1,0 +1,10 @@
+// Command jobs-bulk is the function jobs-bulk with the kinds of bench.
+package main
+
+import (
+	"portico/infra/bench/kinds"
+	"portico/shared/job"
+	"portico/shared/lambdahost"
+)
+
+func main() { lambdahost.Jobs(job.Bulk, kinds.All()...) }

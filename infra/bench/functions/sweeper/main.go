@@ -1,0 +1,9 @@
+// Command sweeper is the function sweeper with the kinds of bench.
+package main
+
+import (
+	"portico/infra/bench/kinds"
+	"portico/shared/lambdahost"
+)
+
+func main() { lambdahost.Sweeper(kinds.All()...) }

@@ -25,6 +25,7 @@ type Mail struct {
 	// ConfigurationSet and Tags, each as name=value, are what the call had.
 	ConfigurationSet string
 	Tags             []string
+	Events           []Event // what became of it, the oldest first
 }
 
 // Mailbox holds what was sent, newest first.
@@ -59,4 +60,13 @@ func (b *Mailbox) Get(id string) (Mail, bool) {
 		return Mail{}, false
 	}
 	return b.mails[i], true
+}
+
+// happened adds what became of a mail.
+func (b *Mailbox) happened(id string, e Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.IndexFunc(b.mails, func(m Mail) bool { return m.ID == id }); i >= 0 {
+		b.mails[i].Events = append(slices.Clip(b.mails[i].Events), e) // copies of the mail keep theirs
+	}
 }

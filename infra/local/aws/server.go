@@ -23,6 +23,7 @@ type Options struct {
 	SecretFile string               // where generated secrets are kept; empty: only in memory
 	Invoke     Invoke               // runs functions; nil: Lambda answers that there are none
 	Now        func() time.Time     // default time.Now
+	Clock      func() time.Time     // of mails and what becomes of them; default Now
 	Logf       func(string, ...any) // default none
 }
 
@@ -31,6 +32,7 @@ type Server struct {
 	opts    Options
 	secrets secretStore
 	mailbox Mailbox
+	ses     service
 
 	mu     sync.Mutex
 	queues map[string]*Queue
@@ -47,8 +49,11 @@ func NewServer(opts Options) (*Server, error) {
 	if opts.Logf == nil {
 		opts.Logf = func(string, ...any) {}
 	}
+	if opts.Clock == nil {
+		opts.Clock = opts.Now
+	}
 	s := &Server{opts: opts, queues: map[string]*Queue{}}
-	s.mailbox.now = opts.Now
+	s.mailbox.now, s.ses.settings = opts.Clock, defaultAccount
 	return s, s.secrets.load(opts.SecretFile)
 }
 
@@ -66,6 +71,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveInvoke(w, r)
 	case r.URL.Path == "/v2/email/outbound-emails" && r.Method == http.MethodPost:
 		s.serveSendEmail(w, r)
+	case strings.HasPrefix(r.URL.Path, "/v2/email/"):
+		s.serveSES(w, r)
 	default:
 		writeError(w, unknownOperation(target+" "+r.Method+" "+r.URL.Path))
 	}

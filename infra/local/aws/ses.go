@@ -54,7 +54,12 @@ func (s *Server) serveSendEmail(w http.ResponseWriter, r *http.Request) {
 		writeError(w, invalid("BadRequestException", "%v", err))
 		return
 	}
+	if err := s.accept(&m); err != nil {
+		writeError(w, err)
+		return
+	}
 	m = s.mailbox.add(m)
+	s.carry(m)
 	w.Header().Set("Content-Type", "application/json")
 	writeJSON(w, http.StatusOK, map[string]string{"MessageId": m.ID})
 }

@@ -23,7 +23,7 @@ func TestNewMemberGetsMail(t *testing.T) {
 		return len(got) > 0
 	})
 	m := got[0]
-	if len(got) != 1 || !strings.Contains(m.Subject, t.Name()) || !strings.Contains(m.Text, "developer") || !strings.Contains(m.From, "notices@mail.portico.localhost") || m.ConfigurationSet != "local-product" {
+	if len(got) != 1 || !strings.Contains(m.Subject, t.Name()) || !strings.Contains(m.Text, "developer") || !strings.Contains(m.From, "notices@mail.portico.localhost") || m.ConfigurationSet != "portico-product" {
 		t.Errorf("%d mails, the first is from %s, with %s: %s\n%s", len(got), m.From, m.ConfigurationSet, m.Subject, m.Text)
 	}
 	testkit.Await(t, "the log", func() bool {

@@ -43,21 +43,21 @@ const localEgress = "127.0.0.0/8,::1/128"
 // localSource is the source address of deliveries on a laptop.
 const localSource = "127.0.0.1"
 
-// localBase is the base domain on a laptop: every resolver sends its subdomains
-// to this machine.
+// localBase is the base domain on a laptop, and that of its mail: every resolver
+// sends its subdomains to this machine.
 const localBase = "portico.localhost"
 
 // functionEnvironment is the template's environment with the values that must
 // differ on a laptop: the stage, the database and its passwords (deployed
 // functions use IAM), the addresses that may be dialled, the source addresses of
-// deliveries, the base domain, and that of mail, which goes to the mailbox. Mail has
-// no links to unsubscribe here, because these must begin with https. A variable that the template does not give a
-// function is not added.
+// deliveries, and the base domain. Mail has no links to unsubscribe here, because
+// these must begin with https. A variable that the template does not give a function
+// is not added.
 func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
 	env := maps.Clone(f.Env)
 	for name, value := range map[string]string{
 		"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource, "BASE_DOMAIN": localBase, "AWS_ENDPOINT_URL": e.AWS,
-		"MAIL_DOMAIN": localBase, "PRODUCT_CONFIGURATION_SET": "local-product", "MARKETING_CONFIGURATION_SET": "local-marketing", "PUBLIC_URL": "",
+		"PUBLIC_URL": "",
 	} {
 		if _, ok := env[name]; ok {
 			env[name] = value

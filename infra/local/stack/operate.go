@@ -138,9 +138,13 @@ func (s *Stack) SetClockOffset(ctx context.Context, offset time.Duration) error 
 			return fmt.Errorf("the table clock has %d rows, not one", tag.RowsAffected())
 		}
 	}
+	s.offset.Store(int64(offset))
 	s.host.Recycle(map[string]string{clockVariable: offset.String()}, drain)
 	return nil
 }
+
+// now is the time of the stack's clock.
+func (s *Stack) now() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) }
 
 // readClock gives the functions the offset of an earlier run, which Postgres has
 // stored.
@@ -163,6 +167,7 @@ func (s *Stack) readClock(ctx context.Context) error {
 	}
 	if offset := time.Duration(microseconds) * time.Microsecond; offset != 0 {
 		s.opts.Progress("the clock is set %v ahead, from an earlier run; POST %s/_local/clock?offset=0s sets it back", offset, s.URL)
+		s.offset.Store(int64(offset))
 		s.host.Recycle(map[string]string{clockVariable: offset.String()}, drain)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portico/infra/local/aws"
@@ -70,6 +71,7 @@ type Stack struct {
 	host      *lambda.Host
 	inbox     *inbox.Inbox
 	callbacks callbacks
+	offset    atomic.Int64 // of the stack's clock, in nanoseconds
 	listeners struct{ api, aws net.Listener }
 	servers   []*http.Server
 	triggers  sync.WaitGroup
@@ -133,6 +135,7 @@ func (s *Stack) prepare(context.Context) (err error) {
 func loadTemplate(root, awsURL string, parameters map[string]string) (*template.Template, error) {
 	return template.Load(filepath.Join(root, "template.yaml"), template.Options{
 		Parameters: parameters, Region: Region, AccountID: AccountID, Endpoint: awsURL,
+		Defaults: map[string]string{"MailDomain": localBase},
 	})
 }
 

@@ -80,7 +80,7 @@ func (s *Stack) startDynamoDB(ctx context.Context) error {
 
 // startAWS makes the queues and secrets and serves them.
 func (s *Stack) startAWS(context.Context) error {
-	opts := aws.Options{Endpoint: s.AWSURL, Region: Region, AccountID: AccountID, Invoke: s.invokeByName, Logf: s.logf}
+	opts := aws.Options{Endpoint: s.AWSURL, Region: Region, AccountID: AccountID, Invoke: s.invokeByName, Logf: s.logf, Clock: s.now}
 	if !s.opts.Throwaway {
 		opts.SecretFile = filepath.Join(s.stateDir, "secrets.json")
 	}
@@ -94,6 +94,7 @@ func (s *Stack) startAWS(context.Context) error {
 			MaxMessageBytes: q.MaxMessageBytes, DeadLetterQueue: q.DeadLetterQueue, MaxReceiveCount: q.MaxReceiveCount,
 		})
 	}
+	s.aws.SetSES(s.Template.SES)
 	for _, secret := range s.Template.Secrets {
 		if err := s.aws.AddSecret(secret); err != nil {
 			return err

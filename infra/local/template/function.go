@@ -29,6 +29,17 @@ func (t *truth) UnmarshalJSON(data []byte) error {
 	return err
 }
 
+// oneOrMore accepts "a" and ["a", "b"].
+type oneOrMore []string
+
+func (o *oneOrMore) UnmarshalJSON(data []byte) error {
+	if strings.HasPrefix(string(data), "[") {
+		return json.Unmarshal(data, (*[]string)(o))
+	}
+	*o = make([]string, 1)
+	return json.Unmarshal(data, &(*o)[0])
+}
+
 func (n number) seconds() time.Duration { return time.Duration(n) * time.Second }
 
 func (t *Template) addFunction(s *scope, r *resource) error {

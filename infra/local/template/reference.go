@@ -136,6 +136,9 @@ var nameProperty = map[string]string{
 	"AWS::DynamoDB::Table":        "TableName",
 	"AWS::SecretsManager::Secret": "Name",
 	"AWS::Logs::LogGroup":         "LogGroupName",
+	"AWS::SNS::Topic":             "TopicName",
+	"AWS::SES::ConfigurationSet":  "Name",
+	"AWS::SES::EmailIdentity":     "EmailIdentity",
 }
 
 func (s *scope) physicalName(r *resource) (string, error) {
@@ -157,6 +160,8 @@ func (s *scope) physicalID(r *resource) (any, error) {
 		return fmt.Sprintf("%s/%s/%s", s.opts.Endpoint, s.opts.AccountID, name), err
 	case "AWS::SecretsManager::Secret":
 		return s.secretARN(name), err
+	case "AWS::SNS::Topic":
+		return s.arn("sns", name), err
 	}
 	return name, err
 }

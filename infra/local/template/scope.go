@@ -92,6 +92,13 @@ func (s *scope) setParameters(declared, given map[string]any) error {
 		}
 		s.parameters[name] = v
 	}
+	if s.depth == 0 {
+		for name, v := range s.opts.Defaults {
+			if _, has := s.parameters[name]; declared[name] != nil && !has {
+				s.parameters[name] = v
+			}
+		}
+	}
 	for name := range declared {
 		p, err := section(declared, name, at)
 		if err != nil {

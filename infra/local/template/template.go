@@ -21,6 +21,7 @@ type Template struct {
 	Tables    []Table
 	Secrets   []Secret
 	Customs   []CustomResource
+	SES       SES
 }
 
 // Function is one Lambda function.
@@ -133,6 +134,7 @@ type CustomResource struct {
 // Options are the values with which the template is resolved.
 type Options struct {
 	Parameters map[string]string // of the root template; others take their defaults
+	Defaults   map[string]string // of those parameters, instead of the template's; it need not have them
 	StackName  string            // default "portico"
 	Region     string            // default "us-east-1"
 	AccountID  string            // default "000000000000"
@@ -167,7 +169,7 @@ func Load(file string, opts Options) (*Template, error) {
 	if err := t.collect(s); err != nil {
 		return nil, err
 	}
-	return t, t.check(root)
+	return t, t.check(root, &opts)
 }
 
 // Function returns the function with that logical id or physical name.
@@ -210,6 +212,14 @@ var collectors = map[string]func(*Template, *scope, *resource) error{
 	"AWS::SQS::Queue":             (*Template).addQueue,
 	"AWS::DynamoDB::Table":        (*Template).addTable,
 	"AWS::SecretsManager::Secret": (*Template).addSecret,
+	"AWS::SNS::Topic":             (*Template).addTopic,
+	"AWS::SNS::Subscription":      (*Template).addSubscription,
+	"AWS::SNS::TopicPolicy":       (*Template).addPolicy,
+	"AWS::SQS::QueuePolicy":       (*Template).addPolicy,
+	"AWS::SES::EmailIdentity":     (*Template).addIdentity,
+	"AWS::SES::ConfigurationSet":  (*Template).addConfigurationSet,
+
+	"AWS::SES::ConfigurationSetEventDestination": (*Template).addEventDestination,
 }
 
 // notEmulated lists types that this package does not read although they run or
@@ -228,7 +238,7 @@ var notEmulated = map[string]string{
 }
 
 // check finds references to things that do not exist, when everything is read.
-func (t *Template) check(root string) error {
+func (t *Template) check(root string, opts *Options) error {
 	functions, queues := map[string]bool{}, map[string]bool{}
 	for _, f := range t.Functions {
 		if functions[f.Name] {
@@ -259,5 +269,5 @@ func (t *Template) check(root string) error {
 			return fmt.Errorf("%s %s is answered by %q, which the templates do not define", c.Type, c.LogicalID, c.Function)
 		}
 	}
-	return nil
+	return t.SES.check(queues, opts)
 }

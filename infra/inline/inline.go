@@ -19,15 +19,27 @@ const body = `{{template "body" .}}`
 // Page returns the page of one template as a Go template. source is the folder of
 // the templates, such as os.DirFS("shared/mail/template").
 func Page(source fs.FS, name string) (string, error) {
-	var files [4]string
-	for i, path := range []string{"layout/layout.html", name + "/body.html", "layout/inline.css", "layout/media.css"} {
+	content, err := fs.ReadFile(source, name+"/body.html")
+	if err != nil {
+		return "", err
+	}
+	return around(source, name, string(content))
+}
+
+// Layout returns the page without a body: it calls the template body.
+func Layout(source fs.FS) (string, error) { return around(source, "layout", body) }
+
+// around returns the page with a body.
+func around(source fs.FS, name, content string) (string, error) {
+	var files [3]string
+	for i, path := range []string{"layout/layout.html", "layout/inline.css", "layout/media.css"} {
 		text, err := fs.ReadFile(source, path)
 		if err != nil {
 			return "", err
 		}
 		files[i] = string(text)
 	}
-	layout, content, sheet, media := files[0], files[1], files[2], files[3]
+	layout, sheet, media := files[0], files[1], files[2]
 	if strings.Count(layout, body) != 1 {
 		return "", fmt.Errorf("layout/layout.html must contain %s once", body)
 	}

@@ -26,20 +26,24 @@ func main() {
 
 // generate makes the folder hold the pages of all templates and nothing else.
 func generate(source fs.FS, to string) error {
-	wanted := map[string]bool{}
+	layout, err := inline.Layout(source)
+	if err != nil {
+		return err
+	}
+	pages := map[string]string{"layout.html": layout}
 	for _, t := range template.All() {
-		page, err := inline.Page(source, t.Name)
-		if err != nil {
+		if pages[t.Name+".html"], err = inline.Page(source, t.Name); err != nil {
 			return err
 		}
-		wanted[t.Name+".html"] = true
-		if err := os.WriteFile(filepath.Join(to, t.Name+".html"), []byte(page), 0o644); err != nil {
+	}
+	for name, page := range pages {
+		if err := os.WriteFile(filepath.Join(to, name), []byte(page), 0o644); err != nil {
 			return err
 		}
 	}
 	files, err := os.ReadDir(to)
 	for _, file := range files {
-		if !wanted[file.Name()] {
+		if pages[file.Name()] == "" {
 			err = errors.Join(err, os.Remove(filepath.Join(to, file.Name())))
 		}
 	}

@@ -44,7 +44,7 @@ type documented struct {
 type column struct {
 	Table, Name, Type, Comment string
 	Nullable                   bool
-	Target                     string // the table of its foreign key; "" for an org_id that is a part of one
+	Target                     string // the table of the foreign key of which it is the last column, or ""
 }
 
 // names returns the table whose row the column names, or "".
@@ -63,7 +63,7 @@ const columnsSQL = `
 	SELECT c.relname::text AS table, attname::text AS name, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz') AS type,
 		coalesce(col_description(c.oid, attnum), '') AS comment, NOT attnotnull AS nullable,
 		coalesce((SELECT confrelid::regclass::text FROM pg_constraint k
-			WHERE k.conrelid = c.oid AND contype = 'f' AND attnum = ANY (conkey) AND (attname <> 'org_id' OR cardinality(conkey) = 1)), '') AS target
+			WHERE k.conrelid = c.oid AND contype = 'f' AND attnum = conkey[cardinality(conkey)]), '') AS target
 	FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
 	WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
 	ORDER BY attnum`

@@ -15,6 +15,7 @@ import (
 	"portico/shared/job/schedule"
 	"portico/shared/jobs"
 	"portico/shared/mail"
+	"portico/shared/mail/override"
 	"portico/shared/pg"
 	"portico/shared/queue"
 )
@@ -67,7 +68,10 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobSessions) })
 	exitOn(err)
 	deleter, deliveries := h.deleter(db, e.keys, e.domains), h.wakers(e.wake, e.database)
-	sender.DB = db
+	sender.DB, sender.Log = db, h.log
+	if sender.Templates != nil {
+		sender.Overrides = &override.Published{Home: db.Shared(), Set: sender.Templates, Clock: h.clock}
+	}
 	all := map[job.Queue]work{}
 	for q, wakers := range h.announce(deleter.DB, e.queues, e.wake, e.database) {
 		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))

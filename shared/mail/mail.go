@@ -30,6 +30,15 @@ type Mail struct {
 	// Key makes the mail unique: a second one of the organization with this key is not
 	// sent. It names the cause, such as certificate/we_…/2026-03-05.
 	Key string
+	// Test makes it a test of a version of its template. nil: it is no test.
+	Test *Test
+}
+
+// Test names a version of the template in the language of the mail: the number of an
+// override, or 0 for the repository's. The subject of a test mail says that it is
+// one.
+type Test struct {
+	Version int `json:"version"`
 }
 
 // maxKey is the longest key, in characters.
@@ -66,7 +75,7 @@ func Send(ctx context.Context, tx pg.Tx, box *secret.Box, now time.Time, org id.
 	if err != nil {
 		return mailID, fmt.Errorf("mail.Send: %w", err)
 	}
-	kept := sealed{Data: data}
+	kept := sealed{Data: data, Test: m.Test}
 	if t.Category != "" {
 		kept.Token = unsubscribe.Token(box, unsubscribe.Choice{Org: org, Recipient: m.To.Address, Category: t.Category}, now)
 	}
@@ -90,6 +99,7 @@ func Send(ctx context.Context, tx pg.Tx, box *secret.Box, now time.Time, org id.
 type sealed struct {
 	Data  json.RawMessage `json:"data"`
 	Token string          `json:"token"` // to unsubscribe; "" for critical mail
+	Test  *Test           `json:"test,omitempty"`
 }
 
 // sealedFor binds the sealed data to their mail.

@@ -68,6 +68,7 @@ type post struct {
 	org     id.Org
 	box     *secret.Box
 	service *service
+	sender  *mail.Sender
 	runners []*job.Runner
 }
 
@@ -93,7 +94,8 @@ func newPost(t *testing.T) *post {
 	t.Helper()
 	p := &post{Database: testkit.DB(t), t: t, box: newBox(t), service: &service{}}
 	p.org = p.NewOrg(t)
-	registry, err := job.NewRegistry(newSender(t, p.App, p.box, p.service).Kinds()...)
+	p.sender = newSender(t, p.App, p.box, p.service)
+	registry, err := job.NewRegistry(p.sender.Kinds()...)
 	testkit.Must(t, err)
 	for _, q := range []job.Queue{job.High, job.Bulk} {
 		p.runners = append(p.runners, &job.Runner{

@@ -1,18 +1,16 @@
 package mail
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"portico/shared/fault"
 	"portico/shared/job"
+	"portico/shared/mail/override"
 	"portico/shared/mail/template"
 	"portico/shared/mail/transport"
-	"portico/shared/mail/unsubscribe"
+	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
 )
@@ -30,6 +28,9 @@ type Sender struct {
 	DB        *pg.DB
 	Box       *secret.Box
 	Templates *template.Set
+	// Overrides are what staff have published instead of templates. nil: nothing.
+	Overrides *override.Published
+	Log       *observe.Log
 	// Transports and From have an entry for each stream. Mail of a stream without one
 	// ends as failed.
 	Transports map[template.Stream]Transport
@@ -82,7 +83,10 @@ func (s *Sender) send(ctx context.Context, j job.Job, args jobArgs) (result, err
 	case noService:
 		return result{status: "failed", err: "No mail service is configured."}, nil
 	}
-	m, out, err := s.message(r)
+	m, out, err := s.message(ctx, r)
+	if f := fault.Of(err); f != nil && f.Kind == fault.Unavailable {
+		return result{}, errors.Join(err, s.putBack(context.WithoutCancel(ctx), j.Org, args.Mail, r.Handovers))
+	}
 	if err != nil {
 		return result{status: "failed", err: err.Error()}, nil
 	}
@@ -121,42 +125,4 @@ func (r row) whySuppressed() string {
 		return "The recipient has unsubscribed from this kind of mail."
 	}
 	return fmt.Sprintf("The address gets no mail at the moment (%s).", *r.Suppressed)
-}
-
-// message renders a mail.
-func (s *Sender) message(r row) (transport.Message, result, error) {
-	t := template.Named(r.Template)
-	if t == nil {
-		return transport.Message{}, result{}, fmt.Errorf("there is no template %s", r.Template)
-	}
-	data, err := s.Box.Open(r.Data, sealedFor(r.ID))
-	if err != nil {
-		return transport.Message{}, result{}, err
-	}
-	var kept sealed
-	if err := json.Unmarshal(data, &kept); err != nil {
-		return transport.Message{}, result{}, err
-	}
-	content, err := t.Decode(kept.Data)
-	if err != nil {
-		return transport.Message{}, result{}, err
-	}
-	look, name := r.organization.Branding, cmp.Or(r.organization.Branding.DisplayName, r.organization.Name)
-	frame := template.Frame{
-		Brand:        template.Brand{Name: cmp.Or(look.DisplayName, s.Name), LogoURL: look.LogoURL, Color: look.PrimaryColor, Support: look.SupportEmail},
-		Organization: name,
-	}
-	if kept.Token != "" && s.Public != "" {
-		frame.Unsubscribe = unsubscribe.Link(s.Public, kept.Token)
-	}
-	rendered, err := s.Templates.Render(content, r.Locale, frame)
-	if err != nil {
-		return transport.Message{}, result{}, err
-	}
-	digest := sha256.Sum256([]byte(rendered.Subject + "\n" + rendered.Text + "\n" + rendered.HTML))
-	return transport.Message{
-		ID: r.ID.String(), At: r.CreatedAt, From: transport.Address{Name: frame.Brand.Name, Address: s.From[r.Stream]},
-		To: transport.Address{Name: r.RecipientName, Address: r.Recipient}, ReplyTo: look.SupportEmail,
-		Subject: rendered.Subject, HTML: rendered.HTML, Text: rendered.Text, Unsubscribe: frame.Unsubscribe,
-	}, result{version: rendered.Version, locale: rendered.Locale, digest: digest[:]}, nil
 }

@@ -45,6 +45,9 @@ var grants = map[string]map[string]string{
 		"job_throttle":       "SELECT",
 		"mail":               "INSERT SELECT UPDATE",
 		"mail_unsubscribed":  "INSERT SELECT",
+
+		"mail_template_override":    "INSERT SELECT",
+		"mail_template_publication": "INSERT SELECT",
 	},
 	"portico_worker": {
 		"clock":              "SELECT",

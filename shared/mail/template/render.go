@@ -1,8 +1,8 @@
 package template
 
 import (
-	"bytes"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"strings"
@@ -49,32 +49,48 @@ func (s *Set) Render(content Content, locale string, frame Frame) (Rendered, err
 	if err != nil {
 		return Rendered{}, err
 	}
+	return c.render(pageOf(t, locale, content.Data, frame), math.MaxInt)
+}
+
+// pageOf returns what templates see.
+func pageOf(t *Template, locale string, data any, frame Frame) page {
 	frame = clean(frame).(Frame)
-	p := page{
+	return page{
 		Template: t.Name, Locale: locale, Brand: frame.Brand.shown(),
-		Organization: frame.Organization, Unsubscribe: frame.Unsubscribe, Data: clean(content.Data),
+		Organization: frame.Organization, Unsubscribe: frame.Unsubscribe, Data: clean(data),
 	}
-	var out bytes.Buffer
-	if err := c.subject.Execute(&out, p); err != nil {
-		return Rendered{}, fmt.Errorf("template: %w", err)
+}
+
+// render renders the parts, which have at most limit bytes together.
+func (c *compiled) render(p page, limit int) (Rendered, error) {
+	out := &output{left: limit}
+	if err := c.subject.Execute(out, p); err != nil {
+		return Rendered{}, &partError{"subject", err}
 	}
-	p.Subject = shorten(strings.TrimSpace(out.String()))
-	r := Rendered{Subject: p.Subject, Locale: locale, Version: c.version}
-	out.Reset()
-	if err := c.text.Execute(&out, p); err != nil {
-		return Rendered{}, fmt.Errorf("template: %w", err)
+	p.Subject = Shorten(strings.TrimSpace(out.take()))
+	r := Rendered{Subject: p.Subject, Locale: p.Locale, Version: c.version}
+	if err := c.text.Execute(out, p); err != nil {
+		return Rendered{}, &partError{"text", err}
 	}
-	r.Text = tidy(out.String())
-	out.Reset()
-	if err := c.html.Execute(&out, p); err != nil {
-		return Rendered{}, fmt.Errorf("template: %w", err)
+	r.Text = tidy(out.take())
+	if err := c.html.Execute(out, p); err != nil {
+		return Rendered{}, &partError{"html", err}
 	}
-	r.HTML = out.String()
+	r.HTML = out.take()
 	return r, nil
 }
 
-// shorten cuts a subject that is too long: an organization's name may be.
-func shorten(subject string) string {
+// partError says which part of a template could not be rendered.
+type partError struct {
+	part string // subject, html or text
+	err  error
+}
+
+func (e *partError) Error() string { return "template: " + e.part + ": " + e.err.Error() }
+func (e *partError) Unwrap() error { return e.err }
+
+// Shorten cuts a subject that is too long: an organization's name may be.
+func Shorten(subject string) string {
 	if runes := []rune(subject); len(runes) > maxSubject {
 		return strings.TrimSpace(string(runes[:maxSubject-1])) + "…"
 	}

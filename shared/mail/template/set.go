@@ -11,7 +11,7 @@ import (
 	texttemplate "text/template"
 )
 
-//go:embed inlined layout/layout.txt locale */subject.txt */body.txt
+//go:embed inlined layout/layout.txt layout/inline.css locale */subject.txt */body.txt */body.html
 var repository embed.FS
 
 // Repository returns the templates as they are in the repository.
@@ -25,6 +25,7 @@ var Repository = sync.OnceValues(func() (*Set, error) {
 // Set renders templates. It is safe for concurrent use.
 type Set struct {
 	messages *messages
+	styles   map[string]string // of overrides: declarations by class
 	compiled map[variant]func() (*compiled, error)
 }
 
@@ -46,7 +47,11 @@ func Load(source fs.FS, page func(name string) (string, error)) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{messages: m, compiled: map[variant]func() (*compiled, error){}}
+	sheet, err := repository.ReadFile("layout/inline.css")
+	if err != nil {
+		return nil, fmt.Errorf("template: %w", err)
+	}
+	s := &Set{messages: m, styles: readStyles(string(sheet)), compiled: map[variant]func() (*compiled, error){}}
 	for _, t := range all {
 		for _, locale := range m.locales {
 			s.compiled[variant{t.Name, locale}] = sync.OnceValues(func() (*compiled, error) {
@@ -59,6 +64,9 @@ func Load(source fs.FS, page func(name string) (string, error)) (*Set, error) {
 
 // Locales lists the languages that have messages, en first.
 func (s *Set) Locales() []string { return s.messages.locales }
+
+// Nearest returns the language that has messages and is nearest to the wanted one.
+func (s *Set) Nearest(wanted string) string { return s.messages.nearest(wanted) }
 
 func compile(source fs.FS, page func(name string) (string, error), name string, functions map[string]any) (*compiled, error) {
 	html, err := page(name)

@@ -21,6 +21,21 @@ func jobBudgets(ctx context.Context, o options) error {
 	return onJobs(ctx, o, settings{Schedules: true, Slots: slots}, jobs.Run)
 }
 
+// mailBudgets measures mail against its budgets, with the product's settings.
+func mailBudgets(ctx context.Context, o options) error {
+	ses, err := jobs.NewSES()
+	if err != nil {
+		return err
+	}
+	defer ses.Close()
+	return onJobs(ctx, o, settings{Schedules: true, SES: ses.URL}, jobs.Mail(ses))
+}
+
+// idle counts for three minutes what the stack asks Postgres without work.
+func idle(ctx context.Context, o options) error {
+	return onJobs(ctx, o, settings{Schedules: true}, jobs.Idle)
+}
+
 // onJobs runs a measurement of jobs on a stack whose functions know the kinds of
 // bench.
 func onJobs(ctx context.Context, o options, set settings, measure func(context.Context, jobs.Stack) error) error {

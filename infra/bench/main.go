@@ -69,7 +69,8 @@ const (
 func parts() []part {
 	return []part{
 		{"speed", speed, always}, {"costs", costs, withOnly}, {"neighbours", neighbours, withOnly},
-		{"jobs", jobBudgets, withLong}, {"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
+		{"jobs", jobBudgets, withLong}, {"mail", mailBudgets, withLong}, {"idle", idle, withLong},
+		{"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
 	}
 }
 

@@ -14,6 +14,7 @@ func TestParse(t *testing.T) {
 		"-long":                           "",
 		"-only neighbours":                "",
 		"-only jobs":                      "",
+		"-only mail":                      "",
 		"-against HEAD~1":                 "",
 		"-against HEAD~1 -turns 3":        "",
 		"-short -against HEAD~1 -turns 1": "",

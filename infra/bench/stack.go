@@ -42,6 +42,7 @@ type settings struct {
 	Log       string // file for the functions' logs; "": none
 	Databases []string
 	Socket    string // where the bench's kinds of jobs tell that they ran; "": the functions do not know them
+	SES       string // address of the server to which mail is sent; "": the stack's mailbox
 	Slots     string // how many jobs a runner of the queue high does at a time; "": the product's
 }
 
@@ -49,6 +50,9 @@ func (s settings) env() map[string]map[string]string {
 	env := map[string]map[string]string{"*": {}, "DispatcherFunction": {}, "JobsHighFunction": {}}
 	if s.Socket != "" {
 		env["*"][kinds.Socket] = s.Socket
+	}
+	if s.SES != "" {
+		env["*"]["AWS_ENDPOINT_URL_SESV2"] = s.SES
 	}
 	if s.Slots != "" {
 		env["JobsHighFunction"]["JOBS_CONCURRENCY"] = s.Slots

@@ -34,6 +34,7 @@ func All() []edge.Operation {
 		jobs.List, jobs.Get, jobs.Cancel,
 		mail.List, mail.Get,
 		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
+		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 	}, System(nil)...)
 }

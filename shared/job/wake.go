@@ -56,6 +56,10 @@ const later = ""
 
 func isLater(lane string) bool { return lane == later }
 
+// LookAgain makes the next sweep find out when something of a queue is due, because
+// the transaction has changed that, for example for a schedule.
+func LookAgain(tx pg.Tx, q Queue) { pg.Raise(tx, string(q), later) }
+
 // laneText names a lane in a notification: a line with the organization and the
 // kind.
 func laneText(l Lane) string { return fmt.Sprintf("%s %s\n", l.OrgID.UUID, l.Kind) }

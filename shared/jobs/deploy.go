@@ -18,6 +18,7 @@ import (
 // the code.
 type Deployment struct {
 	DB       *pg.Worker
+	Home     *pg.Worker // the home database, if this is another one
 	Database string
 	Kinds    *job.Registry
 	Table    dynamo.Table // the table of due times, with the key "id"
@@ -64,7 +65,14 @@ func (d *Deployment) deploy(ctx context.Context) error {
 	if err := d.Kinds.EnsureThrottles(ctx, d.DB); err != nil {
 		return err
 	}
-	return schedule.Deploy(ctx, d.DB, d.Kinds, Schedules)
+	var home []schedule.Schedule
+	if d.Home != nil {
+		var err error
+		if home, err = schedule.List(ctx, d.Home); err != nil {
+			return err
+		}
+	}
+	return schedule.Deploy(ctx, d.DB, d.Kinds, Schedules, home)
 }
 
 func versionOf(kinds *job.Registry) (string, error) {

@@ -18,7 +18,7 @@ type Kinds struct {
 
 // All returns every kind.
 func (k Kinds) All() []job.Declared {
-	return []job.Declared{k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates()}
+	return []job.Declared{k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB)}
 }
 
 // Schedules are the recurring jobs of the platform.

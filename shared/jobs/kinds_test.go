@@ -15,6 +15,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/job/jobtest"
+	"portico/shared/job/schedule"
 	"portico/shared/jobs"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -98,6 +99,23 @@ func adding(kind string, queue job.Queue, of func(*jobtest.World) id.Org, args f
 	}}
 }
 
+// copying changes a schedule at home while there is another database. The tests of
+// shared/job/schedule compare what arrives there.
+func copying(ctx context.Context, w *jobtest.World) error {
+	other := testkit.DB(w.T)
+	kinds, err := job.NewRegistry(jobs.Kinds{}.All()...)
+	testkit.Must(w.T, err)
+	for _, db := range []*testkit.Database{w.Database, other} {
+		testkit.Must(w.T, schedule.Deploy(ctx, db.Worker, kinds, jobs.Schedules, nil))
+	}
+	testkit.Must(w.T, w.App.Add(ctx, "acme", other.URL("portico_app")))
+	return w.App.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
+		_, _, err := schedule.Editor{Kinds: kinds, By: "staff_x", Others: []string{"acme"}}.Change(ctx, tx, jobs.Schedules[0].Name,
+			schedule.Change{Cron: new("0 5 * * *")})
+		return err
+	})
+}
+
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
@@ -120,6 +138,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"organization.erase_closed":             adding("organization.erase_closed", job.Bulk, platform, none),
 		"organization.erase":                    adding("organization.erase", job.Bulk, platform, closed),
 		"webhook_endpoint.watch_certificates":   adding("webhook_endpoint.watch_certificates", job.High, platform, none),
+		"job_schedule.copy":                     {Add: copying},
 		"webhook_endpoint.tell_of_certificates": adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),
 	})
 }

@@ -105,7 +105,11 @@ func fire(db *pg.Worker, q job.Queue) func(context.Context) error {
 func (h *host) deployments(e *jobEnv, workers pg.Databases[*pg.Worker]) pg.Databases[*jobs.Deployment] {
 	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), e.wake.Table, "id")
 	all, err := pg.Make(workers, func(name string, db *pg.Worker) (*jobs.Deployment, error) {
-		return &jobs.Deployment{DB: db, Database: name, Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.clock}, nil
+		d := &jobs.Deployment{DB: db, Database: name, Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.clock}
+		if name != pg.Home {
+			d.Home = workers[pg.Home]
+		}
+		return d, nil
 	})
 	exitOn(err)
 	return all

@@ -96,6 +96,14 @@ func (d *DB) PlatformAgain(ctx context.Context, fn func(Tx) error, then *pgx.Bat
 	return d.run(ctx, &orgTx{db: d, platform: true, again: true}, fn, then)
 }
 
+// PlatformIn runs fn in a transaction on the platform's own rows in one database.
+func (d *DB) PlatformIn(ctx context.Context, database string, fn func(Tx) error) error {
+	if _, err := d.pools.At(database); err != nil {
+		return fmt.Errorf("pg.PlatformIn: %w", err)
+	}
+	return d.run(ctx, &orgTx{db: d, platform: true, anyDatabase: true, database: database}, fn, nil)
+}
+
 func (d *DB) run(ctx context.Context, tx *orgTx, fn func(Tx) error, then *pgx.Batch) error {
 	if tx.org.IsZero() != tx.platform {
 		return errors.New("pg.InOrg: no organization")

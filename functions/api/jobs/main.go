@@ -10,5 +10,6 @@ func main() {
 	lambdahost.JobsAPI(
 		jobs.List, jobs.Get, jobs.Cancel,
 		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
+		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
 	)
 }

@@ -78,6 +78,7 @@ func New(t *testing.T) *Harness {
 	var err error
 	h.Handler, err = h.Server.Handler(api.All()...)
 	testkit.Must(t, err)
+	h.DeploySchedules(h.Database)
 	return h
 }
 

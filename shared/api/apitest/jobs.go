@@ -9,6 +9,7 @@ import (
 	"portico/shared/claim"
 	"portico/shared/id"
 	"portico/shared/job"
+	"portico/shared/job/schedule"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -38,6 +39,16 @@ func kinds(t *testing.T) *job.Registry {
 	registry, err := job.NewRegistry(Export, Hidden, Ours)
 	testkit.Must(t, err)
 	return registry
+}
+
+// Tidy is the schedule that the harness has, without its database's copies.
+var Tidy = schedule.Declaration{Name: "tidy", Queue: job.High, Kind: Ours.Name, Setting: schedule.Setting{
+	Cron: "0 3 * * *", Timezone: "UTC", CatchUp: schedule.One, Args: []byte(`{"name":"x"}`)}}
+
+// DeploySchedules deploys Tidy to a database.
+func (h *Harness) DeploySchedules(db *testkit.Database) {
+	h.T.Helper()
+	testkit.Must(h.T, schedule.Deploy(context.Background(), db.Worker, h.Server.Jobs, []schedule.Declaration{Tidy}, nil))
 }
 
 // NewJob adds a job of the organization.

@@ -79,7 +79,7 @@ func (s *Server) enterNamed(c *Call, named id.Org) error {
 // inOrg runs a function in a transaction that is bound to the call's organization,
 // and statements after it; the second time again is true.
 func (c *Call) inOrg(again bool, fn func(pg.Tx) error, then *pgx.Batch) error {
-	platform := c.Org.IsZero() && c.op.Acts == OnNamed
+	platform := c.Org.IsZero() && (c.op.Acts == OnNamed || c.op.Acts == OnPlatform)
 	switch {
 	case platform && again:
 		return c.DB.PlatformAgain(c, fn, then)

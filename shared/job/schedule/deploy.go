@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/pg"
 )
@@ -18,41 +17,53 @@ import (
 // Deploy makes the platform's schedules as the code declares them. It leaves the
 // setting of those that a person has changed, and which are paused, and removes
 // those that are no longer declared. One whose times stay the same keeps its next
-// time, so a deployment never skips or repeats one.
-func Deploy(ctx context.Context, db *pg.Worker, kinds *job.Registry, list []Declaration) error {
+// time, so a deployment never skips or repeats one. home are the schedules of the home
+// database, whose changes a database gets that has not had a schedule; for the home
+// database itself nil.
+func Deploy(ctx context.Context, db *pg.Worker, kinds *job.Registry, list []Declaration, home []Schedule) error {
 	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		// Two deployments wait for each other.
 		if err := pg.Exec(ctx, tx, "schedule.Deploy", `LOCK TABLE job_schedule IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 			return err
 		}
-		now, err := pg.Value[time.Time](ctx, tx, "schedule.Deploy", `SELECT portico_now()`)
+		now, err := now(ctx, tx)
 		if err != nil {
 			return err
 		}
-		stored, err := List(ctx, tx, id.Org{})
+		stored, err := List(ctx, tx)
 		if err != nil {
 			return err
 		}
 		names := make([]string, len(list))
 		for i, d := range list {
 			names[i] = d.Name
-			if err := deploy(ctx, tx, kinds, stored, d, now); err != nil {
+			if err := d.deploy(ctx, tx, kinds, now, named(stored, d.Name), named(home, d.Name)); err != nil {
 				return fmt.Errorf("schedule.Deploy %s: %w", d.Name, err)
 			}
 		}
-		return pg.Exec(ctx, tx, "schedule.Deploy", `DELETE FROM job_schedule WHERE org_id = $1 AND name <> ALL ($2)`, [16]byte{}, names)
+		return pg.Exec(ctx, tx, "schedule.Deploy", `DELETE FROM job_schedule WHERE org_id = $1 AND name <> ALL ($2)`, platform, names)
 	})
 }
 
-func deploy(ctx context.Context, tx pg.Tx, kinds *job.Registry, all []Schedule, d Declaration, now time.Time) error {
-	s := Schedule{Name: d.Name, Setting: d.Setting, Enabled: true}
-	if i := slices.IndexFunc(all, func(s Schedule) bool { return s.Name == d.Name }); i >= 0 {
-		s = all[i]
-		if same(s.Declared, d.Setting) && s.Kind == d.Kind && s.Queue == d.Queue {
-			return nil
-		}
+// named returns the schedule with a name, or nil.
+func named(list []Schedule, name string) *Schedule {
+	if i := slices.IndexFunc(list, func(s Schedule) bool { return s.Name == name }); i >= 0 {
+		return &list[i]
 	}
-	before := s.Setting
+	return nil
+}
+
+func (d Declaration) deploy(ctx context.Context, tx pg.Tx, kinds *job.Registry, now time.Time, stored, home *Schedule) error {
+	s := Schedule{Name: d.Name, Enabled: true}
+	switch {
+	case stored != nil && same(stored.Declared, d.Setting) && stored.Kind == d.Kind && stored.Queue == d.Queue:
+		return nil
+	case stored != nil:
+		s = *stored
+	case home != nil:
+		s = s.take(*home)
+	}
+	before := s
 	s.Queue, s.Kind, s.Declared = d.Queue, d.Kind, d.Setting
 	if !s.Changed {
 		s.Setting, s.UpdatedBy = d.Setting, ""
@@ -61,11 +72,8 @@ func deploy(ctx context.Context, tx pg.Tx, kinds *job.Registry, all []Schedule, 
 	if err != nil {
 		return err
 	}
-	if s.Enabled && (s.NextAt == nil || before.Cron != s.Cron || before.Timezone != s.Timezone) {
-		next := times.Next(now)
-		s.NextAt = &next
-	}
-	return write(ctx, tx, id.Org{}, s)
+	s.plan(before, times, now)
+	return s.write(ctx, tx)
 }
 
 // same compares settings; spaces in the arguments do not matter.

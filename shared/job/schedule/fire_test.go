@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/fault"
-	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/job/schedule"
 	"portico/shared/pg"
@@ -22,8 +20,6 @@ import (
 type args struct {
 	Days int `json:"days"`
 }
-
-var platform = id.Org{}
 
 // clerk is a database with a registry of one kind.
 type clerk struct {
@@ -52,7 +48,7 @@ func tidy(change func(*schedule.Declaration)) schedule.Declaration {
 
 func (c *clerk) deploy(list ...schedule.Declaration) {
 	c.t.Helper()
-	testkit.Must(c.t, schedule.Deploy(context.Background(), c.Worker, c.kinds, list))
+	testkit.Must(c.t, schedule.Deploy(context.Background(), c.Worker, c.kinds, list, nil))
 }
 
 func (c *clerk) fire() (added int) {
@@ -62,10 +58,24 @@ func (c *clerk) fire() (added int) {
 	return added
 }
 
+// fireAtOnce fires as several programs do at the same time.
+func (c *clerk) fireAtOnce(programs int) {
+	c.t.Helper()
+	var group sync.WaitGroup
+	for range programs {
+		group.Go(func() {
+			if _, err := schedule.Fire(context.Background(), c.Worker, job.Bulk); err != nil {
+				c.t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+}
+
 // one returns the only schedule.
 func (c *clerk) one() schedule.Schedule {
 	c.t.Helper()
-	list, err := schedule.List(context.Background(), c.Worker, platform)
+	list, err := schedule.List(context.Background(), c.Worker)
 	testkit.Must(c.t, err)
 	if len(list) != 1 {
 		c.t.Fatalf("%d schedules", len(list))
@@ -102,15 +112,7 @@ func TestOneJobForEachTime(t *testing.T) {
 	}
 	for i := range 6 {
 		c.Advance(t, 10*time.Minute)
-		var group sync.WaitGroup
-		for range 5 {
-			group.Go(func() {
-				if _, err := schedule.Fire(context.Background(), c.Worker, job.Bulk); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		group.Wait()
+		c.fireAtOnce(5)
 		if n := testkit.Value[int](t, c.Database, `SELECT count(*) FROM job`); n != i+1 {
 			t.Fatalf("after %d times there are %d jobs", i+1, n)
 		}
@@ -195,10 +197,9 @@ func TestDeploy(t *testing.T) {
 	if s := c.one(); !s.NextAt.Equal(next) || string(s.Args) != `{"days":4}` {
 		t.Errorf("new arguments: next at %s with %s, want %s", s.NextAt, s.Args, next)
 	}
+	c.fire()
 	testkit.Must(t, c.edit(func(ctx context.Context, e schedule.Editor, tx pg.Tx) error {
-		to := c.one().Setting
-		to.Cron = "0 5 * * *"
-		_, after, err := e.Set(ctx, tx, platform, "tidy", to)
+		_, after, err := e.Change(ctx, tx, "tidy", schedule.Change{Cron: new("0 5 * * *")})
 		if !after.Changed || after.UpdatedBy != "staff_x" {
 			t.Errorf("after the change: %+v", after)
 		}
@@ -209,7 +210,7 @@ func TestDeploy(t *testing.T) {
 		t.Errorf("a deployment changed what a person has set: %+v", s)
 	}
 	testkit.Must(t, c.edit(func(ctx context.Context, e schedule.Editor, tx pg.Tx) error {
-		_, _, err := e.Reset(ctx, tx, platform, "tidy")
+		_, _, err := e.Reset(ctx, tx, "tidy")
 		return err
 	}))
 	if s := c.one(); s.Cron != "0 6 * * *" || s.Changed || s.NextAt.Hour() != 6 {
@@ -230,7 +231,7 @@ func TestPauseAndRunNow(t *testing.T) {
 	pause := func(paused bool) {
 		t.Helper()
 		testkit.Must(t, c.edit(func(ctx context.Context, e schedule.Editor, tx pg.Tx) error {
-			_, _, err := e.Pause(ctx, tx, platform, "tidy", paused)
+			_, _, err := e.Change(ctx, tx, "tidy", schedule.Change{Enabled: new(!paused)})
 			return err
 		}))
 	}
@@ -241,7 +242,7 @@ func TestPauseAndRunNow(t *testing.T) {
 		t.Errorf("a paused schedule fired %d jobs", n)
 	}
 	testkit.Must(t, c.edit(func(ctx context.Context, e schedule.Editor, tx pg.Tx) error {
-		_, err := e.RunNow(ctx, tx, platform, "tidy")
+		_, _, err := e.RunNow(ctx, tx, "tidy")
 		return err
 	}))
 	if n := testkit.Value[int](t, c.Database, `SELECT count(*) FROM job WHERE created_by = 'staff_x'`); n != 1 {
@@ -263,32 +264,29 @@ func TestWrongSettings(t *testing.T) {
 	c := newClerk(t)
 	c.deploy(tidy(nil))
 	before := c.one()
-	for field, change := range map[string]func(*schedule.Setting){
-		"cron":     func(s *schedule.Setting) { s.Cron = "never" },
-		"timezone": func(s *schedule.Setting) { s.Timezone = "Mars" },
-		"catch_up": func(s *schedule.Setting) { s.CatchUp = "some" },
-		"args":     func(s *schedule.Setting) { s.Args = json.RawMessage(`{"weeks": 1}`) },
+	for field, change := range map[string]schedule.Change{
+		"cron":     {Cron: new("never")},
+		"timezone": {Timezone: new("Mars")},
+		"catch_up": {CatchUp: new(schedule.CatchUp("some"))},
+		"args":     {Args: json.RawMessage(`{"weeks": 1}`)},
 	} {
 		err := c.edit(func(ctx context.Context, e schedule.Editor, tx pg.Tx) error {
-			to := before.Setting
-			change(&to)
-			_, _, err := e.Set(ctx, tx, platform, "tidy", to)
+			_, _, err := e.Change(ctx, tx, "tidy", change)
 			return err
 		})
 		if f := fault.Of(err); f == nil || f.Kind != fault.Invalid || f.Fields[0].Name != field {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	large := before.Setting
-	large.Args = json.RawMessage(`{"days":` + strconv.Itoa(1) + string(make([]byte, job.MaxArgs)) + `}`)
+	large := json.RawMessage(`{"days":1` + string(make([]byte, job.MaxArgs)) + `}`)
 	if err := c.edit(func(ctx context.Context, e schedule.Editor, tx pg.Tx) error {
-		_, _, err := e.Set(ctx, tx, platform, "tidy", large)
+		_, _, err := e.Change(ctx, tx, "tidy", schedule.Change{Args: large})
 		return err
 	}); !errors.Is(err, job.ErrArgsTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 	err := c.edit(func(ctx context.Context, e schedule.Editor, tx pg.Tx) error {
-		_, _, err := e.Pause(ctx, tx, platform, "missing", true)
+		_, _, err := e.Change(ctx, tx, "missing", schedule.Change{})
 		return err
 	})
 	if !errors.Is(err, schedule.ErrNotFound) {

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"time"
 
 	"portico/shared/fault"
-	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/pg"
 )
@@ -52,10 +52,37 @@ type Schedule struct {
 	FiredAt   *time.Time // the planned time for which it last fired; nil: none yet
 	UpdatedAt time.Time
 	UpdatedBy string // "": a deployment
+	// Revision grows with each change by a person in the home database. Another
+	// database with a smaller one has not got the last change yet.
+	Revision int64
+	Runs     int64 // how often a person has run it now
+}
+
+// Where the setting of a schedule comes from.
+const (
+	Code  = "code"
+	Panel = "panel" // a person has changed it
+)
+
+// Origin says where the setting comes from: Code or Panel.
+func (s Schedule) Origin() string {
+	if s.Changed {
+		return Panel
+	}
+	return Code
 }
 
 // ErrNotFound is returned when there is no schedule with the name.
-var ErrNotFound = errors.New("there is no schedule with this name")
+var ErrNotFound = fault.New(fault.NotFound, "job_schedule_not_found", "There is no schedule with this name.").
+	Means("There is no schedule with this name.")
+
+// platform is the organization of the platform's own rows.
+var platform [16]byte
+
+func now(ctx context.Context, q pg.Querier) (time.Time, error) {
+	at, err := pg.Value[time.Time](ctx, q, "schedule.now", `SELECT portico_now()`)
+	return at.UTC(), err
+}
 
 // times returns the planned times, or a fault that names the wrong field.
 func (s Setting) times(kinds *job.Registry, kind string) (Times, error) {
@@ -65,6 +92,8 @@ func (s Setting) times(kinds *job.Registry, kind string) (Times, error) {
 	}
 	if len(s.Args) > job.MaxArgs {
 		err = fault.Join(err, job.ErrArgsTooLarge)
+	} else if !bytes.HasPrefix(bytes.TrimSpace(s.Args), []byte("{")) {
+		err = fault.Join(err, fault.InvalidField("args", "is not an object"))
 	} else if wrong := kinds.Check(kind, s.Args); wrong != nil {
 		err = fault.Join(err, fault.InvalidField("args", "cannot be read by the kind "+kind+": "+wrong.Error()))
 	}
@@ -72,7 +101,7 @@ func (s Setting) times(kinds *job.Registry, kind string) (Times, error) {
 }
 
 const columns = `name, queue, kind, json_build_object('cron', cron, 'timezone', timezone, 'catch_up', catch_up, 'args', args) AS setting,
-	declared, enabled, origin = 'panel' AS changed, next_at, fired_at, updated_at, coalesce(updated_by, '') AS updated_by`
+	declared, enabled, origin = 'panel' AS changed, next_at, fired_at, updated_at, coalesce(updated_by, '') AS updated_by, revision, runs`
 
 // stored is a row of columns.
 type stored struct {
@@ -84,19 +113,21 @@ type stored struct {
 	NextAt, FiredAt   *time.Time
 	UpdatedAt         time.Time
 	UpdatedBy         string
+	Revision, Runs    int64
 }
 
 func (s stored) schedule() (Schedule, error) {
 	out := Schedule{
 		Name: s.Name, Queue: s.Queue, Kind: s.Kind, Enabled: s.Enabled, Changed: s.Changed,
 		NextAt: s.NextAt, FiredAt: s.FiredAt, UpdatedAt: s.UpdatedAt, UpdatedBy: s.UpdatedBy,
+		Revision: s.Revision, Runs: s.Runs,
 	}
 	return out, errors.Join(json.Unmarshal(s.Setting, &out.Setting), json.Unmarshal(s.Declared, &out.Declared))
 }
 
-// List returns the schedules of an organization, by name; of zeros: the platform's.
-func List(ctx context.Context, q pg.Querier, org id.Org) ([]Schedule, error) {
-	rows, err := pg.List[stored](ctx, q, "schedule.List", `SELECT `+columns+` FROM job_schedule WHERE org_id = $1 ORDER BY name`, [16]byte(org.UUID))
+// List returns the schedules of a database, by name.
+func List(ctx context.Context, q pg.Querier) ([]Schedule, error) {
+	rows, err := pg.List[stored](ctx, q, "schedule.List", `SELECT `+columns+` FROM job_schedule WHERE org_id = $1 ORDER BY name`, platform)
 	list := make([]Schedule, len(rows))
 	for i, row := range rows {
 		if list[i], err = row.schedule(); err != nil {
@@ -106,11 +137,35 @@ func List(ctx context.Context, q pg.Querier, org id.Org) ([]Schedule, error) {
 	return list, err
 }
 
-// get returns a schedule and locks it until the end of the transaction.
-func get(ctx context.Context, tx pg.Tx, org id.Org, name string) (Schedule, error) {
-	row, err := pg.One[stored](ctx, tx, "schedule.get", ErrNotFound, `SELECT `+columns+` FROM job_schedule WHERE org_id = $1 AND name = $2 FOR UPDATE`, [16]byte(org.UUID), name)
+// Get returns a schedule or ErrNotFound.
+func Get(ctx context.Context, q pg.Querier, name string) (Schedule, error) {
+	return one(ctx, q, name, "")
+}
+
+// get also locks it until the end of the transaction.
+func get(ctx context.Context, tx pg.Tx, name string) (Schedule, error) {
+	return one(ctx, tx, name, " FOR UPDATE")
+}
+
+func one(ctx context.Context, q pg.Querier, name, lock string) (Schedule, error) {
+	row, err := pg.One[stored](ctx, q, "schedule.get", ErrNotFound, `SELECT `+columns+` FROM job_schedule WHERE org_id = $1 AND name = $2`+lock, platform, name)
 	if err != nil {
 		return Schedule{}, err
 	}
 	return row.schedule()
+}
+
+// Next returns the next n planned times after a moment; none if it is paused.
+func (s Schedule) Next(after time.Time, n int) ([]time.Time, error) {
+	if s.NextAt == nil {
+		return nil, nil
+	}
+	times, err := Parse(s.Cron, s.Timezone)
+	if err != nil {
+		return nil, err
+	}
+	if !s.NextAt.After(after) { // it is due
+		return append([]time.Time{s.NextAt.UTC()}, times.List(after, n-1)...), nil
+	}
+	return times.List(after, n), nil
 }

@@ -58,8 +58,8 @@ var Description = map[Permission]string{
 	DomainsWrite:          "Add, verify and delete domains.",
 	JobsRead:              "Read jobs: what Portico does for the organization in the background.",
 	JobsWrite:             "Cancel jobs.",
-	MailRead:              "Read the log of mails and which addresses get none. For staff.",
-	MailWrite:             "Change which addresses get no mail. For staff.",
+	MailRead:              "Read the log of mails, the mail templates and which addresses get none. For staff.",
+	MailWrite:             "Change mail templates and which addresses get no mail. For staff.",
 }
 
 // All returns every permission that can be held, sorted.

@@ -34,13 +34,6 @@ type Mail struct {
 	Test *Test
 }
 
-// Test names a version of the template in the language of the mail: the number of an
-// override, or 0 for the repository's. The subject of a test mail says that it is
-// one.
-type Test struct {
-	Version int `json:"version"`
-}
-
 // maxKey is the longest key, in characters.
 const maxKey = 200
 
@@ -66,7 +59,7 @@ func kindOf(stream template.Stream) job.Kind[jobArgs] {
 // the commit, so it costs no round trip. Mail to an address that must get none is
 // in the log as suppressed.
 func Send(ctx context.Context, tx pg.Tx, box *secret.Box, now time.Time, org id.Org, m Mail) (id.Mail, error) {
-	mailID := id.Derive[id.Mail]("mail\n" + org.String() + "\n" + m.Key)
+	mailID := idOf(org, m.Key)
 	if err := m.check(); err != nil {
 		return mailID, err
 	}

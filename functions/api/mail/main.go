@@ -6,4 +6,10 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(mail.List, mail.Get) }
+func main() {
+	lambdahost.API(
+		mail.List, mail.Get,
+		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,
+		mail.ListTemplateVersions, mail.CreateTemplateVersion, mail.ListTemplatePublications, mail.PublishTemplate, mail.RollBackTemplate, mail.SendTestMail,
+	)
+}

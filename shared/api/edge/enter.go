@@ -23,7 +23,7 @@ var organizationParameter = &huma.Param{
 
 var namedParameter = &huma.Param{
 	Name: organizationHeader, In: "header",
-	Description: "The id of the organization to act on. Without it the request acts on the platform's own jobs.",
+	Description: "The id of the organization to act on. Without it the request acts on the platform itself.",
 	Schema:      organizationParameter.Schema,
 }
 

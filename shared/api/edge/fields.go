@@ -43,6 +43,7 @@ var hints = map[string]string{
 	"role_not_found":             "List yours with GET /v1/roles.",
 	"role_is_predefined":         "Create a role of your own with POST /v1/roles.",
 	"resource_grant_not_found":   "List a member's with GET /v1/resource-grants?member_id=mem_….",
+	"mail_template_not_found":    "List them with GET /v1/staff/mail-templates.",
 	"ordering_key_not_paused":    "GET /v1/webhook-endpoints/{id}/ordering-keys lists the paused ones.",
 }
 

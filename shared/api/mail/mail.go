@@ -1,5 +1,5 @@
-// Package mail has the operations of staff on mail: the log, and addresses that get
-// none.
+// Package mail has the operations of staff on mail: the log, the templates, and
+// addresses that get none.
 package mail
 
 import (

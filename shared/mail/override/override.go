@@ -42,6 +42,14 @@ type Version struct {
 // Name is how the log of mails calls a version.
 func Name(number int) string { return fmt.Sprintf("override-%d", number) }
 
+// NameOf is Name, or repository for 0.
+func NameOf(number int) string {
+	if number == 0 {
+		return "repository"
+	}
+	return Name(number)
+}
+
 // The faults.
 var (
 	ErrNoTemplate = fault.New(fault.NotFound, "mail_template_not_found", "There is no mail template with this name.").

@@ -12,10 +12,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/jackc/pgx/v5"
 
 	"portico/infra/local/stack"
 	"portico/infra/local/stacktest"
+	"portico/shared/secret"
 	"portico/shared/testkit"
 )
 
@@ -44,7 +48,7 @@ func options() stack.Options {
 	opts := stacktest.Options("../../..")
 	opts.MaxConcurrency = 16
 	// Shorter than the default, so that tests of falling asleep are short.
-	opts.Env = map[string]map[string]string{"dispatcher": {"DISPATCHER_IDLE": "1s"}}
+	opts.Env = map[string]map[string]string{"DispatcherFunction": {"DISPATCHER_IDLE": "1s"}}
 	return opts
 }
 
@@ -163,4 +167,17 @@ func jsonField(t *testing.T, text, name string) string {
 	}
 	value, _ := object[name].(string)
 	return value
+}
+
+// sealingBox seals and opens as the stack's functions do.
+func sealingBox(t *testing.T, s stacktest.Stack) *secret.Box {
+	t.Helper()
+	client := secretsmanager.NewFromConfig(sdk.Config{
+		Region: stack.Region, BaseEndpoint: &s.AWSURL, Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
+	})
+	value, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &s.Template.Secrets[0].ARN})
+	testkit.Must(t, err)
+	box, err := secret.Parse([]byte(*value.SecretString))
+	testkit.Must(t, err)
+	return box
 }

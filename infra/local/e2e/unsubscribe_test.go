@@ -8,14 +8,9 @@ import (
 	"testing"
 	"time"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/jackc/pgx/v5"
 
-	"portico/infra/local/stack"
 	"portico/shared/mail/unsubscribe"
-	"portico/shared/secret"
 	"portico/shared/testkit"
 )
 
@@ -24,13 +19,7 @@ import (
 func TestUnsubscribe(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	client := secretsmanager.NewFromConfig(sdk.Config{
-		Region: stack.Region, BaseEndpoint: &shared.AWSURL, Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
-	})
-	value, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &shared.Template.Secrets[0].ARN})
-	testkit.Must(t, err)
-	box, err := secret.Parse([]byte(*value.SecretString))
-	testkit.Must(t, err)
+	box := sealingBox(t, shared)
 	newCustomer(t, shared)
 	conn, err := pgx.Connect(ctx, shared.DatabaseURL)
 	testkit.Must(t, err)

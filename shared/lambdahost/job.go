@@ -2,7 +2,9 @@ package lambdahost
 
 import (
 	"context"
+	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -105,7 +107,9 @@ func fire(db *pg.Worker, q job.Queue) func(context.Context) error {
 func (h *host) deployments(e *jobEnv, workers pg.Databases[*pg.Worker]) pg.Databases[*jobs.Deployment] {
 	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), e.wake.Table, "id")
 	all, err := pg.Make(workers, func(name string, db *pg.Worker) (*jobs.Deployment, error) {
-		d := &jobs.Deployment{DB: db, Database: name, Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.clock}
+		d := &jobs.Deployment{
+			DB: db, Database: name, Schedules: jobs.Schedules, Release: release(), Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.clock,
+		}
 		if name != pg.Home {
 			d.Home = workers[pg.Home]
 		}
@@ -113,6 +117,16 @@ func (h *host) deployments(e *jobEnv, workers pg.Databases[*pg.Worker]) pg.Datab
 	})
 	exitOn(err)
 	return all
+}
+
+// release is the number of the function's version, which Lambda counts up and never
+// uses again. It is 0 on a laptop.
+func release() int64 {
+	n, err := strconv.ParseInt(os.Getenv("AWS_LAMBDA_FUNCTION_VERSION"), 10, 64)
+	if err != nil {
+		return 0 // $LATEST
+	}
+	return n
 }
 
 // Jobs does the jobs of a queue for each nudge, and those that are handed over. The

@@ -48,7 +48,7 @@ var Tidy = schedule.Declaration{Name: "tidy", Queue: job.High, Kind: Ours.Name, 
 // DeploySchedules deploys Tidy to a database.
 func (h *Harness) DeploySchedules(db *testkit.Database) {
 	h.T.Helper()
-	testkit.Must(h.T, schedule.Deploy(context.Background(), db.Worker, h.Server.Jobs, []schedule.Declaration{Tidy}, nil))
+	testkit.Must(h.T, schedule.Deploy(context.Background(), db.Worker, h.Server.Jobs, []schedule.Declaration{Tidy}, nil, nil))
 }
 
 // NewJob adds a job of the organization.

@@ -151,7 +151,7 @@ func TestDeployToNewDatabase(t *testing.T) {
 	jobtest.Drain(t, p.runner) // fails: there is no schedule yet
 	home, err := schedule.List(context.Background(), p.home.Worker)
 	testkit.Must(t, err)
-	testkit.Must(t, schedule.Deploy(context.Background(), p.acme.Worker, p.acme.kinds, []schedule.Declaration{tidy(nil)}, home))
+	testkit.Must(t, schedule.Deploy(context.Background(), p.acme.Worker, p.acme.kinds, []schedule.Declaration{tidy(nil)}, home, nil))
 	p.home.Advance(t, 2*time.Minute)
 	jobtest.Drain(t, p.runner)
 	if s := p.acme.one(); s.Cron != "0 5 * * *" || s.Enabled || s.NextAt != nil || p.acme.runs() != 0 || s.Revision != home[0].Revision {

@@ -19,12 +19,18 @@ import (
 // those that are no longer declared. One whose times stay the same keeps its next
 // time, so a deployment never skips or repeats one. home are the schedules of the home
 // database, whose changes a database gets that has not had a schedule; for the home
-// database itself nil.
-func Deploy(ctx context.Context, db *pg.Worker, kinds *job.Registry, list []Declaration, home []Schedule) error {
+// database itself nil. mayDeploy is asked while no other deployment can write; its
+// error ends this one; nil: it may.
+func Deploy(ctx context.Context, db *pg.Worker, kinds *job.Registry, list []Declaration, home []Schedule, mayDeploy func(context.Context) error) error {
 	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		// Two deployments wait for each other.
 		if err := pg.Exec(ctx, tx, "schedule.Deploy", `LOCK TABLE job_schedule IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 			return err
+		}
+		if mayDeploy != nil {
+			if err := mayDeploy(ctx); err != nil {
+				return err
+			}
 		}
 		now, err := now(ctx, tx)
 		if err != nil {

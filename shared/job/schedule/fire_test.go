@@ -48,7 +48,7 @@ func tidy(change func(*schedule.Declaration)) schedule.Declaration {
 
 func (c *clerk) deploy(list ...schedule.Declaration) {
 	c.t.Helper()
-	testkit.Must(c.t, schedule.Deploy(context.Background(), c.Worker, c.kinds, list, nil))
+	testkit.Must(c.t, schedule.Deploy(context.Background(), c.Worker, c.kinds, list, nil, nil))
 }
 
 func (c *clerk) fire() (added int) {

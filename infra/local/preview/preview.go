@@ -3,15 +3,20 @@
 package preview
 
 import (
+	"context"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"portico/infra/inline"
+	"portico/shared/fault"
+	"portico/shared/mail/override"
 	"portico/shared/mail/template"
 	"portico/shared/mail/transport"
+	"portico/shared/pg"
 )
 
 // View is what is shown, and what else there is to choose.
@@ -23,6 +28,10 @@ type View struct {
 	Form                        string
 	Forms                       []string
 
+	Version  string   // of an override; "": as it is on the disk
+	Versions []string // what staff have saved in this language, the newest first
+	Sent     string   // the version that is published; "": none
+
 	Mail   template.Rendered
 	Source string // the mail as it goes over the wire
 	Error  string // why a template cannot be rendered
@@ -32,8 +41,8 @@ type View struct {
 var forms = []string{"HTML", "text", "source"}
 
 // Look renders the template that a query names, or the first one. folder is that of
-// the templates.
-func Look(folder string, query url.Values) View {
+// the templates; home is the database with the overrides, or nil.
+func Look(ctx context.Context, folder string, home pg.Querier, query url.Values) View {
 	v := View{Form: "HTML", Forms: forms, Phone: query.Get("width") == "phone", Plain: query.Get("frame") == "plain"}
 	if form := query.Get("form"); slices.Contains(forms, form) {
 		v.Form = form
@@ -54,19 +63,61 @@ func Look(folder string, query url.Values) View {
 		}
 	}
 	v.Sample = sample.Name
-	if err := v.render(folder, query.Get("locale"), template.Content{Template: chosen, Data: sample.Data}); err != nil {
+	content := template.Content{Template: chosen, Data: sample.Data}
+	set, err := v.load(folder, query.Get("locale"))
+	if err == nil {
+		err = v.list(ctx, home, query.Get("version"))
+	}
+	if err == nil {
+		err = v.render(ctx, set, home, content)
+	}
+	if err != nil {
 		v.Error = err.Error()
+	}
+	if f := fault.Of(err); f != nil {
+		for _, field := range f.Fields {
+			v.Error += "\n" + field.Name + ": " + field.Message
+		}
 	}
 	return v
 }
 
-func (v *View) render(folder, locale string, content template.Content) error {
+// load reads the templates and sets the language.
+func (v *View) load(folder, locale string) (*template.Set, error) {
 	source := os.DirFS(folder)
 	set, err := template.Load(source, func(name string) (string, error) { return inline.Page(source, name) })
 	if err != nil {
+		return nil, err
+	}
+	v.Locales, v.Locale = set.Locales(), set.Nearest(locale)
+	return set, nil
+}
+
+// list sets which versions there are, and the chosen one.
+func (v *View) list(ctx context.Context, home pg.Querier, chosen string) error {
+	if home == nil {
+		return nil
+	}
+	variant := override.Variant{Template: v.Template, Locale: v.Locale}
+	saved, err := override.List(ctx, home, variant, 0, 20)
+	if err != nil {
 		return err
 	}
-	v.Locales, v.Locale = set.Locales(), locale
+	for _, one := range saved {
+		number := strconv.Itoa(one.Number)
+		v.Versions = append(v.Versions, number)
+		if number == chosen {
+			v.Version = chosen
+		}
+	}
+	current, err := override.Current(ctx, home, variant)
+	if current.Version > 0 {
+		v.Sent = strconv.Itoa(current.Version)
+	}
+	return err
+}
+
+func (v *View) render(ctx context.Context, set *template.Set, home pg.Querier, content template.Content) (err error) {
 	frame := template.Frame{Brand: template.Brand{Name: "Portico"}, Organization: "Acme"}
 	if !v.Plain {
 		frame.Brand = template.Brand{Name: "Acme", Color: "#0f766e", Support: "help@acme.example"}
@@ -74,10 +125,9 @@ func (v *View) render(folder, locale string, content template.Content) error {
 			frame.Unsubscribe = "https://portico.example.com/u/token"
 		}
 	}
-	if v.Mail, err = set.Render(content, locale, frame); err != nil {
+	if v.Mail, err = v.mail(ctx, set, home, content, frame); err != nil {
 		return err
 	}
-	v.Locale = v.Mail.Locale
 	raw, err := transport.Message{
 		ID: "mail_preview", At: time.Date(2026, time.March, 5, 14, 3, 0, 0, time.UTC),
 		From: transport.Address{Name: frame.Brand.Name, Address: "notices@mail.example.com"}, To: transport.Address{Address: "ada@example.org"},
@@ -85,6 +135,22 @@ func (v *View) render(folder, locale string, content template.Content) error {
 	}.MIME()
 	v.Source = string(raw)
 	return err
+}
+
+// mail renders the chosen version.
+func (v *View) mail(ctx context.Context, set *template.Set, home pg.Querier, content template.Content, frame template.Frame) (template.Rendered, error) {
+	if v.Version == "" {
+		return set.Render(content, v.Locale, frame)
+	}
+	number, err := strconv.Atoi(v.Version)
+	if err != nil {
+		return template.Rendered{}, err
+	}
+	o, err := (&override.Published{Home: home, Set: set}).Version(ctx, override.Variant{Template: v.Template, Locale: v.Locale}, number)
+	if err != nil {
+		return template.Rendered{}, err
+	}
+	return o.Render(content.Data, frame)
 }
 
 // With returns the address of the same view with another value of one field.
@@ -95,6 +161,9 @@ func (v View) With(field, value string) string {
 	}
 	if v.Plain {
 		q.Set("frame", "plain")
+	}
+	if v.Version != "" && field != "locale" && field != "template" {
+		q.Set("version", v.Version)
 	}
 	q.Set(field, value)
 	if field == "template" {

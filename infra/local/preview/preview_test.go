@@ -9,6 +9,7 @@ import (
 
 	"portico/infra/local/preview"
 	"portico/shared/mail/template"
+	"portico/shared/testkit"
 )
 
 // copied returns a folder with a copy of the repository's templates.
@@ -28,7 +29,7 @@ func TestEverythingIsShown(t *testing.T) {
 		for _, sample := range tmpl.Samples {
 			for _, locale := range []string{"en", "de"} {
 				q := url.Values{"template": {tmpl.Name}, "sample": {sample.Name}, "locale": {locale}, "form": {"source"}, "width": {"phone"}}
-				v := preview.Look(folder, q)
+				v := preview.Look(t.Context(), folder, nil, q)
 				if v.Error != "" || v.Template != tmpl.Name || v.Sample != sample.Name || v.Locale != locale || v.Form != "source" || !v.Phone {
 					t.Errorf("%v: %+v", q, v)
 				}
@@ -38,7 +39,7 @@ func TestEverythingIsShown(t *testing.T) {
 			}
 		}
 	}
-	if v := preview.Look(folder, url.Values{"template": {"nope"}, "locale": {"fr"}, "form": {"x"}}); v.Error != "" || v.Template != template.All()[0].Name || v.Locale != "en" || v.Form != "HTML" {
+	if v := preview.Look(t.Context(), folder, nil, url.Values{"template": {"nope"}, "locale": {"fr"}, "form": {"x"}}); v.Error != "" || v.Template != template.All()[0].Name || v.Locale != "en" || v.Form != "HTML" {
 		t.Errorf("a query with unknown values: %+v", v)
 	}
 }
@@ -64,7 +65,7 @@ func TestChangesAreSeen(t *testing.T) {
 			}
 		}
 		write(strings.Replace(string(before), change[0], change[1], 1))
-		if v := preview.Look(folder, url.Values{"template": {"member_added"}}); v.Error != "" || !strings.Contains(v.Mail.Subject+v.Mail.HTML+v.Mail.Text, "NEW") {
+		if v := preview.Look(t.Context(), folder, nil, url.Values{"template": {"member_added"}}); v.Error != "" || !strings.Contains(v.Mail.Subject+v.Mail.HTML+v.Mail.Text, "NEW") {
 			t.Errorf("%s: the change is not seen (%s)", file, v.Error)
 		}
 		write(string(before))
@@ -73,14 +74,14 @@ func TestChangesAreSeen(t *testing.T) {
 	if err := os.WriteFile(body, []byte("one\n{{if}}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if v := preview.Look(folder, nil); !strings.Contains(v.Error, "member_added/body.txt") || !strings.Contains(v.Error, ":2:") || len(v.Templates) < 5 {
+	if v := preview.Look(t.Context(), folder, nil, nil); !strings.Contains(v.Error, "member_added/body.txt") || !strings.Contains(v.Error, ":2:") || len(v.Templates) < 5 {
 		t.Errorf("a mistake: %q, %v", v.Error, v.Templates)
 	}
 }
 
 // A choice keeps the others.
 func TestWith(t *testing.T) {
-	v := preview.Look(copied(t), url.Values{"template": {"dead_deliveries"}, "sample": {"many"}, "locale": {"de"}, "width": {"phone"}, "frame": {"plain"}})
+	v := preview.Look(t.Context(), copied(t), nil, url.Values{"template": {"dead_deliveries"}, "sample": {"many"}, "locale": {"de"}, "width": {"phone"}, "frame": {"plain"}})
 	for field, value := range map[string]string{"form": "text", "locale": "en", "width": "", "sample": "one"} {
 		q, err := url.ParseQuery(strings.TrimPrefix(v.With(field, value), "?"))
 		if err != nil || q.Get(field) != value || q.Get("template") != "dead_deliveries" || q.Get("frame") != "plain" {
@@ -89,5 +90,30 @@ func TestWith(t *testing.T) {
 	}
 	if with := v.With("template", "member_added"); strings.Contains(with, "sample") {
 		t.Errorf("the sample of another template stays: %s", with)
+	}
+}
+
+// What staff have saved in the language can be looked at too, published or not.
+func TestOverridesAreShown(t *testing.T) {
+	db := testkit.DB(t)
+	home := db.App.Shared()
+	for n, html := range []string{"<p>one</p>", "<p>two</p>", "<p>{{.Data.Gone}}</p>"} {
+		db.Exec(t, `INSERT INTO mail_template_override VALUES ('member_added', 'de', $1, portico_now(), 's', 's', '', 'x', $2, 'x')`, n+1, html)
+	}
+	db.Exec(t, `INSERT INTO mail_template_publication (template, locale, number, version, published_by, published_by_name) VALUES ('member_added', 'de', 1, 2, 's', 's')`)
+	look := func(locale, version string) preview.View {
+		return preview.Look(t.Context(), copied(t), home, url.Values{"template": {"member_added"}, "locale": {locale}, "version": {version}})
+	}
+	if v := look("de", "1"); v.Error != "" || !strings.Contains(v.Mail.HTML, "<p>one</p>") || v.Sent != "2" || strings.Join(v.Versions, " ") != "3 2 1" {
+		t.Errorf("%+v", v)
+	}
+	if v := look("de", ""); v.Error != "" || !strings.Contains(v.Mail.HTML, "Ihre Rolle") {
+		t.Errorf("the file: %s", v.Error)
+	}
+	if v := look("de", "3"); !strings.Contains(v.Error, "there is no Gone") {
+		t.Errorf("a broken version: %q", v.Error)
+	}
+	if v := look("en", "1"); v.Error != "" || len(v.Versions) > 0 || v.Version != "" {
+		t.Errorf("another language: %+v", v)
 	}
 }

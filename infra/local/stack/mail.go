@@ -7,6 +7,7 @@ import (
 
 	"portico/infra/local/aws"
 	"portico/infra/local/preview"
+	"portico/shared/pg"
 )
 
 // mailbox shows the mails that were sent, or those whose recipients or subject
@@ -33,7 +34,18 @@ func (c *control) mail(w http.ResponseWriter, r *http.Request) {
 	}{m, r.URL.Query().Get("width") == "phone"})
 }
 
-// preview shows the mail templates as they are on the disk.
+// preview shows the mail templates as they are on the disk, and what staff have saved
+// instead of them.
 func (c *control) preview(w http.ResponseWriter, r *http.Request) {
-	c.page(w, "preview.html", preview.Look(preview.Folder(c.stack.root), r.URL.Query()))
+	var home pg.Querier
+	if url := c.stack.DatabaseURL; url != "" {
+		db, err := pg.OpenFor(r.Context(), url, 1)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		defer db.Close()
+		home = db.Shared()
+	}
+	c.page(w, "preview.html", preview.Look(r.Context(), preview.Folder(c.stack.root), home, r.URL.Query()))
 }

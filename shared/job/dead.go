@@ -92,7 +92,8 @@ func Cancel(ctx context.Context, tx pg.Tx, org id.Org, jobID id.Job, reason stri
 		return before, ErrIsDead
 	case before.Status == Running:
 		return before, pg.Exec(ctx, tx, "job.Cancel", `
-			UPDATE job SET cancel_requested_at = coalesce(cancel_requested_at, portico_now()) WHERE org_id = $1 AND id = $2`, raw(org), jobID)
+			UPDATE job SET cancel_requested_at = portico_now(), cancel_reason = nullif($3, '')
+			WHERE org_id = $1 AND id = $2 AND cancel_requested_at IS NULL`, raw(org), jobID, reason)
 	}
 	return before, end(ctx, tx, org, jobID, Cancelled, reason)
 }

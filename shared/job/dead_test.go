@@ -169,27 +169,40 @@ func TestCancel(t *testing.T) {
 		})}
 	o := newOffice(t, slow, writing)
 	job.RenewEvery(o.r, 5*time.Millisecond)
-	cancel := func(jobID id.Job) {
+	cancel := func(jobID id.Job, reason string) {
 		t.Helper()
 		testkit.Must(t, o.in(func(ctx context.Context, tx pg.Tx) error {
-			_, err := job.Cancel(ctx, tx, o.org, jobID, "not needed")
+			_, err := job.Cancel(ctx, tx, o.org, jobID, reason)
 			return err
 		}))
 	}
+	says := func(jobID id.Job) (reason string) {
+		t.Helper()
+		testkit.Must(t, o.in(func(ctx context.Context, tx pg.Tx) error {
+			got, err := job.Get(ctx, tx, o.org, jobID)
+			reason = got.Reason
+			return err
+		}))
+		return reason
+	}
 	for _, opts := range []job.Options{{}, {Delay: time.Hour}} {
 		waits := add(o, writing, note{"never"}, opts)
-		cancel(waits)
-		if s := o.state(waits); s != "cancelled" {
-			t.Errorf("a job that waits is %s", s)
+		cancel(waits, "not needed")
+		if s := o.state(waits); s != "cancelled" || says(waits) != "not needed" {
+			t.Errorf("a job that waits is %s, because of %q", s, says(waits))
 		}
 	}
 	runs := add(o, slow, note{"never"}, job.Options{})
 	claims, done := o.claim(o.r), make(chan []string)
 	go func() { done <- o.do(o.r, claims...) }()
 	<-begun
-	cancel(runs)
+	cancel(runs, "the customer has left")
+	cancel(runs, "") // the first one counts
 	if got := <-done; !slices.Equal(got, []string{"cancelled"}) || o.state(runs) != "cancelled" || len(o.noted()) != 0 {
 		t.Errorf("the running job ended as %q and is %s; jobs wrote %q", got, o.state(runs), o.noted())
+	}
+	if got := says(runs); got != "the customer has left" {
+		t.Errorf("the running job was cancelled because of %q", got)
 	}
 }
 
@@ -202,7 +215,10 @@ func TestCancelOfAJobThatFails(t *testing.T) {
 		added := add(o, kind, note{}, job.Options{})
 		claims := o.claim(o.r)
 		testkit.Must(t, o.in(func(ctx context.Context, tx pg.Tx) error {
-			_, err := job.Cancel(ctx, tx, o.org, added, "")
+			_, err := job.Cancel(ctx, tx, o.org, added, "enough")
+			if got, failed := job.Get(ctx, tx, o.org, added); failed != nil || got.Reason != "enough" {
+				t.Errorf("crashes %v: while it runs it is to end because of %q, %v", crashes, got.Reason, failed)
+			}
 			return err
 		}))
 		if crashes {
@@ -210,8 +226,9 @@ func TestCancelOfAJobThatFails(t *testing.T) {
 			claims = o.claim(o.r)
 		}
 		o.do(o.r, claims...)
-		if s := o.state(added); s != "cancelled" {
-			t.Errorf("crashes %v: it is %s", crashes, s)
+		reason := testkit.Value[string](t, o.Database, `SELECT coalesce(max(reason), '') FROM job_log WHERE id = $1`, added)
+		if s := o.state(added); s != "cancelled" || reason != "enough" {
+			t.Errorf("crashes %v: it is %s, because of %q", crashes, s, reason)
 		}
 	}
 }

@@ -53,12 +53,12 @@ type Info struct {
 	LastError         string
 	Fingerprint       string          // equal for jobs that failed in the same way
 	Tries             json.RawMessage // the last failed ones: [{"at","took_ms","code","error"}]; only of unfinished jobs
-	Reason            string          // why it was dropped or cancelled
+	Reason            string          // why it was dropped or cancelled, or is to be cancelled
 }
 
 const unfinishedColumns = `org_id, id, queue, kind, CASE WHEN lease IS NULL THEN status ELSE 'running' END AS status, args, unique_key, due_at, cancel_requested_at,
 	created_at, coalesce(created_by, '') AS created_by, request_id, attempts, crashes, progress_done, progress_total, progress_note,
-	coalesce(error_code, '') AS error_code, coalesce(last_error, '') AS last_error, coalesce(fingerprint, '') AS fingerprint, tries, '' AS reason`
+	coalesce(error_code, '') AS error_code, coalesce(last_error, '') AS last_error, coalesce(fingerprint, '') AS fingerprint, tries, coalesce(cancel_reason, '') AS reason`
 
 const finishedColumns = `org_id, id, queue, kind, outcome AS status, args, unique_key, finished_at AS due_at, NULL::timestamptz AS cancel_requested_at,
 	created_at, coalesce(created_by, '') AS created_by, request_id, attempts, crashes, progress_done, progress_total, progress_note,

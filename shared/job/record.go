@@ -104,9 +104,10 @@ const recordSQL = `
 		RETURNING j.*, f.log_id, f.ends, f.position, f.code, f.error, f.tried
 	), logged AS (
 		INSERT INTO job_log (org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, outcome, queue, kind, unique_key,
-			progress_note, created_by, request_id, error_code, last_error, args)
+			progress_note, created_by, request_id, error_code, last_error, reason, args)
 		SELECT org_id, log_id, id, created_at, progress_done, progress_total, attempts + tried::integer, crashes, ends, queue, kind, unique_key,
-			progress_note, created_by, request_id, coalesce(nullif(code, ''), error_code), coalesce(nullif(error, ''), last_error), args FROM gone
+			progress_note, created_by, request_id, coalesce(nullif(code, ''), error_code), coalesce(nullif(error, ''), last_error),
+			CASE WHEN ends = 'cancelled' THEN cancel_reason END, args FROM gone
 	), kept AS (
 		UPDATE job j SET lease = NULL, started_at = NULL, attempts = j.attempts + f.tried::integer,
 			status = CASE WHEN f.ends = 'dead' THEN 'dead' WHEN f.wait > $12 THEN 'scheduled' ELSE 'pending' END, due_at = f.now + f.wait,

@@ -31,7 +31,7 @@ func (r *Registry) EnsureThrottles(ctx context.Context, db *pg.Worker) error {
 }
 
 // SetRate sets the rate of a throttle.
-func SetRate(ctx context.Context, db *pg.Worker, t Throttle) error {
+func SetRate(ctx context.Context, db pg.Querier, t Throttle) error {
 	return pg.Exec(ctx, db, "job.SetRate", `
 		INSERT INTO job_throttle (name, per_second, burst) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET per_second = excluded.per_second, burst = excluded.burst`, t.Name, t.PerSecond, max(t.Burst, 1))

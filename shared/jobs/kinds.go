@@ -5,6 +5,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/job"
 	"portico/shared/job/schedule"
+	"portico/shared/mail"
 	"portico/shared/observe"
 )
 
@@ -23,13 +24,14 @@ func (k Kinds) All() []job.Declared {
 
 // Schedules are the recurring jobs of the platform.
 var Schedules = []schedule.Declaration{
-	daily("erase-closed-organizations", "27 3 * * *", job.Bulk, eraseClosedKind),
-	daily("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
+	recurring("erase-closed-organizations", "27 3 * * *", job.Bulk, eraseClosedKind),
+	recurring("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
+	recurring("read-mail-account", "7 * * * *", job.High, mail.ReadAccountKind),
 }
 
-// daily is a schedule without arguments, in UTC, whose last time is made up for
+// recurring is a schedule without arguments, in UTC, whose last time is made up for
 // after an outage.
-func daily(name, cron string, queue job.Queue, kind string) schedule.Declaration {
+func recurring(name, cron string, queue job.Queue, kind string) schedule.Declaration {
 	return schedule.Declaration{
 		Name: name, Queue: queue, Kind: kind,
 		Setting: schedule.Setting{Cron: cron, Timezone: "UTC", CatchUp: schedule.One, Args: []byte("{}")},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"portico/shared/claim"
 	"portico/shared/job"
@@ -15,6 +16,22 @@ import (
 type Runner struct {
 	claim.Dispatcher
 	Jobs *job.Runner
+
+	mu      sync.Mutex
+	ensured bool
+}
+
+// ensure makes the throttles that the kinds of this program need: only it knows
+// through which service mail is sent.
+func (r *Runner) ensure(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ensured {
+		return nil
+	}
+	err := r.Jobs.Kinds.EnsureThrottles(ctx, r.Jobs.Worker)
+	r.ensured = err == nil
+	return err
 }
 
 // RunJobs answers a message of a queue of jobs. A nudge says that something is due in
@@ -28,6 +45,9 @@ func RunJobs(runners pg.Databases[*Runner]) func(ctx context.Context, body strin
 		}
 		r, err := runners.At(nudge.Database)
 		if err != nil {
+			return fmt.Errorf("jobs.RunJobs: %w", err)
+		}
+		if err := r.ensure(ctx); err != nil {
 			return fmt.Errorf("jobs.RunJobs: %w", err)
 		}
 		switch {

@@ -65,9 +65,10 @@ func (h *host) mailSender(ctx context.Context, q job.Queue) *mail.Sender {
 func (h *host) useService(ctx context.Context, s *mail.Sender, e mailEnv) error {
 	if e.Secret == "" {
 		if e.Domain != "" {
-			s.Transports = map[template.Stream]mail.Transport{
-				template.Product: transport.NewSES(h.aws, e.Product), template.Marketing: transport.NewSES(h.aws, e.Marketing),
-			}
+			product := transport.NewSES(h.aws, e.Product)
+			s.Transports, s.Account = map[template.Stream]mail.Transport{
+				template.Product: product, template.Marketing: transport.NewSES(h.aws, e.Marketing),
+			}, product.Account
 			s.From = map[template.Stream]string{template.Product: "notices@mail." + e.Domain, template.Marketing: "news@news." + e.Domain}
 		}
 		return nil

@@ -15,8 +15,8 @@ import (
 // The environment chooses SES, or nothing; then nothing fails at the start.
 func TestMailThroughSES(t *testing.T) {
 	for domain, want := range map[string]string{
-		"":            `map[] <nil>`,
-		"example.com": `map[marketing:news@news.example.com product:notices@mail.example.com] *transport.SES`,
+		"":            `map[] <nil> false`,
+		"example.com": `map[marketing:news@news.example.com product:notices@mail.example.com] *transport.SES true`,
 	} {
 		t.Setenv("MAIL_DOMAIN", domain)
 		var e mailEnv
@@ -25,7 +25,7 @@ func TestMailThroughSES(t *testing.T) {
 		}
 		var s mail.Sender
 		err := (&host{}).useService(context.Background(), &s, e)
-		if got := fmt.Sprintf("%v %T", s.From, s.Transports[template.Product]); err != nil || got != want {
+		if got := fmt.Sprintf("%v %T %t", s.From, s.Transports[template.Product], s.Account != nil); err != nil || got != want {
 			t.Errorf("%q: %s, want %s (%v)", domain, got, want, err)
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/job/jobtest"
 	"portico/shared/mail"
@@ -31,7 +34,9 @@ func TestKinds(t *testing.T) {
 		if w.Database != nil { // at first only the names are asked for
 			db = w.App
 		}
-		return newSender(t, db, newBox(t), recorded{w}).Kinds()
+		sender := newSender(t, db, newBox(t), recorded{w})
+		sender.Account = func(context.Context) (transport.Account, error) { return transport.Account{PerSecond: 100, PerDay: 10, Sent: 9}, nil }
+		return sender.Kinds()
 	}
 	sends := func(stream template.Stream) jobtest.Case {
 		return jobtest.Case{Add: func(ctx context.Context, w *jobtest.World) error {
@@ -45,5 +50,13 @@ func TestKinds(t *testing.T) {
 			})
 		}}
 	}
-	jobtest.Check(t, kinds, map[string]jobtest.Case{"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing)})
+	reads := jobtest.Case{Add: func(ctx context.Context, w *jobtest.World) error {
+		return pgx.BeginFunc(ctx, w.Worker, func(tx pgx.Tx) error {
+			_, err := job.AddEncoded(ctx, tx, id.Org{}, job.High, mail.ReadAccountKind, []byte("{}"), job.Options{})
+			return err
+		})
+	}}
+	jobtest.Check(t, kinds, map[string]jobtest.Case{
+		"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing), mail.ReadAccountKind: reads,
+	})
 }

@@ -40,6 +40,8 @@ type Sender struct {
 	// Public is the address of the pages, such as https://portico.example.com. "":
 	// there are none, and so no links to unsubscribe.
 	Public string
+	// Account asks SES how much may be sent. nil: mail does not go through SES.
+	Account func(context.Context) (transport.Account, error)
 }
 
 // Kinds returns the kinds of jobs with their work.
@@ -47,7 +49,10 @@ func (s *Sender) Kinds() []job.Declared {
 	product, marketing := productKind, marketingKind
 	product.Work = job.Call(s.send, s.record)
 	marketing.Work = product.Work
-	return []job.Declared{product, marketing}
+	if s.Account != nil {
+		product.Throttle, marketing.Throttle = &throttle, &throttle
+	}
+	return []job.Declared{product, marketing, s.readAccount()}
 }
 
 // result is what became of a mail.

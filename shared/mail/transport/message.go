@@ -102,9 +102,16 @@ func isPrintable(url string) bool {
 	return !strings.ContainsFunc(url, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>' || r == ',' })
 }
 
+// IDHeader has the mail's id. A report about the mail quotes it, while some services
+// change the Message-ID.
+const IDHeader = "X-Portico-Mail"
+
 // headers are those that only some mails have, by name.
 func (m Message) headers() map[string]string {
-	h := map[string]string{"Auto-Submitted": "auto-generated"} // no out-of-office replies
+	h := map[string]string{
+		"Auto-Submitted": "auto-generated", // no out-of-office replies
+		IDHeader:         m.ID,
+	}
 	if m.Unsubscribe != "" {
 		h["List-Unsubscribe"] = "<" + m.Unsubscribe + ">"
 		h["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

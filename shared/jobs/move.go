@@ -32,7 +32,7 @@ type OrganizationMoved struct {
 // Move is the job that moves organizations between databases.
 type Move struct {
 	Logins   pg.Databases[Login]
-	Wakers   pg.Databases[*claim.Waker]
+	Wakers   pg.Databases[[]*claim.Waker] // of all queues
 	Clock    *clock.Clock
 	Progress func(format string, args ...any)
 }
@@ -51,7 +51,12 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 	mover := placement.Mover{
 		Progress: m.Progress, Wake: m.wake,
 		Lower: func(ctx context.Context, database string) error {
-			return m.Wakers[database].Due.Lower(ctx, m.Clock.Now())
+			for _, w := range m.Wakers[database] {
+				if err := w.Due.Lower(ctx, m.Clock.Now()); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	mover.Owners, err = pg.Make(m.Logins, func(name string, login Login) (*pg.Owner, error) {
@@ -73,7 +78,9 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 
 // wake may fail without harm: then the sweep finds what is due.
 func (m Move) wake(ctx context.Context, database string) {
-	if err := m.Wakers[database].Wake(ctx); err != nil {
-		m.Progress("no dispatcher could be woken: %v", err)
+	for _, w := range m.Wakers[database] {
+		if err := w.Wake(ctx); err != nil {
+			m.Progress("no dispatcher of the queue %s could be woken: %v", w.Queue, err)
+		}
 	}
 }

@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"portico/infra/local/aws/awstest"
 	"portico/shared/apikey"
 	"portico/shared/claim"
 	"portico/shared/id"
+	"portico/shared/job"
 	"portico/shared/jobs"
 	"portico/shared/member"
 	"portico/shared/org"
@@ -44,7 +46,7 @@ func newMoved(t *testing.T) *moved {
 	u, nudges := newUpkeep(t, m.home, io.Discard)
 	m.move = jobs.Move{
 		Logins:   map[string]jobs.Login{pg.Home: {URL: m.home.URL("portico_master")}, "acme": {URL: m.db.URL("portico_master")}},
-		Wakers:   map[string]*claim.Waker{pg.Home: u.Waker, "acme": {Database: "acme", Due: u.Waker.Due, Nudge: u.Waker.Nudge}},
+		Wakers:   map[string][]*claim.Waker{pg.Home: {u.Waker}, "acme": {{Database: "acme", Due: u.Waker.Due, Nudge: u.Waker.Nudge}}},
 		Clock:    m.home.Clock,
 		Progress: t.Logf,
 	}
@@ -164,5 +166,29 @@ func TestDeleteMovedOrganization(t *testing.T) {
 	}
 	if _, err := m.run(m.org.String(), pg.Home); err == nil || !strings.Contains(err.Error(), "no such organization") {
 		t.Errorf("moved: %v", err)
+	}
+}
+
+// The jobs of an organization that has moved are found in the new database: its
+// sweep looks for them, and the functions of all queues are woken.
+func TestMoveWakesRunners(t *testing.T) {
+	t.Parallel()
+	m, ctx := newMoved(t), context.Background()
+	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	nudges, sender := awstest.Queue(t)
+	for _, queue := range job.Queues {
+		m.move.Wakers[pg.Home] = append(m.move.Wakers[pg.Home], &claim.Waker{
+			Queue: string(queue), Database: pg.Home, Due: claim.NewDue(client, table, string(queue), pg.Home, m.home.Clock), Nudge: sender,
+		})
+	}
+	_, err := m.run(m.org.String(), pg.Home)
+	testkit.Must(t, err)
+	for _, w := range m.move.Wakers[pg.Home][1:] {
+		if item, err := w.Due.Read(ctx); err != nil || item.At.IsZero() || item.At.After(m.home.Clock.Now()) {
+			t.Errorf("the sweep looks for jobs of %s at %s, %v", w.Queue, item.At, err)
+		}
+	}
+	if n := nudges.Depth().Visible; n != len(job.Queues) {
+		t.Errorf("%d nudges, want one for each of %d queues", n, len(job.Queues))
 	}
 }

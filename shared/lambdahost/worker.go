@@ -173,10 +173,11 @@ func Move() {
 		database databaseEnv
 		e        migrateEnv
 		wake     wakeEnv
+		queues   jobQueuesEnv
 	)
-	h := begin(ctx, &database, &e, &wake)
+	h := begin(ctx, &database, &e, &wake, &queues)
 	m := jobs.Move{
-		Logins: h.logins(database, e), Wakers: h.wakers(wake, database), Clock: h.clock,
+		Logins: h.logins(database, e), Wakers: h.allWakers(wake, queues, database), Clock: h.clock,
 		Progress: func(format string, args ...any) { h.log.Info(fmt.Sprintf(format, args...)) },
 	}
 	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
@@ -184,6 +185,20 @@ func Move() {
 		defer cancel()
 		return m.Run(ctx, payload)
 	})
+}
+
+// allWakers returns the wakers of deliveries and of jobs.
+func (h *host) allWakers(wake wakeEnv, queues jobQueuesEnv, database databaseEnv) pg.Databases[[]*claim.Waker] {
+	all := pg.Databases[[]*claim.Waker]{}
+	for name, w := range h.wakers(wake, database) {
+		all[name] = append(all[name], w)
+	}
+	for _, q := range job.Queues {
+		for name, w := range h.wakersOf(string(q), queues.url(q), wake, database) {
+			all[name] = append(all[name], w)
+		}
+	}
+	return all
 }
 
 // logins returns how every database is reached as its owner's login.

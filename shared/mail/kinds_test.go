@@ -35,7 +35,9 @@ func TestKinds(t *testing.T) {
 			db = w.App
 		}
 		sender := newSender(t, db, newBox(t), recorded{w})
-		sender.Account = func(context.Context) (transport.Account, error) { return transport.Account{PerSecond: 100, PerDay: 10, Sent: 9}, nil }
+		sender.Account = func(context.Context) (transport.Account, error) {
+			return transport.Account{PerSecond: 100, PerDay: 10, Sent: 9}, nil
+		}
 		return sender.Kinds()
 	}
 	sends := func(stream template.Stream) jobtest.Case {

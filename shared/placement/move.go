@@ -20,7 +20,7 @@ import (
 // Mover moves organizations.
 type Mover struct {
 	Owners pg.Databases[*pg.Owner]
-	// Lower is called before deliveries of the organization become due in a
+	// Lower is called before deliveries and jobs of the organization become due in a
 	// database, so that its sweep looks for them. Wake is called when they are
 	// due.
 	Lower func(ctx context.Context, database string) error

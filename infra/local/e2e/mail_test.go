@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"portico/infra/local/aws"
 	"portico/shared/testkit"
@@ -29,4 +32,59 @@ func TestNewMemberGetsMail(t *testing.T) {
 	testkit.Await(t, "the log", func() bool {
 		return count(t, shared, `SELECT count(*) FROM mail WHERE status = 'sent' AND recipient = '`+address+`'`) == 1
 	})
+}
+
+// What staff publish instead of a template is what is sent, half a minute later at
+// most; after it was rolled back the template's own words are.
+func TestPublishedTemplateIsSent(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t, shared)
+	c.Do("PATCH", "/v1/organization", `{"version":1,"settings":{"locale":"de"}}`, http.StatusOK, &struct{}{})
+	reply, err := shared.Invoke(t.Context(), "bootstrap", []byte(`{"command":"create_staff_key","name":"Ada"}`))
+	testkit.Must(t, err)
+	var made struct {
+		StaffKey string `json:"staff_key"`
+	}
+	testkit.Must(t, json.Unmarshal(reply, &made))
+	staff := func(path, body string) {
+		t.Helper()
+		if status, reply, _ := c.Try("POST", "/v1/staff/mail-templates/member_added/"+path, body, "Authorization", "Bearer "+made.StaffKey); status/100 != 2 {
+			t.Fatalf("%s: %d %s", path, status, reply)
+		}
+	}
+	tried := 0
+	subject := func() string { // of a mail that is sent now
+		tried++
+		address := fmt.Sprintf("ada%d.%s@example.com", tried, strings.ToLower(t.Name()))
+		c.Do("POST", "/v1/members", `{"email":"`+address+`","name":"Ada","role":"developer"}`, http.StatusCreated, &struct{}{})
+		found := ""
+		testkit.Await(t, "the mail", func() bool {
+			for _, m := range shared.Mailbox().List() {
+				if slices.Contains(m.To, address) {
+					found = m.Subject
+				}
+			}
+			return found != ""
+		})
+		return found
+	}
+	staff("versions", `{"locale":"de","subject":"Servus bei {{.Data.Organization}}","html":"<p class=\"text\">{{.Data.Role}}</p>","text":"{{.Data.Role}}"}`)
+	staff("publish", `{"locale":"de","version":1}`)
+	becomes := func(start string) {
+		t.Helper()
+		var last time.Time
+		testkit.Await(t, "a mail with the subject "+start, func() bool {
+			if time.Since(last) < time.Second { // each try adds a member
+				return false
+			}
+			last = time.Now()
+			return strings.HasPrefix(subject(), start)
+		})
+	}
+	becomes("Servus bei ")
+	staff("roll-back", `{"locale":"de","version":1}`)
+	becomes("Sie sind jetzt Mitglied")
+	if n := count(t, shared, `SELECT count(*) FROM mail WHERE template_version = 'override-1' AND locale = 'de'`); n == 0 {
+		t.Error("the log does not say which version was sent")
+	}
 }

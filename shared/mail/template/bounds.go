@@ -14,7 +14,7 @@ import (
 // output is bounded too.
 const (
 	maxOutput = 256 << 10 // bytes of all parts together
-	maxSteps  = 20_000    // of all parts; takes about 10 ms
+	maxSteps  = 20_000    // of all parts; takes some milliseconds
 	maxData   = 64 << 10  // bytes of all texts of the data
 	ofMessage = 50        // steps that t, n and at take
 )

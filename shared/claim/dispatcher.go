@@ -38,8 +38,7 @@ type Dispatcher struct {
 	// recording of results. A dispatcher stops claiming when less time than that, and
 	// two seconds, is left until its own end.
 	Lease time.Duration
-	// Batch is how much work one statement claims or records at most; 0: 100, which
-	// is also the largest number of values that a metric of one log line may have.
+	// Batch is how much work one statement claims or records at most; 0: 100.
 	Batch int
 	// Concurrency is the number of slots: how much work is in flight at most. One lane
 	// gets half of them, so a claim from one lane is full only with two batches of slots.

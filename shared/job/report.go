@@ -87,6 +87,23 @@ func (r *Runner) saveCounts(ctx context.Context, every time.Duration) {
 	}
 }
 
+// maxValues is how many values a metric of one log line may have. Of a larger batch
+// every second, third … one is reported.
+const maxValues = 100
+
+// sample returns at most so many of the values, evenly.
+func sample(values []float64, atMost int) []float64 {
+	if len(values) <= atMost {
+		return values
+	}
+	step := (len(values) + atMost - 1) / atMost
+	some := make([]float64, 0, atMost)
+	for i := 0; i < len(values); i += step {
+		some = append(some, values[i])
+	}
+	return some
+}
+
 // report logs a batch in one line, with metrics.
 func (r *Runner) report(ctx context.Context, batch []Result) {
 	var done, failed, died, left float64
@@ -120,7 +137,7 @@ func (r *Runner) report(ctx context.Context, batch []Result) {
 		observe.One("JobsFailed", observe.Count, failed),
 		observe.One("JobsDead", observe.Count, died),
 		observe.One("JobLeasesLost", observe.Count, left),
-		{Name: "JobPickup", Unit: observe.Milliseconds, Values: pickup},
+		{Name: "JobPickup", Unit: observe.Milliseconds, Values: sample(pickup, maxValues)},
 	}, attrs...)
 }
 

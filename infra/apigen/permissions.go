@@ -16,7 +16,7 @@ const permissionsHeader = `# Permissions
 
 Generated from the registries of permissions, roles and operations. Do not edit: run "make generate".
 
-An API key has a set of permissions. A member has a role, and resource grants: one permission on one webhook endpoint or event. An organization can create its own roles; a condition in Cedar may restrict them. A caller can give or take only permissions that it has, and the last owner cannot be removed.
+An API key has a set of permissions. A member has a role, and resource grants: one permission on one webhook endpoint or event. An organization can create its own roles; a condition in Cedar may restrict them. A staff key has every permission, or those that were listed when it was made. A caller can give or take only permissions that it has, and the last owner cannot be removed.
 `
 
 // renderPermissions returns docs/permissions.md: what each permission allows and which predefined roles have it, and the
@@ -32,7 +32,7 @@ func renderPermissions() []byte {
 	heading(out, "route", "permission")
 	for _, op := range guarded() {
 		if op.Acts.StaffOnly() {
-			line(out, append([]string{"`" + op.Method + " " + op.Path + "`", "staff keys only"}, make([]string, len(role.AllPredefined()))...))
+			line(out, append([]string{"`" + op.Method + " " + op.Path + "`", "`" + string(op.Permission) + "`, staff keys only"}, make([]string, len(role.AllPredefined()))...))
 			continue
 		}
 		row(out, op.Permission, "`"+op.Method+" "+op.Path+"`", "`"+string(op.Permission)+"`")

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/role"
+	"portico/shared/testkit"
 )
 
 // things makes the resources that routes with an id are called with: path up to
@@ -100,6 +102,40 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// Every operation is called with a staff key that has its permission and no other,
+// and with one that has all others. Without the permission it is refused before
+// anything is looked up, also if the organization does not exist.
+func TestMatrixOfStaffKeys(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	own, keys := things(acme), map[string]apitest.Caller{}
+	with := func(permissions []auth.Permission) apitest.Caller {
+		encoded, err := json.Marshal(permissions)
+		testkit.Must(t, err)
+		list := string(encoded)
+		if _, made := keys[list]; !made {
+			keys[list] = apitest.Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada","permissions":` + list + `}`).StaffKey}
+		}
+		return keys[list]
+	}
+	for _, o := range sorted(api.All()) {
+		op := o.Meta()
+		if op.Permission == auth.Public {
+			continue
+		}
+		others := slices.DeleteFunc(auth.All(), func(p auth.Permission) bool { return p == op.Permission })
+		for _, organization := range []string{acme.Org.String(), "org_01890000000000000000000000"} {
+			r := try(with(others), op, place(t, op, own), "Portico-Organization", organization)
+			apitest.Want(t, r, "403 permission_missing "+string(op.Permission))
+		}
+		r := try(with([]auth.Permission{op.Permission}), op, place(t, op, own), "Portico-Organization", acme.Org.String())
+		if r.Status == 401 || r.Status == 403 && strings.Contains(r.Body, "API key lacks the permission "+string(op.Permission)) || r.Status >= 500 {
+			t.Errorf("%s with %s only: %d %s", op.ID, op.Permission, r.Status, r.Body)
+		}
+	}
+}
+
 // sorted puts operations that end a resource last, and operations that end all
 // resources after them.
 func sorted(operations []edge.Operation) []edge.Operation {
@@ -134,13 +170,13 @@ func place(t *testing.T, op edge.Op, things map[string]string) string {
 }
 
 // try calls an operation with a body that it accepts or finds incomplete.
-func try(c apitest.Caller, op edge.Op, path string) apitest.Reply {
+func try(c apitest.Caller, op edge.Op, path string, headers ...string) apitest.Reply {
 	c.T.Helper()
 	body := whole[op.ID]
 	if body == "" && (op.Method == http.MethodPost || op.Method == http.MethodPatch) {
 		body = "{}"
 	}
-	return c.Do(op.Method, path, body)
+	return c.Do(op.Method, path, body, headers...)
 }
 
 // No client can write the fields that the server sets: every operation with a

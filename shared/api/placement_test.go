@@ -36,7 +36,7 @@ func TestPublishAfterMove(t *testing.T) {
 	c.Do("POST", "/v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["*"]}`)
 	move := jobs.Move{
 		Logins:   map[string]jobs.Login{pg.Home: {URL: h.URL("portico_master")}, "acme": {URL: other.URL("portico_master")}},
-		Wakers:   h.Server.Wakers,
+		Wakers:   pg.Databases[[]*claim.Waker]{pg.Home: {h.Server.Wakers[pg.Home]}, "acme": {waker}},
 		Clock:    h.Clock,
 		Progress: t.Logf,
 	}

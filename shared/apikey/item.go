@@ -66,7 +66,7 @@ func decode(i dynamo.Item) (h holder, err error) {
 		return h, err
 	}
 	if h.caller.StaffName = dynamo.TextOf(i["staff"]); h.caller.StaffName != "" {
-		h.caller.Permissions = auth.All()
+		h.caller.Permissions = staffMay(permissionsOf(i))
 		h.caller.StaffKey, err = id.Parse[id.StaffKey](dynamo.TextOf(i["id"]))
 		return h, err
 	}
@@ -76,10 +76,15 @@ func decode(i dynamo.Item) (h holder, err error) {
 	if h.caller.APIKey, err = id.Parse[id.APIKey](dynamo.TextOf(i["id"])); err != nil {
 		return h, fmt.Errorf("apikey: item without id: %w", err)
 	}
-	for _, s := range dynamo.TextsOf(i["permissions"]) {
-		h.caller.Permissions = append(h.caller.Permissions, auth.Permission(s))
-	}
+	h.caller.Permissions = permissionsOf(i)
 	return h, nil
+}
+
+func permissionsOf(i dynamo.Item) (list []auth.Permission) {
+	for _, s := range dynamo.TextsOf(i["permissions"]) {
+		list = append(list, auth.Permission(s))
+	}
+	return list
 }
 
 // read returns the item with a strongly consistent read; empty if there is none.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portico/shared/auth"
 	"portico/shared/dynamo"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -15,14 +16,18 @@ import (
 // item and never makes a revoked key valid again. The caller must have locked the
 // row, or have just created it.
 func (p *Projection) Project(ctx context.Context, org id.Org, k APIKey, hash Hash) error {
-	permissions := make([]string, len(k.Permissions))
-	for i, permission := range k.Permissions {
-		permissions[i] = string(permission)
-	}
 	return p.put(ctx, hash, k.ExpiresAt, dynamo.Item{
 		"org": dynamo.Text(org.String()), "id": dynamo.Text(k.ID.String()),
-		"permissions": dynamo.Texts(permissions), "allowed_ips": dynamo.Texts(k.AllowedIPs),
+		"permissions": dynamo.Texts(textsOf(k.Permissions)), "allowed_ips": dynamo.Texts(k.AllowedIPs),
 	})
+}
+
+func textsOf(permissions []auth.Permission) []string {
+	texts := make([]string, len(permissions))
+	for i, p := range permissions {
+		texts[i] = string(p)
+	}
+	return texts
 }
 
 // put writes attributes, and removes those that are nil.

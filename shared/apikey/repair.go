@@ -56,9 +56,9 @@ func (p *Projection) lookUp(ctx context.Context, hash Hash, now time.Time) (hold
 		staff StaffKey
 	)
 	err := p.db.Shared().QueryRow(ctx, `
-		SELECT api_key_org($1), s.id, coalesce(s.name, ''), s.expires_at, s.revoked_at
+		SELECT api_key_org($1), s.id, coalesce(s.name, ''), s.permissions, s.expires_at, s.revoked_at
 		FROM (SELECT) AS once LEFT JOIN staff_key s ON s.hash = $1`, hash[:]).
-		Scan(&org, &staff.ID, &staff.Name, &staff.ExpiresAt, &staff.RevokedAt)
+		Scan(&org, &staff.ID, &staff.Name, &staff.Permissions, &staff.ExpiresAt, &staff.RevokedAt)
 	switch {
 	case err != nil:
 		return holder{}, fmt.Errorf("apikey.lookUp: %w", err)

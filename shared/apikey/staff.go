@@ -11,20 +11,35 @@ import (
 	"portico/shared/pg"
 )
 
-// StaffKey is a key of the company's own staff, without its plain text. It has
-// every permission, in whatever organization a request names.
+// StaffKey is a key of the company's own staff, without its plain text. It acts on
+// whatever organization a request names.
 type StaffKey struct {
-	ID        id.StaffKey
-	Name      string // whose it is
-	CreatedAt time.Time
-	ExpiresAt *time.Time // whole seconds; nil: no end
-	RevokedAt *time.Time
+	ID   id.StaffKey
+	Name string // whose it is
+	// Permissions are what it may do. None: everything, also what later versions add.
+	Permissions []auth.Permission
+	CreatedAt   time.Time
+	ExpiresAt   *time.Time // whole seconds; nil: no end
+	RevokedAt   *time.Time
+}
+
+// caller returns who calls with the key.
+func (k StaffKey) caller() auth.Caller {
+	return auth.Caller{StaffKey: k.ID, StaffName: k.Name, Permissions: staffMay(k.Permissions)}
+}
+
+// staffMay returns all permissions for a staff key that has no list of its own.
+func staffMay(listed []auth.Permission) []auth.Permission {
+	if len(listed) == 0 {
+		return auth.All()
+	}
+	return listed
 }
 
 // InsertStaff writes a new staff key's row.
 func InsertStaff(ctx context.Context, db pg.Querier, k StaffKey, hash Hash) error {
-	return pg.Exec(ctx, db, "apikey.InsertStaff", `INSERT INTO staff_key (id, name, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-		k.ID, k.Name, hash[:], k.CreatedAt, k.ExpiresAt)
+	return pg.Exec(ctx, db, "apikey.InsertStaff", `INSERT INTO staff_key (id, name, hash, permissions, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		k.ID, k.Name, hash[:], k.Permissions, k.CreatedAt, k.ExpiresAt)
 }
 
 // RevokeStaff revokes a staff key. It may be repeated.
@@ -44,11 +59,13 @@ func (p *Projection) RevokeStaff(ctx context.Context, key id.StaffKey) error {
 // ProjectStaff writes the projection of a staff key. It never makes a revoked key
 // valid again.
 func (p *Projection) ProjectStaff(ctx context.Context, k StaffKey, hash Hash) error {
-	return p.put(ctx, hash, k.ExpiresAt, dynamo.Item{"id": dynamo.Text(k.ID.String()), "staff": dynamo.Text(k.Name)})
+	return p.put(ctx, hash, k.ExpiresAt, dynamo.Item{
+		"id": dynamo.Text(k.ID.String()), "staff": dynamo.Text(k.Name), "permissions": dynamo.Texts(textsOf(k.Permissions)),
+	})
 }
 
 func (p *Projection) repairStaff(ctx context.Context, k StaffKey, hash Hash, now time.Time) (holder, error) {
-	h := holder{caller: auth.Caller{StaffKey: k.ID, StaffName: k.Name, Permissions: auth.All()}}
+	h := holder{caller: k.caller()}
 	if k.ExpiresAt != nil {
 		h.expires = *k.ExpiresAt
 	}

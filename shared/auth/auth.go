@@ -7,7 +7,7 @@ import (
 	"portico/shared/id"
 )
 
-// Permission allows a group of operations: `<resource>:<read|write|delete>`.
+// Permission allows a group of operations: `<resource>:<read|write|delete|create>`.
 type Permission string
 
 // The permissions. An operation names one of them or Public.
@@ -21,6 +21,7 @@ const (
 	OrganizationRead      Permission = "organization:read"
 	OrganizationWrite     Permission = "organization:write"
 	OrganizationDelete    Permission = "organization:delete"
+	OrganizationsCreate   Permission = "organizations:create"
 	MembersRead           Permission = "members:read"
 	MembersWrite          Permission = "members:write"
 	RolesRead             Permission = "roles:read"
@@ -48,6 +49,7 @@ var Description = map[Permission]string{
 	OrganizationRead:      "Read the organization's name, settings and branding.",
 	OrganizationWrite:     "Change the organization's name, settings and branding.",
 	OrganizationDelete:    "Delete the organization with all that it owns.",
+	OrganizationsCreate:   "Create organizations. For staff.",
 	MembersRead:           "Read members, their resource grants and what they may do.",
 	MembersWrite:          "Add, change and remove members and their resource grants.",
 	RolesRead:             "Read roles.",

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"portico/shared/apikey"
+	"portico/shared/auth"
 	"portico/shared/id"
 )
 
@@ -14,6 +16,9 @@ import (
 type CreateStaffKey struct {
 	Name      string     `json:"name"`       // of the person whose key it is
 	ExpiresAt *time.Time `json:"expires_at"` // null: not by itself
+	// Permissions are what it may do, in every organization. null: everything, also
+	// what later versions add.
+	Permissions []auth.Permission `json:"permissions"`
 }
 
 // CreatedStaffKey is the reply; the key's plain text exists nowhere else.
@@ -27,8 +32,11 @@ func (b Bootstrap) CreateStaffKey(ctx context.Context, in CreateStaffKey) (made 
 	if err := checkName("name", in.Name); err != nil {
 		return made, err
 	}
+	if err := checkPermissions(in.Permissions); err != nil {
+		return made, err
+	}
 	now := b.Clock.Now()
-	k := apikey.StaffKey{ID: id.New[id.StaffKey](now), Name: in.Name, CreatedAt: now}
+	k := apikey.StaffKey{ID: id.New[id.StaffKey](now), Name: in.Name, Permissions: in.Permissions, CreatedAt: now}
 	if in.ExpiresAt != nil {
 		end := in.ExpiresAt.UTC().Truncate(time.Second)
 		if !end.After(now) {
@@ -46,6 +54,23 @@ func (b Bootstrap) CreateStaffKey(ctx context.Context, in CreateStaffKey) (made 
 	}
 	_ = b.Keys.ProjectStaff(ctx, k, hash)
 	return CreatedStaffKey{StaffKeyID: k.ID.String(), StaffKey: plain}, nil
+}
+
+// checkPermissions refuses an empty list, because a key without a list may do
+// everything.
+func checkPermissions(list []auth.Permission) error {
+	if list != nil && len(list) == 0 {
+		return errors.New(`"permissions" must name at least one permission; without it the key may do everything`)
+	}
+	for i, p := range list {
+		if auth.Description[p] == "" {
+			return fmt.Errorf(`"permissions": there is no permission %q; docs/permissions.md lists them`, p)
+		}
+		if slices.Contains(list[:i], p) {
+			return fmt.Errorf(`"permissions" has %s twice`, p)
+		}
+	}
+	return nil
 }
 
 // RevokeStaffKey asks for the end of a staff key.

@@ -23,15 +23,19 @@ func TestBootstrapRefuses(t *testing.T) {
 	const known = "must be one of create_organization, create_staff_key, delete_organization, revoke_staff_key"
 	for payload, want := range map[string]string{
 		`{`: "not JSON", `[]`: "not JSON", `{}`: known, `{"command":"make"}`: known, `{"command":1}`: known,
-		`{"command":"create_organization"}`:                                                `"name" must be`,
-		`{"command":"create_organization","name":"` + long + `"}`:                          "1 to 200",
-		`{"command":"create_organization","organization":"Acme"}`:                          `unknown field "organization"`,
-		`{"command":"revoke_staff_key","staff_key_id":"key_1"}`:                            "staff_",
-		`{"command":"revoke_staff_key","staff_key_id":"staff_01890000000000000000000000"}`: "there is no staff key",
-		`{"command":"create_staff_key","name":"Ada","expires_at":"` + past + `"}`:          "in the future",
-		`{"command":"create_staff_key","name":"` + long + `"}`:                             "1 to 200",
-		`{"command":"create_staff_key","name":"Ada","expires_at":"on the first day"}`:      "create_staff_key: ",
-		`{"command":"delete_organization","organization_id":"acme"}`:                       `"organization_id"`,
+		`{"command":"create_organization"}`:                                                   `"name" must be`,
+		`{"command":"create_organization","name":"` + long + `"}`:                             "1 to 200",
+		`{"command":"create_organization","organization":"Acme"}`:                             `unknown field "organization"`,
+		`{"command":"revoke_staff_key","staff_key_id":"key_1"}`:                               "staff_",
+		`{"command":"revoke_staff_key","staff_key_id":"staff_01890000000000000000000000"}`:    "there is no staff key",
+		`{"command":"create_staff_key","name":"Ada","expires_at":"` + past + `"}`:             "in the future",
+		`{"command":"create_staff_key","name":"` + long + `"}`:                                "1 to 200",
+		`{"command":"create_staff_key","name":"Ada","expires_at":"on the first day"}`:         "create_staff_key: ",
+		`{"command":"create_staff_key","name":"Ada","permissions":[]}`:                        "at least one permission",
+		`{"command":"create_staff_key","name":"Ada","permissions":["jobs:read","all"]}`:       `no permission "all"`,
+		`{"command":"create_staff_key","name":"Ada","permissions":["jobs:read","jobs:read"]}`: "jobs:read twice",
+		`{"command":"create_staff_key","name":"Ada","permissions":"jobs:read"}`:               "create_staff_key: ",
+		`{"command":"delete_organization","organization_id":"acme"}`:                          `"organization_id"`,
 	} {
 		if _, err := b.Run(ctx, json.RawMessage(payload)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60s: %v, want %q", payload, err, want)

@@ -21,7 +21,7 @@ func names() []string { return []string{Owner, Admin, Developer, Viewer} }
 var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite}
 
 // ownersOnly are the permissions that an admin does not have.
-var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete}
+var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete, auth.OrganizationsCreate}
 
 // confidential are the read permissions that only owners and admins have.
 var confidential = []auth.Permission{auth.AuditLogRead}

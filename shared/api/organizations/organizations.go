@@ -35,7 +35,7 @@ var Create = edge.Write[createOrganizationInput, createdOrganizationOutput]{
 		ID: "createOrganization", Method: http.MethodPost, Path: organizationsPath, Function: function, Acts: edge.OnNew,
 		Faults:     []*fault.Error{org.ErrExists},
 		Example:    `{"name":"Acme"}`,
-		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.create", Status: http.StatusCreated,
+		Permission: auth.OrganizationsCreate, Cost: 1, Audit: "organization.create", Status: http.StatusCreated,
 		Tag: Tag, Summary: "Create an organization",
 		Description: "#createOrganization",
 	},

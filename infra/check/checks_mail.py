@@ -1,4 +1,6 @@
 """Checks of how mail is sent: each is a line of the design whose absence nobody would see until mail is lost or forged. Each takes the model."""
+import re
+
 from checks_values import as_list
 
 EVENTS = {"send", "delivery", "bounce", "complaint", "reject", "deliveryDelay", "renderingFailure"}
@@ -72,4 +74,44 @@ def optional(model):
             yield f"{name} needs a condition: not everybody sends through SES"
 
 
-ALL = (identities, configuration_sets, who_may_write, optional)
+# SES checks the second action for a whole message, whichever API sends it; its documentation of SendEmail names the first.
+SEND = {"ses:SendEmail", "ses:SendRawEmail"}
+# The roles that send, and the policy of each stream.
+SENDERS = {"JobsHighRole": "SendProduct", "JobsBulkRole": "SendMarketing"}
+
+
+def policies(model, role):
+    """Yields (name, document) of a role's policies: its own, and those of the stack that are attached. An Fn::If counts with both sides."""
+    def attached(reference):
+        for choice in reference["Fn::If"][1:] if isinstance(reference, dict) and "Fn::If" in reference else [reference]:
+            stack, name = model.behind(choice)
+            if name is not None:
+                yield name, model.stacks[stack]["Resources"][name]["Properties"]["PolicyDocument"]
+            elif "SES" in str(choice):
+                yield str(choice), {"Statement": {"Effect": "Allow", "Action": "ses:SendBulkEmail"}}
+
+    for policy in role.get("Policies", []):
+        for choice in policy["Fn::If"][1:] if "Fn::If" in policy else [policy]:
+            if "PolicyDocument" in choice:
+                yield choice["PolicyName"], choice["PolicyDocument"]
+    for reference in role.get("ManagedPolicyArns", []):
+        yield from attached(reference)
+
+
+def who_may_send(model):
+    """Only the functions that send mail, and each only its own stream."""
+    for stack, name, role in model.resources("AWS::IAM::Role"):
+        sends = {}
+        for policy, document in policies(model, role["Properties"]):
+            for statement in as_list(document["Statement"]):
+                actions = {action for action in as_list(statement.get("Action", [])) if re.match(r"(?i)ses:(send|\*)", action)}
+                if actions and statement["Effect"] == "Allow":
+                    sends[policy] = sends.get(policy, set()) | actions
+        wanted = {SENDERS[name]: SEND} if name in SENDERS else {}
+        if sends != wanted:
+            found = ", ".join(f"{sorted(actions)} by {policy}" for policy, actions in sends.items()) or "nothing"
+            allowed = f"{sorted(SEND)} by {SENDERS[name]}" if name in SENDERS else "nothing"
+            yield f"{stack}: {name} may send mail with {found}: it needs {allowed}"
+
+
+ALL = (identities, configuration_sets, who_may_write, optional, who_may_send)

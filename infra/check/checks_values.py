@@ -123,6 +123,10 @@ def function_behind(model, reference):
     return model.main["Resources"][alias["Properties"]["FunctionName"]["Ref"]]
 
 
+# Actions for which IAM knows no resource.
+WITHOUT_RESOURCE = {"ses:GetAccount"}
+
+
 def iam(model, overrides):
     for stack, name, resource in model.resources():
         for statement in walk(resource):
@@ -131,7 +135,7 @@ def iam(model, overrides):
             for action in as_list(statement["Action"]):
                 if "*" in action:
                     yield f"{stack}: {name} allows {action}: name the actions"
-            if "*" in as_list(statement.get("Resource", [])):
+            if "*" in as_list(statement.get("Resource", [])) and not set(as_list(statement["Action"])) <= WITHOUT_RESOURCE:
                 yield f"{stack}: {name} allows {statement['Action']} on every resource: name the resource"
 
 

@@ -1,6 +1,6 @@
 """Checks for problems that cfn-lint does not find. Prints each as a sentence; exit code 1 when there is one.
 
-A check is a generator of sentences in checks_values.py, checks_wiring.py, checks_operating.py or checks_mail.py. Values are checked
+A check is a generator of sentences in checks_values.py, checks_wiring.py, checks_operating.py, checks_sessions.py or checks_mail.py. Values are checked
 once with the defaults of the parameters and once for each environment of samconfig.toml.
 """
 import re
@@ -13,6 +13,7 @@ except ModuleNotFoundError:  # Python 3.10; tomlkit comes with the SAM CLI
 
 import checks_mail
 import checks_operating
+import checks_sessions
 import checks_values
 import checks_wiring
 import model as models
@@ -45,9 +46,10 @@ def problems(model, overrides_by_environment):
     for check in checks_wiring.ALL + checks_operating.ALL + checks_mail.ALL:
         yield from check(model)
     for environment, overrides in overrides_by_environment.items():
-        for check in checks_values.ALL:
+        for check in (*checks_values.ALL, checks_sessions.sessions):
             for problem in check(model, overrides):
                 yield problem if environment == "defaults" else f"{environment}: {problem}"
+    yield from checks_sessions.documented(model, overrides_by_environment)
 
 
 def main():

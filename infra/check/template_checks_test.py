@@ -149,6 +149,14 @@ MISTAKES = [
     ("a topic that other accounts' SES may write to", lambda s: s.properties("FeedbackTopicPolicy", EMAIL)["PolicyDocument"]["Statement"][0].pop("Condition"), "FeedbackTopicPolicy must admit only ses.amazonaws.com"),
     ("a queue that everybody may write to", lambda s: s.properties("FeedbackQueuePolicy", EMAIL)["PolicyDocument"]["Statement"][0].update(Principal="*"), "FeedbackQueuePolicy must admit only sns.amazonaws.com"),
     ("records without a zone", lambda s: s.model.stacks[EMAIL]["Resources"]["ProductRecords"].pop("Condition"), "ProductRecords needs a condition"),
+    ("a function of the API that may send mail", lambda s: s.properties("PublishFunctionRole")["ManagedPolicyArns"].append({"Fn::GetAtt": ["Email", "Outputs.SendProduct"]}), "PublishFunctionRole may send mail"),
+    ("a function that sends by a policy of its own", lambda s: s.properties("JobsBillingRole").update(Policies=[{"PolicyName": "mail", "PolicyDocument": {"Statement": [{"Effect": "Allow", "Action": "ses:SendBulkEmail", "Resource": "x"}]}}]), "JobsBillingRole may send mail"),
+    ("a function that AWS's policy lets send", lambda s: s.properties("JobsBillingRole")["ManagedPolicyArns"].append("arn:aws:iam::aws:policy/AmazonSESFullAccess"), "JobsBillingRole may send mail"),
+    ("product mail with the identity of marketing", lambda s: s.properties("JobsHighRole")["ManagedPolicyArns"].append({"Fn::GetAtt": ["Email", "Outputs.SendMarketing"]}), "JobsHighRole may send mail"),
+    ("marketing that nobody may send", lambda s: s.properties("JobsBulkRole")["ManagedPolicyArns"].remove({"Fn::If": ["SendsMail", {"Fn::GetAtt": ["Email", "Outputs.SendMarketing"]}, {"Ref": "AWS::NoValue"}]}), "JobsBulkRole may send mail with nothing"),
+    ("whole messages that SES refuses", lambda s: s.properties("SendProduct", EMAIL)["PolicyDocument"]["Statement"][0].update(Action=["ses:SendEmail"]), "JobsHighRole may send mail with ['ses:SendEmail']"),
+    ("a function of the API without a maximum", lambda s: s.source("EventsFunction")["Properties"].pop("ReservedConcurrentExecutions"), "EventsFunction needs ReservedConcurrentExecutions"),
+    ("too many dispatchers", lambda s: s.source("DispatcherFunction")["Properties"]["Events"]["Nudges"]["Properties"].update(ScalingConfig={"MaximumConcurrency": 60}), "database sessions of portico_worker, which may have 164"),
     ("SES without a mail domain", lambda s: s.model.main["Resources"]["Email"].pop("Condition"), "Email needs a condition"),
 ]
 
@@ -192,6 +200,16 @@ class TemplateChecks(unittest.TestCase):
             with self.subTest(str(override)):
                 new = set(template_checks.problems(ORIGINAL, {"prod": override}))
                 self.assertTrue(any(expected in problem for problem in new), f"wanted {expected!r} in {new}")
+
+    def test_sessions_have_a_limit(self):
+        """The figures of the environments are in the document; one more of anything is named."""
+        found = "\n".join(template_checks.problems(ORIGINAL, {"prod": ENVIRONMENTS["prod"] | {"ApiMaxConcurrency": "31", "PublishMaxConcurrency": "420"}}))
+        self.assertIn("prod: all functions together need 1430 database sessions of portico_app, which may have 1400", found)
+        self.assertIn("for prod: it is 1,430", found)
+        self.assertEqual([p for p in template_checks.problems(ORIGINAL, ENVIRONMENTS) if "sessions" in p or "may have" in p], [])
+        seed = Seed()
+        seed.source("JobsBulkFunction")["Properties"]["Events"]["Messages"]["Properties"]["ScalingConfig"]["MaximumConcurrency"] = 3
+        self.assertIn("for prod: it is 1,376", "\n".join(template_checks.problems(seed.model, ENVIRONMENTS)))
 
     def test_republish_makes_versions(self):
         """Empty, it leaves the version to the code; set, every function gets a new one, once for each value."""

@@ -31,6 +31,21 @@ func mailBudgets(ctx context.Context, o options) error {
 	return onJobs(ctx, o, settings{Schedules: true, SES: ses.URL}, jobs.Mail(ses))
 }
 
+// jobSoak looks what becomes of jobs and mails while runners and Postgres are killed.
+func jobSoak(ctx context.Context, o options) error {
+	ses, err := jobs.NewSES()
+	if err != nil {
+		return err
+	}
+	defer ses.Close()
+	return onJobs(ctx, o, settings{Schedules: true, SES: ses.URL, Log: "log"}, jobs.Soak(ses))
+}
+
+// jobGrowth measures claims beside a million scheduled and ten million finished jobs.
+func jobGrowth(ctx context.Context, o options) error {
+	return onJobs(ctx, o, settings{}, jobs.Growth)
+}
+
 // idle counts for three minutes what the stack asks Postgres without work.
 func idle(ctx context.Context, o options) error {
 	return onJobs(ctx, o, settings{Schedules: true}, jobs.Idle)

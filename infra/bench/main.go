@@ -69,7 +69,7 @@ const (
 func parts() []part {
 	return []part{
 		{"speed", speed, always}, {"costs", costs, withOnly}, {"neighbours", neighbours, withOnly},
-		{"jobs", jobBudgets, withLong}, {"mail", mailBudgets, withLong}, {"idle", idle, withLong},
+		{"jobs", jobBudgets, withLong}, {"mail", mailBudgets, withLong}, {"idle", idle, withLong}, {"jobgrowth", jobGrowth, withLong}, {"jobsoak", jobSoak, withLong},
 		{"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
 	}
 }

@@ -70,8 +70,9 @@ func TestMaintainReleasesKeys(t *testing.T) {
 	}
 }
 
-// The daily upkeep makes partitions ahead and deletes expired idempotency keys and
-// counters of jobs. A second run has nothing to do.
+// The daily upkeep makes partitions ahead and deletes expired idempotency keys,
+// counters of jobs and the log of mails, but no mail that still waits. A second run has
+// nothing to do.
 func TestMaintain(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -80,6 +81,10 @@ func TestMaintain(t *testing.T) {
 		INSERT INTO idempotency_key (org_id, caller, operation, key, body_hash)
 		SELECT $1, 'c', 'o', n::text, '' FROM generate_series(1, 6000) n`, org)
 	db.Exec(t, `INSERT INTO job_stat (org_id, hour, kind) SELECT $1, portico_now(), n::text FROM generate_series(1, 6000) n`, org)
+	db.Exec(t, `
+		INSERT INTO mail (org_id, id, status, stream, category, template, locale, recipient, recipient_name, key)
+		SELECT $1, gen_random_uuid(), CASE n WHEN 1 THEN 'queued' WHEN 2 THEN 'sending' ELSE 'sent' END, 'product', '', 't', 'en', 'a@example.com', '', n::text
+		FROM generate_series(1, 6002) n`, org)
 	u, _ := newUpkeep(t, db, io.Discard)
 	done, err := u.Maintain(ctx)
 	if err != nil || done != (jobs.Maintained{}) {
@@ -87,8 +92,11 @@ func TestMaintain(t *testing.T) {
 	}
 	db.Advance(t, 100*24*time.Hour)
 	done, err = u.Maintain(ctx)
-	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.PartitionsMade < 6 {
+	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.PartitionsMade < 6 {
 		t.Errorf("a hundred days later: %+v, %v", done, err)
+	}
+	if left := testkit.Value[string](t, db, `SELECT string_agg(status, ' ' ORDER BY status) FROM mail`); left != "queued sending" {
+		t.Errorf("of the mails are left: %s", left)
 	}
 	if done, err = u.Maintain(ctx); err != nil || done != (jobs.Maintained{}) {
 		t.Errorf("again: %+v, %v", done, err)

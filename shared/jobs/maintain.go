@@ -11,6 +11,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/idempotency"
 	"portico/shared/job"
+	"portico/shared/mail"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -35,6 +36,7 @@ type Maintained struct {
 	OrderingKeysReleased   int   `json:"ordering_keys_released"`
 	DeliveriesExpired      int   `json:"deliveries_expired"`
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
+	MailsForgotten         int64 `json:"mails_forgotten"`
 }
 
 // keysPerStatement bounds how long one DELETE keeps its locks.
@@ -42,12 +44,12 @@ const keysPerStatement = 5000
 
 // Maintain makes the partitions of the next three months, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, fails what was held for longer than
-// is kept, drops the partitions that have expired, and removes the counters of jobs
-// of a quarter ago. It may run at any time and any number of times. What fails keeps
+// is kept, drops the partitions that have expired, and removes the counters of jobs and
+// the log of mails of a quarter ago. It may run at any time and any number of times. What fails keeps
 // nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
-	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m))
+	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetMails(ctx, &m))
 	return m, err
 }
 
@@ -74,6 +76,16 @@ func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
 		removed, err := job.PruneCounts(ctx, u.DB, keepCounts, keysPerStatement)
 		m.JobCountsRemoved += removed
 		if err != nil || removed < keysPerStatement {
+			return err
+		}
+	}
+}
+
+func (u *Upkeep) forgetMails(ctx context.Context, m *Maintained) error {
+	for {
+		forgotten, err := mail.Forget(ctx, u.DB, mail.KeepLog, keysPerStatement)
+		m.MailsForgotten += forgotten
+		if err != nil || forgotten < keysPerStatement {
 			return err
 		}
 	}

@@ -68,9 +68,9 @@ var grants = map[string]map[string]string{
 		"job_log":            "INSERT SELECT",
 		"job_stat":           "DELETE INSERT SELECT UPDATE",
 		"job_schedule":       "DELETE INSERT SELECT UPDATE",
-		"job_kind":           "SELECT",
+		"job_kind":           "INSERT SELECT UPDATE",
 		"job_throttle":       "INSERT SELECT UPDATE",
-		"mail":               "SELECT UPDATE",
+		"mail":               "DELETE SELECT UPDATE",
 		"mail_suppression":   "DELETE INSERT SELECT UPDATE",
 	},
 }

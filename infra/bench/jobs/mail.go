@@ -226,6 +226,9 @@ func (p *post) measureMany(ctx context.Context) error {
 	if err := p.awaitSleep(ctx); err != nil {
 		return err
 	}
+	if err := job.SetRate(ctx, p.worker, job.Throttle{Name: sesThrottle, PerSecond: 1e6, Burst: 1e6}); err != nil {
+		return err
+	}
 	p.ses.take()
 	began := time.Now()
 	if err := p.marketing(ctx, n); err != nil {

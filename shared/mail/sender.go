@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"portico/shared/fault"
 	"portico/shared/job"
 	"portico/shared/mail/override"
@@ -115,7 +117,8 @@ func (s *Sender) record(ctx context.Context, tx pg.Tx, j job.Job, args jobArgs, 
 	if r.status == "" {
 		return nil
 	}
-	return pg.Exec(ctx, tx, "mail.record", `
+	var batch pgx.Batch
+	batch.Queue(`
 		UPDATE mail SET
 			status = CASE WHEN status IN ('queued', 'sending') THEN $3 ELSE status END, status_at = portico_now(),
 			error = nullif($4, ''), provider_id = coalesce(provider_id, nullif($5, '')),
@@ -123,6 +126,7 @@ func (s *Sender) record(ctx context.Context, tx pg.Tx, j job.Job, args jobArgs, 
 			handovers = CASE WHEN $9 THEN 1 ELSE handovers END
 		WHERE org_id = $1 AND id = $2`,
 		j.Org, args.Mail, r.status, r.err, r.providerID, r.version, r.locale, r.digest, r.once)
+	return pg.AtCommit(ctx, tx, &batch) // with that of the job: one round trip
 }
 
 func (r row) whySuppressed() string {

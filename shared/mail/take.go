@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"portico/shared/id"
 	"portico/shared/mail/template"
 	"portico/shared/org"
@@ -92,9 +94,11 @@ func (s *Sender) take(ctx context.Context, orgID id.Org, mail id.Mail) (r row, w
 		if r.organization, err = org.Get(ctx, tx, orgID); err != nil {
 			return err
 		}
-		return pg.Exec(ctx, tx, "mail.take", `
-				UPDATE mail SET status = 'sending', status_at = portico_now(), handed_over_at = portico_now(), handovers = handovers + 1
-				WHERE org_id = $1 AND id = $2`, orgID, mail)
+		var batch pgx.Batch
+		batch.Queue(`
+			UPDATE mail SET status = 'sending', status_at = portico_now(), handed_over_at = portico_now(), handovers = handovers + 1
+			WHERE org_id = $1 AND id = $2`, orgID, mail)
+		return pg.AtCommit(ctx, tx, &batch) // saves a round trip
 	})
 	return r, what, err
 }

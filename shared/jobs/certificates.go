@@ -2,12 +2,16 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"portico/shared/auth"
 	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/job"
+	"portico/shared/mail/template"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -52,8 +56,8 @@ func (k Kinds) watchCertificates() job.Kind[struct{}] {
 	}
 }
 
-// tellOfCertificates publishes an organization's notices. The dispatcher that is
-// awake, or the next sweep, delivers them.
+// tellOfCertificates publishes an organization's notices, and sends mails with the same
+// news. The dispatcher that is awake, or the next sweep, delivers the notices.
 func (k Kinds) tellOfCertificates() job.Kind[struct{}] {
 	return job.Kind[struct{}]{
 		Name: "webhook_endpoint.tell_of_certificates", Queue: job.High, Unique: job.Waits, Timeout: tellAtMost,
@@ -65,8 +69,37 @@ func (k Kinds) tellOfCertificates() job.Kind[struct{}] {
 			if err != nil || len(notices) == 0 {
 				return err
 			}
+			for _, n := range notices {
+				if err := k.tellOfCertificate(ctx, tx, n); err != nil {
+					return err
+				}
+			}
 			_, err = event.PublishNotices(ctx, tx, j.Org, notices, k.Clock.Now())
 			return err
 		}),
 	}
+}
+
+func (k Kinds) tellOfCertificate(ctx context.Context, tx pg.Tx, n webhook.Notice) error {
+	var about struct {
+		EndpointID id.WebhookEndpoint `json:"endpoint_id"`
+		Subject    string             `json:"subject"`
+		ExpiresAt  time.Time          `json:"expires_at"`
+	}
+	if err := json.Unmarshal(n.Data, &about); err != nil {
+		return err
+	}
+	e, err := webhook.GetEndpoint(ctx, tx, n.Org, about.EndpointID)
+	if err != nil {
+		return err
+	}
+	days := wholeDays(about.ExpiresAt, k.Clock.Now())
+	return k.tell(ctx, tx, n.Org, told{
+		may: auth.WebhookEndpointsWrite, cause: fmt.Sprintf("certificate/%s/%d/%d", e.ID, about.ExpiresAt.Unix(), days),
+		content: func(organization string) template.Content {
+			return template.CertificateExpiring.With(template.CertificateExpiringData{
+				Organization: organization, Endpoint: e.URL, Subject: about.Subject, ExpiresAt: about.ExpiresAt, Days: days,
+			})
+		},
+	})
 }

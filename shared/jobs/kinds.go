@@ -7,6 +7,7 @@ import (
 	"portico/shared/job/schedule"
 	"portico/shared/mail"
 	"portico/shared/observe"
+	"portico/shared/secret"
 )
 
 // Kinds makes the kinds of background jobs that Portico has.
@@ -15,17 +16,22 @@ type Kinds struct {
 	Due     *claim.Due // of deliveries
 	Clock   *clock.Clock
 	Log     *observe.Log
+	Box     *secret.Box // seals what mails say until they are sent
 }
 
 // All returns every kind.
 func (k Kinds) All() []job.Declared {
-	return []job.Declared{k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB)}
+	return []job.Declared{
+		k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB),
+		k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(),
+	}
 }
 
 // Schedules are the recurring jobs of the platform.
 var Schedules = []schedule.Declaration{
 	recurring("erase-closed-organizations", "27 3 * * *", job.Bulk, eraseClosedKind),
 	recurring("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
+	recurring("watch-api-keys", "47 3 * * *", job.High, watchAPIKeysKind),
 	recurring("read-mail-account", "7 * * * *", job.High, mail.ReadAccountKind),
 }
 

@@ -37,7 +37,7 @@ func newShift(t *testing.T, db *testkit.Database, deleter jobs.Deleter) *shift {
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	s := &shift{Database: db, t: t, runners: map[job.Queue]*job.Runner{}, due: claim.NewDue(client, table, webhook.Queue, pg.Home, db.Clock)}
 	log := observe.NewLog(&s.log, "test")
-	kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: s.due, Clock: db.Clock, Log: log}.All()...)
+	kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: s.due, Clock: db.Clock, Log: log, Box: testkit.Box(t)}.All()...)
 	testkit.Must(t, err)
 	for _, q := range job.Queues {
 		s.runners[q] = &job.Runner{DB: db.App, Worker: db.Worker, Database: pg.Home, Queue: q, Kinds: kinds, Clock: db.Clock, Log: log, Random: func() float64 { return 0 }}
@@ -88,6 +88,11 @@ func adding(kind string, queue job.Queue, of func(*jobtest.World) id.Org, args f
 			"org_id": w.Org, "id": id.New[id.WebhookEndpoint](w.Clock.Now()), "url": "https://example.com", "event_types": []string{"*"},
 			"certificate_expires_at": w.Clock.Now().Add(5 * days), "client_certificate": []byte{1}, "sealed_client_key": []byte{1},
 		})
+		addPeople(w.T, w.Database, w.Org)
+		w.Insert(w.T, "api_key", testkit.Row{
+			"org_id": w.Org, "id": id.New[id.APIKey](w.Clock.Now()), "name": "billing", "hash": make([]byte, 32), "permissions": []string{"events:write"},
+			"created_at": w.Clock.Now().Add(-30 * days), "expires_at": w.Clock.Now().Truncate(days).Add(6 * days), // in each world the same
+		})
 		encoded, err := json.Marshal(args(w))
 		if err != nil {
 			return err
@@ -123,10 +128,23 @@ func TestKindsBearTrouble(t *testing.T) {
 		k := jobs.Kinds{Clock: &clock.Clock{}, Log: observe.NewLog(io.Discard, "test")}
 		if w.Database != nil {
 			client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+			k.Box = testkit.Box(t)
 			k.Clock, k.Due = w.Clock, claim.NewDue(client, table, webhook.Queue, pg.Home, w.Clock)
 			k.Deleter, _ = newDeleter(t, w.Database)
 		}
 		return k.All()
+	}
+	own := func(w *jobtest.World) id.Org { return w.Org }
+	endpoint := func(w *jobtest.World) id.WebhookEndpoint {
+		return id.WebhookEndpoint{UUID: testkit.Value[uuid.UUID](w.T, w.Database, `SELECT id FROM webhook_endpoint`)}
+	}
+	disabled := func(w *jobtest.World) any {
+		w.Exec(w.T, `UPDATE webhook_endpoint SET status = 'disabled', disabled_at = portico_now(), disabled_reason = 'failing'`)
+		return map[string]any{"endpoint": endpoint(w), "gone": false, "failing_since": "2026-11-01T00:00:00.000000Z", "failures": 20, "last_error": "no answer"}
+	}
+	dead := func(w *jobtest.World) any {
+		w.Insert(w.T, "webhook_lane", testkit.Row{"org_id": w.Org, "endpoint_id": endpoint(w), "dead": 3, "last_error": "no answer"})
+		return map[string]any{"endpoint": endpoint(w), "event_types": []string{"invoice.paid"}}
 	}
 	platform := func(*jobtest.World) id.Org { return id.Org{} }
 	none := func(*jobtest.World) any { return struct{}{} }
@@ -135,10 +153,14 @@ func TestKindsBearTrouble(t *testing.T) {
 		return map[string]id.Org{"organization": {UUID: own}}
 	}
 	jobtest.Check(t, kinds, map[string]jobtest.Case{
-		"organization.erase_closed":             adding("organization.erase_closed", job.Bulk, platform, none),
-		"organization.erase":                    adding("organization.erase", job.Bulk, platform, closed),
-		"webhook_endpoint.watch_certificates":   adding("webhook_endpoint.watch_certificates", job.High, platform, none),
-		"job_schedule.copy":                     {Add: copying},
-		"webhook_endpoint.tell_of_certificates": adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),
+		"organization.erase_closed":                adding("organization.erase_closed", job.Bulk, platform, none),
+		"organization.erase":                       adding("organization.erase", job.Bulk, platform, closed),
+		"webhook_endpoint.watch_certificates":      adding("webhook_endpoint.watch_certificates", job.High, platform, none),
+		"webhook_endpoint.tell_of_disabling":       adding("webhook_endpoint.tell_of_disabling", job.High, own, disabled),
+		"webhook_endpoint.tell_of_dead_deliveries": adding("webhook_endpoint.tell_of_dead_deliveries", job.High, own, dead),
+		"api_key.watch_expiry":                     adding("api_key.watch_expiry", job.High, platform, none),
+		"api_key.tell_of_expiry":                   adding("api_key.tell_of_expiry", job.High, own, none),
+		"job_schedule.copy":                        {Add: copying},
+		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),
 	})
 }

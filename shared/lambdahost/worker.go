@@ -15,7 +15,6 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/claim"
 	"portico/shared/egress"
-	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/jobs"
@@ -46,6 +45,7 @@ func Dispatcher() {
 	if n := len(workers); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
 		h.log.Warn("there are more databases than dispatchers, so some databases wait for others: raise DispatcherMaxConcurrency", "databases", n)
 	}
+	high := h.wakersOf(string(job.High), "", wake, database) // it only lowers their due times
 	dispatchers, err := pg.Make(workers, func(name string, db *pg.Worker) (*dispatching.Dispatcher, error) {
 		return &dispatching.Dispatcher{
 			Dispatcher: claim.Dispatcher{
@@ -54,7 +54,7 @@ func Dispatcher() {
 			},
 			Box: box, Sender: sender,
 			Disabling: dispatching.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
-			Publish:   event.PublishNotices,
+			Publish:   jobs.Notices{Due: high[name].Due, Clock: h.clock, Log: h.log}.Publish,
 		}, nil
 	})
 	exitOn(err)

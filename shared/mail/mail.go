@@ -109,6 +109,14 @@ func (m Mail) check() error {
 	return fault.Join(faults...)
 }
 
+// Recent counts an organization's mails of a template in the last 24 hours, to one
+// recipient or, if that is empty, to all; at most up to a limit.
+func Recent(ctx context.Context, tx pg.Tx, org id.Org, template, recipient string, limit int) (int, error) {
+	return pg.Value[int](ctx, tx, "mail.Recent", `
+		SELECT count(*) FROM (SELECT FROM mail WHERE org_id = $1 AND created_at > portico_now() - interval '1 day' AND template = $2
+			AND ($3 = '' OR recipient = $3) LIMIT $4) m`, org, template, recipient, limit)
+}
+
 // Accepted records that a mail service says it has accepted a mail: its answer, or
 // its event if the answer was lost. It changes nothing if more is known already.
 func Accepted(ctx context.Context, tx pg.Tx, org id.Org, mail id.Mail, providerID string) error {

@@ -11,8 +11,9 @@ import (
 
 // Change names the fields to change; nil leaves one as it is.
 type Change struct {
-	Name *string
-	Role *role.Ref
+	Name   *string
+	Role   *role.Ref
+	Locale *string
 }
 
 // Update changes a member and returns it before and after. The caller must be
@@ -28,6 +29,9 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, c Chang
 	if c.Role != nil {
 		after.Role = *c.Role
 	}
+	if c.Locale != nil {
+		after.Locale = *c.Locale
+	}
 	after.UpdatedAt = now
 	if after.Role != before.Role {
 		for _, ref := range []role.Ref{before.Role, after.Role} {
@@ -40,8 +44,8 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, c Chang
 		}
 	}
 	err = pg.Exec(ctx, tx, "member.Update", `
-		UPDATE member SET name = $3, predefined = nullif($4, ''), role_id = $5, updated_at = $6 WHERE org_id = $1 AND id = $2`,
-		org, member, after.Name, after.Role.Predefined, after.Role.Custom, now)
+		UPDATE member SET name = $3, predefined = nullif($4, ''), role_id = $5, updated_at = $6, locale = $7 WHERE org_id = $1 AND id = $2`,
+		org, member, after.Name, after.Role.Predefined, after.Role.Custom, now, after.Locale)
 	return before, after, err
 }
 

@@ -6,10 +6,12 @@ package member
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -24,6 +26,7 @@ type Member struct {
 	Email     string
 	Name      string
 	Role      role.Ref
+	Locale    string // the language of mails, such as de; "": the organization's
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
@@ -48,7 +51,7 @@ var (
 // Most bounds an organization's members.
 const Most = 10_000
 
-const columns = `m.id, m.user_id, u.email, m.name, m.predefined, m.role_id, m.created_at, m.updated_at`
+const columns = `m.id, m.user_id, u.email, m.name, m.predefined, m.role_id, m.locale, m.created_at, m.updated_at`
 
 // FindUser looks in every database for the user with an e-mail address and
 // returns the user's id, or a new id if there is none: a member of organizations
@@ -73,9 +76,9 @@ func Insert(ctx context.Context, tx pg.Tx, org id.Org, m Member) (Member, error)
 	}
 	m.UserID = user
 	made, err := pg.Affect(ctx, tx, "member.Insert", `
-		INSERT INTO member (org_id, id, user_id, name, predefined, role_id, created_at, updated_at)
-		SELECT $1, $2, $3, $4, nullif($5, ''), $6, $7, $7 WHERE (SELECT count(*) FROM member WHERE org_id = $1) < $8`,
-		org, m.ID, m.UserID, m.Name, m.Role.Predefined, m.Role.Custom, m.CreatedAt, Most)
+		INSERT INTO member (org_id, id, user_id, name, predefined, role_id, locale, created_at, updated_at)
+		SELECT $1, $2, $3, $4, nullif($5, ''), $6, $9, $7, $7 WHERE (SELECT count(*) FROM member WHERE org_id = $1) < $8`,
+		org, m.ID, m.UserID, m.Name, m.Role.Predefined, m.Role.Custom, m.CreatedAt, Most, m.Locale)
 	switch {
 	case pg.IsUniqueViolation(err):
 		return Member{}, ErrExists
@@ -102,10 +105,27 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, after id.Member, limit int)
 		WHERE m.org_id = $1 AND ($2::uuid IS NULL OR m.id < $2) ORDER BY m.id DESC LIMIT $3`, org, after, limit)
 }
 
+// Holders returns up to limit members whose role allows something whatever the
+// circumstances, the longest members first. Roles with a condition and resource grants
+// do not count.
+func Holders(ctx context.Context, tx pg.Tx, org id.Org, permission auth.Permission, limit int) ([]Member, error) {
+	var predefined []string
+	for _, r := range role.AllPredefined() {
+		if slices.Contains(r.Permissions, permission) {
+			predefined = append(predefined, r.Name)
+		}
+	}
+	return pg.List[Member](ctx, tx, "member.Holders", `
+		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id
+		WHERE m.org_id = $1 AND (m.predefined = ANY ($2)
+			OR m.role_id IN (SELECT id FROM role WHERE org_id = $1 AND condition = '' AND $3 = ANY (permissions)))
+		ORDER BY m.id LIMIT $4`, org, predefined, string(permission), limit)
+}
+
 // ScanRow reads columns.
 func (m *Member) ScanRow(row pgx.Rows) error {
 	var predefined *string
-	err := row.Scan(&m.ID, &m.UserID, &m.Email, &m.Name, &predefined, &m.Role.Custom, &m.CreatedAt, &m.UpdatedAt)
+	err := row.Scan(&m.ID, &m.UserID, &m.Email, &m.Name, &predefined, &m.Role.Custom, &m.Locale, &m.CreatedAt, &m.UpdatedAt)
 	if predefined != nil {
 		m.Role.Predefined = *predefined
 	}

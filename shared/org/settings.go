@@ -138,6 +138,14 @@ func checkTimezone(name string) string {
 
 var locales = []string{"de", "en", "es", "fr", "it", "ja", "nl", "pt"}
 
+// CheckLocale returns a fault if a language is not one of pages and mails.
+func CheckLocale(field, name string) error {
+	if wrong := checkLocale(name); wrong != "" {
+		return fault.InvalidField(field, wrong)
+	}
+	return nil
+}
+
 func checkLocale(name string) string {
 	if !slices.Contains(locales, name) {
 		return "must be one of " + strings.Join(locales, ", ")

@@ -109,7 +109,11 @@ func TestColumnGrants(t *testing.T) {
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) g
 		WHERE c.relnamespace = 'public'::regnamespace`)
 	want := []string{
+		"portico_worker: SELECT api_key.expires_at",
+		"portico_worker: SELECT api_key.org_id",
+		"portico_worker: SELECT api_key.revoked_at",
 		"portico_app: UPDATE domain.verified_at",
+		"portico_app: UPDATE member.locale",
 		"portico_app: UPDATE member.name",
 		"portico_app: UPDATE member.predefined",
 		"portico_app: UPDATE member.role_id",

@@ -22,7 +22,7 @@ var CreateMember = edge.Write[createMemberInput, createdMemberOutput]{
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
 		Example:    `{"email":"ada@example.com","name":"Ada Lovelace","role":"developer"}`,
 		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", AddsJobs: true, Status: http.StatusCreated, Tag: Tag, Summary: "Add a member",
-		Description: "Your API key must have all permissions of the role. The member gets a mail in your organization's language.",
+		Description: "#createMember",
 	},
 	Handle: createMember,
 }
@@ -52,7 +52,7 @@ var UpdateMember = edge.Write[updateMemberInput, memberOutput]{
 		ID: "updateMember", Method: http.MethodPatch, Path: "/v1/members/{id}", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
 		Example:    `{"role":"admin"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: Tag, Summary: "Change a member's name or role",
+		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: Tag, Summary: "Change a member's name, role or language",
 		Description: "To change the role, your API key must have all permissions of the old and the new one. The last owner stays owner.",
 	},
 	Handle: updateMember,
@@ -81,8 +81,9 @@ type memberBody struct {
 	Email     string      `json:"email" doc:"The member's e-mail address, in lower case." example:"ada@example.com"`
 	Name      string      `json:"name" doc:"The member's name in your organization." example:"Ada Lovelace"`
 	Role      string      `json:"role" doc:"owner, admin, developer, viewer or the id of your own role." example:"developer"`
+	Locale    *string     `json:"locale" doc:"The language of mails to the member; null: that of your organization." example:"de"`
 	CreatedAt clock.Stamp `json:"created_at" format:"date-time" doc:"When the member was added."`
-	UpdatedAt clock.Stamp `json:"updated_at" format:"date-time" doc:"When the name or role was last changed."`
+	UpdatedAt clock.Stamp `json:"updated_at" format:"date-time" doc:"When the name, role or language was last changed."`
 }
 
 type memberOutput struct{ Body memberBody }
@@ -91,9 +92,10 @@ type listMembersOutput struct{ Body edge.List[memberBody] }
 
 type createMemberInput struct {
 	Body struct {
-		Email string `json:"email" maxLength:"254" doc:"The member's e-mail address, stored in lower case. It cannot be changed." example:"ada@example.com"`
-		Name  string `json:"name,omitempty" maxLength:"200" doc:"The member's name in your organization." example:"Ada Lovelace"`
-		Role  string `json:"role" maxLength:"40" doc:"owner, admin, developer, viewer or the id of your own role." example:"developer"`
+		Email  string `json:"email" maxLength:"254" doc:"The member's e-mail address, stored in lower case. It cannot be changed." example:"ada@example.com"`
+		Name   string `json:"name,omitempty" maxLength:"200" doc:"The member's name in your organization." example:"Ada Lovelace"`
+		Role   string `json:"role" maxLength:"40" doc:"owner, admin, developer, viewer or the id of your own role." example:"developer"`
+		Locale string `json:"locale,omitempty" maxLength:"10" doc:"The language of mails to the member. If left out: that of your organization." example:"de"`
 	}
 	role *role.Ref // set by Check
 }
@@ -106,21 +108,34 @@ type createdMemberOutput struct {
 type updateMemberInput struct {
 	MemberPath
 	Body struct {
-		Name *string `json:"name,omitempty" maxLength:"200" doc:"The member's name in your organization."`
-		Role *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, developer, viewer or the id of your own role."`
+		Name   *string `json:"name,omitempty" maxLength:"200" doc:"The member's name in your organization."`
+		Role   *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, developer, viewer or the id of your own role."`
+		Locale *string `json:"locale,omitempty" maxLength:"10" doc:"The language of mails to the member; empty: that of your organization." example:"de"`
 	}
 	role *role.Ref // set by Check
 }
 
 func showMember(m member.Member) memberBody {
+	var locale *string
+	if m.Locale != "" {
+		locale = &m.Locale
+	}
 	return memberBody{
-		ID: m.ID, Email: m.Email, Name: m.Name, Role: m.Role.String(),
+		ID: m.ID, Email: m.Email, Name: m.Name, Role: m.Role.String(), Locale: locale,
 		CreatedAt: clock.Stamp(m.CreatedAt), UpdatedAt: clock.Stamp(m.UpdatedAt),
 	}
 }
 
 func memberFields(m member.Member) audit.Fields {
-	return audit.Fields{"email": m.Email, "name": m.Name, "role": m.Role.String()}
+	return audit.Fields{"email": m.Email, "name": m.Name, "role": m.Role.String(), "locale": m.Locale}
+}
+
+// localeOf checks body.locale; an empty one is that of the organization.
+func localeOf(locale *string) error {
+	if locale == nil || *locale == "" {
+		return nil
+	}
+	return org.CheckLocale("body.locale", *locale)
 }
 
 // mayGive returns a check that the caller has all permissions of a role.
@@ -149,7 +164,7 @@ func (in *createMemberInput) Check(*edge.Call) (err error) {
 		email = fault.InvalidField("body.email", "must be an e-mail address such as ada@example.com")
 	}
 	in.role, err = roleOf(&in.Body.Role)
-	return fault.Join(email, edge.CheckName("body.name", &in.Body.Name), err)
+	return fault.Join(email, edge.CheckName("body.name", &in.Body.Name), localeOf(&in.Body.Locale), err)
 }
 
 // Resolve hands the input to the frame.
@@ -157,7 +172,7 @@ func (in *updateMemberInput) Resolve(r edge.Request) []error { return edge.Hold(
 
 func (in *updateMemberInput) Check(*edge.Call) (err error) {
 	in.role, err = roleOf(in.Body.Role)
-	return fault.Join(edge.CheckName("body.name", in.Body.Name), err)
+	return fault.Join(edge.CheckName("body.name", in.Body.Name), localeOf(in.Body.Locale), err)
 }
 
 func createMember(c *edge.Call, in *createMemberInput) (*createdMemberOutput, error) {
@@ -174,7 +189,7 @@ func createMember(c *edge.Call, in *createMemberInput) (*createdMemberOutput, er
 	if err != nil {
 		return nil, err
 	}
-	m, err := member.Insert(c, c.Tx, c.Org, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *in.role, CreatedAt: now})
+	m, err := member.Insert(c, c.Tx, c.Org, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *in.role, Locale: b.Locale, CreatedAt: now})
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +223,7 @@ func getMember(c *edge.Call, in *MemberPath) (*memberOutput, error) {
 }
 
 func updateMember(c *edge.Call, in *updateMemberInput) (*memberOutput, error) {
-	before, after, err := member.Update(c, c.Tx, c.Org, in.ID, member.Change{Name: in.Body.Name, Role: in.role}, c.Now(), mayGive(c))
+	before, after, err := member.Update(c, c.Tx, c.Org, in.ID, member.Change{Name: in.Body.Name, Role: in.role, Locale: in.Body.Locale}, c.Now(), mayGive(c))
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ type health struct {
 type outcome struct {
 	webhook.Lane
 	delivered bool
+	dead      int32 // deliveries that have failed for good, without those of operational events
 	failures  int32
 	since     time.Time     // of the first failed try
 	probe     bool          // one was made while the breaker was open
@@ -153,6 +154,9 @@ func (o *outcome) add(r Result) {
 	}
 	if o.failures == 0 || r.StartedAt.Before(o.since) {
 		o.since = r.StartedAt
+	}
+	if r.Status == webhook.Failed && !webhook.IsOperational(r.Type) {
+		o.dead++
 	}
 	o.failures++
 	if !r.StartedAt.Before(o.lastAt) {

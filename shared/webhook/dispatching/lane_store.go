@@ -54,22 +54,24 @@ func saveLanes(ctx context.Context, tx pg.Tx, outcomes []outcome, after []health
 	orgs, endpoints := outcomeColumns(outcomes)
 	n := len(after)
 	failures, since, until := make([]int32, n), make([]*time.Time, n), make([]*time.Time, n)
-	openings, told := make([]int16, n), make([]bool, n)
+	openings, told, dead := make([]int16, n), make([]bool, n), make([]int32, n)
 	lastAt, errors, codes := make([]*time.Time, n), make([]*string, n), make([]*int16, n)
 	for i, h := range after {
 		failures[i], since[i], until[i], openings[i], told[i] = h.Failures, h.FailingSince, h.OpenUntil, h.Openings, h.Told
 		lastAt[i], errors[i], codes[i] = nonZero(outcomes[i].lastAt), nonZero(outcomes[i].lastError), nonZero(int16(outcomes[i].lastCode))
+		dead[i] = outcomes[i].dead
 	}
 	return pg.Exec(ctx, tx, "webhook.saveLanes", `
 		UPDATE webhook_lane l SET failures = h.failures, failing_since = h.failing_since, open_until = h.open_until,
 			openings = h.openings, told = h.told, last_failed_at = coalesce(h.last_at, l.last_failed_at),
 			last_error = CASE WHEN h.last_at IS NULL THEN l.last_error ELSE h.error END,
-			last_status_code = CASE WHEN h.last_at IS NULL THEN l.last_status_code ELSE h.code END
+			last_status_code = CASE WHEN h.last_at IS NULL THEN l.last_status_code ELSE h.code END,
+			dead = l.dead + h.dead, dead_since = CASE WHEN h.dead > 0 THEN coalesce(l.dead_since, portico_now()) ELSE l.dead_since END
 		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::boolean[],
-				$8::timestamptz[], $9::text[], $10::smallint[])
-			AS h (org_id, endpoint_id, failures, failing_since, open_until, openings, told, last_at, error, code)
+				$8::timestamptz[], $9::text[], $10::smallint[], $11::integer[])
+			AS h (org_id, endpoint_id, failures, failing_since, open_until, openings, told, last_at, error, code, dead)
 		WHERE l.org_id = h.org_id AND l.endpoint_id = h.endpoint_id`,
-		orgs, endpoints, failures, since, until, openings, told, lastAt, errors, codes)
+		orgs, endpoints, failures, since, until, openings, told, lastAt, errors, codes, dead)
 }
 
 // disable disables the endpoints with a verdict that says so, except those that

@@ -126,6 +126,9 @@ func TestExhausted(t *testing.T) {
 	}
 	e.Advance(t, time.Minute+time.Second)
 	e.dispatch()
+	if n := testkit.Value[int](t, e.Database, `SELECT dead FROM webhook_lane WHERE endpoint_id = $1 AND (dead = 0) = (dead_since IS NULL)`, endpoint); n != 1 {
+		t.Errorf("%d deliveries are counted as failed for good", n)
+	}
 	failed := e.deliveries(webhook.DeliveryFilter{Status: webhook.Failed})
 	types, data := notices(watch)
 	if len(failed) != 1 || len(types) != 1 {

@@ -1,0 +1,232 @@
+package jobs_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/clock"
+	"portico/shared/id"
+	"portico/shared/jobs"
+	"portico/shared/observe"
+	"portico/shared/testkit"
+	"portico/shared/webhook"
+)
+
+// addPeople adds members: two who may change endpoints, one of whom may change keys
+// too and reads French, and three who may not, one of them only under a condition.
+func addPeople(t testing.TB, db *testkit.Database, org id.Org) {
+	t.Helper()
+	role := func(name, condition string) uuid.UUID {
+		made := uuid.New()
+		db.Insert(t, "role", testkit.Row{
+			"org_id": org, "id": made, "name": name, "description": "", "permissions": []string{"webhook_endpoints:write"}, "condition": condition,
+			"created_at": db.Clock.Now(), "updated_at": db.Clock.Now(),
+		})
+		return made
+	}
+	hooks, nights := role("hooks", ""), role("nights", "context.ip.isLoopback()")
+	for i, m := range []testkit.Row{
+		{"email": "owner@example.com", "predefined": "owner", "locale": "fr"}, {"email": "hooks@example.com", "role_id": hooks},
+		{"email": "viewer@example.com", "predefined": "viewer"}, {"email": "nights@example.com", "role_id": nights}, {"email": "öwner@example.com", "predefined": "owner"},
+	} {
+		user := uuid.New()
+		testkit.Exec(t, db.Admin, `INSERT INTO user_account (id, email, name, created_at) VALUES ($1, $2, '', now())`, user, m["email"])
+		delete(m, "email")
+		m["org_id"], m["id"], m["user_id"], m["name"] = org, id.New[id.Member](db.Clock.Now().Add(time.Duration(i)*time.Millisecond)), user, ""
+		m["created_at"], m["updated_at"] = db.Clock.Now(), db.Clock.Now()
+		db.Insert(t, "member", m)
+	}
+}
+
+// mails returns the mails so far that are not in seen: template, recipient, language.
+func (s *shift) mails(seen map[string]bool) (list []string) {
+	s.t.Helper()
+	if failed := s.failures(); len(failed) > 0 {
+		s.t.Errorf("jobs have failed: %q", failed)
+	}
+	for _, m := range testkit.Value[[]string](s.t, s.Database, `SELECT coalesce(array_agg(id || ' ' || template || ' ' || recipient || ' ' || locale ORDER BY recipient), '{}') FROM mail`) {
+		if !seen[m] {
+			seen[m] = true
+			list = append(list, m[37:])
+		}
+	}
+	return list
+}
+
+func wantMails(t *testing.T, when string, got []string, want ...string) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s: the mails are %q, want %q", when, got, want)
+	}
+}
+
+// notice publishes as a dispatcher does.
+func (s *shift) notice(org id.Org, data any) {
+	s.t.Helper()
+	ctx := context.Background()
+	n := jobs.Notices{Due: s.due, Clock: s.Clock, Log: observe.NewLog(&s.log, "test")}
+	testkit.Must(s.t, pgx.BeginFunc(ctx, s.Worker, func(tx pgx.Tx) error {
+		_, err := n.Publish(ctx, tx, org, []webhook.Notice{webhook.NewNotice(org, id.WebhookEndpoint{}, data)}, s.Clock.Now())
+		return err
+	}))
+}
+
+// Those who may change endpoints are told that one was disabled: in their language,
+// once a day for each endpoint, not if it works again, and at most ten times a day.
+func TestMembersAreToldOfDisabling(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
+	s, seen := newShift(t, db, jobs.Deleter{}), map[string]bool{}
+	addPeople(t, db, c.org)
+	endpoint := c.endpoint(0, "*")
+	disable := func(e id.WebhookEndpoint) {
+		c.change(e, webhook.EndpointChange{Status: new(webhook.Disabled)})
+		s.notice(c.org, webhook.DisabledNotice{Reason: webhook.DisabledGone, FailingNotice: webhook.FailingNotice{
+			LastError: "410", EndpointNotice: webhook.EndpointNotice{EndpointID: e, FailingSince: clock.StampOf(new(s.Clock.Now())), Failures: 3}}})
+		s.rest()
+	}
+	disable(endpoint)
+	wantMails(t, "disabled", s.mails(seen), "endpoint_disabled hooks@example.com en", "endpoint_disabled owner@example.com fr")
+	disable(endpoint)
+	wantMails(t, "disabled again", s.mails(seen))
+	s.Advance(t, days)
+	disable(endpoint)
+	wantMails(t, "the next day", s.mails(seen), "endpoint_disabled hooks@example.com en", "endpoint_disabled owner@example.com fr")
+	s.Advance(t, days)
+	enabled := c.endpoint(0, "*")
+	s.notice(c.org, webhook.DisabledNotice{FailingNotice: webhook.FailingNotice{EndpointNotice: webhook.EndpointNotice{EndpointID: enabled}}})
+	s.notice(c.org, webhook.DisabledNotice{FailingNotice: webhook.FailingNotice{EndpointNotice: webhook.EndpointNotice{EndpointID: id.New[id.WebhookEndpoint](s.Clock.Now())}}})
+	s.rest()
+	wantMails(t, "one that works, and one that is deleted", s.mails(seen))
+	for range 15 {
+		disable(c.endpoint(0, "*"))
+	}
+	if n := len(s.mails(seen)); n != 2*10 {
+		t.Errorf("%d mails about 15 endpoints to two members", n)
+	}
+}
+
+// Deliveries that fail for good are told of in one mail for each endpoint and day, with
+// how many they are.
+func TestMembersAreToldOfDeadDeliveries(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
+	s, seen := newShift(t, db, jobs.Deleter{}), map[string]bool{}
+	addPeople(t, db, c.org)
+	endpoint := c.endpoint(0, "*")
+	die := func(n int) {
+		s.Exec(t, `UPDATE webhook_lane SET dead = dead + $1, dead_since = coalesce(dead_since, portico_now()), last_error = 'no answer'`, n)
+		for range n {
+			s.notice(c.org, webhook.ExhaustedNotice{DeliveryID: id.New[id.Delivery](s.Clock.Now()), EventID: id.New[id.Event](s.Clock.Now()), EndpointID: endpoint, EventType: "invoice.paid", LastError: "no answer"})
+		}
+	}
+	both := []string{"dead_deliveries hooks@example.com en", "dead_deliveries owner@example.com fr"}
+	die(3)
+	s.rest()
+	wantMails(t, "at once", s.mails(seen))
+	s.Advance(t, time.Hour)
+	s.rest()
+	wantMails(t, "after an hour", s.mails(seen), both...)
+	if data := s.data("hooks@example.com"); !strings.Contains(data, `"count":3`) || !strings.Contains(data, `"event_types":["invoice.paid"]`) || !strings.Contains(data, `"last_error":"no answer"`) {
+		t.Errorf("the mail says %s", data)
+	}
+	for range 20 {
+		die(1)
+		s.Advance(t, time.Hour)
+		s.rest()
+	}
+	wantMails(t, "on the same day", s.mails(seen))
+	s.Advance(t, 5*time.Hour)
+	s.rest()
+	wantMails(t, "the next day", s.mails(seen), both...)
+	if data := s.data("hooks@example.com"); !strings.Contains(data, `"count":20`) {
+		t.Errorf("the mail says %s", data)
+	}
+	s.Advance(t, 3*days)
+	s.rest()
+	wantMails(t, "without more", s.mails(seen))
+	if left := testkit.Value[int](t, db, `SELECT count(*) FROM job WHERE kind LIKE 'webhook_endpoint.%'`); left != 0 {
+		t.Errorf("%d jobs are left", left)
+	}
+}
+
+// data returns what the newest mail to somebody says.
+func (s *shift) data(recipient string) string {
+	s.t.Helper()
+	mailID := testkit.Value[uuid.UUID](s.t, s.Database, `SELECT id FROM mail WHERE recipient = $1 ORDER BY created_at DESC LIMIT 1`, recipient)
+	sealed := testkit.Value[[]byte](s.t, s.Database, `SELECT data FROM mail WHERE id = $1`, mailID)
+	opened, err := testkit.Box(s.t).Open(sealed, "mail "+id.Mail{UUID: mailID}.String())
+	testkit.Must(s.t, err)
+	var kept struct{ Data json.RawMessage }
+	testkit.Must(s.t, json.Unmarshal(opened, &kept))
+	return string(kept.Data)
+}
+
+// Those who may change API keys are told of keys that expire seven days and one day
+// before, once each: not of keys that never lived that long, that are revoked, or that
+// were replaced.
+func TestMembersAreToldOfExpiringKeys(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	org := db.NewOrg(t)
+	s, seen := newShift(t, db, jobs.Deleter{}), map[string]bool{}
+	addPeople(t, db, org)
+	add := func(name string, lives time.Duration, more testkit.Row) {
+		row := testkit.Row{
+			"org_id": org, "id": id.New[id.APIKey](db.Clock.Now()), "name": name, "hash": []byte(fmt.Sprintf("%-32s", name)), "key_start": "ptc_abcd",
+			"permissions": []string{"events:write"}, "created_at": db.Clock.Now(), "expires_at": db.Clock.Now().Add(lives),
+		}
+		for column, value := range more {
+			row[column] = value
+		}
+		db.Insert(t, "api_key", row)
+	}
+	add("billing", 20*days+time.Hour, nil)
+	add("short", 3*days, nil)
+	add("revoked", 20*days, testkit.Row{"revoked_at": db.Clock.Now()})
+	add("replaced", 20*days, testkit.Row{"replaced_by": uuid.New()})
+	told := map[int]string{}
+	for day := range 22 {
+		for range 2 {
+			s.do("watch-api-keys")
+			if list := s.mails(seen); len(list) > 0 {
+				told[day] += strings.Join(list, ", ")
+				if data := s.data("owner@example.com"); day > 5 && !strings.Contains(data, `"name":"billing","prefix":"ptc_abcd","expires_at"`) || !strings.Contains(data, `"days":`) {
+					t.Errorf("day %d: the mail says %s", day, data)
+				}
+			}
+		}
+		s.Advance(t, days)
+	}
+	one := "api_key_expiring owner@example.com fr"
+	if want := fmt.Sprint(map[int]string{1: one, 13: one, 19: one}); fmt.Sprint(told) != want {
+		t.Errorf("told on the days %v, want %s", told, want)
+	}
+}
+
+// The mail about a certificate goes with the notice.
+func TestMembersAreToldOfCertificates(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
+	s, seen := newShift(t, db, jobs.Deleter{}), map[string]bool{}
+	addPeople(t, db, c.org)
+	c.endpoint(5*days, "invoice.*")
+	for range 2 {
+		s.do("watch-client-certificates")
+		s.rest()
+	}
+	wantMails(t, "once", s.mails(seen), "certificate_expiring hooks@example.com en", "certificate_expiring owner@example.com fr")
+	if data := s.data("hooks@example.com"); !strings.Contains(data, `"subject":"CN=portico,O=Acme"`) || !strings.Contains(data, `"endpoint":"https://example.com/"`) {
+		t.Errorf("the mail says %s", data)
+	}
+}

@@ -28,6 +28,14 @@ type Mail struct {
 	Events           []Event // what became of it, the oldest first
 }
 
+// State is the type of the last event, "" if there was none.
+func (m Mail) State() string {
+	if len(m.Events) == 0 {
+		return ""
+	}
+	return m.Events[len(m.Events)-1].Type
+}
+
 // Mailbox holds what was sent, newest first.
 type Mailbox struct {
 	now   func() time.Time

@@ -56,10 +56,10 @@ const eicar = `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + `EICAR-STANDARD-ANTIVIRUS-TEST-FI
 // carry decides what becomes of a mail that was accepted.
 func (s *Server) carry(m Mail) {
 	if strings.Contains(m.Text+m.HTML+string(m.Raw), eicar) {
-		s.emit(m, "Reject", "Bad content", map[string]any{"reason": "Bad content"}, nil)
+		s.emit(m, Reject, "Bad content", map[string]any{"reason": "Bad content"}, nil)
 		return
 	}
-	s.emit(m, "Send", "", map[string]any{}, nil)
+	s.emit(m, Sent, "", map[string]any{}, nil)
 	if s.Account().Held {
 		return
 	}

@@ -17,21 +17,23 @@ type Event struct {
 	Queues int // how many got it
 }
 
-// The events that a person can cause with Report.
+// The types of events.
 const (
+	Sent          = "Send"
 	Delivery      = "Delivery"
 	Bounce        = "Bounce"
 	Complaint     = "Complaint"
 	DeliveryDelay = "DeliveryDelay"
+	Reject        = "Reject"
 )
 
 // matching are the names that event destinations have for events.
 var matching = map[string]string{
-	"Send": "send", Delivery: "delivery", Bounce: "bounce", Complaint: "complaint", "Reject": "reject", DeliveryDelay: "deliveryDelay",
+	Sent: "send", Delivery: "delivery", Bounce: "bounce", Complaint: "complaint", Reject: "reject", DeliveryDelay: "deliveryDelay",
 }
 
-// Report makes something become of a mail: one of the events above, for all of its
-// recipients.
+// Report makes something become of a mail, for all of its recipients: Delivery,
+// Bounce, Complaint or DeliveryDelay.
 func (s *Server) Report(id, event string) error {
 	m, ok := s.mailbox.Get(id)
 	if !ok {
@@ -147,14 +149,15 @@ func (s *Server) emit(m Mail, event, detail string, about map[string]any, tags m
 // maxHeaderBytes is the size above which SES leaves out the rest of the headers.
 const maxHeaderBytes = 10 << 10
 
-type header struct {
+// Header is a line of a mail's head.
+type Header struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
 // object is the field mail of an event.
 func (m Mail) object(s *Server, more map[string][]string) map[string]any {
-	headers, truncated := m.headers()
+	headers, truncated := m.shownHeaders()
 	tags := map[string][]string{
 		"ses:source-ip": {"127.0.0.1"}, "ses:caller-identity": {"local"}, "ses:from-domain": {domainOf(m.From)}, "ses:operation": {"SendEmail"},
 	}
@@ -182,11 +185,10 @@ func (m Mail) object(s *Server, more map[string][]string) map[string]any {
 	}
 }
 
-// headers returns the headers in the order of the message, as far as events show
-// them.
-func (m Mail) headers() (list []header, truncated bool) {
+// Headers returns the headers in the order of the message.
+func (m Mail) Headers() (list []Header) {
 	if len(m.Raw) == 0 {
-		return []header{{"From", m.From}, {"To", strings.Join(m.To, ", ")}, {"Subject", m.Subject}, {"MIME-Version", "1.0"}}, false
+		return []Header{{"From", m.From}, {"To", strings.Join(m.To, ", ")}, {"Subject", m.Subject}, {"MIME-Version", "1.0"}}
 	}
 	text, _, _ := strings.Cut(strings.ReplaceAll(string(m.Raw), "\r\n", "\n"), "\n\n")
 	for line := range strings.SplitSeq(text, "\n") {
@@ -195,8 +197,14 @@ func (m Mail) headers() (list []header, truncated bool) {
 			continue
 		}
 		name, value, _ := strings.Cut(line, ":")
-		list = append(list, header{name, strings.TrimSpace(value)})
+		list = append(list, Header{name, strings.TrimSpace(value)})
 	}
+	return list
+}
+
+// shownHeaders returns the headers as far as events have them.
+func (m Mail) shownHeaders() (list []Header, truncated bool) {
+	list = m.Headers()
 	size := 0
 	for i, h := range list {
 		if size += len(h.Name) + len(h.Value); size > maxHeaderBytes {

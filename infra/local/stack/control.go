@@ -40,6 +40,7 @@ type control struct {
 const (
 	controlPath = "/_local/"
 	inboxPath   = controlPath + "inbox"
+	mailboxPath = controlPath + "mailbox"
 )
 
 func (s *Stack) control() *control {
@@ -49,8 +50,11 @@ func (s *Stack) control() *control {
 	c.mux.HandleFunc("POST /_local/schedules/{name}", c.fire)
 	c.mux.HandleFunc("POST /_local/clock", c.clock)
 	c.mux.HandleFunc("GET "+inboxPath, c.inbox)
-	c.mux.HandleFunc("GET /_local/mailbox", c.mailbox)
-	c.mux.HandleFunc("GET /_local/mailbox/{id}", c.mail)
+	c.mux.HandleFunc("GET "+mailboxPath, c.mailbox)
+	c.mux.HandleFunc("GET "+mailboxPath+"/{id}", c.mail)
+	c.mux.HandleFunc("POST "+mailboxPath+"/{id}/events", c.report)
+	c.mux.HandleFunc("GET "+mailboxPath+"/account", c.mailAccount)
+	c.mux.HandleFunc("POST "+mailboxPath+"/account", c.setMailAccount)
 	c.mux.HandleFunc("GET /_local/mail", c.preview)
 	return c
 }

@@ -84,6 +84,15 @@ func (s *Stack) Queue(name string) *aws.Queue {
 // Mailbox holds the mails that were sent.
 func (s *Stack) Mailbox() *aws.Mailbox { return s.aws.Mailbox() }
 
+// Account is what SES allows.
+func (s *Stack) Account() aws.Account { return s.aws.Account() }
+
+// SetAccount changes what SES allows.
+func (s *Stack) SetAccount(a aws.Account) { s.aws.SetAccount(a) }
+
+// Report makes something become of a mail; see aws.Server.Report.
+func (s *Stack) Report(mail, event string) error { return s.aws.Report(mail, event) }
+
 // InboxURL is the page that shows the inbox's deliveries.
 func (s *Stack) InboxURL() string { return s.URL + inboxPath }
 

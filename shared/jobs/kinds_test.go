@@ -86,7 +86,7 @@ func adding(kind string, queue job.Queue, of func(*jobtest.World) id.Org, args f
 		w.Exec(w.T, `UPDATE organization SET deleted_at = portico_now() - interval '1 hour' WHERE id = $1`, w.NewOrg(w.T))
 		w.Insert(w.T, "webhook_endpoint", testkit.Row{
 			"org_id": w.Org, "id": id.New[id.WebhookEndpoint](w.Clock.Now()), "url": "https://example.com", "event_types": []string{"*"},
-			"certificate_expires_at": w.Clock.Now().Add(5 * days), "client_certificate": []byte{1}, "sealed_client_key": []byte{1},
+			"certificate_expires_at": w.Clock.Now().Truncate(days).Add(6 * days), "client_certificate": []byte{1}, "sealed_client_key": []byte{1},
 		})
 		addPeople(w.T, w.Database, w.Org)
 		w.Insert(w.T, "api_key", testkit.Row{

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/jobs"
 	"portico/shared/testkit"
 )
 
@@ -16,8 +17,8 @@ func TestClosedOrganizationIsErased(t *testing.T) {
 	s := own(t)
 	c := newCustomer(t, s)
 	testkit.Must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
-	if n := count(t, s, `SELECT count(*)::int FROM job_schedule WHERE next_at > portico_now()`); n != 2 {
-		t.Fatalf("%d schedules are deployed, want 2", n)
+	if n := count(t, s, `SELECT count(*)::int FROM job_schedule WHERE next_at > portico_now()`); n != len(jobs.Schedules) {
+		t.Fatalf("%d schedules are deployed, want %d", n, len(jobs.Schedules))
 	}
 	var own struct{ ID string }
 	c.Do("GET", "/v1/organization", "", http.StatusOK, &own)

@@ -11,5 +11,6 @@ func main() {
 		mail.List, mail.Get,
 		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,
 		mail.ListTemplateVersions, mail.CreateTemplateVersion, mail.ListTemplatePublications, mail.PublishTemplate, mail.RollBackTemplate, mail.SendTestMail,
+		mail.Inspect,
 	)
 }

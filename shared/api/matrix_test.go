@@ -40,6 +40,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/staff/mails":          c.NewMail("ada@example.com", "things").String(),
 		"/v1/staff/mail-templates": "member_added",
 		"/v1/staff/jobs":           c.NewJob(apitest.Export, "x").String(),
+		"/v1/staff/job-kinds":      apitest.Hidden.Name,
 		"/v1/staff/job-schedules":  apitest.Tidy.Name,
 		"/v1/domains":              c.Make("/v1/domains", `{"name":"portal.example.com"}`),
 		"/v1/api-keys":             regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),

@@ -38,6 +38,7 @@ func All() []edge.Operation {
 		mail.Inspect,
 		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
 		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
+		jobs.ListKinds, jobs.GetKind, jobs.PauseKind, jobs.ResumeKind, jobs.UpdateKind,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 	}, System(nil)...)
 }

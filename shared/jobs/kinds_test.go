@@ -15,6 +15,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/job/jobtest"
+	"portico/shared/job/kinds"
 	"portico/shared/job/schedule"
 	"portico/shared/jobs"
 	"portico/shared/observe"
@@ -121,10 +122,22 @@ func copying(ctx context.Context, w *jobtest.World) error {
 	})
 }
 
+// pausing pauses a kind at home while there is another database. The tests of
+// shared/job/kinds compare what arrives there.
+func pausing(ctx context.Context, w *jobtest.World) error {
+	registry, err := job.NewRegistry(jobs.Kinds{}.All()...)
+	testkit.Must(w.T, err)
+	testkit.Must(w.T, w.App.Add(ctx, "acme", testkit.DB(w.T).URL("portico_app")))
+	return w.App.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
+		_, _, err := kinds.Editor{Kinds: registry, By: "staff_x", Others: []string{"acme"}}.Pause(ctx, tx, "organization.erase", "a test")
+		return err
+	})
+}
+
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
-	kinds := func(w *jobtest.World) []job.Declared {
+	all := func(w *jobtest.World) []job.Declared {
 		k := jobs.Kinds{Clock: &clock.Clock{}, Log: observe.NewLog(io.Discard, "test")}
 		if w.Database != nil {
 			client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
@@ -152,7 +165,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		own := testkit.Value[uuid.UUID](w.T, w.Database, `SELECT id FROM organization WHERE deleted_at IS NOT NULL`)
 		return map[string]id.Org{"organization": {UUID: own}}
 	}
-	jobtest.Check(t, kinds, map[string]jobtest.Case{
+	jobtest.Check(t, all, map[string]jobtest.Case{
 		"organization.erase_closed":                adding("organization.erase_closed", job.Bulk, platform, none),
 		"organization.erase":                       adding("organization.erase", job.Bulk, platform, closed),
 		"webhook_endpoint.watch_certificates":      adding("webhook_endpoint.watch_certificates", job.High, platform, none),
@@ -161,6 +174,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"api_key.watch_expiry":                     adding("api_key.watch_expiry", job.High, platform, none),
 		"api_key.tell_of_expiry":                   adding("api_key.tell_of_expiry", job.High, own, none),
 		"job_schedule.copy":                        {Add: copying},
+		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),
 	})
 }

@@ -11,5 +11,6 @@ func main() {
 		jobs.List, jobs.Get, jobs.Cancel,
 		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
 		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
+		jobs.ListKinds, jobs.GetKind, jobs.PauseKind, jobs.ResumeKind, jobs.UpdateKind,
 	)
 }

@@ -1,9 +1,7 @@
 package jobs
 
 import (
-	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"portico/shared/api/edge"
@@ -12,66 +10,23 @@ import (
 	"portico/shared/pg"
 )
 
-// The statuses of a schedule in a database.
-const (
-	current = "current"
-	behind  = "behind"
-	away    = "away"
-)
-
-const (
-	// nextTimes is how many planned times are shown.
-	nextTimes = 5
-	// askAtMost is how long another database may take to answer, so that the request
-	// ends in time.
-	askAtMost = 5 * time.Second
-)
-
-// stored are the schedules of one database.
-type stored struct {
-	database string
-	list     []schedule.Schedule
-	err      error
-}
-
-// storedIn reads the schedules of a database.
-func storedIn(ctx context.Context, db *pg.DB, database string) stored {
-	s := stored{database: database}
-	s.err = db.PlatformIn(ctx, database, func(tx pg.Tx) (err error) {
-		s.list, err = schedule.List(ctx, tx)
-		return err
-	})
-	return s
-}
-
-// storedInOthers asks the other databases, all at the same time.
-func storedInOthers(c *edge.Call) []stored {
-	ctx, cancel := context.WithTimeout(c, askAtMost)
-	defer cancel()
-	names := c.DB.Others().Names()
-	all := make([]stored, len(names))
-	var group sync.WaitGroup
-	for i, name := range names {
-		group.Go(func() { all[i] = storedIn(ctx, c.DB, name) })
-	}
-	group.Wait()
-	return all
-}
+// nextTimes is how many planned times are shown.
+const nextTimes = 5
 
 // schedules returns the schedules that match, with their states in every database.
 func schedules(c *edge.Call, match func(schedule.Schedule) bool) ([]scheduleBody, error) {
-	home := storedIn(c, c.DB, pg.Home)
+	home := storedIn(c, c.DB, pg.Home, schedule.List)
 	if home.err != nil {
 		return nil, home.err
 	}
-	others, bodies := storedInOthers(c), []scheduleBody{}
-	for _, s := range home.list {
+	others, bodies := storedInOthers(c, schedule.List), []scheduleBody{}
+	for _, s := range home.rows {
 		if !match(s) {
 			continue
 		}
 		states := []scheduleDatabaseBody{stateOf(s, &s, pg.Home)}
 		for _, other := range others {
-			states = append(states, other.state(s))
+			states = append(states, stateIn(other, s))
 		}
 		body, err := showSchedule(s, c.Now(), states...)
 		if err != nil {
@@ -82,15 +37,15 @@ func schedules(c *edge.Call, match func(schedule.Schedule) bool) ([]scheduleBody
 	return bodies, nil
 }
 
-// state returns the state of a schedule of the home database in another one.
-func (s stored) state(home schedule.Schedule) scheduleDatabaseBody {
-	if s.err != nil {
-		return scheduleDatabaseBody{Name: s.database, Status: away}
+// stateIn returns the state of a schedule of the home database in another one.
+func stateIn(other stored[[]schedule.Schedule], home schedule.Schedule) scheduleDatabaseBody {
+	if other.err != nil {
+		return scheduleDatabaseBody{Name: other.database, Status: away}
 	}
-	if i := slices.IndexFunc(s.list, func(own schedule.Schedule) bool { return own.Name == home.Name }); i >= 0 {
-		return stateOf(home, &s.list[i], s.database)
+	if i := slices.IndexFunc(other.rows, func(own schedule.Schedule) bool { return own.Name == home.Name }); i >= 0 {
+		return stateOf(home, &other.rows[i], other.database)
 	}
-	return scheduleDatabaseBody{Name: s.database, Status: behind}
+	return scheduleDatabaseBody{Name: other.database, Status: behind}
 }
 
 func stateOf(home schedule.Schedule, own *schedule.Schedule, database string) scheduleDatabaseBody {

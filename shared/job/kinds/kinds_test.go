@@ -139,3 +139,22 @@ func TestPausedKindWaits(t *testing.T) {
 		t.Error("the job was not done after the pause")
 	}
 }
+
+// A slow copy that read the home database before a later change does not undo the
+// copy of that change.
+func TestLateCopyChangesNothing(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPair(t), context.Background()
+	testkit.Must(t, p.edit(func(ctx context.Context, tx pg.Tx, e kinds.Editor) (before, after kinds.Override, err error) {
+		return e.Pause(ctx, tx, work.Name, "a fault")
+	}))
+	all, err := kinds.List(ctx, p.home.App.Shared())
+	testkit.Must(t, err)
+	late := all[work.Name]
+	testkit.Must(t, p.edit(func(ctx context.Context, tx pg.Tx, e kinds.Editor) (before, after kinds.Override, err error) {
+		return e.Resume(ctx, tx, work.Name)
+	}))
+	jobtest.Drain(t, p.runner)
+	testkit.Must(t, p.home.App.PlatformIn(ctx, "acme", func(tx pg.Tx) error { return late.CopyTo(ctx, tx) }))
+	p.want("after the late copy", kinds.Override{}, p.acme)
+}

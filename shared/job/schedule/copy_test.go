@@ -161,3 +161,23 @@ func TestDeployToNewDatabase(t *testing.T) {
 		t.Errorf("%d copies wait", n)
 	}
 }
+
+// A slow copy that read the home database before a later change does not undo the
+// copy of that change, and does not run the schedule again.
+func TestLateCopyChangesNothing(t *testing.T) {
+	t.Parallel()
+	p, ctx := newPair(t), context.Background()
+	p.change(schedule.Change{Cron: new("0 5 * * *")})
+	p.runNow()
+	var late schedule.Schedule
+	testkit.Must(t, p.home.App.PlatformIn(ctx, pg.Home, func(tx pg.Tx) (err error) {
+		late, err = schedule.Get(ctx, tx, "tidy")
+		return err
+	}))
+	p.change(schedule.Change{Cron: new("0 6 * * *")})
+	jobtest.Drain(t, p.runner)
+	testkit.Must(t, p.home.App.PlatformIn(ctx, "acme", func(tx pg.Tx) error { return late.CopyTo(ctx, tx) }))
+	if cron, runs := testkit.Value[string](t, p.acme.Database, `SELECT cron FROM job_schedule`), p.acme.runs(); cron != "0 6 * * *" || runs != 1 {
+		t.Errorf("acme has the cron %s and %d jobs", cron, runs)
+	}
+}

@@ -80,7 +80,7 @@ func (r *Report) read(part *multipart.Part) bool {
 	if err != nil {
 		return false
 	}
-	lines := textproto.NewReader(bufio.NewReader(io.LimitReader(decoded(part), maxPart)))
+	lines := textproto.NewReader(bufio.NewReader(io.LimitReader(Decoded(part.Header, part), maxPart)))
 	switch kind {
 	case "message/delivery-status", "message/global-delivery-status":
 		r.delivery(lines)
@@ -96,15 +96,15 @@ func (r *Report) read(part *multipart.Part) bool {
 	return false
 }
 
-// decoded returns the content of a part without its transfer encoding.
-func decoded(part *multipart.Part) io.Reader {
-	switch strings.ToLower(strings.TrimSpace(part.Header.Get("Content-Transfer-Encoding"))) {
+// Decoded returns the content of a part, or of a mail, without its transfer encoding.
+func Decoded(header textproto.MIMEHeader, content io.Reader) io.Reader {
+	switch strings.ToLower(strings.TrimSpace(header.Get("Content-Transfer-Encoding"))) {
 	case "base64":
-		return base64.NewDecoder(base64.StdEncoding, part)
+		return base64.NewDecoder(base64.StdEncoding, content)
 	case "quoted-printable":
-		return quotedprintable.NewReader(part)
+		return quotedprintable.NewReader(content)
 	}
-	return part
+	return content
 }
 
 // mailIn returns the mail whose headers these are. Some servers write a Message-ID of

@@ -1,0 +1,111 @@
+package dmarc
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/mail"
+	"net/textproto"
+	"strings"
+
+	"portico/shared/mail/feedback"
+)
+
+// What a mail may have. Anybody can write to the address to which reports go.
+const (
+	MaxMessage = 2 << 20  // bytes of a mail
+	maxXML     = 10 << 20 // bytes of a report when it is unpacked
+	maxParts   = 20
+)
+
+// ErrNoReport is returned for a mail that has no aggregate report.
+var ErrNoReport = errors.New("it has no DMARC aggregate report attached (RFC 7489), as XML, zip or gzip")
+
+// ReadMessage reads the aggregate report that is attached to a mail, or is its whole
+// body. A mail has one report; what comes after the first one is not read.
+func ReadMessage(message []byte) (Report, error) {
+	if len(message) > MaxMessage {
+		return Report{}, fmt.Errorf("it has %d bytes, more than %d", len(message), MaxMessage)
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(message))
+	if err != nil {
+		return Report{}, fmt.Errorf("it is not a mail: %w", err)
+	}
+	kind, parameters, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		return Report{}, ErrNoReport
+	}
+	if !strings.HasPrefix(kind, "multipart/") {
+		return readPart(textproto.MIMEHeader(m.Header), m.Body)
+	}
+	parts := multipart.NewReader(m.Body, parameters["boundary"])
+	for range maxParts {
+		part, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return Report{}, ErrNoReport
+		}
+		if err != nil {
+			return Report{}, fmt.Errorf("its parts cannot be read: %w", err)
+		}
+		if r, err := readPart(part.Header, part); !errors.Is(err, ErrNoReport) {
+			return r, err
+		}
+	}
+	return Report{}, ErrNoReport
+}
+
+// readPart reads a part of a mail, or returns ErrNoReport if its type is not one that
+// reports have.
+func readPart(header textproto.MIMEHeader, body io.Reader) (Report, error) {
+	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil {
+		return Report{}, ErrNoReport
+	}
+	switch kind {
+	case "application/zip", "application/x-zip-compressed", "application/gzip", "application/x-gzip", "text/xml", "application/xml", "application/octet-stream":
+	default:
+		return Report{}, ErrNoReport
+	}
+	content, err := io.ReadAll(feedback.Decoded(header, body)) // no longer than the mail
+	if err != nil {
+		return Report{}, fmt.Errorf("its attachment cannot be read: %w", err)
+	}
+	return Read(content)
+}
+
+// Read reads a report as it was attached: XML, or XML in a zip or gzip archive. Its
+// first bytes say which, because some reporters name another type.
+func Read(content []byte) (Report, error) {
+	switch {
+	case bytes.HasPrefix(content, []byte("PK\x03\x04")):
+		return readZip(content)
+	case bytes.HasPrefix(content, []byte("\x1f\x8b")):
+		unpacked, err := gzip.NewReader(bytes.NewReader(content))
+		if err != nil {
+			return Report{}, fmt.Errorf("its gzip archive cannot be read: %w", err)
+		}
+		return readXML(unpacked)
+	}
+	return readXML(bytes.NewReader(content))
+}
+
+func readZip(content []byte) (Report, error) {
+	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		return Report{}, fmt.Errorf("its zip archive cannot be read: %w", err)
+	}
+	if len(archive.File) != 1 {
+		return Report{}, fmt.Errorf("its zip archive has %d files; a report is one", len(archive.File))
+	}
+	file, err := archive.File[0].Open()
+	if err != nil {
+		return Report{}, fmt.Errorf("its zip archive cannot be read: %w", err)
+	}
+	defer file.Close() //nolint:errcheck // it is only read
+	return readXML(file)
+}

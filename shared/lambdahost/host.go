@@ -19,30 +19,42 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/egress"
 	"portico/shared/job"
+	"portico/shared/mail/deliverability"
 	"portico/shared/observe"
 	"portico/shared/webhook/fanout"
 )
 
 // API serves operations behind API Gateway.
-func API(operations ...edge.Operation) { serve(nil, nil, operations) }
+func API(operations ...edge.Operation) { serve(special{}, operations) }
 
 // Default serves operations and the gateway's default route: it is told what
 // others serve, to tell a wrong method from a wrong path. It is not asked of the
 // registry here, because that would link every operation into every function.
 func Default(elsewhere []edge.Operation, operations ...edge.Operation) {
-	serve(nil, elsewhere, operations)
+	serve(special{elsewhere: elsewhere}, operations)
 }
 
-func serve(kinds *job.Registry, elsewhere, operations []edge.Operation) {
+// special is what only one function has, so that it is not linked into all of them.
+type special struct {
+	kinds     *job.Registry
+	elsewhere []edge.Operation
+	mail      func(*host) (deliverability.Setup, error)
+}
+
+func serve(s special, operations []edge.Operation) {
 	ctx := context.Background()
 	h, err := newHost(ctx)
 	exitOn(err)
 	needs := edge.NeedsOf(operations)
-	needs.Wake = needs.Wake || kinds != nil // some operations add jobs
+	needs.Wake = needs.Wake || s.kinds != nil // some operations add jobs
 	server, err := h.server(ctx, needs)
 	exitOn(err)
-	server.Jobs = kinds
-	server.Elsewhere = elsewhere
+	server.Jobs = s.kinds
+	server.Elsewhere = s.elsewhere
+	if s.mail != nil {
+		server.Mail, err = s.mail(h)
+		exitOn(err)
+	}
 	handler, err := server.Handler(operations...)
 	exitOn(err)
 	callRuntimeDirectly()

@@ -157,5 +157,5 @@ func Jobs(q job.Queue, also ...job.Declared) {
 func JobsAPI(operations ...edge.Operation) {
 	kinds, err := registry(jobs.Kinds{}, &mail.Sender{})
 	exitOn(err)
-	serve(kinds, nil, operations)
+	serve(special{kinds: kinds}, operations)
 }

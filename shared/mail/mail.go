@@ -42,10 +42,13 @@ type jobArgs struct {
 	Mail id.Mail `json:"mail"`
 }
 
+// SendMarketingKind is the kind of the job that sends a marketing mail.
+const SendMarketingKind = "mail.send_marketing"
+
 // Kinds of the jobs, by the mail's stream. Sender.Kinds has them with their work.
 var (
 	productKind   = job.Kind[jobArgs]{Name: "mail.send", Queue: job.High, Unique: job.Waits}
-	marketingKind = job.Kind[jobArgs]{Name: "mail.send_marketing", Queue: job.Bulk, Unique: job.Waits}
+	marketingKind = job.Kind[jobArgs]{Name: SendMarketingKind, Queue: job.Bulk, Unique: job.Waits}
 )
 
 func kindOf(stream template.Stream) job.Kind[jobArgs] {

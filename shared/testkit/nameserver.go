@@ -9,15 +9,16 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// NameServer answers questions for TXT records, on loopback. A name that it
-// does not know does not exist.
+// NameServer answers questions for TXT, MX and CNAME records, on loopback. A name that
+// it does not know does not exist.
 type NameServer struct {
 	address string
 
 	mu      sync.Mutex
 	records map[string][][]string // the texts of each record, by name
 	aliases map[string]string
-	code    dnsmessage.RCode // of every answer; success: the name decides
+	mail    map[string][]string // the hosts of MX records, by name
+	code    dnsmessage.RCode    // of every answer; success: the name decides
 	silent  bool
 }
 
@@ -29,7 +30,7 @@ func NewNameServer(t testing.TB) *NameServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	s := &NameServer{address: conn.LocalAddr().String(), records: map[string][][]string{}, aliases: map[string]string{}}
+	s := &NameServer{address: conn.LocalAddr().String(), records: map[string][][]string{}, aliases: map[string]string{}, mail: map[string][]string{}}
 	go func() {
 		buf := make([]byte, 1500)
 		for {
@@ -76,6 +77,13 @@ func (s *NameServer) Alias(name, of string) {
 	s.aliases[name+"."] = of + "."
 }
 
+// SetMX gives a name these MX records, all with preference 10.
+func (s *NameServer) SetMX(name string, hosts ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mail[name+"."] = hosts
+}
+
 // Fail makes the server answer with a code, or not at all.
 func (s *NameServer) Fail(code dnsmessage.RCode, silent bool) {
 	s.mu.Lock()
@@ -92,16 +100,24 @@ func (s *NameServer) reply(question []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.Response, m.RecursionAvailable, m.Additionals, m.RCode = true, true, nil, s.code
-	name := m.Questions[0].Name
+	name, asked := m.Questions[0].Name, m.Questions[0].Type
 	if alias := s.aliases[name.String()]; alias != "" {
 		of := dnsmessage.MustNewName(alias)
 		m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.CNAMEResource{CNAME: of}})
 		name = of
 	}
-	for _, texts := range s.records[name.String()] {
-		m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.TXTResource{TXT: texts}})
+	if asked == dnsmessage.TypeTXT {
+		for _, texts := range s.records[name.String()] {
+			m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.TXTResource{TXT: texts}})
+		}
 	}
-	if len(m.Answers) == 0 && s.code == dnsmessage.RCodeSuccess {
+	if asked == dnsmessage.TypeMX {
+		for _, host := range s.mail[name.String()] {
+			m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.MXResource{Pref: 10, MX: dnsmessage.MustNewName(host + ".")}})
+		}
+	}
+	known := len(s.records[name.String()])+len(s.mail[name.String()]) > 0 // a known name without such a record exists
+	if len(m.Answers) == 0 && !known && s.code == dnsmessage.RCodeSuccess {
 		m.RCode = dnsmessage.RCodeNameError
 	}
 	if s.code != dnsmessage.RCodeSuccess {

@@ -7,10 +7,10 @@ import (
 )
 
 func main() {
-	lambdahost.API(
+	lambdahost.MailAPI(
 		mail.List, mail.Get,
 		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,
 		mail.ListTemplateVersions, mail.CreateTemplateVersion, mail.ListTemplatePublications, mail.PublishTemplate, mail.RollBackTemplate, mail.SendTestMail,
-		mail.Inspect,
+		mail.Inspect, mail.GetDeliverability,
 	)
 }

@@ -19,6 +19,7 @@ import (
 	"portico/shared/egress"
 	"portico/shared/hostname"
 	"portico/shared/job"
+	"portico/shared/mail/deliverability"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -39,6 +40,8 @@ type Services struct {
 	Subscriptions *fanout.Cache
 	Jobs          *job.Registry // the kinds of jobs
 	Clock         *clock.Clock
+	// Mail says how mail leaves; only the function mail has it.
+	Mail deliverability.Setup
 }
 
 // Server is the frame around the operations that one function serves.

@@ -14,7 +14,7 @@ func TestSESAccount(t *testing.T) {
 	services, url := awstest.Server(t)
 	services.SetAccount(local.Account{Max24HourSend: 200, MaxSendRate: 14, Enforcement: "HEALTHY"})
 	got, err := transport.NewSES(config(url), "product").Account(t.Context())
-	if want := (transport.Account{PerSecond: 14, PerDay: 200}); err != nil || got != want {
+	if want := (transport.Account{PerSecond: 14, PerDay: 200, Sending: true, Enforcement: "HEALTHY"}); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := transport.NewSES(config("http://127.0.0.1:1"), "product").Account(t.Context()); err == nil {

@@ -1,0 +1,43 @@
+package lambdahost
+
+import (
+	"context"
+
+	"portico/shared/api/edge"
+	"portico/shared/mail/deliverability"
+	"portico/shared/mail/transport"
+)
+
+// MailAPI is API for operations on mail: it knows how mail leaves, and sends none.
+func MailAPI(operations ...edge.Operation) {
+	serve(special{mail: (*host).mailSetup}, operations)
+}
+
+// mailSetup reads how mail leaves. It does not read the secret with the access to a
+// service, only whether there is one.
+func (h *host) mailSetup() (deliverability.Setup, error) {
+	var (
+		e     mailEnv
+		dmarc struct {
+			Policy  string `env:"DMARC_POLICY" envDefault:"none"`
+			Reports string `env:"DMARC_REPORTS"`
+		}
+	)
+	if err := read(&e, &dmarc); err != nil {
+		return deliverability.Setup{}, err
+	}
+	s := deliverability.Setup{Domain: e.Domain, Region: h.aws.Region, OwnServer: e.Secret != "", Policy: dmarc.Policy, Reports: dmarc.Reports}
+	if s.Domain == "" {
+		return s, nil
+	}
+	ses := transport.NewSES(h.aws, "")
+	s.Account = func(ctx context.Context) (deliverability.Account, error) {
+		a, err := ses.Account(ctx)
+		return deliverability.Account(a), err
+	}
+	s.Identity = func(ctx context.Context, domain string) (*deliverability.Identity, error) {
+		i, err := ses.Identity(ctx, domain)
+		return (*deliverability.Identity)(i), err
+	}
+	return s, nil
+}

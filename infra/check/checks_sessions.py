@@ -8,7 +8,7 @@ APP, WORKER = "portico_app", "portico_worker"
 
 # The functions of shared/lambdahost with which programs start, and whose sessions each environment holds. People start the others.
 ENTRIES = {
-    "API": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "Unsubscribe": {APP}, "Jobs": {APP, WORKER},
+    "API": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "Unsubscribe": {APP}, "MailFeedback": {APP}, "Jobs": {APP, WORKER},
     "Dispatcher": {WORKER}, "Sweeper": {WORKER}, "Maintenance": {WORKER},
     "Default": set(), "Bootstrap": set(), "Migrate": set(), "Move": set(),
 }
@@ -44,6 +44,8 @@ def each_holds(model, name, role):
         return int(found(model.root, f"shared/lambdahost/{file}", rf"\nfunc {name}\((?:(?!\n}}).)*?workers\(ctx, (\d+)\)"))
     if name == "Jobs":
         return int(found(model.root, "shared/lambdahost/job.go", r"\tjobSessions = (\d+)"))
+    if name == "MailFeedback":
+        return int(found(model.root, "shared/lambdahost/worker.go", r"const feedbackSessions = (\d+)"))
     return int(found(model.root, "shared/pg/pg.go", r"return OpenFor\(ctx, url, (\d+)\)"))
 
 

@@ -40,6 +40,7 @@ type (
 	domainNoun   struct{}
 	mailNoun     struct{}
 	jobNoun      struct{}
+	suppression  struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -57,6 +58,7 @@ func (staffKeyNoun) Prefix() string { return "staff" }
 func (domainNoun) Prefix() string   { return "dom" }
 func (mailNoun) Prefix() string     { return "mail" }
 func (jobNoun) Prefix() string      { return "job" }
+func (suppression) Prefix() string  { return "sup" }
 
 // The identifiers.
 type (
@@ -75,6 +77,7 @@ type (
 	Domain          = ID[domainNoun]
 	Mail            = ID[mailNoun]
 	Job             = ID[jobNoun]
+	Suppression     = ID[suppression]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

@@ -17,6 +17,7 @@ import (
 	"portico/shared/job/schedule"
 	"portico/shared/jobs"
 	"portico/shared/mail"
+	"portico/shared/mail/feedback"
 	"portico/shared/mail/override"
 	"portico/shared/pg"
 	"portico/shared/queue"
@@ -74,6 +75,7 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 	exitOn(err)
 	deleter, deliveries := h.deleter(db, e.keys, e.domains), h.wakers(e.wake, e.database)
 	sender.DB, sender.Log = db, h.log
+	sender.Suppressed = feedback.TellSuppressed(deliveries, h.clock)
 	if sender.Templates != nil {
 		sender.Overrides = &override.Published{Home: db.Shared(), Set: sender.Templates, Clock: h.clock}
 	}

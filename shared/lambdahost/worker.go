@@ -19,9 +19,11 @@ import (
 	"portico/shared/job"
 	"portico/shared/jobs"
 	"portico/shared/mail"
+	"portico/shared/mail/feedback"
 	"portico/shared/pg"
 	"portico/shared/placement"
 	"portico/shared/webhook/dispatching"
+	"portico/shared/webhook/fanout"
 	"portico/shared/webhook/sending"
 )
 
@@ -94,6 +96,23 @@ func Sweeper(also ...job.Declared) {
 			return s.Sweep(ctx)
 		})
 	})
+}
+
+// feedbackSessions is how many transactions at a time record what became of mails.
+const feedbackSessions = 2
+
+// MailFeedback records what SES reports about mails.
+func MailFeedback() {
+	ctx := context.Background()
+	var (
+		database databaseEnv
+		wake     wakeEnv
+	)
+	h := begin(ctx, &database, &wake)
+	db, err := database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, feedbackSessions) })
+	exitOn(err)
+	desk := &feedback.Desk{DB: db, Wakers: h.wakers(wake, database), Subscriptions: fanout.NewCache(), Clock: h.clock, Log: h.log}
+	consume(jobs.MailFeedback(desk, h.log), h.log)
 }
 
 // Maintenance runs the daily upkeep.

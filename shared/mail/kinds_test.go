@@ -38,6 +38,10 @@ func TestKinds(t *testing.T) {
 		sender.Account = func(context.Context) (transport.Account, error) {
 			return transport.Account{PerSecond: 100, PerDay: 10, Sent: 9}, nil
 		}
+		sender.Lift = func(_ context.Context, address string) error {
+			w.Outside[address] = "lifted"
+			return nil
+		}
 		return sender.Kinds()
 	}
 	sends := func(stream template.Stream) jobtest.Case {
@@ -58,7 +62,13 @@ func TestKinds(t *testing.T) {
 			return err
 		})
 	}}
+	lifts := jobtest.Case{Add: func(ctx context.Context, w *jobtest.World) error {
+		return pgx.BeginFunc(ctx, w.Worker, func(tx pgx.Tx) error {
+			_, err := job.AddEncoded(ctx, tx, id.Org{}, job.High, mail.LiftKind, []byte(`{"recipient":"ada@example.com"}`), job.Options{})
+			return err
+		})
+	}}
 	jobtest.Check(t, kinds, map[string]jobtest.Case{
-		"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing), mail.ReadAccountKind: reads,
+		"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing), mail.ReadAccountKind: reads, mail.LiftKind: lifts,
 	})
 }

@@ -35,6 +35,10 @@ type Logged struct {
 	Ends            bool // no more were read behind it
 }
 
+// columns are those of Logged in the table mail.
+const columns = `org_id, id, created_at, status_at, status, handovers, stream, category, template, template_version, locale, recipient, recipient_name,
+	key, provider_id, error, true AS matches, false AS ends`
+
 // Filter narrows the log; what is zero selects all.
 type Filter struct {
 	Org       id.Org

@@ -80,8 +80,9 @@ func Send(ctx context.Context, tx pg.Tx, box *secret.Box, now time.Time, org id.
 	}
 	var batch pgx.Batch
 	batch.Queue(`
-		INSERT INTO mail (org_id, id, stream, category, template, locale, recipient, recipient_name, key, data)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (org_id, id) DO NOTHING`,
+		INSERT INTO mail (org_id, id, stream, category, template, locale, recipient, recipient_name, key, data, status)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN mail_suppressed($7, $4 = '') IS NULL THEN 'queued' ELSE 'suppressed' END)
+		ON CONFLICT (org_id, id) DO NOTHING`,
 		org, mailID, t.Stream, t.Category, t.Name, m.Locale, m.To.Address, m.To.Name, m.Key, box.Seal(data, sealedFor(mailID)))
 	if err := pg.AtCommit(ctx, tx, &batch); err != nil {
 		return mailID, fmt.Errorf("mail.Send: %w", err)

@@ -44,6 +44,12 @@ type Sender struct {
 	Public string
 	// Account asks SES how much may be sent. nil: mail does not go through SES.
 	Account func(context.Context) (transport.Account, error)
+	// Suppressed tells of a mail that is not sent because its recipient must get none,
+	// in the transaction that records it. nil: nobody is told.
+	Suppressed func(ctx context.Context, tx pg.Tx, m Logged) error
+	// Lift removes an address from the list of such addresses that the mail service
+	// keeps. nil: it keeps none.
+	Lift func(ctx context.Context, address string) error
 }
 
 // Kinds returns the kinds of jobs with their work.
@@ -54,7 +60,7 @@ func (s *Sender) Kinds() []job.Declared {
 	if s.Account != nil {
 		product.Throttle, marketing.Throttle = &throttle, &throttle
 	}
-	return []job.Declared{product, marketing, s.readAccount()}
+	return []job.Declared{product, marketing, s.readAccount(), s.liftSuppression()}
 }
 
 // result is what became of a mail.
@@ -113,25 +119,39 @@ func (s *Sender) send(ctx context.Context, j job.Job, args jobArgs) (result, err
 }
 
 // record writes what became of a mail, and forgets its data.
-func (s *Sender) record(ctx context.Context, tx pg.Tx, j job.Job, args jobArgs, r result) error {
+func (s *Sender) record(ctx context.Context, tx pg.Tx, j job.Job, a jobArgs, r result) error {
 	if r.status == "" {
 		return nil
 	}
+	args := []any{j.Org, a.Mail, r.status, r.err, r.providerID, r.version, r.locale, r.digest, r.once}
+	if r.status == "suppressed" && s.Suppressed != nil {
+		recorded, err := pg.List[Logged](ctx, tx, "mail.record", recordResult+" RETURNING "+columns, args...)
+		if err != nil || len(recorded) == 0 {
+			return err
+		}
+		return s.Suppressed(ctx, tx, recorded[0])
+	}
 	var batch pgx.Batch
-	batch.Queue(`
-		UPDATE mail SET
-			status = CASE WHEN status IN ('queued', 'sending') THEN $3 ELSE status END, status_at = portico_now(),
-			error = nullif($4, ''), provider_id = coalesce(provider_id, nullif($5, '')),
-			template_version = nullif($6, ''), locale = coalesce(nullif($7, ''), locale), digest = $8, data = NULL,
-			handovers = CASE WHEN $9 THEN 1 ELSE handovers END
-		WHERE org_id = $1 AND id = $2`,
-		j.Org, args.Mail, r.status, r.err, r.providerID, r.version, r.locale, r.digest, r.once)
+	batch.Queue(recordResult, args...)
 	return pg.AtCommit(ctx, tx, &batch) // with that of the job: one round trip
 }
 
+// recordResult writes what became of a mail, unless its service has reported already.
+const recordResult = `
+	UPDATE mail SET
+		status = CASE WHEN status IN ('queued', 'sending') THEN $3 ELSE status END,
+		status_at = CASE WHEN status IN ('queued', 'sending') THEN portico_now() ELSE status_at END,
+		error = coalesce(nullif($4, ''), error), provider_id = coalesce(provider_id, nullif($5, '')),
+		template_version = nullif($6, ''), locale = coalesce(nullif($7, ''), locale), digest = $8, data = NULL,
+		handovers = CASE WHEN $9 THEN 1 ELSE handovers END
+	WHERE org_id = $1 AND id = $2`
+
 func (r row) whySuppressed() string {
-	if r.Suppressed == nil {
+	if r.Suppressed == nil && r.Status != "suppressed" {
 		return "The recipient has unsubscribed from this kind of mail."
+	}
+	if r.Suppressed == nil { // the entry has ended since the mail was to be sent
+		return "The address got no mail at that moment."
 	}
 	return fmt.Sprintf("The address gets no mail at the moment (%s).", *r.Suppressed)
 }

@@ -57,6 +57,8 @@ const (
 // because a second password reset is better than none; marketing does not.
 func (r row) next(dedupes bool) step {
 	switch {
+	case r.Status == "suppressed" && r.Data != nil:
+		return suppress // it is already, but nobody has been told
 	case r.Status != "queued" && r.Status != "sending":
 		return done
 	case r.Status == "queued" && (r.Suppressed != nil || r.Unsubscribed):

@@ -76,6 +76,7 @@ const (
 	Count        Unit = "Count"
 	Seconds      Unit = "Seconds"
 	Milliseconds Unit = "Milliseconds"
+	Percent      Unit = "Percent"
 )
 
 // Line writes one line at level with its metrics. The only dimension is the

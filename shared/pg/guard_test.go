@@ -14,9 +14,12 @@ import (
 // exempt are the tables without a tenant wall: they contain no organization's
 // data. A user may belong to several organizations; 00003_access.sql says who
 // sees which user. A staff key belongs to none; each request names one. Kinds of
-// jobs and throttles are the platform's, and so are the mail templates and which addresses get
-// no mail.
-var exempt = []string{"clock", "dispatcher", "goose_db_version", "user_account", "staff_key", "job_kind", "job_throttle", "mail_suppression", "mail_template_override", "mail_template_publication"}
+// jobs and throttles are the platform's, and so are the mail templates, which addresses get
+// no mail, and how often mails bounce.
+var exempt = []string{
+	"clock", "dispatcher", "goose_db_version", "user_account", "staff_key", "job_kind", "job_throttle", "mail_suppression", "mail_stream", "mail_stream_day",
+	"mail_template_override", "mail_template_publication",
+}
 
 // guard lists the faults of the schema, as «object: fault». $1: exempt.
 const guard = `

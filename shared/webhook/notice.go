@@ -9,7 +9,7 @@ import (
 	"portico/shared/id"
 )
 
-// Operational events tell an organization about its own deliveries. Only Portico
+// Operational events tell an organization about its own deliveries and mails. Only Portico
 // publishes these types. They go to endpoints that subscribe to them by name or
 // prefix. An endpoint gets no operational event that its own deliveries caused,
 // and deliveries of operational events cause none: so there is no loop.
@@ -34,6 +34,10 @@ var operational = []OperationalEvent{
 	{EventRecovered, "The first success of a webhook endpoint that was failing.", EndpointNotice{}},
 	{EventExhausted, "The last try of a delivery has failed.", ExhaustedNotice{}},
 	{EventExpiring, "30, 14, 7, 3, 1 and 0 days before the client certificate of a webhook endpoint expires.", expiringNotice{}},
+	{EventMailDelivered, "The recipient's server has accepted a mail.", MailDelivered{}},
+	{EventMailBounced, "The recipient's server has refused a mail, or could not be reached for too long.", MailBounced{}},
+	{EventMailComplained, "The recipient has reported a mail as spam.", MailComplained{}},
+	{EventMailSuppressed, "A mail is not sent, because the recipient must get none or has unsubscribed.", MailSuppressed{}},
 }
 
 // Operational lists the events that Portico publishes itself.

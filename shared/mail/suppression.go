@@ -1,0 +1,113 @@
+package mail
+
+import (
+	"context"
+	"time"
+
+	"portico/shared/fault"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// Reasons for which an address gets no mail.
+const (
+	Bounce    = "bounce"    // it does not exist
+	Complaint = "complaint" // the person reported a mail as spam, and still gets critical mail
+	Delays    = "delays"    // it could not be reached several times
+	Staff     = "staff"     // a person entered it
+)
+
+const (
+	// transientAtMost of the mails to an address may bounce transiently within
+	// transientWithin; then it gets none for delaysFor.
+	transientAtMost = 2
+	transientWithin = 7 * 24 * time.Hour
+	delaysFor       = 14 * 24 * time.Hour
+)
+
+// Suppression says that an address gets no mail, for one reason. It is the same in
+// every database.
+type Suppression struct {
+	ID        id.Suppression
+	Recipient string // in lower case
+	Reason    string
+	Note      string  // why, for people
+	EnteredBy *string // as in audit entries; nil: Portico itself
+	CreatedAt time.Time
+	EndsAt    *time.Time // nil: when staff remove it
+}
+
+// ErrNotSuppressed is returned when there is no such entry.
+var ErrNotSuppressed = fault.New(fault.NotFound, "suppression_not_found",
+	"There is no entry with this id: the address may get mail.").
+	Means("No address with this id is kept from getting mail, or it has ended.")
+
+// Suppress enters an address in every database. It may be repeated. If a database
+// does not answer, the others have the entry, and the error says so.
+func Suppress(ctx context.Context, db *pg.DB, s Suppression) error {
+	return db.All().Each(func(_ string, q pg.Querier) error { return suppressIn(ctx, q, s) })
+}
+
+func suppressIn(ctx context.Context, q pg.Querier, s Suppression) error {
+	return pg.Exec(ctx, q, "mail.Suppress", `SELECT suppress_mail($1, $2, $3, $4, $5)`, s.Recipient, s.Reason, s.Note, s.EnteredBy, s.EndsAt)
+}
+
+// SuppressAfterBounces enters an address that several mails could not reach lately. It
+// counts mails, so a report that comes twice counts once.
+func SuppressAfterBounces(ctx context.Context, db *pg.DB, recipient string, now time.Time) error {
+	bounces := 0
+	err := db.All().Each(func(_ string, q pg.Querier) error {
+		n, err := pg.Value[int](ctx, q, "mail.SuppressAfterBounces", `SELECT transient_bounces($1, $2)`, recipient, now.Add(-transientWithin))
+		bounces += n
+		return err
+	})
+	if err != nil || bounces <= transientAtMost {
+		return err
+	}
+	return Suppress(ctx, db, Suppression{Recipient: recipient, Reason: Delays, Note: "Three mails could not be delivered within seven days.", EndsAt: new(now.Add(delaysFor))})
+}
+
+// SuppressionFilter narrows a list.
+type SuppressionFilter struct {
+	Recipient string // this address only; "": any
+	Starts    string // how the address starts; "": any
+	// AfterRecipient and AfterReason are those of the last entry on the previous page.
+	AfterRecipient, AfterReason string
+}
+
+// ListSuppressions returns up to limit entries, by address. All databases have the
+// same ones, so it reads home.
+func ListSuppressions(ctx context.Context, db *pg.DB, f SuppressionFilter, limit int) ([]Suppression, error) {
+	var recipient *string
+	if f.Recipient != "" {
+		recipient = &f.Recipient
+	}
+	return pg.List[Suppression](ctx, db.Shared(), "mail.ListSuppressions",
+		`SELECT * FROM list_mail_suppressions(NULL, $1, $2, $3, $4, $5)`, recipient, f.Starts, f.AfterRecipient, f.AfterReason, limit)
+}
+
+// GetSuppression returns an entry, or ErrNotSuppressed.
+func GetSuppression(ctx context.Context, q pg.Querier, entry id.Suppression) (Suppression, error) {
+	return pg.One[Suppression](ctx, q, "mail.GetSuppression", ErrNotSuppressed,
+		`SELECT * FROM list_mail_suppressions($1, NULL, '', '', '', 1)`, entry)
+}
+
+// Unsuppress removes an entry from every database, at home in the caller's
+// transaction, and adds the job that removes the address at the mail service, unless
+// another entry keeps it there. If a database does not answer, the caller repeats.
+func Unsuppress(ctx context.Context, tx pg.Tx, db *pg.DB, entry id.Suppression) (Suppression, error) {
+	s, err := GetSuppression(ctx, tx, entry)
+	if err != nil {
+		return s, err
+	}
+	remove := func(_ string, q pg.Querier) error {
+		return pg.Exec(ctx, q, "mail.Unsuppress", `SELECT unsuppress_mail($1)`, entry)
+	}
+	if err := db.Others().Each(remove); err != nil {
+		return s, fault.ErrAway.Because(err)
+	}
+	if err := remove(pg.Home, tx); err != nil {
+		return s, err
+	}
+	return s, lift(ctx, tx, s)
+}

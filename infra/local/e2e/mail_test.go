@@ -88,3 +88,24 @@ func TestPublishedTemplateIsSent(t *testing.T) {
 		t.Error("the log does not say which version was sent")
 	}
 }
+
+// A mail that bounces stops mail to its address for every organization, and a webhook
+// endpoint is told, through topic, queue and function as the template wires them.
+func TestBounceSuppresses(t *testing.T) {
+	t.Parallel()
+	c, other := newCustomer(t, shared), newCustomer(t, shared)
+	rec := newReceiver(t, nil)
+	c.Do("POST", "/v1/webhook-endpoints", `{"url":"`+rec.URL+`","event_types":["mail.*"]}`, http.StatusCreated, &struct{}{})
+	address := "bounce+" + strings.ToLower(t.Name()) + "@simulator.amazonses.com"
+	member := `{"email":"` + address + `","name":"Ada","role":"developer"}`
+	mails := func(status string) int {
+		return count(t, shared, `SELECT count(*) FROM mail WHERE status = '`+status+`' AND recipient = '`+address+`'`)
+	}
+	c.Do("POST", "/v1/members", member, http.StatusCreated, &struct{}{})
+	testkit.Await(t, "the bounce", func() bool { return mails("bounced") == 1 })
+	testkit.Await(t, "the webhook", func() bool {
+		return slices.ContainsFunc(rec.All(), func(r testkit.Received) bool { return strings.Contains(string(r.Body), `"mail.bounced"`) })
+	})
+	other.Do("POST", "/v1/members", member, http.StatusCreated, &struct{}{})
+	testkit.Await(t, "the next mail", func() bool { return mails("suppressed") == 1 })
+}

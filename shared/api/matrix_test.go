@@ -39,6 +39,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/jobs":                 c.NewJob(apitest.Export, "x").String(),
 		"/v1/staff/mails":          c.NewMail("ada@example.com", "things").String(),
 		"/v1/staff/mail-templates": "member_added",
+		"/v1/job-redrives":         c.Make("/v1/job-redrives", `{"filter":{}}`),
 		"/v1/staff/jobs":           c.NewJob(apitest.Export, "x").String(),
 		"/v1/staff/job-kinds":      apitest.Hidden.Name,
 		"/v1/staff/job-schedules":  apitest.Tidy.Name,

@@ -59,7 +59,7 @@ var Description = map[Permission]string{
 	DomainsRead:           "Read the organization's domains and the DNS records that prove them.",
 	DomainsWrite:          "Add, verify and delete domains.",
 	JobsRead:              "Read jobs: what Portico does for the organization in the background.",
-	JobsWrite:             "Cancel jobs.",
+	JobsWrite:             "Cancel jobs, and try dead ones again.",
 	MailRead:              "Read the log of mails, the mail templates and which addresses get none. For staff.",
 	MailWrite:             "Change mail templates and which addresses get no mail. For staff.",
 }

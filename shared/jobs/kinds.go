@@ -5,6 +5,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/job"
 	"portico/shared/job/kinds"
+	"portico/shared/job/redrive"
 	"portico/shared/job/schedule"
 	"portico/shared/mail"
 	"portico/shared/observe"
@@ -24,7 +25,7 @@ type Kinds struct {
 func (k Kinds) All() []job.Declared {
 	return []job.Declared{
 		k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB),
-		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(),
+		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,7 @@ import (
 	"portico/shared/job"
 	"portico/shared/job/jobtest"
 	"portico/shared/job/kinds"
+	"portico/shared/job/redrive"
 	"portico/shared/job/schedule"
 	"portico/shared/jobs"
 	"portico/shared/observe"
@@ -134,6 +136,25 @@ func pausing(ctx context.Context, w *jobtest.World) error {
 	})
 }
 
+// redriving redrives three dead jobs in two steps. One that died later is left.
+func redriving(ctx context.Context, w *jobtest.World) error {
+	for n := range 4 {
+		w.Insert(w.T, "job", testkit.Row{
+			"org_id": w.Org, "id": uuid.UUID{15: byte(n + 1)}, "due_at": w.Clock.Now().Add(time.Duration(n-3) * time.Minute), "status": "dead", "queue": job.High,
+			"kind": "webhook_endpoint.tell_of_certificates", "args": "{}", "error_code": "timeout", "last_error": "late", "fingerprint": "f",
+		})
+	}
+	return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
+		args, err := redrive.New(ctx, tx, redrive.Filter{Fingerprint: "f"}, 2)
+		if err != nil {
+			return err
+		}
+		args.Began = args.Began.Add(-30 * time.Second)
+		_, err = job.Add(ctx, tx, w.Org, redrive.Own, args, job.Options{})
+		return err
+	})
+}
+
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
@@ -173,6 +194,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"webhook_endpoint.tell_of_dead_deliveries": adding("webhook_endpoint.tell_of_dead_deliveries", job.High, own, dead),
 		"api_key.watch_expiry":                     adding("api_key.watch_expiry", job.High, platform, none),
 		"api_key.tell_of_expiry":                   adding("api_key.tell_of_expiry", job.High, own, none),
+		"job.redrive":                              {Add: redriving},
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),

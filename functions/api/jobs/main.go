@@ -1,4 +1,4 @@
-// Command jobs serves /v1/jobs and /v1/staff; see shared/api/jobs.
+// Command jobs serves /v1/jobs, /v1/job-redrives and /v1/staff; see shared/api/jobs.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 func main() {
 	lambdahost.JobsAPI(
 		jobs.List, jobs.Get, jobs.Cancel,
+		jobs.CreateRedrive, jobs.ListRedrives, jobs.GetRedrive, jobs.CancelRedrive,
 		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
 		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
 		jobs.ListKinds, jobs.GetKind, jobs.PauseKind, jobs.ResumeKind, jobs.UpdateKind,

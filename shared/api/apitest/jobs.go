@@ -9,6 +9,7 @@ import (
 	"portico/shared/claim"
 	"portico/shared/id"
 	"portico/shared/job"
+	"portico/shared/job/redrive"
 	"portico/shared/job/schedule"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -36,7 +37,7 @@ func export(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
 
 func kinds(t *testing.T) *job.Registry {
 	t.Helper()
-	registry, err := job.NewRegistry(Export, Hidden, Ours)
+	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own)
 	testkit.Must(t, err)
 	return registry
 }
@@ -64,8 +65,14 @@ func (c Caller) NewJob(kind job.Kind[ExportArgs], name string) (made id.Job) {
 // DoJobs does each job that is due, once.
 func (h *Harness) DoJobs() {
 	h.T.Helper()
+	h.doJobs(job.High)
+	h.doJobs(job.Bulk)
+}
+
+func (h *Harness) doJobs(queue job.Queue) {
+	h.T.Helper()
 	ctx := context.Background()
-	r := &job.Runner{DB: h.App, Worker: h.Worker, Database: pg.Home, Queue: job.High, Kinds: h.Server.Jobs, Clock: h.Clock, Log: observe.NewLog(h.Lines, "test")}
+	r := &job.Runner{DB: h.App, Worker: h.Worker, Database: pg.Home, Queue: queue, Kinds: h.Server.Jobs, Clock: h.Clock, Log: observe.NewLog(h.Lines, "test")}
 	lanes, _, err := r.Look(ctx, 0)
 	testkit.Must(h.T, err)
 	var turns []claim.Turn[job.Lane]

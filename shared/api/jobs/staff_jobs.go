@@ -41,7 +41,7 @@ var Redrive = edge.Write[redriveInput, staffJobOutput]{
 		Permission: auth.JobsWrite, Cost: 1, Audit: "job.redrive", Tag: Tag, Summary: "Try a dead job again",
 		Description: "#redriveJob",
 	},
-	Handle: redrive,
+	Handle: redriveOne,
 }
 
 // Drop is POST /v1/staff/jobs/{id}/drop.
@@ -183,7 +183,7 @@ func listDead(c *edge.Call, in *listDeadInput) (*listDeadOutput, error) {
 	return out, err
 }
 
-func redrive(c *edge.Call, in *redriveInput) (*staffJobOutput, error) {
+func redriveOne(c *edge.Call, in *redriveInput) (*staffJobOutput, error) {
 	before, after, err := job.Redrive(c, c.Tx, c.Jobs, c.Org, in.ID, in.Body.Args)
 	if err != nil {
 		return nil, err

@@ -48,8 +48,8 @@ type listInput struct {
 	Until          time.Time `query:"until" doc:"Only mails that were to be sent before this time." example:"2026-12-01T00:00:00Z"`
 }
 
-// Body is a mail in the log.
-type Body struct {
+// MailBody is a mail in the log.
+type MailBody struct {
 	ID              id.Mail     `json:"id" doc:"The mail's id." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	OrganizationID  id.Org      `json:"organization_id" doc:"The organization for which it is sent." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Status          string      `json:"status" enum:"queued,sending,sent,delivered,delayed,bounced,complained,suppressed,rejected,failed,unknown" doc:"#Mail.status"`
@@ -69,12 +69,12 @@ type Body struct {
 }
 
 type (
-	listOutput struct{ Body edge.List[Body] }
-	mailOutput struct{ Body Body }
+	listOutput struct{ Body edge.List[MailBody] }
+	mailOutput struct{ Body MailBody }
 )
 
-func show(m mail.Logged) Body {
-	return Body{
+func show(m mail.Logged) MailBody {
+	return MailBody{
 		ID: m.ID, OrganizationID: m.OrgID, Status: m.Status, StatusAt: clock.Stamp(m.StatusAt), Error: m.Error, Stream: m.Stream,
 		Template: m.Template, TemplateVersion: m.TemplateVersion, Category: m.Category, Locale: m.Locale,
 		Recipient: m.Recipient, RecipientName: m.RecipientName, Key: m.Key, Handovers: int(m.Handovers), ProviderID: m.ProviderID,

@@ -29,23 +29,31 @@ func things(c apitest.Caller) map[string]string {
 	granted := c.NewMember("third@example.com", "viewer")
 	deliveries := c.Do("GET", "/v1/deliveries", "").Body
 	return map[string]string{
-		"/v1/organizations":        c.Org.String(),
-		"/v1/webhook-endpoints":    endpoint,
-		"/v1/events":               event,
-		"/v1/deliveries":           regexp.MustCompile(`dlv_\w{26}`).FindString(deliveries),
-		"/v1/members":              member,
-		"/v1/roles":                c.Make("/v1/roles", `{"name":"own","permissions":["events:read"]}`),
-		"/v1/resource-grants":      c.Make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
-		"/v1/jobs":                 c.NewJob(apitest.Export, "x").String(),
-		"/v1/staff/mails":          c.NewMail("ada@example.com", "things").String(),
-		"/v1/staff/mail-templates": "member_added",
-		"/v1/job-redrives":         c.Make("/v1/job-redrives", `{"filter":{}}`),
-		"/v1/staff/jobs":           c.NewJob(apitest.Export, "x").String(),
-		"/v1/staff/job-kinds":      apitest.Hidden.Name,
-		"/v1/staff/job-schedules":  apitest.Tidy.Name,
-		"/v1/domains":              c.Make("/v1/domains", `{"name":"portal.example.com"}`),
-		"/v1/api-keys":             regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
+		"/v1/organizations":           c.Org.String(),
+		"/v1/webhook-endpoints":       endpoint,
+		"/v1/events":                  event,
+		"/v1/deliveries":              regexp.MustCompile(`dlv_\w{26}`).FindString(deliveries),
+		"/v1/members":                 member,
+		"/v1/roles":                   c.Make("/v1/roles", `{"name":"own","permissions":["events:read"]}`),
+		"/v1/resource-grants":         c.Make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
+		"/v1/jobs":                    c.NewJob(apitest.Export, "x").String(),
+		"/v1/staff/mails":             c.NewMail("ada@example.com", "things").String(),
+		"/v1/staff/mail-templates":    "member_added",
+		"/v1/staff/mail-suppressions": suppressed(c),
+		"/v1/job-redrives":            c.Make("/v1/job-redrives", `{"filter":{}}`),
+		"/v1/staff/jobs":              c.NewJob(apitest.Export, "x").String(),
+		"/v1/staff/job-kinds":         apitest.Hidden.Name,
+		"/v1/staff/job-schedules":     apitest.Tidy.Name,
+		"/v1/domains":                 c.Make("/v1/domains", `{"name":"portal.example.com"}`),
+		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}
+}
+
+// suppressed makes an address that gets no mail, and returns the id of its entry.
+func suppressed(c apitest.Caller) string {
+	c.T.Helper()
+	staff := c.NewStaff()
+	return staff.Make("/v1/staff/mail-suppressions", `{"recipient":"eve@example.com","reason":"test"}`)
 }
 
 // whole returns a complete body for an operation, or {}.

@@ -33,6 +33,7 @@ func All() []edge.Operation {
 		audit.List,
 		jobs.List, jobs.Get, jobs.Cancel,
 		mail.List, mail.Get,
+		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,
 		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,
 		mail.ListTemplateVersions, mail.CreateTemplateVersion, mail.ListTemplatePublications, mail.PublishTemplate, mail.RollBackTemplate, mail.SendTestMail,
 		mail.Inspect, mail.GetDeliverability,

@@ -71,8 +71,8 @@ func TestMaintainReleasesKeys(t *testing.T) {
 }
 
 // The daily upkeep makes partitions ahead and deletes expired idempotency keys,
-// counters of jobs and the log of mails, but no mail that still waits. A second run has
-// nothing to do.
+// counters of jobs and of mail, the log of mails, but no mail that still waits, and
+// addresses that may get mail again. A second run has nothing to do.
 func TestMaintain(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -85,6 +85,11 @@ func TestMaintain(t *testing.T) {
 		INSERT INTO mail (org_id, id, status, stream, category, template, locale, recipient, recipient_name, key)
 		SELECT $1, gen_random_uuid(), CASE n WHEN 1 THEN 'queued' WHEN 2 THEN 'sending' ELSE 'sent' END, 'product', '', 't', 'en', 'a@example.com', '', n::text
 		FROM generate_series(1, 6002) n`, org)
+	db.Exec(t, `
+		INSERT INTO mail_suppression (recipient, reason, ends_at)
+		SELECT n || '@example.com', 'delays', CASE WHEN n <= 6000 THEN portico_now() + interval '14 days' END FROM generate_series(1, 6001) n`)
+	db.Exec(t, `INSERT INTO mail_suppression_lifted (recipient, lifted_at) SELECT n || '@example.com', portico_now() + n * interval '11 days' FROM generate_series(0, 1) n`)
+	db.Exec(t, `INSERT INTO mail_stream_day (stream, day, run) SELECT 'product', (portico_now() - n * interval '1 day')::date, 1 FROM unnest('{290, 310}'::int[]) n`)
 	u, _ := newUpkeep(t, db, io.Discard)
 	done, err := u.Maintain(ctx)
 	if err != nil || done != (jobs.Maintained{}) {
@@ -92,7 +97,7 @@ func TestMaintain(t *testing.T) {
 	}
 	db.Advance(t, 100*24*time.Hour)
 	done, err = u.Maintain(ctx)
-	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.PartitionsMade < 6 {
+	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.MailAddressesForgotten != 6001 || done.MailCountsForgotten != 1 || done.PartitionsMade < 6 {
 		t.Errorf("a hundred days later: %+v, %v", done, err)
 	}
 	if left := testkit.Value[string](t, db, `SELECT string_agg(status, ' ' ORDER BY status) FROM mail`); left != "queued sending" {

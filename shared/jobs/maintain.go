@@ -37,6 +37,8 @@ type Maintained struct {
 	DeliveriesExpired      int   `json:"deliveries_expired"`
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
 	MailsForgotten         int64 `json:"mails_forgotten"`
+	MailAddressesForgotten int64 `json:"mail_addresses_forgotten"`
+	MailCountsForgotten    int64 `json:"mail_counts_forgotten"`
 }
 
 // keysPerStatement bounds how long one DELETE keeps its locks.
@@ -45,11 +47,12 @@ const keysPerStatement = 5000
 // Maintain makes the partitions of the next three months, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, fails what was held for longer than
 // is kept, drops the partitions that have expired, and removes the counters of jobs and
-// the log of mails of a quarter ago. It may run at any time and any number of times. What fails keeps
+// the log of mails of a quarter ago, addresses whose time without mail is over, and the
+// counters of mail of a year ago. It may run at any time and any number of times. What fails keeps
 // nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
-	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetMails(ctx, &m))
+	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m))
 	return m, err
 }
 
@@ -85,6 +88,19 @@ func (u *Upkeep) forgetMails(ctx context.Context, m *Maintained) error {
 	for {
 		forgotten, err := mail.Forget(ctx, u.DB, mail.KeepLog, keysPerStatement)
 		m.MailsForgotten += forgotten
+		if err != nil || forgotten < keysPerStatement {
+			return err
+		}
+	}
+}
+
+func (u *Upkeep) forgetAddresses(ctx context.Context, m *Maintained) (err error) {
+	if m.MailCountsForgotten, err = mail.ForgetCounts(ctx, u.DB); err != nil {
+		return err
+	}
+	for {
+		forgotten, err := mail.ForgetAddresses(ctx, u.DB, keysPerStatement)
+		m.MailAddressesForgotten += forgotten
 		if err != nil || forgotten < keysPerStatement {
 			return err
 		}

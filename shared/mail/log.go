@@ -42,7 +42,7 @@ const columns = `org_id, id, created_at, status_at, status, handovers, stream, c
 // Filter narrows the log; what is zero selects all.
 type Filter struct {
 	Org       id.Org
-	Recipient string // in capitals or not
+	Recipient string // in any spelling
 	Status    string
 	Template  string
 	Stream    string
@@ -73,7 +73,7 @@ func ListAll(ctx context.Context, db *pg.DB, f Filter, limit int) (list []Logged
 	before, beforeID := f.end()
 	err = db.All().Each(func(_ string, q pg.Querier) error {
 		rows, err := pg.List[Logged](ctx, q, "mail.ListAll", `SELECT * FROM list_mails($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			f.Org, f.Recipient, f.Status, f.Template, f.Stream, timeOf(f.Since), before, beforeID, limit, maxScan)
+			f.Org, spelled(f.Recipient), f.Status, f.Template, f.Stream, timeOf(f.Since), before, beforeID, limit, maxScan)
 		list = append(list, rows...)
 		return err
 	})

@@ -66,6 +66,7 @@ func Send(ctx context.Context, tx pg.Tx, box *secret.Box, now time.Time, org id.
 	if err := m.check(); err != nil {
 		return mailID, err
 	}
+	m.To.Address, _ = transport.EncodeAddress(m.To.Address) // one spelling, so that entries for the address are found
 	t := m.Content.Template
 	data, err := json.Marshal(m.Content.Data)
 	if err != nil {
@@ -116,6 +117,9 @@ func (m Mail) check() error {
 // Recent counts an organization's mails of a template in the last 24 hours, to one
 // recipient or, if that is empty, to all; at most up to a limit.
 func Recent(ctx context.Context, tx pg.Tx, org id.Org, template, recipient string, limit int) (int, error) {
+	if ascii, err := transport.EncodeAddress(recipient); err == nil {
+		recipient = ascii
+	}
 	return pg.Value[int](ctx, tx, "mail.Recent", `
 		SELECT count(*) FROM (SELECT FROM mail WHERE org_id = $1 AND created_at > portico_now() - interval '1 day' AND template = $2
 			AND ($3 = '' OR recipient = $3) LIMIT $4) m`, org, template, recipient, limit)

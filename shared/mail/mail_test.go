@@ -438,3 +438,33 @@ func TestBranding(t *testing.T) {
 		t.Errorf("%+v", m.From)
 	}
 }
+
+// Both spellings of an international domain are the same address: for entries, for what
+// people no longer want, and in the log.
+func TestInternationalDomain(t *testing.T) {
+	t.Parallel()
+	const written, ascii = "Ada@München.example", "ada@xn--mnchen-3ya.example"
+	for i, spellings := range [][2]string{{written, ascii}, {ascii, written}} {
+		p := newPost(t)
+		to := func(key string, m mail.Mail) {
+			m.To.Address, m.Key = spellings[0], key
+			p.send(m)
+		}
+		to("1", added("1"))
+		p.work()
+		testkit.Must(t, mail.Suppress(context.Background(), p.App, mail.Suppression{Recipient: spellings[1], Reason: mail.Bounce}))
+		to("2", added("2"))
+		p.Exec(t, `DELETE FROM mail_suppression`)
+		to("3", disabled("3"))
+		p.unsubscribe(p.org, ascii, "webhooks")
+		p.work()
+		list, _, err := mail.ListAll(context.Background(), p.App, mail.Filter{Recipient: spellings[1]}, 10)
+		got := ""
+		for _, m := range list {
+			got += m.Key + " " + m.Status + "; "
+		}
+		if err != nil || got != "3 suppressed; 2 suppressed; 1 sent; " {
+			t.Errorf("%d: %s (%v)", i, got, err)
+		}
+	}
+}

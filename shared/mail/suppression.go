@@ -2,10 +2,12 @@ package mail
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/mail/transport"
 	"portico/shared/pg"
 )
 
@@ -29,7 +31,7 @@ const (
 // every database.
 type Suppression struct {
 	ID        id.Suppression
-	Recipient string // in lower case
+	Recipient string // as spelled returns it
 	Reason    string
 	Note      string  // why, for people
 	EnteredBy *string // as in audit entries; nil: Portico itself
@@ -48,8 +50,17 @@ func Suppress(ctx context.Context, db *pg.DB, s Suppression) error {
 	return db.All().Each(func(_ string, q pg.Querier) error { return suppressIn(ctx, q, s) })
 }
 
+// spelled returns the one spelling of an address under which it is entered: in lower
+// case, the domain in ASCII, as mail services list it.
+func spelled(address string) string {
+	if ascii, err := transport.EncodeAddress(address); err == nil {
+		address = ascii
+	}
+	return strings.ToLower(address) // an address that mail cannot be sent to, too
+}
+
 func suppressIn(ctx context.Context, q pg.Querier, s Suppression) error {
-	return pg.Exec(ctx, q, "mail.Suppress", `SELECT suppress_mail($1, $2, $3, $4, $5)`, s.Recipient, s.Reason, s.Note, s.EnteredBy, s.EndsAt)
+	return pg.Exec(ctx, q, "mail.Suppress", `SELECT suppress_mail($1, $2, $3, $4, $5)`, spelled(s.Recipient), s.Reason, s.Note, s.EnteredBy, s.EndsAt)
 }
 
 // SuppressAfterBounces enters an address that several mails could not reach lately. It
@@ -69,18 +80,19 @@ func SuppressAfterBounces(ctx context.Context, db *pg.DB, recipient string, now 
 
 // SuppressionFilter narrows a list.
 type SuppressionFilter struct {
-	Recipient string // this address only; "": any
-	Starts    string // how the address starts; "": any
+	Recipient string // this address only, in any spelling; "": any
+	Starts    string // how the address starts, in capitals or not; "": any
 	// AfterRecipient and AfterReason are those of the last entry on the previous page.
 	AfterRecipient, AfterReason string
 }
 
-// ListSuppressions returns up to limit entries, by address. All databases have the
-// same ones, so it reads home.
+// ListSuppressions returns up to limit entries, by address, and reads no more rows. All
+// databases have the same ones, so it reads home. An entry that has ended is among them
+// until the daily upkeep removes it.
 func ListSuppressions(ctx context.Context, db *pg.DB, f SuppressionFilter, limit int) ([]Suppression, error) {
 	var recipient *string
 	if f.Recipient != "" {
-		recipient = &f.Recipient
+		recipient = new(spelled(f.Recipient))
 	}
 	return pg.List[Suppression](ctx, db.Shared(), "mail.ListSuppressions",
 		`SELECT * FROM list_mail_suppressions(NULL, $1, $2, $3, $4, $5)`, recipient, f.Starts, f.AfterRecipient, f.AfterReason, limit)
@@ -94,7 +106,8 @@ func GetSuppression(ctx context.Context, q pg.Querier, entry id.Suppression) (Su
 
 // Unsuppress removes an entry from every database, at home in the caller's
 // transaction, and adds the job that removes the address at the mail service, unless
-// another entry keeps it there. If a database does not answer, the caller repeats.
+// another entry keeps it there. If a database does not answer, the caller repeats: the
+// entry at home, which the caller sees, is the last to go.
 func Unsuppress(ctx context.Context, tx pg.Tx, db *pg.DB, entry id.Suppression) (Suppression, error) {
 	s, err := GetSuppression(ctx, tx, entry)
 	if err != nil {

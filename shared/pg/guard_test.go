@@ -17,7 +17,7 @@ import (
 // jobs and throttles are the platform's, and so are the mail templates, which addresses get
 // no mail, and how often mails bounce.
 var exempt = []string{
-	"clock", "dispatcher", "goose_db_version", "user_account", "staff_key", "job_kind", "job_throttle", "mail_suppression", "mail_stream", "mail_stream_day",
+	"clock", "dispatcher", "goose_db_version", "user_account", "staff_key", "job_kind", "job_throttle", "mail_suppression", "mail_suppression_lifted", "mail_stream", "mail_stream_day",
 	"mail_template_override", "mail_template_publication",
 }
 

@@ -9,6 +9,7 @@ import (
 func main() {
 	lambdahost.MailAPI(
 		mail.List, mail.Get,
+		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,
 		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,
 		mail.ListTemplateVersions, mail.CreateTemplateVersion, mail.ListTemplatePublications, mail.PublishTemplate, mail.RollBackTemplate, mail.SendTestMail,
 		mail.Inspect, mail.GetDeliverability,

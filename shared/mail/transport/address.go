@@ -21,14 +21,14 @@ const localCharacters = "!#$%&'*+-/=?^_`{|}~."
 
 // CheckAddress reports why no mail can be sent to an address, or nil.
 func CheckAddress(address string) error {
-	_, err := encodeAddress(address)
+	_, err := EncodeAddress(address)
 	return err
 }
 
-// encodeAddress returns a mail address as it is sent: its domain in ASCII. It is
+// EncodeAddress returns a mail address as it is sent: its domain in ASCII (punycode). It is
 // stricter than the standard: what needs quotes is refused, because programs differ
 // in how they read it.
-func encodeAddress(address string) (string, error) {
+func EncodeAddress(address string) (string, error) {
 	at := strings.LastIndexByte(address, '@')
 	if at < 1 || len(address) > 254 || at > 64 {
 		return "", errAddress

@@ -26,7 +26,7 @@ func TestEncodeAddress(t *testing.T) {
 		"Ada <ada@example.com>":                  "",
 		"ada@example.com\r\nBcc: x@evil.example": "",
 	} {
-		if got, err := encodeAddress(address); got != want || (err == nil) != (want != "") {
+		if got, err := EncodeAddress(address); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q (%v), want %q", address, got, err, want)
 		}
 	}

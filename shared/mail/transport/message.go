@@ -51,7 +51,7 @@ func (m Message) checked() (Message, error) {
 		if a.field == "reply_to" && *a.address == "" {
 			continue
 		}
-		encoded, err := encodeAddress(*a.address)
+		encoded, err := EncodeAddress(*a.address)
 		if err != nil {
 			refuse(a.field, err.Error())
 		}

@@ -20,7 +20,7 @@ func NewSuppressionList(config aws.Config) *SuppressionList {
 
 // Delete removes an address, if it is there.
 func (l *SuppressionList) Delete(ctx context.Context, address string) error {
-	address, err := encodeAddress(strings.ToLower(address))
+	address, err := EncodeAddress(strings.ToLower(address))
 	if err != nil {
 		return nil // it cannot be there
 	}

@@ -245,8 +245,9 @@ func TestList(t *testing.T) {
 	o.drain()
 	later := add(o, writing, note{"later"}, job.Options{Delay: time.Hour})
 	waits := add(o, writing, note{"waits"}, job.Options{})
-	groups, err := job.ListGroups(ctx, o.Worker, job.Filter{}, 10)
-	if err != nil || len(groups) != 2 || groups[0].Jobs != 2 || groups[0].Organizations != 1 || groups[0].LastError != "the text is wrong" || groups[0].Oldest != wrong || groups[0].Newest != again {
+	groups, read, err := job.ListGroups(ctx, o.App, job.Filter{}, nil)
+	if err != nil || read != nil || len(groups) != 2 || groups[0].Jobs != 2 || groups[0].Organizations != 1 || groups[0].LastError != "the text is wrong" ||
+		groups[0].Oldest != wrong || groups[0].Newest != again || groups[0].FirstAt.IsZero() || groups[0].LastAt.Before(groups[0].FirstAt) {
 		t.Fatalf("groups %+v (%v)", groups, err)
 	}
 	other := o.NewOrg(t)

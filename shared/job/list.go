@@ -110,25 +110,3 @@ func Get(ctx context.Context, q pg.Querier, org id.Org, jobID id.Job) (Info, err
 		UNION ALL SELECT * FROM (SELECT `+finishedColumns+` FROM job_log WHERE org_id = $1 AND id = $2 ORDER BY log_id DESC LIMIT 1) f
 		LIMIT 1`, raw(org), jobID)
 }
-
-// Group is the dead jobs that failed in the same way.
-type Group struct {
-	Fingerprint   string
-	Kind          string
-	ErrorCode     string
-	LastError     string // of the newest
-	Jobs          int
-	Organizations int
-	Oldest        id.Job
-	Newest        id.Job
-}
-
-// ListGroups returns the groups of dead jobs, the largest first. Of the filter the
-// organization and the kinds count.
-func ListGroups(ctx context.Context, q pg.Querier, f Filter, limit int) ([]Group, error) {
-	return pg.List[Group](ctx, q, "job.ListGroups", `
-		SELECT fingerprint, kind, error_code, (array_agg(last_error ORDER BY id DESC))[1] AS last_error, count(*) AS jobs, count(DISTINCT org_id) AS organizations,
-			(array_agg(id ORDER BY id))[1] AS oldest, (array_agg(id ORDER BY id DESC))[1] AS newest
-		FROM job WHERE status = 'dead' AND ($1::uuid IS NULL OR org_id = $1) AND (cardinality($2::text[]) = 0 OR kind = ANY ($2))
-		GROUP BY fingerprint, kind, error_code ORDER BY count(*) DESC, fingerprint LIMIT $3`, f.org(), f.kinds(), limit)
-}

@@ -3,10 +3,13 @@ package jobs
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
+	"time"
 
 	"portico/shared/api/edge"
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/job"
@@ -72,13 +75,17 @@ var CancelAny = edge.Write[dropInput, staffJobOutput]{
 
 type listAllInput struct {
 	edge.Page
-	Status         string `query:"status" enum:"pending,running,scheduled,dead" doc:"Only jobs with this status."`
-	Kind           string `query:"kind" maxLength:"100" doc:"Only jobs of this kind." example:"audit.export"`
-	Fingerprint    string `query:"fingerprint" maxLength:"100" doc:"Only jobs that failed in this way."`
-	OrganizationID id.Org `query:"organization_id" doc:"Only jobs of this organization."`
+	Status         string    `query:"status" enum:"pending,running,scheduled,dead,succeeded,cancelled,dropped,merged" doc:"Only jobs with this status. Without it: those that have not finished."`
+	Kind           string    `query:"kind" maxLength:"100" doc:"Only jobs of this kind." example:"audit.export"`
+	Queue          string    `query:"queue" enum:"high,bulk,billing" doc:"Only jobs of this queue."`
+	Fingerprint    string    `query:"fingerprint" maxLength:"100" doc:"Only unfinished jobs that failed in this way."`
+	OrganizationID id.Org    `query:"organization_id" doc:"Only jobs of this organization." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Since          time.Time `query:"since" doc:"Only jobs that were added at this time or later." example:"2026-11-01T00:00:00Z"`
+	Until          time.Time `query:"until" doc:"Only jobs that were added before this time." example:"2026-12-01T00:00:00Z"`
 }
 
 type listDeadInput struct {
+	After          string `query:"after" maxLength:"300" doc:"The value of next from the previous page."`
 	Kind           string `query:"kind" maxLength:"100" doc:"Only jobs of this kind." example:"audit.export"`
 	OrganizationID id.Org `query:"organization_id" doc:"Only jobs of this organization."`
 }
@@ -110,14 +117,16 @@ type StaffJobBody struct {
 }
 
 type groupBody struct {
-	Fingerprint   string `json:"fingerprint" doc:"Names the group." example:"0b6f0c2d"`
-	Kind          string `json:"kind" doc:"What the jobs do." example:"audit.export"`
-	ErrorCode     string `json:"error_code" doc:"Why they failed." example:"timeout"`
-	LastError     string `json:"last_error" doc:"The same in words, of the newest." example:"no answer within 10s"`
-	Jobs          int    `json:"jobs" doc:"How many." example:"3"`
-	Organizations int    `json:"organizations" doc:"Of how many organizations." example:"1"`
-	Oldest        id.Job `json:"oldest" doc:"The job that was added first." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Newest        id.Job `json:"newest" doc:"The job that was added last." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Fingerprint   string      `json:"fingerprint" doc:"Names the group." example:"0b6f0c2d"`
+	Kind          string      `json:"kind" doc:"What the jobs do." example:"audit.export"`
+	ErrorCode     string      `json:"error_code" doc:"Why they failed." example:"timeout"`
+	LastError     string      `json:"last_error" doc:"The same in words, of the newest." example:"no answer within 10s"`
+	Jobs          int         `json:"jobs" doc:"How many." example:"3"`
+	Organizations int         `json:"organizations" doc:"Of how many organizations." example:"1"`
+	Oldest        id.Job      `json:"oldest" doc:"The job that was added first." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Newest        id.Job      `json:"newest" doc:"The job that was added last." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	FirstAt       clock.Stamp `json:"first_at" format:"date-time" doc:"When the first of them died."`
+	LastAt        clock.Stamp `json:"last_at" format:"date-time" doc:"When the last of them died."`
 }
 
 type (
@@ -126,6 +135,7 @@ type (
 	listDeadOutput struct {
 		Body struct {
 			Data []groupBody `json:"data" nullable:"false" doc:"The groups, the largest first."`
+			Next *string     `json:"next" doc:"Pass it as after to get the groups of further jobs; null: these are all."`
 		}
 	}
 )
@@ -156,29 +166,53 @@ func filterOf(c *edge.Call, kind string, org id.Org) (f job.Filter, err error) {
 }
 
 func listAll(c *edge.Call, in *listAllInput) (*listAllOutput, error) {
-	f, err := filterOf(c, in.Kind, in.OrganizationID)
+	selected, err := filterOf(c, in.Kind, in.OrganizationID)
+	f := job.StaffFilter{Filter: selected, Queue: job.Queue(in.Queue), Since: in.Since, Until: in.Until}
 	f.Status, f.Fingerprint = job.Status(in.Status), in.Fingerprint
-	err = fault.Join(err, edge.CheckText("query.fingerprint", &in.Fingerprint), c.Position("staff_jobs", in.After, (*[16]byte)(&f.Before.UUID)))
+	var after job.Place
+	err = fault.Join(err, edge.CheckText("query.fingerprint", &in.Fingerprint),
+		c.Position("staff_jobs", in.After, (*[16]byte)(&after.Org.UUID), (*[16]byte)(&after.ID.UUID)))
 	if err != nil {
 		return nil, err
 	}
-	all, err := job.ListAll(c, c.DB, f, in.Limit+1)
+	if in.After != "" {
+		f.After = &after
+	}
+	all, read, err := job.ListAll(c, c.DB, f, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listAllOutput{Body: edge.ListOf(all, in.Limit, showStaff, func(last job.Info) *string { return c.Cursor("staff_jobs", last.ID.UUID) })}, nil
+	next := func(at job.Place) *string { return c.Cursor("staff_jobs", at.Org.UUID, at.ID.UUID) }
+	out := edge.ListOf(all, in.Limit, showStaff, func(last job.Info) *string { return next(job.Place{Org: last.OrgID, ID: last.ID}) })
+	if out.Next == nil && read != nil {
+		out.Next = next(*read)
+	}
+	return &listAllOutput{Body: out}, nil
 }
 
 func listDead(c *edge.Call, in *listDeadInput) (*listDeadOutput, error) {
 	f, err := filterOf(c, in.Kind, in.OrganizationID)
-	if err != nil {
+	plain, wrong := c.TextPosition("dead_jobs", in.After)
+	if err = fault.Join(err, wrong); err != nil {
 		return nil, err
 	}
-	groups, err := job.ListAllGroups(c, c.DB, f)
+	var after *job.GroupsPlace
+	if plain != "" {
+		after = &job.GroupsPlace{Database: plain[32:]}
+		copy(after.Org.UUID[:], plain)
+		copy(after.ID.UUID[:], plain[16:])
+	}
+	groups, read, err := job.ListGroups(c, c.DB, f, after)
 	out := &listDeadOutput{}
 	out.Body.Data = []groupBody{}
 	for _, g := range groups {
-		out.Body.Data = append(out.Body.Data, groupBody(g))
+		out.Body.Data = append(out.Body.Data, groupBody{
+			Fingerprint: g.Fingerprint, Kind: g.Kind, ErrorCode: g.ErrorCode, LastError: g.LastError, Jobs: g.Jobs, Organizations: g.Organizations,
+			Oldest: g.Oldest, Newest: g.Newest, FirstAt: clock.Stamp(g.FirstAt), LastAt: clock.Stamp(g.LastAt),
+		})
+	}
+	if read != nil {
+		out.Body.Next = c.TextCursor("dead_jobs", slices.Concat(read.Org.UUID[:], read.ID.UUID[:], []byte(read.Database)))
 	}
 	return out, err
 }

@@ -36,7 +36,7 @@ const MaxPerSecond = 100
 const (
 	// readAtOnce bounds the dead jobs that one step reads.
 	readAtOnce = 1000
-	// countAtMost bounds the count at the beginning.
+	// countAtMost bounds the dead jobs that the count at the beginning reads.
 	countAtMost = 100_000
 )
 
@@ -127,7 +127,8 @@ func (a Args) values(org id.Org) []any {
 	return []any{org, ownName, kinds, a.Filter.Fingerprint, a.Began, a.Filter.Since, a.Filter.Until}
 }
 
-// read returns the next dead jobs of an organization. due_at is when they died.
+// read returns the next dead jobs of an organization, and reads no others. due_at is
+// when they died.
 func read(ctx context.Context, tx pg.Tx, org id.Org, a Args, after id.Job) ([]dead, error) {
 	return pg.List[dead](ctx, tx, "redrive.read", `
 		SELECT id, `+matchSQL+` AS matches FROM job
@@ -136,5 +137,5 @@ func read(ctx context.Context, tx pg.Tx, org id.Org, a Args, after id.Job) ([]de
 
 func count(ctx context.Context, tx pg.Tx, org id.Org, a Args) (int64, error) {
 	return pg.Value[int64](ctx, tx, "redrive.count", `
-		SELECT count(*) FROM (SELECT FROM job WHERE org_id = $1 AND status = 'dead' AND `+matchSQL+` LIMIT $8) d`, append(a.values(org), countAtMost)...)
+		SELECT count(*) FROM (SELECT * FROM job WHERE org_id = $1 AND status = 'dead' ORDER BY id LIMIT $8) d WHERE `+matchSQL, append(a.values(org), countAtMost)...)
 }

@@ -124,7 +124,7 @@ def function_behind(model, reference):
 
 
 # Actions for which IAM knows no resource.
-WITHOUT_RESOURCE = {"ses:GetAccount", "ses:DeleteSuppressedDestination"}
+WITHOUT_RESOURCE = {"ses:GetAccount", "ses:DeleteSuppressedDestination", "ses:ListSuppressedDestinations"}
 
 
 def iam(model, overrides):

@@ -35,6 +35,7 @@ var Schedules = []schedule.Declaration{
 	recurring("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
 	recurring("watch-api-keys", "47 3 * * *", job.High, watchAPIKeysKind),
 	recurring("read-mail-account", "7 * * * *", job.High, mail.ReadAccountKind),
+	recurring("compare-mail-addresses", "57 3 * * *", job.High, mail.CompareKind),
 }
 
 // recurring is a schedule without arguments, in UTC, whose last time is made up for

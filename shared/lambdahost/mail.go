@@ -69,7 +69,7 @@ func (h *host) useService(ctx context.Context, s *mail.Sender, e mailEnv) error 
 			s.Transports, s.Account = map[template.Stream]mail.Transport{
 				template.Product: product, template.Marketing: transport.NewSES(h.aws, e.Marketing),
 			}, product.Account
-			s.Lift = transport.NewSuppressionList(h.aws).Delete
+			s.List = transport.NewSuppressionList(h.aws)
 			s.From = map[template.Stream]string{template.Product: "notices@mail." + e.Domain, template.Marketing: "news@news." + e.Domain}
 		}
 		return nil

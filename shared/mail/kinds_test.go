@@ -26,6 +26,22 @@ func (r recorded) Send(_ context.Context, m transport.Message) (string, error) {
 	return "p", nil
 }
 
+// listed is the list of a mail service with two pages. It keeps in a world's Outside what
+// was removed.
+type listed struct{ w *jobtest.World }
+
+func (l listed) Page(_ context.Context, token string) ([]transport.Suppressed, string, error) {
+	if token == "" {
+		return []transport.Suppressed{{Address: "ada@example.com"}}, "2", nil
+	}
+	return []transport.Suppressed{{Address: "Bob@example.com", Complaint: true}, {Address: "carol@example.com"}}, "", nil
+}
+
+func (l listed) Delete(_ context.Context, address string) error {
+	l.w.Outside[address] = "removed"
+	return nil
+}
+
 // The jobs that send mail bear every trouble.
 func TestKinds(t *testing.T) {
 	t.Parallel()
@@ -38,10 +54,7 @@ func TestKinds(t *testing.T) {
 		sender.Account = func(context.Context) (transport.Account, error) {
 			return transport.Account{PerSecond: 100, PerDay: 10, Sent: 9}, nil
 		}
-		sender.Lift = func(_ context.Context, address string) error {
-			w.Outside[address] = "lifted"
-			return nil
-		}
+		sender.List = listed{w}
 		return sender.Kinds()
 	}
 	sends := func(stream template.Stream) jobtest.Case {
@@ -68,7 +81,14 @@ func TestKinds(t *testing.T) {
 			return err
 		})
 	}}
+	compares := jobtest.Case{Add: func(ctx context.Context, w *jobtest.World) error {
+		w.Exec(t, `INSERT INTO mail_suppression_lifted (recipient) VALUES ('carol@example.com')`)
+		return pgx.BeginFunc(ctx, w.Worker, func(tx pgx.Tx) error {
+			_, err := job.AddEncoded(ctx, tx, id.Org{}, job.High, mail.CompareKind, []byte("{}"), job.Options{})
+			return err
+		})
+	}}
 	jobtest.Check(t, kinds, map[string]jobtest.Case{
-		"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing), mail.ReadAccountKind: reads, mail.LiftKind: lifts,
+		"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing), mail.ReadAccountKind: reads, mail.LiftKind: lifts, mail.CompareKind: compares,
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +78,7 @@ func newSender(t testing.TB, db *pg.DB, box *secret.Box, s mail.Transport) *mail
 	set, err := template.Repository()
 	testkit.Must(t, err)
 	return &mail.Sender{
-		DB: db, Box: box, Templates: set, Name: "Portico", Public: "https://portico.example.com",
+		Log: observe.NewLog(io.Discard, "test"), DB: db, Box: box, Templates: set, Name: "Portico", Public: "https://portico.example.com",
 		Transports: map[template.Stream]mail.Transport{template.Product: s, template.Marketing: s},
 		From:       map[template.Stream]string{template.Product: "notices@mail.example.com", template.Marketing: "news@news.example.com"},
 	}

@@ -47,9 +47,9 @@ type Sender struct {
 	// Suppressed tells of a mail that is not sent because its recipient must get none,
 	// in the transaction that records it. nil: nobody is told.
 	Suppressed func(ctx context.Context, tx pg.Tx, m Logged) error
-	// Lift removes an address from the list of such addresses that the mail service
-	// keeps. nil: it keeps none.
-	Lift func(ctx context.Context, address string) error
+	// List is the list of such addresses that the mail service keeps. nil: it keeps
+	// none.
+	List List
 }
 
 // Kinds returns the kinds of jobs with their work.
@@ -60,7 +60,7 @@ func (s *Sender) Kinds() []job.Declared {
 	if s.Account != nil {
 		product.Throttle, marketing.Throttle = &throttle, &throttle
 	}
-	return []job.Declared{product, marketing, s.readAccount(), s.liftSuppression()}
+	return []job.Declared{product, marketing, s.readAccount(), s.liftSuppression(), s.compare()}
 }
 
 // result is what became of a mail.

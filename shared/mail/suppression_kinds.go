@@ -38,10 +38,10 @@ func lift(ctx context.Context, tx pg.Tx, s Suppression) error {
 func (s *Sender) liftSuppression() job.Kind[liftArgs] {
 	kind := liftKind
 	kind.Work = job.Call(func(ctx context.Context, _ job.Job, args liftArgs) (struct{}, error) {
-		if s.Lift == nil {
+		if s.List == nil {
 			return struct{}{}, nil // the service keeps no list
 		}
-		return struct{}{}, s.Lift(ctx, args.Recipient)
+		return struct{}{}, s.List.Delete(ctx, args.Recipient)
 	}, nil)
 	return kind
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 
 	"portico/shared/api"
+	"portico/shared/pages/resend"
 	"portico/shared/pages/unsubscribe"
 )
 
@@ -44,7 +45,7 @@ func main() {
 	}
 }
 
-// registered lists the operations that the code serves, and the pages for people.
+// registered lists the operations that the code serves, the pages for people, and what mail services call.
 func registered() []op {
 	var ops []op
 	for _, operation := range api.All() {
@@ -53,5 +54,6 @@ func registered() []op {
 	}
 	return append(ops,
 		op{ID: "showUnsubscribe", Method: "GET", Path: unsubscribe.Path, Function: "unsubscribe"},
-		op{ID: "unsubscribe", Method: "POST", Path: unsubscribe.Path, Function: "unsubscribe"})
+		op{ID: "unsubscribe", Method: "POST", Path: unsubscribe.Path, Function: "unsubscribe"},
+		op{ID: "resend", Method: "POST", Path: resend.Path, Function: "resend"})
 }

@@ -19,7 +19,6 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/egress"
 	"portico/shared/job"
-	"portico/shared/mail/deliverability"
 	"portico/shared/observe"
 	"portico/shared/webhook/fanout"
 )
@@ -38,7 +37,7 @@ func Default(elsewhere []edge.Operation, operations ...edge.Operation) {
 type special struct {
 	kinds     *job.Registry
 	elsewhere []edge.Operation
-	mail      func(*host) (deliverability.Setup, error)
+	mail      func(*host, *edge.Server) error
 }
 
 func serve(s special, operations []edge.Operation) {
@@ -46,14 +45,13 @@ func serve(s special, operations []edge.Operation) {
 	h, err := newHost(ctx)
 	exitOn(err)
 	needs := edge.NeedsOf(operations)
-	needs.Wake = needs.Wake || s.kinds != nil // some operations add jobs
+	needs.Wake = needs.Wake || s.kinds != nil || s.mail != nil // some operations add jobs, or apply reports
 	server, err := h.server(ctx, needs)
 	exitOn(err)
 	server.Jobs = s.kinds
 	server.Elsewhere = s.elsewhere
 	if s.mail != nil {
-		server.Mail, err = s.mail(h)
-		exitOn(err)
+		exitOn(s.mail(h, server))
 	}
 	handler, err := server.Handler(operations...)
 	exitOn(err)

@@ -13,6 +13,7 @@ import (
 
 	"portico/shared/job"
 	"portico/shared/mail"
+	"portico/shared/mail/feedback"
 	"portico/shared/mail/template"
 	"portico/shared/mail/transport"
 )
@@ -77,17 +78,38 @@ func (h *host) useService(ctx context.Context, s *mail.Sender, e mailEnv) error 
 	if err := transport.CheckAddress(e.From); err != nil {
 		return fmt.Errorf("MAIL_FROM, which MAIL_SECRET needs, %w", err)
 	}
-	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+	text, err := h.readMailSecret(ctx, e.Secret)
 	if err != nil {
-		return fmt.Errorf("MAIL_SECRET: %w", err)
+		return err
 	}
-	service, err := mailService([]byte(aws.ToString(out.SecretString)))
+	service, err := mailService(text)
 	if err != nil {
 		return fmt.Errorf("MAIL_SECRET: %w", err)
 	}
 	s.Transports = map[template.Stream]mail.Transport{template.Product: service, template.Marketing: service}
 	s.From = map[template.Stream]string{template.Product: e.From, template.Marketing: e.From}
 	return nil
+}
+
+func (h *host) readMailSecret(ctx context.Context, name string) ([]byte, error) {
+	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
+	if err != nil {
+		return nil, fmt.Errorf("MAIL_SECRET: %w", err)
+	}
+	return []byte(aws.ToString(out.SecretString)), nil
+}
+
+// resendKey returns the key of Resend's webhook, or nil if mail is not sent through
+// Resend or Resend reports nothing.
+func resendKey(text []byte) ([]byte, error) {
+	var to mailSecret
+	if json.Unmarshal(text, &to) != nil {
+		return nil, errMailSecret
+	}
+	if to.Resend == nil || to.Resend.WebhookSecret == "" {
+		return nil, nil
+	}
+	return feedback.ResendSecret(to.Resend.WebhookSecret)
 }
 
 // mailSecret is the access to a mail service, in JSON.
@@ -100,6 +122,9 @@ type mailSecret struct {
 	} `json:"smtp"`
 	Resend *struct {
 		APIKey string `json:"api_key"`
+		// WebhookSecret is that of the webhook by which Resend reports what became of
+		// mails. "": it does not.
+		WebhookSecret string `json:"webhook_secret"`
 	} `json:"resend"`
 }
 

@@ -5,12 +5,19 @@ import (
 
 	"portico/shared/api/edge"
 	"portico/shared/mail/deliverability"
+	"portico/shared/mail/feedback"
 	"portico/shared/mail/transport"
 )
 
-// MailAPI is API for operations on mail: it knows how mail leaves, and sends none.
+// MailAPI is API for operations on mail: it knows how mail leaves, sends none, and
+// applies what is reported about it.
 func MailAPI(operations ...edge.Operation) {
-	serve(special{mail: (*host).mailSetup}, operations)
+	serve(special{mail: func(h *host, s *edge.Server) (err error) {
+		desk := &feedback.Desk{DB: s.DB, Wakers: s.Wakers, Subscriptions: s.Subscriptions, Clock: h.clock, Log: h.log}
+		s.Report = desk.Apply
+		s.Mail, err = h.mailSetup()
+		return err
+	}}, operations)
 }
 
 // mailSetup reads how mail leaves. It does not read the secret with the access to a

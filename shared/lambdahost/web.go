@@ -5,9 +5,12 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"portico/shared/mail/feedback"
 	"portico/shared/mail/unsubscribe"
+	"portico/shared/pages/resend"
 	pages "portico/shared/pages/unsubscribe"
 	"portico/shared/pg"
+	"portico/shared/webhook/fanout"
 )
 
 // Unsubscribe serves the page behind a mail's link to unsubscribe.
@@ -27,4 +30,34 @@ func Unsubscribe() {
 	}}
 	callRuntimeDirectly()
 	lambda.Start(gateway{handler})
+}
+
+// Resend receives what Resend reports about mails.
+func Resend() {
+	ctx := context.Background()
+	var (
+		database databaseEnv
+		wake     wakeEnv
+		own      resendEnv
+	)
+	h := begin(ctx, &database, &wake, &own)
+	db, err := database.open(ctx)
+	exitOn(err)
+	handler := &resend.Handler{Clock: h.clock, Log: h.log}
+	if own.Secret != "" {
+		text, err := h.readMailSecret(ctx, own.Secret)
+		exitOn(err)
+		handler.Key, err = resendKey(text)
+		exitOn(err)
+	}
+	desk := &feedback.Desk{DB: db, Wakers: h.wakers(wake, database), Subscriptions: fanout.NewCache(), Clock: h.clock, Log: h.log}
+	handler.Apply = desk.Apply
+	callRuntimeDirectly()
+	lambda.Start(gateway{handler})
+}
+
+// resendEnv names the secret with the access to Resend; "" or another service's:
+// mail is not sent through it.
+type resendEnv struct {
+	Secret string `env:"MAIL_SECRET"`
 }

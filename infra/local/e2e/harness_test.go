@@ -19,6 +19,7 @@ import (
 
 	"portico/infra/local/stack"
 	"portico/infra/local/stacktest"
+	"portico/infra/local/template"
 	"portico/shared/secret"
 	"portico/shared/testkit"
 )
@@ -48,7 +49,8 @@ func options() stack.Options {
 	opts := stacktest.Options("../../..")
 	opts.MaxConcurrency = 16
 	// Shorter than the default, so that tests of falling asleep are short.
-	opts.Env = map[string]map[string]string{"DispatcherFunction": {"DISPATCHER_IDLE": "1s"}}
+	opts.Env = map[string]map[string]string{"DispatcherFunction": {"DISPATCHER_IDLE": "1s"}, "ResendFunction": {"MAIL_SECRET": mailSecret}}
+	opts.Secrets = []template.Secret{{Name: mailSecret, ARN: mailSecret, Value: `{"resend":{"api_key":"re_1","webhook_secret":"` + resendSecret + `"}}`}}
 	return opts
 }
 

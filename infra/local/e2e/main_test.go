@@ -10,6 +10,7 @@ import (
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"portico/shared/api"
+	"portico/shared/pages/resend"
 	"portico/shared/pages/unsubscribe"
 	"portico/shared/testkit"
 )
@@ -154,6 +155,7 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		code = append(code, method+" "+unsubscribe.Path+" → portico-unsubscribe")
 	}
+	code = append(code, "POST "+resend.Path+" → portico-resend")
 	for _, r := range shared.Template.Routes {
 		if r.Path != "$default" {
 			deployed = append(deployed, fmt.Sprintf("%s %s → %s", r.Method, r.Path, r.Function))

@@ -35,6 +35,7 @@ type Options struct {
 	Databases      []string                     // further ones in which organizations may live
 	Parameters     map[string]string            // of the template
 	Env            map[string]map[string]string // by function, or "*": overrides the template's
+	Secrets        []template.Secret            // further ones than the template's
 	MaxConcurrency int                          // processes per function without reserved concurrency; default by cores and memory, see concurrency
 	QueueWait      time.Duration                // how long a request waits for a free process; default lambda.Options'
 	Schedules      bool                         // fire them by time; POST always works

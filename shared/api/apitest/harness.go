@@ -25,6 +25,7 @@ import (
 	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
+	"portico/shared/mail/feedback"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/queue"
@@ -72,6 +73,7 @@ func New(t *testing.T) *Harness {
 			Nudge: sender,
 		}},
 	}
+	h.Server.Report = (&feedback.Desk{DB: h.App, Wakers: h.Server.Wakers, Subscriptions: h.Server.Subscriptions, Clock: h.Clock, Log: h.Server.Log}).Apply
 	h.Names = testkit.NewNameServer(t)
 	h.Server.Hosts = hostname.NewHosts(client, domainTable, "portico.example", h.Clock)
 	h.Server.Hosts.Resolver = h.Names.Resolver()

@@ -6,6 +6,7 @@
 package edge
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -20,6 +21,7 @@ import (
 	"portico/shared/hostname"
 	"portico/shared/job"
 	"portico/shared/mail/deliverability"
+	"portico/shared/mail/feedback"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -42,6 +44,8 @@ type Services struct {
 	Clock         *clock.Clock
 	// Mail says how mail leaves; only the function mail has it.
 	Mail deliverability.Setup
+	// Report applies what somebody reports about a mail. It may be repeated.
+	Report func(context.Context, feedback.Report) error
 }
 
 // Server is the frame around the operations that one function serves.

@@ -80,6 +80,18 @@ func TestVerifyResend(t *testing.T) {
 	}
 }
 
+// The example that Svix, which signs for Resend, has in its guide for verifying by hand.
+func TestExampleOfSvix(t *testing.T) {
+	key, err := feedback.ResendSecret("whsec_plJ3nmyCDGBKInavdOK15jsl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := feedback.Signature{ID: "msg_loFOjxBNrRLzqYUf", Timestamp: "1731705121", Signatures: "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0="}
+	if err := feedback.VerifyResend(key, signature, []byte(`{"event_type":"ping","data":{"success":true}}`), time.Unix(1731705121, 0)); err != nil {
+		t.Error(err)
+	}
+}
+
 // event returns an event of Resend about our mail.
 func event(kind, more string) string {
 	return `{"type":"` + kind + `","created_at":"2026-03-05T14:03:00.126Z","data":{"email_id":"re_1","to":["ada@example.org"],"tags":[{"name":"mail_id","value":"` + ours.String() + `"}]` + more + `}}`

@@ -1,0 +1,6 @@
+// Command resend receives what Resend reports about mails; see shared/pages/resend.
+package main
+
+import "portico/shared/lambdahost"
+
+func main() { lambdahost.Resend() }

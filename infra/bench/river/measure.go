@@ -69,6 +69,24 @@ func (t *times) latencies() (all []time.Duration, left int) {
 	return all, left
 }
 
+// whenAllRan gives the latencies once every committed mark has run, at the latest
+// after so long.
+func (t *times) whenAllRan(atMost time.Duration) (all []time.Duration, left int) {
+	late := time.After(atMost)
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if all, left = t.latencies(); left == 0 {
+			return all, left
+		}
+		select {
+		case <-look.C:
+		case <-late:
+			return all, left
+		}
+	}
+}
+
 func measure(ctx context.Context, pool *pgxpool.Pool, q request) (reply, error) {
 	t := &times{committed: map[int]time.Time{}, ran: map[int]time.Time{}}
 	client, err := newClient(pool, t)
@@ -121,13 +139,29 @@ func drain(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx]
 	if err := client.Start(ctx); err != nil {
 		return reply{}, err
 	}
-	for left := true; left; time.Sleep(5 * time.Millisecond) {
-		if err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM river_job WHERE state IN ('available', 'running'))`).Scan(&left); err != nil {
-			return reply{}, err
+	err := await(ctx, pool, `SELECT NOT EXISTS (SELECT FROM river_job WHERE state IN ('available', 'running'))`)
+	took := time.Since(began)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{Took: took}, client.Stop(ctx)
+}
+
+// await asks every 5 ms until the answer of query is true.
+func await(ctx context.Context, pool *pgxpool.Pool, query string) error {
+	ask := time.NewTicker(5 * time.Millisecond)
+	defer ask.Stop()
+	for {
+		var holds bool
+		if err := pool.QueryRow(ctx, query).Scan(&holds); err != nil || holds {
+			return err
+		}
+		select {
+		case <-ask.C:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	took := time.Since(began)
-	return reply{Took: took}, client.Stop(ctx)
 }
 
 func insertMany(ctx context.Context, client *river.Client[pgx.Tx], n int, args river.JobArgs) error {
@@ -154,7 +188,10 @@ func pickup(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx
 	if err := client.Start(ctx); err != nil {
 		return reply{}, err
 	}
-	time.Sleep(time.Second) // until it has a leader and listens
+	if err := await(ctx, pool, `SELECT EXISTS (SELECT FROM river_leader WHERE expires_at > now())
+		AND EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN %')`); err != nil {
+		return reply{}, err
+	}
 	every := time.Second / time.Duration(q.Rate)
 	var adding sync.WaitGroup
 	var failed error
@@ -170,8 +207,7 @@ func pickup(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx
 		})
 	}
 	adding.Wait()
-	time.Sleep(time.Second)
-	latencies, left := t.latencies()
+	latencies, left := t.whenAllRan(time.Second)
 	stopping, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	_ = client.StopAndCancel(stopping) // jobs that wait are deleted before the next measurement

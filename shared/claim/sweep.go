@@ -110,16 +110,32 @@ func (s *Sweeper) sweep(ctx context.Context, q Swept, item DueItem, raise bool) 
 		if raise {
 			_, err = q.Waker.Due.Raise(ctx, item, n.At)
 		}
-		return 0, false, err
+		return 0, false, errors.Join(err, s.wakeBetween(ctx, q, n))
 	}
 	awake, err := isAwake(ctx, s.DB, q.Waker.Queue)
 	if err != nil {
 		return n.Age, false, err
 	}
+	between := s.wakeBetween(ctx, q, n)
 	if awake && n.Age < overdue {
-		return n.Age, false, nil
+		return n.Age, false, between
 	}
 	// The work is overdue, so the dispatcher that is awake by its row is dead or
 	// overloaded.
-	return n.Age, true, q.Waker.Wake(ctx)
+	return n.Age, true, errors.Join(between, q.Waker.Wake(ctx))
+}
+
+// wakeBetween sends a nudge that arrives before the next sweep: when the earliest work
+// may be claimed, or in half a minute if that is now. So if all dispatchers are killed
+// in the middle of their work, another one begins at most half a minute later, or
+// when the last lease ends. If nobody was killed, it finds nothing and sleeps.
+func (s *Sweeper) wakeBetween(ctx context.Context, q Swept, n Next) error {
+	switch until := -n.Age; {
+	case n.Due:
+		return q.Waker.WakeAfter(ctx, sweepEvery/2)
+	case n.At.IsZero() || until > sweepEvery:
+		return nil
+	default:
+		return q.Waker.WakeAfter(ctx, until)
+	}
 }

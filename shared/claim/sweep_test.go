@@ -75,6 +75,44 @@ func TestSweepServesAllQueues(t *testing.T) {
 	}
 }
 
+// What is due or becomes due within the minute gets a nudge that arrives before the
+// next sweep, so that work whose dispatchers are killed after this sweep does not wait
+// for the next one.
+func TestSweepWakesBetweenSweeps(t *testing.T) {
+	t.Parallel()
+	ctx, db := context.Background(), testkit.DB(t)
+	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	in := func(d time.Duration) claim.Next {
+		return claim.Next{At: db.Clock.Now().Add(d), Due: d <= 0, Age: -d}
+	}
+	for _, tt := range []struct {
+		name         string
+		next         claim.Next
+		awake        bool
+		now, between int // nudges
+	}{
+		{"nothing", claim.Next{}, false, 0, 0},
+		{"due", in(-3 * time.Second), false, 1, 1},
+		{"inhand", in(0), true, 0, 1},
+		{"soon", in(20 * time.Second), false, 0, 1},
+		{"later", in(2 * time.Minute), false, 0, 0},
+	} {
+		q := newSwept(t, db, client, table, tt.name)
+		q.next = tt.next
+		if tt.awake {
+			testkit.Must(t, claim.StayAwake(ctx, db.Worker, tt.name, uuid.New()))
+		}
+		s := claim.Sweeper{
+			DB: db.Worker, Queues: []claim.Swept{q.Swept}, Clock: db.Clock, Log: observe.NewLog(&testkit.Log{}, "test"),
+			FinishMoves: func(context.Context) (bool, error) { return false, nil },
+		}
+		testkit.Must(t, s.Sweep(ctx))
+		if d := q.nudges.Depth(); d.Visible != tt.now || d.Delayed != tt.between {
+			t.Errorf("%s: %d nudges, and %d with a delay; want %d and %d", tt.name, d.Visible, d.Delayed, tt.now, tt.between)
+		}
+	}
+}
+
 // A dispatcher of one queue is not awake for another one: it is not told, and the
 // sweep wakes one.
 func TestQueuesAreApart(t *testing.T) {

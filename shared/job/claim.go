@@ -102,6 +102,9 @@ func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]
 // disk: if a crash of Postgres undoes a lease, the job is done again, which every
 // kind allows, and its first runner loses the fence.
 //
+// The rows are found again by a condition that no merge join can use, so that a plan
+// made for an empty table does not read the whole of a full one (ADR 21).
+//
 // A lease that ended after its work had begun counts as a crash. A job that has
 // taken a runner down is handed over to an invocation of its own, as are those of
 // kinds that are alone; its work has not begun.
@@ -158,7 +161,7 @@ const claimSQL = `
 		started_at = CASE WHEN c.apart THEN NULL ELSE c.now END,
 		due_at = c.now + $10::interval
 	FROM (SELECT *, crashes < $11 AND (alone OR crashes > 0) AS apart FROM chosen) c
-	WHERE j.org_id = c.org_id AND j.id = c.id
+	WHERE j.org_id = ANY (ARRAY[c.org_id]) AND j.id = c.id
 	RETURNING j.org_id, j.id, j.kind, j.args, j.cursor, j.attempts, j.crashes, j.unique_key, coalesce(j.created_by, ''), j.request_id,
 		c.due_at, c.now, c.apart, j.cancel_requested_at IS NOT NULL, c.counted OR c.throttle IS NOT NULL, j.progress_done, j.progress_total, j.progress_note`
 

@@ -26,3 +26,13 @@ func ClaimLanes(ctx context.Context, r *Runner, room int, lanes ...Lane) ([]Clai
 	}
 	return r.Claim(ctx, turns)
 }
+
+// Renew renews the leases of claimed jobs.
+func Renew(ctx context.Context, r *Runner, claims []Claim) error {
+	var list []*try
+	for _, c := range claims {
+		list = append(list, &try{Claim: c, job: Job{progress: &progress{}}})
+	}
+	_, err := renewLeases(ctx, r.Worker, list)
+	return err
+}

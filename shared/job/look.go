@@ -28,7 +28,7 @@ const laneSQL = `
 		UPDATE job j SET status = 'pending'
 		FROM (SELECT org_id, id FROM job WHERE queue = $1 AND status = 'scheduled' AND due_at <= portico_now()
 			ORDER BY due_at LIMIT $6 FOR UPDATE SKIP LOCKED) d
-		WHERE j.org_id = d.org_id AND j.id = d.id
+		WHERE j.org_id = ANY (ARRAY[d.org_id]) AND j.id = d.id
 		RETURNING j.org_id, j.kind, j.due_at
 	), known AS MATERIALIZED (
 		SELECT t.kind, t.throttle, coalesce(k.per_org, nullif(t.per_org, 0)) AS per_org, coalesce(k.in_all, nullif(t.in_all, 0)) AS in_all

@@ -63,7 +63,7 @@ const doneSQL = `
 		CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS r (org_id, id, lease, log_id)
 	), gone AS (
 		DELETE FROM job j USING result r
-		WHERE j.org_id = r.org_id AND j.id = r.id AND j.lease = r.lease
+		WHERE j.org_id = ANY (ARRAY[r.org_id]) AND j.id = r.id AND j.lease = r.lease
 		RETURNING j.*, r.log_id
 	)
 	INSERT INTO job_log (org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, outcome, queue, kind, unique_key,
@@ -97,10 +97,10 @@ const recordSQL = `
 			WHEN r.outcome = 'again' AND j.unique_key IS NOT NULL AND EXISTS (SELECT FROM job w
 				WHERE w.org_id = j.org_id AND w.kind = j.kind AND w.unique_key = j.unique_key AND w.lease IS NULL AND w.status <> 'dead') THEN 'merged'
 			ELSE r.outcome END AS ends
-		FROM result r JOIN job j ON j.org_id = r.org_id AND j.id = r.id AND j.lease = r.lease
+		FROM result r JOIN job j ON j.org_id = ANY (ARRAY[r.org_id]) AND j.id = r.id AND j.lease = r.lease
 	), gone AS (
 		DELETE FROM job j USING found f
-		WHERE j.org_id = f.org_id AND j.id = f.id AND j.lease = f.lease AND f.ends IN ('succeeded', 'cancelled', 'merged')
+		WHERE j.org_id = ANY (ARRAY[f.org_id]) AND j.id = f.id AND j.lease = f.lease AND f.ends IN ('succeeded', 'cancelled', 'merged')
 		RETURNING j.*, f.log_id, f.ends, f.position, f.code, f.error, f.tried
 	), logged AS (
 		INSERT INTO job_log (org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, outcome, queue, kind, unique_key,
@@ -116,7 +116,7 @@ const recordSQL = `
 			tries = CASE WHEN f.code = '' THEN j.tries ELSE jsonb_path_query_array(j.tries, '$[last - 18 to last]') ||
 				jsonb_build_object('at', f.now, 'took_ms', f.took, 'code', f.code, 'error', f.error) END
 		FROM found f
-		WHERE j.org_id = f.org_id AND j.id = f.id AND j.lease = f.lease AND f.ends IN ('again', 'dead')
+		WHERE j.org_id = ANY (ARRAY[f.org_id]) AND j.id = f.id AND j.lease = f.lease AND f.ends IN ('again', 'dead')
 		RETURNING f.position
 	)
 	SELECT position FROM gone UNION ALL SELECT position FROM kept`

@@ -138,13 +138,13 @@ func renewLeases(ctx context.Context, db *pg.Worker, list []*try) (map[int]lease
 			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[]) WITH ORDINALITY
 				AS m (org_id, id, lease, done, total, note, position)
 		), free AS MATERIALIZED (
-			SELECT m.* FROM mine m JOIN job j ON j.org_id = m.org_id AND j.id = m.id AND j.lease = m.lease FOR UPDATE OF j SKIP LOCKED
+			SELECT m.* FROM mine m JOIN job j ON j.org_id = ANY (ARRAY[m.org_id]) AND j.id = m.id AND j.lease = m.lease FOR UPDATE OF j SKIP LOCKED
 		), renewed AS (
 			UPDATE job j SET due_at = portico_now() + $7, progress_done = f.done, progress_total = f.total, progress_note = f.note
-			FROM free f WHERE j.org_id = f.org_id AND j.id = f.id AND j.lease = f.lease
+			FROM free f WHERE j.org_id = ANY (ARRAY[f.org_id]) AND j.id = f.id AND j.lease = f.lease
 		)
 		SELECT m.position, j.id IS NOT NULL, j.cancel_requested_at IS NOT NULL
-		FROM mine m LEFT JOIN job j ON j.org_id = m.org_id AND j.id = m.id AND j.lease = m.lease`,
+		FROM mine m LEFT JOIN job j ON j.org_id = ANY (ARRAY[m.org_id]) AND j.id = m.id AND j.lease = m.lease`,
 		orgs, ids, held, done, total, notes, LeaseFor)
 	states := make(map[int]leaseState, len(rows))
 	for _, s := range rows {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"portico/shared/jobs"
 	"portico/shared/mail"
 	"portico/shared/mail/feedback"
+	"portico/shared/mail/transport"
 	"portico/shared/pg"
 	"portico/shared/placement"
 	"portico/shared/webhook/dispatching"
@@ -76,7 +78,9 @@ func Sweeper(also ...job.Declared) {
 	})
 	exitOn(err)
 	deployed := h.deployments(&e, workers)
-	works := h.works(ctx, &e, workers, &mail.Sender{}, also) // it only knows the kinds
+	// It sends nothing, but knows for which throttle mail waits.
+	knows := &mail.Sender{Account: func(context.Context) (transport.Account, error) { return transport.Account{}, errors.ErrUnsupported }}
+	works := h.works(ctx, &e, workers, knows, also)
 	for _, q := range job.Queues {
 		for name, r := range works[q].runners {
 			swept[name] = append(swept[name], r.Swept(works[q].wakers[name]))

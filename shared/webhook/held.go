@@ -78,7 +78,7 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 			)
 			UPDATE webhook_delivery d
 			SET status = 'failed', lease = NULL, leased_until = NULL, next_retry_at = NULL, completed_at = (SELECT portico_now()), expired = NOT held.dropped
-			FROM held WHERE d.org_id = held.org_id AND d.event_id = held.event_id AND d.endpoint_id = held.endpoint_id`,
+			FROM held WHERE d.org_id = ANY (ARRAY[held.org_id]) AND d.event_id = held.event_id AND d.endpoint_id = held.endpoint_id`,
 			h.Org, h.Endpoint, keep, limit, texts)
 		if failed = int(n); err != nil || len(keys) == 0 {
 			return err

@@ -91,7 +91,7 @@ func Advance(ctx context.Context, tx pg.Tx, keys []OrderedKey) ([]Lane, error) {
 			WHERE w.org_id = k.org_id AND w.endpoint_id = k.endpoint_id AND w.ordering_key = k.key AND w.status = 'pending'
 			ORDER BY w.seq LIMIT 1
 		) head
-		WHERE d.org_id = k.org_id AND d.event_id = head.event_id AND d.endpoint_id = k.endpoint_id
+		WHERE d.org_id = ANY (ARRAY[k.org_id]) AND d.event_id = head.event_id AND d.endpoint_id = k.endpoint_id
 			AND head.next_retry_at = 'infinity'
 			AND NOT EXISTS (SELECT FROM webhook_paused_key p
 				WHERE p.org_id = k.org_id AND p.endpoint_id = k.endpoint_id AND p.ordering_key = k.key)

@@ -76,7 +76,7 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 				next_retry_at = CASE WHEN r.status = 'pending' THEN (SELECT portico_now()) + r.wait END,
 				completed_at = CASE WHEN r.status <> 'pending' THEN (SELECT portico_now()) END
 			FROM result r
-			WHERE d.org_id = r.org_id AND d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id AND d.lease = r.lease
+			WHERE d.org_id = ANY (ARRAY[r.org_id]) AND d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id AND d.lease = r.lease
 			RETURNING d.org_id, d.event_id, d.endpoint_id, d.attempts, r.tried, r.started_at, r.latency,
 				r.status_code, r.error, r.response_body, r.position
 		), logged AS (

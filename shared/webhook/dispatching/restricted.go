@@ -63,7 +63,7 @@ const claimRestrictedSQL = `
 	), claimed AS (
 		UPDATE webhook_delivery d SET lease = $4, leased_until = due.now + $5
 		FROM due
-		WHERE d.org_id = due.org_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
+		WHERE d.org_id = ANY (ARRAY[due.org_id]) AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
 		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.ordering_key, due.due, due.probe, due.troubled, due.restricted, due.revision
 	)
 	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.ordering_key, c.due, c.probe, c.troubled, c.restricted, c.revision, coalesce(e.type, ''), e.payload

@@ -39,7 +39,7 @@ func All() []edge.Operation {
 		mail.Inspect, mail.GetDeliverability,
 		jobs.CreateRedrive, jobs.ListRedrives, jobs.GetRedrive, jobs.CancelRedrive,
 		mail.Report,
-		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
+		jobs.ListAll, jobs.GetAny, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
 		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
 		jobs.ListKinds, jobs.GetKind, jobs.PauseKind, jobs.ResumeKind, jobs.UpdateKind,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,

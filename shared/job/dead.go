@@ -48,12 +48,12 @@ func Redrive(ctx context.Context, tx pg.Tx, kinds *Registry, org id.Org, jobID i
 			INSERT INTO job (org_id, id, due_at, created_at, progress_done, progress_total, queue, kind, unique_key, progress_note,
 				created_by, request_id, error_code, last_error, fingerprint, args, cursor, tries)
 			SELECT org_id, id, portico_now(), created_at, progress_done, progress_total, queue, kind, unique_key, progress_note,
-				created_by, request_id, error_code, last_error, fingerprint, $3::json, cursor, tries FROM gone
+				created_by, request_id, error_code, last_error, fingerprint, $3::json, cursor, jsonb_set(tries, '{-1,redriven_at}', to_jsonb(portico_now())) FROM gone
 			ON CONFLICT (org_id, kind, unique_key) WHERE unique_key IS NOT NULL AND lease IS NULL AND status <> 'dead' DO NOTHING
 			RETURNING id
 		)
 		`+logSQL+`
-		SELECT `+loggedColumns+`, 'merged', NULL, $4 FROM gone WHERE NOT EXISTS (SELECT FROM back)`,
+		SELECT `+loggedColumns+`, nullif(tries, '[]'), 'merged', NULL, $4 FROM gone WHERE NOT EXISTS (SELECT FROM back)`,
 		raw(org), jobID, string(args), [16]byte(newLogID(time.Now())))
 	if err != nil {
 		return before, after, err
@@ -64,8 +64,8 @@ func Redrive(ctx context.Context, tx pg.Tx, kinds *Registry, org id.Org, jobID i
 }
 
 // logSQL inserts into job_log what a CTE has deleted from job: loggedColumns, then
-// outcome, reason and log_id.
-const logSQL = `INSERT INTO job_log (` + loggedColumns + `, outcome, reason, log_id)`
+// tries, outcome, reason and log_id.
+const logSQL = `INSERT INTO job_log (` + loggedColumns + `, tries, outcome, reason, log_id)`
 
 const loggedColumns = `org_id, id, created_at, progress_done, progress_total, attempts, crashes, queue, kind, unique_key,
 	progress_note, created_by, request_id, error_code, last_error, args`
@@ -103,7 +103,7 @@ func end(ctx context.Context, tx pg.Tx, org id.Org, jobID id.Job, outcome Status
 	return pg.Exec(ctx, tx, "job.end", `
 		WITH gone AS (DELETE FROM job WHERE org_id = $1 AND id = $2 AND lease IS NULL RETURNING *)
 		`+logSQL+`
-		SELECT `+loggedColumns+`, $3, nullif($4, ''), $5 FROM gone`, raw(org), jobID, outcome, reason, [16]byte(newLogID(time.Now())))
+		SELECT `+loggedColumns+`, nullif(tries, '[]'), $3, nullif($4, ''), $5 FROM gone`, raw(org), jobID, outcome, reason, [16]byte(newLogID(time.Now())))
 }
 
 // lock returns an unfinished job and locks it until the end of the transaction.

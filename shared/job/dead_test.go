@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,11 +64,17 @@ func TestRedrive(t *testing.T) {
 	if _, after, err = o.redrive(added, `{"text":"right"}`); err != nil || string(after.Args) != `{"text":"right"}` {
 		t.Errorf("corrected to %s (%v)", after.Args, err)
 	}
-	var tries []json.RawMessage
-	if err := json.Unmarshal(after.Tries, &tries); err != nil || len(tries) != 2 {
+	var tries []struct {
+		Code       string
+		RedrivenAt *time.Time `json:"redriven_at"`
+	}
+	if err := json.Unmarshal(after.Tries, &tries); err != nil || len(tries) != 2 || tries[0].RedrivenAt == nil || tries[1].RedrivenAt == nil {
 		t.Errorf("tries %s", after.Tries)
 	}
 	o.drain()
+	if done := testkit.Value[string](t, o.Database, `SELECT tries::text FROM job_log`); strings.Count(done, "redriven_at") != 2 {
+		t.Errorf("finished, its tries are %s", done)
+	}
 	if got := o.noted(); !slices.Equal(got, []string{"right"}) || o.state(added) != "succeeded" {
 		t.Errorf("jobs wrote %q, it is %s", got, o.state(added))
 	}

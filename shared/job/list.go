@@ -52,7 +52,7 @@ type Info struct {
 	ErrorCode         string // of the last failed try; "": none failed
 	LastError         string
 	Fingerprint       string          // equal for jobs that failed in the same way
-	Tries             json.RawMessage // the last failed ones: [{"at","took_ms","code","error"}]; only of unfinished jobs
+	Tries             json.RawMessage // the last 20 failed ones: [{"at","took_ms","code","error","redriven_at"}]
 	Reason            string          // why it was dropped or cancelled, or is to be cancelled
 }
 
@@ -62,7 +62,7 @@ const unfinishedColumns = `org_id, id, queue, kind, CASE WHEN lease IS NULL THEN
 
 const finishedColumns = `org_id, id, queue, kind, outcome AS status, args, unique_key, finished_at AS due_at, NULL::timestamptz AS cancel_requested_at,
 	created_at, coalesce(created_by, '') AS created_by, request_id, attempts, crashes, progress_done, progress_total, progress_note,
-	coalesce(error_code, '') AS error_code, coalesce(last_error, '') AS last_error, '' AS fingerprint, '[]'::jsonb AS tries, coalesce(reason, '') AS reason`
+	coalesce(error_code, '') AS error_code, coalesce(last_error, '') AS last_error, '' AS fingerprint, coalesce(tries, '[]') AS tries, coalesce(reason, '') AS reason`
 
 // Filter selects jobs. Empty fields select all.
 type Filter struct {

@@ -67,9 +67,9 @@ const doneSQL = `
 		RETURNING j.*, r.log_id
 	)
 	INSERT INTO job_log (org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, outcome, queue, kind, unique_key,
-		progress_note, created_by, request_id, error_code, last_error, args)
+		progress_note, created_by, request_id, error_code, last_error, args, tries)
 	SELECT org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, 'succeeded', queue, kind, unique_key,
-		progress_note, created_by, request_id, error_code, last_error, args FROM gone`
+		progress_note, created_by, request_id, error_code, last_error, args, nullif(tries, '[]') FROM gone`
 
 // recordDone records jobs that have succeeded.
 func recordDone(ctx context.Context, db pg.Querier, results []Result, now time.Time, lock time.Duration) error {
@@ -101,25 +101,28 @@ const recordSQL = `
 	), gone AS (
 		DELETE FROM job j USING found f
 		WHERE j.org_id = ANY (ARRAY[f.org_id]) AND j.id = f.id AND j.lease = f.lease AND f.ends IN ('succeeded', 'cancelled', 'merged')
-		RETURNING j.*, f.log_id, f.ends, f.position, f.code, f.error, f.tried
+		RETURNING j.*, f.log_id, f.ends, f.position, f.code, f.error, f.tried, f.took, f.now
 	), logged AS (
 		INSERT INTO job_log (org_id, log_id, id, created_at, progress_done, progress_total, attempts, crashes, outcome, queue, kind, unique_key,
-			progress_note, created_by, request_id, error_code, last_error, reason, args)
+			progress_note, created_by, request_id, error_code, last_error, reason, args, tries)
 		SELECT org_id, log_id, id, created_at, progress_done, progress_total, attempts + tried::integer, crashes, ends, queue, kind, unique_key,
 			progress_note, created_by, request_id, coalesce(nullif(code, ''), error_code), coalesce(nullif(error, ''), last_error),
-			CASE WHEN ends = 'cancelled' THEN cancel_reason END, args FROM gone
+			CASE WHEN ends = 'cancelled' THEN cancel_reason END, args, nullif(` + triesSQL + `, '[]') FROM gone
 	), kept AS (
 		UPDATE job j SET lease = NULL, started_at = NULL, attempts = j.attempts + f.tried::integer,
 			status = CASE WHEN f.ends = 'dead' THEN 'dead' WHEN f.wait > $12 THEN 'scheduled' ELSE 'pending' END, due_at = f.now + f.wait,
 			error_code = coalesce(nullif(f.code, ''), j.error_code), last_error = coalesce(nullif(f.error, ''), j.last_error),
 			fingerprint = coalesce(nullif(f.fingerprint, ''), j.fingerprint),
-			tries = CASE WHEN f.code = '' THEN j.tries ELSE jsonb_path_query_array(j.tries, '$[last - 18 to last]') ||
-				jsonb_build_object('at', f.now, 'took_ms', f.took, 'code', f.code, 'error', f.error) END
+			tries = ` + triesSQL + `
 		FROM found f
 		WHERE j.org_id = ANY (ARRAY[f.org_id]) AND j.id = f.id AND j.lease = f.lease AND f.ends IN ('again', 'dead')
 		RETURNING f.position
 	)
 	SELECT position FROM gone UNION ALL SELECT position FROM kept`
+
+// triesSQL are the last 20 failed tries of a job, with the one that is recorded.
+const triesSQL = `CASE WHEN code = '' THEN tries ELSE jsonb_path_query_array(tries, '$[last - 18 to last]') ||
+	jsonb_build_object('at', now, 'took_ms', took, 'code', code, 'error', error) END`
 
 // record writes results in one statement and returns those that it wrote. The
 // others have lost their lease.

@@ -141,6 +141,9 @@ func TestRetryMergesIntoItsSuccessor(t *testing.T) {
 	if f, s := o.state(first), o.state(second); f != "merged" || s != "pending" {
 		t.Errorf("the first is %s, its successor %s", f, s)
 	}
+	if n := testkit.Value[int](t, o.Database, `SELECT jsonb_array_length(tries) FROM job_log`); n != 1 {
+		t.Errorf("the first keeps %d tries, want 1", n)
+	}
 }
 
 // Who adds to a waiting key keeps the job from being claimed until the change is

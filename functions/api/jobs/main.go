@@ -10,7 +10,7 @@ func main() {
 	lambdahost.JobsAPI(
 		jobs.List, jobs.Get, jobs.Cancel,
 		jobs.CreateRedrive, jobs.ListRedrives, jobs.GetRedrive, jobs.CancelRedrive,
-		jobs.ListAll, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
+		jobs.ListAll, jobs.GetAny, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
 		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
 		jobs.ListKinds, jobs.GetKind, jobs.PauseKind, jobs.ResumeKind, jobs.UpdateKind,
 	)

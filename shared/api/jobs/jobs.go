@@ -89,7 +89,8 @@ type JobBody struct {
 	CreatedBy         *string      `json:"created_by" doc:"The id of who added it; null: Portico itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
 
-type tryBody struct {
+// TryBody is a failed try.
+type TryBody struct {
 	At     clock.Stamp `json:"at" format:"date-time" doc:"When the try failed."`
 	TookMS float64     `json:"took_ms" doc:"How long it took, in milliseconds." example:"48"`
 	Code   string      `json:"code" doc:"Why it failed." example:"timeout"`
@@ -97,7 +98,7 @@ type tryBody struct {
 
 type oneBody struct {
 	JobBody
-	Tries []tryBody `json:"tries" nullable:"false" doc:"The last failed tries, the oldest first. They are kept until the job has finished."`
+	Tries []TryBody `json:"tries" nullable:"false" doc:"The last 20 failed tries, the oldest first."`
 }
 
 type (
@@ -169,12 +170,12 @@ func get(c *edge.Call, in *JobPath) (*oneOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	tries, err := showTries(j)
+	tries, err := showTries[TryBody](j)
 	return &oneOutput{Body: oneBody{JobBody: show(j), Tries: tries}}, err
 }
 
-func showTries(j job.Info) ([]tryBody, error) {
-	tries := []tryBody{}
+func showTries[T TryBody | staffTry](j job.Info) ([]T, error) {
+	tries := []T{}
 	return tries, json.Unmarshal(j.Tries, &tries)
 }
 

@@ -25,6 +25,23 @@ var ListAll = edge.Global[listAllInput, listAllOutput]{
 	Handle: listAll,
 }
 
+// GetAny is GET /v1/staff/jobs/{id}.
+var GetAny = edge.Read[JobPath, staffOneOutput]{
+	Op: edge.Op{
+		ID: "getAnyJob", Method: http.MethodGet, Path: "/v1/staff/jobs/{id}", Function: function, Acts: edge.OnNamed,
+		Faults:     []*fault.Error{job.ErrNotFound},
+		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a job of any kind with its failed tries",
+	},
+	Handle: func(c *edge.Call, in *JobPath) (*staffOneOutput, error) {
+		j, err := job.Get(c, c.Tx, c.Org, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		tries, err := showTries[staffTry](j)
+		return &staffOneOutput{Body: staffOneBody{StaffJobBody: showStaff(j), Tries: tries, Reason: textOf(j.Reason)}}, err
+	},
+}
+
 // ListDead is GET /v1/staff/dead-jobs.
 var ListDead = edge.Global[listDeadInput, listDeadOutput]{
 	Op: edge.Op{
@@ -116,6 +133,18 @@ type StaffJobBody struct {
 	RequestID      *string         `json:"request_id" doc:"The id of the request that added it; null if none did."`
 }
 
+type staffTry struct {
+	TryBody
+	Error      string       `json:"error" doc:"Why it failed, in words." example:"no answer within 10s"`
+	RedrivenAt *clock.Stamp `json:"redriven_at" format:"date-time" doc:"When somebody let the job begin anew after this try: those that follow are of its new schedule. null: nobody did."`
+}
+
+type staffOneBody struct {
+	StaffJobBody
+	Reason *string        `json:"reason" doc:"Why it was dropped or cancelled, or is to be cancelled; null: nobody said." example:"the endpoint was deleted"`
+	Tries  []staffTry `json:"tries" nullable:"false" doc:"The last 20 failed tries, the oldest first."`
+}
+
 type groupBody struct {
 	Fingerprint   string      `json:"fingerprint" doc:"Names the group." example:"0b6f0c2d"`
 	Kind          string      `json:"kind" doc:"What the jobs do." example:"audit.export"`
@@ -131,6 +160,7 @@ type groupBody struct {
 
 type (
 	staffJobOutput struct{ Body StaffJobBody }
+	staffOneOutput struct{ Body staffOneBody }
 	listAllOutput  struct{ Body edge.List[StaffJobBody] }
 	listDeadOutput struct {
 		Body struct {

@@ -55,6 +55,16 @@ func TestStaffJobs(t *testing.T) {
 		{"dead of an organization", "GET", "dead-jobs?organization_id=" + evilOnly, "", "", staff, `200 "kind":"test.export" !test.hidden`},
 		{"dead of a kind that is none", "GET", "dead-jobs?kind=x", "", "", staff, `422 query.kind`},
 		{"dead as a customer", "GET", "dead-jobs", "", "", acme, `403 staff_only`},
+		{"get", "GET", "jobs/" + dead, acmeOnly, "", staff,
+			`200 "status":"dead" "args":{"name":"bad"} "organization_id":"` + acmeOnly + `" "tries":[{"at":"20 "error":"the name is bad","redriven_at":null}] "reason":null`},
+		{"get the platform's", "GET", "jobs/" + ours, "", "", staff, `200 "kind":"test.ours" "organization_id":null "error":"the name is bad"`},
+		{"get a finished one", "GET", "jobs/" + done, evilOnly, "", staff, `200 "status":"succeeded" "finished_at":"20 "tries":[]`},
+		{"get in another organization", "GET", "jobs/" + dead, evilOnly, "", staff, `404 job_not_found`},
+		{"get in none", "GET", "jobs/" + dead, "", "", staff, `404 job_not_found`},
+		{"get a missing one", "GET", "jobs/" + missing, acmeOnly, "", staff, `404 job_not_found`},
+		{"get in an organization that is missing", "GET", "jobs/" + dead, "org_01890000000000000000000000", "", staff, `404 organization_not_found`},
+		{"get a malformed id", "GET", "jobs/1", acmeOnly, "", staff, `422 path.id`},
+		{"get as a customer", "GET", "jobs/" + dead, "", "", acme, `403 staff_only`},
 		{"redrive as a customer", "POST", "jobs/" + dead + "/redrive", "", `{}`, acme, `403 staff_only`},
 		{"redrive in another organization", "POST", "jobs/" + dead + "/redrive", evilOnly, `{}`, staff, `404 job_not_found`},
 		{"redrive in none", "POST", "jobs/" + dead + "/redrive", "", `{}`, staff, `404 job_not_found`},
@@ -86,8 +96,12 @@ func TestStaffJobs(t *testing.T) {
 			apitest.Want(t, tt.as.Do(tt.method, "/v1/staff/"+tt.path, tt.body, headers...), tt.want)
 		})
 	}
+	apitest.Want(t, staff.Do("GET", "/v1/staff/jobs/"+dead, "", "Portico-Organization", acmeOnly), `200 "status":"pending" "error":"the name is bad","redriven_at":"20`)
+	apitest.Want(t, staff.Do("GET", "/v1/staff/jobs/"+dropped, "", "Portico-Organization", evilOnly),
+		`200 "status":"dropped" "reason":"r" "tries":[{"at":"20 "error":"the name is bad","redriven_at":null}]`)
 	h.DoJobs()
 	apitest.Want(t, staff.Do("GET", "/v1/staff/jobs", ""), `200 !`+dead)
+	apitest.Want(t, staff.Do("GET", "/v1/staff/jobs/"+dead, "", "Portico-Organization", acmeOnly), `200 "status":"succeeded" "error":"the name is bad","redriven_at":"20`)
 	apitest.Want(t, staff.Do("GET", "/v1/organizations", ""), `200 Acme !platform`)
 	again := platformJob(h)
 	for range 2 {

@@ -125,14 +125,13 @@ func rowOf(jobID id.Job, unique Unique, args any, opts Options) (row, error) {
 // insert adds jobs at the end of the transaction.
 func insert(ctx context.Context, tx pg.Tx, to target, rows []row) error {
 	rows = onePerKey(rows, to.unique)
-	n := len(rows)
-	ids, delays, times := make([]id.Job, n), make([]time.Duration, n), make([]*time.Time, n)
-	args, keys, by := make([]string, n), make([]*string, n), make([]string, n)
-	for i, r := range rows {
-		ids[i], delays[i], times[i], args[i], keys[i], by[i] = r.id, r.delay, r.at, string(r.args), r.key, r.by
-	}
 	var batch pgx.Batch
-	batch.Queue(insertSQL+onConflict(to.unique), raw(to.org), to.queue, to.kind, scheduledAfter, observe.RequestID(ctx), ids, delays, times, args, keys, by)
+	if common := []any{raw(to.org), to.queue, to.kind, scheduledAfter, observe.RequestID(ctx)}; len(rows) == 1 {
+		r := rows[0]
+		batch.Queue(insertOneSQL+onConflict(to.unique), append(common, r.id, r.delay, r.at, string(r.args), r.key, r.by)...)
+	} else {
+		batch.Queue(insertSQL+onConflict(to.unique), append(common, columnsOf(rows)...)...)
+	}
 	order := to.kind
 	if rows[0].key != nil {
 		order += "\n" + *rows[0].key
@@ -146,6 +145,17 @@ func insert(ctx context.Context, tx pg.Tx, to target, rows []row) error {
 	}
 	pg.Raise(tx, string(to.queue), lane)
 	return nil
+}
+
+// columnsOf returns rows with one array per field, for unnest.
+func columnsOf(rows []row) []any {
+	n := len(rows)
+	ids, delays, times := make([]id.Job, n), make([]time.Duration, n), make([]*time.Time, n)
+	args, keys, by := make([]string, n), make([]*string, n), make([]string, n)
+	for i, r := range rows {
+		ids[i], delays[i], times[i], args[i], keys[i], by[i] = r.id, r.delay, r.at, string(r.args), r.key, r.by
+	}
+	return []any{ids, delays, times, args, keys, by}
 }
 
 // isSoon reports whether the job goes to its lane at once.
@@ -182,12 +192,19 @@ func keyOf(r row) string {
 	return *r.key
 }
 
-const insertSQL = `
-	INSERT INTO job (org_id, id, queue, kind, status, due_at, args, unique_key, created_by, request_id)
+// The statements that insert several jobs and one, which are most.
+const (
+	insertSQL = insertInto + `
 	SELECT $1, n.id, $2, $3, CASE WHEN d.at > portico_now() + $4 THEN 'scheduled' ELSE 'pending' END, d.at, n.args::json, n.key, nullif(n.by, ''), $5
 	FROM unnest($6::uuid[], $7::interval[], $8::timestamptz[], $9::text[], $10::text[], $11::text[]) WITH ORDINALITY AS n (id, delay, at, args, key, by, position)
 	CROSS JOIN LATERAL (SELECT coalesce(n.at, portico_now() + n.delay)) AS d (at)
 	ORDER BY n.position`
+	insertOneSQL = insertInto + `
+	SELECT $1, $6, $2, $3, CASE WHEN d.at > d.now + $4 THEN 'scheduled' ELSE 'pending' END, d.at, $9::json, $10, nullif($11, ''), $5
+	FROM (SELECT now, coalesce($8::timestamptz, now + $7::interval) AS at FROM (SELECT portico_now() AS now OFFSET 0) n OFFSET 0) d`
+	insertInto = `
+	INSERT INTO job (org_id, id, queue, kind, status, due_at, args, unique_key, created_by, request_id)`
+)
 
 // onConflict updates the job that waits with the key, which also locks it until the
 // commit: so no runner can take it before the change is visible that it is about. A

@@ -151,9 +151,15 @@ func TestReferenceTriesACall(t *testing.T) {
 
 func (b *tab) wantNoOverflow() {
 	b.t.Helper()
-	if over := get(b, chromedp.Evaluate[int](`document.documentElement.scrollWidth - innerWidth`)); over > 0 {
+	if over := b.overflow(); over > 0 {
 		b.t.Errorf("the page is %d px wider than the window", over)
 	}
+}
+
+// overflow returns how many pixels the page is wider than the window.
+func (b *tab) overflow() int {
+	b.t.Helper()
+	return get(b, chromedp.Evaluate[int](`document.documentElement.scrollWidth - innerWidth`))
 }
 
 // violation is a finding of axe, an accessibility check.

@@ -90,6 +90,10 @@ func TestMaintain(t *testing.T) {
 		SELECT n || '@example.com', 'delays', CASE WHEN n <= 6000 THEN portico_now() + interval '14 days' END FROM generate_series(1, 6001) n`)
 	db.Exec(t, `INSERT INTO mail_suppression_lifted (recipient, lifted_at) SELECT n || '@example.com', portico_now() + n * interval '11 days' FROM generate_series(0, 1) n`)
 	db.Exec(t, `INSERT INTO mail_stream_day (stream, day, run) SELECT 'product', (portico_now() - n * interval '1 day')::date, 1 FROM unnest('{290, 310}'::int[]) n`)
+	db.Exec(t, `
+		INSERT INTO mail_dmarc (organization, report_id, domain, policy, begins_at, ends_at)
+		SELECT 'receiver', n::text, 'example.com', 'none', portico_now(), portico_now() + CASE WHEN n < 60 THEN interval '1 day' ELSE interval '11 days' END FROM generate_series(1, 60) n`)
+	db.Exec(t, `INSERT INTO mail_dmarc_source (report, source, header_from, dkim, spf, disposition, mails) SELECT id, '192.0.2.1', 'example.com', true, true, 'none', 1 FROM mail_dmarc`)
 	u, _ := newUpkeep(t, db, io.Discard)
 	done, err := u.Maintain(ctx)
 	if err != nil || done != (jobs.Maintained{}) {
@@ -97,11 +101,14 @@ func TestMaintain(t *testing.T) {
 	}
 	db.Advance(t, 100*24*time.Hour)
 	done, err = u.Maintain(ctx)
-	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.MailAddressesForgotten != 6001 || done.MailCountsForgotten != 1 || done.PartitionsMade < 6 {
+	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.MailAddressesForgotten != 6001 || done.MailCountsForgotten != 1 || done.DMARCReportsForgotten != 59 || done.PartitionsMade < 6 {
 		t.Errorf("a hundred days later: %+v, %v", done, err)
 	}
 	if left := testkit.Value[string](t, db, `SELECT string_agg(status, ' ' ORDER BY status) FROM mail`); left != "queued sending" {
 		t.Errorf("of the mails are left: %s", left)
+	}
+	if n := testkit.Value[int](t, db, `SELECT count(*)::int FROM mail_dmarc_source`); n != 1 {
+		t.Errorf("%d rows of DMARC reports are left, want those of one", n)
 	}
 	if done, err = u.Maintain(ctx); err != nil || done != (jobs.Maintained{}) {
 		t.Errorf("again: %+v, %v", done, err)

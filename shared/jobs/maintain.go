@@ -12,6 +12,7 @@ import (
 	"portico/shared/idempotency"
 	"portico/shared/job"
 	"portico/shared/mail"
+	"portico/shared/mail/dmarc"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -39,6 +40,7 @@ type Maintained struct {
 	MailsForgotten         int64 `json:"mails_forgotten"`
 	MailAddressesForgotten int64 `json:"mail_addresses_forgotten"`
 	MailCountsForgotten    int64 `json:"mail_counts_forgotten"`
+	DMARCReportsForgotten  int64 `json:"dmarc_reports_forgotten"`
 }
 
 // keysPerStatement bounds how long one DELETE keeps its locks.
@@ -47,12 +49,12 @@ const keysPerStatement = 5000
 // Maintain makes the partitions of the next three months, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, fails what was held for longer than
 // is kept, drops the partitions that have expired, and removes the counters of jobs and
-// the log of mails of a quarter ago, addresses whose time without mail is over, and the
-// counters of mail of a year ago. It may run at any time and any number of times. What fails keeps
+// the log of mails of a quarter ago, addresses whose time without mail is over, the
+// DMARC reports of a quarter ago, and the counters of mail of a year ago. It may run at any time and any number of times. What fails keeps
 // nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
-	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m))
+	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m), u.forgetReports(ctx, &m))
 	return m, err
 }
 
@@ -102,6 +104,19 @@ func (u *Upkeep) forgetAddresses(ctx context.Context, m *Maintained) (err error)
 		forgotten, err := mail.ForgetAddresses(ctx, u.DB, keysPerStatement)
 		m.MailAddressesForgotten += forgotten
 		if err != nil || forgotten < keysPerStatement {
+			return err
+		}
+	}
+}
+
+// reportsPerStatement is smaller, because a report may have 10,000 rows.
+const reportsPerStatement = 50
+
+func (u *Upkeep) forgetReports(ctx context.Context, m *Maintained) error {
+	for {
+		forgotten, err := dmarc.Forget(ctx, u.DB, reportsPerStatement)
+		m.DMARCReportsForgotten += forgotten
+		if err != nil || forgotten < reportsPerStatement {
 			return err
 		}
 	}

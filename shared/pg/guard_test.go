@@ -15,9 +15,11 @@ import (
 // data. A user may belong to several organizations; 00003_access.sql says who
 // sees which user. A staff key belongs to none; each request names one. Kinds of
 // jobs and throttles are the platform's, and so are the mail templates, which addresses get
-// no mail, and how often mails bounce.
+// no mail, how often mails bounce, and the
+// reports of who sends in the name of its domains.
 var exempt = []string{
 	"clock", "dispatcher", "goose_db_version", "user_account", "staff_key", "job_kind", "job_throttle", "mail_suppression", "mail_suppression_lifted", "mail_stream", "mail_stream_day",
+	"mail_dmarc", "mail_dmarc_source",
 	"mail_template_override", "mail_template_publication",
 }
 

@@ -71,6 +71,7 @@ var grants = map[string]map[string]string{
 		"job_kind":                "INSERT SELECT UPDATE",
 		"job_throttle":            "INSERT SELECT UPDATE",
 		"mail":                    "DELETE SELECT UPDATE",
+		"mail_dmarc":              "DELETE SELECT",
 		"mail_stream":             "SELECT",
 		"mail_stream_day":         "DELETE SELECT",
 		"mail_suppression":        "DELETE INSERT SELECT UPDATE",

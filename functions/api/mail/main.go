@@ -13,6 +13,6 @@ func main() {
 		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,
 		mail.ListTemplateVersions, mail.CreateTemplateVersion, mail.ListTemplatePublications, mail.PublishTemplate, mail.RollBackTemplate, mail.SendTestMail,
 		mail.Inspect, mail.GetDeliverability,
-		mail.Report,
+		mail.Report, mail.KeepDMARC, mail.ListDMARCSources,
 	)
 }

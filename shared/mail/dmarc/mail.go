@@ -59,6 +59,19 @@ func ReadMessage(message []byte) (Report, error) {
 	return Report{}, ErrNoReport
 }
 
+// ReadAny reads a mail with a report, or the report itself as XML, zip or gzip. No mail
+// begins like these.
+func ReadAny(content []byte) (Report, error) {
+	if len(content) > MaxMessage {
+		return Report{}, fmt.Errorf("it has %d bytes, more than %d", len(content), MaxMessage)
+	}
+	start := bytes.TrimLeft(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), " \t\r\n")
+	if bytes.HasPrefix(start, []byte("<")) || bytes.HasPrefix(content, []byte("PK")) || bytes.HasPrefix(content, []byte("\x1f\x8b")) {
+		return Read(content)
+	}
+	return ReadMessage(content)
+}
+
 // readPart reads a part of a mail, or returns ErrNoReport if its type is not one that
 // reports have.
 func readPart(header textproto.MIMEHeader, body io.Reader) (Report, error) {

@@ -17,9 +17,11 @@ import (
 // What a report may have.
 const (
 	MaxRows  = 10_000
-	maxDepth = 20       // elements within each other
-	maxToken = 64 << 10 // bytes of one tag, text or comment
-	maxText  = 500      // bytes of a value that is kept
+	maxDepth = 20 // elements within each other
+	// maxElements bounds the time that a report takes: a record has less than 40.
+	maxElements = 40 * MaxRows
+	maxToken    = 64 << 10 // bytes of one tag, text or comment
+	maxText     = 500      // bytes of a value that is kept
 )
 
 // Report is what a receiver says about the mail of some time.
@@ -77,6 +79,7 @@ func (t *tokens) ReadByte() (byte, error) {
 type reading struct {
 	Report
 	path  []string // the names of the open elements
+	count int      // elements
 	text  strings.Builder
 	row   row
 	begin string
@@ -113,6 +116,9 @@ func (r *reading) take(token xml.Token) error {
 		if len(r.path) == 0 && token.Name.Local != "feedback" {
 			return ErrNoReport
 		}
+		if r.count++; r.count > maxElements {
+			return fmt.Errorf("it has more than %d elements", maxElements)
+		}
 		r.path = append(r.path, token.Name.Local)
 		r.text.Reset()
 	case xml.CharData:
@@ -122,6 +128,25 @@ func (r *reading) take(token xml.Token) error {
 	case xml.EndElement:
 		defer func() { r.path = r.path[:len(r.path)-1]; r.text.Reset() }()
 		return r.element(strings.Join(r.path, "/"))
+	}
+	return nil
+}
+
+// field returns where the value of an element outside of records belongs, or nil.
+func (r *reading) field(path string) *string {
+	switch path {
+	case "feedback/report_metadata/org_name":
+		return &r.Organization
+	case "feedback/report_metadata/report_id":
+		return &r.ID
+	case "feedback/report_metadata/date_range/begin":
+		return &r.begin
+	case "feedback/report_metadata/date_range/end":
+		return &r.end
+	case "feedback/policy_published/domain":
+		return &r.Domain
+	case "feedback/policy_published/p":
+		return &r.Policy
 	}
 	return nil
 }
@@ -140,14 +165,7 @@ func (r *reading) element(path string) error {
 		return nil
 	}
 	field, inRow := strings.CutPrefix(path, "feedback/record/")
-	to := map[string]*string{
-		"feedback/report_metadata/org_name":         &r.Organization,
-		"feedback/report_metadata/report_id":        &r.ID,
-		"feedback/report_metadata/date_range/begin": &r.begin,
-		"feedback/report_metadata/date_range/end":   &r.end,
-		"feedback/policy_published/domain":          &r.Domain,
-		"feedback/policy_published/p":               &r.Policy,
-	}[path]
+	to := r.field(path)
 	if to == nil && (!inRow || !rowFields[field]) {
 		return nil
 	}

@@ -70,7 +70,7 @@ func (s *Server) admit(m Mail) error {
 	case a.Sandbox && !s.verified(m):
 		return invalid("MessageRejected", "Email address is not verified. The following identities failed the check in region %s: %s", strings.ToUpper(s.opts.Region), strings.Join(m.recipients(), ", "))
 	case a.Max24HourSend >= 0 && float64(sent) >= a.Max24HourSend:
-		return invalid("LimitExceededException", "Daily message quota exceeded.")
+		return &apiError{http.StatusTooManyRequests, "TooManyRequestsException", "Daily message quota exceeded."}
 	case float64(lastSecond) >= a.MaxSendRate:
 		return &apiError{http.StatusTooManyRequests, "TooManyRequestsException", "Maximum sending rate exceeded."}
 	}

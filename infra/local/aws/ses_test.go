@@ -307,7 +307,7 @@ func TestAccount(t *testing.T) {
 		"suspended": {func(a *aws.Account) { a.Enforcement = "SHUTDOWN" }, new(*mailtypes.AccountSuspendedException), "suspended"},
 		"paused":    {func(a *aws.Account) { a.Paused = true }, new(*mailtypes.SendingPausedException), "disabled"},
 		"sandbox":   {func(a *aws.Account) { a.Sandbox = true }, new(*mailtypes.MessageRejected), "not verified"},
-		"quota":     {func(a *aws.Account) { a.Max24HourSend = 0 }, new(*mailtypes.LimitExceededException), "quota exceeded"},
+		"quota":     {func(a *aws.Account) { a.Max24HourSend = 0 }, new(*mailtypes.TooManyRequestsException), "quota exceeded"},
 		"rate":      {func(a *aws.Account) { a.MaxSendRate = 0 }, new(*mailtypes.TooManyRequestsException), "rate exceeded"},
 	} {
 		a := healthy

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -67,7 +68,7 @@ func sesFault(err error) error {
 		code = api.ErrorCode()
 	}
 	switch status := answer.HTTPStatusCode(); {
-	case code == "TooManyRequestsException", code == "LimitExceededException", code == "ThrottlingException", status == http.StatusTooManyRequests:
+	case status == http.StatusTooManyRequests, isThrottling(code, err):
 		return throttled(err, answer.Response.Header.Get("Retry-After"), time.Now())
 	case code == "MessageRejected", code == "BadRequestException", code == "ValidationException":
 		return ErrRefused.Because(err)
@@ -77,6 +78,18 @@ func sesFault(err error) error {
 	// The rest is about us: the account is suspended or paused, the identity is not
 	// verified, the configuration set is missing, a permission is.
 	return ErrAway.Because(err)
+}
+
+// isThrottling reports whether SES refuses for now, because of the rate or the daily
+// quota. The SDK declares TooManyRequestsException; AWS's guide names ThrottlingException
+// for both, and the two messages, which are the same whatever the code.
+func isThrottling(code string, err error) bool {
+	switch code {
+	case "TooManyRequestsException", "LimitExceededException", "ThrottlingException", "Throttling":
+		return true
+	}
+	said := strings.ToLower(err.Error())
+	return strings.Contains(said, "maximum sending rate exceeded") || strings.Contains(said, "daily message quota exceeded")
 }
 
 // notSent reports whether an error came before the request could be sent.

@@ -56,6 +56,7 @@ type bed struct {
 	silent *pg.DB // tells nobody
 	worker *pg.Worker
 	wakers map[job.Queue]*claim.Waker
+	sqs    *sqs.Client
 	org    id.Org
 	ran    *collector
 	river  *river // nil: it could not be built
@@ -102,11 +103,12 @@ func newBed(ctx context.Context, s Stack) (b *bed, err error) {
 		return nil, err
 	}
 	cfg := aws.Config{Region: s.Region, BaseEndpoint: &s.AWSURL, Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
+	b.sqs = sqs.NewFromConfig(cfg)
 	now := clock.New(0)
 	for q, url := range map[job.Queue]string{job.High: s.Env["HIGH_QUEUE_URL"], job.Bulk: s.Env["BULK_QUEUE_URL"]} {
 		b.wakers[q] = &claim.Waker{
 			Queue: string(q), Database: pg.Home, Due: claim.NewDue(dynamodb.NewFromConfig(cfg), s.Env["DUE_TABLE"], string(q), pg.Home, now),
-			Nudge: queue.NewSender(sqs.NewFromConfig(cfg), url),
+			Nudge: queue.NewSender(b.sqs, url),
 		}
 		job.Announce(b.app, q, pg.Databases[*claim.Waker]{pg.Home: b.wakers[q]}, now, observe.NewLog(io.Discard, "bench"))
 	}

@@ -2,30 +2,23 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // measureIdle counts what the functions ask Postgres while there is nothing to do.
-// Due times are raised by a sweep that finds them quiet for two minutes, so the clock
-// is moved and a sweep is fired. The sweep runs every minute.
+// The sweep runs every minute.
 func (b *bed) measureIdle(last time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
 		b.Progress("idle for %s …", last)
-		if err := b.awaitSleep(ctx); err != nil {
+		if err := b.settle(ctx); err != nil {
 			return err
-		}
-		if _, err := b.Call(ctx, "POST", "/_local/clock?offset=5m"); err != nil {
-			return err
-		}
-		for range 2 { // the second one proves that the first has raised the due times
-			if _, err := b.Call(ctx, "POST", "/_local/schedules/SweeperFunction"); err != nil {
-				return err
-			}
-			if err := b.awaitSleep(ctx); err != nil {
-				return err
-			}
 		}
 		before, err := b.asked(ctx)
 		if err != nil {
@@ -50,6 +43,54 @@ func (b *bed) measureIdle(last time.Duration) func(context.Context) error {
 		b.add(fmt.Sprintf("statements of the stack in %s without work", last), "0", judge(n == 0 && swept > sweeps), "%.0f (%d sweeps ran)", n, swept-sweeps)
 		return nil
 	}
+}
+
+// settle waits until the stack has nothing left to do: no message is on its way, and a
+// sweep asks nothing. Due times are raised by a sweep that finds them quiet for two
+// minutes, so the clock is moved before each sweep. Schedules whose time comes by that
+// run.
+func (b *bed) settle(ctx context.Context) error {
+	for sweeps := time.Duration(1); sweeps <= 20; sweeps++ {
+		if _, err := b.Call(ctx, "POST", fmt.Sprintf("/_local/clock?offset=%s", sweeps*3*time.Minute)); err != nil {
+			return err
+		}
+		before, err := b.asked(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := b.Call(ctx, "POST", "/_local/schedules/SweeperFunction"); err != nil {
+			return err
+		}
+		if err := b.awaitSleep(ctx); err != nil {
+			return err
+		}
+		waiting, err := b.messages(ctx)
+		if err != nil {
+			return err
+		}
+		if after, err := b.asked(ctx); err != nil || after == before && waiting == 0 {
+			return err
+		}
+	}
+	return errors.New("the stack does not come to rest")
+}
+
+// messages counts the messages of the queues of jobs, also those that arrive later.
+func (b *bed) messages(ctx context.Context) (n int, err error) {
+	for _, url := range []string{b.Env["HIGH_QUEUE_URL"], b.Env["BULK_QUEUE_URL"], b.Env["BILLING_QUEUE_URL"]} {
+		out, err := b.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+		if err != nil {
+			return 0, err
+		}
+		for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+			count, err := strconv.Atoi(out.Attributes[name])
+			if err != nil {
+				return 0, fmt.Errorf("%s of %s: %w", name, url, err)
+			}
+			n += count
+		}
+	}
+	return n, nil
 }
 
 // asked counts the statements of everybody but the bench.

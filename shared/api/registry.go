@@ -36,7 +36,7 @@ func All() []edge.Operation {
 		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,
 		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,
 		mail.ListTemplateVersions, mail.CreateTemplateVersion, mail.ListTemplatePublications, mail.PublishTemplate, mail.RollBackTemplate, mail.SendTestMail,
-		mail.Inspect, mail.GetDeliverability,
+		mail.Inspect, mail.GetDeliverability, mail.ResumeMarketing,
 		jobs.CreateRedrive, jobs.ListRedrives, jobs.GetRedrive, jobs.CancelRedrive,
 		mail.Report, mail.KeepDMARC, mail.ListDMARCSources,
 		jobs.ListAll, jobs.GetAny, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,

@@ -41,6 +41,8 @@ type Draft struct {
 	// About is the endpoint that does not get an operational event because the
 	// event is about it; zero for all other events.
 	About id.WebhookEndpoint
+	// IfWanted: without an endpoint that gets it the event is not written.
+	IfWanted bool
 }
 
 // ErrNotFound is returned when the event does not exist or belongs to another

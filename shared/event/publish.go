@@ -25,7 +25,8 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 
 // PublishCached takes the subscriptions from a cache. If they are in it, and no
 // draft has an ordering key, the whole publish is in the round trip of the commit,
-// which also checks that they have not changed.
+// which also checks that they have not changed. If no endpoint gets any of the events
+// and all of them are IfWanted, none is written.
 func PublishCached(
 	ctx context.Context, tx pg.Tx, org id.Org, cache *fanout.Cache, drafts []Draft, now time.Time,
 ) ([]Event, []id.WebhookEndpoint, error) {
@@ -48,6 +49,12 @@ func PublishCached(
 	deliveries, due, err := match(ctx, subscriptions.List, drafts, events)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(deliveries) == 0 && !slices.ContainsFunc(drafts, func(d Draft) bool { return !d.IfWanted }) {
+		if isCached {
+			subscriptions.Expect(&batch)
+		}
+		return nil, nil, pg.AtCommit(ctx, tx, &batch)
 	}
 	// As late as possible, because it locks the ordering keys until the commit.
 	seqs, err := takeSeqs(ctx, tx, org, drafts)

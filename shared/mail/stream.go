@@ -2,8 +2,10 @@ package mail
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"portico/shared/fault"
 	"portico/shared/job"
 	"portico/shared/mail/template"
 	"portico/shared/pg"
@@ -67,24 +69,30 @@ func (r Rates) TooHigh() bool {
 func Days(ctx context.Context, db *pg.DB, stream string, days int) ([]Day, error) {
 	var all []Day
 	err := db.All().Each(func(_ string, q pg.Querier) error {
-		list, err := pg.List[Day](ctx, q, "mail.Days", `SELECT * FROM mail_stream_days($1, $2)`, stream, days)
-		for _, one := range list {
-			all = addDay(all, one)
-		}
+		list, err := DaysIn(ctx, q, stream, days)
+		all = AddDays(all, list)
 		return err
 	})
 	return all, err
 }
 
-// addDay adds the counts of another database.
-func addDay(all []Day, one Day) []Day {
-	for i, d := range all {
-		if d.Day.Equal(one.Day) && d.Present == one.Present {
-			all[i].Delivered, all[i].Bounced, all[i].Complained = d.Delivered+one.Delivered, d.Bounced+one.Bounced, d.Complained+one.Complained
-			return all
+// DaysIn returns it for one database.
+func DaysIn(ctx context.Context, q pg.Querier, stream string, days int) ([]Day, error) {
+	return pg.List[Day](ctx, q, "mail.DaysIn", `SELECT * FROM mail_stream_days($1, $2)`, stream, days)
+}
+
+// AddDays adds the counts of another database.
+func AddDays(all, more []Day) []Day {
+	for _, one := range more {
+		i := slices.IndexFunc(all, func(d Day) bool { return d.Day.Equal(one.Day) && d.Present == one.Present })
+		if i < 0 {
+			all = append(all, one)
+			continue
 		}
+		all[i].Delivered, all[i].Bounced, all[i].Complained = all[i].Delivered+one.Delivered, all[i].Bounced+one.Bounced, all[i].Complained+one.Complained
 	}
-	return append(all, one)
+	slices.SortStableFunc(all, func(a, b Day) int { return b.Day.Compare(a.Day) })
+	return all
 }
 
 // RatesOf returns the rates of a stream.
@@ -92,10 +100,15 @@ func RatesOf(ctx context.Context, db *pg.DB, stream string) (r Rates, err error)
 	days, err := Days(ctx, db, stream, RateDays)
 	for _, d := range days {
 		if d.Present {
-			r.Delivered, r.Bounced, r.Complained = r.Delivered+d.Delivered, r.Bounced+d.Bounced, r.Complained+d.Complained
+			r = r.With(d)
 		}
 	}
 	return r, err
+}
+
+// With adds a day.
+func (r Rates) With(d Day) Rates {
+	return Rates{r.Delivered + d.Delivered, r.Bounced + d.Bounced, r.Complained + d.Complained}
 }
 
 // Pause says since when the mails of a stream wait, and why.
@@ -129,20 +142,26 @@ func PauseMarketing(ctx context.Context, db *pg.DB, by, why string) (paused bool
 }
 
 // ResumeMarketing lets marketing go on in every database, whoever paused it, and begins
-// to count its rates anew. It may be repeated.
-func ResumeMarketing(ctx context.Context, db *pg.DB) error {
-	return db.All().Each(func(database string, _ pg.Querier) error {
-		return db.PlatformIn(ctx, database, func(tx pg.Tx) error {
-			before, err := MarketingPause(ctx, tx)
-			if err != nil || before == nil {
-				return err
-			}
-			if err := job.Resume(ctx, tx, marketingKind.Queue, marketingKind.Name, before.PausedBy); err != nil {
-				return err
-			}
-			return pg.Exec(ctx, tx, "mail.ResumeMarketing", `SELECT begin_mail_stream($1)`, Marketing)
-		})
-	})
+// to count its rates anew; at home in the caller's transaction. It returns why marketing
+// waited at home, or elsewhere if it did not there; nil: it did not wait. If a database
+// does not answer, the caller repeats.
+func ResumeMarketing(ctx context.Context, tx pg.Tx, db *pg.DB) (before *Pause, err error) {
+	resume := func(tx pg.Tx) error {
+		p, err := MarketingPause(ctx, tx)
+		if err != nil || p == nil {
+			return err
+		}
+		before = p
+		if err := job.Resume(ctx, tx, marketingKind.Queue, marketingKind.Name, p.PausedBy); err != nil {
+			return err
+		}
+		return pg.Exec(ctx, tx, "mail.ResumeMarketing", `SELECT begin_mail_stream($1)`, Marketing)
+	}
+	err = db.Others().Each(func(database string, _ pg.Querier) error { return db.PlatformIn(ctx, database, resume) })
+	if err != nil {
+		return nil, fault.ErrAway.Because(err)
+	}
+	return before, resume(tx)
 }
 
 // MarketingPause returns why marketing waits; nil if it does not.

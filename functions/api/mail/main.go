@@ -12,7 +12,7 @@ func main() {
 		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,
 		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,
 		mail.ListTemplateVersions, mail.CreateTemplateVersion, mail.ListTemplatePublications, mail.PublishTemplate, mail.RollBackTemplate, mail.SendTestMail,
-		mail.Inspect, mail.GetDeliverability,
+		mail.Inspect, mail.GetDeliverability, mail.ResumeMarketing,
 		mail.Report, mail.KeepDMARC, mail.ListDMARCSources,
 	)
 }

@@ -1,7 +1,6 @@
 package mail
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -9,10 +8,7 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/clock"
-	"portico/shared/job/kinds"
-	"portico/shared/mail"
 	"portico/shared/mail/deliverability"
-	"portico/shared/pg"
 )
 
 // GetDeliverability is GET /v1/staff/deliverability.
@@ -32,6 +28,7 @@ type deliverabilityOutput struct {
 		Account   *mailAccountBody `json:"account" doc:"What SES allows; null: mail is not sent through SES, or SES did not answer. Then problems says why."`
 		Domains   []mailDomainBody `json:"domains" doc:"The domains from which mail is sent."`
 		Marketing marketingBody    `json:"marketing" doc:"Whether marketing is sent."`
+		Streams   []mailStreamBody `json:"streams" nullable:"false" doc:"What became of the mails of each stream, in all databases that answered."`
 		Problems  []string         `json:"problems" doc:"What is wrong beyond the records, each with what to do; empty: nothing." example:"[\"The account is in SES's sandbox: only addresses that SES has verified get mail. Ask AWS for production access in the SES console.\"]"`
 	}
 }
@@ -64,12 +61,13 @@ type dnsRecordBody struct {
 }
 
 type marketingBody struct {
-	Pauses []marketingPauseBody `json:"pauses" doc:"The databases in which marketing is paused; empty: in none. Resume it as the kind of jobs mail.send_marketing."`
+	Pauses []marketingPauseBody `json:"pauses" doc:"The databases in which marketing is paused; empty: in none. resumeMarketing ends it in all."`
 }
 
 type marketingPauseBody struct {
 	Database string      `json:"database" doc:"The database." example:"home"`
 	PausedAt clock.Stamp `json:"paused_at" format:"date-time" doc:"Since when."`
+	PausedBy string      `json:"paused_by" doc:"#MarketingPause.paused_by" example:"mail-feedback"`
 	Reason   string      `json:"reason" doc:"Why; may be empty." example:"Too many complaints."`
 }
 
@@ -82,7 +80,7 @@ func getDeliverability(c *edge.Call, _ *struct{}) (*deliverabilityOutput, error)
 		group  sync.WaitGroup
 	)
 	group.Go(func() { report = deliverability.Look(c, c.Hosts.Resolver, c.Mail) })
-	pauses, silent := marketingPauses(c)
+	pauses, shown, silent := reputations(c)
 	group.Wait()
 	out := new(deliverabilityOutput)
 	b := &out.Body
@@ -97,9 +95,9 @@ func getDeliverability(c *edge.Call, _ *struct{}) (*deliverabilityOutput, error)
 	for _, d := range report.Domains {
 		b.Domains = append(b.Domains, mailDomainBody{d.Name, d.Stream, d.Verified, showRecords(d.Records)})
 	}
-	b.Marketing.Pauses, b.Problems = pauses, append([]string{}, report.Problems...)
+	b.Marketing.Pauses, b.Streams, b.Problems = pauses, shown, append([]string{}, report.Problems...)
 	for _, database := range silent {
-		b.Problems = append(b.Problems, "The database "+database+" did not answer, so it is not known whether it sends marketing. Ask again.")
+		b.Problems = append(b.Problems, "The database "+database+" did not answer, so it is not known whether it sends marketing, and its mails are not counted. Ask again.")
 	}
 	return out, nil
 }
@@ -110,34 +108,4 @@ func showRecords(records []deliverability.Record) []dnsRecordBody {
 		list = append(list, dnsRecordBody{r.Purpose, r.Type, r.Name, r.Wanted, append([]string{}, r.Found...), r.Status, r.ToDo})
 	}
 	return list
-}
-
-// marketingPauses asks all databases at the same time, because each stops marketing by
-// itself. It returns where marketing is paused, and which databases did not answer.
-func marketingPauses(c *edge.Call) (pauses []marketingPauseBody, silent []string) {
-	ctx, cancel := context.WithTimeout(c, askAtMost)
-	defer cancel()
-	names := c.DB.All().Names()
-	found, errs := make([]kinds.Override, len(names)), make([]error, len(names))
-	var group sync.WaitGroup
-	for i, name := range names {
-		group.Go(func() {
-			errs[i] = c.DB.PlatformIn(ctx, name, func(tx pg.Tx) error {
-				all, err := kinds.List(ctx, tx)
-				found[i] = all[mail.SendMarketingKind]
-				return err
-			})
-		})
-	}
-	group.Wait()
-	pauses = []marketingPauseBody{}
-	for i, name := range names {
-		switch o := found[i]; {
-		case errs[i] != nil:
-			silent = append(silent, name)
-		case o.PausedAt != nil:
-			pauses = append(pauses, marketingPauseBody{name, clock.Stamp(*o.PausedAt), o.PauseReason})
-		}
-	}
-	return pauses, silent
 }

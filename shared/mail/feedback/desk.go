@@ -197,7 +197,7 @@ func (p *publication) record(ctx context.Context, tx pg.Tx, then *pgx.Batch, m m
 	if !ok {
 		return nil
 	}
-	_, p.due, err = event.PublishCached(ctx, tx, p.org, p.desk.Subscriptions, []event.Draft{{Type: notice.Type, Data: notice.Data}}, p.desk.Clock.Now())
+	_, p.due, err = event.PublishCached(ctx, tx, p.org, p.desk.Subscriptions, []event.Draft{{Type: notice.Type, Data: notice.Data, IfWanted: true}}, p.desk.Clock.Now())
 	if err != nil || len(p.due) == 0 {
 		return err
 	}
@@ -244,7 +244,7 @@ func TellSuppressed(wakers pg.Databases[*claim.Waker], clocks *clock.Clock) func
 			reason = *m.Error
 		}
 		notice := webhook.NewMailNotice(m.OrgID, webhook.MailSuppressed{MailNotice: about, Reason: reason})
-		_, err = event.PublishNotices(ctx, tx, m.OrgID, []webhook.Notice{notice}, clocks.Now())
+		_, _, err = event.Publish(ctx, tx, m.OrgID, []event.Draft{{Type: notice.Type, Data: notice.Data, IfWanted: true}}, clocks.Now())
 		return err
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // count counts what became of a mail: once as delivered or bounced, and if it was
-// reported as spam. The row of the stream is locked only in the round trip of the
-// commit.
+// reported as spam. The row is locked only in the round trip of the commit, and each
+// session has one of 16, so that sessions seldom wait for each other.
 func count(ctx context.Context, tx pg.Tx, stream string, before What, r Report) error {
 	var delivered, bounced, complained int
 	switch {

@@ -42,6 +42,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/staff/mail-suppressions": suppressed(c),
 		"/v1/job-redrives":            c.Make("/v1/job-redrives", `{"filter":{}}`),
 		"/v1/staff/jobs":              c.NewJob(apitest.Export, "x").String(),
+		"/v1/staff/job-redrives":      c.Harness.NewStaff().Make("/v1/staff/job-redrives", `{"filter":{}}`),
 		"/v1/staff/job-kinds":         apitest.Hidden.Name,
 		"/v1/staff/job-schedules":     apitest.Tidy.Name,
 		"/v1/domains":                 c.Make("/v1/domains", `{"name":"portal.example.com"}`),

@@ -79,7 +79,7 @@ type Filter struct {
 
 // List returns up to limit entries of the organization, newest first.
 func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) ([]Entry, error) {
-	from, where, args := `audit_entry e`, `e.org_id = $1`, []any{org}
+	from, where, args := `audit_entry e`, `e.org_id = $1`, []any{[16]byte(org.UUID)} // also of the platform, whose id is zero
 	add := func(condition string, value any) {
 		args = append(args, value)
 		where += fmt.Sprintf(` AND `+condition, len(args))

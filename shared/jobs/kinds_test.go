@@ -155,6 +155,23 @@ func redriving(ctx context.Context, w *jobtest.World) error {
 	})
 }
 
+// redrivingAll does the same with those of all organizations.
+func redrivingAll(ctx context.Context, w *jobtest.World) error {
+	if err := redriving(ctx, w); err != nil {
+		return err
+	}
+	w.Exec(w.T, `DELETE FROM job WHERE kind = 'job.redrive'`)
+	return w.App.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
+		args, err := redrive.New(ctx, tx, redrive.Filter{Fingerprint: "f"}, 2)
+		if err != nil {
+			return err
+		}
+		args.Began = args.Began.Add(-30 * time.Second)
+		_, err = job.Add(ctx, tx, id.Org{}, redrive.Everywhere, args, job.Options{})
+		return err
+	})
+}
+
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
@@ -195,6 +212,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"api_key.watch_expiry":                     adding("api_key.watch_expiry", job.High, platform, none),
 		"api_key.tell_of_expiry":                   adding("api_key.tell_of_expiry", job.High, own, none),
 		"job.redrive":                              {Add: redriving},
+		"job.redrive_everywhere":                   {Add: redrivingAll},
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),

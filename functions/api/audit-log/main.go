@@ -1,4 +1,4 @@
-// Command audit-log serves /v1/audit-log; see shared/api/audit.
+// Command audit-log serves /v1/audit-log and /v1/staff/audit-log; see shared/api/audit.
 package main
 
 import (
@@ -6,4 +6,4 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(audit.List) }
+func main() { lambdahost.API(audit.List, audit.ListPlatform) }

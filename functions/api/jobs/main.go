@@ -11,6 +11,7 @@ func main() {
 		jobs.List, jobs.Get, jobs.Cancel,
 		jobs.CreateRedrive, jobs.ListRedrives, jobs.GetRedrive, jobs.CancelRedrive,
 		jobs.ListAll, jobs.GetAny, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,
+		jobs.CreateRedriveOfAll, jobs.ListRedrivesOfAll, jobs.GetRedriveOfAll, jobs.CancelRedriveOfAll,
 		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
 		jobs.ListKinds, jobs.GetKind, jobs.PauseKind, jobs.ResumeKind, jobs.UpdateKind,
 	)

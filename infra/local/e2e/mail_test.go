@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,12 +14,16 @@ import (
 	"portico/shared/testkit"
 )
 
+// unique names a run of a test: the stack keeps the mails of earlier ones, and what
+// became of their addresses.
+func unique(t *testing.T) string { return strings.ToLower(t.Name() + "." + rand.Text()[:8]) }
+
 // Who is added as a member finds a mail in the mailbox, sent by the function of the
 // queue high.
 func TestNewMemberGetsMail(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t, shared)
-	address := "ada." + strings.ToLower(t.Name()) + "@example.com"
+	address := "ada." + unique(t) + "@example.com"
 	c.Do("POST", "/v1/members", `{"email":"`+address+`","name":"Ada","role":"developer"}`, http.StatusCreated, &struct{}{})
 	var got []aws.Mail
 	testkit.Await(t, "the mail", func() bool {
@@ -52,10 +57,10 @@ func TestPublishedTemplateIsSent(t *testing.T) {
 			t.Fatalf("%s: %d %s", path, status, reply)
 		}
 	}
-	tried := 0
+	tried, own := 0, unique(t)
 	subject := func() string { // of a mail that is sent now
 		tried++
-		address := fmt.Sprintf("ada%d.%s@example.com", tried, strings.ToLower(t.Name()))
+		address := fmt.Sprintf("ada%d.%s@example.com", tried, own)
 		c.Do("POST", "/v1/members", `{"email":"`+address+`","name":"Ada","role":"developer"}`, http.StatusCreated, &struct{}{})
 		found := ""
 		testkit.Await(t, "the mail", func() bool {
@@ -96,7 +101,7 @@ func TestBounceSuppresses(t *testing.T) {
 	c, other := newCustomer(t, shared), newCustomer(t, shared)
 	rec := newReceiver(t, nil)
 	c.Do("POST", "/v1/webhook-endpoints", `{"url":"`+rec.URL+`","event_types":["mail.*"]}`, http.StatusCreated, &struct{}{})
-	address := "bounce+" + strings.ToLower(t.Name()) + "@simulator.amazonses.com"
+	address := "bounce+" + unique(t) + "@simulator.amazonses.com"
 	member := `{"email":"` + address + `","name":"Ada","role":"developer"}`
 	mails := func(status string) int {
 		return count(t, shared, `SELECT count(*) FROM mail WHERE status = '`+status+`' AND recipient = '`+address+`'`)

@@ -35,9 +35,9 @@ func export(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
 	return nil
 }
 
-func kinds(t *testing.T) *job.Registry {
+func kinds(t *testing.T, db *pg.DB) *job.Registry {
 	t.Helper()
-	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own)
+	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db))
 	testkit.Must(t, err)
 	return registry
 }

@@ -45,11 +45,8 @@ var GetRedrive = edge.Read[RedrivePath, redriveOutput]{
 		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a redrive with its progress",
 	},
 	Handle: func(c *edge.Call, in *RedrivePath) (*redriveOutput, error) {
-		j, err := redriveOf(c, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		return &redriveOutput{Body: showRedrive(j)}, nil
+		j, err := redriveOf(c, redrive.Own.Name, in.ID)
+		return &redriveOutput{Body: showRedrive(j)}, err
 	},
 }
 
@@ -62,10 +59,7 @@ var CancelRedrive = edge.Write[RedrivePath, redriveOutput]{
 		Description: "#cancelJobRedrive",
 	},
 	Handle: func(c *edge.Call, in *RedrivePath) (*redriveOutput, error) {
-		if _, err := redriveOf(c, in.ID); err != nil {
-			return nil, err
-		}
-		after, err := end(c, in.ID, "")
+		after, err := endRedrive(c, redrive.Own.Name, in.ID)
 		return &redriveOutput{Body: showRedrive(after)}, err
 	},
 }
@@ -103,11 +97,10 @@ type ChosenFilter struct {
 	Until       *clock.Stamp `json:"until" format:"date-time" doc:"Only jobs that died before this time; null: before the redrive was made."`
 }
 
-// RedriveBody is a redrive.
-type RedriveBody struct {
+// RedriveFields are a redrive without its filter.
+type RedriveFields struct {
 	ID                id.Job       `json:"id" doc:"The redrive's id, which is that of its job." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 	Status            string       `json:"status" enum:"pending,running,scheduled,dead,succeeded,cancelled,dropped,merged" doc:"#Job.status"`
-	Filter            ChosenFilter `json:"filter" doc:"Which dead jobs."`
 	PerSecond         int          `json:"per_second" doc:"How many jobs are redriven in a second." example:"10"`
 	Progress          progressBody `json:"progress" doc:"How many jobs have been redriven, and how many there are."`
 	FinishedAt        *clock.Stamp `json:"finished_at" format:"date-time" doc:"When it finished; null if it has not."`
@@ -116,32 +109,50 @@ type RedriveBody struct {
 	CreatedBy         *string      `json:"created_by" doc:"The id of who made it; null: Portico itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
 }
 
+// RedriveBody is a redrive.
+type RedriveBody struct {
+	RedriveFields
+	Filter ChosenFilter `json:"filter" doc:"Which dead jobs."`
+}
+
 type (
 	redriveOutput      struct{ Body RedriveBody }
 	listRedrivesOutput struct{ Body edge.List[RedriveBody] }
 )
 
 func showRedrive(j job.Info) RedriveBody {
+	fields, args := redriveFields(j)
+	return RedriveBody{RedriveFields: fields, Filter: showFilter(args.Filter)}
+}
+
+func redriveFields(j job.Info) (RedriveFields, redrive.Args) {
 	var args redrive.Args
 	_ = json.Unmarshal(j.Args, &args) // only its kind has written them
-	f := args.Filter
-	b := RedriveBody{
+	return RedriveFields{
 		ID: j.ID, Status: string(j.Status), PerSecond: args.PerSecond, Progress: show(j).Progress, FinishedAt: show(j).FinishedAt,
-		Filter:            ChosenFilter{Fingerprint: textOf(f.Fingerprint), Since: clock.StampOf(f.Since), Until: clock.StampOf(f.Until)},
 		CancelRequestedAt: clock.StampOf(j.CancelRequestedAt), CreatedAt: clock.Stamp(j.CreatedAt), CreatedBy: textOf(j.CreatedBy),
-	}
+	}, args
+}
+
+func showFilter(f redrive.Filter) ChosenFilter {
+	shown := ChosenFilter{Fingerprint: textOf(f.Fingerprint), Since: clock.StampOf(f.Since), Until: clock.StampOf(f.Until)}
 	if f.Chosen {
-		b.Filter.Kind = &f.Kinds[0]
+		shown.Kind = &f.Kinds[0]
 	}
-	return b
+	return shown
 }
 
 // Resolve hands the input to the frame.
 func (in *createRedriveInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *createRedriveInput) Check(c *edge.Call) (err error) {
-	f := in.Body.Filter
-	if f.Kind != nil && (*f.Kind == redrive.Own.Name || !slices.Contains(c.Jobs.Visible(), *f.Kind)) {
+func (in *createRedriveInput) Check(c *edge.Call) error {
+	return in.Body.Filter.check(c.Jobs.Visible())
+}
+
+// check returns a fault that names what is wrong. kinds may be chosen, those of
+// redrives excepted.
+func (f RedriveFilter) check(kinds []string) (err error) {
+	if f.Kind != nil && (slices.Contains(redrive.Kinds, *f.Kind) || !slices.Contains(kinds, *f.Kind)) {
 		err = fault.InvalidField("body.filter.kind", "is not a kind of jobs that can be redriven")
 	}
 	if f.Since != nil && f.Until != nil && !f.Since.Before(*f.Until) {
@@ -150,52 +161,74 @@ func (in *createRedriveInput) Check(c *edge.Call) (err error) {
 	return fault.Join(err, edge.CheckText("body.filter.fingerprint", f.Fingerprint))
 }
 
-func createRedrive(c *edge.Call, in *createRedriveInput) (*redriveOutput, error) {
-	f, perSecond := redrive.Filter{Kinds: c.Jobs.Visible(), Since: in.Body.Filter.Since, Until: in.Body.Filter.Until}, 10
-	if kind := in.Body.Filter.Kind; kind != nil {
-		f.Kinds, f.Chosen = []string{*kind}, true
+// chosen returns the filter of the job. all are the kinds that it selects if none is
+// chosen.
+func (f RedriveFilter) chosen(all []string) redrive.Filter {
+	chosen := redrive.Filter{Kinds: all, Since: f.Since, Until: f.Until}
+	if f.Kind != nil {
+		chosen.Kinds, chosen.Chosen = []string{*f.Kind}, true
 	}
-	if in.Body.Filter.Fingerprint != nil {
-		f.Fingerprint = *in.Body.Filter.Fingerprint
+	if f.Fingerprint != nil {
+		chosen.Fingerprint = *f.Fingerprint
 	}
-	if in.Body.PerSecond != nil {
-		perSecond = *in.Body.PerSecond
-	}
-	args, err := redrive.New(c, c.Tx, f, perSecond)
-	if err != nil {
-		return nil, err
-	}
-	_, actor := c.Caller.Actor()
-	made, err := job.Add(c, c.Tx, c.Org, redrive.Own, args, job.Options{By: actor})
-	if err != nil {
-		return nil, err
-	}
-	encoded, err := json.Marshal(args)
-	if err != nil {
-		return nil, err
-	}
-	c.Audit(nil, audit.Fields{"filter": in.Body.Filter, "per_second": perSecond}, audit.Of("job", made))
-	return &redriveOutput{Body: showRedrive(job.Info{ID: made, Status: job.Pending, Args: encoded, CreatedAt: args.Began, CreatedBy: actor})}, nil
+	return chosen
 }
 
-// redriveOf returns a redrive of the call's organization.
-func redriveOf(c *edge.Call, jobID id.Job) (job.Info, error) {
+func createRedrive(c *edge.Call, in *createRedriveInput) (*redriveOutput, error) {
+	f := in.Body.Filter.chosen(c.Jobs.Visible())
+	made, err := addRedrive(c, redrive.Own, f, in.Body.PerSecond, showFilter(f))
+	return &redriveOutput{Body: showRedrive(made)}, err
+}
+
+// addRedrive adds a redrive of the call's organization or platform. shown is the filter
+// as the audit log shows it.
+func addRedrive(c *edge.Call, kind job.Kind[redrive.Args], f redrive.Filter, perSecond *int, shown any) (job.Info, error) {
+	if perSecond == nil {
+		perSecond = new(10)
+	}
+	args, err := redrive.New(c, c.Tx, f, *perSecond)
+	if err != nil {
+		return job.Info{}, err
+	}
+	_, actor := c.Caller.Actor()
+	made, err := job.Add(c, c.Tx, c.Org, kind, args, job.Options{By: actor})
+	if err != nil {
+		return job.Info{}, err
+	}
+	c.Audit(nil, audit.Fields{"filter": shown, "per_second": *perSecond}, audit.Of("job", made))
+	encoded, err := json.Marshal(args)
+	return job.Info{ID: made, Status: job.Pending, Args: encoded, CreatedAt: args.Began, CreatedBy: actor}, err
+}
+
+// redriveOf returns a redrive of a kind.
+func redriveOf(c *edge.Call, kind string, jobID id.Job) (job.Info, error) {
 	j, err := job.Get(c, c.Tx, c.Org, jobID)
-	if err == nil && j.Kind != redrive.Own.Name {
+	if err == nil && j.Kind != kind {
 		err = job.ErrNotFound
 	}
 	return j, err
 }
 
+func endRedrive(c *edge.Call, kind string, jobID id.Job) (job.Info, error) {
+	if _, err := redriveOf(c, kind, jobID); err != nil {
+		return job.Info{}, err
+	}
+	return end(c, jobID, "")
+}
+
 func listRedrives(c *edge.Call, in *listRedrivesInput) (*listRedrivesOutput, error) {
-	f := job.Filter{Org: &c.Org, Status: job.Status(in.Status), Kinds: []string{redrive.Own.Name}}
+	list, err := redrivesOf(c, redrive.Own.Name, in, showRedrive)
+	return &listRedrivesOutput{Body: list}, err
+}
+
+func redrivesOf[T any](c *edge.Call, kind string, in *listRedrivesInput, show func(job.Info) T) (page edge.List[T], err error) {
+	f := job.Filter{Org: &c.Org, Status: job.Status(in.Status), Kinds: []string{kind}}
 	if err := c.Position("job_redrives", in.After, (*[16]byte)(&f.Before.UUID)); err != nil {
-		return nil, err
+		return page, err
 	}
 	list, err := job.List(c, c.Tx, f, in.Limit+1)
 	if err != nil {
-		return nil, err
+		return page, err
 	}
-	next := func(last job.Info) *string { return c.Cursor("job_redrives", last.ID.UUID) }
-	return &listRedrivesOutput{Body: edge.ListOf(list, in.Limit, showRedrive, next)}, nil
+	return edge.ListOf(list, in.Limit, show, func(last job.Info) *string { return c.Cursor("job_redrives", last.ID.UUID) }), nil
 }

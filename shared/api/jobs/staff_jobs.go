@@ -141,7 +141,7 @@ type staffTry struct {
 
 type staffOneBody struct {
 	StaffJobBody
-	Reason *string        `json:"reason" doc:"Why it was dropped or cancelled, or is to be cancelled; null: nobody said." example:"the endpoint was deleted"`
+	Reason *string    `json:"reason" doc:"Why it was dropped or cancelled, or is to be cancelled; null: nobody said." example:"the endpoint was deleted"`
 	Tries  []staffTry `json:"tries" nullable:"false" doc:"The last 20 failed tries, the oldest first."`
 }
 

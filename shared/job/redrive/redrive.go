@@ -14,6 +14,7 @@ import (
 
 // Filter selects dead jobs. Empty fields select all.
 type Filter struct {
+	Org         *id.Org    `json:"organization_id,omitempty"` // only of Everywhere
 	Kinds       []string   `json:"kinds"`
 	Chosen      bool       `json:"chosen,omitempty"` // a person has chosen the one kind
 	Fingerprint string     `json:"fingerprint,omitempty"`

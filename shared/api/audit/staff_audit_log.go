@@ -1,0 +1,18 @@
+package audit
+
+import (
+	"net/http"
+
+	"portico/shared/api/edge"
+	"portico/shared/auth"
+)
+
+// ListPlatform is GET /v1/staff/audit-log.
+var ListPlatform = edge.Read[listAuditLogInput, listAuditLogOutput]{
+	Op: edge.Op{
+		ID: "listPlatformAuditLog", Method: http.MethodGet, Path: "/v1/staff/audit-log", Function: "audit-log", Acts: edge.OnPlatform,
+		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "List what staff changed of the platform",
+		Description: "#listPlatformAuditLog",
+	},
+	Handle: list,
+}

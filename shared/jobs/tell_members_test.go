@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -11,12 +12,17 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"portico/infra/local/aws/awstest"
+	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/observe"
+	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/dispatching"
+	"portico/shared/webhook/sending"
 )
 
 // addPeople adds members: two who may change endpoints, one of whom may change keys
@@ -156,6 +162,37 @@ func TestMembersAreToldOfDeadDeliveries(t *testing.T) {
 	wantMails(t, "without more", s.mails(seen))
 	if left := testkit.Value[int](t, db, `SELECT count(*) FROM job WHERE kind LIKE 'webhook_endpoint.%'`); left != 0 {
 		t.Errorf("%d jobs are left", left)
+	}
+}
+
+// The dispatcher's last try of a delivery is such an event.
+func TestDispatcherTellsOfDeadDeliveries(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	c := &customer{Database: db, t: t, org: db.NewOrg(t)}
+	s, log := newShift(t, db, jobs.Deleter{}), observe.NewLog(&testkit.Log{}, "test")
+	addPeople(t, db, c.org)
+	rec := testkit.NewReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	endpoint := c.endpoint(0, "*")
+	s.Exec(t, `UPDATE webhook_endpoint SET url = $2 WHERE id = $1`, endpoint, rec.URL)
+	c.publish()
+	s.Exec(t, `UPDATE webhook_delivery SET attempts = 100`) // the next try is the last one
+	_, nudge := awstest.Queue(t)
+	d := dispatching.Dispatcher{
+		Dispatcher: claim.Dispatcher{
+			DB: s.Worker, Waker: &claim.Waker{Queue: webhook.Queue, Database: pg.Home, Due: s.due, Nudge: nudge}, Clock: s.Clock, Log: log,
+			Concurrency: 8, Idle: 50 * time.Millisecond, LookEvery: 10 * time.Millisecond,
+		},
+		Box: testkit.Box(t), Sender: sending.New(testkit.Loopback(t), s.Clock, 2*time.Second),
+		Disabling: dispatching.Disabling{After: 120 * time.Hour, Failures: 20},
+		Publish:   jobs.Notices{Due: s.due, Clock: s.Clock, Log: log}.Publish,
+	}
+	testkit.Must(t, d.Run(context.Background()))
+	s.Advance(t, time.Hour)
+	s.rest()
+	wantMails(t, "after the last try", s.mails(map[string]bool{}), "dead_deliveries hooks@example.com en", "dead_deliveries owner@example.com fr")
+	if data := s.data("hooks@example.com"); len(rec.All()) != 1 || !strings.Contains(data, `"count":1`) || !strings.Contains(data, "502") {
+		t.Errorf("after %d requests the mail says %s", len(rec.All()), data)
 	}
 }
 

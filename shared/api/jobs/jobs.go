@@ -183,13 +183,13 @@ func cancel(c *edge.Call, in *JobPath) (*jobOutput, error) {
 	if _, err := visible(c, in.ID); err != nil {
 		return nil, err
 	}
-	after, err := end(c, in.ID, "")
+	after, err := end(c, in.ID)
 	return &jobOutput{Body: show(after)}, err
 }
 
 // end cancels a job of the call's organization and returns it as it is then.
-func end(c *edge.Call, jobID id.Job, reason string) (after job.Info, err error) {
-	before, err := job.Cancel(c, c.Tx, c.Org, jobID, reason)
+func end(c *edge.Call, jobID id.Job) (after job.Info, err error) {
+	before, err := job.Cancel(c, c.Tx, c.Org, jobID, "")
 	if err != nil {
 		return after, err
 	}

@@ -213,7 +213,7 @@ func endRedrive(c *edge.Call, kind string, jobID id.Job) (job.Info, error) {
 	if _, err := redriveOf(c, kind, jobID); err != nil {
 		return job.Info{}, err
 	}
-	return end(c, jobID, "")
+	return end(c, jobID)
 }
 
 func listRedrives(c *edge.Call, in *listRedrivesInput) (*listRedrivesOutput, error) {

@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"portico/shared/api/edge"
+	"portico/shared/job"
 	"portico/shared/pg"
 )
 
@@ -48,4 +50,21 @@ func storedInOthers[T any](c *edge.Call, read func(context.Context, pg.Querier) 
 	}
 	group.Wait()
 	return all
+}
+
+// whereItIs calls do in the transaction of the request, or, if that is the platform's
+// and has no such job, in one of its own in the other databases, in turn: each has jobs
+// of the platform. That transaction commits first.
+func whereItIs(c *edge.Call, do func(pg.Tx) error) error {
+	err := do(c.Tx)
+	if !c.Org.IsZero() {
+		return err
+	}
+	for _, database := range c.DB.Others().Names() {
+		if !errors.Is(err, job.ErrNotFound) {
+			return err
+		}
+		err = c.DB.PlatformIn(c, database, do)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/job"
+	"portico/shared/pg"
 )
 
 // ListAll is GET /v1/staff/jobs.
@@ -33,7 +35,8 @@ var GetAny = edge.Read[JobPath, staffOneOutput]{
 		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a job of any kind with its failed tries",
 	},
 	Handle: func(c *edge.Call, in *JobPath) (*staffOneOutput, error) {
-		j, err := job.Get(c, c.Tx, c.Org, in.ID)
+		var j job.Info
+		err := whereItIs(c, func(tx pg.Tx) (err error) { j, err = job.Get(c, tx, c.Org, in.ID); return err })
 		if err != nil {
 			return nil, err
 		}
@@ -84,10 +87,7 @@ var CancelAny = edge.Write[dropInput, staffJobOutput]{
 		Permission: auth.JobsWrite, Cost: 1, Audit: "job.cancel", Tag: Tag, Summary: "Cancel a job of any kind",
 		Description: "#cancelJob",
 	},
-	Handle: func(c *edge.Call, in *dropInput) (*staffJobOutput, error) {
-		after, err := end(c, in.ID, in.Body.Reason)
-		return &staffJobOutput{Body: showStaff(after)}, err
-	},
+	Handle: func(c *edge.Call, in *dropInput) (*staffJobOutput, error) { return endIn(c, in, job.Cancel) },
 }
 
 type listAllInput struct {
@@ -248,7 +248,11 @@ func listDead(c *edge.Call, in *listDeadInput) (*listDeadOutput, error) {
 }
 
 func redriveOne(c *edge.Call, in *redriveInput) (*staffJobOutput, error) {
-	before, after, err := job.Redrive(c, c.Tx, c.Jobs, c.Org, in.ID, in.Body.Args)
+	var before, after job.Info
+	err := whereItIs(c, func(tx pg.Tx) (err error) {
+		before, after, err = job.Redrive(c, tx, c.Jobs, c.Org, in.ID, in.Body.Args)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -257,11 +261,19 @@ func redriveOne(c *edge.Call, in *redriveInput) (*staffJobOutput, error) {
 }
 
 func drop(c *edge.Call, in *dropInput) (*staffJobOutput, error) {
-	before, err := job.Drop(c, c.Tx, c.Org, in.ID, in.Body.Reason)
-	if err != nil {
-		return nil, err
-	}
-	after, err := job.Get(c, c.Tx, c.Org, in.ID)
+	return endIn(c, in, job.Drop)
+}
+
+// endIn ends a job in its database.
+func endIn(c *edge.Call, in *dropInput, end func(context.Context, pg.Tx, id.Org, id.Job, string) (job.Info, error)) (*staffJobOutput, error) {
+	var before, after job.Info
+	err := whereItIs(c, func(tx pg.Tx) (err error) {
+		if before, err = end(c, tx, c.Org, in.ID, in.Body.Reason); err != nil {
+			return err
+		}
+		after, err = job.Get(c, tx, c.Org, in.ID)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"portico/shared/api/apitest"
 	"portico/shared/id"
 	"portico/shared/job"
+	"portico/shared/pg"
 	"portico/shared/testkit"
 )
 
@@ -110,14 +111,36 @@ func TestStaffJobs(t *testing.T) {
 	}
 }
 
+// A job of the platform is found in whichever database it is.
+func TestPlatformJobsOfEveryDatabase(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	other, staff := testkit.DB(t), h.NewStaff()
+	testkit.Must(t, h.App.Add(context.Background(), "acme", other.URL("portico_app")))
+	first, second := platformJobIn(h, other.Worker), platformJobIn(h, other.Worker)
+	other.Exec(t, `UPDATE job SET status = 'dead', error_code = 'error' WHERE id = $1`, [16]byte(first.UUID))
+	const path = "/v1/staff/jobs/"
+	apitest.Want(t, staff.Do("GET", "/v1/staff/jobs", ""), `200 `+first.String()+` `+second.String())
+	apitest.Want(t, staff.Do("GET", path+first.String(), ""), `200 "status":"dead"`)
+	apitest.Want(t, staff.Do("POST", path+first.String()+"/redrive", `{"args":{"name":"better"}}`), `200 "status":"pending" "args":{"name":"better"}`)
+	apitest.Want(t, staff.Do("POST", path+first.String()+"/redrive", `{}`), `409 job_not_dead`)
+	apitest.Want(t, staff.Do("POST", path+second.String()+"/cancel", `{"reason":"r"}`), `200 "status":"cancelled"`)
+	apitest.Want(t, staff.Do("GET", path+missing, ""), `404 job_not_found`)
+	apitest.Want(t, staff.Do("GET", "/v1/staff/audit-log", ""), `200 `+first.String()+` "job.cancel"`)
+	if got := testkit.Value[string](t, other, `SELECT string_agg(status || ' ' || args::text, ' ') FROM job`); got != `pending {"name":"better"}` {
+		t.Errorf("in the other database is %s", got)
+	}
+}
+
 // platformJob adds a job of the platform that fails.
-func platformJob(h *apitest.Harness) string {
+func platformJob(h *apitest.Harness) string { return platformJobIn(h, h.Worker).String() }
+
+func platformJobIn(h *apitest.Harness, db *pg.Worker) (made id.Job) {
 	h.T.Helper()
-	var made id.Job
 	ctx := context.Background()
-	testkit.Must(h.T, pgx.BeginFunc(ctx, h.Worker, func(tx pgx.Tx) (err error) {
+	testkit.Must(h.T, pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
 		made, err = job.Add(ctx, tx, id.Org{}, apitest.Ours, apitest.ExportArgs{Name: "bad"}, job.Options{})
 		return err
 	}))
-	return made.String()
+	return made
 }

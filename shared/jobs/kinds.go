@@ -34,6 +34,11 @@ var Schedules = []schedule.Declaration{
 	recurring("erase-closed-organizations", "27 3 * * *", job.Bulk, eraseClosedKind),
 	recurring("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
 	recurring("watch-api-keys", "47 3 * * *", job.High, watchAPIKeysKind),
+}
+
+// SESSchedules are those of a platform that sends mail through SES. Others do without,
+// because a job every hour keeps a database from sleeping.
+var SESSchedules = []schedule.Declaration{
 	recurring("read-mail-account", "7 * * * *", job.High, mail.ReadAccountKind),
 	recurring("compare-mail-addresses", "57 3 * * *", job.High, mail.CompareKind),
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func newShift(t *testing.T, db *testkit.Database, deleter jobs.Deleter) *shift {
 func (s *shift) do(schedule string) {
 	s.t.Helper()
 	ctx := context.Background()
-	for _, d := range jobs.Schedules {
+	for _, d := range slices.Concat(jobs.Schedules, jobs.SESSchedules) {
 		if d.Name != schedule {
 			continue
 		}

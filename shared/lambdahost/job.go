@@ -111,9 +111,15 @@ func fire(db *pg.Worker, q job.Queue) func(context.Context) error {
 // deployments returns what deploys the schedules of each database.
 func (h *host) deployments(e *jobEnv, workers pg.Databases[*pg.Worker]) pg.Databases[*jobs.Deployment] {
 	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), e.wake.Table, "id")
+	var m mailEnv
+	exitOn(read(&m))
+	schedules := jobs.Schedules
+	if m.throughSES() {
+		schedules = slices.Concat(schedules, jobs.SESSchedules)
+	}
 	all, err := pg.Make(workers, func(name string, db *pg.Worker) (*jobs.Deployment, error) {
 		d := &jobs.Deployment{
-			DB: db, Database: name, Schedules: jobs.Schedules, Release: release(), Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.clock,
+			DB: db, Database: name, Schedules: schedules, Release: release(), Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.clock,
 		}
 		if name != pg.Home {
 			d.Home = workers[pg.Home]

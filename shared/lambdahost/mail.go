@@ -33,6 +33,8 @@ type mailEnv struct {
 	Public string `env:"PUBLIC_URL"`
 }
 
+func (e mailEnv) throughSES() bool { return e.Domain != "" && e.Secret == "" }
+
 const (
 	// mailTimeout bounds one mail over SMTP or to Resend.
 	mailTimeout = 20 * time.Second
@@ -65,7 +67,7 @@ func (h *host) mailSender(ctx context.Context, q job.Queue) *mail.Sender {
 // there is a domain, else none.
 func (h *host) useService(ctx context.Context, s *mail.Sender, e mailEnv) error {
 	if e.Secret == "" {
-		if e.Domain != "" {
+		if e.throughSES() {
 			product := transport.NewSES(h.aws, e.Product)
 			s.Transports, s.Account = map[template.Stream]mail.Transport{
 				template.Product: product, template.Marketing: transport.NewSES(h.aws, e.Marketing),

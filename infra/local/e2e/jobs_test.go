@@ -17,8 +17,8 @@ func TestClosedOrganizationIsErased(t *testing.T) {
 	s := own(t)
 	c := newCustomer(t, s)
 	testkit.Must(t, s.FireSchedule(t.Context(), "SweeperFunction"))
-	if n := count(t, s, `SELECT count(*)::int FROM job_schedule WHERE next_at > portico_now()`); n != len(jobs.Schedules) {
-		t.Fatalf("%d schedules are deployed, want %d", n, len(jobs.Schedules))
+	if n := count(t, s, `SELECT count(*)::int FROM job_schedule WHERE next_at > portico_now()`); n != len(jobs.Schedules)+len(jobs.SESSchedules) {
+		t.Fatalf("%d schedules are deployed, want %d", n, len(jobs.Schedules)+len(jobs.SESSchedules))
 	}
 	var own struct{ ID string }
 	c.Do("GET", "/v1/organization", "", http.StatusOK, &own)

@@ -54,6 +54,9 @@ func (b *bed) settle(ctx context.Context) error {
 		if _, err := b.Call(ctx, "POST", fmt.Sprintf("/_local/clock?offset=%s", sweeps*3*time.Minute)); err != nil {
 			return err
 		}
+		if err := b.awaitMessages(ctx); err != nil {
+			return err
+		}
 		before, err := b.asked(ctx)
 		if err != nil {
 			return err
@@ -73,6 +76,20 @@ func (b *bed) settle(ctx context.Context) error {
 		}
 	}
 	return errors.New("the stack does not come to rest")
+}
+
+// awaitMessages waits until the queues of jobs have no messages. Nudges are delayed by a
+// minute at most.
+func (b *bed) awaitMessages(ctx context.Context) error {
+	for giveUp := time.Now().Add(2 * time.Minute); time.Now().Before(giveUp); {
+		if n, err := b.messages(ctx); err != nil || n == 0 {
+			return err
+		}
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("the queues of jobs are not empty after two minutes")
 }
 
 // messages counts the messages of the queues of jobs, also those that arrive later.

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -85,8 +86,15 @@ func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]
 	if len(orgs) == 0 {
 		return nil, nil
 	}
-	claims, err := pg.List[Claim](ctx, db, "job.claimDue", claimSQL,
-		queue, orgs, l.kinds, rooms, l.throttles, l.perOrg, l.inAll, alone, [16]byte(token), LeaseFor, maxCrashes)
+	args := []any{queue, orgs, l.kinds, rooms, l.throttles, l.perOrg, l.inAll, alone, [16]byte(token), LeaseFor, maxCrashes}
+	sql := claimSQL
+	if queue == High {
+		sql = claimHighSQL
+	}
+	claims, err := pg.List[Claim](ctx, db, "job.claimDue", sql, args...)
+	if pg.IsLockTimeout(err) { // then only the lanes of that throttle wait
+		claims, err = pg.List[Claim](ctx, db, "job.claimDue", claimSQL, args...)
+	}
 	for i := range claims {
 		claims[i].Lease = token
 	}
@@ -164,6 +172,14 @@ const claimSQL = `
 	WHERE j.org_id = ANY (ARRAY[c.org_id]) AND j.id = c.id
 	RETURNING j.org_id, j.id, j.kind, j.args, j.cursor, j.attempts, j.crashes, j.unique_key, coalesce(j.created_by, ''), j.request_id,
 		c.due_at, c.now, c.apart, j.cancel_requested_at IS NOT NULL, c.counted OR c.throttle IS NOT NULL, j.progress_done, j.progress_total, j.progress_note`
+
+// claimHighSQL is claimSQL for the queue for which people wait. It waits for the
+// throttles, each of which another claim locks for one statement: a mailing in the queue
+// bulk claims all the time, and a runner that skips the throttle looks again only later.
+var claimHighSQL = strings.NewReplacer(
+	"FOR UPDATE OF h SKIP LOCKED", "ORDER BY h.name FOR UPDATE OF h",
+	"portico_now() AS now)", "portico_now() AS now, set_config('lock_timeout', '50ms', true))",
+).Replace(claimSQL)
 
 // await makes the lease of a job that was handed over last until the message should
 // have arrived, even if the queue is full. If the job was taken over already, nothing

@@ -13,6 +13,31 @@ import (
 	"portico/shared/testkit"
 )
 
+// A throttle that somebody has locked keeps back its own lanes only, and is claimed when
+// the lock is free.
+func TestLockedThrottle(t *testing.T) {
+	t.Parallel()
+	paced := writing
+	paced.Name, paced.Throttle = "test.paced", &job.Throttle{Name: "locked", PerSecond: 100, Burst: 10}
+	o, ctx := newOffice(t, writing, paced), context.Background()
+	add(o, writing, note{}, job.Options{})
+	add(o, paced, note{}, job.Options{})
+	lanes := []job.Lane{{OrgID: o.org, Kind: paced.Name}, {OrgID: o.org, Kind: writing.Name}}
+	tx, err := o.Admin.Begin(ctx)
+	testkit.Must(t, err)
+	_, err = tx.Exec(ctx, `SELECT FROM job_throttle FOR UPDATE`)
+	testkit.Must(t, err)
+	claims, err := job.ClaimLanes(ctx, o.r, 10, lanes...)
+	if err != nil || len(claims) != 1 || claims[0].Kind != writing.Name {
+		t.Errorf("while the throttle is locked: %+v (%v)", claims, err)
+	}
+	testkit.Must(t, tx.Rollback(ctx))
+	claims, err = job.ClaimLanes(ctx, o.r, 10, lanes...)
+	if err != nil || len(claims) != 1 || claims[0].Kind != paced.Name {
+		t.Errorf("when the lock is free: %+v (%v)", claims, err)
+	}
+}
+
 // fill adds n jobs for an organization.
 func (o *office) fill(kind job.Kind[note], org id.Org, n int) {
 	o.t.Helper()

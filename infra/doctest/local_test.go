@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -37,6 +38,9 @@ func TestLocalPagesAreAccessible(t *testing.T) {
 				b.do(chromedp.Navigate(running.URL+"/_local/"+page), chromedp.WaitVisible(chromedp.CSS("h1")))
 				for _, v := range b.violations() {
 					t.Errorf("/_local/%s: %s (%s): %s\n%.500v", page, v.ID, v.Impact, v.Help, v.Nodes)
+				}
+				if strings.Contains(get(b, chromedp.TextContent("body")), "cannot be rendered") {
+					t.Errorf("/_local/%s shows an error", page)
 				}
 				if over := b.overflow(); over > 0 {
 					t.Errorf("/_local/%s is %d px wider than the window", page, over)

@@ -37,6 +37,14 @@ func (tr *traffic) moveThatDies(line string, meanwhile func()) {
 		tr.t.Errorf("the move did not die: %v", err)
 	}()
 	<-died
+	// Postgres notices a little later that the sessions are closed.
+	testkit.Await(tr.t, "the end of the mover's locks", func() bool {
+		held := 0
+		for _, d := range tr.at {
+			held += testkit.Value[int](tr.t, d, `SELECT count(*) FROM pg_locks l JOIN pg_database b ON b.oid = l.database WHERE l.locktype = 'advisory' AND b.datname = current_database()`)
+		}
+		return held == 0
+	})
 	tr.progress = func(string) {}
 }
 

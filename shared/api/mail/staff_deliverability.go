@@ -23,13 +23,13 @@ var GetDeliverability = edge.Global[struct{}, deliverabilityOutput]{
 
 type deliverabilityOutput struct {
 	Body struct {
-		Transport string           `json:"transport" enum:"ses,smtp_or_resend,none" doc:"Through which service mail is sent. none: mail does not leave."`
-		Domain    string           `json:"domain" doc:"The domain below which mail is sent through SES; empty: there is none." example:"example.com"`
-		Account   *mailAccountBody `json:"account" doc:"What SES allows; null: mail is not sent through SES, or SES did not answer. Then problems says why."`
-		Domains   []mailDomainBody `json:"domains" doc:"The domains from which mail is sent."`
-		Marketing marketingBody    `json:"marketing" doc:"Whether marketing is sent."`
-		Streams   []mailStreamBody `json:"streams" nullable:"false" doc:"What became of the mails of each stream, in all databases that answered."`
-		Problems  []string         `json:"problems" doc:"What is wrong beyond the records, each with what to do; empty: nothing." example:"[\"The account is in SES's sandbox: only addresses that SES has verified get mail. Ask AWS for production access in the SES console.\"]"`
+		Transport string            `json:"transport" enum:"ses,smtp_or_resend,none" doc:"Through which service mail is sent. none: mail does not leave."`
+		Domain    string            `json:"domain" doc:"The domain below which mail is sent through SES; empty: there is none." example:"example.com"`
+		Account   *mailAccountBody  `json:"account" doc:"What SES allows; null: mail is not sent through SES, or SES did not answer. Then problems says why."`
+		Domains   []mailDomainBody  `json:"domains" doc:"The domains from which mail is sent."`
+		Marketing marketingBody     `json:"marketing" doc:"Whether marketing is sent."`
+		Streams   []streamRatesBody `json:"streams" nullable:"false" doc:"What became of the mails of each stream, in all databases that answered."`
+		Problems  []string          `json:"problems" doc:"What is wrong beyond the records, each with what to do; empty: nothing." example:"[\"The account is in SES's sandbox: only addresses that SES has verified get mail. Ask AWS for production access in the SES console.\"]"`
 	}
 }
 

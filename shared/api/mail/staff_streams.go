@@ -78,7 +78,7 @@ type mailWeekBody struct {
 	Rates mailRatesBody `json:"rates" doc:"What the mail service reported in these days."`
 }
 
-type mailStreamBody struct {
+type streamRatesBody struct {
 	Stream  string         `json:"stream" enum:"product,marketing" doc:"product: people wait for its mail. marketing: they do not."`
 	Present mailRatesBody  `json:"present" doc:"The last seven days, but not before marketing was last resumed. These rates pause marketing."`
 	Weeks   []mailWeekBody `json:"weeks" nullable:"false" doc:"The last four weeks, the newest first; it ends today."`
@@ -99,7 +99,7 @@ func showRates(r mail.Rates) mailRatesBody {
 const weeks = 4
 
 // showStream shows what became of a stream's mails. today is the beginning of the day.
-func showStream(stream string, days []mail.Day, today time.Time) mailStreamBody {
+func showStream(stream string, days []mail.Day, today time.Time) streamRatesBody {
 	var present mail.Rates
 	var byWeek [weeks]mail.Rates
 	for _, d := range days {
@@ -112,7 +112,7 @@ func showStream(stream string, days []mail.Day, today time.Time) mailStreamBody 
 			present = present.With(d)
 		}
 	}
-	b := mailStreamBody{Stream: stream, Present: showRates(present)}
+	b := streamRatesBody{Stream: stream, Present: showRates(present)}
 	for i, r := range byWeek {
 		b.Weeks = append(b.Weeks, mailWeekBody{clock.Stamp(today.AddDate(0, 0, 1-mail.RateDays*(i+1))), showRates(r)})
 	}
@@ -130,7 +130,7 @@ type reputation struct {
 
 // reputations asks all databases at the same time, because each counts and stops
 // marketing by itself. silent are those that did not answer.
-func reputations(c *edge.Call) (pauses []marketingPauseBody, shown []mailStreamBody, silent []string) {
+func reputations(c *edge.Call) (pauses []marketingPauseBody, shown []streamRatesBody, silent []string) {
 	ctx, cancel := context.WithTimeout(c, askAtMost)
 	defer cancel()
 	names := c.DB.All().Names()

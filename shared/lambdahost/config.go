@@ -39,6 +39,13 @@ type (
 		// Base is the domain whose subdomains organizations may have; empty: none.
 		Base string `env:"BASE_DOMAIN"`
 	}
+	limitEnv struct {
+		// Limits are those of the stage, by the name of the policy.
+		Limits map[string]int64 `env:"LIMITS,required,notEmpty"`
+		Table  string           `env:"LIMIT_TABLE,required,notEmpty"`
+		// Environments is how many share a limit while DynamoDB cannot be asked.
+		Environments int `env:"LIMIT_ENVIRONMENTS,required,notEmpty"`
+	}
 	sealingEnv struct {
 		Secret string `env:"SEALING_SECRET,required,notEmpty"`
 	}

@@ -2,6 +2,7 @@ package lambdahost
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,9 +20,9 @@ func unset(t *testing.T, names ...string) {
 // The error of a function without its configuration names all missing variables
 // at once.
 func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
-	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL", "HIGH_QUEUE_URL", "BULK_QUEUE_URL", "BILLING_QUEUE_URL"}
+	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "LIMITS", "LIMIT_TABLE", "LIMIT_ENVIRONMENTS", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL", "HIGH_QUEUE_URL", "BULK_QUEUE_URL", "BILLING_QUEUE_URL"}
 	unset(t, names...)
-	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &sealingEnv{}, &wakeEnv{}, &jobQueuesEnv{})
+	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &limitEnv{}, &sealingEnv{}, &wakeEnv{}, &jobQueuesEnv{})
 	if err == nil {
 		t.Fatal("nothing is missing")
 	}
@@ -68,6 +69,21 @@ func TestShareOfDispatchers(t *testing.T) {
 	}
 	if got := (dispatcherEnv{}).share(3); got != 0 {
 		t.Errorf("without a known maximum each may have %d, want any number (0)", got)
+	}
+}
+
+// Limits are a map from policies to numbers.
+func TestLimitEnvironment(t *testing.T) {
+	t.Setenv("LIMIT_TABLE", "limits")
+	t.Setenv("LIMIT_ENVIRONMENTS", "30")
+	t.Setenv("LIMITS", "requests:200,work:60000")
+	var e limitEnv
+	if err := read(&e); err != nil || !maps.Equal(e.Limits, map[string]int64{"requests": 200, "work": 60000}) || e.Environments != 30 {
+		t.Errorf("read %+v, %v", e, err)
+	}
+	t.Setenv("LIMITS", "requests:many")
+	if err := read(&e); err == nil || !strings.Contains(err.Error(), "Limits") {
+		t.Errorf("a limit that is no number: %v", err)
 	}
 }
 

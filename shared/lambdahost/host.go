@@ -19,6 +19,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/egress"
 	"portico/shared/job"
+	"portico/shared/limit"
 	"portico/shared/observe"
 	"portico/shared/webhook/fanout"
 )
@@ -105,17 +106,21 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 		database databaseEnv
 		keys     keysEnv
 		domains  domainEnv
+		limits   limitEnv
 		sealing  sealingEnv
 		outward  egressEnv
 		wake     wakeEnv
 		queues   jobQueuesEnv
 	)
-	environment := []any{&database, &keys, &domains, &sealing, &outward}
+	environment := []any{&database, &keys, &domains, &limits, &sealing, &outward}
 	if needs.Wake {
 		environment = append(environment, &wake, &queues)
 	}
 	err := read(environment...)
 	if err != nil {
+		return nil, err
+	}
+	if s.Limits, err = limit.NewPolicies(limits.Limits); err != nil {
 		return nil, err
 	}
 	if s.DB, err = database.open(ctx); err != nil {

@@ -47,17 +47,22 @@ const localSource = "127.0.0.1"
 // sends its subdomains to this machine.
 const localBase = "portico.localhost"
 
+// localLimits are so high that only an override limits a laptop: `make bench` measures
+// functions, not limits.
+const localLimits = "requests:1000000,expensive_requests:60000000,work:60000000,organization_requests:60000000,organization_work:60000000," +
+	"refused_requests:60000000,public_requests:60000000"
+
 // functionEnvironment is the template's environment with the values that must
 // differ on a laptop: the stage, the database and its passwords (deployed
 // functions use IAM), the addresses that may be dialled, the source addresses of
-// deliveries, and the base domain. Mail has no links to unsubscribe here, because
+// deliveries, the base domain, and the limits of callers. Mail has no links to unsubscribe here, because
 // these must begin with https. A variable that the template does not give a function
 // is not added.
 func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
 	env := maps.Clone(f.Env)
 	for name, value := range map[string]string{
 		"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource, "BASE_DOMAIN": localBase, "AWS_ENDPOINT_URL": e.AWS,
-		"PUBLIC_URL": "",
+		"LIMITS": localLimits, "PUBLIC_URL": "",
 	} {
 		if _, ok := env[name]; ok {
 			env[name] = value

@@ -20,6 +20,7 @@ import (
 	"portico/shared/egress"
 	"portico/shared/hostname"
 	"portico/shared/job"
+	"portico/shared/limit"
 	"portico/shared/mail/deliverability"
 	"portico/shared/mail/feedback"
 	"portico/shared/observe"
@@ -34,6 +35,7 @@ type Services struct {
 	DB     *pg.DB
 	Keys   *apikey.Projection
 	Hosts  *hostname.Hosts
+	Limits limit.Policies // those of the stage
 	Box    *secret.Box
 	Egress egress.Policy
 	// SourceIPs are the addresses that deliveries come from.
@@ -64,7 +66,7 @@ type Server struct {
 
 // Needs says which services a set of operations needs.
 type Needs struct {
-	Store bool // DB, Keys, Hosts and Box
+	Store bool // DB, Keys, Hosts, Limits and Box
 	Wake  bool // Wakers, and those of the runners of jobs
 }
 

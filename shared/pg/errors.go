@@ -62,6 +62,10 @@ func lostSession(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
+// IsMoving reports whether the organization could not be reached because it is moving
+// to another database.
+func IsMoving(err error) bool { return hasState(err, isMoved) || hasState(err, hasLeft) }
+
 // IsUniqueViolation reports whether err says that a row with that key exists.
 func IsUniqueViolation(err error) bool { return hasState(err, uniqueViolation) }
 

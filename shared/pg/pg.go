@@ -68,7 +68,17 @@ func (d *DB) InOrg(ctx context.Context, org id.Org, fn func(Tx) error) error {
 	return err
 }
 
-// InOrgThen does the same and runs the statements of then after the commit, in
+// InOrgNow is InOrg for work on many organizations: if this one is moving, it does not
+// wait but returns an error for which IsMoving is true.
+func (d *DB) InOrgNow(ctx context.Context, org id.Org, fn func(Tx) error) error {
+	err := d.run(ctx, &orgTx{db: d, org: org, now: true}, fn, nil)
+	if errors.Is(err, ErrAgain) {
+		err = d.run(ctx, &orgTx{db: d, org: org, now: true, again: true}, fn, nil)
+	}
+	return err
+}
+
+// InOrgThen is InOrg and also runs the statements of then after the commit, in
 // its round trip. They are not bound to an organization, and each has a snapshot
 // of its own, so they see everything that was committed before them. Their errors
 // do not affect the transaction: if one fails, the callbacks are not called.

@@ -51,6 +51,8 @@ func (d *DB) learn(org id.Org, database string) {
 	d.lastFound.Put(org, database, time.Time{})
 }
 
+var errNow = errors.New("pg: the transaction must not wait")
+
 // find begins the transaction in the database where the organization lives. A
 // database that it has left names the next one. If the organization is moving,
 // find waits.
@@ -59,6 +61,12 @@ func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, e
 		return t.beginAnew(ctx, batch)
 	}
 	patience := time.Now().Add(moveAtMost)
+	sleep := func() error {
+		if t.now {
+			return errNow
+		}
+		return clock.Sleep(ctx, lookAgain)
+	}
 	t.database = t.db.LastFound(t.org)
 	for hops := 0; ; {
 		results, err := t.beginAnew(ctx, batch)
@@ -68,11 +76,11 @@ func (t *orgTx) find(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, e
 		}
 		switch {
 		case state.Code == isMoved && time.Now().Before(patience):
-			if clock.Sleep(ctx, lookAgain) != nil {
+			if sleep() != nil {
 				return nil, err
 			}
 		case state.Code == hasLeft && time.Now().Before(patience):
-			if hops++; hops > len(t.db.pools) && clock.Sleep(ctx, lookAgain) != nil { // it has not quite arrived yet
+			if hops++; hops > len(t.db.pools) && sleep() != nil { // it has not quite arrived yet
 				return nil, err
 			}
 			if t.db.pools[state.Detail] == nil {

@@ -29,6 +29,7 @@ type orgTx struct {
 	locking     []locking // those that come after them
 	signals     map[string][]string
 	again       bool          // see IsAgain
+	now         bool          // see InOrgNow
 	platform    bool          // see PlatformThen
 	anyDatabase bool          // run in database even if the organization does not live there
 	database    string        // in which it runs; "": not known yet

@@ -100,3 +100,33 @@ func TestRedriveOfEveryDatabase(t *testing.T) {
 		t.Errorf("the platform's job and that of the organization are %s", got)
 	}
 }
+
+// A redrive leaves out an organization that is moving or closed, and a job that is
+// locked, and says how many jobs these are. The others are redriven.
+func TestRedriveLeavesOut(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	staff := h.NewStaff()
+	moving, closed, locked, acme := h.Organization("Moving"), h.Organization("Closed"), h.Organization("Locked"), h.Organization("Acme")
+	for range 2 {
+		moving.NewJob(apitest.Hidden, "bad")
+	}
+	for _, c := range []apitest.Caller{closed, locked, acme} {
+		c.NewJob(apitest.Hidden, "bad")
+	}
+	h.DoJobs()
+	h.Place(t, moving.Org, "leaving", "acme")
+	h.Exec(`UPDATE organization SET deleted_at = portico_now() WHERE id = $1`, [16]byte(closed.Org.UUID))
+	testkit.Exec(t, testkit.Session(t, h.Admin.Config()), `BEGIN; SELECT FROM job WHERE org_id = '`+locked.Org.UUID.String()+`' FOR UPDATE`)
+
+	made := staff.Make("/v1/staff/job-redrives", `{"filter":{}}`)
+	for range 3 {
+		h.DoJobs()
+		h.Advance(t, time.Second)
+	}
+	apitest.Want(t, staff.Do("GET", "/v1/staff/job-redrives/"+made, ""), `200 "status":"succeeded" "done":1 "total":5 "note":"4 left out: `)
+	if got := testkit.Value[string](t, h.Database, `SELECT string_agg(o.name || ' ' || (j.tries->-2->'redriven_at' IS NOT NULL OR j.status <> 'dead'), ', ' ORDER BY o.name)
+		FROM job j JOIN organization o ON o.id = j.org_id`); got != "Acme true, Closed false, Locked false, Moving false, Moving false" {
+		t.Errorf("redriven: %s", got)
+	}
+}

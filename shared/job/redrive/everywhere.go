@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -36,16 +37,9 @@ func EverywhereKind(db *pg.DB) job.Declared {
 		if len(at.Chosen) == 0 {
 			return w.choose(ctx, j, at)
 		}
-		for _, c := range at.Chosen {
-			if err := w.again(ctx, at.Database, c); err != nil {
-				return at, false, err
-			}
-		}
-		at.Done += int64(len(at.Chosen))
-		at.Next = now.Add(time.Duration(len(at.Chosen)) * time.Second / time.Duration(args.PerSecond))
-		at.Chosen = nil
-		j.Progress(at.Done, max(at.Total, at.Done), "")
-		return at, true, nil
+		at, err = w.redrive(ctx, now, at)
+		j.Progress(at.Done, max(at.Total, at.Done+at.LeftOut), at.note())
+		return at, true, err
 	})
 	return k
 }
@@ -57,7 +51,15 @@ type wideCursor struct {
 	Chosen   []chosen  `json:"chosen,omitempty"`   // those that the next step redrives
 	Next     time.Time `json:"next,omitzero"`      // when the rate allows the next step
 	Done     int64     `json:"done"`
+	LeftOut  int64     `json:"left_out"`
 	Total    int64     `json:"total"`
+}
+
+func (at wideCursor) note() string {
+	if at.LeftOut == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d left out: the organization is moving or closed, or another transaction has locked the job", at.LeftOut)
 }
 
 // chosen is a dead job.
@@ -109,9 +111,44 @@ func (w wide) choose(ctx context.Context, j job.Job, at wideCursor) (next wideCu
 	return at, true, nil
 }
 
+// redrive redrives the chosen jobs. One that cannot be redriven now is left out, so that
+// no organization keeps the others waiting. After a wait for a lock the step ends, and
+// the next one has the rest.
+func (w wide) redrive(ctx context.Context, now time.Time, at wideCursor) (wideCursor, error) {
+	done, waited := 0, false
+	for !waited && len(at.Chosen) > 0 {
+		err := w.again(ctx, at.Database, at.Chosen[0])
+		waited = pg.IsLockTimeout(err)
+		switch {
+		case waited, pg.IsMoving(err), errors.Is(err, errClosed):
+			at.LeftOut++
+		case err != nil:
+			return at, err
+		default:
+			done++
+		}
+		at.Chosen = at.Chosen[1:]
+	}
+	at.Done += int64(done)
+	at.Next = now.Add(time.Duration(done) * time.Second / time.Duration(w.args.PerSecond))
+	return at, nil
+}
+
+// errClosed: the organization will be erased, so its jobs never run again.
+var errClosed = errors.New("redrive: the organization is closed")
+
 // again redrives a job that is still dead.
 func (w wide) again(ctx context.Context, database string, c chosen) error {
 	redrive := func(tx pg.Tx) error {
+		closed, err := pg.Value[bool](ctx, tx, "redrive.again", `
+			SELECT EXISTS (SELECT FROM organization WHERE id = $1 AND deleted_at IS NOT NULL) FROM set_config('lock_timeout', $2, true)`,
+			[16]byte(c.Org.UUID), pg.LockTimeout(lockAtMost))
+		if err != nil {
+			return err
+		}
+		if closed {
+			return errClosed
+		}
 		was, err := job.Get(ctx, tx, c.Org, c.ID)
 		if err != nil || was.Status != job.Dead || was.DueAt.After(w.args.Began) {
 			return err
@@ -122,7 +159,7 @@ func (w wide) again(ctx context.Context, database string, c chosen) error {
 	if c.Org.IsZero() {
 		err = w.db.PlatformIn(ctx, database, redrive)
 	} else {
-		err = w.db.InOrg(ctx, c.Org, redrive)
+		err = w.db.InOrgNow(ctx, c.Org, redrive)
 	}
 	if errors.Is(err, job.ErrNotDead) || errors.Is(err, job.ErrFinished) || errors.Is(err, job.ErrNotFound) { // somebody else did
 		return nil

@@ -39,6 +39,9 @@ const (
 	readAtOnce = 1000
 	// countAtMost bounds the dead jobs that the count at the beginning reads.
 	countAtMost = 100_000
+	// lockAtMost is how long a redrive of all organizations waits for a job that another
+	// transaction has locked.
+	lockAtMost = 100 * time.Millisecond
 )
 
 const ownName = "job.redrive"

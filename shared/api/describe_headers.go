@@ -8,6 +8,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/api/edge"
+	"portico/shared/auth"
+	"portico/shared/limit"
 )
 
 // replyHeaders explains the headers of replies.
@@ -22,6 +24,12 @@ func replyHeaders() map[string]*huma.Header {
 		"Preference-Applied": header("The preference of the header Prefer that this reply follows. Otherwise absent.", "return=representation"),
 		"Retry-After":        header("How many seconds to wait before the next try.", "1"),
 		"WWW-Authenticate":   header("How to authenticate.", "Bearer"),
+
+		"RateLimit-Policy":      header("The limits that count this request, as in draft-ietf-httpapi-ratelimit-headers-11: q is how much is allowed in w seconds.", `"requests";q=400;w=2, "work";q=60000;w=60;qu="work-units"`),
+		"RateLimit":             header("What is left of each limit: r may still be used; all of it again after t seconds.", `"requests";r=399;t=1, "work";r=59998;t=60`),
+		"X-RateLimit-Limit":     header("How much the tightest limit allows.", "400"),
+		"X-RateLimit-Remaining": header("How much of the tightest limit is left.", "399"),
+		"X-RateLimit-Reset":     header("After how many seconds all of the tightest limit may be used again.", "1"),
 	}
 }
 
@@ -40,8 +48,8 @@ func problemHeaders(status int) map[string]*huma.Header {
 		return headerRefs(edge.RequestIDHeader, "WWW-Authenticate")
 	case http.StatusServiceUnavailable:
 		return headerRefs(edge.RequestIDHeader, "Retry-After")
-	case http.StatusTooManyRequests: // only the gateway answers this
-		return nil
+	case http.StatusTooManyRequests:
+		return headerRefs(append([]string{edge.RequestIDHeader, "Retry-After"}, limit.Headers...)...)
 	}
 	return headerRefs(edge.RequestIDHeader)
 }
@@ -64,6 +72,9 @@ func describeReplies(d *huma.OpenAPI) {
 			}
 			if op.Audit != "" {
 				names = append(names, edge.ReplayedHeader)
+			}
+			if op.Permission != auth.Public {
+				names = append(names, limit.Headers...)
 			}
 			reply.Headers = headerRefs(names...)
 			if op.Media != "" {

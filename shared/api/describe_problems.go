@@ -102,6 +102,9 @@ func exampleProblem(p edge.Answer) *edge.Problem {
 		Type: "/docs/errors#" + p.Code, Title: http.StatusText(p.Status), Status: p.Status, Code: p.Code, Detail: p.Detail,
 		RequestID: exampleRequestID,
 	}
+	if p.Code == "rate_limited" {
+		out.Type, out.ViolatedPolicies = edge.QuotaExceeded, []string{"requests"}
+	}
 	if p.Code == "invalid_request" {
 		out.Errors = []edge.Field{{Location: "body.url", Message: "must be an absolute URL with https"}}
 	}

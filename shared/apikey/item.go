@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -85,23 +84,6 @@ func permissionsOf(i dynamo.Item) (list []auth.Permission) {
 		list = append(list, auth.Permission(s))
 	}
 	return list
-}
-
-// read returns the item with a strongly consistent read; empty if there is none.
-func (p *Projection) read(ctx context.Context, hash Hash, _ time.Time) (dynamo.Item, error) {
-	return p.table.Get(ctx, keyOf(hash))
-}
-
-// stamp does the same and sets last_used_at. It never creates an item, so unknown
-// keys leave no trace.
-func (p *Projection) stamp(ctx context.Context, hash Hash, now time.Time) (dynamo.Item, error) {
-	i, err := p.table.UpdateAndGet(ctx, keyOf(hash), dynamo.Write{
-		Update: "SET last_used_at = :now", If: "attribute_exists(id)", Values: dynamo.Item{":now": dynamo.Number(now.Unix())},
-	})
-	if dynamo.IsRefused(err) {
-		return nil, nil
-	}
-	return i, err
 }
 
 func keyOf(hash Hash) string { return hex.EncodeToString(hash[:]) }

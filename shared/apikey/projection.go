@@ -15,100 +15,135 @@ import (
 	"portico/shared/clock"
 	"portico/shared/dynamo"
 	"portico/shared/fault"
+	"portico/shared/limit"
 	"portico/shared/pg"
 )
 
 const (
 	// cacheFor is how long one execution environment uses what it has read. It
-	// bounds how long a revoked key may still work, and saves the read for a key
-	// that is used often.
+	// bounds how long a revoked key may still work, however much of its limits the
+	// environment has leased.
 	cacheFor = 5 * time.Second
-	// stampEvery is how often an environment updates last_used_at of a key.
-	stampEvery = time.Minute
 	// cacheSize bounds the memory of an environment that sees many keys.
 	cacheSize = 10_000
 )
 
-// Projection finds the holder of a key in DynamoDB by its hash. A key that is
-// missing there is looked up in Postgres, which is authoritative.
+// Projection finds the holder of a key in DynamoDB by its hash, and counts the key's
+// calls in the same item. A key that is missing there is looked up in Postgres, which
+// is authoritative.
 type Projection struct {
 	table dynamo.Table
 	db    *pg.DB
 	clock *clock.Clock
+	items *limit.Items
 
-	known   *cache.Cache[Hash, cached]
+	known   *cache.Cache[Hash, holder]
 	missing *cache.Cache[Hash, error] // why they are no keys
 
 	mu      sync.Mutex
 	lookups bucket
 }
 
-type cached struct {
-	holder
-	stamped time.Time // when its use was last written down
+// NewProjection returns the projection kept in table, of the keys in db. It counts
+// nothing unless Limit is called.
+func NewProjection(client *dynamodb.Client, table string, db *pg.DB, clock *clock.Clock) *Projection {
+	p := &Projection{
+		table: dynamo.NewTable(client, table, "hash"), db: db, clock: clock,
+		known: cache.New[Hash, holder](cacheSize, cacheFor), missing: cache.New[Hash, error](cacheSize, cacheFor),
+	}
+	p.Limit(nil, 1)
+	return p
 }
 
-// NewProjection returns the projection kept in table, of the keys in db.
-func NewProjection(client *dynamodb.Client, table string, db *pg.DB, clock *clock.Clock) *Projection {
-	return &Projection{
-		table: dynamo.NewTable(client, table, "hash"), db: db, clock: clock,
-		known: cache.New[Hash, cached](cacheSize, cacheFor), missing: cache.New[Hash, error](cacheSize, cacheFor),
+// Limit counts the calls of each key by these policies. About so many environments
+// do the same.
+func (p *Projection) Limit(policies limit.Policies, environments int) {
+	p.items = &limit.Items{
+		Table: p.table, Policies: policies.Of(limit.ByKey), Environments: environments, Now: p.clock.Now,
+		Needs: "id", Forbids: "revoked_at", Stamp: "last_used_at",
 	}
 }
 
-// Caller returns the caller to whom a key belongs, or ErrUnknown if the key may
-// not be used from this address. It asks DynamoDB at most once, and not at all
-// while the answer is cached. For a staff key the caller's organization is zero.
-func (p *Projection) Caller(ctx context.Context, hash Hash, from netip.Addr) (auth.Caller, error) {
+// Use is one use of a key.
+type Use struct {
+	From    netip.Addr
+	Amounts limit.Amounts // what it counts against the key's limits
+	// LookUp is asked before a key that DynamoDB does not have is looked up in
+	// Postgres; nil: it may be. Its error is returned instead.
+	LookUp func() error
+}
+
+// Caller returns the caller to whom a key belongs and what the key's limits say, or
+// ErrUnknown if the key may not be used from this address. It asks DynamoDB at most
+// once as a rule, and not at all while the answer is cached and what the call uses
+// is leased. For a staff key the caller's organization is zero.
+func (p *Projection) Caller(ctx context.Context, hash Hash, use Use) (auth.Caller, limit.Decision, error) {
 	now := p.clock.Now()
 	if cause, fresh := p.missing.Get(hash, now); fresh {
-		return auth.Caller{}, ErrUnknown.Because(cause)
+		return auth.Caller{}, limit.Decision{}, ErrUnknown.Because(cause)
 	}
-	// One that is too old to be known still says when its use was written down.
-	c, known := p.known.Get(hash, now)
-	if !known {
-		var err error
-		if c, err = p.fetch(ctx, hash, c.stamped, now); err != nil {
-			return auth.Caller{}, failure(err)
+	h, known := p.known.Get(hash, now)
+	if known {
+		if err := h.admit(now, use.From); err != nil {
+			return auth.Caller{}, limit.Decision{}, ErrUnknown.Because(err)
 		}
 	}
-	if err := c.admit(now, from); err != nil {
-		return auth.Caller{}, ErrUnknown.Because(err)
+	decision, item, err := p.items.Take(ctx, keyOf(hash), use.Amounts, !known)
+	if !known || item != nil || err != nil {
+		if h, decision, err = p.find(ctx, hash, use, decision, item, err); err != nil {
+			return auth.Caller{}, limit.Decision{}, failure(err)
+		}
+		if err := h.admit(now, use.From); err != nil {
+			return auth.Caller{}, limit.Decision{}, ErrUnknown.Because(err)
+		}
 	}
-	return c.caller, nil
+	return h.caller, decision, nil
+}
+
+// find returns the holder of a key from what Take has returned about it. A key
+// without item is looked up in Postgres.
+func (p *Projection) find(ctx context.Context, hash Hash, use Use, d limit.Decision, item dynamo.Item, taken error) (h holder, _ limit.Decision, err error) {
+	now := p.clock.Now()
+	if taken != nil && !errors.Is(taken, limit.ErrNotCounted) {
+		// Writes of one item can be throttled when reads are not.
+		if item, err = p.table.Get(ctx, keyOf(hash)); err != nil {
+			return h, d, errors.Join(taken, err)
+		}
+		d = p.items.Alone(keyOf(hash), use.Amounts)
+	}
+	if h, err = decode(item); errors.Is(err, errNoProjection) {
+		if use.LookUp != nil {
+			if err := use.LookUp(); err != nil {
+				return h, d, err
+			}
+		}
+		if h, err = p.lookUp(ctx, hash, now); err == nil {
+			d, _, _ = p.items.Take(ctx, keyOf(hash), use.Amounts, true) // without it the call is not counted
+		}
+	}
+	if err == nil {
+		p.known.Put(hash, h, now)
+	}
+	return h, d, err
+}
+
+// GiveBack returns what Caller has counted for a call that another limit denies.
+func (p *Projection) GiveBack(hash Hash, amounts limit.Amounts) {
+	p.items.GiveBack(keyOf(hash), amounts)
+}
+
+// Charge counts what a call has caused, however much of the key's limits is left.
+func (p *Projection) Charge(ctx context.Context, hash Hash, amounts limit.Amounts) error {
+	return p.items.Charge(ctx, keyOf(hash), amounts)
 }
 
 // failure returns ErrUnknown for an invalid key, and another fault if a store is
 // unavailable.
 func failure(err error) error {
-	if errors.Is(err, ErrUnknown) {
+	if f := fault.Of(err); f != nil && f.Kind != fault.Unavailable { // also that of a LookUp
 		return err
 	}
 	return fault.ErrAway.Saying("API keys cannot be checked at the moment. Send the request again.").Because(fmt.Errorf("apikey.Caller: %w", err))
-}
-
-// fetch reads the key's item, and in the same call writes down its use if that
-// was not done for a minute. A key without item is looked up in Postgres.
-func (p *Projection) fetch(ctx context.Context, hash Hash, stamped, now time.Time) (cached, error) {
-	c := cached{stamped: stamped}
-	read := p.read
-	if now.Sub(stamped) >= stampEvery {
-		read, c.stamped = p.stamp, now
-	}
-	item, err := read(ctx, hash, now)
-	if err != nil {
-		return c, err
-	}
-	c.holder, err = decode(item)
-	if errors.Is(err, errNoProjection) {
-		c.holder, err = p.lookUp(ctx, hash, now)
-		c.stamped = stamped
-	}
-	if err != nil {
-		return c, err
-	}
-	p.known.Put(hash, c, now)
-	return c, nil
 }
 
 // refuse caches that a key is invalid, so that it causes no query for a while.

@@ -92,7 +92,7 @@ func (f *fixture) project() {
 // works checks that the key answers with its holder.
 func (f *fixture) works(when string) {
 	f.Helper()
-	got, err := f.projection.Caller(context.Background(), f.hash, home)
+	got, _, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{From: home})
 	if err != nil {
 		f.Fatalf("%s: %v", when, err)
 	}
@@ -106,7 +106,7 @@ func (f *fixture) works(when string) {
 // fails checks that a key gets the same answer as one that never existed.
 func (f *fixture) fails(when string, hash apikey.Hash) {
 	f.Helper()
-	if _, err := f.projection.Caller(context.Background(), hash, home); !errors.Is(err, apikey.ErrUnknown) {
+	if _, _, err := f.projection.Caller(context.Background(), hash, apikey.Use{From: home}); !errors.Is(err, apikey.ErrUnknown) {
 		f.Errorf("%s: answered %v, want ErrUnknown", when, err)
 	}
 }
@@ -223,7 +223,7 @@ func TestStoreAway(t *testing.T) {
 	cfg := testkit.AWS(closed)
 	cfg.RetryMaxAttempts = 1
 	projection := apikey.NewProjection(dynamodb.NewFromConfig(cfg), "keys", nil, &clock.Clock{})
-	_, err := projection.Caller(context.Background(), fresh(t), home)
+	_, _, err := projection.Caller(context.Background(), fresh(t), apikey.Use{From: home})
 	if f := fault.Of(err); f == nil || f.Kind != fault.Unavailable {
 		t.Errorf("answered %v, want a fault of kind Unavailable", err)
 	}

@@ -114,7 +114,7 @@ func TestJunkDoesNotHammerPostgres(t *testing.T) {
 		f.works("before")
 		junk, asked := fresh(f.T), 0
 		for range 40 {
-			_, err := f.projection.Caller(context.Background(), fresh(f.T), home)
+			_, _, err := f.projection.Caller(context.Background(), fresh(f.T), apikey.Use{From: home})
 			switch {
 			case errors.Is(err, apikey.ErrUnknown):
 				asked++
@@ -141,9 +141,9 @@ func TestJunkRefusesNoKey(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.insert()
 		for range 30 {
-			_, _ = f.projection.Caller(context.Background(), fresh(f.T), home)
+			_, _, _ = f.projection.Caller(context.Background(), fresh(f.T), apikey.Use{From: home})
 		}
-		if _, err := f.projection.Caller(context.Background(), f.hash, home); !errors.Is(err, apikey.ErrNotLookedUp) {
+		if _, _, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{From: home}); !errors.Is(err, apikey.ErrNotLookedUp) {
 			f.Errorf("amid junk: %v", err)
 		}
 		f.clock.Advance(time.Second)
@@ -188,7 +188,7 @@ func TestChangeIsProjectedWhateverHappens(t *testing.T) {
 				return err
 			}
 			go func() {
-				caller, _ := there.projection.Caller(ctx, f.hash, home)
+				caller, _, _ := there.projection.Caller(ctx, f.hash, apikey.Use{From: home})
 				asked <- caller
 			}()
 			testkit.Await(f.T, "somebody waits for the row", func() bool {

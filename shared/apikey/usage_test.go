@@ -60,12 +60,12 @@ func TestAllowedIPs(t *testing.T) {
 			"203.0.113.7": true, "203.0.113.255": true, "2001:db8::1": true, "::ffff:203.0.113.7": true,
 			"203.0.114.7": false, "2001:db8::2": false, "127.0.0.1": false,
 		} {
-			_, err := f.projection.Caller(context.Background(), f.hash, netip.MustParseAddr(from))
+			_, _, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{From: netip.MustParseAddr(from)})
 			if (err == nil) != works || err != nil && !strings.Contains(err.Error(), "does not work from") {
 				f.Errorf("from %s: %v", from, err)
 			}
 		}
-		if _, err := f.projection.Caller(context.Background(), f.hash, netip.Addr{}); err == nil {
+		if _, _, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{}); err == nil {
 			f.Error("works from an address that could not be read")
 		}
 		f.key.AllowedIPs = nil
@@ -136,7 +136,7 @@ func testStaffKey(t *testing.T, listed []auth.Permission) {
 			f.Fatal(err)
 		}
 		asStaff := func(f *fixture, when string) {
-			caller, err := f.projection.Caller(ctx, f.hash, home)
+			caller, _, err := f.projection.Caller(ctx, f.hash, apikey.Use{From: home})
 			if err != nil || caller.StaffKey != staff.ID || caller.StaffName != "Ada" || !caller.Org.IsZero() || !slices.Equal(slices.Sorted(slices.Values(caller.Permissions)), want) {
 				f.Errorf("%s: %+v, %v", when, caller, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -18,10 +19,14 @@ type Item = map[string]types.AttributeValue
 type Table struct {
 	client    *dynamodb.Client
 	name, key string
+	// showsRefused is set once the store has returned an item with a refusal.
+	showsRefused *atomic.Bool
 }
 
 // NewTable returns the table; key is the name of its key's attribute.
-func NewTable(client *dynamodb.Client, name, key string) Table { return Table{client, name, key} }
+func NewTable(client *dynamodb.Client, name, key string) Table {
+	return Table{client, name, key, &atomic.Bool{}}
+}
 
 func (t Table) at(key string) Item { return Item{t.key: Text(key)} }
 
@@ -63,6 +68,32 @@ func (t Table) update(ctx context.Context, key string, w Write, returned types.R
 		return nil, err
 	}
 	return out.Attributes, nil
+}
+
+// UpdateOrSee changes an item, or creates it, and returns it as it is then. If the
+// condition is false, done is false and the item is as it was; empty if there is
+// none. A store that does not return the item with the refusal, as dynalite, is
+// asked once more.
+func (t Table) UpdateOrSee(ctx context.Context, key string, w Write) (item Item, done bool, err error) {
+	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: t.at(key), UpdateExpression: optional(w.Update), ConditionExpression: optional(w.If),
+		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values, ReturnValues: types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	var refused *types.ConditionalCheckFailedException
+	switch {
+	case err == nil:
+		return out.Attributes, true, nil
+	case !errors.As(err, &refused):
+		return nil, false, err
+	case len(refused.Item) > 0:
+		t.showsRefused.Store(true)
+		return refused.Item, false, nil
+	case t.showsRefused.Load():
+		return nil, false, nil
+	}
+	item, err = t.Get(ctx, key)
+	return item, false, err
 }
 
 // Put writes a whole item.

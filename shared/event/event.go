@@ -29,6 +29,8 @@ type Event struct {
 	// Fanout says which endpoints get the event. Publish and Get set it, List
 	// does not.
 	Fanout fanout.Fanout `db:"-"`
+	// Matching is how long Publish took to find the endpoints: mostly their filters.
+	Matching time.Duration `db:"-"`
 }
 
 // Draft is an event before it is published. Data has the bytes as they were sent:

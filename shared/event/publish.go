@@ -82,6 +82,7 @@ func PublishCached(
 func match(ctx context.Context, subscriptions []fanout.Subscription, drafts []Draft, events []Event) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
 	wanted := make([]bool, len(subscriptions))
 	for i, d := range drafts {
+		begin := time.Now()
 		candidate := fanout.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, About: d.About}
 		for k, s := range subscriptions {
 			if err := ctx.Err(); err != nil {
@@ -101,6 +102,7 @@ func match(ctx context.Context, subscriptions []fanout.Subscription, drafts []Dr
 				due = append(due, s.ID)
 			}
 		}
+		events[i].Matching = time.Since(begin)
 	}
 	return deliveries, due, nil
 }

@@ -3,7 +3,6 @@ package jobs_test
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +52,7 @@ func TestDeleteOrganization(t *testing.T) {
 		if waited++; waited == 1 {
 			return context.DeadlineExceeded // the function's time is over
 		}
-		if _, err := keys.Caller(ctx, acmeKey, netip.Addr{}); err == nil {
+		if _, _, err := keys.Caller(ctx, acmeKey, apikey.Use{}); err == nil {
 			t.Error("the key still works while its last requests end")
 		}
 		if d < 10*time.Second {
@@ -87,7 +86,7 @@ func TestDeleteOrganization(t *testing.T) {
 			t.Errorf("%s is of %v (%v), want %v", host, got, err, want)
 		}
 	}
-	if _, err := keys.Caller(ctx, evilKey, netip.Addr{}); err != nil {
+	if _, _, err := keys.Caller(ctx, evilKey, apikey.Use{}); err != nil {
 		t.Errorf("the other organization's key: %v", err)
 	}
 	if done, err := deleter.Delete(ctx, acme.String()); err != nil || done.RowsRemoved != 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +32,7 @@ func TestBootstrapCreatesOrganization(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller, err := keys.Caller(ctx, hash, netip.Addr{})
+	caller, _, err := keys.Caller(ctx, hash, apikey.Use{})
 	if err != nil || caller.Org.String() != made.OrganizationID || caller.APIKey.String() != made.APIKeyID || len(caller.Permissions) != len(auth.All()) {
 		t.Errorf("the key's caller is %+v (%v)", caller, err)
 	}

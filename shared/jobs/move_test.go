@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +95,7 @@ func TestKeyOfMovedOrganization(t *testing.T) {
 	t.Parallel()
 	m, ctx := newMoved(t), context.Background()
 	testkit.Must(t, m.keys.Remove(ctx, m.key))
-	caller, err := m.keys.Caller(ctx, m.key, netip.Addr{})
+	caller, _, err := m.keys.Caller(ctx, m.key, apikey.Use{})
 	if err != nil || caller.Org != m.org {
 		t.Errorf("%+v, %v", caller, err)
 	}

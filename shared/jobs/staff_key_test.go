@@ -3,7 +3,6 @@ package jobs_test
 import (
 	"context"
 	"encoding/json"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +60,7 @@ func TestBootstrapStaffKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if caller, err := keys.Caller(ctx, hash, netip.Addr{}); err != nil || caller.StaffKey.String() != staff.StaffKeyID {
+	if caller, _, err := keys.Caller(ctx, hash, apikey.Use{}); err != nil || caller.StaffKey.String() != staff.StaffKeyID {
 		t.Errorf("the key's caller is %+v (%v)", caller, err)
 	}
 	if row := testkit.Value[string](t, db, `SELECT s::text FROM staff_key s`); strings.Contains(row, staff.StaffKey[4:34]) {
@@ -70,7 +69,7 @@ func TestBootstrapStaffKey(t *testing.T) {
 	if _, err := b.RevokeStaffKey(ctx, jobs.RevokeStaffKey{StaffKeyID: staff.StaffKeyID}); err != nil {
 		t.Error(err)
 	}
-	if _, err := keys.Caller(ctx, hash, netip.Addr{}); err == nil {
+	if _, _, err := keys.Caller(ctx, hash, apikey.Use{}); err == nil {
 		t.Error("a revoked staff key works")
 	}
 }

@@ -77,7 +77,6 @@ var catalog = []Policy{
 	{Name: "organization_requests", Scope: ByOrganization, Unit: Requests, Algorithm: SlidingWindow, Window: time.Minute},
 	{Name: "organization_work", Scope: ByOrganization, Unit: Work, Algorithm: SlidingWindow, Window: time.Minute},
 	{Name: "refused_requests", Scope: ByAddress, Unit: Requests, Algorithm: FixedWindow, Window: time.Minute},
-	{Name: "public_requests", Scope: ByAddress, Unit: Requests, Algorithm: FixedWindow, Window: time.Minute},
 }
 
 // Policies are those of a stage.
@@ -112,6 +111,14 @@ func (p Policy) With(limit int64) Policy {
 		p.Burst = limit * burstOf
 	}
 	return p
+}
+
+// full is the time in which a policy allows as much as it allows at once.
+func (p Policy) full() time.Duration {
+	if p.Algorithm == TokenBucket {
+		return p.Window * time.Duration(p.Burst) / time.Duration(p.Limit)
+	}
+	return p.Window
 }
 
 // Named returns the policy with a name.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -39,7 +40,7 @@ func (s *Server) admit(op Op) func(huma.Context, func(huma.Context)) {
 // letIn returns why a request does not reach its operation, or nil.
 func (s *Server) letIn(ctx huma.Context, c *Call) (err error) {
 	if c.op.Permission != auth.Public {
-		if c.Caller, err = s.authenticate(ctx, c); err != nil {
+		if err = s.authenticate(ctx, c); err != nil {
 			return err
 		}
 		if c.Caller.IsStaff() { // the reply names the staff key
@@ -58,17 +59,27 @@ func (s *Server) letIn(ctx huma.Context, c *Call) (err error) {
 	return s.enter(ctx, c)
 }
 
-// authenticate returns the caller of a request. No other code does that.
-func (s *Server) authenticate(ctx huma.Context, c *Call) (auth.Caller, error) {
+// authenticate sets the caller of a request, and counts the request against the
+// caller's limits, or those of its address if the key is not valid. No other code
+// does that.
+func (s *Server) authenticate(ctx huma.Context, c *Call) error {
+	err := s.identifyBearer(ctx, c)
+	if f := fault.Of(err); f != nil && f.Kind == fault.Unauthenticated {
+		return cmp.Or(c.stranger(), err)
+	}
+	return err
+}
+
+func (s *Server) identifyBearer(ctx huma.Context, c *Call) error {
 	scheme, plain, _ := strings.Cut(ctx.Header("Authorization"), " ")
 	if plain == "" || !strings.EqualFold(scheme, "Bearer") {
-		return auth.Caller{}, errNoKey
+		return errNoKey
 	}
 	hash, err := apikey.Parse(strings.TrimSpace(plain))
 	if err != nil {
-		return auth.Caller{}, err
+		return err
 	}
-	return s.Keys.Caller(c, hash, c.origin.SourceIP)
+	return s.identify(c, hash)
 }
 
 func allowed(c *Call, op Op) error {

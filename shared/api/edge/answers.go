@@ -41,7 +41,7 @@ func Answers(op Op, takesBody bool) []Answer {
 		list = append(list, Answer{Status: status, Code: refusals[status].code, Detail: refusals[status].detail})
 	}
 	if op.Permission != auth.Public {
-		list = append(list, answersOf(false, errNoKey, apikey.ErrUnknown, errNoPermission)...)
+		list = append(list, answersOf(false, errNoKey, apikey.ErrUnknown, errNoPermission, errRateLimited)...)
 	}
 	switch {
 	case op.Permission == auth.Public:

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"portico/shared/apikey"
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/id"
@@ -26,6 +27,11 @@ type Call struct {
 	Caller auth.Caller // zero in a public operation
 	Org    id.Org      // the organization that the call acts on; zero in a Global
 	Tx     pg.Tx       // bound to Org, while the handler runs; nil in a Global
+
+	counters *Counters
+	keyHash  apikey.Hash // of the caller's key
+	strange  bool        // the call was counted against its address
+	work     int64       // work units that the call has caused beyond its cost
 
 	op        *Op     // nil: no operation has this path and method
 	input     Checked // nil: not read yet, or it has no rules besides its schema
@@ -60,7 +66,7 @@ func callOf(ctx context.Context) *Call {
 // are read.
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*Call, *http.Request) {
 	c := &Call{
-		Services: &s.Services, headers: w.Header(), sent: r.Header, key: r.Header.Get(idempotencyHeader), origin: originOf(r),
+		Services: &s.Services, counters: s.Counters, headers: w.Header(), sent: r.Header, key: r.Header.Get(idempotencyHeader), origin: originOf(r),
 	}
 	if c.key != "" {
 		c.digest = sha256.New()
@@ -103,7 +109,7 @@ func (c *Call) Due(endpoints ...id.WebhookEndpoint) {
 // forget drops what the handler has said, because its transaction runs again.
 // The call had that many notes and metrics before.
 func (c *Call) forget(notes, metrics int) {
-	c.due, c.change, c.committed = nil, change{}, nil
+	c.due, c.change, c.committed, c.work = nil, change{}, nil, 0
 	c.notes, c.metrics = c.notes[:notes], c.metrics[:metrics]
 }
 

@@ -29,8 +29,12 @@ func Hold(r Request, in Checked) []error {
 	return nil
 }
 
-// checked runs Check on an input that its schema has accepted.
+// checked runs Check on an input that its schema has accepted. That of a list is
+// charged for.
 func checked(c *Call, in any) error {
+	if page, ok := in.(interface{ units() int64 }); ok {
+		c.Charge(page.units())
+	}
 	if in, ok := in.(Checked); ok {
 		return in.Check(c)
 	}

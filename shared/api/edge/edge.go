@@ -54,7 +54,9 @@ type Services struct {
 type Server struct {
 	Services
 	Wakers pg.Databases[*claim.Waker] // nil if no operation Wakes
-	Log    *observe.Log
+	// Counters are nil if there are no limits besides those of keys.
+	Counters *Counters
+	Log      *observe.Log
 	// Elsewhere are operations that other functions serve. A request for such a
 	// path with a wrong method gets a 405 here.
 	Elsewhere []Operation

@@ -18,13 +18,16 @@ import (
 // Op declares an operation: its name and what the frame enforces before its
 // handler runs. With an incomplete declaration the function does not start.
 type Op struct {
-	ID          string // unique, camelCase: the OpenAPI operationId
-	Method      string
-	Path        string // /v1/<plural-nouns>
-	Function    string // the folder below functions/api of the function that serves it
-	Permission  auth.Permission
-	Acts        Acts   // on which organization
-	Cost        int    // how much one call takes of the caller's rate limit
+	ID         string // unique, camelCase: the OpenAPI operationId
+	Method     string
+	Path       string // /v1/<plural-nouns>
+	Function   string // the folder below functions/api of the function that serves it
+	Permission auth.Permission
+	Acts       Acts // on which organization
+	// Cost is how many work units one call counts: one is about what writing a
+	// delivery costs. From limit.CostsMuch on the operation is an expensive one. What
+	// is known only later is added by Call.Charge, and the rows of a page by the frame.
+	Cost        int
 	Audit       string // `<noun>.<verb>` of the audit entry; mutations only
 	Tag         string
 	Summary     string

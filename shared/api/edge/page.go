@@ -12,6 +12,12 @@ type Page struct {
 	After string `query:"after" maxLength:"200" doc:"The value of next from the previous page."`
 }
 
+// rowsPerUnit is how many rows of a list count as a work unit.
+const rowsPerUnit = 10
+
+// units is what a page counts beside its operation.
+func (p Page) units() int64 { return int64(p.Limit / rowsPerUnit) }
+
 // List is a part of a list, newest first.
 type List[T any] struct {
 	Data []T     `json:"data" nullable:"false" doc:"The items."`

@@ -27,6 +27,8 @@ type Problem struct {
 	Detail    string  `json:"detail" doc:"What went wrong and what to do, for a person." example:"The request has fields that cannot be accepted."`
 	RequestID string  `json:"request_id" doc:"The id of this request, as in the log and in X-Request-Id." example:"Y2xjcj1Z5QMEPuw="`
 	Errors    []Field `json:"errors,omitempty" doc:"The fields that are wrong, if any."`
+	// ViolatedPolicies is named as the problem type quota-exceeded wants it.
+	ViolatedPolicies []string `json:"violated-policies,omitempty" doc:"The limits that are reached, with code rate_limited."`
 
 	retryAfter int // seconds; 0: no header
 }
@@ -39,6 +41,10 @@ func (p *Problem) GetStatus() int { return p.Status }
 
 // ContentType tells huma the media type.
 func (p *Problem) ContentType(string) string { return ProblemType }
+
+// QuotaExceeded is the type of a problem for a caller that has reached a limit, as
+// registered with IANA by draft-ietf-httpapi-ratelimit-headers.
+const QuotaExceeded = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
 // GetHeaders tells huma the headers of an error.
 func (p *Problem) GetHeaders() http.Header {
@@ -90,6 +96,9 @@ func newProblem(c *Call, err error) *Problem {
 	}
 	p := problem(c, statusFor(f.Kind), f.Code, detailOf(f))
 	p.Errors = fieldsOf(f)
+	if over := (overLimit{}); errors.As(err, &over) {
+		p.Type, p.ViolatedPolicies = QuotaExceeded, over.names()
+	}
 	p.retryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
 	if p.Status == http.StatusServiceUnavailable {
 		p.retryAfter = max(p.retryAfter, 1)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"portico/shared/api/edge"
 	"portico/shared/auth"
@@ -45,7 +46,7 @@ var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
 	Op: edge.Op{
 		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
 		Example:    `{"events":[{"type":"invoice.paid","data":{"id":"in_1","total":1.10}},{"type":"customer.created","data":{"id":"cus_42"}}]}`,
-		Permission: auth.EventsWrite, Cost: 10, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
+		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
 		Tag:     Tag, Summary: "Publish up to 100 events",
 		Description: "#publishEventBatch",
@@ -241,9 +242,22 @@ func publishAll(c *edge.Call, drafts []event.Draft) ([]event.Event, error) {
 	events, due, err := event.PublishCached(c, c.Tx, c.Org, c.Subscriptions, drafts, c.Now())
 	if err == nil {
 		c.Due(due...)
+		c.Charge(caused(events))
 		c.Measure(observe.One("Enqueued", observe.Count, float64(len(events))))
 	}
 	return events, err
+}
+
+// caused returns the work units of a publish: one for each event and delivery, and
+// one for each millisecond that filters took.
+func caused(events []event.Event) int64 {
+	var matching time.Duration
+	units := int64(len(events))
+	for _, e := range events {
+		units += int64(e.Fanout.Deliveries)
+		matching += e.Matching
+	}
+	return units + matching.Milliseconds()
 }
 
 func list(c *edge.Call, in *listEventsInput) (*listEventsOutput, error) {

@@ -3,7 +3,6 @@ package keys_test
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -205,7 +204,7 @@ func TestJunkIsNotDecided(t *testing.T) {
 		flood.Go(func() {
 			for ctx.Err() == nil {
 				if hash, err := apikey.Parse(apikey.Generate()); err == nil {
-					_, _ = h.Keys.Caller(ctx, hash, netip.Addr{})
+					_, _, _ = h.Keys.Caller(ctx, hash, apikey.Use{})
 				}
 			}
 		})

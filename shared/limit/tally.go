@@ -1,0 +1,128 @@
+package limit
+
+import "time"
+
+const (
+	// leaseFor is how long a lease of a token bucket may be used. In any interval
+	// its environments together allow at most what they hold beyond the burst.
+	leaseFor = time.Second
+	// soon is the use of an environment that may be leased although little is left:
+	// it does not keep the tokens from others for longer.
+	soon = 20 * time.Millisecond
+	// leastBlock is how long an environment does not ask again after a denial, at
+	// least. No tokens are lost meanwhile: those of a token bucket collect for two
+	// seconds, and those of a window until it ends.
+	leastBlock = 50 * time.Millisecond
+)
+
+// tally is what an environment knows about one policy of one thing.
+type tally struct {
+	Policy
+	count
+	lease   int64     // taken and not yet used
+	until   time.Time // when the lease ends
+	debt    int64     // used, but not yet written
+	blocked time.Time // the policy allows nothing until then
+
+	// How much was asked for in this second and in the one before.
+	second             int64
+	asked, askedBefore int64
+
+	local    int64 // while DynamoDB is away: when the local bucket is full again, in ns
+	observed bool  // count is from the item
+}
+
+// ask notes that n was asked for.
+func (t *tally) ask(n int64, now time.Time) {
+	switch second := now.Unix(); second {
+	case t.second:
+	case t.second + 1:
+		t.second, t.askedBefore, t.asked = second, t.asked, 0
+	default:
+		t.second, t.askedBefore, t.asked = second, 0, 0
+	}
+	t.asked += n
+}
+
+// rate is how much this environment uses per second.
+func (t *tally) rate() int64 { return max(t.asked, t.askedBefore) }
+
+// leased returns how much of the lease can still be used.
+func (t *tally) leased(now time.Time) int64 {
+	if !now.Before(t.until) {
+		t.lease = 0
+	}
+	return t.lease
+}
+
+// ahead returns how much to take for a use of n: what this environment will use
+// within a second, but little of the limit and little of what is left, so that few
+// tokens are kept from others. A window of which more than half is left, or a slow
+// caller's, may be leased up to a fiftieth for all environments together.
+func (t *tally) ahead(n int64, environments int64, now time.Time) int64 {
+	left, capacity, rate := t.left(t.count, now)-t.debt, t.capacity(), t.rate()
+	most := capacity / 50
+	lease := min(rate, most, max(left/10, rate*int64(soon)/int64(time.Second)))
+	if t.Algorithm != TokenBucket && t.observed && left > capacity/2 {
+		lease = max(lease, most/environments)
+	}
+	return max(n, min(lease, left))
+}
+
+// leaseEnd returns how long a lease that is taken now may be used. Those of a
+// window end with it.
+func (t *tally) leaseEnd(now time.Time) time.Time {
+	if t.Algorithm == TokenBucket {
+		return now.Add(leaseFor)
+	}
+	window, _ := t.windowAt(t.count, now)
+	return time.UnixMilli((window + 1) * t.Window.Milliseconds())
+}
+
+// use takes n from the lease. What it does not have becomes a debt, which the next
+// write pays.
+func (t *tally) use(n int64, now time.Time) {
+	of := min(n, t.leased(now))
+	t.lease -= of
+	t.debt += n - of
+}
+
+// add puts n of what was taken into the lease.
+func (t *tally) add(n int64, now time.Time) {
+	t.lease, t.until = t.leased(now)+n, t.leaseEnd(now)
+}
+
+// see notes the count of an item.
+func (t *tally) see(c count) {
+	if c.later(t.count) {
+		t.count = c
+	}
+	t.observed = true
+}
+
+// block notes that n was denied, and returns for how long.
+func (t *tally) block(n int64, now time.Time) time.Duration {
+	wait := max(t.wait(t.count, min(n, t.capacity()), now), leastBlock)
+	t.blocked = now.Add(wait)
+	return wait
+}
+
+// allowAlone decides without DynamoDB: an environment allows its share of the
+// limit, as a token bucket with a tenth of a second's share, at least one, at once.
+func (t *tally) allowAlone(n, environments int64, now time.Time) bool {
+	at := now.UnixNano()
+	every := max(1, int64(t.Window)*environments/t.Limit)
+	full := max(t.local, at)
+	if full-at > max(int64(t.Window)/10, every)-every {
+		return false
+	}
+	t.local = full + n*every
+	return true
+}
+
+// state returns what replies tell about the policy.
+func (t *tally) state(now time.Time) State {
+	return State{
+		Policy: &t.Policy, Remaining: max(0, t.left(t.count, now)-t.debt+t.leased(now)), Reset: t.reset(t.count, now),
+	}
+}

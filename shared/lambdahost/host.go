@@ -17,6 +17,7 @@ import (
 
 	"portico/shared/api/edge"
 	"portico/shared/apikey"
+	"portico/shared/dynamo"
 	"portico/shared/egress"
 	"portico/shared/job"
 	"portico/shared/limit"
@@ -134,6 +135,8 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	}
 	s.SourceIPs = outward.SourceIPs
 	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
+	s.Keys.Limit(s.Limits, limits.Environments)
+	s.Counters = edge.NewCounters(dynamo.NewTable(dynamodb.NewFromConfig(h.aws), limits.Table, "id"), s.Limits, limits.Environments, h.clock)
 	s.Hosts = h.hosts(domains)
 	if needs.Wake {
 		s.Wakers = h.wakers(wake, database)

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -30,7 +31,7 @@ func (s *Items) Charge(ctx context.Context, key string, amounts Amounts) error {
 	if !much || now.Before(t.away) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, Budget)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Budget, budget))
 	defer cancel()
 	return s.settle(ctx, key, t, now)
 }

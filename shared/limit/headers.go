@@ -2,7 +2,6 @@ package limit
 
 import (
 	"math"
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -22,7 +21,7 @@ const (
 var Headers = []string{policyHeader, leftHeader, limitHeader, remainingHeader, resetHeader}
 
 // Tell sets the headers that tell a caller of the limits.
-func (d Decision) Tell(h http.Header) {
+func (d Decision) Tell(set func(name, value string)) {
 	if len(d.States) == 0 {
 		return
 	}
@@ -41,11 +40,11 @@ func (d Decision) Tell(h http.Header) {
 		left = parameter(left, ";t=", seconds(wait(s)))
 	}
 	tightest := d.Tightest()
-	h.Set(policyHeader, string(policies))
-	h.Set(leftHeader, string(left))
-	h.Set(limitHeader, strconv.FormatInt(tightest.Policy.capacity(), 10))
-	h.Set(remainingHeader, strconv.FormatInt(tightest.Remaining, 10))
-	h.Set(resetHeader, strconv.FormatInt(seconds(wait(tightest)), 10))
+	set(policyHeader, string(policies))
+	set(leftHeader, string(left))
+	set(limitHeader, strconv.FormatInt(tightest.Policy.capacity(), 10))
+	set(remainingHeader, strconv.FormatInt(tightest.Remaining, 10))
+	set(resetHeader, strconv.FormatInt(seconds(wait(tightest)), 10))
 }
 
 func named(text []byte, s *State) []byte {

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -11,9 +12,8 @@ import (
 )
 
 const (
-	// Budget is how long a caller waits for DynamoDB before this environment
-	// decides alone.
-	Budget = 50 * time.Millisecond
+	// budget is the Budget of Items without one.
+	budget = 50 * time.Millisecond
 	// awayFor is how long DynamoDB is not asked after that.
 	awayFor = time.Second
 	// writeTries is how often a write is made that others overtake. Each time, one
@@ -42,6 +42,9 @@ type Items struct {
 	// none.
 	Stamp string
 	Now   func() time.Time
+	// Budget is how long a caller waits for DynamoDB before this environment decides
+	// alone; 0: 50 ms.
+	Budget time.Duration
 
 	once sync.Once
 	kept *cache.Cache[string, *thing]
@@ -101,7 +104,7 @@ func (s *Items) Take(ctx context.Context, key string, amounts Amounts, mustAsk b
 			return t.alone(amounts, int64(s.Environments), now), nil, nil
 		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, Budget)
+		ctx, cancel = context.WithTimeout(ctx, cmp.Or(s.Budget, budget))
 		defer cancel()
 	}
 	d, item, err := s.ask(ctx, key, t, amounts)

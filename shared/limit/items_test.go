@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"portico/shared/clock"
 	"portico/shared/dynamo"
 	"portico/shared/limit"
 	"portico/shared/testkit"
@@ -23,14 +22,14 @@ func eachStore(t *testing.T, test func(*testing.T, *store)) {
 // store is a table behind a proxy that counts calls.
 type store struct {
 	table dynamo.Table
-	clock *clock.Clock
+	now   time.Time // of all environments
 	calls atomic.Int64
 	fails atomic.Bool
 }
 
 func newStore(t *testing.T, endpoint string) *store {
 	t.Helper()
-	s := &store{clock: clock.New(0)}
+	s := &store{now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	_, name := testkit.Table(t, endpoint, "id")
 	client := testkit.DynamoDBThrough(t, endpoint, func(string, string) bool {
 		s.calls.Add(1)
@@ -42,7 +41,7 @@ func newStore(t *testing.T, endpoint string) *store {
 
 // environment returns what one of so many environments keeps.
 func (s *store) environment(environments int, policies ...limit.Policy) *limit.Items {
-	return &limit.Items{Table: s.table, Policies: policies, Environments: environments, Expires: true, Now: s.clock.Now}
+	return &limit.Items{Table: s.table, Policies: policies, Environments: environments, Expires: true, Now: func() time.Time { return s.now }, Budget: time.Minute}
 }
 
 func policy(a limit.Algorithm, n int64, window time.Duration) limit.Policy {
@@ -75,7 +74,7 @@ func TestTake(t *testing.T) {
 					t.Errorf("%d were allowed, want %d", allowed, want)
 				}
 				t.Logf("%d calls", s.calls.Load())
-				s.clock.Advance(2 * time.Minute)
+				s.now = s.now.Add(2 * time.Minute)
 				if d, _, _ := items.Take(context.Background(), "k", limit.Amounts{Requests: 1}, false); !d.Allowed() {
 					t.Errorf("two minutes later: %+v", d.States)
 				}

@@ -50,7 +50,7 @@ const localBase = "portico.localhost"
 // localLimits are so high that only an override limits a laptop: `make bench` measures
 // functions, not limits.
 const localLimits = "requests:1000000,expensive_requests:60000000,work:60000000,organization_requests:60000000,organization_work:60000000," +
-	"refused_requests:60000000,public_requests:60000000"
+	"refused_requests:60000000"
 
 // functionEnvironment is the template's environment with the values that must
 // differ on a laptop: the stage, the database and its passwords (deployed

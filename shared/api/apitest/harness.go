@@ -22,9 +22,11 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/claim"
+	"portico/shared/dynamo"
 	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
+	"portico/shared/limit"
 	"portico/shared/mail/feedback"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -41,7 +43,8 @@ type Harness struct {
 	Server  *edge.Server
 	Handler http.Handler
 	Keys    *apikey.Projection
-	table   string              // of Keys in DynamoDB
+	table   string // of Keys in DynamoDB
+	limits  dynamo.Table
 	Names   *testkit.NameServer // answers the DNS queries that verify domains
 	Nudges  *local.Queue
 	Lines   *testkit.Log
@@ -56,8 +59,10 @@ func New(t *testing.T) *Harness {
 	h := &Harness{Database: testkit.DB(t), T: t, Lines: &testkit.Log{}, auditing: &sync.Mutex{}}
 	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	_, dueTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	_, limitTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
 	h.Keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
+	h.limits = dynamo.NewTable(client, limitTable, "id")
 
 	h.auditor = testkit.Session(t, h.Admin.Config())
 	var sender *queue.Sender
@@ -73,6 +78,7 @@ func New(t *testing.T) *Harness {
 			Nudge: sender,
 		}},
 	}
+	h.Limit(h.Server.Limits)
 	h.Server.Report = (&feedback.Desk{DB: h.App, Wakers: h.Server.Wakers, Subscriptions: h.Server.Subscriptions, Clock: h.Clock, Log: h.Server.Log}).Apply
 	h.Names = testkit.NewNameServer(t)
 	h.Server.Hosts = hostname.NewHosts(client, domainTable, "portico.example", h.Clock)
@@ -82,6 +88,14 @@ func New(t *testing.T) *Harness {
 	testkit.Must(t, err)
 	h.DeploySchedules(h.Database)
 	return h
+}
+
+// Limit sets the policies, for one environment, and forgets what was counted in
+// memory.
+func (h *Harness) Limit(policies limit.Policies) {
+	h.Server.Limits = policies
+	h.Keys.Limit(policies, 1)
+	h.Server.Counters = edge.NewCounters(h.limits, policies, 1, h.Clock)
 }
 
 // NewWaker lets the next publish send a nudge; a waker sends at most one a second.

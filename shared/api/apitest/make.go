@@ -67,6 +67,7 @@ func (h *Harness) newEnvironment(fails func(call, body string) bool) http.Handle
 	h.T.Helper()
 	server := *h.Server
 	server.Keys = apikey.NewProjection(testkit.DynamoDBThrough(h.T, testkit.DynamoDBEndpoint(h.T), fails), h.table, h.App, h.Clock)
+	server.Keys.Limit(server.Limits, 1)
 	handler, err := server.Handler(api.All()...)
 	if err != nil {
 		h.T.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"portico/shared/apikey"
+	"portico/shared/clock"
+	"portico/shared/dynamo"
 	"portico/shared/fault"
 	"portico/shared/limit"
 	"portico/shared/observe"
@@ -35,6 +37,15 @@ func (o overLimit) names() (names []string) {
 type Counters struct {
 	Organizations *limit.Items
 	Addresses     *limit.Items // calls that are refused
+}
+
+// NewCounters returns the counters that a stage's policies need, kept in table.
+// About so many environments count the same calls.
+func NewCounters(table dynamo.Table, policies limit.Policies, environments int, clock *clock.Clock) *Counters {
+	items := func(s limit.Scope) *limit.Items {
+		return &limit.Items{Table: table, Policies: policies.Of(s), Environments: environments, Expires: true, Now: clock.Now}
+	}
+	return &Counters{Organizations: items(limit.ByOrganization), Addresses: items(limit.ByAddress)}
 }
 
 // amounts returns what a call uses before its handler runs.
@@ -66,7 +77,7 @@ func (s *Server) identify(c *Call, hash apikey.Hash) error {
 
 // obey tells the caller what the limits say, and returns whether they deny the call.
 func (c *Call) obey(d limit.Decision) error {
-	d.Tell(c.headers)
+	d.Tell(c.headers.Set)
 	if d.Away {
 		c.Measure(observe.One("LimitsAway", observe.Count, 1))
 	}
@@ -125,8 +136,7 @@ func (s *Server) charge(c *Call) {
 	if c.work == 0 || c.keyHash == (apikey.Hash{}) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c), limit.Budget)
-	defer cancel()
+	ctx := context.WithoutCancel(c)
 	amounts := limit.Amounts{Work: c.work}
 	err := s.Keys.Charge(ctx, c.keyHash, amounts)
 	if org := c.Caller.Org; err == nil && !c.Caller.IsStaff() && s.Counters != nil {

@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,7 +39,7 @@ type Claim struct {
 	note        string
 }
 
-// ScanRow reads what claimSQL and startSQL return.
+// ScanRow reads what claimDue and start select.
 func (c *Claim) ScanRow(row pgx.Rows) error {
 	return row.Scan(&c.OrgID, &c.ID, &c.Kind, &c.Args, &c.Cursor, &c.Attempts, &c.Crashes, &c.UniqueKey, &c.CreatedBy, &c.RequestID,
 		&c.Due, &c.claimed, &c.Apart, &c.Cancelled, &c.Restricted, &c.done, &c.total, &c.note)
@@ -66,10 +65,13 @@ func (l *limits) add(d declaration) {
 	l.perOrg, l.inAll = append(l.perOrg, int32(d.perOrg)), append(l.inAll, int32(d.inAll))
 }
 
+// lockAtMost is how long a claim of the queue high waits for a throttle.
+const lockAtMost = 50 * time.Millisecond
+
 // claimDue leases the due jobs of the turns, in the order of due_at and no more
 // than the room of each lane. It takes no job whose kind is paused or at its limit,
 // whose organization is moving or closed, or whose key runs already.
-func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]declaration, turns []claim.Turn[Lane]) ([]Claim, error) {
+func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]declaration, turns []claim.Turn[Lane], patience time.Duration) ([]Claim, error) {
 	token := uuid.New()
 	var orgs [][16]byte
 	var rooms []int32
@@ -87,11 +89,11 @@ func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]
 		return nil, nil
 	}
 	args := []any{queue, orgs, l.kinds, rooms, l.throttles, l.perOrg, l.inAll, alone, [16]byte(token), LeaseFor, maxCrashes}
-	sql := claimSQL
+	sql, all := claimSQL, args
 	if queue == High {
-		sql = claimHighSQL
+		sql, all = patientClaimSQL, append(args, pg.LockTimeout(patience))
 	}
-	claims, err := pg.List[Claim](ctx, db, "job.claimDue", sql, args...)
+	claims, err := pg.List[Claim](ctx, db, "job.claimDue", sql, all...)
 	if pg.IsLockTimeout(err) { // then only the lanes of that throttle wait
 		claims, err = pg.List[Claim](ctx, db, "job.claimDue", claimSQL, args...)
 	}
@@ -116,7 +118,16 @@ func claimDue(ctx context.Context, db *pg.Worker, queue Queue, kinds map[string]
 // A lease that ended after its work had begun counts as a crash. A job that has
 // taken a runner down is handed over to an invocation of its own, as are those of
 // kinds that are alone; its work has not begun.
-const claimSQL = `
+const claimSQL = toPaceSQL + `
+		FOR UPDATE OF h SKIP LOCKED` + fromPaceSQL
+
+// patientClaimSQL is claimSQL for the queue for which people wait. It waits for the
+// throttles, each of which another claim locks for one statement: a mailing in the queue
+// bulk claims all the time, and a runner that skips the throttle looks again only later.
+const patientClaimSQL = toPaceSQL + ` CROSS JOIN (SELECT set_config('lock_timeout', $12, true)) AS patient
+		ORDER BY h.name FOR UPDATE OF h` + fromPaceSQL
+
+const toPaceSQL = `
 	WITH wanted AS MATERIALIZED (
 		SELECT n.now, t.org_id, t.kind, t.room, nullif(t.throttle, '') AS throttle, t.alone, t.position,
 			coalesce(k.per_org, nullif(t.per_org, 0)) AS per_org, coalesce(k.in_all, nullif(t.in_all, 0)) AS in_all
@@ -129,8 +140,9 @@ const claimSQL = `
 			AND NOT EXISTS (SELECT FROM organization o WHERE o.id = t.org_id AND o.deleted_at IS NOT NULL)
 	), pace AS MATERIALIZED (
 		SELECT h.name, h.per_second, h.burst, h.blocked_until, greatest(h.next_slot, w.now) AS slot, greatest(h.bulk_slot, w.now) AS bulk_slot, w.now
-		FROM (SELECT DISTINCT throttle, now FROM wanted WHERE throttle IS NOT NULL) w JOIN job_throttle h ON h.name = w.throttle
-		FOR UPDATE OF h SKIP LOCKED
+		FROM (SELECT DISTINCT throttle, now FROM wanted WHERE throttle IS NOT NULL) w JOIN job_throttle h ON h.name = w.throttle`
+
+const fromPaceSQL = `
 	), allowance AS MATERIALIZED (
 		SELECT name, CASE WHEN blocked_until > now THEN 0 ELSE least(
 			floor(burst - extract(epoch FROM slot - now) * per_second + 0.001),
@@ -172,14 +184,6 @@ const claimSQL = `
 	WHERE j.org_id = ANY (ARRAY[c.org_id]) AND j.id = c.id
 	RETURNING j.org_id, j.id, j.kind, j.args, j.cursor, j.attempts, j.crashes, j.unique_key, coalesce(j.created_by, ''), j.request_id,
 		c.due_at, c.now, c.apart, j.cancel_requested_at IS NOT NULL, c.counted OR c.throttle IS NOT NULL, j.progress_done, j.progress_total, j.progress_note`
-
-// claimHighSQL is claimSQL for the queue for which people wait. It waits for the
-// throttles, each of which another claim locks for one statement: a mailing in the queue
-// bulk claims all the time, and a runner that skips the throttle looks again only later.
-var claimHighSQL = strings.NewReplacer(
-	"FOR UPDATE OF h SKIP LOCKED", "ORDER BY h.name FOR UPDATE OF h",
-	"portico_now() AS now)", "portico_now() AS now, set_config('lock_timeout', '50ms', true))",
-).Replace(claimSQL)
 
 // await makes the lease of a job that was handed over last until the message should
 // have arrived, even if the queue is full. If the job was taken over already, nothing

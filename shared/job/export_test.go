@@ -15,6 +15,9 @@ const (
 // RenewEvery changes how often a runner renews its leases.
 func RenewEvery(r *Runner, every time.Duration) { r.between = every }
 
+// WaitForThrottle changes how long a claim of the queue high waits for a throttle.
+func WaitForThrottle(r *Runner, atMost time.Duration) { r.patience = atMost }
+
 // Outcome is what became of a try.
 func (r Result) Outcome() string { return string(r.outcome) }
 

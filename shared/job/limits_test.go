@@ -38,6 +38,29 @@ func TestLockedThrottle(t *testing.T) {
 	}
 }
 
+// A claim of the queue high waits for a throttle that another claim has locked.
+func TestHighWaitsForThrottle(t *testing.T) {
+	t.Parallel()
+	kind := paced()
+	o, ctx := newOffice(t, kind), context.Background()
+	add(o, kind, note{}, job.Options{})
+	holder := testkit.Session(t, o.Admin.Config())
+	testkit.Exec(t, holder, `BEGIN; SELECT FROM job_throttle FOR UPDATE`)
+	job.WaitForThrottle(o.r, time.Minute)
+	var claims []job.Claim
+	var err error
+	var claiming sync.WaitGroup
+	claiming.Go(func() { claims, err = job.ClaimLanes(ctx, o.r, 10, job.Lane{OrgID: o.org, Kind: kind.Name}) })
+	testkit.Await(t, "the claim waits for the lock", func() bool {
+		return testkit.Value[bool](t, o.Database, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))`, holder.PgConn().PID())
+	})
+	testkit.Exec(t, holder, `ROLLBACK`)
+	claiming.Wait()
+	if err != nil || len(claims) != 1 {
+		t.Errorf("%d claims (%v), want the job as soon as the lock is free", len(claims), err)
+	}
+}
+
 // fill adds n jobs for an organization.
 func (o *office) fill(kind job.Kind[note], org id.Org, n int) {
 	o.t.Helper()

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,7 +61,7 @@ func (r *Runner) Claim(ctx context.Context, turns []claim.Turn[Lane]) ([]Claim, 
 			fitting = append(fitting, t)
 		}
 	}
-	return claimDue(ctx, r.Worker, r.Queue, r.Kinds.kinds, fitting)
+	return claimDue(ctx, r.Worker, r.Queue, r.Kinds.kinds, fitting, cmp.Or(r.patience, lockAtMost))
 }
 
 // Record writes results. It returns the lanes in which the end of a job may have

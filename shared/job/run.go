@@ -55,6 +55,8 @@ type Runner struct {
 	leases  leases
 	counts  counts
 	between time.Duration // of renewals; 0: renewEvery
+
+	patience time.Duration // with a throttle that another claim has locked; 0: lockAtMost
 }
 
 // try is one try of a job.

@@ -198,7 +198,10 @@ func pickup(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx
 	var once sync.Once
 	began := time.Now()
 	for i := 0; time.Duration(i)*every < q.Warmup+q.Last; i++ {
-		time.Sleep(time.Until(began.Add(time.Duration(i) * every)))
+		if err := until(ctx, began.Add(time.Duration(i)*every)); err != nil {
+			adding.Wait()
+			return reply{}, err
+		}
 		counts := time.Duration(i)*every >= q.Warmup
 		adding.Go(func() {
 			if err := addMark(ctx, pool, client, t, i, counts); err != nil {
@@ -212,6 +215,18 @@ func pickup(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx
 	defer cancel()
 	_ = client.StopAndCancel(stopping) // jobs that wait are deleted before the next measurement
 	return reply{Latencies: latencies, Left: left}, failed
+}
+
+// until waits for a moment, or returns the context's error if it ends before.
+func until(ctx context.Context, at time.Time) error {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 func addMark(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], t *times, n int, counts bool) error {

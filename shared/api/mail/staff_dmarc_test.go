@@ -116,3 +116,34 @@ func TestDMARC(t *testing.T) {
 		t.Errorf("page by page: %s, want %s", found, want)
 	}
 }
+
+// However many addresses have sent, a page reads about those that it shows.
+func TestDMARCSourcesReadLittle(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	h.Exec(`
+		WITH r AS (
+			INSERT INTO mail_dmarc (organization, report_id, domain, policy, begins_at, ends_at)
+			SELECT 'receiver.example', n::text, 'mail.example.com', 'none', portico_now() - interval '1 day', portico_now() FROM generate_series(1, 20) n RETURNING id
+		)
+		INSERT INTO mail_dmarc_source (report, source, header_from, dkim, spf, disposition, mails)
+		SELECT id, '10.0.0.0'::inet + n, 'mail.example.com', n % 100 > 0, false, 'none', 1 FROM r, generate_series(1, 20000) n WHERE n % 20 = id % 20 OR n % 1000 = 0`)
+	for name, args := range map[string]string{
+		"all":           `NULL, NULL, NULL, NULL`,
+		"of a domain":   `'mail.example.com', NULL, NULL, NULL`,
+		"passed":        `NULL, true, NULL, NULL`,
+		"not passed":    `NULL, false, NULL, NULL`,
+		"the next page": `NULL, NULL, '10.0.30.0', true`,
+	} {
+		h.Exec(`ANALYZE; BEGIN`)
+		read := func() int {
+			return testkit.Value[int](t, h.Database, `SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int FROM pg_stat_xact_user_tables WHERE relname LIKE 'mail_dmarc%'`)
+		}
+		before := read()
+		h.Exec(`SELECT list_dmarc_sources(portico_now() - interval '30 days', portico_now(), ` + args + `, 11)`)
+		if n := read() - before; n == 0 || n > 60 {
+			t.Errorf("%s: %d rows are read, want 1 to 60", name, n)
+		}
+		h.Exec(`COMMIT`)
+	}
+}

@@ -19,7 +19,7 @@ func replyHeaders() map[string]*huma.Header {
 	}
 	return map[string]*huma.Header{
 		edge.RequestIDHeader: header("The id of the request in the log.", exampleRequestID),
-		"Location":           header("The path of the new object.", "/v1/events/evt_01jdf3z9k2e4nv6xq8r0s1t2u3"),
+		"Location":           header("The path of the new object.", "/v1/events/evt_01jdf3z9k2e4nv6xq8r0s1t2v3"),
 		edge.ReplayedHeader:  header("`true` if this is the stored reply of an earlier request with the same Idempotency-Key; this request changed nothing. Otherwise absent.", "true"),
 		"Preference-Applied": header("The preference of the header Prefer that this reply follows. Otherwise absent.", "return=representation"),
 		"Retry-After":        header("How many seconds to wait before the next try.", "1"),

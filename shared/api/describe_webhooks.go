@@ -16,7 +16,7 @@ import (
 
 // deliveredBody is the body of a delivery, as package webhook writes it.
 type deliveredBody struct {
-	ID        id.Event        `json:"id" doc:"The event's id: the same on every try and at every endpoint." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID        id.Event        `json:"id" doc:"The event's id: the same on every try and at every endpoint." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Type      string          `json:"type" doc:"What happened." example:"invoice.paid"`
 	CreatedAt clock.Stamp     `json:"created_at" format:"date-time" doc:"When it was published."`
 	Data      json.RawMessage `json:"data" doc:"The event's data, byte for byte as they were published." example:"{\"id\":\"in_1\",\"total\":1.10}"`
@@ -55,7 +55,7 @@ func delivered(name, summary, description string, body *huma.Schema) *huma.Opera
 		OperationID: "on" + camel(name), Tags: []string{webhooks.Tag}, Summary: summary, Description: description,
 		Security: []map[string][]string{}, // the signature proves who calls
 		Parameters: []*huma.Param{
-			deliveryHeader("Webhook-Id", true, "The event's id. Use it to recognise a repetition.", "evt_01jdf3z9k2e4nv6xq8r0s1t2u3"),
+			deliveryHeader("Webhook-Id", true, "The event's id. Use it to recognise a repetition.", "evt_01jdf3z9k2e4nv6xq8r0s1t2v3"),
 			deliveryHeader("Webhook-Signature", true, "By the endpoint's `signature_scheme`: `t=<unix seconds>,v1=<hex>` of portico, `v1,<base64>` of standard, `v1a,<base64>` of standard_asymmetric.",
 				"t=1795253400,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd"),
 			deliveryHeader("Webhook-Timestamp", false, "When it was signed, in Unix seconds; of the Standard Webhooks schemes only.", "1795253400"),

@@ -193,6 +193,13 @@ func (i *ID[N]) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Form returns the form of an id as a regular expression and in words. Only the id of
+// zeros has it and is refused all the same.
+func (i ID[N]) Form() (pattern, words string) {
+	var noun N
+	return "^" + noun.Prefix() + "_[0-7][0-9a-hjkmnp-tv-z]{25}$", noun.Prefix() + "_ and 26 characters of 0-9 and a-z without i, l, o, u"
+}
+
 // Scan hides the Scan of uuid.UUID, so that pgx uses ScanUUID for the binary form.
 func (i *ID[N]) Scan(src any) error { return i.UUID.Scan(src) }
 

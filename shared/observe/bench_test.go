@@ -17,6 +17,6 @@ func BenchmarkLine(b *testing.B) {
 	for b.Loop() {
 		l.Line(ctx, slog.LevelInfo, "request", []observe.Metric{
 			observe.One("Requests", observe.Count, 1), observe.One("RequestLatency", observe.Milliseconds, 1.234), observe.One("ServerErrors", observe.Count, 0),
-		}, slog.String("method", "POST"), slog.String("path", "/v1/events"), slog.Int("status", 202), slog.String("organization", "org_01jdf3z9k2e4nv6xq8r0s1t2u3"))
+		}, slog.String("method", "POST"), slog.String("path", "/v1/events"), slog.Int("status", 202), slog.String("organization", "org_01jdf3z9k2e4nv6xq8r0s1t2v3"))
 	}
 }

@@ -26,25 +26,25 @@ var List = edge.Read[listAuditLogInput, listAuditLogOutput]{
 type listAuditLogInput struct {
 	edge.Page
 	Action   string    `query:"action" maxLength:"100" pattern:"^[a-z_]+\\.(\\*|[a-z_]+)$" patternDescription:"an action such as webhook_endpoint.update, or webhook_endpoint.* for every action on an endpoint" doc:"Only this action, or every action on this kind of object." example:"webhook_endpoint.*"`
-	ActorID  string    `query:"actor_id" maxLength:"100" doc:"Only changes by this actor." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes to the object with this id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ActorID  string    `query:"actor_id" maxLength:"100" doc:"Only changes by this actor." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes to the object with this id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Since    time.Time `query:"since" doc:"Only changes made at this time or later." example:"2026-11-01T00:00:00Z"`
 	Until    time.Time `query:"until" doc:"Only changes made before this time." example:"2026-12-01T00:00:00Z"`
 }
 
 type auditActorBody struct {
 	Type string  `json:"type" enum:"api_key,staff_key,system" doc:"staff_key: a person who runs Portico; system: Portico itself."`
-	ID   string  `json:"id" example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The actor's id."`
+	ID   string  `json:"id" example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"The actor's id."`
 	Name *string `json:"name" doc:"The actor's name at that time."`
 }
 
 type auditTargetBody struct {
 	Type string `json:"type" example:"webhook_endpoint" doc:"The kind of object."`
-	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The object's id."`
+	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"The object's id."`
 }
 
 type auditEntryBody struct {
-	ID        id.AuditEntry     `json:"id" doc:"The entry's id." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID        id.AuditEntry     `json:"id" doc:"The entry's id." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Action    string            `json:"action" example:"webhook_endpoint.update" doc:"The kind of object and what was done to it."`
 	Actor     auditActorBody    `json:"actor" doc:"Who made the change."`
 	Targets   []auditTargetBody `json:"targets" nullable:"false" doc:"The objects that were changed."`

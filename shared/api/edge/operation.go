@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/pg"
@@ -90,7 +88,7 @@ func (Write[I, O]) inside() bool  { return true }
 func (Global[I, O]) inside() bool { return false }
 
 func (r Read[I, O]) register(s *Server) {
-	huma.Register(s.huma, s.declare(r.Op), func(ctx context.Context, in *I) (out *O, err error) {
+	register(s, s.declare(r.Op), func(ctx context.Context, in *I) (out *O, err error) {
 		c := callOf(ctx)
 		c.Org = c.Caller.Org
 		if err := checked(c, in); err != nil {
@@ -110,7 +108,7 @@ func (r Read[I, O]) register(s *Server) {
 func (w Write[I, O]) register(s *Server) {
 	op := s.declare(w.Op)
 	op.Parameters = append(op.Parameters, idempotencyParameter)
-	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
+	register(s, op, func(ctx context.Context, in *I) (*O, error) {
 		c := callOf(ctx)
 		c.Org = c.Caller.Org
 		out, err := write(s, c, w, in)
@@ -119,7 +117,7 @@ func (w Write[I, O]) register(s *Server) {
 }
 
 func (g Global[I, O]) register(s *Server) {
-	huma.Register(s.huma, s.declare(g.Op), func(ctx context.Context, in *I) (*O, error) {
+	register(s, s.declare(g.Op), func(ctx context.Context, in *I) (*O, error) {
 		c := callOf(ctx)
 		if err := checked(c, in); err != nil {
 			return nil, problemOf(c, err)

@@ -76,7 +76,7 @@ var Get = edge.Read[eventPath, eventOutput]{
 }
 
 type eventPath struct {
-	ID id.Event `path:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.Event `path:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type listEventsInput struct {
@@ -107,10 +107,10 @@ type publishBatchInput struct {
 // EventSummary is an event without its data. It is exported because huma
 // describes only embedded structs that are exported.
 type EventSummary struct {
-	ID          id.Event    `json:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID          id.Event    `json:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Type        string      `json:"type" doc:"What happened." example:"invoice.paid"`
 	OrderingKey *string     `json:"ordering_key" doc:"The key by which deliveries are ordered; null if there is none." example:"customer_42"`
-	PublishedBy *string     `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	PublishedBy *string     `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	CreatedAt   clock.Stamp `json:"created_at" format:"date-time" doc:"When it was published."`
 }
 
@@ -123,7 +123,7 @@ type eventBody struct {
 
 // skippedEndpoint says why an endpoint does not get an event.
 type skippedEndpoint struct {
-	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Reason     string             `json:"reason" enum:"event_type,filter,disabled,created_later,changed_later,about_itself" doc:"#SkippedEndpoint.reason" example:"filter"`
 }
 

@@ -59,7 +59,7 @@ var Cancel = edge.Write[JobPath, jobOutput]{
 
 // JobPath names a job.
 type JobPath struct {
-	ID id.Job `path:"id" doc:"The job's id." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.Job `path:"id" doc:"The job's id." example:"job_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type listInput struct {
@@ -76,7 +76,7 @@ type progressBody struct {
 
 // JobBody is a job without its tries.
 type JobBody struct {
-	ID                id.Job       `json:"id" doc:"The job's id." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID                id.Job       `json:"id" doc:"The job's id." example:"job_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Kind              string       `json:"kind" doc:"What the job does." example:"audit.export"`
 	Status            string       `json:"status" enum:"pending,running,scheduled,dead,succeeded,cancelled,dropped,merged" doc:"#Job.status"`
 	Progress          progressBody `json:"progress" doc:"How far it has come."`
@@ -86,7 +86,7 @@ type JobBody struct {
 	FinishedAt        *clock.Stamp `json:"finished_at" format:"date-time" doc:"When it finished; null if it has not."`
 	CancelRequestedAt *clock.Stamp `json:"cancel_requested_at" format:"date-time" doc:"When somebody asked to end it while it ran; null if nobody has."`
 	CreatedAt         clock.Stamp  `json:"created_at" format:"date-time" doc:"When it was added."`
-	CreatedBy         *string      `json:"created_by" doc:"The id of who added it; null: Portico itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	CreatedBy         *string      `json:"created_by" doc:"The id of who added it; null: Portico itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 // TryBody is a failed try.

@@ -66,7 +66,7 @@ var CancelRedrive = edge.Write[RedrivePath, redriveOutput]{
 
 // RedrivePath names a redrive.
 type RedrivePath struct {
-	ID id.Job `path:"id" doc:"The redrive's id, which is that of its job." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.Job `path:"id" doc:"The redrive's id, which is that of its job." example:"job_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 // RedriveFilter selects dead jobs.
@@ -99,14 +99,14 @@ type ChosenFilter struct {
 
 // RedriveFields are a redrive without its filter.
 type RedriveFields struct {
-	ID                id.Job       `json:"id" doc:"The redrive's id, which is that of its job." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID                id.Job       `json:"id" doc:"The redrive's id, which is that of its job." example:"job_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Status            string       `json:"status" enum:"pending,running,scheduled,dead,succeeded,cancelled,dropped,merged" doc:"#Job.status"`
 	PerSecond         int          `json:"per_second" doc:"How many jobs are redriven in a second." example:"10"`
 	Progress          progressBody `json:"progress" doc:"How many jobs have been redriven, and how many there are."`
 	FinishedAt        *clock.Stamp `json:"finished_at" format:"date-time" doc:"When it finished; null if it has not."`
 	CancelRequestedAt *clock.Stamp `json:"cancel_requested_at" format:"date-time" doc:"When somebody asked to end it while it ran; null if nobody has."`
 	CreatedAt         clock.Stamp  `json:"created_at" format:"date-time" doc:"When it was made."`
-	CreatedBy         *string      `json:"created_by" doc:"The id of who made it; null: Portico itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	CreatedBy         *string      `json:"created_by" doc:"The id of who made it; null: Portico itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 // RedriveBody is a redrive.

@@ -119,7 +119,7 @@ type kindBody struct {
 	Declared       kindLimitsBody     `json:"declared" doc:"The limits that the code declares; null: any number."`
 	Override       kindLimitsBody     `json:"override" doc:"The limits that staff have set instead; null: as declared."`
 	PausedAt       *clock.Stamp       `json:"paused_at" format:"date-time" doc:"When it was paused: none of its jobs starts. null: it is not paused."`
-	PausedBy       *string            `json:"paused_by" doc:"The staff key that paused it, or the kind of the job of Portico that did; null: it is not paused." example:"staff_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	PausedBy       *string            `json:"paused_by" doc:"The staff key that paused it, or the kind of the job of Portico that did; null: it is not paused." example:"staff_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	PauseReason    *string            `json:"pause_reason" doc:"Why it was paused; null: it is not paused."`
 	Databases      []kindDatabaseBody `json:"databases" nullable:"false" doc:"#JobKind.databases"`
 }

@@ -21,13 +21,7 @@ var CreateRedriveOfAll = edge.Write[createRedriveOfAllInput, redriveOfAllOutput]
 	},
 	Handle: func(c *edge.Call, in *createRedriveOfAllInput) (*redriveOfAllOutput, error) {
 		f := in.Body.Filter.chosen(nil)
-		if named := in.Body.Filter.OrganizationID; named != nil {
-			org, err := id.Parse[id.Org](*named)
-			if err != nil {
-				return nil, fault.InvalidField("body.filter.organization_id", err.Error())
-			}
-			f.Org = &org
-		}
+		f.Org = in.Body.Filter.OrganizationID
 		made, err := addRedrive(c, redrive.Everywhere, f, in.Body.PerSecond, ChosenOfAll{showFilter(f), f.Org})
 		return &redriveOfAllOutput{Body: showRedriveOfAll(made)}, err
 	},
@@ -76,7 +70,7 @@ var CancelRedriveOfAll = edge.Write[RedrivePath, redriveOfAllOutput]{
 // FilterOfAll selects dead jobs of all organizations.
 type FilterOfAll struct {
 	RedriveFilter
-	OrganizationID *string `json:"organization_id,omitempty" maxLength:"100" doc:"Only jobs of this organization." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	OrganizationID *id.Org `json:"organization_id,omitempty" doc:"Only jobs of this organization." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type createRedriveOfAllInput struct {
@@ -96,7 +90,7 @@ func (in *createRedriveOfAllInput) Check(c *edge.Call) error {
 // ChosenOfAll is the filter of a redrive of all organizations.
 type ChosenOfAll struct {
 	ChosenFilter
-	OrganizationID *id.Org `json:"organization_id" doc:"Only jobs of this organization; null: of all, and of the platform." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	OrganizationID *id.Org `json:"organization_id" doc:"Only jobs of this organization; null: of all, and of the platform." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 // RedriveOfAllBody is a redrive of all organizations.

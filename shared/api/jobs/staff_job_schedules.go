@@ -115,7 +115,7 @@ type scheduleBody struct {
 	Declared  SettingBody            `json:"declared" doc:"What the code declares. Resetting goes back to it."`
 	NextTimes []clock.Stamp          `json:"next_times" nullable:"false" doc:"The next five times at which it fires, in UTC; none if it is paused." example:"[\"2026-11-23T03:27:00.000000Z\"]"`
 	UpdatedAt clock.Stamp            `json:"updated_at" format:"date-time" doc:"When a person or a deployment last changed it."`
-	UpdatedBy *string                `json:"updated_by" doc:"The id of the staff key that last changed it or ran it; null: a deployment." example:"staff_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	UpdatedBy *string                `json:"updated_by" doc:"The id of the staff key that last changed it or ran it; null: a deployment." example:"staff_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Databases []scheduleDatabaseBody `json:"databases" nullable:"false" doc:"#JobSchedule.databases"`
 }
 

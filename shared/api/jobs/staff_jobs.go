@@ -96,7 +96,7 @@ type listAllInput struct {
 	Kind           string    `query:"kind" maxLength:"100" doc:"Only jobs of this kind." example:"audit.export"`
 	Queue          string    `query:"queue" enum:"high,bulk,billing" doc:"Only jobs of this queue."`
 	Fingerprint    string    `query:"fingerprint" maxLength:"100" doc:"Only unfinished jobs that failed in this way."`
-	OrganizationID id.Org    `query:"organization_id" doc:"Only jobs of this organization." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	OrganizationID id.Org    `query:"organization_id" doc:"Only jobs of this organization." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Since          time.Time `query:"since" doc:"Only jobs that were added at this time or later." example:"2026-11-01T00:00:00Z"`
 	Until          time.Time `query:"until" doc:"Only jobs that were added before this time." example:"2026-12-01T00:00:00Z"`
 }
@@ -124,7 +124,7 @@ type dropInput struct {
 // StaffJobBody is a job with what only staff see.
 type StaffJobBody struct {
 	JobBody
-	OrganizationID *id.Org         `json:"organization_id" doc:"The organization whose job it is; null: the platform's own." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	OrganizationID *id.Org         `json:"organization_id" doc:"The organization whose job it is; null: the platform's own." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Queue          string          `json:"queue" enum:"high,bulk,billing" doc:"Where it runs."`
 	Args           json.RawMessage `json:"args" doc:"Its arguments." example:"{}"`
 	LastError      *string         `json:"last_error" doc:"Why the last failed try failed, in words; null if none has."`
@@ -152,8 +152,8 @@ type groupBody struct {
 	LastError     string      `json:"last_error" doc:"The same in words, of the newest." example:"no answer within 10s"`
 	Jobs          int         `json:"jobs" doc:"How many." example:"3"`
 	Organizations int         `json:"organizations" doc:"Of how many organizations." example:"1"`
-	Oldest        id.Job      `json:"oldest" doc:"The job that was added first." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	Newest        id.Job      `json:"newest" doc:"The job that was added last." example:"job_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Oldest        id.Job      `json:"oldest" doc:"The job that was added first." example:"job_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	Newest        id.Job      `json:"newest" doc:"The job that was added last." example:"job_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	FirstAt       clock.Stamp `json:"first_at" format:"date-time" doc:"When the first of them died."`
 	LastAt        clock.Stamp `json:"last_at" format:"date-time" doc:"When the last of them died."`
 }

@@ -86,12 +86,12 @@ var Revoke = edge.Write[APIKeyPath, apiKeyOutput]{
 
 // APIKeyPath names an API key.
 type APIKeyPath struct {
-	ID id.APIKey `path:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.APIKey `path:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 // APIKeyBody is an API key without its plain text.
 type APIKeyBody struct {
-	ID          id.APIKey         `json:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID          id.APIKey         `json:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Name        string            `json:"name" doc:"A name that tells people which key it is." example:"billing, production"`
 	KeyStart    string            `json:"key_start" doc:"The key's first characters, to recognise it by." example:"ptc_Ab12"`
 	Status      string            `json:"status" enum:"active,expiring,expired,revoked" doc:"expiring: it still works, and expires within seven days."`

@@ -34,12 +34,12 @@ var Get = edge.Global[mailPath, mailOutput]{
 }
 
 type mailPath struct {
-	ID id.Mail `path:"id" doc:"The mail's id." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.Mail `path:"id" doc:"The mail's id." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type listInput struct {
 	edge.Page
-	OrganizationID id.Org    `query:"organization_id" doc:"Only mails of this organization." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	OrganizationID id.Org    `query:"organization_id" doc:"Only mails of this organization." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Recipient      string    `query:"recipient" maxLength:"320" doc:"Only mails to this address, in capitals or not." example:"ada@example.com"`
 	Status         string    `query:"status" enum:"queued,sending,sent,delivered,delayed,bounced,complained,suppressed,rejected,failed,unknown" doc:"Only mails with this status."`
 	Template       string    `query:"template" maxLength:"100" doc:"Only mails made from this template." example:"member_added"`
@@ -50,8 +50,8 @@ type listInput struct {
 
 // MailBody is a mail in the log.
 type MailBody struct {
-	ID              id.Mail     `json:"id" doc:"The mail's id." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	OrganizationID  id.Org      `json:"organization_id" doc:"The organization for which it is sent." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID              id.Mail     `json:"id" doc:"The mail's id." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	OrganizationID  id.Org      `json:"organization_id" doc:"The organization for which it is sent." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Status          string      `json:"status" enum:"queued,sending,sent,delivered,delayed,bounced,complained,suppressed,rejected,failed,unknown" doc:"#Mail.status"`
 	StatusAt        clock.Stamp `json:"status_at" format:"date-time" doc:"When its status last changed."`
 	Error           *string     `json:"error" doc:"Why it was not sent or did not arrive; null if there is no reason." example:"The address gets no mail at the moment (bounce)."`
@@ -62,7 +62,7 @@ type MailBody struct {
 	Locale          string      `json:"locale" doc:"The wanted language; once it is made, the one that it is in." example:"de"`
 	Recipient       string      `json:"recipient" doc:"The mail address." example:"ada@example.com"`
 	RecipientName   string      `json:"recipient_name" doc:"The name that is shown with it; may be empty." example:"Ada"`
-	Key             string      `json:"key" doc:"Unique in the organization: a second mail with this key is not sent." example:"member/mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Key             string      `json:"key" doc:"Unique in the organization: a second mail with this key is not sent." example:"member/mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Handovers       int         `json:"handovers" doc:"How often it was handed to a service that does not recognise a repetition. More than once: it may have been sent twice." example:"1"`
 	ProviderID      *string     `json:"provider_id" doc:"The id that the mail service gave it; null: none yet." example:"0100018f2a-7c1e"`
 	CreatedAt       clock.Stamp `json:"created_at" format:"date-time" doc:"When it was to be sent."`

@@ -34,7 +34,7 @@ type reportInput struct {
 
 type reportOutput struct {
 	Body struct {
-		MailID id.Mail `json:"mail_id" doc:"The mail that it is about." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+		MailID id.Mail `json:"mail_id" doc:"The mail that it is about." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 		Status string  `json:"status" enum:"delivered,delayed,bounced,complained" doc:"What it says about the mail."`
 		Detail string  `json:"detail" doc:"Why, in the words of the server; may be empty." example:"550 5.1.1 user unknown"`
 	}

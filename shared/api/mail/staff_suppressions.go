@@ -66,7 +66,7 @@ var Unsuppress = edge.Write[unsuppressInput, suppressionOutput]{
 
 // SuppressionPath names an entry.
 type SuppressionPath struct {
-	ID id.Suppression `path:"id" doc:"The entry's id." example:"sup_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.Suppression `path:"id" doc:"The entry's id." example:"sup_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type listSuppressionsInput struct {
@@ -91,11 +91,11 @@ type unsuppressInput struct {
 
 // SuppressionBody says that an address gets no mail, for one reason.
 type SuppressionBody struct {
-	ID        id.Suppression `json:"id" doc:"The entry's id." example:"sup_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID        id.Suppression `json:"id" doc:"The entry's id." example:"sup_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Recipient string         `json:"recipient" doc:"The mail address, in lower case, the domain in ASCII." example:"ada@example.com"`
 	Cause     string         `json:"cause" enum:"bounce,complaint,delays,staff" doc:"#MailSuppression.cause"`
 	Note      string         `json:"note" doc:"Why, for people; may be empty." example:"Permanent General: smtp; 550 5.1.1 user unknown"`
-	EnteredBy *string        `json:"entered_by" doc:"The id of who entered it; null: Portico itself." example:"staff_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	EnteredBy *string        `json:"entered_by" doc:"The id of who entered it; null: Portico itself." example:"staff_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	CreatedAt clock.Stamp    `json:"created_at" format:"date-time" doc:"When it was entered."`
 	EndsAt    *clock.Stamp   `json:"ends_at" format:"date-time" doc:"When mail is sent again; null: when staff remove the entry. An entry that has ended is removed within a day."`
 }

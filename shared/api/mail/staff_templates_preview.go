@@ -98,7 +98,7 @@ type (
 	}
 	testMailOutput struct {
 		Body struct {
-			ID id.Mail `json:"id" doc:"The mail's id in the log." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+			ID id.Mail `json:"id" doc:"The mail's id in the log." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 		}
 	}
 )

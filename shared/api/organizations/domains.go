@@ -67,7 +67,7 @@ var DeleteDomain = edge.Write[DomainPath, struct{}]{
 
 // DomainPath names a domain.
 type DomainPath struct {
-	ID id.Domain `path:"id" doc:"The domain's id." example:"dom_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.Domain `path:"id" doc:"The domain's id." example:"dom_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type domainRecord struct {
@@ -77,7 +77,7 @@ type domainRecord struct {
 }
 
 type domainBody struct {
-	ID         id.Domain     `json:"id" doc:"The domain's id." example:"dom_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID         id.Domain     `json:"id" doc:"The domain's id." example:"dom_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Name       string        `json:"name" example:"portal.example.com" doc:"The host name."`
 	Status     string        `json:"status" enum:"pending,verified" doc:"verified: requests to this host act on your organization."`
 	Record     *domainRecord `json:"record,omitempty" doc:"The DNS record that verifies the domain; absent for a subdomain of ours."`

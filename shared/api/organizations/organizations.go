@@ -89,7 +89,7 @@ var Delete = edge.Write[OrganizationPath, deletedOrganizationOutput]{
 
 // OrganizationPath names an organization.
 type OrganizationPath struct {
-	ID id.Org `path:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.Org `path:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type createOrganizationInput struct {
@@ -117,7 +117,7 @@ type listOrganizationsOutput struct{ Body edge.List[organizationBody] }
 
 type deletedOrganizationOutput struct {
 	Body struct {
-		ID        id.Org      `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+		ID        id.Org      `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 		DeletedAt clock.Stamp `json:"deleted_at" format:"date-time" doc:"When it was deleted. From then on the API answers as if it did not exist."`
 	}
 }

@@ -71,13 +71,13 @@ var DeleteMember = edge.Write[MemberPath, struct{}]{
 
 // MemberPath names a member.
 type MemberPath struct {
-	ID id.Member `path:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.Member `path:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 // memberBody has no id of the user: the time in it would show when another
 // organization first added that person.
 type memberBody struct {
-	ID        id.Member   `json:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID        id.Member   `json:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Email     string      `json:"email" doc:"The member's e-mail address, in lower case." example:"ada@example.com"`
 	Name      string      `json:"name" doc:"The member's name in your organization." example:"Ada Lovelace"`
 	Role      string      `json:"role" doc:"owner, admin, developer, viewer or the id of your own role." example:"developer"`

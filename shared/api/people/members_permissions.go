@@ -24,7 +24,7 @@ var GetMemberPermissions = edge.Read[memberPermissionsInput, memberPermissionsOu
 
 type memberPermissionsInput struct {
 	MemberPath
-	Resource string `query:"resource" maxLength:"40" doc:"Check the permissions on this resource: a webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	Resource string `query:"resource" maxLength:"40" doc:"Check the permissions on this resource: a webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	IP       string `query:"ip" maxLength:"45" doc:"The member's IP address, for conditions that need it." example:"203.0.113.7"`
 }
 

@@ -18,7 +18,7 @@ var CreateResourceGrant = edge.Write[createGrantInput, grantOutput]{
 	Op: edge.Op{
 		ID: "createResourceGrant", Method: http.MethodPost, Path: "/v1/resource-grants", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource, role.ErrGrantExceeded, role.ErrGrantExists, role.ErrTooManyGrants},
-		Example:    `{"member_id":"mem_01jdf3z9k2e4nv6xq8r0s1t2u3","permission":"webhook_endpoints:write","resource_id":"we_01jdf3z9k2e4nv6xq8r0s1t2u3"}`,
+		Example:    `{"member_id":"mem_01jdf3z9k2e4nv6xq8r0s1t2v3","permission":"webhook_endpoints:write","resource_id":"we_01jdf3z9k2e4nv6xq8r0s1t2v3"}`,
 		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: Tag,
 		Summary: "Give a member a permission on one resource", Description: "Your API key must have the permission itself.",
 	},
@@ -46,15 +46,15 @@ var DeleteResourceGrant = edge.Write[grantPath, struct{}]{
 }
 
 type grantPath struct {
-	ID id.ResourceGrant `path:"id" doc:"The resource grant's id." example:"grant_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.ResourceGrant `path:"id" doc:"The resource grant's id." example:"grant_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type grantBody struct {
-	ID           id.ResourceGrant `json:"id" doc:"The resource grant's id." example:"grant_01jdf3z9k2e4nv6xq8r0s1t2u3"`
-	MemberID     id.Member        `json:"member_id" doc:"The member who has the permission." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID           id.ResourceGrant `json:"id" doc:"The resource grant's id." example:"grant_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	MemberID     id.Member        `json:"member_id" doc:"The member who has the permission." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Permission   auth.Permission  `json:"permission" doc:"The permission on the resource." example:"webhook_endpoints:read"`
 	ResourceType string           `json:"resource_type" example:"webhook_endpoint" doc:"The kind of the resource."`
-	ResourceID   string           `json:"resource_id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The resource's id."`
+	ResourceID   string           `json:"resource_id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"The resource's id."`
 	CreatedAt    clock.Stamp      `json:"created_at" format:"date-time" doc:"When the resource grant was created."`
 }
 
@@ -69,9 +69,9 @@ type listGrantsOutput struct{ Body edge.List[grantBody] }
 
 type createGrantInput struct {
 	Body struct {
-		MemberID   string          `json:"member_id" maxLength:"40" example:"mem_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"The member who gets the permission."`
+		MemberID   string          `json:"member_id" maxLength:"40" example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"The member who gets the permission."`
 		Permission auth.Permission `json:"permission" maxLength:"100" example:"webhook_endpoints:write" doc:"The permission on the resource."`
-		ResourceID string          `json:"resource_id" maxLength:"40" doc:"A webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+		ResourceID string          `json:"resource_id" maxLength:"40" doc:"A webhook endpoint (we_…) or an event (evt_…)." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	}
 }
 

@@ -68,11 +68,11 @@ var DeleteRole = edge.Write[RolePath, struct{}]{
 
 // RolePath names a role.
 type RolePath struct {
-	ID role.Ref `path:"id" doc:"owner, admin, developer, viewer or the id of your own role." example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID role.Ref `path:"id" doc:"owner, admin, developer, viewer or the id of your own role." example:"role_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type roleBody struct {
-	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2u3" doc:"owner, admin, developer, viewer or the id of your own role."`
+	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"owner, admin, developer, viewer or the id of your own role."`
 	Name        string            `json:"name" doc:"The role's name." example:"Support"`
 	Description string            `json:"description" doc:"A note for people." example:"Looks, and changes nothing."`
 	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"The permissions of members with this role." example:"[\"events:read\"]"`

@@ -72,12 +72,12 @@ var DeleteEndpoint = edge.Write[EndpointPath, struct{}]{
 // EndpointPath names an endpoint. It is exported because huma fills and describes
 // only embedded structs that are exported.
 type EndpointPath struct {
-	ID id.WebhookEndpoint `path:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.WebhookEndpoint `path:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 // EndpointBody is an endpoint without its secret.
 type EndpointBody struct {
-	ID             id.WebhookEndpoint `json:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID             id.WebhookEndpoint `json:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	URL            string             `json:"url" doc:"The URL to which deliveries are sent." example:"https://example.com/webhooks"`
 	EventTypes     []string           `json:"event_types" nullable:"false" doc:"The events to deliver: types, prefixes such as invoice.*, or * for all of your events." example:"[\"invoice.*\"]"`
 	Description    string             `json:"description" doc:"A note for people." example:"Accounting"`

@@ -50,7 +50,7 @@ func ReadMessage(message []byte) (Report, error) {
 			return Report{}, ErrNoReport
 		}
 		if err != nil {
-			return Report{}, fmt.Errorf("its parts cannot be read: %w", err)
+			return Report{}, unreadable("parts", err)
 		}
 		if r, err := readPart(part.Header, part); !errors.Is(err, ErrNoReport) {
 			return r, err
@@ -86,7 +86,7 @@ func readPart(header textproto.MIMEHeader, body io.Reader) (Report, error) {
 	}
 	content, err := io.ReadAll(feedback.Decoded(header, body)) // no longer than the mail
 	if err != nil {
-		return Report{}, fmt.Errorf("its attachment cannot be read: %w", err)
+		return Report{}, unreadable("attachment", err)
 	}
 	return Read(content)
 }
@@ -100,7 +100,7 @@ func Read(content []byte) (Report, error) {
 	case bytes.HasPrefix(content, []byte("\x1f\x8b")):
 		unpacked, err := gzip.NewReader(bytes.NewReader(content))
 		if err != nil {
-			return Report{}, fmt.Errorf("its gzip archive cannot be read: %w", err)
+			return Report{}, unreadable("gzip archive", err)
 		}
 		return readXML(unpacked)
 	}
@@ -110,15 +110,24 @@ func Read(content []byte) (Report, error) {
 func readZip(content []byte) (Report, error) {
 	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
-		return Report{}, fmt.Errorf("its zip archive cannot be read: %w", err)
+		return Report{}, unreadable("zip archive", err)
 	}
 	if len(archive.File) != 1 {
 		return Report{}, fmt.Errorf("its zip archive has %d files; a report is one", len(archive.File))
 	}
 	file, err := archive.File[0].Open()
 	if err != nil {
-		return Report{}, fmt.Errorf("its zip archive cannot be read: %w", err)
+		return Report{}, unreadable("zip archive", err)
 	}
 	defer file.Close() //nolint:errcheck // it is only read
 	return readXML(file)
+}
+
+// unreadable says that a part of what was handed in cannot be read. A text that ends
+// too early is told in words, not as Go tells it.
+func unreadable(what string, err error) error {
+	if errors.Is(err, io.EOF) || strings.Contains(err.Error(), "EOF") {
+		return fmt.Errorf("its %s cannot be read: it ends too early", what)
+	}
+	return fmt.Errorf("its %s cannot be read: %w", what, err)
 }

@@ -97,7 +97,7 @@ func readXML(content io.Reader) (Report, error) {
 			return r.finish()
 		}
 		if err != nil {
-			return Report{}, fmt.Errorf("its XML cannot be read: %w", err)
+			return Report{}, unreadable("XML", err)
 		}
 		if err := r.take(token); err != nil {
 			return Report{}, err

@@ -155,3 +155,21 @@ func TestNesting(t *testing.T) {
 		})
 	}
 }
+
+// A number that a program cannot hold, or that is whole but not written so, is refused
+// with the field and without a word about how we read it.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	acme := apitest.New(t).Organization("Acme")
+	own, _ := acme.NewEndpoint(`["*"]`)
+	for number, want := range map[string]string{
+		"1e999": "400 malformed_request too_large_at_byte_20", "-1e400": "400 malformed_request", strings.Repeat("9", 400): "400 malformed_request !999",
+		"1e-999": "422 body.timeout_seconds", "1.0": "422 body.timeout_seconds", "1e1": "422 body.timeout_seconds", "9223372036854775808": "422 body.timeout_seconds", "-0": "422 body.timeout_seconds",
+	} {
+		r := acme.Do("PATCH", "/v1/webhook-endpoints/"+own, `{"timeout_seconds":`+number+`}`)
+		r.Body = strings.ReplaceAll(r.Body, "too large at byte 20", "too_large_at_byte_20")
+		apitest.Want(t, r, want+" !json: !struct !float64 !int")
+	}
+	apitest.Want(t, acme.Publish(`{"type":"a","data":[1e999,1.0,-0]}`), "202")
+	apitest.Want(t, acme.Do("GET", "*", ""), "404 no_such_route")
+}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,8 +25,23 @@ var jsonFormat = huma.Format{
 			}
 			data = envelope
 		}
-		return json.Unmarshal(data, v)
+		return inWords(json.Unmarshal(data, v))
 	},
+}
+
+// notWhole is the start of the message about a number such as 1.0 or 1e3 in place of a
+// whole one; the path of its member follows. The schema accepts it.
+const notWhole = "is not written as a whole number: "
+
+// inWords returns an error of encoding/json without the names of Go's types. Its path
+// also names embedded structs; no member of ours begins with a capital.
+func inWords(err error) error {
+	wrong := new(json.UnmarshalTypeError)
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	names := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(name string) bool { return name != "" && name[0] >= 'A' && name[0] <= 'Z' })
+	return errors.New(notWhole + strings.Join(names, "."))
 }
 
 // encodeJSON writes v without escaping <, > and &, which only web pages need.
@@ -76,9 +94,21 @@ func (s *scanner) value() error {
 	case '"':
 		s.text()
 	default:
-		for len(s.rest) > 0 && !isDelimiter(s.rest[0]) {
-			s.rest = s.rest[1:]
-		}
+		return s.word()
+	}
+	return nil
+}
+
+// word steps over a number, true, false or null. A number that no variable can hold is
+// refused here, because encoding/json would repeat it and name Go's type.
+func (s *scanner) word() error {
+	word := s.rest
+	for len(s.rest) > 0 && !isDelimiter(s.rest[0]) {
+		s.rest = s.rest[1:]
+	}
+	word = word[:len(word)-len(s.rest)]
+	if _, err := strconv.ParseFloat(string(word), 64); errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("has a number that is too large at byte %d", len(s.whole)-len(s.rest)-len(word)+1)
 	}
 	return nil
 }

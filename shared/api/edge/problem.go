@@ -222,13 +222,17 @@ func invalid(c *Call, status int, message string, errs []error) *Problem {
 // wrongTime is the message for an invalid time, in a body or a query.
 const wrongTime = "must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z"
 
-// located adds the name of a missing member to the location.
+// located adds the name of a missing member, or of one that only decoding found, to
+// the location.
 func located(location, message string) Field {
 	if strings.HasPrefix(message, "invalid date/time") {
 		message = wrongTime
 	}
 	if name, ok := strings.CutPrefix(message, missing); ok {
 		return Field{Location: location + "." + name, Message: "is required"}
+	}
+	if name, ok := strings.CutPrefix(message, notWhole); ok {
+		return Field{Location: location + "." + name, Message: "must be a whole number without a fraction or an exponent, such as 10"}
 	}
 	return Field{Location: location, Message: message}
 }

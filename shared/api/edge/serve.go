@@ -34,8 +34,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			s.charge(c)
 			s.logRequest(r, c, answer.status, time.Since(start))
 		}()
-		if path.Clean(r.URL.Path) != r.URL.Path {
-			notFound(answer, r) // otherwise the mux would redirect
+		if path.Clean(r.URL.Path) != r.URL.Path || r.URL.Path == "*" {
+			notFound(answer, r) // otherwise the mux would redirect, or answer without a problem
 			return
 		}
 		next.ServeHTTP(answer, r)

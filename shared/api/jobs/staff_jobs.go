@@ -104,7 +104,7 @@ type listAllInput struct {
 type listDeadInput struct {
 	After          string `query:"after" maxLength:"300" doc:"The value of next from the previous page."`
 	Kind           string `query:"kind" maxLength:"100" doc:"Only jobs of this kind." example:"audit.export"`
-	OrganizationID id.Org `query:"organization_id" doc:"Only jobs of this organization."`
+	OrganizationID id.Org `query:"organization_id" doc:"Only jobs of this organization." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type redriveInput struct {

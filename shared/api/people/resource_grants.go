@@ -62,7 +62,7 @@ type grantOutput struct{ Body grantBody }
 
 type listGrantsInput struct {
 	edge.Page
-	MemberID id.Member `query:"member_id" doc:"Only resource grants of this member."`
+	MemberID id.Member `query:"member_id" doc:"Only resource grants of this member." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type listGrantsOutput struct{ Body edge.List[grantBody] }

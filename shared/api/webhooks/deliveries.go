@@ -38,8 +38,8 @@ type deliveryPath struct {
 
 type listDeliveriesInput struct {
 	edge.Page
-	EndpointID id.WebhookEndpoint `query:"endpoint_id" doc:"Only deliveries to this webhook endpoint."`
-	EventID    id.Event           `query:"event_id" doc:"Only deliveries of this event."`
+	EndpointID id.WebhookEndpoint `query:"endpoint_id" doc:"Only deliveries to this webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	EventID    id.Event           `query:"event_id" doc:"Only deliveries of this event." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Status     string             `query:"status" enum:"pending,delivered,failed,held" doc:"Only deliveries with this status."`
 }
 

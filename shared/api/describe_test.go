@@ -38,7 +38,7 @@ func every(v any, names []string, f func(names []string, object map[string]any))
 func TestEverythingIsExplained(t *testing.T) {
 	t.Parallel()
 	explained := 0
-	every(apitest.Published().Document, nil, func(names []string, object map[string]any) {
+	every(apitest.Published().Root, nil, func(names []string, object map[string]any) {
 		members, schema := object["properties"].(map[string]any)
 		if !schema {
 			members = nil
@@ -59,7 +59,7 @@ func TestEverythingIsExplained(t *testing.T) {
 	if explained < 300 {
 		t.Errorf("only %d were looked at", explained)
 	}
-	for _, tag := range apitest.Published().Document["tags"].([]any) {
+	for _, tag := range apitest.Published().Root["tags"].([]any) {
 		if text, _ := tag.(map[string]any)["description"].(string); text == "" {
 			t.Errorf("the tag %v has no description", tag)
 		}
@@ -81,7 +81,7 @@ func TestExamplesAreAsDescribed(t *testing.T) {
 			t.Errorf("the example %s of %s: %v", text, strings.Join(names, " "), err)
 		}
 	}
-	every(d.Document, nil, func(names []string, object map[string]any) {
+	every(d.Root, nil, func(names []string, object map[string]any) {
 		if slices.Contains(names, "-") {
 			return // parameters and parts of schemas: their pointers have numbers
 		}
@@ -128,14 +128,14 @@ func TestOnlyRequestsForbidMembers(t *testing.T) {
 func TestDescriptionIsWhole(t *testing.T) {
 	t.Parallel()
 	d := apitest.Published()
-	if diff := cmp.Diff([]any{map[string]any{"api_key": []any{}}}, d.Document["security"]); diff != "" {
+	if diff := cmp.Diff([]any{map[string]any{"api_key": []any{}}}, d.Root["security"]); diff != "" {
 		t.Errorf("security: %s", diff)
 	}
-	if servers, _ := d.Document["servers"].([]any); len(servers) != 1 || servers[0].(map[string]any)["url"] != "/" {
-		t.Errorf("servers: %v", d.Document["servers"])
+	if servers, _ := d.Root["servers"].([]any); len(servers) != 1 || servers[0].(map[string]any)["url"] != "/" {
+		t.Errorf("servers: %v", d.Root["servers"])
 	}
 	var order, used []string
-	for _, tag := range d.Document["tags"].([]any) {
+	for _, tag := range d.Root["tags"].([]any) {
 		order = append(order, tag.(map[string]any)["name"].(string))
 	}
 	for _, o := range api.All() {

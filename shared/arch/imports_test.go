@@ -21,7 +21,7 @@ var layers = []struct {
 	{"infra/bench", false},                           // runs the local stack
 	{"shared/api/apitest shared/job/jobtest", false}, // tests only
 	{"functions infra/local infra/apigen infra/mailgen", false},
-	{"infra/inline", false}, // the developer's machine only
+	{"infra/inline infra/fuzz", false}, // the developer's machine only
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/webhook/dispatching", false},

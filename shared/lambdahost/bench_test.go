@@ -19,7 +19,7 @@ func BenchmarkAnswer(b *testing.B) {
 	})
 	b.ReportAllocs()
 	for b.Loop() {
-		out, err := gateway{handler}.Invoke(context.Background(), []byte(payload))
+		out, err := Gateway{handler}.Invoke(context.Background(), []byte(payload))
 		if err != nil || !bytes.HasPrefix(out, []byte(`{"statusCode":202,`)) {
 			b.Fatal(string(out), err)
 		}

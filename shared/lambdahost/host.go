@@ -58,15 +58,15 @@ func serve(s special, operations []edge.Operation) {
 	handler, err := server.Handler(operations...)
 	exitOn(err)
 	callRuntimeDirectly()
-	lambda.Start(gateway{handler})
+	lambda.Start(Gateway{handler})
 }
 
-// gateway handles events of API Gateway. It is a lambda.Handler, because for any
+// Gateway handles events of API Gateway. It is a lambda.Handler, because for any
 // other function the library reads and writes JSON by reflection.
-type gateway struct{ http.Handler }
+type Gateway struct{ http.Handler }
 
 // Invoke answers one event.
-func (g gateway) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+func (g Gateway) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	event, err := decode(payload)
 	if err != nil {
 		return nil, err

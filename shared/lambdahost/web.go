@@ -29,7 +29,7 @@ func Unsubscribe() {
 		return db.InOrg(ctx, c.Org, func(tx pg.Tx) error { return unsubscribe.Stop(ctx, tx, c) })
 	}}
 	callRuntimeDirectly()
-	lambda.Start(gateway{handler})
+	lambda.Start(Gateway{handler})
 }
 
 // Resend receives what Resend reports about mails.
@@ -53,7 +53,7 @@ func Resend() {
 	desk := &feedback.Desk{DB: db, Wakers: h.wakers(wake, database), Subscriptions: fanout.NewCache(), Clock: h.clock, Log: h.log}
 	handler.Apply = desk.Apply
 	callRuntimeDirectly()
-	lambda.Start(gateway{handler})
+	lambda.Start(Gateway{handler})
 }
 
 // resendEnv names the secret with the access to Resend; "" or another service's:

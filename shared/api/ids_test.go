@@ -18,7 +18,7 @@ var idForm = regexp.MustCompile(`^(org|key|we|whs|evt|dlv|aud|mem|usr|role|grant
 func TestExampleIDsCanBeRead(t *testing.T) {
 	t.Parallel()
 	alike := regexp.MustCompile(`\b(org|key|we|whs|evt|dlv|aud|mem|usr|role|grant|staff|dom|mail|job|sup)_[0-9][0-9a-z]{5,}`)
-	text, err := json.Marshal(apitest.Published().Document)
+	text, err := json.Marshal(apitest.Published().Root)
 	if err != nil {
 		t.Fatal(err)
 	}

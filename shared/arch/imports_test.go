@@ -29,7 +29,7 @@ var layers = []struct {
 	{"shared/webhook/sending", false},
 	{"shared/webhook/filter shared/webhook/signing", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
-	{"shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
+	{"shared/botscore shared/captcha shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }
 

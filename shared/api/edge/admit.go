@@ -29,7 +29,11 @@ func (s *Server) admit(op Op) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c := callOf(ctx.Context())
 		c.op = &op
-		if err := s.letIn(ctx, c); err != nil {
+		err := s.letIn(ctx, c)
+		if err == nil {
+			err = s.pass(c)
+		}
+		if err != nil {
 			writeProblem(ctx, c, err)
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/botscore"
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -25,8 +26,9 @@ type Call struct {
 	context.Context
 	*Services
 	Caller auth.Caller // zero in a public operation
-	Org    id.Org      // the organization that the call acts on; zero in a Global
-	Tx     pg.Tx       // bound to Org, while the handler runs; nil in a Global
+	Score  botscore.Score
+	Org    id.Org // the organization that the call acts on; zero in a Global
+	Tx     pg.Tx  // bound to Org, while the handler runs; nil in a Global
 
 	counters *Counters
 	keyHash  apikey.Hash // of the caller's key
@@ -46,6 +48,7 @@ type Call struct {
 	metrics   []observe.Metric
 	sent      http.Header // with the request
 	headers   http.Header // of the reply
+	widget    *CaptchaWidget
 }
 
 type callKey struct{}
@@ -66,7 +69,7 @@ func callOf(ctx context.Context) *Call {
 // are read.
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*Call, *http.Request) {
 	c := &Call{
-		Services: &s.Services, counters: s.Counters, headers: w.Header(), sent: r.Header, key: r.Header.Get(idempotencyHeader), origin: originOf(r),
+		Services: &s.Services, counters: s.Counters, headers: w.Header(), sent: r.Header, key: r.Header.Get(idempotencyHeader), origin: originOf(r), Score: botscore.Of(r),
 	}
 	if c.key != "" {
 		c.digest = sha256.New()

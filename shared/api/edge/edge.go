@@ -15,6 +15,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/auth"
+	"portico/shared/captcha"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/egress"
@@ -44,6 +45,9 @@ type Services struct {
 	Subscriptions *fanout.Cache
 	Jobs          *job.Registry // the kinds of jobs
 	Clock         *clock.Clock
+	// Captcha demands and verifies CAPTCHAs. The zero one refuses all calls that need
+	// one.
+	Captcha captcha.Gate
 	// Mail says how mail leaves; only the function mail has it.
 	Mail deliverability.Setup
 	// Report applies what somebody reports about a mail. It may be repeated.
@@ -70,6 +74,8 @@ type Server struct {
 type Needs struct {
 	Store bool // DB, Keys, Hosts, Limits and Box
 	Wake  bool // Wakers, and those of the runners of jobs
+	// Captcha: some operation has a challenge.
+	Captcha bool
 }
 
 // NeedsOf returns what the operations need.
@@ -78,6 +84,7 @@ func NeedsOf(operations []Operation) Needs {
 	for _, o := range operations {
 		op := o.Meta()
 		n.Store = n.Store || op.Permission != auth.Public
+		n.Captcha = n.Captcha || op.Challenge != nil
 		n.Wake = n.Wake || op.Wakes || op.AddsJobs
 	}
 	return n
@@ -126,6 +133,9 @@ func (s *Server) declare(op Op) huma.Operation {
 	}
 	if h.MaxBodyBytes == 0 {
 		h.MaxBodyBytes = 64 << 10
+	}
+	if op.Challenge != nil {
+		h.Parameters = append(h.Parameters, captchaParameter)
 	}
 	if op.Permission != auth.Public {
 		h.Description += "\n\nPermission: `" + string(op.Permission) + "`."

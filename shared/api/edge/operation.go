@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"portico/shared/auth"
+	"portico/shared/captcha"
 	"portico/shared/fault"
 	"portico/shared/pg"
 )
@@ -49,6 +50,8 @@ type Op struct {
 	// unknown ones, because browsers and monitors may add some. All other
 	// operations refuse unknown parameters.
 	IgnoresQuery bool
+	// Challenge says when a CAPTCHA is demanded; nil: never. Its name is the ID.
+	Challenge *captcha.Challenge
 }
 
 // Operation is an entry of the registry: a Read, a Write or a Global.
@@ -159,7 +162,7 @@ func checkAll(operations []Operation) error {
 	seen := map[string]bool{}
 	for _, o := range operations {
 		op := o.Meta()
-		faults = append(faults, op.check(), op.checkActs(o.inside()))
+		faults = append(faults, op.check(), op.checkActs(o.inside()), op.checkChallenge())
 		if seen[op.ID] || seen[op.Method+" "+op.Path] {
 			faults = append(faults, fmt.Errorf("operation %s (%s %s) is declared twice", op.ID, op.Method, op.Path))
 		}

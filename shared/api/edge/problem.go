@@ -30,6 +30,8 @@ type Problem struct {
 	// ViolatedPolicies is named as the problem type quota-exceeded wants it.
 	ViolatedPolicies []string `json:"violated-policies,omitempty" doc:"The limits that are reached, with code rate_limited."`
 
+	Captcha *CaptchaWidget `json:"captcha,omitempty" doc:"The CAPTCHA to show, if one must be solved first."`
+
 	retryAfter int // seconds; 0: no header
 }
 
@@ -95,7 +97,7 @@ func newProblem(c *Call, err error) *Problem {
 		f = errInternal
 	}
 	p := problem(c, statusFor(f.Kind), f.Code, detailOf(f))
-	p.Errors = fieldsOf(f)
+	p.Errors, p.Captcha = fieldsOf(f), c.widget
 	if over := (overLimit{}); errors.As(err, &over) {
 		p.Type, p.ViolatedPolicies = QuotaExceeded, over.names()
 	}

@@ -66,6 +66,7 @@ func (s *Server) logRequest(r *http.Request, c *Call, status int, took time.Dura
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status),
 	}
+	attrs = append(attrs, scored(c.Score)...)
 	if c.op != nil {
 		attrs = append(attrs, slog.String("operation", c.op.ID))
 		if c.op.Audit != "" {

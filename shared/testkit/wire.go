@@ -17,8 +17,9 @@ type Wire struct {
 	trips atomic.Int64
 	cut   atomic.Bool
 
-	mu    sync.Mutex
-	conns []net.Conn
+	listener net.Listener
+	mu       sync.Mutex
+	conns    []net.Conn
 }
 
 // NewWire listens on loopback until the test ends. url is the server's, without TLS.
@@ -32,15 +33,8 @@ func NewWire(t testing.TB, server string) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{}
-	t.Cleanup(func() {
-		_ = listener.Close()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, c := range w.conns {
-			_ = c.Close()
-		}
-	})
+	w := &Wire{listener: listener}
+	t.Cleanup(w.Stop)
 	to := at.Host
 	at.Host = listener.Addr().String()
 	query := at.Query()
@@ -57,6 +51,16 @@ func NewWire(t testing.TB, server string) *Wire {
 		}
 	}()
 	return w
+}
+
+// Stop ends all sessions and refuses new ones, as a server that has stopped.
+func (w *Wire) Stop() {
+	_ = w.listener.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
 }
 
 // Trips returns how many times the program has waited for an answer since the

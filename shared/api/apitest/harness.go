@@ -161,7 +161,7 @@ func (c Caller) Do(method, path, body string, headers ...string) Reply {
 	c.checkAgainstDescription(r, w)
 	c.checkRecord(r, w)
 	for _, at := range times.FindAllString(w.Body.String(), -1) {
-		if !oneForm.MatchString(at) {
+		if !oneForm.MatchString(at) && path != "/openapi.json" { // it has examples of requests
 			c.T.Errorf("%s %s answered the time %s, which has not six digits of microseconds and a Z", method, path, at)
 		}
 	}

@@ -128,8 +128,9 @@ func (s *Server) declare(op Op) huma.Operation {
 	h := huma.Operation{
 		OperationID: op.ID, Method: op.Method, Path: op.Path, Summary: op.Summary, Description: op.Description,
 		DefaultStatus: op.Status, MaxBodyBytes: op.MaxBody, Tags: []string{op.Tag},
-		Middlewares: huma.Middlewares{s.admit(op)},
-		Security:    securityOf(op),
+		BodyReadTimeout: -1, // none: the gateway has read the body before it calls the function
+		Middlewares:     huma.Middlewares{s.admit(op)},
+		Security:        securityOf(op),
 	}
 	if h.MaxBodyBytes == 0 {
 		h.MaxBodyBytes = 64 << 10

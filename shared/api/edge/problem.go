@@ -182,8 +182,6 @@ const missing = "is missing: "
 var refusals = map[int]struct{ code, detail, meaning string }{
 	http.StatusBadRequest: {"malformed_request", "The request cannot be read.",
 		"The body is not JSON in UTF-8, or a name occurs twice in one object."},
-	http.StatusRequestTimeout: {"body_timeout", "The body did not arrive in time. Send the request again.",
-		"The body did not arrive in time."},
 	http.StatusRequestEntityTooLarge: {"body_too_large", "The body is larger than this operation accepts.",
 		"The body, or the data of an event, is larger than accepted."},
 	http.StatusUnsupportedMediaType: {"unsupported_media_type", "Send the body as JSON with Content-Type: application/json.",

@@ -122,7 +122,7 @@ func (t *thing) see(item dynamo.Item, policies Policies) error {
 // taken notes that a write has succeeded.
 func (t *thing) taken(needs []need, amounts Amounts, now time.Time) Decision {
 	for _, n := range needs {
-		if n.blocked = (time.Time{}); n.take == 0 {
+		if n.blocked, n.denials = (time.Time{}), 0; n.take == 0 {
 			n.use(n.n, now)
 			continue
 		}

@@ -127,6 +127,9 @@ func (t *thing) decide(amounts Amounts, now time.Time) (d Decision, decided bool
 	enough := true
 	for _, y := range t.tallies {
 		n := amounts.of(y.Unit)
+		if n > 0 && !now.Before(y.blocked) && y.usedUp(n, now) {
+			y.block(n, now)
+		}
 		if n > 0 && now.Before(y.blocked) {
 			return t.deny(amounts, now), true
 		}

@@ -3,17 +3,30 @@ package limit
 import "time"
 
 const (
-	// leaseFor is how long a lease of a token bucket may be used. In any interval
-	// its environments together allow at most what they hold beyond the burst.
-	leaseFor = time.Second
-	// soon is the use of an environment that may be leased although little is left:
-	// it does not keep the tokens from others for longer.
+	// leaseFor is how long a lease of a token bucket may be used: longer than it
+	// usually takes, because what is not used is lost. In any interval environments
+	// together allow at most what they hold beyond the burst.
+	leaseFor = 3 * time.Second
+	// soon is how far ahead an environment may take although little is left: it does
+	// not keep the tokens from others for longer.
 	soon = 20 * time.Millisecond
 	// leastBlock is how long an environment does not ask again after a denial, at
-	// least. No tokens are lost meanwhile: those of a token bucket collect for two
-	// seconds, and those of a window until it ends.
-	leastBlock = 50 * time.Millisecond
+	// least; after each further denial in a row twice as long, at most mostDoublings
+	// times. The tokens of this time are used later.
+	leastBlock    = 50 * time.Millisecond
+	mostDoublings = 4
+	// windowPart is the part of a window, one in so many, that soon and leastBlock
+	// may take at most: what is not used when the window ends is lost.
+	windowPart = 100
 )
+
+// atMost shortens a time for short windows.
+func (t *tally) atMost(d time.Duration) time.Duration {
+	if t.Algorithm == TokenBucket {
+		return d
+	}
+	return min(d, t.Window/windowPart)
+}
 
 // tally is what an environment knows about one policy of one thing.
 type tally struct {
@@ -23,6 +36,7 @@ type tally struct {
 	until   time.Time // when the lease ends
 	debt    int64     // used, but not yet written
 	blocked time.Time // the policy allows nothing until then
+	denials int       // in a row
 
 	// How much was asked for in this second and in the one before.
 	second             int64
@@ -62,7 +76,7 @@ func (t *tally) leased(now time.Time) int64 {
 func (t *tally) ahead(n int64, environments int64, now time.Time) int64 {
 	left, capacity, rate := t.left(t.count, now)-t.debt, t.capacity(), t.rate()
 	most := capacity / 50
-	lease := min(rate, most, max(left/10, rate*int64(soon)/int64(time.Second)))
+	lease := min(rate*3/4, most, max(left/10, rate*int64(t.atMost(soon))/int64(time.Second)))
 	if t.Algorithm != TokenBucket && t.observed && left > capacity/2 {
 		lease = max(lease, most/environments)
 	}
@@ -100,9 +114,16 @@ func (t *tally) see(c count) {
 	t.observed = true
 }
 
+// usedUp reports whether the count that was seen last denies n. Others can only
+// have used more since then.
+func (t *tally) usedUp(n int64, now time.Time) bool {
+	return t.observed && t.leased(now) < n && t.left(t.count, now)-t.debt < min(n, t.capacity())
+}
+
 // block notes that n was denied, and returns for how long.
 func (t *tally) block(n int64, now time.Time) time.Duration {
-	wait := max(t.wait(t.count, min(n, t.capacity()), now), leastBlock)
+	wait := max(t.wait(t.count, min(n, t.capacity()), now), t.atMost(leastBlock<<min(t.denials, mostDoublings)))
+	t.denials++
 	t.blocked = now.Add(wait)
 	return wait
 }

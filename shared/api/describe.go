@@ -13,6 +13,7 @@ import (
 	"portico/shared/api/events"
 	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
+	"portico/shared/api/limits"
 	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
@@ -29,6 +30,7 @@ var tags = []*huma.Tag{
 	{Name: events.Tag, Description: "Publish what happens in your product. Portico delivers each event to every webhook endpoint that subscribes to it."},
 	{Name: webhooks.Tag, Description: "Set where events are delivered, how deliveries are signed and tried again, and see the result of each."},
 	{Name: keys.Tag, Description: "The keys with which programs call this API."},
+	{Name: limits.Tag, Description: "How much callers may use, and limits of one API key or organization."},
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
 	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
 	{Name: audit.Tag, Description: "Who changed what, and when."},

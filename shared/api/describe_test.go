@@ -197,7 +197,7 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 		own := things(as)
 		path := place(t, op, own)
 		var headers []string
-		if op.Acts == edge.OnNamed {
+		if op.Acts == edge.OnNamed || op.Acts == edge.OnChosen {
 			headers = []string{"Portico-Organization", as.Org.String()}
 		}
 		if op.Acts.StaffOnly() {

@@ -59,7 +59,9 @@ func suppressed(c apitest.Caller) string {
 
 // whole returns a complete body for an operation, or {}.
 var whole = map[string]string{
-	"resumeOrderingKey": `{"ordering_key":"k"}`,
+	"resumeOrderingKey":    `{"ordering_key":"k"}`,
+	"setAPIKeyLimit":       `{"limit":5}`,
+	"setOrganizationLimit": `{"limit":5}`,
 }
 
 // Every route is called with every predefined role, with the caller's own
@@ -172,8 +174,9 @@ func place(t *testing.T, op edge.Op, things map[string]string) string {
 		before, after, ok = strings.Cut(op.Path, "/{name}")
 	}
 	if !ok {
-		return op.Path
+		return strings.Replace(op.Path, "{policy}", "organization_work", 1)
 	}
+	after = strings.Replace(after, "{policy}", "work", 1)
 	if things[before] == "" {
 		t.Fatalf("%s: make one of %s in things", op.ID, before)
 	}
@@ -209,11 +212,14 @@ func TestServerOwnedFields(t *testing.T) {
 			if _, open := described.Properties[field]; open {
 				t.Errorf("%s lets its caller write %s", op.ID, field)
 			}
-			as := acme
+			as, headers := acme, []string(nil)
 			if op.Acts.StaffOnly() {
 				as = staff
 			}
-			r := as.Do(op.Method, place(t, op, own), `{"`+field+`":"x"}`)
+			if op.Acts == edge.OnChosen {
+				headers = []string{"Portico-Organization", acme.Org.String()}
+			}
+			r := as.Do(op.Method, place(t, op, own), `{"`+field+`":"x"}`, headers...)
 			apitest.Want(t, r, "422 body."+field)
 			checked++
 		}
@@ -225,7 +231,7 @@ func TestServerOwnedFields(t *testing.T) {
 
 func bodyOf(described *huma.OpenAPI, op edge.Op) *huma.Schema {
 	item := described.Paths[op.Path]
-	o := map[string]*huma.Operation{"POST": item.Post, "PATCH": item.Patch}[op.Method]
+	o := map[string]*huma.Operation{"POST": item.Post, "PATCH": item.Patch, "PUT": item.Put}[op.Method]
 	if o == nil || o.RequestBody == nil {
 		return nil
 	}

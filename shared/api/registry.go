@@ -8,6 +8,7 @@ import (
 	"portico/shared/api/events"
 	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
+	"portico/shared/api/limits"
 	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
@@ -30,6 +31,7 @@ func All() []edge.Operation {
 		people.ListPermissions, people.CreateRole, people.ListRoles, people.GetRole, people.UpdateRole, people.DeleteRole,
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
+		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,
 		audit.List, audit.ListPlatform,
 		jobs.List, jobs.Get, jobs.Cancel,
 		mail.List, mail.Get,

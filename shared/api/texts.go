@@ -15,6 +15,7 @@ import (
 	"portico/shared/api/events"
 	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
+	"portico/shared/api/limits"
 	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
@@ -34,7 +35,7 @@ type texts struct {
 }
 
 func readTexts() (*texts, error) {
-	return newTexts(edge.Texts, webhooks.Texts, events.Texts, keys.Texts, organizations.Texts, people.Texts, audit.Texts, jobs.Texts, mail.Texts, ownTexts)
+	return newTexts(edge.Texts, webhooks.Texts, events.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, jobs.Texts, mail.Texts, ownTexts)
 }
 
 // newTexts reads the Markdown of all folders. Each heading must be unique.

@@ -14,7 +14,7 @@ import (
 
 // The attributes of an item that belong to the projection; others in the same
 // item are not touched. org, id, staff, permissions, allowed_ips and expires_at
-// are copied from the row. revoked_at is never overwritten by a copy, and
+// are copied from the row, and limits from the key's overrides. revoked_at is never overwritten by a copy, and
 // last_used_at is stored here only.
 
 // errNoProjection is returned when the key has no projection, because it was never

@@ -9,17 +9,23 @@ import (
 	"portico/shared/auth"
 	"portico/shared/dynamo"
 	"portico/shared/id"
+	"portico/shared/limit"
 	"portico/shared/pg"
 )
 
-// Project writes the projection of a key. It changes no other attribute of the
-// item and never makes a revoked key valid again. The caller must have locked the
-// row, or have just created it.
-func (p *Projection) Project(ctx context.Context, org id.Org, k APIKey, hash Hash) error {
-	return p.put(ctx, hash, k.ExpiresAt, dynamo.Item{
+// Project writes the projection of a key with these limits of its own. It changes no
+// other attribute of the item and never makes a revoked key valid again. The caller
+// must have locked the row, or have just created it.
+func (p *Projection) Project(ctx context.Context, org id.Org, k APIKey, limits limit.Overrides, hash Hash) error {
+	item := dynamo.Item{
 		"org": dynamo.Text(org.String()), "id": dynamo.Text(k.ID.String()),
 		"permissions": dynamo.Texts(textsOf(k.Permissions)), "allowed_ips": dynamo.Texts(k.AllowedIPs),
-	})
+		limit.OverrideAttribute: nil,
+	}
+	if len(limits) > 0 {
+		item[limit.OverrideAttribute] = dynamo.Text(limits.String())
+	}
+	return p.put(ctx, hash, k.ExpiresAt, item)
 }
 
 func textsOf(permissions []auth.Permission) []string {
@@ -64,7 +70,7 @@ func (p *Projection) put(ctx context.Context, hash Hash, expires *time.Time, att
 // committed or not, the old projection is used only while it is cached.
 func (p *Projection) Forget(ctx context.Context, hash Hash) error {
 	err := p.table.Update(ctx, keyOf(hash), dynamo.Write{
-		Update: "REMOVE org, id, #p, allowed_ips, expires_at", Names: map[string]string{"#p": "permissions"},
+		Update: "REMOVE org, id, #p, allowed_ips, expires_at, #l", Names: map[string]string{"#p": "permissions", "#l": limit.OverrideAttribute},
 	})
 	if err != nil {
 		return failure(fmt.Errorf("apikey.Forget: %w", err))

@@ -16,6 +16,7 @@ import (
 	"portico/shared/dynamo"
 	"portico/shared/fault"
 	"portico/shared/limit"
+	"portico/shared/limit/override"
 	"portico/shared/pg"
 )
 
@@ -32,6 +33,10 @@ const (
 // calls in the same item. A key that is missing there is looked up in Postgres, which
 // is authoritative.
 type Projection struct {
+	// Overrides has the limits of organizations: with a key those of its organization are
+	// projected again, in case that they are lost. nil: they are not.
+	Overrides *override.Projection
+
 	table dynamo.Table
 	db    *pg.DB
 	clock *clock.Clock

@@ -84,7 +84,7 @@ func fresh(t *testing.T) apikey.Hash {
 
 func (f *fixture) project() {
 	f.Helper()
-	if err := f.projection.Project(context.Background(), f.org, f.key, f.hash); err != nil {
+	if err := f.projection.Project(context.Background(), f.org, f.key, nil, f.hash); err != nil {
 		f.Fatal(err)
 	}
 }
@@ -174,7 +174,7 @@ func TestRevoked(t *testing.T) {
 		f.set("revoked_at", "2026-11-20T10:00:00Z")
 		f.clock.Advance(5 * time.Second)
 		f.fails("five seconds after it was revoked", f.hash)
-		if err := f.projection.Project(context.Background(), f.org, f.key, f.hash); err == nil {
+		if err := f.projection.Project(context.Background(), f.org, f.key, nil, f.hash); err == nil {
 			f.Error("a revoked key was projected again")
 		}
 		f.clock.Advance(5 * time.Second)

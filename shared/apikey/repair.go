@@ -11,6 +11,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/dynamo"
 	"portico/shared/id"
+	"portico/shared/limit/override"
 	"portico/shared/pg"
 )
 
@@ -86,6 +87,19 @@ func (p *Projection) Repair(ctx context.Context, org id.Org, hash Hash) error {
 	return err
 }
 
+// projectWithLimits projects a key and the overrides of its organization, both of
+// which the transaction has locked.
+func (p *Projection) projectWithLimits(ctx context.Context, tx pg.Tx, org id.Org, k Stored) error {
+	list, err := override.List(ctx, tx, org, k.ID.UUID, org.UUID)
+	if err != nil {
+		return err
+	}
+	if err := p.Project(ctx, org, k.APIKey, override.Limits(list, k.ID.UUID), k.Hash); err != nil || p.Overrides == nil {
+		return err
+	}
+	return p.Overrides.Put(ctx, org, override.Limits(list, org.UUID))
+}
+
 // repair projects the row of a key in Postgres if the key works, and returns its
 // holder. It locks the organization and the row, so that neither is changed
 // between reading and writing.
@@ -102,7 +116,7 @@ func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder,
 		if err := k.works(now); err != nil {
 			return p.refuse(hash, err, now)
 		}
-		return p.Project(ctx, org, k.APIKey, hash)
+		return p.projectWithLimits(ctx, tx, org, k)
 	})
 	switch {
 	case dynamo.IsRefused(err):

@@ -3,7 +3,10 @@ package apikey
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
+	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
@@ -80,6 +83,25 @@ func Lock(ctx context.Context, tx pg.Tx, org id.Org, keys ...id.APIKey) (map[id.
 		locked[k.ID] = k
 	}
 	return locked, nil
+}
+
+// LockFor locks a key and the caller's own key. It returns the first, zero if there is
+// none, and what the caller may give. It reads the caller's key from Postgres, because
+// a cached one may be five seconds old: a revoked key must not make another key.
+func LockFor(ctx context.Context, tx pg.Tx, caller auth.Caller, key id.APIKey, now time.Time) (Stored, Grant, error) {
+	keys := []id.APIKey{caller.APIKey, key}
+	locked, err := Lock(ctx, tx, caller.Org, slices.DeleteFunc(keys, id.APIKey.IsZero)...)
+	if err != nil {
+		return Stored{}, Grant{}, err
+	}
+	if caller.IsStaff() {
+		return locked[key], Grant{Permissions: caller.Permissions}, nil
+	}
+	own, ok := locked[caller.APIKey]
+	if status := own.Status(now); !ok || status == Expired || status == Revoked {
+		return Stored{}, Grant{}, ErrUnknown.Because(fmt.Errorf("key %s expired or was revoked before the call locked it", caller.APIKey))
+	}
+	return locked[key], GrantOf(own.APIKey), nil
 }
 
 // Save writes what may change of a key. Lock it first.

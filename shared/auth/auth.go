@@ -32,6 +32,8 @@ const (
 	DomainsWrite          Permission = "domains:write"
 	JobsRead              Permission = "jobs:read"
 	JobsWrite             Permission = "jobs:write"
+	LimitsRead            Permission = "limits:read"
+	LimitsWrite           Permission = "limits:write"
 	MailRead              Permission = "mail:read"
 	MailWrite             Permission = "mail:write"
 	// Public marks an operation that needs no caller at all. Nobody holds it.
@@ -60,6 +62,8 @@ var Description = map[Permission]string{
 	DomainsWrite:          "Add, verify and delete domains.",
 	JobsRead:              "Read jobs: what Portico does for the organization in the background.",
 	JobsWrite:             "Cancel jobs, and try dead ones again.",
+	LimitsRead:            "Read the limits of the API key that calls and of its organization.",
+	LimitsWrite:           "Set limits of organizations. For staff.",
 	MailRead:              "Read the log of mails, the mail templates and which addresses get none. For staff.",
 	MailWrite:             "Change mail templates and which addresses get no mail. For staff.",
 }

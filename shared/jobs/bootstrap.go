@@ -12,6 +12,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/clock"
 	"portico/shared/hostname"
+	"portico/shared/limit/override"
 	"portico/shared/pg"
 )
 
@@ -21,7 +22,9 @@ type Bootstrap struct {
 	DB    *pg.DB
 	Keys  *apikey.Projection
 	Hosts *hostname.Hosts
-	Clock *clock.Clock
+	// Overrides has the limits of organizations.
+	Overrides *override.Projection
+	Clock     *clock.Clock
 }
 
 type command func(Bootstrap, context.Context, json.RawMessage) (any, error)

@@ -62,7 +62,7 @@ func (b Bootstrap) CreateOrganization(ctx context.Context, in CreateOrganization
 	if err != nil {
 		return CreatedOrganization{}, err
 	}
-	_ = b.Keys.Project(ctx, o.ID, key, hash)
+	_ = b.Keys.Project(ctx, o.ID, key, nil, hash)
 	return CreatedOrganization{OrganizationID: o.ID.String(), APIKeyID: key.ID.String(), APIKey: plain}, nil
 }
 

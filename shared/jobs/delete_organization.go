@@ -10,6 +10,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/hostname"
 	"portico/shared/id"
+	"portico/shared/limit/override"
 	"portico/shared/org"
 	"portico/shared/pg"
 )
@@ -19,7 +20,9 @@ type Deleter struct {
 	DB    *pg.DB
 	Keys  *apikey.Projection
 	Hosts *hostname.Hosts
-	Clock *clock.Clock
+	// Overrides has the limits of organizations.
+	Overrides *override.Projection
+	Clock     *clock.Clock
 	// Wait waits; nil: clock.Sleep.
 	Wait func(context.Context, time.Duration) error
 }
@@ -37,7 +40,7 @@ type DeletedOrganization struct {
 
 // DeleteOrganization erases an organization at once.
 func (b Bootstrap) DeleteOrganization(ctx context.Context, in DeleteOrganization) (DeletedOrganization, error) {
-	return Deleter{DB: b.DB, Keys: b.Keys, Hosts: b.Hosts, Clock: b.Clock}.Delete(ctx, in.OrganizationID)
+	return Deleter{DB: b.DB, Keys: b.Keys, Hosts: b.Hosts, Overrides: b.Overrides, Clock: b.Clock}.Delete(ctx, in.OrganizationID)
 }
 
 // lastRequest is how long after its keys were denied requests of an
@@ -49,7 +52,7 @@ const lastRequest = 10 * time.Second
 const settled = time.Minute
 
 // Delete erases everything that an organization owns, and the projections of its
-// keys. First it makes sure that nothing can be added any more. If it is
+// keys and limits. First it makes sure that nothing can be added any more. If it is
 // interrupted, for example by the function's timeout, it continues when called
 // again; parts that are already erased are not an error.
 func (d Deleter) Delete(ctx context.Context, organization string) (DeletedOrganization, error) {
@@ -100,6 +103,9 @@ func (d Deleter) erase(ctx context.Context, own id.Org) (rows int, err error) {
 		if err := d.Keys.Remove(ctx, key); err != nil {
 			return 0, err
 		}
+	}
+	if err := d.Overrides.Remove(ctx, own); err != nil {
+		return 0, err
 	}
 	err = d.DB.InOrg(ctx, own, func(tx pg.Tx) error { return d.Hosts.DeleteAll(ctx, tx, own) })
 	if err != nil {

@@ -13,12 +13,14 @@ import (
 	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
+	"portico/shared/limit"
+	"portico/shared/limit/override"
 	"portico/shared/pg"
 	"portico/shared/testkit"
 )
 
 // Deleting an organization leaves no row of it in any table or partition of the
-// catalogue, no projection of its keys and no name. Another organization and its
+// catalogue, no projection of its keys, no limits and no name. Another organization and its
 // users keep everything. A deletion that was interrupted can continue.
 func TestDeleteOrganization(t *testing.T) {
 	t.Parallel()
@@ -26,6 +28,8 @@ func TestDeleteOrganization(t *testing.T) {
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	keys := apikey.NewProjection(client, table, db.App, db.Clock)
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
+	_, limitTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	overrides := override.NewProjection(client, limitTable, db.Clock)
 	hosts := hostname.NewHosts(client, domainTable, "portico.example", db.Clock)
 	shared := id.New[id.User](db.Clock.Now())
 	db.AddUser(t, shared, "both@example.com")
@@ -34,6 +38,7 @@ func TestDeleteOrganization(t *testing.T) {
 		testkit.Must(t, err)
 		org, _ := id.Parse[id.Org](made.OrganizationID)
 		testkit.Everything(t, db, org, shared)
+		testkit.Must(t, overrides.Put(ctx, org, limit.Overrides{"organization_work": 5}))
 		sub := hostname.New(strings.ToLower(name)+".portico.example", db.Clock.Now())
 		db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
 			if err := hosts.Add(ctx, tx, org, sub); err != nil {
@@ -48,7 +53,7 @@ func TestDeleteOrganization(t *testing.T) {
 	acme, acmeKey := populate("Acme")
 	evil, evilKey := populate("Evil")
 	before, waited := db.Rows(t, evil), 0
-	deleter := jobs.Deleter{DB: db.App, Keys: keys, Hosts: hosts, Clock: db.Clock, Wait: func(_ context.Context, d time.Duration) error {
+	deleter := jobs.Deleter{DB: db.App, Keys: keys, Hosts: hosts, Overrides: overrides, Clock: db.Clock, Wait: func(_ context.Context, d time.Duration) error {
 		if waited++; waited == 1 {
 			return context.DeadlineExceeded // the function's time is over
 		}
@@ -72,8 +77,8 @@ func TestDeleteOrganization(t *testing.T) {
 			t.Errorf("%d rows are left in %s", n, table)
 		}
 	}
-	if n := projections(t, client, table); n != 1 {
-		t.Errorf("%d projections are left, want the other organization's", n)
+	if n, limits := projections(t, client, table), projections(t, client, limitTable); n != 1 || limits != 1 {
+		t.Errorf("%d projections and %d items of limits are left, want the other organization's", n, limits)
 	}
 	if got := db.Rows(t, evil); fmt.Sprint(got) != fmt.Sprint(before) {
 		t.Errorf("the other organization has %v, had %v", got, before)

@@ -11,6 +11,7 @@ import (
 	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
+	"portico/shared/limit/override"
 	"portico/shared/org"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -22,9 +23,11 @@ func newDeleter(t *testing.T, lives *testkit.Database) (jobs.Deleter, *apikey.Pr
 	t.Helper()
 	client, keyTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
+	_, limitTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	keys := apikey.NewProjection(client, keyTable, lives.App, lives.Clock)
 	return jobs.Deleter{
-		DB: lives.App, Keys: keys, Hosts: hostname.NewHosts(client, domainTable, "", lives.Clock), Clock: lives.Clock,
+		DB: lives.App, Keys: keys, Hosts: hostname.NewHosts(client, domainTable, "", lives.Clock),
+		Overrides: override.NewProjection(client, limitTable, lives.Clock), Clock: lives.Clock,
 		Wait: func(context.Context, time.Duration) error {
 			t.Error("it waits for requests that ended long ago")
 			return nil

@@ -17,6 +17,7 @@ import (
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/hostname"
+	"portico/shared/limit/override"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/queue"
@@ -39,10 +40,12 @@ type (
 		// Base is the domain whose subdomains organizations may have; empty: none.
 		Base string `env:"BASE_DOMAIN"`
 	}
+	limitTableEnv struct {
+		Table string `env:"LIMIT_TABLE,required,notEmpty"`
+	}
 	limitEnv struct {
 		// Limits are those of the stage, by the name of the policy.
 		Limits map[string]int64 `env:"LIMITS,required,notEmpty"`
-		Table  string           `env:"LIMIT_TABLE,required,notEmpty"`
 		// Environments is how many share a limit while DynamoDB cannot be asked.
 		Environments int `env:"LIMIT_ENVIRONMENTS,required,notEmpty"`
 	}
@@ -155,6 +158,10 @@ func (h *host) box(e sealingEnv) (*secret.Box, error) {
 
 func (h *host) hosts(e domainEnv) *hostname.Hosts {
 	return hostname.NewHosts(dynamodb.NewFromConfig(h.aws), e.Table, e.Base, h.clock)
+}
+
+func (h *host) overrides(e limitTableEnv) *override.Projection {
+	return override.NewProjection(dynamodb.NewFromConfig(h.aws), e.Table, h.clock)
 }
 
 // wakers returns the waker of each database.

@@ -22,7 +22,7 @@ func unset(t *testing.T, names ...string) {
 func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
 	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "LIMITS", "LIMIT_TABLE", "LIMIT_ENVIRONMENTS", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL", "HIGH_QUEUE_URL", "BULK_QUEUE_URL", "BILLING_QUEUE_URL"}
 	unset(t, names...)
-	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &limitEnv{}, &sealingEnv{}, &wakeEnv{}, &jobQueuesEnv{})
+	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &limitEnv{}, &limitTableEnv{}, &sealingEnv{}, &wakeEnv{}, &jobQueuesEnv{})
 	if err == nil {
 		t.Fatal("nothing is missing")
 	}
@@ -74,7 +74,6 @@ func TestShareOfDispatchers(t *testing.T) {
 
 // Limits are a map from policies to numbers.
 func TestLimitEnvironment(t *testing.T) {
-	t.Setenv("LIMIT_TABLE", "limits")
 	t.Setenv("LIMIT_ENVIRONMENTS", "30")
 	t.Setenv("LIMITS", "requests:200,work:60000")
 	var e limitEnv

@@ -108,12 +108,13 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 		keys     keysEnv
 		domains  domainEnv
 		limits   limitEnv
+		counts   limitTableEnv
 		sealing  sealingEnv
 		outward  egressEnv
 		wake     wakeEnv
 		queues   jobQueuesEnv
 	)
-	environment := []any{&database, &keys, &domains, &limits, &sealing, &outward}
+	environment := []any{&database, &keys, &domains, &limits, &counts, &sealing, &outward}
 	if needs.Wake {
 		environment = append(environment, &wake, &queues)
 	}
@@ -136,7 +137,8 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	s.SourceIPs = outward.SourceIPs
 	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
 	s.Keys.Limit(s.Limits, limits.Environments)
-	s.Counters = edge.NewCounters(dynamo.NewTable(dynamodb.NewFromConfig(h.aws), limits.Table, "id"), s.Limits, limits.Environments, h.clock)
+	s.Keys.Overrides = h.overrides(counts)
+	s.Counters = edge.NewCounters(dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id"), s.Limits, limits.Environments, h.clock)
 	s.Hosts = h.hosts(domains)
 	if needs.Wake {
 		s.Wakers = h.wakers(wake, database)

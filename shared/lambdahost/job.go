@@ -40,11 +40,12 @@ type jobEnv struct {
 	wake     wakeEnv
 	keys     keysEnv
 	domains  domainEnv
+	limits   limitTableEnv
 	queues   jobQueuesEnv
 }
 
 func (h *host) readJobs(e *jobEnv) {
-	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.queues))
+	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues))
 }
 
 func (e jobQueuesEnv) url(q job.Queue) string {
@@ -73,7 +74,7 @@ type work struct {
 func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker], sender *mail.Sender, also []job.Declared) map[job.Queue]work {
 	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobSessions) })
 	exitOn(err)
-	deleter, deliveries := h.deleter(db, e.keys, e.domains), h.wakers(e.wake, e.database)
+	deleter, deliveries := h.deleter(db, e.keys, e.domains, e.limits), h.wakers(e.wake, e.database)
 	sender.DB, sender.Log = db, h.log
 	sender.Suppressed = feedback.TellSuppressed(deliveries, h.clock)
 	if sender.Templates != nil {

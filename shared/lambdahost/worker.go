@@ -151,12 +151,13 @@ func Bootstrap() {
 		database databaseEnv
 		keys     keysEnv
 		domains  domainEnv
+		limits   limitTableEnv
 	)
-	h := begin(ctx, &database, &keys, &domains)
+	h := begin(ctx, &database, &keys, &domains, &limits)
 	db, err := database.open(ctx)
 	exitOn(err)
 	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, db, h.clock)
-	invoke(jobs.Bootstrap{DB: db, Keys: projection, Hosts: h.hosts(domains), Clock: h.clock}.Run)
+	invoke(jobs.Bootstrap{DB: db, Keys: projection, Hosts: h.hosts(domains), Overrides: h.overrides(limits), Clock: h.clock}.Run)
 }
 
 // begin makes the host of a function that needs this environment.

@@ -9,9 +9,14 @@ import (
 )
 
 // Overrides are limits that replace those of the stage for one key or one
-// organization, by the name of the policy. An item keeps them as text in its
-// attribute OverrideAttribute; without the attribute it has none.
+// organization, by the name of the policy. One whose name follows Own is at most the
+// limit: it never raises it, also after the stage's has changed. An item keeps them as
+// text in its attribute OverrideAttribute; without the attribute it has none.
 type Overrides map[string]int64
+
+// Own stands before the name of a policy whose limit an organization has lowered for
+// its key.
+const Own = "own."
 
 // OverrideAttribute is the attribute of an item that holds its Overrides.
 const OverrideAttribute = "limits"
@@ -47,8 +52,12 @@ func (l Policies) Override(o Overrides) Policies {
 	list := slices.Clone(l)
 	for i, p := range list {
 		if limit, ok := o[p.Name]; ok {
-			list[i] = p.With(limit)
+			p = p.With(limit)
 		}
+		if limit, ok := o[Own+p.Name]; ok && limit < p.Limit {
+			p = p.With(limit)
+		}
+		list[i] = p
 	}
 	return list
 }

@@ -22,11 +22,11 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/claim"
-	"portico/shared/dynamo"
 	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/limit"
+	"portico/shared/limit/override"
 	"portico/shared/mail/feedback"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -43,8 +43,8 @@ type Harness struct {
 	Server  *edge.Server
 	Handler http.Handler
 	Keys    *apikey.Projection
-	table   string // of Keys in DynamoDB
-	limits  dynamo.Table
+	table   string              // of Keys in DynamoDB
+	limits  string              // the table of limits in DynamoDB
 	Names   *testkit.NameServer // answers the DNS queries that verify domains
 	Nudges  *local.Queue
 	Lines   *testkit.Log
@@ -62,7 +62,7 @@ func New(t *testing.T) *Harness {
 	_, limitTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
 	h.Keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
-	h.limits = dynamo.NewTable(client, limitTable, "id")
+	h.Keys.Overrides, h.limits = override.NewProjection(client, limitTable, h.Clock), limitTable
 
 	h.auditor = testkit.Session(t, h.Admin.Config())
 	var sender *queue.Sender
@@ -95,7 +95,7 @@ func New(t *testing.T) *Harness {
 func (h *Harness) Limit(policies limit.Policies) {
 	h.Server.Limits = policies
 	h.Keys.Limit(policies, 1)
-	h.Server.Counters = edge.NewCounters(h.limits, policies, 1, h.Clock)
+	h.Server.Counters = edge.NewCounters(h.items(h.limits, "id"), policies, 1, h.Clock)
 }
 
 // NewWaker lets the next publish send a nudge; a waker sends at most one a second.
@@ -130,7 +130,7 @@ func (c Caller) With(permissions ...auth.Permission) Caller {
 	now := c.Clock.Now()
 	key := apikey.APIKey{ID: id.New[id.APIKey](now), Name: "narrow", Permissions: permissions, CreatedAt: now}
 	c.InOrg(c.T, c.Org, func(ctx context.Context, tx pg.Tx) error { return apikey.Insert(ctx, tx, c.Org, key, hash) })
-	testkit.Must(c.T, c.Keys.Project(context.Background(), c.Org, key, hash))
+	testkit.Must(c.T, c.Keys.Project(context.Background(), c.Org, key, nil, hash))
 	c.Key = plain
 	return c
 }

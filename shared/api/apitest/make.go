@@ -9,6 +9,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/apikey"
 	"portico/shared/jobs"
+	"portico/shared/limit/override"
 	"portico/shared/testkit"
 )
 
@@ -66,8 +67,10 @@ func (c Caller) From(address string) Reply {
 func (h *Harness) newEnvironment(fails func(call, body string) bool) http.Handler {
 	h.T.Helper()
 	server := *h.Server
-	server.Keys = apikey.NewProjection(testkit.DynamoDBThrough(h.T, testkit.DynamoDBEndpoint(h.T), fails), h.table, h.App, h.Clock)
+	client := testkit.DynamoDBThrough(h.T, testkit.DynamoDBEndpoint(h.T), fails)
+	server.Keys = apikey.NewProjection(client, h.table, h.App, h.Clock)
 	server.Keys.Limit(server.Limits, 1)
+	server.Keys.Overrides = override.NewProjection(client, h.limits, h.Clock)
 	handler, err := server.Handler(api.All()...)
 	if err != nil {
 		h.T.Fatal(err)
@@ -87,7 +90,7 @@ func (c Caller) Prove(path string) {
 // Bootstrap runs the bootstrap function.
 func (h *Harness) Bootstrap(payload string) jobs.CreatedStaffKey {
 	h.T.Helper()
-	made, err := jobs.Bootstrap{DB: h.App, Keys: h.Keys, Hosts: h.Server.Hosts, Clock: h.Clock}.Run(context.Background(), json.RawMessage(payload))
+	made, err := jobs.Bootstrap{DB: h.App, Keys: h.Keys, Hosts: h.Server.Hosts, Overrides: h.Keys.Overrides, Clock: h.Clock}.Run(context.Background(), json.RawMessage(payload))
 	if err != nil {
 		h.T.Fatal(err)
 	}

@@ -32,11 +32,14 @@ const (
 	OnNamed
 	// OnPlatform: the platform's own rows, in the home database. Staff only.
 	OnPlatform
+	// OnChosen: the organization that a staff key's request names; it must name one.
+	// Staff only.
+	OnChosen
 )
 
-// StaffOnly reports whether only staff keys may call the operation, because it
-// does not act on an existing organization of a caller with an API key.
-func (a Acts) StaffOnly() bool { return a == OnNew || a == OnAll || a == OnNamed || a == OnPlatform }
+// StaffOnly reports whether only staff keys may call the operation: it does not act
+// on an existing organization of a caller with an API key, or OnChosen.
+func (a Acts) StaffOnly() bool { return a != OnOwn && a != OnPath }
 
 var errStaffOnly = fault.New(fault.Denied, "staff_only",
 	"Only staff may do this. An API key can act only on its own organization: see /v1/organization.").
@@ -53,7 +56,7 @@ func pathNamesOrganization(path string) bool {
 // handler runs in one organization's transaction.
 func (o Op) checkActs(inside bool) error {
 	switch {
-	case o.Acts < OnOwn || o.Acts > OnPlatform:
+	case o.Acts < OnOwn || o.Acts > OnChosen:
 		return fmt.Errorf("operation %s acts on an organization that the frame does not know", o.ID)
 	case o.Permission == auth.Public && o.Acts != OnOwn:
 		return fmt.Errorf("operation %s is public and acts on organizations", o.ID)

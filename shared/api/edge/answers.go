@@ -46,6 +46,9 @@ func Answers(op Op, takesBody bool) []Answer {
 	}
 	switch {
 	case op.Permission == auth.Public:
+	case op.Acts == OnChosen:
+		list = append(list, answersOf(true, errStaffOnly)...)
+		list = append(list, answersOf(false, org.ErrNotFound)...)
 	case op.Acts.StaffOnly():
 		list = append(list, answersOf(true, errStaffOnly)...)
 	default:

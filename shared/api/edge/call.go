@@ -123,6 +123,16 @@ func (c *Call) AfterCommit(f func()) {
 	c.committed = append(c.committed, f)
 }
 
+// ProjectKey writes a key's projection when the mutation is committed. If that fails
+// or never runs, the key's next use writes it.
+func (c *Call) ProjectKey(hash apikey.Hash) {
+	c.AfterCommit(func() {
+		if err := c.Keys.Repair(c, c.Org, hash); err != nil {
+			c.Note(slog.String("projecting_failed", err.Error()))
+		}
+	})
+}
+
 // must panics if a handler uses a method that its operation does not declare,
 // because the frame would ignore the call.
 func (c *Call) must(declared bool, method, what string) {

@@ -146,7 +146,7 @@ func (s *Server) declare(op Op) huma.Operation {
 		switch {
 		case op.Acts == OnNamed:
 			h.Parameters = append(h.Parameters, namedParameter)
-		case !op.Acts.StaffOnly():
+		case !op.Acts.StaffOnly(), op.Acts == OnChosen:
 			h.Parameters = append(h.Parameters, organizationParameter)
 		}
 	}

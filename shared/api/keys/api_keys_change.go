@@ -2,7 +2,6 @@ package keys
 
 import (
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/limit/override"
 )
 
 type createAPIKeyInput struct {
@@ -124,36 +124,6 @@ func checkEnd(at *time.Time, now time.Time) (*time.Time, error) {
 	return &end, nil
 }
 
-// lockKeys locks a key and the caller's own key. It returns the first, and the
-// rights that the caller may give. It reads the caller's key from Postgres, because
-// a cached one may be five seconds old: a revoked key must not make another key.
-func lockKeys(c *edge.Call, key id.APIKey) (apikey.Stored, apikey.Grant, error) {
-	caller := c.Caller
-	keys := []id.APIKey{caller.APIKey, key}
-	locked, err := apikey.Lock(c, c.Tx, c.Org, slices.DeleteFunc(keys, id.APIKey.IsZero)...)
-	if err != nil {
-		return apikey.Stored{}, apikey.Grant{}, err
-	}
-	if caller.IsStaff() {
-		return locked[key], apikey.Grant{Permissions: caller.Permissions}, nil
-	}
-	own, ok := locked[caller.APIKey]
-	if status := own.Status(c.Now()); !ok || status == apikey.Expired || status == apikey.Revoked {
-		return apikey.Stored{}, apikey.Grant{}, apikey.ErrUnknown.Because(fmt.Errorf("key %s expired or was revoked before the call locked it", caller.APIKey))
-	}
-	return locked[key], apikey.GrantOf(own.APIKey), nil
-}
-
-// repairAfter writes a key's projection when its change is committed. If that
-// fails or never runs, the key's next use writes it.
-func repairAfter(c *edge.Call, hash apikey.Hash) {
-	c.AfterCommit(func() {
-		if err := c.Keys.Repair(c, c.Org, hash); err != nil {
-			c.Note(slog.String("projecting_failed", err.Error()))
-		}
-	})
-}
-
 // issue writes a new key and replies with its plain text.
 func issue(c *edge.Call, k apikey.APIKey) (*createdAPIKeyOutput, error) {
 	plain := apikey.Generate()
@@ -165,7 +135,7 @@ func issue(c *edge.Call, k apikey.APIKey) (*createdAPIKeyOutput, error) {
 	if err := apikey.Insert(c, c.Tx, c.Org, k, hash); err != nil {
 		return nil, err
 	}
-	repairAfter(c, hash)
+	c.ProjectKey(hash)
 	out := &createdAPIKeyOutput{Location: "/v1/api-keys/" + k.ID.String()}
 	out.Body.APIKeyBody, out.Body.Key = showAPIKey(k, apikey.Usage{}, c.Now()), plain
 	return out, nil
@@ -173,7 +143,7 @@ func issue(c *edge.Call, k apikey.APIKey) (*createdAPIKeyOutput, error) {
 
 func create(c *edge.Call, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
 	now, set := c.Now(), in.change
-	_, grant, err := lockKeys(c, id.APIKey{})
+	_, grant, err := apikey.LockFor(c, c.Tx, c.Caller, id.APIKey{}, c.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +156,7 @@ func create(c *edge.Call, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
 }
 
 func update(c *edge.Call, in *updateAPIKeyInput) (*apiKeyOutput, error) {
-	k, grant, err := lockKeys(c, in.ID)
+	k, grant, err := apikey.LockFor(c, c.Tx, c.Caller, in.ID, c.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -211,12 +181,12 @@ func save(c *edge.Call, k apikey.Stored) error {
 	if err := apikey.Save(c, c.Tx, c.Org, k.APIKey); err != nil {
 		return err
 	}
-	repairAfter(c, k.Hash)
+	c.ProjectKey(k.Hash)
 	return c.Keys.Forget(c, k.Hash)
 }
 
 func rotate(c *edge.Call, in *rotateAPIKeyInput) (*createdAPIKeyOutput, error) {
-	k, grant, err := lockKeys(c, in.ID)
+	k, grant, err := apikey.LockFor(c, c.Tx, c.Caller, in.ID, c.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +203,11 @@ func rotate(c *edge.Call, in *rotateAPIKeyInput) (*createdAPIKeyOutput, error) {
 	if err := save(c, k); err != nil {
 		return nil, err
 	}
-	return issue(c, next)
+	out, err := issue(c, next)
+	if err != nil {
+		return nil, err
+	}
+	return out, override.Copy(c, c.Tx, c.Org, old.ID, next.ID)
 }
 
 func revoke(c *edge.Call, in *APIKeyPath) (*apiKeyOutput, error) {

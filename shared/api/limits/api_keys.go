@@ -51,7 +51,7 @@ var ResetOfKey = edge.Write[KeyLimitPath, limitOutput]{
 
 // KeyPath names an API key.
 type KeyPath struct {
-	ID id.APIKey `path:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2u3"`
+	ID id.APIKey `path:"id" doc:"The API key's id, not the key itself." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 // KeyLimitPath names a limit of an API key.

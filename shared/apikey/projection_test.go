@@ -22,6 +22,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/limit"
 	"portico/shared/testkit"
 )
 
@@ -230,4 +231,51 @@ func TestStoreAway(t *testing.T) {
 	if strings.Contains(fault.Of(err).Detail, closed) {
 		t.Error("the detail shows an address of ours")
 	}
+}
+
+// A key that is used so much that its calls are leased stops working within five
+// seconds of its revocation, without more calls of DynamoDB.
+func TestRevokedWhileLeased(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.projection.Limit(limit.Policies{limit.Policy{
+			Name: "requests", Scope: limit.ByKey, Unit: limit.Requests, Algorithm: limit.FixedWindow, Window: 10 * time.Minute,
+		}.With(1_000_000)}, 1)
+		f.project()
+		call := func() error {
+			_, _, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{From: home, Amounts: limit.Amounts{Requests: 1}})
+			return err
+		}
+		testkit.Must(f.T, call()) // sees how much is left
+		testkit.Must(f.T, call()) // takes a fiftieth of the limit
+		f.set("revoked_at", "2026-11-20T10:00:00Z")
+		f.reads.Store(0)
+		for range 1000 {
+			if err := call(); err != nil {
+				f.Fatalf("while it is leased: %v", err)
+			}
+		}
+		f.costs("a thousand calls", 0)
+		f.clock.Advance(5 * time.Second)
+		f.fails("five seconds later", f.hash)
+	})
+}
+
+// The first call in an environment authenticates and counts in one call of DynamoDB;
+// so does each later one that is not leased.
+func TestOneCallAuthenticatesAndCounts(t *testing.T) {
+	eachStore(t, func(f *fixture) {
+		f.projection.Limit(limit.Policies{limit.Policy{
+			Name: "requests", Scope: limit.ByKey, Unit: limit.Requests, Algorithm: limit.TokenBucket, Window: time.Minute,
+		}.With(10)}, 1)
+		f.project()
+		f.reads.Store(0)
+		for i := range 21 {
+			caller, d, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{From: home, Amounts: limit.Amounts{Requests: 1}})
+			testkit.Must(f.T, err)
+			if caller.APIKey != f.key.ID || d.Allowed() != (i < 20) {
+				f.Errorf("call %d: %v, %+v", i, caller, d.States)
+			}
+		}
+		f.costs("21 calls of a slow key, the last denied", 20)
+	})
 }

@@ -46,6 +46,8 @@ type (
 	limitEnv struct {
 		// Limits are those of the stage, by the name of the policy.
 		Limits map[string]int64 `env:"LIMITS,required,notEmpty"`
+		// Delayed names the policies that let a call wait instead of refusing it.
+		Delayed []string `env:"LIMITS_DELAYED"`
 		// Environments is how many share a limit while DynamoDB cannot be asked.
 		Environments int `env:"LIMIT_ENVIRONMENTS,required,notEmpty"`
 	}

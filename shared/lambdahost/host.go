@@ -122,7 +122,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	if err != nil {
 		return nil, err
 	}
-	if s.Limits, err = limit.NewPolicies(limits.Limits); err != nil {
+	if s.Limits, err = limit.NewPolicies(limits.Limits, limits.Delayed...); err != nil {
 		return nil, err
 	}
 	if s.DB, err = database.open(ctx); err != nil {

@@ -83,8 +83,8 @@ var catalog = []Policy{
 type Policies []Policy
 
 // NewPolicies returns the policies with these limits by name. Every policy needs
-// one, so that none is unlimited.
-func NewPolicies(limits map[string]int64) (Policies, error) {
+// one, so that none is unlimited. Those that delayed names let calls wait.
+func NewPolicies(limits map[string]int64, delayed ...string) (Policies, error) {
 	list := make(Policies, len(catalog))
 	for i, p := range catalog {
 		limit, ok := limits[p.Name]
@@ -92,6 +92,12 @@ func NewPolicies(limits map[string]int64) (Policies, error) {
 			return nil, fmt.Errorf("LIMITS must give the policy %s a limit of 1 to %d", p.Name, MaxLimit)
 		}
 		list[i] = p.With(limit)
+		list[i].Delays = slices.Contains(delayed, p.Name)
+	}
+	for _, name := range delayed {
+		if _, ok := list.Named(name); !ok {
+			return nil, fmt.Errorf("LIMITS_DELAYED names the policy %s, which does not exist", name)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		if _, ok := list.Named(name); !ok {

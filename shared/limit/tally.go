@@ -129,7 +129,7 @@ func (t *tally) block(n int64, now time.Time) time.Duration {
 }
 
 // allowAlone decides without DynamoDB: an environment allows its share of the
-// limit, as a token bucket with a tenth of a second's share, at least one, at once.
+// limit, and a tenth of what the share is in a window, at least one, at once.
 func (t *tally) allowAlone(n, environments int64, now time.Time) bool {
 	at := now.UnixNano()
 	every := max(1, int64(t.Window)*environments/t.Limit)

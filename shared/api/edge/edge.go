@@ -65,6 +65,8 @@ type Server struct {
 	// path with a wrong method gets a 405 here.
 	Elsewhere []Operation
 
+	waiting *limit.Queue
+
 	huma  huma.API
 	mux   *http.ServeMux
 	known *http.ServeMux // every route, to find which methods a path has
@@ -96,7 +98,7 @@ func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 	if err := checkAll(operations); err != nil {
 		return nil, err
 	}
-	s.mux = http.NewServeMux()
+	s.mux, s.waiting = http.NewServeMux(), &limit.Queue{}
 	s.huma = humago.New(s.mux, huma.Config{
 		OpenAPI:       newDescription(),
 		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},

@@ -60,10 +60,23 @@ func (o Op) amounts() limit.Amounts {
 // identify returns the caller of a key, after counting the call against the limits
 // of the key and of its organization: against both or neither.
 func (s *Server) identify(c *Call, hash apikey.Hash) error {
+	began := time.Now()
+	d, err := s.count(c, hash)
+	for err == nil && !d.Allowed() && s.waiting.Wait(c, d, began) {
+		d, err = s.count(c, hash)
+	}
+	if err != nil {
+		return err
+	}
+	return c.obey(d)
+}
+
+// count is one try to count a call.
+func (s *Server) count(c *Call, hash apikey.Hash) (limit.Decision, error) {
 	use := apikey.Use{From: c.origin.SourceIP, Amounts: c.op.amounts(), LookUp: c.stranger}
 	caller, d, err := s.Keys.Caller(c, hash, use)
 	if err != nil {
-		return err
+		return d, err
 	}
 	c.Caller, c.keyHash = caller, hash
 	if org := caller.Org; d.Allowed() && !org.IsZero() && s.Counters != nil {
@@ -72,7 +85,7 @@ func (s *Server) identify(c *Call, hash apikey.Hash) error {
 			s.Keys.GiveBack(hash, use.Amounts)
 		}
 	}
-	return c.obey(d)
+	return d, nil
 }
 
 // obey tells the caller what the limits say, and returns whether they deny the call.

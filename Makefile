@@ -30,6 +30,10 @@ check: tools .local/bin/golangci-lint-$(GOLANGCI) ## check the code, the templat
 quick: tools .local/bin/golangci-lint-$(GOLANGCI) ## after every save: format, build, vet and lint of changed packages, tests that need no store
 	@infra/check/quick .local/bin/golangci-lint-$(GOLANGCI)
 
+.PHONY: fuzz
+fuzz: local ## look for input that breaks the API: 10,000 generated requests, every Go fuzz target, schemathesis (REQUESTS=n SEED=n FUZZTIME=1m)
+	@infra/fuzz/run
+
 .PHONY: bench
 bench: tools ## measure speed and cost on this machine in five minutes (ARGS=-short, ARGS=-long: all, ARGS='-only soak', ARGS='-against REV', ARGS=-h)
 	@mkdir -p .local/bin && go build -o .local/bin/bench ./infra/bench

@@ -12,6 +12,7 @@ import (
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"portico/shared/mail/feedback"
+	"portico/shared/webhook/signing"
 )
 
 const resendSecret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -145,6 +146,31 @@ func FuzzReadResend(f *testing.F) {
 			if err := sound(r); err != nil {
 				t.Errorf("%v: %+v", err, r)
 			}
+		}
+	})
+}
+
+// FuzzVerifyResend: a signature is valid for its own key, id, time and body, and no
+// other text is one.
+func FuzzVerifyResend(f *testing.F) {
+	f.Add([]byte("key"), "msg_1", "1793000000", "v1,AAAA", []byte("{}"))
+	f.Add([]byte("key"), "msg_1", "-9223372036854775808", "v1, v1,= v2,AAAA", []byte(""))
+	f.Add([]byte(""), "a.b", "9223372036854775807", " v1,", []byte("."))
+	f.Fuzz(func(t *testing.T, key []byte, id, timestamp, signatures string, body []byte) {
+		now := time.Unix(1793000000, 0)
+		if err := feedback.VerifyResend(key, feedback.Signature{ID: id, Timestamp: timestamp, Signatures: signatures}, body, now); err == nil {
+			t.Errorf("%q signs %q", signatures, body)
+		}
+		valid, err := signing.SignStandard("msg_1", now, body, "whsec_"+base64.StdEncoding.EncodeToString(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := feedback.Signature{ID: "msg_1", Timestamp: "1793000000", Signatures: signatures + " " + valid}
+		if err := feedback.VerifyResend(key, own, body, now); err != nil {
+			t.Errorf("%q does not sign %q", own.Signatures, body)
+		}
+		if err := feedback.VerifyResend(key, own, append(body, 'x'), now); err == nil {
+			t.Errorf("%q signs another body", own.Signatures)
 		}
 	})
 }

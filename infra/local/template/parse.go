@@ -39,12 +39,22 @@ func unwrap(v any, at position) (any, position) {
 // parser turns YAML into maps, slices and scalars. Short intrinsics (!Ref) get
 // their long form (Ref:), and includes are expanded.
 type parser struct {
-	root string // folder that file names are relative to
-	file string
+	root   string // folder that file names are relative to
+	file   string
+	values *int // read so far, with all includes
 }
 
+// maxValues bounds a template with its includes. Only one that contains itself, by an
+// alias or an include, has more.
+const maxValues = 100_000
+
 func parseFile(root, file string) (map[string]any, error) {
-	data, err := os.ReadFile(filepath.Join(root, file))
+	return parser{root, file, new(int)}.document()
+}
+
+func (p parser) document() (map[string]any, error) {
+	file := p.file
+	data, err := os.ReadFile(filepath.Join(p.root, file))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the template: %w", err)
 	}
@@ -55,7 +65,7 @@ func parseFile(root, file string) (map[string]any, error) {
 	if len(doc.Content) == 0 {
 		return nil, fmt.Errorf("%s is empty", file)
 	}
-	v, err := parser{root, file}.value(doc.Content[0])
+	v, err := p.value(doc.Content[0])
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +81,9 @@ func (p parser) errorf(n *yaml.Node, format string, args ...any) error {
 }
 
 func (p parser) value(n *yaml.Node) (any, error) {
+	if *p.values++; *p.values > maxValues {
+		return nil, p.errorf(n, "the template has more than %d values: an alias or an include contains itself", maxValues)
+	}
 	if n.Kind == yaml.AliasNode {
 		return p.value(n.Alias)
 	}
@@ -148,7 +161,7 @@ func (p parser) include(n *yaml.Node, m map[string]any, transform any) error {
 		return p.errorf(n, "Fn::Transform is understood only as AWS::Include with a relative Location")
 	}
 	file := filepath.Join(filepath.Dir(p.file), location)
-	content, err := parseFile(p.root, file)
+	content, err := parser{p.root, file, p.values}.document()
 	if err != nil {
 		return err
 	}

@@ -142,6 +142,12 @@ var nameProperty = map[string]string{
 }
 
 func (s *scope) physicalName(r *resource) (string, error) {
+	key := "name " + r.id
+	if s.evaluating[key] {
+		return "", r.at.errorf("the name of %s needs itself", r.id)
+	}
+	s.evaluating[key] = true
+	defer delete(s.evaluating, key)
 	v, err := s.property(r, nameProperty[r.kind])
 	if err != nil {
 		return "", err

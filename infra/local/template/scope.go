@@ -24,7 +24,7 @@ type scope struct {
 	outputs    map[string]any
 	resources  map[string]*resource
 	children   map[string]*scope
-	evaluating map[string]bool // outputs and conditions that are being evaluated, to find cycles
+	evaluating map[string]bool // outputs, conditions and names that are being evaluated, to find cycles
 }
 
 type resource struct {

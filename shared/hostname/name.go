@@ -32,7 +32,7 @@ func ParseName(text, base string) (string, error) {
 		return "", errors.New("must be only a host name, such as portal.example.com, without scheme, port, path, wildcard or dot at the end")
 	}
 	name, err := toDNS.ToASCII(text)
-	if err != nil || !isName(name) {
+	if again, failed := toDNS.ToASCII(name); err != nil || failed != nil || again != name || !isName(name) { // U+FFFD only fails when it is read back
 		return "", errors.New("must be a host name such as portal.example.com: two labels or more, each of at most 63 letters, digits and hyphens")
 	}
 	if _, err := netip.ParseAddr(name); err == nil {

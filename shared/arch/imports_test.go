@@ -24,12 +24,12 @@ var layers = []struct {
 	{"infra/inline infra/fuzz", false}, // the developer's machine only
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
-	{"shared/webhook/dispatching", false},
+	{"shared/webhook/dispatching shared/captcha", false},
 	{"shared/audit shared/job shared/mail shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/limit shared/placement", true},
 	{"shared/webhook/sending", false},
 	{"shared/webhook/filter shared/webhook/signing", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
-	{"shared/botscore shared/captcha shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
+	{"shared/botscore shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
 }
 

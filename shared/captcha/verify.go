@@ -61,6 +61,8 @@ type Verifier struct {
 // is `id`.
 func NewVerifier(config Config, used dynamo.Table, clock *clock.Clock) *Verifier {
 	client := &http.Client{
+		// Not the default transport, which a function uses for its runtime.
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxReply},
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -57,6 +57,13 @@ func serve(s special, operations []edge.Operation) {
 	}
 	handler, err := server.Handler(operations...)
 	exitOn(err)
+	h.start(ctx, handler)
+}
+
+// start serves the gateway's events.
+func (h *host) start(ctx context.Context, handler http.Handler) {
+	handler, err := h.throughEdge(ctx, handler)
+	exitOn(err)
 	callRuntimeDirectly()
 	lambda.Start(Gateway{handler})
 }

@@ -3,8 +3,6 @@ package lambdahost
 import (
 	"context"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/unsubscribe"
 	"portico/shared/pages/resend"
@@ -28,8 +26,7 @@ func Unsubscribe() {
 	handler := &pages.Handler{Box: box, Clock: h.clock, Log: h.log, Stop: func(ctx context.Context, c unsubscribe.Choice) error {
 		return db.InOrg(ctx, c.Org, func(tx pg.Tx) error { return unsubscribe.Stop(ctx, tx, c) })
 	}}
-	callRuntimeDirectly()
-	lambda.Start(Gateway{handler})
+	h.start(ctx, handler)
 }
 
 // Resend receives what Resend reports about mails.
@@ -52,8 +49,7 @@ func Resend() {
 	}
 	desk := &feedback.Desk{DB: db, Wakers: h.wakers(wake, database), Subscriptions: fanout.NewCache(), Clock: h.clock, Log: h.log}
 	handler.Apply = desk.Apply
-	callRuntimeDirectly()
-	lambda.Start(Gateway{handler})
+	h.start(ctx, handler)
 }
 
 // resendEnv names the secret with the access to Resend; "" or another service's:

@@ -11,6 +11,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/idempotency"
+	"portico/shared/observe"
 	"portico/shared/org"
 )
 
@@ -89,4 +90,15 @@ func Codes() []Code {
 	}
 	slices.SortFunc(list, func(a, b Code) int { return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Code, b.Code)) })
 	return list
+}
+
+var errNotThroughEdge = fault.New(fault.Denied, "not_through_edge", "Send the request to the API's public address.").
+	Means("The request was sent around the API's public address, to API Gateway itself. Send it to the public address.")
+
+// RefuseDirect answers a request that has not come through CloudFront, for any
+// handler.
+func RefuseDirect(w http.ResponseWriter, r *http.Request) {
+	guard(w.Header())
+	w.Header().Set(RequestIDHeader, observe.RequestID(r.Context()))
+	refuse(w, problem(r.Context(), statusFor(errNotThroughEdge.Kind), errNotThroughEdge.Code, errNotThroughEdge.Detail))
 }

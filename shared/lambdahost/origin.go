@@ -29,9 +29,11 @@ type originEnv struct {
 	Secret string `env:"ORIGIN_SECRET"`
 }
 
+// The headers that infra/edge.yaml makes CloudFront write, over what a viewer sends
+// in them. The viewer's address has the form of CloudFront-Viewer-Address.
 const (
 	originHeader = "X-Portico-Origin"
-	viewerHeader = "Cloudfront-Viewer-Address"
+	viewerHeader = "X-Portico-Viewer"
 	// minOrigin is the least length of the origin secret, in characters.
 	minOrigin = 32
 	// originFor is how long the secret's values are used before they are read again:

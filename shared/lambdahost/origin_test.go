@@ -79,7 +79,7 @@ func (f *front) call(headers map[string]string, path string) (int, string) {
 }
 
 func through(value, viewer string) map[string]string {
-	return map[string]string{"x-portico-origin": value, "cloudfront-viewer-address": viewer}
+	return map[string]string{"x-portico-origin": value, "x-portico-viewer": viewer}
 }
 
 // A request passes only with a valid value of the origin secret, whatever else it
@@ -96,7 +96,7 @@ func TestOnlyThroughTheEdge(t *testing.T) {
 	}
 	for name, headers := range map[string]map[string]string{
 		"nothing":          nil,
-		"only the viewer":  {"cloudfront-viewer-address": "203.0.113.7:1"},
+		"only the viewer":  {"x-portico-viewer": "203.0.113.7:1"},
 		"an empty value":   through("", "203.0.113.7:1"),
 		"a wrong value":    through(valueC, "203.0.113.7:1"),
 		"a part":           through(valueA[:35], "203.0.113.7:1"),
@@ -121,22 +121,23 @@ func TestOnlyThroughTheEdge(t *testing.T) {
 func TestViewerAddress(t *testing.T) {
 	f := newFront(t)
 	for text, want := range map[string]string{
-		"203.0.113.7:46532":                             "203.0.113.7",
+		"203.0.113.7:0":     "203.0.113.7",
+		"203.0.113.7:46532": "203.0.113.7",
 		"2001:0db8:85a3:0000:0000:8a2e:0370:7334:46532": "2001:db8:85a3::8a2e:370:7334",
-		"2001:db8::1:443":                               "2001:db8::1",
-		"[2001:db8::1]:443":                             "2001:db8::1",
-		"::ffff:203.0.113.7:443":                        "203.0.113.7",
-		"":                                              "198.51.100.1",
-		"203.0.113.7":                                   "198.51.100.1",
-		"203.0.113.7:":                                  "198.51.100.1",
-		"203.0.113.7:99999":                             "198.51.100.1",
-		"203.0.113.7:1,203.0.113.8:1":                   "198.51.100.1",
-		"203.0.113.7, 203.0.113.8:1":                    "198.51.100.1",
-		"fe80::1%eth0:443":                              "198.51.100.1",
-		"localhost:80":                                  "198.51.100.1",
+		"2001:db8::1:443":             "2001:db8::1",
+		"[2001:db8::1]:443":           "2001:db8::1",
+		"::ffff:203.0.113.7:443":      "203.0.113.7",
+		"":                            "198.51.100.1",
+		"203.0.113.7":                 "198.51.100.1",
+		"203.0.113.7:":                "198.51.100.1",
+		"203.0.113.7:99999":           "198.51.100.1",
+		"203.0.113.7:1,203.0.113.8:1": "198.51.100.1",
+		"203.0.113.7, 203.0.113.8:1":  "198.51.100.1",
+		"fe80::1%eth0:443":            "198.51.100.1",
+		"localhost:80":                "198.51.100.1",
 	} {
 		headers := through(valueA, text)
-		headers["x-forwarded-for"], headers["x-real-ip"], headers["true-client-ip"] = "192.0.2.66", "192.0.2.66", "192.0.2.66"
+		headers["x-forwarded-for"], headers["x-real-ip"], headers["cloudfront-viewer-address"] = "192.0.2.66", "192.0.2.66", "192.0.2.66:1"
 		if f.call(headers, "/"); f.seen == nil || f.seen.RemoteAddr != want {
 			t.Errorf("%q: %v, want %s", text, f.seen, want)
 		}

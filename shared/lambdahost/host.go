@@ -50,6 +50,10 @@ func serve(s special, operations []edge.Operation) {
 	needs.Wake = needs.Wake || s.kinds != nil || s.mail != nil // some operations add jobs, or apply reports
 	server, err := h.server(ctx, needs)
 	exitOn(err)
+	if needs.Captcha {
+		server.Captcha, err = h.captcha(ctx)
+		exitOn(err)
+	}
 	server.Jobs = s.kinds
 	server.Elsewhere = s.elsewhere
 	if s.mail != nil {

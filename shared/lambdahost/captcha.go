@@ -1,0 +1,49 @@
+package lambdahost
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"portico/shared/captcha"
+	"portico/shared/dynamo"
+)
+
+// captchaEnv says with which vendor CAPTCHAs are verified; Secret "": none can be,
+// so what needs one is closed.
+type captchaEnv struct {
+	Vendor    string   `env:"CAPTCHA_VENDOR"`
+	SiteKey   string   `env:"CAPTCHA_SITE_KEY"`
+	Secret    string   `env:"CAPTCHA_SECRET"`
+	Hostnames []string `env:"CAPTCHA_HOSTNAMES"`
+	Endpoint  string   `env:"CAPTCHA_ENDPOINT"`
+}
+
+// captcha returns what demands and verifies CAPTCHAs.
+func (h *host) captcha(ctx context.Context) (gate captcha.Gate, err error) {
+	var (
+		e      captchaEnv
+		limits limitEnv
+		counts limitTableEnv
+	)
+	if err := read(&e, &limits, &counts); err != nil || e.Secret == "" {
+		return gate, err
+	}
+	config := captcha.Config{Endpoint: e.Endpoint, SiteKey: e.SiteKey, Hostnames: e.Hostnames}
+	if config.Vendor, err = captcha.VendorNamed(e.Vendor); err != nil {
+		return gate, fmt.Errorf("CAPTCHA_VENDOR: %w", err)
+	}
+	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+	if err != nil {
+		return gate, fmt.Errorf("CAPTCHA_SECRET: %w", err)
+	}
+	config.Secret = strings.TrimSpace(aws.ToString(out.SecretString))
+	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id")
+	gate.Verifier = captcha.NewVerifier(config, table, h.clock)
+	gate.Count = captcha.Counting(table, limits.Environments, h.clock)
+	return gate, nil
+}

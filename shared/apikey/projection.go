@@ -56,16 +56,14 @@ func NewProjection(client *dynamodb.Client, table string, db *pg.DB, clock *cloc
 		table: dynamo.NewTable(client, table, "hash"), db: db, clock: clock,
 		known: cache.New[Hash, holder](cacheSize, cacheFor), missing: cache.New[Hash, error](cacheSize, cacheFor),
 	}
-	p.Limit(nil, 1)
+	p.Limit(limit.Settings{})
 	return p
 }
 
-// Limit counts the calls of each key by these policies. About so many environments
-// do the same.
-func (p *Projection) Limit(policies limit.Policies, environments int) {
+// Limit counts the calls of each key by the policies of the settings.
+func (p *Projection) Limit(s limit.Settings) {
 	p.items = &limit.Items{
-		Table: p.table, Policies: policies.Of(limit.ByKey), Environments: environments, Now: p.clock.Now,
-		Needs: "id", Forbids: "revoked_at", Stamp: "last_used_at",
+		Settings: s.Of(limit.ByKey), Table: p.table, Now: p.clock.Now, Needs: "id", Forbids: "revoked_at", Stamp: "last_used_at",
 	}
 }
 

@@ -237,9 +237,9 @@ func TestStoreAway(t *testing.T) {
 // seconds of its revocation, without more calls of DynamoDB.
 func TestRevokedWhileLeased(t *testing.T) {
 	eachStore(t, func(f *fixture) {
-		f.projection.Limit(limit.Policies{limit.Policy{
+		f.projection.Limit(limit.Settings{Environments: 1, Budget: time.Minute, Policies: limit.Policies{limit.Policy{
 			Name: "requests", Scope: limit.ByKey, Unit: limit.Requests, Algorithm: limit.FixedWindow, Window: 10 * time.Minute,
-		}.With(1_000_000)}, 1)
+		}.With(1_000_000)}})
 		f.project()
 		call := func() error {
 			_, _, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{From: home, Amounts: limit.Amounts{Requests: 1}})
@@ -264,9 +264,9 @@ func TestRevokedWhileLeased(t *testing.T) {
 // so does each later one that is not leased.
 func TestOneCallAuthenticatesAndCounts(t *testing.T) {
 	eachStore(t, func(f *fixture) {
-		f.projection.Limit(limit.Policies{limit.Policy{
+		f.projection.Limit(limit.Settings{Environments: 1, Budget: time.Minute, Policies: limit.Policies{limit.Policy{
 			Name: "requests", Scope: limit.ByKey, Unit: limit.Requests, Algorithm: limit.TokenBucket, Window: time.Minute,
-		}.With(10)}, 1)
+		}.With(10)}})
 		f.project()
 		f.reads.Store(0)
 		for i := range 21 {

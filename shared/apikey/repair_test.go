@@ -3,6 +3,7 @@ package apikey_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,7 +113,7 @@ func TestJunkDoesNotHammerPostgres(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.project()
 		f.works("before")
-		junk, asked := fresh(f.T), 0
+		junk, asked, began := fresh(f.T), 0, time.Now()
 		for range 40 {
 			_, _, err := f.projection.Caller(context.Background(), fresh(f.T), apikey.Use{From: home})
 			switch {
@@ -122,8 +123,9 @@ func TestJunkDoesNotHammerPostgres(t *testing.T) {
 				f.Errorf("a key that was not looked up: %v", err)
 			}
 		}
-		if asked < 20 || asked > 30 {
-			f.Errorf("40 unknown keys were looked up %d times, want the burst of 20 or little more", asked)
+		// On a slow machine more time passes, in which more may be looked up.
+		if most := 20 + 1 + int(time.Since(began)/(200*time.Millisecond)); asked < 20 || asked > most {
+			f.Errorf("40 unknown keys were looked up %d times, want 20 to %d", asked, most)
 		}
 		f.clock.Advance(time.Minute)
 		f.fails("junk", junk)
@@ -140,9 +142,12 @@ func TestJunkDoesNotHammerPostgres(t *testing.T) {
 func TestJunkRefusesNoKey(t *testing.T) {
 	eachStore(t, func(f *fixture) {
 		f.insert()
-		for range 30 {
-			_, _, _ = f.projection.Caller(context.Background(), fresh(f.T), apikey.Use{From: home})
+		var junk sync.WaitGroup
+		for range 60 { // at once, so that few more may be looked up meanwhile
+			hash := fresh(f.T)
+			junk.Go(func() { _, _, _ = f.projection.Caller(context.Background(), hash, apikey.Use{From: home}) })
 		}
+		junk.Wait()
 		if _, _, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{From: home}); !errors.Is(err, apikey.ErrNotLookedUp) {
 			f.Errorf("amid junk: %v", err)
 		}

@@ -147,9 +147,10 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	}
 	s.SourceIPs = outward.SourceIPs
 	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
-	s.Keys.Limit(s.Limits, limits.Environments)
+	settings := limit.Settings{Policies: s.Limits, Environments: limits.Environments}
+	s.Keys.Limit(settings)
 	s.Keys.Overrides = h.overrides(counts)
-	s.Counters = edge.NewCounters(dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id"), s.Limits, limits.Environments, h.clock)
+	s.Counters = edge.NewCounters(dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id"), settings, h.clock)
 	s.Hosts = h.hosts(domains)
 	if needs.Wake {
 		s.Wakers = h.wakers(wake, database)

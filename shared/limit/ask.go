@@ -23,7 +23,7 @@ type need struct {
 func (s *Items) ask(ctx context.Context, key string, t *thing, amounts Amounts) (Decision, dynamo.Item, error) {
 	for try := range writeTries {
 		now := s.Now()
-		needs := t.needs(amounts, int64(s.Environments), try == 0, now)
+		needs := t.needs(amounts, s.sharing(), try == 0, now)
 		item, done, err := s.Table.UpdateOrSee(ctx, key, s.write(t, needs, false, now))
 		if err != nil {
 			return Decision{}, nil, err

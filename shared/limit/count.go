@@ -117,11 +117,3 @@ func (p Policy) reset(c count, now time.Time) time.Duration {
 	}
 	return time.Duration(rest) * time.Millisecond
 }
-
-// later reports whether c was read from the item after other was.
-func (c count) later(other count) bool {
-	if c.window != other.window {
-		return c.window > other.window
-	}
-	return c.used > other.used || c.free > other.free
-}

@@ -25,13 +25,30 @@ const (
 	keepItem = time.Hour
 )
 
-// Items count things by the policies of one scope. Each thing has an item of the
-// table; other attributes of the item may belong to others.
-type Items struct {
-	Table    dynamo.Table
+// Settings are what all Items of an environment have in common.
+type Settings struct {
 	Policies Policies
 	// Environments is about how many environments count the same things.
 	Environments int
+	// Budget is how long a caller waits for DynamoDB before this environment decides
+	// alone; 0: 50 ms.
+	Budget time.Duration
+}
+
+// Of returns the settings with the policies of one scope.
+func (s Settings) Of(scope Scope) Settings {
+	s.Policies = s.Policies.Of(scope)
+	return s
+}
+
+// sharing is how many environments share a limit.
+func (s Settings) sharing() int64 { return max(1, int64(s.Environments)) }
+
+// Items count things by the policies of one scope. Each thing has an item of the
+// table; other attributes of the item may belong to others.
+type Items struct {
+	Settings
+	Table dynamo.Table
 	// Expires sets expires_at, so that DynamoDB removes the items of things that are
 	// no longer used, unless they have overrides.
 	Expires bool
@@ -42,9 +59,6 @@ type Items struct {
 	// none.
 	Stamp string
 	Now   func() time.Time
-	// Budget is how long a caller waits for DynamoDB before this environment decides
-	// alone; 0: 50 ms.
-	Budget time.Duration
 
 	once sync.Once
 	kept *cache.Cache[string, *thing]
@@ -101,7 +115,7 @@ func (s *Items) Take(ctx context.Context, key string, amounts Amounts, mustAsk b
 			return d, nil, nil
 		}
 		if now.Before(t.away) {
-			return t.alone(amounts, int64(s.Environments), now), nil, nil
+			return t.alone(amounts, s.sharing(), now), nil, nil
 		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, cmp.Or(s.Budget, budget))
@@ -117,7 +131,7 @@ func (s *Items) Take(ctx context.Context, key string, amounts Amounts, mustAsk b
 		if !known {
 			s.kept.Put(key, t, time.Time{})
 		}
-		return t.alone(amounts, int64(s.Environments), now), nil, nil
+		return t.alone(amounts, s.sharing(), now), nil, nil
 	}
 	return d, item, err
 }
@@ -195,7 +209,7 @@ func (s *Items) Alone(key string, amounts Amounts) Decision {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.alone(amounts, int64(s.Environments), s.Now())
+	return t.alone(amounts, s.sharing(), s.Now())
 }
 
 // GiveBack returns what Take has used for a call that another scope denies. It

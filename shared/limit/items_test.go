@@ -44,7 +44,8 @@ func newStore(t *testing.T, endpoint string) *store {
 
 // environment returns what one of so many environments keeps.
 func (s *store) environment(environments int, policies ...limit.Policy) *limit.Items {
-	return &limit.Items{Table: s.table, Policies: policies, Environments: environments, Expires: true, Now: func() time.Time { return s.now }, Budget: time.Minute}
+	settings := limit.Settings{Policies: policies, Environments: environments, Budget: time.Minute}
+	return &limit.Items{Settings: settings, Table: s.table, Expires: true, Now: func() time.Time { return s.now }}
 }
 
 func policy(a limit.Algorithm, n int64, window time.Duration) limit.Policy {
@@ -312,6 +313,22 @@ func TestNotCounted(t *testing.T) {
 		testkit.Must(t, s.table.Update(context.Background(), "k", dynamo.Write{Update: "SET revoked_at = :n", Values: dynamo.Item{":n": dynamo.Text("x")}}))
 		refused("with an attribute that forbids it")
 	})
+}
+
+// If an item is lost, everything may be used again at once.
+func TestLostItem(t *testing.T) {
+	for _, algorithm := range algorithms {
+		t.Run(string(algorithm), func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *store) {
+				items := s.environment(1, policy(algorithm, 1000, time.Minute))
+				allowed(t, items, 3)
+				testkit.Must(t, s.table.Delete(context.Background(), "k", dynamo.Write{}))
+				if n := allowed(t, items, 50); n != 50 {
+					t.Errorf("%d of 50 were allowed", n)
+				}
+			})
+		})
+	}
 }
 
 // A clock that is behind counts in the window of the one that is ahead.

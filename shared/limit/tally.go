@@ -106,13 +106,9 @@ func (t *tally) add(n int64, now time.Time) {
 	t.lease, t.until = t.leased(now)+n, t.leaseEnd(now)
 }
 
-// see notes the count of an item.
-func (t *tally) see(c count) {
-	if c.later(t.count) {
-		t.count = c
-	}
-	t.observed = true
-}
+// see notes the count of an item, which was read just now: also if it says less than
+// before, because the item was lost.
+func (t *tally) see(c count) { t.count, t.observed = c, true }
 
 // usedUp reports whether the count that was seen last denies n. Others can only
 // have used more since then.

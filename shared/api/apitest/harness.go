@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -94,8 +95,13 @@ func New(t *testing.T) *Harness {
 // memory.
 func (h *Harness) Limit(policies limit.Policies) {
 	h.Server.Limits = policies
-	h.Keys.Limit(policies, 1)
-	h.Server.Counters = edge.NewCounters(h.items(h.limits, "id"), policies, 1, h.Clock)
+	h.Keys.Limit(h.settings())
+	h.Server.Counters = edge.NewCounters(h.items(h.limits, "id"), h.settings(), h.Clock)
+}
+
+// settings are those of one environment, which waits long: the machine may be slow.
+func (h *Harness) settings() limit.Settings {
+	return limit.Settings{Policies: h.Server.Limits, Environments: 1, Budget: time.Minute}
 }
 
 // NewWaker lets the next publish send a nudge; a waker sends at most one a second.

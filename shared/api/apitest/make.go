@@ -69,7 +69,7 @@ func (h *Harness) newEnvironment(fails func(call, body string) bool) http.Handle
 	server := *h.Server
 	client := testkit.DynamoDBThrough(h.T, testkit.DynamoDBEndpoint(h.T), fails)
 	server.Keys = apikey.NewProjection(client, h.table, h.App, h.Clock)
-	server.Keys.Limit(server.Limits, 1)
+	server.Keys.Limit(h.settings())
 	server.Keys.Overrides = override.NewProjection(client, h.limits, h.Clock)
 	handler, err := server.Handler(api.All()...)
 	if err != nil {

@@ -39,11 +39,10 @@ type Counters struct {
 	Addresses     *limit.Items // calls that are refused
 }
 
-// NewCounters returns the counters that a stage's policies need, kept in table.
-// About so many environments count the same calls.
-func NewCounters(table dynamo.Table, policies limit.Policies, environments int, clock *clock.Clock) *Counters {
-	items := func(s limit.Scope) *limit.Items {
-		return &limit.Items{Table: table, Policies: policies.Of(s), Environments: environments, Expires: true, Now: clock.Now}
+// NewCounters returns the counters of the settings' policies, kept in table.
+func NewCounters(table dynamo.Table, s limit.Settings, clock *clock.Clock) *Counters {
+	items := func(scope limit.Scope) *limit.Items {
+		return &limit.Items{Settings: s.Of(scope), Table: table, Expires: true, Now: clock.Now}
 	}
 	return &Counters{Organizations: items(limit.ByOrganization), Addresses: items(limit.ByAddress)}
 }

@@ -27,9 +27,8 @@ func Counting(table dynamo.Table, environments int, clock *clock.Clock) Count {
 		found, ok := of.Load(name)
 		if !ok {
 			policy := limit.Policy{Name: "requests", Scope: limit.ByAddress, Unit: limit.Requests, Algorithm: limit.SlidingWindow, Limit: most, Window: window}
-			found, _ = of.LoadOrStore(name, &limit.Items{
-				Table: table, Policies: limit.Policies{policy}, Environments: environments, Expires: true, Now: clock.Now, Budget: countBudget,
-			})
+			settings := limit.Settings{Policies: limit.Policies{policy}, Environments: environments, Budget: countBudget}
+			found, _ = of.LoadOrStore(name, &limit.Items{Settings: settings, Table: table, Expires: true, Now: clock.Now})
 		}
 		d, _, err := found.(*limit.Items).Take(ctx, "challenge_"+name+"_"+limit.AddressKey(from), limit.Amounts{Requests: 1}, false)
 		if err != nil || d.Away {

@@ -88,7 +88,7 @@ func (s *Items) write(t *thing, needs []need, always bool, now time.Time) dynamo
 	if t.overrides == "" {
 		w.when("attribute_not_exists(" + OverrideAttribute + ")")
 		if s.Expires {
-			w.set("expires_at", w.value(now.Add(keepItem).Unix()))
+			w.set("expires_at", w.value(s.expiry(now).Unix()))
 		}
 	} else {
 		w.when(OverrideAttribute + " = :overrides")

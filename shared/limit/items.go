@@ -21,7 +21,8 @@ const (
 	writeTries = 5
 	// keptThings bounds the memory of an environment that sees many things.
 	keptThings = 10_000
-	// keepItem is how long an item is kept at least after it was last written.
+	// keepItem is how long an item is kept at least after it was last written, beside
+	// the two windows in which its counts matter.
 	keepItem = time.Hour
 )
 
@@ -39,6 +40,15 @@ type Settings struct {
 func (s Settings) Of(scope Scope) Settings {
 	s.Policies = s.Policies.Of(scope)
 	return s
+}
+
+// expiry is until when an item is needed that is written now.
+func (s Settings) expiry(now time.Time) time.Time {
+	var longest time.Duration
+	for _, p := range s.Policies {
+		longest = max(longest, p.Window)
+	}
+	return now.Add(2*longest + keepItem)
 }
 
 // sharing is how many environments share a limit.

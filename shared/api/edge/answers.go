@@ -52,6 +52,9 @@ func Answers(op Op, takesBody bool) []Answer {
 		list = append(list, answersOf(false, org.ErrNotFound)...)
 	case op.Acts.StaffOnly():
 		list = append(list, answersOf(true, errStaffOnly)...)
+		if op.Acts == OnNamed {
+			list = append(list, answersOf(false, org.ErrNotFound)...)
+		}
 	default:
 		list = append(list, answersOf(false, org.ErrNotFound)...)
 	}

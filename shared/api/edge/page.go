@@ -65,7 +65,7 @@ func (c *Call) TextPosition(list, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil {
 		return "", errCursor.Because(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"portico/shared/fault"
@@ -36,7 +37,7 @@ func Redrive(ctx context.Context, tx pg.Tx, kinds *Registry, org id.Org, jobID i
 		return before, after, ErrArgsTooLarge
 	default:
 		if wrong := kinds.Check(before.Kind, args); wrong != nil {
-			return before, after, fault.InvalidField("args", "cannot be read by the kind "+before.Kind+": "+wrong.Error())
+			return before, after, fault.InvalidField("args", "cannot be read by the kind "+before.Kind+": "+strings.TrimPrefix(wrong.Error(), "json: "))
 		}
 	}
 	// The job is deleted and inserted again, because only an insert can settle with

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"portico/shared/fault"
@@ -95,7 +96,7 @@ func (s Setting) times(kinds *job.Registry, kind string) (Times, error) {
 	} else if !bytes.HasPrefix(bytes.TrimSpace(s.Args), []byte("{")) {
 		err = fault.Join(err, fault.InvalidField("args", "is not an object"))
 	} else if wrong := kinds.Check(kind, s.Args); wrong != nil {
-		err = fault.Join(err, fault.InvalidField("args", "cannot be read by the kind "+kind+": "+wrong.Error()))
+		err = fault.Join(err, fault.InvalidField("args", "cannot be read by the kind "+kind+": "+strings.TrimPrefix(wrong.Error(), "json: ")))
 	}
 	return t, err
 }

@@ -21,6 +21,10 @@ const (
 	writeTries = 5
 	// keptThings bounds the memory of an environment that sees many things.
 	keptThings = 10_000
+	// refreshAfter is after which time an environment asks again although it has a
+	// lease or remembers a denial: so changed overrides hold everywhere within ten
+	// seconds.
+	refreshAfter = 8 * time.Second
 	// keepItem is how long an item is kept at least after it was last written, beside
 	// the two windows in which its counts matter.
 	keepItem = time.Hour
@@ -80,6 +84,7 @@ type thing struct {
 	overrides string // the item's OverrideAttribute
 	tallies   []*tally
 	away      time.Time // DynamoDB is not asked before
+	seen      time.Time // the item was
 }
 
 // thing returns what is known about a key, and whether anything is.
@@ -121,8 +126,10 @@ func (s *Items) Take(ctx context.Context, key string, amounts Amounts, mustAsk b
 		y.ask(amounts.of(y.Unit), now)
 	}
 	if !mustAsk {
-		if d, decided := t.decide(amounts, now); decided {
-			return d, nil, nil
+		if now.Sub(t.seen) < refreshAfter {
+			if d, decided := t.decide(amounts, now); decided {
+				return d, nil, nil
+			}
 		}
 		if now.Before(t.away) {
 			return t.alone(amounts, s.sharing(), now), nil, nil
@@ -132,6 +139,9 @@ func (s *Items) Take(ctx context.Context, key string, amounts Amounts, mustAsk b
 		defer cancel()
 	}
 	d, item, err := s.ask(ctx, key, t, amounts)
+	if err == nil {
+		t.seen = now
+	}
 	switch {
 	case err == nil && !known:
 		s.kept.Put(key, t, time.Time{})

@@ -93,10 +93,10 @@ func TestTake(t *testing.T) {
 					t.Fatalf("%+v, after %d calls", d.States, s.calls.Load()-before)
 				}
 				s.now = s.now.Add(d.States[0].RetryAfter - time.Millisecond)
-				if take(t, items).Allowed() {
+				if d = take(t, items); d.Allowed() {
 					t.Error("it was allowed earlier than told")
 				}
-				s.now = s.now.Add(time.Millisecond)
+				s.now = s.now.Add(d.States[0].RetryAfter)
 				if d := take(t, items); !d.Allowed() {
 					t.Errorf("at the time that was told: %+v", d.States)
 				}
@@ -221,6 +221,11 @@ func TestItemsWithOverrides(t *testing.T) {
 		testkit.Must(t, err)
 		if item["expires_at"] != nil {
 			t.Error("the item with overrides expires")
+		}
+		override("requests=4")
+		s.now = s.now.Add(8 * time.Second)
+		if n := allowed(t, items, 10); n != 1 {
+			t.Errorf("eight seconds after a change %d were allowed, want 1", n)
 		}
 		override("")
 		s.now = s.now.Add(time.Minute)

@@ -4,7 +4,8 @@
 // serve for comparison: the gateway's no-op rate, and a bare loop that only
 // claims, POSTs and completes. It also shows what storage, functions and CPU time
 // one publish, delivery and retry cost (costs), and that a hanging endpoint does
-// not delay others (neighbours). Longer parts show that history does not slow the
+// not delay others (neighbours); and what it costs to count requests against limits,
+// also while a key is flooded (limits). Longer parts show that history does not slow the
 // queue (growth), how a move to another database affects an organization (move),
 // and that no event is lost while receivers fail, dispatchers are killed and
 // Postgres crashes (soak). With -against it compares this tree with another
@@ -16,6 +17,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -24,6 +26,8 @@ import (
 	"time"
 
 	"portico/infra/bench/cost"
+	"portico/infra/bench/limits"
+	"portico/infra/local/stack"
 )
 
 func main() {
@@ -68,7 +72,7 @@ const (
 
 func parts() []part {
 	return []part{
-		{"speed", speed, always}, {"costs", costs, withOnly}, {"neighbours", neighbours, withOnly},
+		{"speed", speed, always}, {"costs", costs, withOnly}, {"neighbours", neighbours, withOnly}, {"limits", countLimits, withOnly},
 		{"jobs", jobBudgets, withLong}, {"mail", mailBudgets, withLong}, {"idle", idle, withLong}, {"jobgrowth", jobGrowth, withLong}, {"jobsoak", jobSoak, withLong},
 		{"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
 	}
@@ -105,7 +109,7 @@ func speed(ctx context.Context, o options) error {
 	return onStack(ctx, o, func(b *bench) []measurement {
 		return []measurement{
 			b.measureNoop, b.measureReference, b.measureSteady, b.measureSingles(1), b.measureSingles(10),
-			b.measureBatches(1), b.measureBatches(10), b.measureDrain, b.measureRetries, b.measureCosts, b.measureNeighbours,
+			b.measureBatches(1), b.measureBatches(10), b.measureDrain, b.measureRetries, b.measureCosts, b.measureNeighbours, b.measureLimits,
 		}
 	})
 }
@@ -117,6 +121,25 @@ func costs(ctx context.Context, o options) error {
 func neighbours(ctx context.Context, o options) error {
 	o.beside *= 2 // there is time
 	return onStack(ctx, o, func(b *bench) []measurement { return []measurement{b.measureNeighbours} })
+}
+
+func countLimits(ctx context.Context, o options) error {
+	return onStack(ctx, o, func(b *bench) []measurement { return []measurement{b.measureLimits} })
+}
+
+// measureLimits measures what it costs to count requests against limits.
+func (b *bench) measureLimits(ctx context.Context) (err error) {
+	b.limits, err = limits.Run(ctx, limits.Stack{
+		AWSURL: b.AWSURL, Region: stack.Region, Env: b.Env, Flood: b.flood, Progress: progress,
+		NewKey: func(ctx context.Context) (key string, err error) {
+			_, key, err = b.newOrg(ctx, "Limits")
+			return key, err
+		},
+		Call: func(ctx context.Context, key, path string) (int, []byte, error) {
+			return b.callWith(ctx, key, http.MethodGet, path, nil)
+		},
+	})
+	return err
 }
 
 type measurement = func(context.Context) error

@@ -204,6 +204,9 @@ func (b *bench) report(w io.Writer) {
 	if len(b.costs) > 0 {
 		b.reportCosts(w)
 	}
+	if b.limits != nil {
+		b.limits.Print(w)
+	}
 }
 
 func (b *bench) reportRows(w io.Writer, noop float64) {

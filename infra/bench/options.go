@@ -28,6 +28,7 @@ type options struct {
 	priced    int           // single publishes of the costs; five times as many in batches
 	hanging   int           // backlog of the endpoint that hangs
 	pairs     int           // of runs with and without it
+	flood     time.Duration // of requests with a key that has reached its limits
 
 	plans   string        // file for the plans of the growth run; "": none
 	history int           // finished deliveries of the growth run
@@ -48,7 +49,7 @@ const leastTurns = 3
 func parse(args []string) (options, error) {
 	o := options{
 		noop: 3 * time.Second, steady: 20 * time.Second, beside: 10 * time.Second, rate: 10_000,
-		events: 6_000, reference: 10_000, priced: 3_000, hanging: 100_000, pairs: 3,
+		events: 6_000, reference: 10_000, priced: 3_000, hanging: 100_000, pairs: 3, flood: 10 * time.Second,
 		history: 10_000_000, rounds: 15, moved: 1_000_000, calm: 15 * time.Second, soak: 10 * time.Minute, introduced: new(sync.Once),
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -65,7 +66,7 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	if o.short {
-		o.noop, o.steady, o.beside, o.calm = time.Second, 6*time.Second, 2*time.Second, 1500*time.Millisecond
+		o.noop, o.steady, o.beside, o.calm, o.flood = time.Second, 6*time.Second, 2*time.Second, 1500*time.Millisecond, 2*time.Second
 		o.events, o.reference, o.priced, o.hanging = 2_000, 5_000, 500, 10_000
 		o.history, o.rounds, o.moved, o.soak = 1_000_000, 6, 50_000, 2*time.Minute
 	}

@@ -13,6 +13,7 @@ func TestParse(t *testing.T) {
 		"":                                "",
 		"-long":                           "",
 		"-only neighbours":                "",
+		"-only limits":                    "",
 		"-only jobs":                      "",
 		"-only mail":                      "",
 		"-against HEAD~1":                 "",

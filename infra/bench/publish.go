@@ -64,11 +64,15 @@ func (l *load) body(number int) []byte {
 }
 
 func (b *bench) call(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
+	return b.callWith(ctx, b.key, method, path, body)
+}
+
+func (b *bench) callWith(ctx context.Context, key, method, path string, body []byte) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, b.URL+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+b.key)
+	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := b.client.Do(req)
 	if err != nil {

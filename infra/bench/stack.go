@@ -19,6 +19,7 @@ import (
 
 	"portico/infra/bench/cost"
 	"portico/infra/bench/kinds"
+	"portico/infra/bench/limits"
 	"portico/infra/local/stack"
 )
 
@@ -148,6 +149,7 @@ type bench struct {
 	rows    []row
 	costs   []priced
 	crowd   *crowd
+	limits  *limits.Report
 	figures map[string]float64
 }
 
@@ -238,13 +240,19 @@ func (b *bench) startStack(set settings) error {
 }
 
 func (b *bench) bootstrap(ctx context.Context) error {
+	var err error
+	b.org, b.key, err = b.newOrg(ctx, "Bench")
+	return err
+}
+
+// newOrg creates an organization and returns its id and its API key.
+func (b *bench) newOrg(ctx context.Context, name string) (org, key string, err error) {
 	var made struct {
 		OrganizationID string `json:"organization_id"`
 		APIKey         string `json:"api_key"`
 	}
-	err := b.invoke(ctx, "BootstrapFunction", `{"command":"create_organization","name":"Bench"}`, &made)
-	b.org, b.key = made.OrganizationID, made.APIKey
-	return err
+	err = b.invoke(ctx, "BootstrapFunction", `{"command":"create_organization","name":"`+name+`"}`, &made)
+	return made.OrganizationID, made.APIKey, err
 }
 
 // invoke invokes a function directly.

@@ -40,8 +40,9 @@ type figure struct {
 // turnMeasures are the names of the measurements, in the order of a turn.
 var turnMeasures = []string{"reference", "steady", "singles", "singles10", "batches", "batches10", "drain", "retries"}
 
-// allTurnMeasures has one more, which takes longer and leaves a backlog.
-func allTurnMeasures() []string { return append(slices.Clone(turnMeasures), "neighbours") }
+// allTurnMeasures has two more: neighbours takes longer and leaves a backlog, and
+// limits are counted in memory nearly always.
+func allTurnMeasures() []string { return append(slices.Clone(turnMeasures), "neighbours", "limits") }
 
 // noMeasurement begins the problem of a measurement that a commit lacks.
 const noMeasurement = "there is no measurement "
@@ -56,7 +57,7 @@ func turn(args []string) error {
 	}
 	ctx := context.Background()
 	o := options{
-		rate: sizes.Rate, steady: sizes.Steady, beside: sizes.Beside, events: sizes.Events, reference: sizes.Reference, hanging: sizes.Hanging, pairs: 1,
+		rate: sizes.Rate, steady: sizes.Steady, beside: sizes.Beside, events: sizes.Events, reference: sizes.Reference, hanging: sizes.Hanging, pairs: 1, flood: sizes.Beside,
 	}
 	b, err := start(ctx, o, settings{})
 	if err != nil {
@@ -99,6 +100,7 @@ func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 
 		"retries":    b.measureRetries,
 		"neighbours": b.measureNeighbours,
+		"limits":     b.measureLimits,
 	}
 	measure, ok := measures[name]
 	if !ok {
@@ -107,8 +109,11 @@ func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 	if err := measure(ctx); err != nil {
 		return nil, err
 	}
-	if name == "reference" {
+	switch name {
+	case "reference":
 		return []figure{{"reference loop: deliveries/s", b.figures["reference"]}}, nil
+	case "limits":
+		return b.limitFigures(), nil
 	}
 	r := b.rows[len(b.rows)-1]
 	if r.lost+r.again > 0 || r.failed > 0 {
@@ -128,6 +133,13 @@ func (b *bench) takeTurn(ctx context.Context, name string) ([]figure, error) {
 		figure{name + ": WAL bytes per delivery", r.used[cost.Bytes]},
 		figure{name + ": index entries per delivery", r.used[cost.Entries]},
 	), b.awaitSleep(ctx)
+}
+
+func (b *bench) limitFigures() (list []figure) {
+	for _, f := range b.limits.Figures() {
+		list = append(list, figure{"limits: " + f.Name, f.Value})
+	}
+	return list
 }
 
 // figures are the compared values of a row besides what it used: the latencies

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -124,7 +125,15 @@ func (d *Dynalite) answers(ctx context.Context) error {
 // Handler passes requests on.
 func (d *Dynalite) Handler() http.Handler {
 	server, _ := url.Parse(d.URL) // made above
-	return &httputil.ReverseProxy{Transport: d.client.Transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(server) }}
+	return &httputil.ReverseProxy{
+		Transport: d.client.Transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(server) },
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() == nil { // otherwise the caller waits no longer
+				log.Printf("dynalite: %v", err)
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		},
+	}
 }
 
 // Stop ends the server.

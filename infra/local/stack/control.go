@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"portico/infra/local/aws"
@@ -47,6 +48,7 @@ func (s *Stack) control() *control {
 	c := &control{s, http.NewServeMux()}
 	c.mux.HandleFunc("GET /_local/{$}", c.index)
 	c.mux.HandleFunc("GET /_local/functions", c.functions)
+	c.mux.HandleFunc("GET /_local/dynamodb", c.dynamoDB)
 	c.mux.HandleFunc("POST /_local/schedules/{name}", c.fire)
 	c.mux.HandleFunc("POST /_local/clock", c.clock)
 	c.mux.HandleFunc("GET "+inboxPath, c.inbox)
@@ -120,6 +122,30 @@ func (c *control) index(w http.ResponseWriter, _ *http.Request) {
 func (c *control) functions(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(c.functionStates()) // the client may be gone
+}
+
+// tally counts the calls of DynamoDB, by their names.
+type tally struct {
+	mu    sync.Mutex
+	calls map[string]int64
+}
+
+func (t *tally) count(call string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.calls == nil {
+		t.calls = map[string]int64{}
+	}
+	t.calls[call]++
+}
+
+// dynamoDB tells how many calls DynamoDB has got since the start.
+func (c *control) dynamoDB(w http.ResponseWriter, _ *http.Request) {
+	t := &c.stack.asked
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(t.calls) // the client may be gone
 }
 
 // fire runs a schedule and answers when it is done. A click on the page's button

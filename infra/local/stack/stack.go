@@ -73,6 +73,7 @@ type Stack struct {
 	inbox     *inbox.Inbox
 	callbacks callbacks
 	offset    atomic.Int64 // of the stack's clock, in nanoseconds
+	asked     tally
 	listeners struct{ api, aws net.Listener }
 	servers   []*http.Server
 	triggers  sync.WaitGroup

@@ -111,7 +111,8 @@ func (s *Stack) dynamoDBAbove(next http.Handler) http.Handler {
 	}
 	dynamoDB := s.dynalite.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_") {
+		if version, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); strings.HasPrefix(version, "DynamoDB_") {
+			s.asked.count(call)
 			dynamoDB.ServeHTTP(w, r)
 			return
 		}

@@ -17,7 +17,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -135,9 +134,7 @@ func (b *bench) measureLimits(ctx context.Context) (err error) {
 			_, key, err = b.newOrg(ctx, "Limits")
 			return key, err
 		},
-		Call: func(ctx context.Context, key, path string) (int, []byte, error) {
-			return b.callWith(ctx, key, http.MethodGet, path, nil)
-		},
+		Call: b.callWith,
 	})
 	return err
 }

@@ -31,19 +31,19 @@ type Stack struct {
 
 	// NewKey makes an organization and returns its API key.
 	NewKey func(ctx context.Context) (string, error)
-	// Call sends a GET request with an API key; "": without one.
-	Call     func(ctx context.Context, key, path string) (int, []byte, error)
+	// Call sends a request with an API key; "": without one.
+	Call     func(ctx context.Context, key, method, path string, body []byte) (int, []byte, error)
 	Progress func(format string, args ...any)
 }
 
 // bed is what the measurements need.
 type bed struct {
 	Stack
-	stage          limit.Policies // those that template.yaml has without parameters
-	clock          *clock.Clock
-	asked          counter
-	client         *dynamodb.Client
-	keys, counters dynamo.Table
+	stage    limit.Policies // those that template.yaml has without parameters
+	clock    *clock.Clock
+	asked    counter
+	client   *dynamodb.Client
+	counters dynamo.Table
 }
 
 func newBed(s Stack) (*bed, error) {
@@ -52,7 +52,6 @@ func newBed(s Stack) (*bed, error) {
 	b.client = dynamodb.NewFromConfig(aws.Config{
 		Region: s.Region, BaseEndpoint: &s.AWSURL, HTTPClient: &b.asked, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
-	b.keys = dynamo.NewTable(b.client, s.Env["API_KEY_TABLE"], "hash")
 	b.counters = dynamo.NewTable(b.client, s.Env["LIMIT_TABLE"], "id")
 	var err error
 	b.stage, err = stagePolicies()

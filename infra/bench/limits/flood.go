@@ -2,10 +2,12 @@ package limits
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"portico/shared/apikey"
 	"portico/shared/limit"
@@ -21,7 +23,7 @@ type flood struct {
 	requests         int64
 	allowed, refused int64
 	most             int64 // how many the limit allows in this time
-	alone            int64 // of both keys: decided without DynamoDB, because it took too long
+	alone            int64 // in process: decided without DynamoDB, because it took too long
 	calls            calls // of both keys
 	neighbours       int64 // requests of the other key
 
@@ -54,15 +56,11 @@ func (b *bed) measureInProcess(ctx context.Context) (f flood, err error) {
 		return f, err
 	}
 	mark := b.asked.calls()
-	var floodErr error
-	var flooding sync.WaitGroup
-	flooding.Go(func() { floodErr = f.floodAlone(ctx, b, e, hash) })
+	var flooding errgroup.Group
+	flooding.Go(func() error { return f.floodAlone(ctx, b, e, hash) })
 	f.flooded, err = steadily(ctx, b.Flood, use)
-	flooding.Wait()
+	err = errors.Join(err, flooding.Wait())
 	f.calls, f.neighbours = b.asked.calls().since(mark), int64(len(f.flooded))
-	if err == nil {
-		err = floodErr
-	}
 	return f, err
 }
 

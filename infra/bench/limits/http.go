@@ -2,17 +2,14 @@ package limits
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"portico/shared/apikey"
-	"portico/shared/dynamo"
-	"portico/shared/limit"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -29,7 +26,7 @@ const (
 // measureHTTP floods a key through the gateway and real functions.
 func (b *bed) measureHTTP(ctx context.Context) (f flood, err error) {
 	b.Progress("limits: a flooded key, over HTTP …")
-	flooded, err := b.keyWith(ctx, limit.Overrides{"requests": lowered})
+	flooded, err := b.lowerKey(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -37,18 +34,13 @@ func (b *bed) measureHTTP(ctx context.Context) (f flood, err error) {
 	if err != nil {
 		return f, err
 	}
-	use := func() error {
-		status, reply, err := b.Call(ctx, neighbour, cheap)
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("the other key: %d %s", status, reply)
-		}
-		return err
-	}
-	// Until all processes run, with the other key's organization in memory.
+	use := func() error { return b.use(ctx, neighbour) }
+	// Until all processes run and know the other key.
 	if _, err := b.beside(ctx, b.Flood/10, neighbour, cheap, use); err != nil {
 		return f, err
 	}
-	if f.quiet, err = steadily(ctx, b.Flood/2, use); err != nil {
+	quiet, err := steadily(ctx, b.Flood/2, use)
+	if err != nil {
 		return f, err
 	}
 	load, err := b.beside(ctx, b.Flood/2, neighbour, noop, use)
@@ -59,72 +51,79 @@ func (b *bed) measureHTTP(ctx context.Context) (f flood, err error) {
 	if err != nil {
 		return f, err
 	}
-	quiet := f.quiet
 	if f, err = b.beside(ctx, b.Flood, flooded, cheap, use); err != nil {
 		return f, err
 	}
 	after, err := b.stackCalls(ctx)
-	f.calls = after.since(before)
 	p, _ := b.stage.Named("requests")
-	f.quiet, f.busy, f.most = quiet, load.flooded, allows(p.With(lowered), f.took)
+	f.calls, f.quiet, f.busy, f.most = after.since(before), quiet, load.flooded, allows(p.With(lowered), f.took)
 	return f, err
+}
+
+// use sends a request with a key that is not over its limits.
+func (b *bed) use(ctx context.Context, key string) error {
+	status, reply, err := b.Call(ctx, key, http.MethodGet, cheap, nil)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("the other key: %d %s", status, reply)
+	}
+	return err
 }
 
 // beside sends requests over all connections as fast as they are answered, and uses
 // the other key at the same time.
 func (b *bed) beside(ctx context.Context, d time.Duration, key, path string, use func() error) (f flood, err error) {
 	var statuses [600]atomic.Int64
-	var failed atomic.Pointer[error]
-	var flooding sync.WaitGroup
+	flooding, ctx := errgroup.WithContext(ctx)
 	begin := time.Now()
 	for range connections {
-		flooding.Go(func() {
+		flooding.Go(func() error {
 			for time.Since(begin) < d && ctx.Err() == nil {
-				status, _, err := b.Call(ctx, key, path)
+				status, _, err := b.Call(ctx, key, http.MethodGet, path, nil)
 				if err != nil {
-					failed.Store(&err)
-					return
+					return err
 				}
 				statuses[status].Add(1)
 			}
+			return nil
 		})
 	}
 	f.flooded, err = steadily(ctx, d, use)
-	flooding.Wait()
+	err = errors.Join(err, flooding.Wait())
 	f.took, f.neighbours = time.Since(begin), int64(len(f.flooded))
 	f.allowed, f.refused = statuses[http.StatusOK].Load(), statuses[http.StatusTooManyRequests].Load()
+	f.requests = f.allowed + f.refused
 	for status := range statuses {
-		n := statuses[status].Load()
-		f.requests += n
-		if n > 0 && status != http.StatusOK && status != http.StatusTooManyRequests {
-			err = fmt.Errorf("%d requests of the flood were answered %d", n, status)
+		if n := statuses[status].Load(); n > 0 && status != http.StatusOK && status != http.StatusTooManyRequests {
+			err = errors.Join(err, fmt.Errorf("%d requests of the flood were answered %d", n, status))
 		}
-	}
-	if cause := failed.Load(); cause != nil {
-		err = *cause
 	}
 	return f, err
 }
 
-// keyWith returns a key with limits of its own, written as the projection of
-// overrides does.
-func (b *bed) keyWith(ctx context.Context, o limit.Overrides) (string, error) {
-	plain, err := b.NewKey(ctx)
+// lowerKey returns a new key of an organization, with a limit of its own.
+func (b *bed) lowerKey(ctx context.Context) (string, error) {
+	owner, err := b.NewKey(ctx)
 	if err != nil {
 		return "", err
 	}
-	hash, err := apikey.Parse(plain)
-	if err != nil {
+	status, reply, err := b.Call(ctx, owner, http.MethodPost, "/v1/api-keys", []byte(`{"name":"flooded","permissions":["webhook_endpoints:read"]}`))
+	if err != nil || status != http.StatusCreated {
+		return "", fmt.Errorf("create an API key: %d %s %w", status, reply, err)
+	}
+	var made struct{ ID, Key string }
+	if err := json.Unmarshal(reply, &made); err != nil {
 		return "", err
 	}
-	return plain, b.keys.Update(ctx, hex.EncodeToString(hash[:]), dynamo.Write{
-		Update: "SET " + limit.OverrideAttribute + " = :o", Values: dynamo.Item{":o": dynamo.Text(o.String())},
-	})
+	status, reply, err = b.Call(ctx, owner, http.MethodPut, "/v1/api-keys/"+made.ID+"/limits/requests", fmt.Appendf(nil, `{"limit":%d}`, lowered))
+	if err != nil || status != http.StatusOK {
+		return "", fmt.Errorf("set a limit of an API key: %d %s %w", status, reply, err)
+	}
+	return made.Key, nil
 }
 
 // stackCalls returns how many calls DynamoDB has got, from the stack's functions too.
 func (b *bed) stackCalls(ctx context.Context) (calls, error) {
-	status, reply, err := b.Call(ctx, "", "/_local/dynamodb")
+	status, reply, err := b.Call(ctx, "", http.MethodGet, "/_local/dynamodb", nil)
 	said := map[string]int64{}
 	if err == nil && status == http.StatusOK {
 		err = json.Unmarshal(reply, &said)

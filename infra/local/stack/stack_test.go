@@ -84,6 +84,24 @@ func TestFunctionsReachEverything(t *testing.T) {
 	}
 }
 
+// The stack counts the calls of DynamoDB, by their names.
+func TestDynamoDBCalls(t *testing.T) {
+	calls := func() (c map[string]int64) {
+		status, body := call(t, "GET", shared.URL+"/_local/dynamodb")
+		if err := json.Unmarshal([]byte(body), &c); err != nil || status != 200 {
+			t.Fatalf("%d %s: %v", status, body, err)
+		}
+		return c
+	}
+	before := calls()["GetItem"]
+	for range 3 {
+		get(t, shared, "/item", "nobody")
+	}
+	if n := calls()["GetItem"] - before; n != 3 {
+		t.Errorf("%d calls, want 3", n)
+	}
+}
+
 // Variables that must differ locally do, overrides apply, and the others have
 // the template's values.
 func TestEnvironment(t *testing.T) {

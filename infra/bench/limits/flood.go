@@ -27,7 +27,7 @@ type flood struct {
 	calls            calls // of both keys
 	neighbours       int64 // requests of the other key
 
-	quiet, busy, flooded []time.Duration // of the other key: alone, beside the same load without limits, beside the flood
+	quiet, busy, flooded []time.Duration // of the other key: alone, beside as many requests without a key, beside the flood
 }
 
 // perRequest returns how many of some calls there were per request of either key.

@@ -20,7 +20,8 @@ const (
 	connections = 4
 	// cheap is the request that both keys send.
 	cheap = "/v1/webhook-endpoints?limit=1"
-	noop  = "/healthz"
+	// malformed is no key: its requests are refused without any store.
+	malformed = "ptc_malformed"
 )
 
 // measureHTTP floods a key through the gateway and real functions.
@@ -36,14 +37,14 @@ func (b *bed) measureHTTP(ctx context.Context) (f flood, err error) {
 	}
 	use := func() error { return b.use(ctx, neighbour) }
 	// Until all processes run and know the other key.
-	if _, err := b.beside(ctx, b.Flood/10, neighbour, cheap, use); err != nil {
+	if _, err := b.beside(ctx, b.Flood/10, neighbour, use); err != nil {
 		return f, err
 	}
 	quiet, err := steadily(ctx, b.Flood/2, use)
 	if err != nil {
 		return f, err
 	}
-	load, err := b.beside(ctx, b.Flood/2, neighbour, noop, use)
+	load, err := b.beside(ctx, b.Flood/2, malformed, use)
 	if err != nil {
 		return f, err
 	}
@@ -51,7 +52,7 @@ func (b *bed) measureHTTP(ctx context.Context) (f flood, err error) {
 	if err != nil {
 		return f, err
 	}
-	if f, err = b.beside(ctx, b.Flood, flooded, cheap, use); err != nil {
+	if f, err = b.beside(ctx, b.Flood, flooded, use); err != nil {
 		return f, err
 	}
 	after, err := b.stackCalls(ctx)
@@ -71,14 +72,14 @@ func (b *bed) use(ctx context.Context, key string) error {
 
 // beside sends requests over all connections as fast as they are answered, and uses
 // the other key at the same time.
-func (b *bed) beside(ctx context.Context, d time.Duration, key, path string, use func() error) (f flood, err error) {
+func (b *bed) beside(ctx context.Context, d time.Duration, key string, use func() error) (f flood, err error) {
 	var statuses [600]atomic.Int64
 	flooding, ctx := errgroup.WithContext(ctx)
 	begin := time.Now()
 	for range connections {
 		flooding.Go(func() error {
 			for time.Since(begin) < d && ctx.Err() == nil {
-				status, _, err := b.Call(ctx, key, http.MethodGet, path, nil)
+				status, _, err := b.Call(ctx, key, http.MethodGet, cheap, nil)
 				if err != nil {
 					return err
 				}
@@ -90,10 +91,14 @@ func (b *bed) beside(ctx context.Context, d time.Duration, key, path string, use
 	f.flooded, err = steadily(ctx, d, use)
 	err = errors.Join(err, flooding.Wait())
 	f.took, f.neighbours = time.Since(begin), int64(len(f.flooded))
-	f.allowed, f.refused = statuses[http.StatusOK].Load(), statuses[http.StatusTooManyRequests].Load()
+	refusal := http.StatusTooManyRequests
+	if key == malformed {
+		refusal = http.StatusUnauthorized
+	}
+	f.allowed, f.refused = statuses[http.StatusOK].Load(), statuses[refusal].Load()
 	f.requests = f.allowed + f.refused
 	for status := range statuses {
-		if n := statuses[status].Load(); n > 0 && status != http.StatusOK && status != http.StatusTooManyRequests {
+		if n := statuses[status].Load(); n > 0 && status != http.StatusOK && status != refusal {
 			err = errors.Join(err, fmt.Errorf("%d requests of the flood were answered %d", n, status))
 		}
 	}

@@ -48,7 +48,7 @@ func (r *Report) Figures() []Figure {
 		{"ns per leased request", request.ns},
 		{"allocations per leased request", request.allocations},
 		{"DynamoDB writes per request of a flood", r.http.perRequest(r.http.calls.writes)},
-		{"p99 of another key beside a flood / beside no-ops", ratio(r.http.flooded, r.http.busy, 99)},
+		{"p99 of another key beside a flood / beside requests without a key", ratio(r.http.flooded, r.http.busy, 99)},
 	}
 }
 
@@ -83,14 +83,18 @@ func (r *Report) printLoads(w io.Writer) {
 const writePrice = 0.625
 
 func (f flood) print(w io.Writer, where string) {
-	fmt.Fprintf(w, "\nA flooded key, %s: %d requests in %s, %.0f a second; %d were allowed, the limit allows %d; %.2f %% were refused, %d decided alone; DynamoDB calls per request %.5f, of which writes %.5f; %.1f calls a second\n",
+	alone := ""
+	if f.alone > 0 {
+		alone = fmt.Sprintf(", %d requests were decided without DynamoDB, because it took longer than 50 ms", f.alone)
+	}
+	fmt.Fprintf(w, "\nA flooded key, %s: %d requests in %s, %.0f a second; %d were allowed, the limit allows %d; %.2f %% were refused%s; DynamoDB calls per request %.5f, of which writes %.5f; %.1f calls a second\n",
 		where, f.requests, f.took.Round(100*time.Millisecond), float64(f.requests)/f.took.Seconds(), f.allowed, f.most,
-		100*float64(f.refused)/float64(f.requests), f.alone, f.perRequest(f.calls.all()), f.perRequest(f.calls.writes), float64(f.calls.all())/f.took.Seconds())
+		100*float64(f.refused)/float64(f.requests), alone, f.perRequest(f.calls.all()), f.perRequest(f.calls.writes), float64(f.calls.all())/f.took.Seconds())
 	fmt.Fprintf(w, "another key, %d times a second, ms p50 / p99: %s alone", neighbourRate, percentiles(f.quiet))
 	base, name := f.quiet, "alone"
 	if len(f.busy) > 0 {
-		fmt.Fprintf(w, ", %s beside as many connections with no-ops", percentiles(f.busy))
-		base, name = f.busy, "beside no-ops"
+		fmt.Fprintf(w, ", %s beside as many connections without a key", percentiles(f.busy))
+		base, name = f.busy, "beside these"
 	}
 	fmt.Fprintf(w, ", %s beside the flood; flood / %s: %.2f / %.2f\n", percentiles(f.flooded), name, ratio(f.flooded, base, 50), ratio(f.flooded, base, 99))
 }

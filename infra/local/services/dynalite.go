@@ -129,10 +129,20 @@ func (d *Dynalite) Handler() http.Handler {
 		Transport: d.client.Transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(server) },
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() == nil { // otherwise the caller waits no longer
-				log.Printf("dynalite: %v", err)
+				log.Printf("dynalite: %v %s", err, d.lastWords())
 			}
 			w.WriteHeader(http.StatusBadGateway)
 		},
+	}
+}
+
+// lastWords is what the server has written, if it has ended.
+func (d *Dynalite) lastWords() string {
+	select {
+	case <-d.process.exited:
+		return d.process.output.String()
+	default:
+		return ""
 	}
 }
 

@@ -123,6 +123,7 @@ func neighbours(ctx context.Context, o options) error {
 }
 
 func countLimits(ctx context.Context, o options) error {
+	o.flood *= 2 // there is time
 	return onStack(ctx, o, func(b *bench) []measurement { return []measurement{b.measureLimits} })
 }
 

@@ -49,7 +49,7 @@ const leastTurns = 3
 func parse(args []string) (options, error) {
 	o := options{
 		noop: 3 * time.Second, steady: 20 * time.Second, beside: 10 * time.Second, rate: 10_000,
-		events: 6_000, reference: 10_000, priced: 3_000, hanging: 100_000, pairs: 3, flood: 10 * time.Second,
+		events: 6_000, reference: 10_000, priced: 3_000, hanging: 100_000, pairs: 3, flood: 5 * time.Second,
 		history: 10_000_000, rounds: 15, moved: 1_000_000, calm: 15 * time.Second, soak: 10 * time.Minute, introduced: new(sync.Once),
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)

@@ -10,6 +10,10 @@ const (
 	perGBSecond           = 0.0000133334
 	// HTTP API, per 512 KiB: https://aws.amazon.com/api-gateway/pricing/
 	perMillionCalls = 1.00
+	// PerMillionWrites is for DynamoDB on demand, per write unit. A write of an item of
+	// up to 1 KB is one, also if its condition is false:
+	// https://aws.amazon.com/dynamodb/pricing/on-demand/
+	PerMillionWrites = 0.625
 )
 
 const (

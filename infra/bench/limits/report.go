@@ -6,6 +6,8 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"portico/infra/bench/cost"
 )
 
 // Report has the results.
@@ -73,14 +75,10 @@ func (r *Report) printLoads(w io.Writer) {
 	for _, l := range r.loads {
 		writes := l.per(l.keys.writes + l.orgs.writes)
 		fmt.Fprintf(t, "%d\t%g\t%d\t%d\t%.3f + %.3f\t%.3f\t%.2f\n", l.environments, l.load, l.requests, l.allowed,
-			l.per(l.keys.writes), l.per(l.orgs.writes), l.per(l.keys.reads+l.orgs.reads), writes*writePrice)
+			l.per(l.keys.writes), l.per(l.orgs.writes), l.per(l.keys.reads+l.orgs.reads), writes*cost.PerMillionWrites)
 	}
 	_ = t.Flush() // a terminal that is gone
 }
-
-// writePrice is what a million write units cost in dollars: on demand, us-east-1. A
-// write of an item of up to 1 KB is one unit, also if its condition fails.
-const writePrice = 0.625
 
 func (f flood) print(w io.Writer, where string) {
 	alone := ""

@@ -136,12 +136,13 @@ type environment struct {
 	organizations *limit.Items
 }
 
-func (b *bed) environment(policies limit.Policies, environments int) environment {
+func (b *bed) environment(policies limit.Policies) environment {
+	settings := limit.Settings{Policies: policies, Environments: 1}
 	e := environment{
 		keys:          apikey.NewProjection(b.client, b.Env["API_KEY_TABLE"], nil, b.clock), // no key is looked up in Postgres
-		organizations: &limit.Items{Table: b.counters, Policies: policies.Of(limit.ByOrganization), Environments: environments, Expires: true, Now: b.clock.Now},
+		organizations: &limit.Items{Settings: settings.Of(limit.ByOrganization), Table: b.counters, Expires: true, Now: b.clock.Now},
 	}
-	e.keys.Limit(policies, environments)
+	e.keys.Limit(settings)
 	return e
 }
 

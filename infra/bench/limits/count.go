@@ -27,8 +27,8 @@ func (b *bed) measureLeased(ctx context.Context) (list []leased, err error) {
 		return nil, err
 	}
 	policies := widePolicies(b.stage)
-	items := &limit.Items{Table: b.counters, Policies: policies.Of(limit.ByKey), Environments: 1, Expires: true, Now: b.clock.Now}
-	e := b.environment(policies, 1)
+	items := &limit.Items{Settings: limit.Settings{Policies: policies.Of(limit.ByKey), Environments: 1}, Table: b.counters, Expires: true, Now: b.clock.Now}
+	e := b.environment(policies)
 	for _, m := range []struct {
 		name string
 		take func() (limit.Decision, error)

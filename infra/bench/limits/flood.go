@@ -44,7 +44,7 @@ func (b *bed) measureInProcess(ctx context.Context) (f flood, err error) {
 	if err != nil {
 		return f, err
 	}
-	e := b.environment(b.stage, 1)
+	e := b.environment(b.stage)
 	use := func() error {
 		d, err := e.take(ctx, neighbour)
 		if err == nil && !d.Allowed() {

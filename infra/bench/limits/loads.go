@@ -78,8 +78,9 @@ type patient struct {
 }
 
 func (b *bed) patient(environments int, now func() time.Time) *patient {
+	settings := limit.Settings{Policies: b.stage, Environments: environments, Budget: time.Minute}
 	items := func(s limit.Scope) *limit.Items {
-		return &limit.Items{Table: b.counters, Policies: b.stage.Of(s), Environments: environments, Expires: true, Now: now, Budget: time.Minute}
+		return &limit.Items{Settings: settings.Of(s), Table: b.counters, Expires: true, Now: now}
 	}
 	return &patient{keys: items(limit.ByKey), organizations: items(limit.ByOrganization)}
 }

@@ -52,10 +52,10 @@ func grid() (cells []cell) {
 	return cells
 }
 
-// some returns up to 15 cells at random, of 10,000 calls together at most: they take
+// some returns up to 15 cells at random, of 6,500 calls together at most: they take
 // seconds, the whole grid minutes.
 func some(cells []cell, random *rand.Rand) (chosen []cell) {
-	most := int64(10_000)
+	most := int64(6_500)
 	for _, i := range random.Perm(len(cells)) {
 		if c := cells[i]; len(chosen) < 15 && c.calls() <= most {
 			chosen, most = append(chosen, c), most-c.calls()

@@ -23,7 +23,7 @@ type need struct {
 func (s *Items) ask(ctx context.Context, key string, t *thing, amounts Amounts) (Decision, dynamo.Item, error) {
 	for try := range writeTries {
 		now := s.Now()
-		needs := t.needs(amounts, s.sharing(), try == 0, now)
+		needs := t.needs(amounts, try == 0, now)
 		item, done, err := s.Table.UpdateOrSee(ctx, key, s.write(t, needs, false, now))
 		if err != nil {
 			return Decision{}, nil, err
@@ -53,7 +53,7 @@ func (s *Items) counts(i dynamo.Item) bool {
 }
 
 // needs returns what to take from each policy. The first try takes a lease too.
-func (t *thing) needs(amounts Amounts, environments int64, lease bool, now time.Time) (list []need) {
+func (t *thing) needs(amounts Amounts, lease bool, now time.Time) (list []need) {
 	for _, y := range t.tallies {
 		n := amounts.of(y.Unit)
 		if n == 0 && y.debt == 0 {
@@ -65,7 +65,7 @@ func (t *thing) needs(amounts Amounts, environments int64, lease bool, now time.
 		case y.debt == 0 && y.leased(now) >= n:
 			take = 0
 		case lease && n > 0:
-			take = y.ahead(n, environments, now)
+			take = y.ahead(n, now)
 		}
 		list = append(list, need{y, n, take + y.debt})
 	}
@@ -126,6 +126,7 @@ func (t *thing) taken(needs []need, amounts Amounts, now time.Time) Decision {
 			n.use(n.n, now)
 			continue
 		}
+		n.took(n.take, now)
 		n.add(n.take-n.debt-n.n, now)
 		n.debt = 0
 	}

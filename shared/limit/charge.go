@@ -39,7 +39,7 @@ func (s *Items) Charge(ctx context.Context, key string, amounts Amounts) error {
 // settle writes all debts. t is locked. If that fails, they stay debts.
 func (s *Items) settle(ctx context.Context, key string, t *thing, now time.Time) error {
 	for range writeTries {
-		needs := t.needs(Amounts{}, 1, false, now)
+		needs := t.needs(Amounts{}, false, now)
 		if len(needs) == 0 {
 			return nil
 		}

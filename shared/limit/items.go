@@ -33,7 +33,8 @@ const (
 // Settings are what all Items of an environment have in common.
 type Settings struct {
 	Policies Policies
-	// Environments is about how many environments count the same things.
+	// Environments is about how many environments share the limits while DynamoDB is
+	// away.
 	Environments int
 	// Budget is how long a caller waits for DynamoDB before this environment decides
 	// alone; 0: 50 ms.

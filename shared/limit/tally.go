@@ -32,6 +32,7 @@ func (t *tally) atMost(d time.Duration) time.Duration {
 type tally struct {
 	Policy
 	count
+	own     count     // of a window: what this environment took of it
 	lease   int64     // taken and not yet used
 	until   time.Time // when the lease ends
 	debt    int64     // used, but not yet written
@@ -71,14 +72,17 @@ func (t *tally) leased(now time.Time) int64 {
 
 // ahead returns how much to take for a use of n: what this environment will use
 // within a second, but little of the limit and little of what is left, so that few
-// tokens are kept from others. A window of which more than half is left, or a slow
-// caller's, may be leased up to a fiftieth for all environments together.
-func (t *tally) ahead(n int64, environments int64, now time.Time) int64 {
+// tokens are kept from others. While more than half of a window is left, an
+// environment may take its share of a fiftieth of the limit, so all of them together
+// keep no more than that.
+func (t *tally) ahead(n int64, now time.Time) int64 {
 	left, capacity, rate := t.left(t.count, now)-t.debt, t.capacity(), t.rate()
 	most := capacity / 50
 	lease := min(rate*3/4, most, max(left/10, rate*int64(t.atMost(soon))/int64(time.Second)))
 	if t.Algorithm != TokenBucket && t.observed && left > capacity/2 {
-		lease = max(lease, most/environments)
+		window, _ := t.windowAt(t.count, now)
+		own, all := t.own.in(window), t.count.in(window)
+		lease = max(lease, most*(own.used+own.before)/max(all.used+all.before, 1))
 	}
 	return max(n, min(lease, left))
 }
@@ -104,6 +108,13 @@ func (t *tally) use(n int64, now time.Time) {
 // add puts n of what was taken into the lease.
 func (t *tally) add(n int64, now time.Time) {
 	t.lease, t.until = t.leased(now)+n, t.leaseEnd(now)
+}
+
+// took notes that n of what the item counts was taken here.
+func (t *tally) took(n int64, now time.Time) {
+	window, _ := t.windowAt(t.count, now)
+	t.own = t.own.in(window)
+	t.own.used += n
 }
 
 // see notes the count of an item, which was read just now: also if it says less than

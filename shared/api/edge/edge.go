@@ -7,6 +7,7 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -142,6 +143,9 @@ func (s *Server) declare(op Op) huma.Operation {
 	}
 	if op.Permission != auth.Public {
 		h.Description += "\n\nPermission: `" + string(op.Permission) + "`."
+		if op.Cost > 1 {
+			h.Description += fmt.Sprintf(" Costs %d work units.", op.Cost)
+		}
 		if op.Acts.StaffOnly() {
 			h.Description += " Staff only."
 		}

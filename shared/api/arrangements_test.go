@@ -41,6 +41,10 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 		return endpoint, ""
 	},
 
+	// The default limits: lower ones would refuse the calls that follow.
+	"setAPIKeyLimit":       func(*statuses) (string, string) { return "", `{"limit":60000000}` },
+	"setOrganizationLimit": func(*statuses) (string, string) { return "", `{"limit":60000000}` },
+
 	"cancelJob":        func(s *statuses) (string, string) { return s.acme.NewJob(apitest.Export, "x").String(), "" },
 	"cancelAnyJob":     func(s *statuses) (string, string) { return s.acme.NewJob(apitest.Export, "x").String(), "" },
 	"dropJob":          func(s *statuses) (string, string) { return s.deadJob(), "" },

@@ -183,6 +183,24 @@ func TestWebhooksAreDescribed(t *testing.T) {
 	}
 }
 
+// The description of an operation has exactly the codes of its problems.
+func TestEveryCodeIsDescribed(t *testing.T) {
+	t.Parallel()
+	for _, o := range api.All() {
+		op := o.Meta()
+		at := described(op)
+		want := map[int][]string{}
+		for _, a := range edge.Answers(op, at.Body != nil) {
+			want[a.Status] = append(want[a.Status], a.Code)
+		}
+		for status, codes := range want {
+			if got := apitest.Published().Codes(at, status); !slices.Equal(got, codes) {
+				t.Errorf("%s: %d is described with the codes %v, but has %v", op.ID, status, got, codes)
+			}
+		}
+	}
+}
+
 // Every example of a request can be sent unchanged, except for ids.
 func TestRequestExamplesAreAccepted(t *testing.T) {
 	t.Parallel()

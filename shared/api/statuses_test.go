@@ -2,24 +2,18 @@ package api_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"portico/infra/fuzz/generate"
-	"portico/infra/local/gateway"
-	"portico/infra/local/lambda"
 	"portico/shared/api"
 	"portico/shared/api/apitest"
 	"portico/shared/api/edge"
 	"portico/shared/api/reference"
 	"portico/shared/auth"
-	"portico/shared/pg"
 	"portico/shared/testkit"
 )
 
@@ -30,20 +24,16 @@ func TestEveryStatusIsSeen(t *testing.T) {
 	t.Parallel()
 	s := newStatuses(t)
 	for _, o := range sorted(api.All()) {
-		if changesLimits(o.Meta().Path) {
-			continue
-		}
 		s.succeed(o.Meta())
 		s.refuse(o.Meta())
+		s.inNoOrganization(o.Meta())
 	}
+	s.beyondLimits()
 	s.withoutStore()
 	s.withDefect()
 	s.byGateway()
 	described := 0
 	for _, o := range apitest.Published().Operations {
-		if changesLimits(o.Path) {
-			continue
-		}
 		for _, status := range apitest.Published().Statuses(o) {
 			described++
 			if !s.seen[o.ID][status] {
@@ -53,10 +43,6 @@ func TestEveryStatusIsSeen(t *testing.T) {
 	}
 	t.Logf("%d operations, %d statuses", len(apitest.Published().Operations), described)
 }
-
-// changesLimits reports whether an operation sets limits, which would refuse the other
-// calls of this test: shared/api/limits has the tests of these four.
-func changesLimits(path string) bool { return strings.Contains(path, "/limits/{policy}") }
 
 // statuses calls operations and notes what they answer.
 type statuses struct {
@@ -179,7 +165,7 @@ func absent(path string) string {
 	if id := regexp.MustCompile(`_\w{26}`); id.MatchString(path) {
 		return id.ReplaceAllString(path, "_01890000000000000000000000")
 	}
-	for _, name := range []string{"member_added", apitest.Hidden.Name, apitest.Tidy.Name, "verifying"} {
+	for _, name := range []string{"organization_work", "member_added", apitest.Hidden.Name, apitest.Tidy.Name, "verifying"} {
 		path = strings.Replace(path, "/"+name, "/absent", 1)
 	}
 	return path
@@ -220,94 +206,4 @@ func (s *statuses) refuse(op edge.Op) {
 // without returns a caller who lacks the permission of an operation.
 func (s *statuses) without(op edge.Op) apitest.Caller {
 	return s.acme.With(slices.DeleteFunc(auth.All(), func(p auth.Permission) bool { return p == op.Permission })[0])
-}
-
-// withoutStore calls every operation that needs a store while Postgres is stopped, and
-// again while DynamoDB is.
-func (s *statuses) withoutStore() {
-	s.t.Helper()
-	wire := testkit.NewWire(s.t, s.acme.URL("portico_app"))
-	server := *s.acme.Server
-	var err error
-	server.DB, err = pg.Open(context.Background(), wire.URL)
-	testkit.Must(s.t, err)
-	s.t.Cleanup(server.DB.Close)
-	wire.Stop()
-	s.each(&server, http.StatusServiceUnavailable, "unavailable")
-
-	h := *s.acme.Harness
-	there := apitest.Caller{Harness: &h, Key: s.acme.Key}.Environment(func(string, string) bool { return true })
-	for _, o := range api.All() {
-		if op := o.Meta(); op.Permission != auth.Public {
-			r := there.Do(op.Method, place(s.t, op, s.own), op.Example)
-			s.note(op, http.StatusServiceUnavailable, r)
-			s.tellsNothing(op, r, "unavailable")
-		}
-	}
-}
-
-// withDefect calls every operation that needs a store while Postgres refuses every
-// statement, which is a defect.
-func (s *statuses) withDefect() {
-	s.t.Helper()
-	s.acme.Exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public FROM portico_app`)
-	s.acme.Exec(`REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM portico_app, PUBLIC`)
-	server := *s.acme.Server
-	s.each(&server, http.StatusInternalServerError, "internal")
-}
-
-// each calls every operation that needs Postgres. getDeliverability answers without it,
-// and names the databases that it has not heard of.
-func (s *statuses) each(server *edge.Server, status int, code string) {
-	s.t.Helper()
-	h := *s.acme.Harness
-	var err error
-	h.Handler, err = server.Handler(api.All()...)
-	testkit.Must(s.t, err)
-	for _, o := range api.All() {
-		op := o.Meta()
-		if op.Permission == auth.Public || op.ID == "getDeliverability" {
-			continue
-		}
-		c, headers := s.as(op)
-		c.Harness = &h
-		r := c.Do(op.Method, place(s.t, op, s.own), op.Example, headers...)
-		s.note(op, status, r)
-		s.tellsNothing(op, r, code)
-	}
-}
-
-// tellsNothing checks that a reply to a failure has nothing but its code, the sentence
-// that belongs to it and the request's id.
-func (s *statuses) tellsNothing(op edge.Op, r apitest.Reply, code string) {
-	s.t.Helper()
-	form := fmt.Sprintf(`^\{"type":"/docs/errors#%s","title":"[A-Za-z ]+","status":%d,"code":"%s","detail":"[A-Za-z ,.-]+","request_id":"req-1"\}\n$`, code, r.Status, code)
-	if !regexp.MustCompile(form).MatchString(r.Body) {
-		s.t.Errorf("%s answered %s", op.ID, r.Body)
-	}
-}
-
-// byGateway calls every operation while its function is throttled, fails or does not
-// answer: the gateway answers itself.
-func (s *statuses) byGateway() {
-	s.t.Helper()
-	for status, failure := range map[int]error{
-		http.StatusTooManyRequests: lambda.ErrThrottled, http.StatusServiceUnavailable: context.DeadlineExceeded,
-		http.StatusInternalServerError: errors.New("the function failed"), http.StatusRequestEntityTooLarge: lambda.ErrTooLarge,
-	} {
-		front, err := gateway.New([]gateway.Route{{Path: "$default", Invoke: func(context.Context, []byte) ([]byte, error) { return nil, failure }}}, gateway.Options{})
-		testkit.Must(s.t, err)
-		for _, o := range api.All() {
-			op := o.Meta()
-			w := httptest.NewRecorder()
-			front.ServeHTTP(w, httptest.NewRequest(op.Method, op.Path, nil))
-			if !documented(op, status) {
-				continue // too large: it has no body
-			}
-			s.note(op, status, apitest.Reply{Status: w.Code, Body: w.Body.String()})
-			if err := apitest.Published().CheckReply(described(op), w.Code, w.Header().Get("Content-Type"), w.Body.Bytes()); err != nil {
-				s.t.Errorf("%v: %s", err, w.Body)
-			}
-		}
-	}
 }

@@ -175,6 +175,9 @@ func TestErrorsSayWhere(t *testing.T) {
 		{"dynamic reference", inFunction("Environment: {Variables: {A: '{{resolve:ssm:x}}'}}"), `dynamic references`},
 		{"authorizer", "Resources:\n  A: {Type: AWS::Serverless::HttpApi, Properties: {DefinitionBody: {paths: {/a: {get: {security: [{x: []}]}}}}}}", `Body.paths./a.get: the local stack does not understand authorizers`},
 		{"no integration", "Resources:\n  A: {Type: AWS::Serverless::HttpApi, Properties: {DefinitionBody: {paths: {/a: {get: {}}}}}}", `uri must hold the ARN of a function`},
+		{"includes itself", "Resources:\n  A: {Fn::Transform: {Name: AWS::Include, Parameters: {Location: template.yaml}}}", `template.yaml:2: the template has more than 100000 values: an alias or an include contains itself`},
+		{"alias that contains itself", "Resources: &all\n  A: *all", `template.yaml:2: the template has more than 100000 values`},
+		{"name that needs itself", "Resources:\n  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: !GetAtt Q.QueueName}}", `the name of Q needs itself`},
 		{"missing include", "Resources:\n  A: {Fn::Transform: {Name: AWS::Include, Parameters: {Location: nope.yaml}}}", `nope.yaml`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -47,16 +47,12 @@ func Answers(op Op, takesBody bool) []Answer {
 	}
 	switch {
 	case op.Permission == auth.Public:
-	case op.Acts == OnChosen:
-		list = append(list, answersOf(true, errStaffOnly)...)
-		list = append(list, answersOf(false, org.ErrNotFound)...)
+	case op.Acts == OnChosen, op.Acts == OnNamed:
+		list = append(list, answersOf(true, errStaffOnly, org.ErrNotFound)...)
 	case op.Acts.StaffOnly():
 		list = append(list, answersOf(true, errStaffOnly)...)
-		if op.Acts == OnNamed {
-			list = append(list, answersOf(false, org.ErrNotFound)...)
-		}
 	default:
-		list = append(list, answersOf(false, org.ErrNotFound)...)
+		list = append(list, answersOf(true, org.ErrNotFound)...)
 	}
 	if op.Audit != "" {
 		list = append(list, answersOf(false, idempotency.ErrReused, idempotency.ErrInUse)...)

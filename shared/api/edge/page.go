@@ -65,9 +65,12 @@ func (c *Call) TextPosition(list, cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
 		return "", errCursor.Because(err)
+	}
+	if base64.RawURLEncoding.EncodeToString(sealed) != cursor {
+		return "", errCursor // another text for the same bytes
 	}
 	plain, err := c.Box.Open(sealed, "cursor/"+list+"/"+c.Org.String())
 	if err != nil {

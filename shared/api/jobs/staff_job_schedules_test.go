@@ -44,7 +44,7 @@ func TestStaffSchedules(t *testing.T) {
 		{"a zone that is none", "PATCH", "/tidy", `{"timezone":"Mars"}`, staff, `422 body.timezone`},
 		{"a zone with U+0000", "PATCH", "/tidy", `{"timezone":"\u0000"}`, staff, `422 body.timezone`},
 		{"another catch-up", "PATCH", "/tidy", `{"catch_up":"some"}`, staff, `422 body.catch_up`},
-		{"arguments of another shape", "PATCH", "/tidy", `{"args":{"nome":"x"}}`, staff, `422 body.args nome`},
+		{"arguments of another shape", "PATCH", "/tidy", `{"args":{"nome":"x"}}`, staff, `422 body.args nome !json:`},
 		{"arguments that are a list", "PATCH", "/tidy", `{"args":[1]}`, staff, `422 body.args`},
 		{"arguments that are null", "PATCH", "/tidy", `{"args":null}`, staff, `422 body.args`},
 		{"too many arguments", "PATCH", "/tidy", big, staff, `422 body.args 16384`},

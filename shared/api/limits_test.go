@@ -134,14 +134,14 @@ func TestWorkIsCharged(t *testing.T) {
 func TestExpensiveOperationsAreLimited(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
-	staff := h.NewStaff()
+	acme := h.Organization("Acme")
 	h.Limit(limits(t, map[string]int64{"expensive_requests": 2}))
-	n, refused := untilRefused(t, staff, "GET", "/v1/staff/dmarc-sources?domain=example.com", "")
+	n, refused := untilRefused(t, acme, "POST", "/v1/events/batch", `{"events":[{"type":"a","data":1}]}`)
 	apitest.Want(t, refused, `429 "violated-policies":["expensive_requests"]`)
 	if n != 2 {
 		t.Errorf("%d calls were answered", n)
 	}
-	apitest.Want(t, staff.Do("GET", "/v1/staff/mails", ""), "200")
+	apitest.Want(t, acme.Do("POST", "/v1/events", `{"type":"a","data":1}`), "202")
 }
 
 // Calls without a valid key are limited by their address, an IPv6 address by its

@@ -91,7 +91,7 @@ func (p *Projection) Caller(ctx context.Context, hash Hash, use Use) (auth.Calle
 			return auth.Caller{}, limit.Decision{}, ErrUnknown.Because(err)
 		}
 	}
-	decision, item, err := p.items.Take(ctx, keyOf(hash), use.Amounts, !known)
+	decision, item, err := p.take(ctx, hash, use, !known)
 	if !known || item != nil || err != nil {
 		if h, decision, err = p.find(ctx, hash, use, decision, item, err); err != nil {
 			return auth.Caller{}, limit.Decision{}, failure(err)
@@ -101,6 +101,17 @@ func (p *Projection) Caller(ctx context.Context, hash Hash, use Use) (auth.Calle
 		}
 	}
 	return h.caller, decision, nil
+}
+
+// take counts a use. With mustAsk it waits five times as long as for a key that is
+// known, because it also authenticates; after that the key can still be read.
+func (p *Projection) take(ctx context.Context, hash Hash, use Use, mustAsk bool) (limit.Decision, dynamo.Item, error) {
+	if mustAsk {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 5*p.items.Patience())
+		defer cancel()
+	}
+	return p.items.Take(ctx, keyOf(hash), use.Amounts, mustAsk)
 }
 
 // find returns the holder of a key from what Take has returned about it. A key
@@ -121,7 +132,7 @@ func (p *Projection) find(ctx context.Context, hash Hash, use Use, d limit.Decis
 			}
 		}
 		if h, err = p.lookUp(ctx, hash, now); err == nil {
-			d, _, _ = p.items.Take(ctx, keyOf(hash), use.Amounts, true) // without it the call is not counted
+			d, _, _ = p.take(ctx, hash, use, true) // without it the call is not counted
 		}
 	}
 	if err == nil {

@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -75,6 +76,9 @@ func PublishCached(
 	return events, due, nil
 }
 
+// ErrSlow is wrapped by the error of a publish whose filters take too long.
+var ErrSlow = errors.New("the filters took too long")
+
 // match returns the deliveries of events and each endpoint once that gets any. It
 // sets the fan-out of each event. It stops when ctx ends: the cost of each filter
 // is bounded, but a thousand slow filters for each event of a batch take longer
@@ -86,7 +90,7 @@ func match(ctx context.Context, subscriptions []fanout.Subscription, drafts []Dr
 		candidate := fanout.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, About: d.About}
 		for k, s := range subscriptions {
 			if err := ctx.Err(); err != nil {
-				return nil, nil, fmt.Errorf("event.match: after %d of %d events: %w", i, len(drafts), err)
+				return nil, nil, fmt.Errorf("event.match: %w after %d of %d events: %w", ErrSlow, i, len(drafts), err)
 			}
 			skips := s.Skips(&candidate)
 			if events[i].Fanout.Add(s, skips); skips != "" {

@@ -21,10 +21,11 @@ type need struct {
 
 // ask decides with DynamoDB. t is locked.
 func (s *Items) ask(ctx context.Context, key string, t *thing, amounts Amounts) (Decision, dynamo.Item, error) {
+	var item dynamo.Item
 	for try := range writeTries {
-		now := s.Now()
+		now, done, err := s.Now(), false, error(nil)
 		needs := t.needs(amounts, try == 0, now)
-		item, done, err := s.Table.UpdateOrSee(ctx, key, s.write(t, needs, false, now))
+		item, done, err = s.Table.UpdateOrSee(ctx, key, s.write(t, needs, false, now))
 		if err != nil {
 			return Decision{}, nil, err
 		}
@@ -38,13 +39,14 @@ func (s *Items) ask(ctx context.Context, key string, t *thing, amounts Amounts) 
 			return Decision{}, item, ErrNotCounted
 		}
 		if t.refuses(amounts, now) {
+			d := t.deny(amounts, now)
 			_ = s.settle(ctx, key, t, now) // what is not written stays a debt
-			return t.deny(amounts, now), item, nil
+			return d, item, nil
 		}
 	}
-	now := s.Now() // others were faster each time: nearly nothing is left
+	now := s.Now() // others changed the item each time
 	t.blockAll(amounts, now)
-	return t.deny(amounts, now), nil, nil
+	return t.deny(amounts, now), item, nil
 }
 
 // counts reports whether an item may be counted.
@@ -56,7 +58,7 @@ func (s *Items) counts(i dynamo.Item) bool {
 func (t *thing) needs(amounts Amounts, lease bool, now time.Time) (list []need) {
 	for _, y := range t.tallies {
 		n := amounts.of(y.Unit)
-		if n == 0 && y.debt == 0 {
+		if n == 0 {
 			continue
 		}
 		n = min(n, y.capacity())
@@ -68,6 +70,16 @@ func (t *thing) needs(amounts Amounts, lease bool, now time.Time) (list []need) 
 			take = y.ahead(n, now)
 		}
 		list = append(list, need{y, n, take + y.debt})
+	}
+	return list
+}
+
+// debts returns what to write down of what was used already.
+func (t *thing) debts() (list []need) {
+	for _, y := range t.tallies {
+		if y.debt > 0 {
+			list = append(list, need{y, 0, y.debt})
+		}
 	}
 	return list
 }
@@ -138,7 +150,7 @@ func (t *thing) refuses(amounts Amounts, now time.Time) (refused bool) {
 	for _, y := range t.tallies {
 		n := min(amounts.of(y.Unit), y.capacity())
 		if n > 0 && y.left(y.count, now)-y.debt < n {
-			y.block(n+y.debt, now)
+			y.block(n, now)
 			refused = true
 		}
 	}

@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"cmp"
 	"context"
 	"time"
 )
@@ -31,7 +30,7 @@ func (s *Items) Charge(ctx context.Context, key string, amounts Amounts) error {
 	if !much || now.Before(t.away) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Budget, budget))
+	ctx, cancel := context.WithTimeout(ctx, s.Patience())
 	defer cancel()
 	return s.settle(ctx, key, t, now)
 }
@@ -39,7 +38,7 @@ func (s *Items) Charge(ctx context.Context, key string, amounts Amounts) error {
 // settle writes all debts. t is locked. If that fails, they stay debts.
 func (s *Items) settle(ctx context.Context, key string, t *thing, now time.Time) error {
 	for range writeTries {
-		needs := t.needs(Amounts{}, false, now)
+		needs := t.debts()
 		if len(needs) == 0 {
 			return nil
 		}
@@ -50,10 +49,14 @@ func (s *Items) settle(ctx context.Context, key string, t *thing, now time.Time)
 		if err := t.see(item, s.Policies); err != nil {
 			return err
 		}
-		if done || !s.counts(item) {
-			t.taken(needs, Amounts{}, now)
-			return nil
+		if !done && s.counts(item) {
+			continue
 		}
+		for _, n := range needs { // one that must not be counted has nobody who could pay
+			n.took(n.take, now)
+			n.debt = 0
+		}
+		return nil
 	}
 	return nil
 }

@@ -35,12 +35,21 @@ func (p Policy) windowAt(c count, now time.Time) (window, over int64) {
 	return window, ms % length
 }
 
-// in returns a window's count as it was or becomes in the given window.
-func (c count) in(window int64) count {
+// mostCarried is how many limits of a window are carried over at most, so that
+// nobody waits for long whose limit was lowered.
+const mostCarried = 10
+
+// in returns a window's count as it was or becomes in the given window. What was
+// charged beyond the limit is carried over: each window pays one limit of it.
+func (p Policy) in(window int64, c count) count {
+	after := window - c.window
 	switch {
-	case c.window == window:
+	case after <= 0:
 		return c
-	case c.window == window-1:
+	case c.used > p.Limit:
+		carried := min(c.used, mostCarried*p.Limit) - after*p.Limit
+		return count{window: window, used: max(0, carried), before: min(p.Limit, max(0, carried+p.Limit))}
+	case after == 1:
 		return count{window: window, before: c.used}
 	}
 	return count{window: window}
@@ -64,7 +73,7 @@ func (p Policy) left(c count, now time.Time) int64 {
 		return (at + p.Burst*p.interval() - max(c.free, at)) / p.interval()
 	}
 	window, over := p.windowAt(c, now)
-	c = c.in(window)
+	c = p.in(window, c)
 	return p.Limit - c.used - p.weighed(c.before, over)
 }
 
@@ -74,46 +83,32 @@ func (p Policy) wait(c count, n int64, now time.Time) time.Duration {
 	if p.Algorithm == TokenBucket {
 		return max(0, time.Duration(c.free+(n-p.Burst)*p.interval()-now.UnixNano()))
 	}
-	if p.left(c, now) >= n {
-		return 0
-	}
-	window, over := p.windowAt(c, now)
-	c = c.in(window)
+	first, over := p.windowAt(c, now)
 	length := p.Window.Milliseconds()
-	if p.Algorithm == SlidingWindow && p.Limit-n >= c.used { // before the end of this window
-		return time.Duration(p.enough(c.before, p.Limit-n-c.used)-over) * time.Millisecond
+	for window := first; ; window++ {
+		at := p.in(window, c)
+		begin := int64(0)
+		if window == first {
+			begin = over
+		}
+		if room := p.Limit - n - at.used; room >= 0 {
+			if from := max(begin, p.enough(at.before, room)); from < length {
+				return time.Duration((window-first)*length+from-over) * time.Millisecond
+			}
+		}
+		window += max(0, at.used/p.Limit-1) // windows that only pay
 	}
-	rest := length - over
-	if p.Algorithm == SlidingWindow {
-		rest += p.enough(c.used, p.Limit-n)
-	}
-	return time.Duration(rest) * time.Millisecond
 }
 
 // enough returns how many milliseconds of a window must be over until the window
 // before counts for at most that much. If it never does, it returns the length.
 func (p Policy) enough(before, most int64) int64 {
-	length := p.Window.Milliseconds()
-	if before <= most {
-		return 0
+	if length := p.Window.Milliseconds(); p.Algorithm == SlidingWindow && before > most {
+		return length - most*length/before
 	}
-	return length - most*length/before
+	return 0
 }
 
 // reset returns after which time everything may be used again, if nothing is used
 // until then.
-func (p Policy) reset(c count, now time.Time) time.Duration {
-	if p.Algorithm == TokenBucket {
-		return max(0, time.Duration(c.free-now.UnixNano()))
-	}
-	window, over := p.windowAt(c, now)
-	c = c.in(window)
-	rest := p.Window.Milliseconds() - over
-	switch {
-	case p.Algorithm == SlidingWindow && c.used > 0:
-		rest += p.Window.Milliseconds()
-	case c.used == 0 && c.before == 0, c.used == 0 && p.Algorithm == FixedWindow:
-		return 0
-	}
-	return time.Duration(rest) * time.Millisecond
-}
+func (p Policy) reset(c count, now time.Time) time.Duration { return p.wait(c, p.capacity(), now) }

@@ -56,6 +56,9 @@ func (s Settings) expiry(now time.Time) time.Time {
 	return now.Add(2*longest + keepItem)
 }
 
+// Patience is how long a caller waits for DynamoDB.
+func (s Settings) Patience() time.Duration { return cmp.Or(s.Budget, budget) }
+
 // sharing is how many environments share a limit.
 func (s Settings) sharing() int64 { return max(1, int64(s.Environments)) }
 
@@ -127,7 +130,7 @@ func (s *Items) Take(ctx context.Context, key string, amounts Amounts, mustAsk b
 		y.ask(amounts.of(y.Unit), now)
 	}
 	if !mustAsk {
-		if now.Sub(t.seen) < refreshAfter {
+		if now.Sub(t.seen) < refreshAfter || now.Before(t.away) {
 			if d, decided := t.decide(amounts, now); decided {
 				return d, nil, nil
 			}
@@ -136,7 +139,7 @@ func (s *Items) Take(ctx context.Context, key string, amounts Amounts, mustAsk b
 			return t.alone(amounts, s.sharing(), now), nil, nil
 		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, cmp.Or(s.Budget, budget))
+		ctx, cancel = context.WithTimeout(ctx, s.Patience())
 		defer cancel()
 	}
 	d, item, err := s.ask(ctx, key, t, amounts)
@@ -165,7 +168,7 @@ func (t *thing) decide(amounts Amounts, now time.Time) (d Decision, decided bool
 		if n > 0 && !now.Before(y.blocked) && y.usedUp(n, now) {
 			y.block(n, now)
 		}
-		if n > 0 && now.Before(y.blocked) {
+		if y.blocks(n, now) {
 			return t.deny(amounts, now), true
 		}
 		enough = enough && (n == 0 || y.debt == 0 && y.leased(now) >= n)
@@ -198,7 +201,9 @@ func (t *thing) deny(amounts Amounts, now time.Time) Decision {
 		if amounts.of(y.Unit) == 0 {
 			continue
 		}
-		d.States[i].RetryAfter = max(0, y.blocked.Sub(now))
+		if y.blocks(amounts.of(y.Unit), now) {
+			d.States[i].RetryAfter = y.blocked.Sub(now)
+		}
 		i++
 	}
 	return d

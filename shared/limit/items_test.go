@@ -157,17 +157,24 @@ func TestCharge(t *testing.T) {
 		t.Run(string(algorithm), func(t *testing.T) {
 			eachStore(t, func(t *testing.T, s *store) {
 				p := policy(algorithm, 100, time.Minute)
+				p.Burst = 100
 				here, there := s.environment(2, p), s.environment(2, p)
 				take(t, here)
-				testkit.Must(t, here.Charge(context.Background(), "k", limit.Amounts{Requests: 300}))
+				testkit.Must(t, here.Charge(context.Background(), "k", limit.Amounts{Requests: 700}))
 				for name, items := range map[string]*limit.Items{"here": here, "there": there} {
 					if d := take(t, items); d.Allowed() || d.States[0].Remaining != 0 {
 						t.Errorf("%s: %+v", name, d.States)
 					}
 				}
-				s.now = s.now.Add(3 * time.Minute)
+				s.now = s.now.Add(6 * time.Minute)
+				testkit.Must(t, here.Charge(context.Background(), "k", limit.Amounts{Requests: 100})) // for a call that took long
+				s.now = s.now.Add(time.Minute)
+				if d := take(t, there); d.Allowed() {
+					t.Errorf("700 of 801 are paid: %+v", d.States)
+				}
+				s.now = s.now.Add(2 * time.Minute)
 				if d := take(t, there); !d.Allowed() {
-					t.Errorf("three minutes later: %+v", d.States)
+					t.Errorf("all is paid: %+v", d.States)
 				}
 			})
 		})
@@ -192,6 +199,30 @@ func TestSmallCharge(t *testing.T) {
 			t.Errorf("another environment sees %d left", d.States[0].Remaining)
 		}
 	})
+}
+
+// An environment with a small debt is denied like any other when the limit is used
+// up elsewhere.
+func TestDebtAndDenial(t *testing.T) {
+	for _, algorithm := range algorithms {
+		t.Run(string(algorithm), func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s *store) {
+				p := policy(algorithm, 1000, time.Minute)
+				p.Burst = 1000
+				here, there := s.environment(2, p), s.environment(2, p)
+				for range 3 {
+					take(t, here)
+				}
+				testkit.Must(t, here.Charge(context.Background(), "k", limit.Amounts{Requests: 9}))
+				testkit.Must(t, there.Charge(context.Background(), "k", limit.Amounts{Requests: 1000}))
+				for range 3 {
+					if d := take(t, here); d.Allowed() {
+						t.Fatalf("%+v", d.States)
+					}
+				}
+			})
+		})
+	}
 }
 
 // An item's overrides hold for every environment from its first call on, and from
@@ -349,7 +380,8 @@ func TestClockBehind(t *testing.T) {
 	})
 }
 
-// A denial never says a time that is in the past or later than two windows.
+// A denial says a time that is neither in the past nor later than two windows, or,
+// after the limit was lowered, eleven.
 func TestRetryAfter(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -357,10 +389,14 @@ func TestRetryAfter(t *testing.T) {
 	s := newStore(t, testkit.DynamoDBEndpoint(t))
 	for _, algorithm := range algorithms {
 		items := s.environment(1, policy(algorithm, 1+random.Int64N(20), 10*time.Second))
-		for range 300 {
+		for i := range 600 {
 			s.now = s.now.Add(time.Duration(random.Int64N(int64(time.Second))))
 			for _, denied := range take(t, items).Denied() {
-				if denied.RetryAfter <= 0 || denied.RetryAfter > 20*time.Second {
+				most := 20 * time.Second
+				if i < 12*20 { // the item is that of another limit before
+					most = 110 * time.Second
+				}
+				if denied.RetryAfter <= 0 || denied.RetryAfter > most {
 					t.Fatalf("%s: %s", algorithm, denied.RetryAfter)
 				}
 			}

@@ -107,7 +107,8 @@ func NewPolicies(limits map[string]int64, delayed ...string) (Policies, error) {
 	return list, nil
 }
 
-// MaxLimit is the largest limit: a token bucket counts in nanoseconds.
+// MaxLimit is the largest limit. A token bucket of so many a second gets one every
+// ten nanoseconds; it cannot count much finer.
 const MaxLimit = 100_000_000
 
 // With returns the policy with another limit.

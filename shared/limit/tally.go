@@ -14,7 +14,7 @@ const (
 	// least; after each further denial in a row twice as long, at most mostDoublings
 	// times. The tokens of this time are used later.
 	leastBlock    = 50 * time.Millisecond
-	mostDoublings = 4
+	mostDoublings = 5
 	// windowPart is the part of a window, one in so many, that soon and leastBlock
 	// may take at most: what is not used when the window ends is lost.
 	windowPart = 100
@@ -36,8 +36,9 @@ type tally struct {
 	lease   int64     // taken and not yet used
 	until   time.Time // when the lease ends
 	debt    int64     // used, but not yet written
-	blocked time.Time // the policy allows nothing until then
-	denials int       // in a row
+	blocked time.Time // the policy allows no use of refused or more until then
+	refused int64
+	denials int // in a row
 
 	// How much was asked for in this second and in the one before.
 	second             int64
@@ -73,7 +74,7 @@ func (t *tally) leased(now time.Time) int64 {
 // ahead returns how much to take for a use of n: what this environment will use
 // within a second, but little of the limit and little of what is left, so that few
 // tokens are kept from others. While more than half of a window is left, an
-// environment may take its share of a fiftieth of the limit, so all of them together
+// environment may take its share of a hundredth of the limit, so all of them together
 // keep no more than that.
 func (t *tally) ahead(n int64, now time.Time) int64 {
 	left, capacity, rate := t.left(t.count, now)-t.debt, t.capacity(), t.rate()
@@ -81,8 +82,8 @@ func (t *tally) ahead(n int64, now time.Time) int64 {
 	lease := min(rate*3/4, most, max(left/10, rate*int64(t.atMost(soon))/int64(time.Second)))
 	if t.Algorithm != TokenBucket && t.observed && left > capacity/2 {
 		window, _ := t.windowAt(t.count, now)
-		own, all := t.own.in(window), t.count.in(window)
-		lease = max(lease, most*(own.used+own.before)/max(all.used+all.before, 1))
+		own, all := t.in(window, t.own), t.in(window, t.count)
+		lease = max(lease, capacity/100*(own.used+own.before)/max(all.used+all.before, 1))
 	}
 	return max(n, min(lease, left))
 }
@@ -113,7 +114,7 @@ func (t *tally) add(n int64, now time.Time) {
 // took notes that n of what the item counts was taken here.
 func (t *tally) took(n int64, now time.Time) {
 	window, _ := t.windowAt(t.count, now)
-	t.own = t.own.in(window)
+	t.own = t.in(window, t.own)
 	t.own.used += n
 }
 
@@ -127,12 +128,17 @@ func (t *tally) usedUp(n int64, now time.Time) bool {
 	return t.observed && t.leased(now) < n && t.left(t.count, now)-t.debt < min(n, t.capacity())
 }
 
-// block notes that n was denied, and returns for how long.
-func (t *tally) block(n int64, now time.Time) time.Duration {
-	wait := max(t.wait(t.count, min(n, t.capacity()), now), t.atMost(leastBlock<<min(t.denials, mostDoublings)))
+// blocks reports whether n need not be asked for, because no more was denied.
+func (t *tally) blocks(n int64, now time.Time) bool {
+	return n > 0 && n >= t.refused && now.Before(t.blocked)
+}
+
+// block notes that n was denied.
+func (t *tally) block(n int64, now time.Time) {
+	wait := max(t.wait(t.count, min(n+t.debt, t.capacity()), now), t.atMost(leastBlock<<min(t.denials, mostDoublings)))
 	t.denials++
+	t.refused = n
 	t.blocked = now.Add(wait)
-	return wait
 }
 
 // allowAlone decides without DynamoDB: an environment allows its share of the
@@ -140,11 +146,11 @@ func (t *tally) block(n int64, now time.Time) time.Duration {
 func (t *tally) allowAlone(n, environments int64, now time.Time) bool {
 	at := now.UnixNano()
 	every := max(1, int64(t.Window)*environments/t.Limit)
-	full := max(t.local, at)
+	full := max(t.local, at) + t.debt*every
 	if full-at > max(int64(t.Window)/10, every)-every {
 		return false
 	}
-	t.local = full + n*every
+	t.local = max(t.local, at) + n*every
 	return true
 }
 

@@ -58,22 +58,33 @@ func (w *write) take(p Policy, c count, n int64, now time.Time, always bool) {
 	}
 	window, over := p.windowAt(c, now)
 	number, used, before := p.Name+"_w", p.Name+"_u", p.Name+"_b"
-	switch c.window {
-	case window: // it goes on
+	switch {
+	case c.window == window: // it goes on
 		w.when(number + " = " + w.value(window))
 		if !always {
 			w.when(used + " <= " + w.value(p.Limit-n-p.weighed(c.before, over)))
 		}
 		w.set(used, used+" + "+w.value(n))
 		return
-	case window - 1: // it is the one before
-		w.when(number + " = " + w.value(window-1))
-		if length := p.Window.Milliseconds(); p.Algorithm == SlidingWindow && !always {
-			w.when(used + " <= " + w.value((p.Limit-n)*length/(length-over)))
+	case c.used > p.Limit: // more was charged than a window may hold
+		at := p.in(window, c)
+		w.when(number + " = " + w.value(c.window))
+		w.when(used + " = " + w.value(c.used))
+		if !always && p.left(c, now) < n {
+			w.when(used + " < " + w.value(0)) // is never true
 		}
+		w.set(before, w.value(at.before))
+		n += at.used
+	case c.window == window-1:
+		most := p.Limit
+		if length := p.Window.Milliseconds(); p.Algorithm == SlidingWindow && !always {
+			most = min(most, (p.Limit-n)*length/(length-over))
+		}
+		w.when(number + " = " + w.value(window-1))
+		w.when(used + " <= " + w.value(most))
 		w.set(before, used)
 	default: // there is none, or it is too old to count
-		w.when("(attribute_not_exists(" + number + ") OR " + number + " < " + w.value(window-1) + ")")
+		w.when("(attribute_not_exists(" + number + ") OR " + number + " < " + w.value(window-1) + " AND " + used + " <= " + w.value(p.Limit) + ")")
 		w.set(before, w.value(0))
 	}
 	w.set(used, w.value(n))

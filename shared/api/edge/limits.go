@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -19,7 +20,7 @@ import (
 var errRateLimited = fault.New(fault.TooMany, "rate_limited", "You have reached a limit. Wait as long as Retry-After says.").
 	Means("A limit is reached: violated-policies names it. Wait as long as Retry-After says, then send the request again.")
 
-// OverLimit is the cause of a 429.
+// overLimit is the cause of a 429.
 type overLimit struct{ denied []limit.State }
 
 func (o overLimit) Error() string { return "over the limits " + strings.Join(o.names(), ", ") }
@@ -80,7 +81,7 @@ func (s *Server) count(c *Call, hash apikey.Hash) (limit.Decision, error) {
 	c.Caller, c.keyHash = caller, hash
 	if org := caller.Org; d.Allowed() && !org.IsZero() && s.Counters != nil {
 		more, _, _ := s.Counters.Organizations.Take(c, org.String(), use.Amounts, false) // never fails: it decides alone
-		if d = d.And(more); !more.Allowed() {
+		if d = d.And(more); !more.Allowed() && !d.Away {                                 // alone nothing was taken
 			s.Keys.GiveBack(hash, use.Amounts)
 		}
 	}
@@ -151,8 +152,8 @@ func (s *Server) charge(c *Call) {
 	ctx := context.WithoutCancel(c)
 	amounts := limit.Amounts{Work: c.work}
 	err := s.Keys.Charge(ctx, c.keyHash, amounts)
-	if org := c.Caller.Org; err == nil && !c.Caller.IsStaff() && s.Counters != nil {
-		err = s.Counters.Organizations.Charge(ctx, org.String(), amounts)
+	if org := c.Caller.Org; !c.Caller.IsStaff() && s.Counters != nil {
+		err = errors.Join(err, s.Counters.Organizations.Charge(ctx, org.String(), amounts))
 	}
 	if err != nil {
 		c.Note(slog.String("charge_failed", err.Error()))

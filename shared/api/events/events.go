@@ -4,6 +4,7 @@ package events
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"portico/shared/event"
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/limit"
 	"portico/shared/observe"
 	"portico/shared/webhook"
 	"portico/shared/webhook/fanout"
@@ -46,7 +48,7 @@ var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
 	Op: edge.Op{
 		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
 		Example:    `{"events":[{"type":"invoice.paid","data":{"id":"in_1","total":1.10}},{"type":"customer.created","data":{"id":"cus_42"}}]}`,
-		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
+		Permission: auth.EventsWrite, Cost: limit.CostsMuch, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
 		Tag:     Tag, Summary: "Publish up to 100 events",
 		Description: "#publishEventBatch",
@@ -239,11 +241,15 @@ func publishAll(c *edge.Call, drafts []event.Draft) ([]event.Event, error) {
 	for i := range drafts {
 		drafts[i].PublishedBy = actor
 	}
+	began := time.Now()
 	events, due, err := event.PublishCached(c, c.Tx, c.Org, c.Subscriptions, drafts, c.Now())
-	if err == nil {
+	switch {
+	case err == nil:
 		c.Due(due...)
 		c.Charge(caused(events))
 		c.Measure(observe.One("Enqueued", observe.Count, float64(len(events))))
+	case errors.Is(err, event.ErrSlow):
+		c.Charge(time.Since(began).Milliseconds())
 	}
 	return events, err
 }

@@ -80,7 +80,7 @@ func listOfKey(c *edge.Call, in *KeyPath) (*listLimitsOutput, error) {
 }
 
 // changeOfKey sets a key's limit, or removes it if to is nil: that of staff if they
-// call, otherwise the organization's own.
+// call and may change limits, otherwise the organization's own.
 func changeOfKey(c *edge.Call, in KeyLimitPath, to *int64) (*limitOutput, error) {
 	p, err := policyOf(c, limit.ByKey, in.Policy)
 	if err != nil {
@@ -102,7 +102,7 @@ func changeOfKey(c *edge.Call, in KeyLimitPath, to *int64) (*limitOutput, error)
 	}
 	before := override.Of(list, k.ID.UUID, p.Name)
 	after := before
-	if c.Caller.IsStaff() {
+	if c.Caller.IsStaff() && c.Caller.May(auth.LimitsWrite) {
 		after.Staff = to
 	} else if after, err = before.Lower(p, to); err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ var VerifyDomain = edge.Write[DomainPath, domainOutput]{
 	Op: edge.Op{
 		ID: "verifyDomain", Method: http.MethodPost, Path: "/v1/domains/{id}/verify", Function: function,
 		Faults:     []*fault.Error{hostname.ErrNotFound, hostname.ErrTaken, hostname.ErrUnproven, hostname.ErrDNSAway},
-		Permission: auth.DomainsWrite, Cost: 1, Audit: "domain.verify", Tag: Tag, Summary: "Verify a domain",
+		Permission: auth.DomainsWrite, Cost: 5, Audit: "domain.verify", Tag: Tag, Summary: "Verify a domain",
 		Description: "#verifyDomain",
 	},
 	Handle: verifyDomain,

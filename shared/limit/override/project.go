@@ -27,8 +27,8 @@ func NewProjection(client *dynamodb.Client, table string, clock *clock.Clock) *P
 	return &Projection{table: dynamo.NewTable(client, table, "id"), clock: clock}
 }
 
-// keepFor is how long an item without overrides is kept at least; counting its calls
-// prolongs this.
+// keepFor is how long an item without overrides is kept, until its calls are counted
+// again.
 const keepFor = 24 * time.Hour
 
 // Project writes the overrides of an organization as the transaction sees them. The

@@ -63,6 +63,7 @@ func newFixture(t *testing.T, endpoint string) *fixture {
 		return false
 	})
 	f.projection = apikey.NewProjection(counted, f.table, f.db.App, f.clock)
+	f.projection.Limit(limit.Settings{Budget: time.Minute}) // counts nothing
 	now := f.clock.Now()
 	f.org = f.db.NewOrg(t)
 	f.key = apikey.APIKey{

@@ -14,6 +14,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/limit"
 	"portico/shared/pg"
 	"portico/shared/testkit"
 )
@@ -42,6 +43,7 @@ func (f *fixture) lose() {
 func (f *fixture) elsewhere() *fixture {
 	other := *f
 	other.projection = apikey.NewProjection(f.client, f.table, f.db.App, f.clock)
+	other.projection.Limit(limit.Settings{Budget: time.Minute}) // counts nothing
 	return &other
 }
 

@@ -46,6 +46,7 @@ var grants = map[string]map[string]string{
 		"mail":               "INSERT SELECT UPDATE",
 		"mail_unsubscribed":  "INSERT SELECT",
 
+		"limit_override":            "DELETE INSERT SELECT UPDATE",
 		"mail_template_override":    "INSERT SELECT",
 		"mail_template_publication": "INSERT SELECT",
 	},

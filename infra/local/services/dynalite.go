@@ -32,6 +32,10 @@ type Dynalite struct {
 	process *process
 }
 
+// survive is a module that keeps dynalite alive when a client breaks off a request:
+// dynalite itself throws that error where nobody catches it.
+const survive = `data:text/javascript,process.on("uncaughtException",e=>{if(e.code!=="ECONNRESET"){console.error(e);process.exit(1)}})`
+
 // StartDynalite installs dynalite if its lock file is newer than what is
 // installed, and starts it.
 func StartDynalite(ctx context.Context, opts DynaliteOptions) (*Dynalite, error) {
@@ -51,7 +55,7 @@ func StartDynalite(ctx context.Context, opts DynaliteOptions) (*Dynalite, error)
 		return nil, err
 	}
 	args := append([]string{
-		filepath.Join(opts.Package, "node_modules", "dynalite", "cli.js"),
+		"--import", survive, filepath.Join(opts.Package, "node_modules", "dynalite", "cli.js"),
 		"--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0",
 	}, listen...)
 	if opts.Dir != "" {

@@ -2,7 +2,9 @@ package services_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -284,6 +286,31 @@ func TestDynaliteSocket(t *testing.T) {
 	_, err := services.StartDynalite(t.Context(), services.DynaliteOptions{Package: "..", Private: true})
 	if err == nil || !strings.Contains(err.Error(), "set TMPDIR to a folder that you may write to") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// dynalite goes on after a client has broken off a request.
+func TestDynaliteSurvivesClients(t *testing.T) {
+	d, err := services.StartDynalite(t.Context(), services.DynaliteOptions{Package: ".."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Stop)
+	address := strings.TrimPrefix(d.URL, "http://")
+	for range 5 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+		if err := errors.Join(err, conn.(*net.TCPConn).SetLinger(0), conn.Close()); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.Get(d.URL) // answered after the broken request
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
 	}
 }
 

@@ -39,6 +39,7 @@ func TestStaffSchedules(t *testing.T) {
 		{"change as a customer", "PATCH", "/tidy", `{}`, acme, `403 staff_only`},
 		{"change a missing one", "PATCH", "/missing", `{"enabled":false}`, staff, `404 job_schedule_not_found`},
 		{"a cron of another form", "PATCH", "/tidy", `{"cron":"often"}`, staff, `422 body.cron`},
+		{"a cron with a word", "PATCH", "/tidy", `{"cron":"30 2 * * *we_"}`, staff, `422 body.cron *we_ !strconv`},
 		{"a cron that never comes", "PATCH", "/tidy", `{"cron":"0 0 31 2 *"}`, staff, `422 body.cron`},
 		{"a cron with U+0000", "PATCH", "/tidy", `{"cron":"\u0000 * * * *"}`, staff, `422 body.cron`},
 		{"a zone that is none", "PATCH", "/tidy", `{"timezone":"Mars"}`, staff, `422 body.timezone`},

@@ -43,7 +43,8 @@ func Parse(expression, timezone string) (Times, error) {
 	}
 	spec, err := fields.Parse(expression)
 	if err != nil {
-		return Times{}, fault.InvalidField("cron", expected+" ("+err.Error()+")")
+		reason, _, _ := strings.Cut(err.Error(), ": strconv.") // Go's own part of the text
+		return Times{}, fault.InvalidField("cron", expected+" ("+reason+")")
 	}
 	t := Times{spec: spec, zone: zone, everyHour: strings.HasPrefix(strings.Fields(expression)[1], "*")}
 	if t.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {

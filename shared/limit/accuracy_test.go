@@ -108,7 +108,7 @@ func (c cell) run(t *testing.T, s *store, random *rand.Rand) (r result) {
 	shared, exact := meter{Policy: p}, meter{Policy: p}
 	r.calls = c.calls()
 	if c.algorithm == limit.TokenBucket {
-		r.most = int64(c.environments) * max(0, p.Burst/50-1)
+		r.most = int64(c.environments) * max(0, p.Burst/10-1)
 	}
 	step := float64(windows*c.window) / float64(r.calls)
 	for range r.calls {

@@ -79,6 +79,9 @@ func (t *tally) leased(now time.Time) int64 {
 func (t *tally) ahead(n int64, now time.Time) int64 {
 	left, capacity, rate := t.left(t.count, now)-t.debt, t.capacity(), t.rate()
 	most := capacity / 50
+	if t.Algorithm == TokenBucket { // allows little at once, and forgets leases soon
+		most = capacity / 10
+	}
 	lease := min(rate*3/4, most, max(left/10, rate*int64(t.atMost(soon))/int64(time.Second)))
 	if t.Algorithm != TokenBucket && t.observed && left > capacity/2 {
 		window, _ := t.windowAt(t.count, now)

@@ -31,7 +31,7 @@ quick: tools .local/bin/golangci-lint-$(GOLANGCI) ## after every save: format, b
 	@infra/check/quick .local/bin/golangci-lint-$(GOLANGCI)
 
 .PHONY: fuzz
-fuzz: local ## look for input that breaks the API: 10,000 generated requests, every Go fuzz target, schemathesis (REQUESTS=n SEED=n FUZZTIME=1m)
+fuzz: local ## look for input that breaks the API: over 10,000 generated requests, every Go fuzz target, schemathesis (REQUESTS=n SEED=n FUZZTIME=1m)
 	@infra/fuzz/run
 
 .PHONY: bench

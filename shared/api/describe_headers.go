@@ -8,7 +8,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"portico/shared/api/edge"
-	"portico/shared/auth"
 	"portico/shared/limit"
 )
 
@@ -41,7 +40,9 @@ func headerRefs(names ...string) map[string]*huma.Header {
 	return refs
 }
 
-// problemHeaders returns the headers of a problem with this status.
+// problemHeaders returns the headers of a problem with this status. Those of limits
+// are in every reply to a caller with a key, but described once, because the
+// reference would show them at each operation.
 func problemHeaders(status int) map[string]*huma.Header {
 	switch status {
 	case http.StatusUnauthorized:
@@ -72,9 +73,6 @@ func describeReplies(d *huma.OpenAPI) {
 			}
 			if op.Audit != "" {
 				names = append(names, edge.ReplayedHeader)
-			}
-			if op.Permission != auth.Public {
-				names = append(names, limit.Headers...)
 			}
 			reply.Headers = headerRefs(names...)
 			if op.Media != "" {

@@ -119,7 +119,7 @@ func TestWorkIsCharged(t *testing.T) {
 		"a page of 10":                          {"GET", "/v1/events?limit=10", "", 60, 30},
 	} {
 		for _, policy := range []string{"work", "organization_work"} {
-			h.Advance(t, 3*time.Minute)
+			h.Advance(t, 15*time.Minute) // all debts are paid
 			h.Limit(limits(t, map[string]int64{policy: tt.limit}))
 			n, refused := untilRefused(t, acme, tt.method, tt.path, tt.body)
 			apitest.Want(t, refused, `429 "violated-policies":["`+policy+`"]`)

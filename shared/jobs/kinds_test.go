@@ -150,7 +150,7 @@ func redriving(ctx context.Context, w *jobtest.World) error {
 		if err != nil {
 			return err
 		}
-		args.Began = args.Began.Add(-30 * time.Second)
+		args.Began = clock.Stamp(time.Time(args.Began).Add(-30 * time.Second))
 		_, err = job.Add(ctx, tx, w.Org, redrive.Own, args, job.Options{})
 		return err
 	})
@@ -167,7 +167,7 @@ func redrivingAll(ctx context.Context, w *jobtest.World) error {
 		if err != nil {
 			return err
 		}
-		args.Began = args.Began.Add(-30 * time.Second)
+		args.Began = clock.Stamp(time.Time(args.Began).Add(-30 * time.Second))
 		_, err = job.Add(ctx, tx, id.Org{}, redrive.Everywhere, args, job.Options{})
 		return err
 	})

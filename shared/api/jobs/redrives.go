@@ -197,7 +197,7 @@ func addRedrive(c *edge.Call, kind job.Kind[redrive.Args], f redrive.Filter, per
 	}
 	c.Audit(nil, audit.Fields{"filter": shown, "per_second": *perSecond}, audit.Of("job", made))
 	encoded, err := json.Marshal(args)
-	return job.Info{ID: made, Status: job.Pending, Args: encoded, CreatedAt: args.Began, CreatedBy: actor}, err
+	return job.Info{ID: made, Status: job.Pending, Args: encoded, CreatedAt: time.Time(args.Began), CreatedBy: actor}, err
 }
 
 // redriveOf returns a redrive of a kind.

@@ -150,7 +150,7 @@ func (w wide) again(ctx context.Context, database string, c chosen) error {
 			return errClosed
 		}
 		was, err := job.Get(ctx, tx, c.Org, c.ID)
-		if err != nil || was.Status != job.Dead || was.DueAt.After(w.args.Began) {
+		if err != nil || was.Status != job.Dead || was.DueAt.After(time.Time(w.args.Began)) {
 			return err
 		}
 		return again(ctx, tx, c.Org, c.ID)
@@ -193,7 +193,7 @@ func (w wide) values(after chosen, readAtMost int) []any {
 	if kinds == nil {
 		kinds = []string{}
 	}
-	return []any{[16]byte(after.Org.UUID), [16]byte(after.ID.UUID), to, Kinds, kinds, f.Fingerprint, w.args.Began, f.Since, f.Until, readAtMost}
+	return []any{[16]byte(after.Org.UUID), [16]byte(after.ID.UUID), to, Kinds, kinds, f.Fingerprint, time.Time(w.args.Began), f.Since, f.Until, readAtMost}
 }
 
 // count returns how many jobs match, in all databases.

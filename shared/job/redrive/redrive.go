@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/pg"
@@ -28,7 +29,7 @@ type Args struct {
 	PerSecond int    `json:"per_second"`
 	// Began is when it was asked for. Jobs that died later are left, so a job that
 	// dies again is not redriven again.
-	Began time.Time `json:"began"`
+	Began clock.Stamp `json:"began"`
 }
 
 // MaxPerSecond is the highest rate of a redrive.
@@ -64,7 +65,7 @@ type cursor struct {
 // transaction's database.
 func New(ctx context.Context, tx pg.Tx, f Filter, perSecond int) (Args, error) {
 	began, err := pg.Value[time.Time](ctx, tx, "redrive.New", `SELECT portico_now()`)
-	return Args{Filter: f, PerSecond: perSecond, Began: began}, err
+	return Args{Filter: f, PerSecond: perSecond, Began: clock.Stamp(began)}, err
 }
 
 // ownStep redrives what the rate allows for a second, in the order of the jobs' ids.
@@ -128,7 +129,7 @@ func (a Args) values(org id.Org) []any {
 	if kinds == nil {
 		kinds = []string{}
 	}
-	return []any{org, ownName, kinds, a.Filter.Fingerprint, a.Began, a.Filter.Since, a.Filter.Until}
+	return []any{org, ownName, kinds, a.Filter.Fingerprint, time.Time(a.Began), a.Filter.Since, a.Filter.Until}
 }
 
 // read returns the next dead jobs of an organization, and reads no others. due_at is

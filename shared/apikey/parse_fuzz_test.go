@@ -24,7 +24,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			plain = Generate()
 		}
-		if hash, err = Parse(plain); err != nil || len(plain) != 40 || plain[:8] != Start(plain) {
+		if _, err = Parse(plain); err != nil || len(plain) != 40 || plain[:8] != Start(plain) {
 			t.Fatalf("%q is refused: %v", plain, err)
 		}
 		if at < 0 || at >= len(plain) || plain[at] == other {

@@ -3,6 +3,7 @@ package generate
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -127,7 +128,7 @@ func (c *Conn) send(r Request) (Reply, error) {
 	_, failed := c.conn.Write(out.Bytes())
 	response, err := http.ReadResponse(c.in, &http.Request{Method: r.Method})
 	if err != nil {
-		return Reply{}, fmt.Errorf("no reply: %w (%v)", err, failed)
+		return Reply{}, fmt.Errorf("no reply: %w", errors.Join(err, failed))
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)

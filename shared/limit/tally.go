@@ -73,9 +73,9 @@ func (t *tally) leased(now time.Time) int64 {
 
 // ahead returns how much to take for a use of n: what this environment will use
 // within a second, but little of the limit and little of what is left, so that few
-// tokens are kept from others. While more than half of a window is left, an
-// environment may take its share of a hundredth of the limit, so all of them together
-// keep no more than that.
+// tokens are kept from others. While more than half is left, an environment may take
+// a thousandth of it, so that it need not ask often until its rate is known, and of a
+// window its share of a hundredth.
 func (t *tally) ahead(n int64, now time.Time) int64 {
 	left, capacity, rate := t.left(t.count, now)-t.debt, t.capacity(), t.rate()
 	most := capacity / 50
@@ -83,12 +83,21 @@ func (t *tally) ahead(n int64, now time.Time) int64 {
 		most = capacity / 10
 	}
 	lease := min(rate*3/4, most, max(left/10, rate*int64(t.atMost(soon))/int64(time.Second)))
-	if t.Algorithm != TokenBucket && t.observed && left > capacity/2 {
-		window, _ := t.windowAt(t.count, now)
-		own, all := t.in(window, t.own), t.in(window, t.count)
-		lease = max(lease, capacity/100*(own.used+own.before)/max(all.used+all.before, 1))
+	if t.observed && left > capacity/2 {
+		lease = max(lease, capacity/1000, t.share(capacity/100, now))
 	}
 	return max(n, min(lease, left))
+}
+
+// share returns what part of n this environment may take ahead of a window, by its
+// part of the window's use: all environments together take no more than n.
+func (t *tally) share(n int64, now time.Time) int64 {
+	if t.Algorithm == TokenBucket {
+		return 0
+	}
+	window, _ := t.windowAt(t.count, now)
+	own, all := t.in(window, t.own), t.in(window, t.count)
+	return n * (own.used + own.before) / max(all.used+all.before, 1)
 }
 
 // leaseEnd returns how long a lease that is taken now may be used. Those of a

@@ -126,7 +126,7 @@ func (c *Conn) send(r Request) (Reply, error) {
 	out.Write(r.Body)
 	// A server may answer before it has read everything.
 	_, failed := c.conn.Write(out.Bytes())
-	response, err := http.ReadResponse(c.in, &http.Request{Method: r.Method})
+	response, err := readFinal(c.in, r.Method)
 	if err != nil {
 		return Reply{}, fmt.Errorf("no reply: %w", errors.Join(err, failed))
 	}
@@ -139,4 +139,15 @@ func (c *Conn) send(r Request) (Reply, error) {
 		c.Close()
 	}
 	return Reply{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+}
+
+// readFinal reads the reply of a request. Informational ones, such as 100 Continue,
+// come before it.
+func readFinal(in *bufio.Reader, method string) (*http.Response, error) {
+	for {
+		response, err := http.ReadResponse(in, &http.Request{Method: method})
+		if err != nil || response.StatusCode >= 200 {
+			return response, err
+		}
+	}
 }

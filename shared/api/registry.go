@@ -24,7 +24,7 @@ func All() []edge.Operation {
 		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
 		webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
 		events.Publish, events.PublishBatch, events.List, events.Get,
-		webhooks.ListDeliveries, webhooks.GetDelivery,
+		webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver,
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,

@@ -17,6 +17,7 @@ const (
 	WebhookEndpointsRead  Permission = "webhook_endpoints:read"
 	WebhookEndpointsWrite Permission = "webhook_endpoints:write"
 	DeliveriesRead        Permission = "deliveries:read"
+	DeliveriesWrite       Permission = "deliveries:write"
 	AuditLogRead          Permission = "audit_log:read"
 	OrganizationRead      Permission = "organization:read"
 	OrganizationWrite     Permission = "organization:write"
@@ -47,6 +48,7 @@ var Description = map[Permission]string{
 	WebhookEndpointsRead:  "Read webhook endpoints, without their secrets.",
 	WebhookEndpointsWrite: "Create, change and delete webhook endpoints.",
 	DeliveriesRead:        "Read deliveries and their attempts.",
+	DeliveriesWrite:       "Send deliveries again, and past events to a webhook endpoint.",
 	AuditLogRead:          "Read the audit log: who changed what.",
 	OrganizationRead:      "Read the organization's name, settings and branding.",
 	OrganizationWrite:     "Change the organization's name, settings and branding.",

@@ -41,6 +41,7 @@ type (
 	mailNoun     struct{}
 	jobNoun      struct{}
 	suppression  struct{}
+	recovery     struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -59,6 +60,7 @@ func (domainNoun) Prefix() string   { return "dom" }
 func (mailNoun) Prefix() string     { return "mail" }
 func (jobNoun) Prefix() string      { return "job" }
 func (suppression) Prefix() string  { return "sup" }
+func (recovery) Prefix() string     { return "rec" }
 
 // The identifiers.
 type (
@@ -78,6 +80,7 @@ type (
 	Mail            = ID[mailNoun]
 	Job             = ID[jobNoun]
 	Suppression     = ID[suppression]
+	Recovery        = ID[recovery]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

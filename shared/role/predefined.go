@@ -18,7 +18,7 @@ const (
 func names() []string { return []string{Owner, Admin, Developer, Viewer} }
 
 // writes are the permissions to change things that a developer has.
-var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite}
+var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite, auth.DeliveriesWrite}
 
 // ownersOnly are the permissions that an admin does not have.
 var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete, auth.OrganizationsCreate}

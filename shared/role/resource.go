@@ -24,7 +24,7 @@ type kind struct {
 
 // kinds are all such types, by their noun.
 var kinds = map[string]kind{
-	"webhook_endpoint": {"we", []auth.Permission{auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.DeliveriesRead}, loadEndpoint},
+	"webhook_endpoint": {"we", []auth.Permission{auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.DeliveriesRead, auth.DeliveriesWrite}, loadEndpoint},
 	"event":            {"evt", []auth.Permission{auth.EventsRead}, loadEvent},
 }
 

@@ -11,6 +11,10 @@ import (
 	"portico/shared/pg"
 )
 
+// IsDropped is true for a delivery d that was dropped when its endpoint e was enabled,
+// and not redelivered since then. greatest ignores NULL.
+const IsDropped = `greatest(d.event_id, uuid_floor(d.redelivered_at)) < e.dropped_before`
+
 // deliverySQL selects deliveries as customers see them. Disabling or deleting an
 // endpoint, and dropping its held deliveries, change the endpoint's row only.
 // This query derives the status to show from that row, and a claim derives what
@@ -21,7 +25,7 @@ const deliverySQL = `
 	FROM (
 		SELECT d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.completed_at, d.next_retry_at, d.leased_until, d.expired,
 			CASE WHEN d.status <> 'pending' THEN d.status
-				WHEN e.deleted_at IS NOT NULL OR d.event_id < e.dropped_before THEN 'failed'
+				WHEN e.deleted_at IS NOT NULL OR ` + IsDropped + ` THEN 'failed'
 				WHEN e.status = 'disabled' THEN 'held'
 				ELSE d.status END AS status
 		FROM webhook_delivery d JOIN webhook_endpoint e ON e.org_id = d.org_id AND e.id = d.endpoint_id

@@ -45,10 +45,10 @@ func Healths(ctx context.Context, tx pg.Tx, org id.Org, endpoints []Endpoint) (m
 		SELECT l.endpoint_id, l.failures, l.failing_since, l.open_until, l.last_failed_at, l.last_error, l.last_status_code,
 			CASE WHEN l.open_until IS NULL THEN 'closed' WHEN l.open_until > portico_now() THEN 'open' ELSE 'probing' END AS breaker,
 			(SELECT count(*) FROM (
-				SELECT d.event_id FROM webhook_delivery d
+				SELECT greatest(d.event_id, uuid_floor(d.redelivered_at)) AS since FROM webhook_delivery d
 				WHERE d.org_id = l.org_id AND d.endpoint_id = l.endpoint_id AND d.status = 'pending'
 				LIMIT $3) AS counted
-			WHERE e.dropped_before IS NULL OR counted.event_id >= e.dropped_before) AS backlog
+			WHERE e.dropped_before IS NULL OR counted.since >= e.dropped_before) AS backlog
 		FROM webhook_lane l JOIN webhook_endpoint e ON e.org_id = l.org_id AND e.id = l.endpoint_id
 		WHERE l.org_id = $1 AND l.endpoint_id = ANY ($2::uuid[])`, org, ids, MaxBacklog)
 	if err != nil {

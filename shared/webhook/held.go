@@ -72,7 +72,7 @@ func FailHeld(ctx context.Context, db *pg.Worker, h Holding, keep time.Duration,
 		_, _, texts := orderedColumns(keys)
 		n, err := pg.Affect(ctx, tx, "webhook.FailHeld", `
 			WITH held AS MATERIALIZED (
-				SELECT d.org_id, d.event_id, d.endpoint_id, d.event_id < webhook_endpoint.dropped_before IS TRUE AS dropped `+heldSQL+`
+				SELECT d.org_id, d.event_id, d.endpoint_id, greatest(d.event_id, uuid_floor(d.redelivered_at)) < webhook_endpoint.dropped_before IS TRUE AS dropped `+heldSQL+`
 					AND (d.ordering_key IS NULL OR d.ordering_key = ANY ($5::text[]))
 				ORDER BY d.next_retry_at LIMIT $4 FOR UPDATE OF d SKIP LOCKED
 			)

@@ -6,4 +6,4 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(webhooks.ListDeliveries, webhooks.GetDelivery) }
+func main() { lambdahost.API(webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver) }

@@ -5,11 +5,13 @@ import (
 	"strings"
 
 	"portico/shared/api/edge"
+	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/webhook"
+	"portico/shared/webhook/recovery"
 )
 
 // ListDeliveries is GET /v1/deliveries.
@@ -30,6 +32,19 @@ var GetDelivery = edge.Read[deliveryPath, deliveryOutput]{
 		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "Get a delivery with its attempts",
 	},
 	Handle: getDelivery,
+}
+
+// Redeliver is POST /v1/deliveries/{id}/redeliver.
+var Redeliver = edge.Write[deliveryPath, redeliverOutput]{
+	Op: edge.Op{
+		ID: "redeliverDelivery", Method: http.MethodPost, Path: "/v1/deliveries/{id}/redeliver", Function: deliveriesFunction,
+		Faults: []*fault.Error{
+			webhook.ErrDeliveryNotFound, recovery.ErrEndpointDeleted, recovery.ErrEventGone, recovery.ErrWaitsInOrder, recovery.ErrTriedTooOften,
+		},
+		Permission: auth.DeliveriesWrite, Cost: 1, Audit: "delivery.redeliver", Wakes: true, Tag: Tag, Summary: "Send a delivery again",
+		Description: "#redeliverDelivery",
+	},
+	Handle: redeliver,
 }
 
 type deliveryPath struct {
@@ -71,6 +86,8 @@ type deliveryOutput struct {
 		Attempts []attemptBody `json:"attempts" nullable:"false" doc:"All tries, the first one first."`
 	}
 }
+
+type redeliverOutput struct{ Body DeliveryBody }
 
 type listDeliveriesOutput struct{ Body edge.List[DeliveryBody] }
 
@@ -118,4 +135,18 @@ func getDelivery(c *edge.Call, in *deliveryPath) (*deliveryOutput, error) {
 		out.Body.Attempts = append(out.Body.Attempts, showAttempt(a))
 	}
 	return out, nil
+}
+
+func redeliver(c *edge.Call, in *deliveryPath) (*redeliverOutput, error) {
+	before, err := webhook.GetDelivery(c, c.Tx, c.Org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	after, err := recovery.Redeliver(c, c.Tx, c.Org, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	c.Audit(audit.Fields{"status": before.Status}, audit.Fields{"status": after.Status}, audit.Of("delivery", in.ID))
+	c.Due(after.EndpointID)
+	return &redeliverOutput{Body: showDelivery(after)}, nil
 }

@@ -106,7 +106,7 @@ func (q deliveries) send(ctx context.Context, c Claim) Result {
 	if c.unloaded {
 		return Result{Claim: c, Status: webhook.Pending, Wait: time.Second}
 	}
-	if c.Endpoint == nil || len(c.Payload) == 0 || c.EventID.Before(c.Endpoint.DroppedBefore) {
+	if c.Endpoint == nil || len(c.Payload) == 0 || c.isDropped() {
 		// The endpoint or the event is deleted, or the delivery was dropped: it
 		// fails without a try.
 		return Result{Claim: c, Status: webhook.Failed}

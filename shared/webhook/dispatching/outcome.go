@@ -46,7 +46,7 @@ func reschedule(r Result, random float64) Result {
 	case r.EgressFault != nil:
 		r.Wait, _ = webhook.Schedule{egressWait(r.StartedAt.Sub(r.EventID.Time()))}.Next(1, random)
 	case r.Tried:
-		scheduled, more := r.Endpoint.Schedule.Next(int(r.Attempts)+1, random)
+		scheduled, more := r.Endpoint.Schedule.Next(r.tries()+1, random)
 		if r.Wait = waitFor(scheduled, r.StatusCode, r.Hint); !more {
 			r.Wait, r.Status = 0, webhook.Failed
 		}

@@ -43,6 +43,10 @@ bench: tools ## measure speed and cost on this machine in five minutes (ARGS=-sh
 invoke: local ## run one function once: make invoke FN=bootstrap EVENT=events/bootstrap.json
 	@exec .local/bin/local invoke "$$FN" "$${EVENT:-events/$$FN.json}"
 
+.PHONY: cli
+cli: tools ## build the command portico, which works with the API: .local/bin/portico
+	@mkdir -p .local/bin && go build -o .local/bin/portico ./infra/portico
+
 .PHONY: generate
 generate: local ## write infra/api.yaml, infra/invoke.yaml, docs/permissions.md and the codes of docs/errors.md from shared/api, the pages of the mail templates, and docs/schema.md from the migrations
 	@mkdir -p .local && go run ./infra/apigen > .local/api.yaml && mv .local/api.yaml infra/api.yaml

@@ -19,8 +19,8 @@ import (
 )
 
 // prelude lets a document's blocks run as they are printed. A reply of 4xx or
-// 5xx ends them, make invoke uses the stack of the test, and other make commands
-// fail, because they take long.
+// 5xx ends them, make invoke uses the stack of the test, make cli is done, and other make
+// commands fail, because they take long.
 const prelude = `set -euo pipefail
 curl() {
   local arg expects=--fail-with-body
@@ -28,6 +28,7 @@ curl() {
   command curl $expects "$@"
 }
 make() {
+  [ "$1" != cli ] || { command make -s cli; return; }
   [ "$1" = invoke ] || { echo "make $1 takes long: mark the block as sh long"; return 1; }
   local "${@:2}"
   cat "$EVENT" | command curl -s --fail-with-body --data-binary @- "$INVOKE/$FN"

@@ -26,7 +26,7 @@ var layers = []struct {
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/webhook/dispatching shared/captcha", false},
 	{"shared/audit shared/job shared/mail shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/limit shared/placement", true},
-	{"shared/webhook/sending", false},
+	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP
 	{"shared/webhook/filter shared/webhook/signing", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
 	{"shared/botscore shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
@@ -61,6 +61,8 @@ func mayImport(from, to string) bool {
 		return false
 	case unit == other:
 		return true
+	case other == "infra/portico":
+		return false
 	}
 	return layer < below || layer == below && layers[layer].peers
 }
@@ -120,6 +122,11 @@ func TestMayImport(t *testing.T) {
 		{"infra/local", "infra/apigen", false},
 		{"functions/api/publish", "functions/api/events", false},
 		{"infra/mailgen", "infra/inline", true},
+		{"infra/portico/listen", "infra/portico/client", true},
+		{"infra/portico/listen", "shared/webhook/signing", true},
+		{"infra/portico/command", "shared/webhook", false},
+		{"infra/portico/command", "shared/webhook/sending", false},
+		{"infra/local", "infra/portico/client", false},
 		{"shared/mail/template", "infra/inline", false},
 		{"shared/new", "shared/id", false},
 	} {
@@ -152,6 +159,7 @@ var only = map[string][]string{
 	"github.com/emersion/go-msgauth":   {"shared/mail/transport", "shared/mail/inspect"},
 	"github.com/resend/resend-go":      {"shared/mail/transport"},
 	"github.com/vanng822/go-premailer": {"infra/inline"},
+	"github.com/spf13/cobra":           {"infra/portico/command"},
 }
 
 // Only certain packages import a library, so replacing the library changes only

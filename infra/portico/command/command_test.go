@@ -1,0 +1,191 @@
+package command
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const endpoint = `{"id":"we_1","url":"https://example.com/","event_types":["a","b.*"],"status":"disabled","health":{"breaker":"closed"},"metadata":{}}`
+
+// Each command calls its operation with the members that its flags say.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "data.json")
+	if err := os.WriteFile(file, []byte("{ \"total\": 1.10,\n\"html\":\"<b>&\" }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args       []string
+		in         string
+		line, body string
+	}{
+		{[]string{"endpoints", "list"}, "", "GET /v1/webhook-endpoints?limit=20", ""},
+		{[]string{"endpoints", "get", "we_1"}, "", "GET /v1/webhook-endpoints/we_1", ""},
+		{[]string{"endpoints", "get", "../x?y"}, "", "GET /v1/webhook-endpoints/..%2Fx%3Fy", ""},
+		{[]string{"endpoints", "create", "--url", "https://example.com/", "--types", "a,b.*", "--header", "X-A=1,2=3", "--ordered", "--rate-limit", "5", "--retry-schedule", "1,2"}, "",
+			"POST /v1/webhook-endpoints", `{"url":"https://example.com/","event_types":["a","b.*"],"retry_schedule":[1,2],"rate_limit":5,"ordered":true,"custom_headers":{"X-A":"1,2=3"}}`},
+		{[]string{"endpoints", "update", "we_1", "--body", `{"url":"x","client_certificate":{}}`, "--url", "https://y.example/"}, "",
+			"PATCH /v1/webhook-endpoints/we_1", `{"client_certificate":{},"url":"https://y.example/"}`},
+		{[]string{"endpoints", "delete", "we_1"}, "", "DELETE /v1/webhook-endpoints/we_1", ""},
+		{[]string{"endpoints", "rotate-secret", "we_1"}, "", "POST /v1/webhook-endpoints/we_1/rotate-secret", `{}`},
+		{[]string{"endpoints", "rotate-secret", "we_1", "--overlap-seconds", "0"}, "", "POST /v1/webhook-endpoints/we_1/rotate-secret", `{"overlap_seconds":0}`},
+		{[]string{"endpoints", "enable", "we_1", "--held", "drop"}, "", "PATCH /v1/webhook-endpoints/we_1", `{"held_deliveries":"drop","status":"enabled"}`},
+		{[]string{"endpoints", "disable", "we_1"}, "", "PATCH /v1/webhook-endpoints/we_1", `{"status":"disabled"}`},
+		{[]string{"events", "list", "--type", "a.*", "--limit", "5", "--after", "x"}, "", "GET /v1/events?after=x&limit=5&type=a.%2A", ""},
+		{[]string{"events", "get", "evt_1"}, "", "GET /v1/events/evt_1", ""},
+		// The data's bytes are kept, as a delivery has them.
+		{[]string{"events", "publish", "--type", "a", "--data", "@" + file, "--ordering-key", "k"}, "", "POST /v1/events",
+			"{\"type\":\"a\",\"data\":{ \"total\": 1.10,\n\"html\":\"<b>&\" },\"ordering_key\":\"k\"}"},
+		{[]string{"events", "publish", "--type", "a", "--data", "-"}, " 1 ", "POST /v1/events", `{"type":"a","data":1}`},
+		{[]string{"deliveries", "list", "--endpoint", "we_1", "--status", "failed"}, "", "GET /v1/deliveries?endpoint_id=we_1&limit=20&status=failed", ""},
+		{[]string{"deliveries", "get", "dlv_1"}, "", "GET /v1/deliveries/dlv_1", ""},
+		{[]string{"consumers", "create", "--name", "n", "--types", "*"}, "", "POST /v1/event-consumers", `{"name":"n","event_types":["*"]}`},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			reply := "200 " + endpoint
+			if strings.HasPrefix(c.line, "GET") && strings.Contains(c.line, "limit=") {
+				reply = `200 {"data":[],"next":null}`
+			}
+			a := newAPI(t, map[string]string{c.line: reply})
+			r := a.run(t, c.in, c.args...)
+			if r.code != 0 || len(a.seen) != 1 {
+				t.Fatalf("exit code %d, %s after %v", r.code, r.err, a.seen)
+			}
+			if got := a.seen[0]; got.body != c.body || (got.key == "") != strings.HasPrefix(c.line, "GET") {
+				t.Errorf("%+v, want the body %s", got, c.body)
+			}
+		})
+	}
+}
+
+// The Idempotency-Key can be chosen.
+func TestChosenIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, map[string]string{"POST /v1/events": `202 {"id":"evt_1"}`})
+	r := a.run(t, "", "events", "publish", "--type", "a", "--data", "1", "--idempotency-key", "in_1-paid")
+	if r.code != 0 || a.seen[0].key != "in_1-paid" {
+		t.Errorf("%+v with %+v", r, a.seen)
+	}
+}
+
+// With --json the output is the API's, byte for byte, or all pages as one document.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, map[string]string{
+		"GET /v1/events/evt_1":              `200 {"id":"evt_1","data":{"big":123456789012345678901234567890,"html":"<b>"}}`,
+		"GET /v1/events?limit=20":           `200 {"data":[{"id":"1"}],"next":"n1"}`,
+		"GET /v1/events?limit=100":          `200 {"data":[{"id":"1","x":1.10}],"next":"n1"}`,
+		"GET /v1/events?after=n1&limit=100": `200 {"data":[{"id":"2"},{"id":"3"}],"next":null}`,
+		"DELETE /v1/webhook-endpoints/we_1": "204 ",
+	})
+	for _, c := range []struct{ args, want string }{
+		{"events get evt_1", `{"id":"evt_1","data":{"big":123456789012345678901234567890,"html":"<b>"}}` + "\n"},
+		{"events list", `{"data":[{"id":"1"}],"next":"n1"}` + "\n"},
+		{"events list --all", `{"data":[{"id":"1","x":1.10},{"id":"2"},{"id":"3"}],"next":null}` + "\n"},
+		{"endpoints delete we_1", ""},
+	} {
+		r := a.run(t, "", append(strings.Fields(c.args), "--json")...)
+		if r.code != 0 || r.out != c.want || r.err != "" {
+			t.Errorf("%s: %+v, want %s", c.args, r, c.want)
+		}
+	}
+	for _, local := range []string{"version", "config"} {
+		r := a.run(t, "", local, "--json")
+		var document map[string]any
+		if err := json.Unmarshal([]byte(r.out), &document); err != nil || r.code != 0 {
+			t.Errorf("%s: %+v: %v", local, r, err)
+		}
+	}
+}
+
+// Without --json the output is a table or a record, without colours in a pipe.
+func TestReadable(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, map[string]string{
+		"GET /v1/webhook-endpoints?limit=20": `200 {"data":[` + endpoint + `],"next":"n1"}`,
+		"GET /v1/webhook-endpoints/we_1":     "200 " + endpoint,
+		"GET /v1/events?limit=20":            `200 {"data":[],"next":null}`,
+		"GET /v1/deliveries/dlv_1":           `200 {"id":"dlv_1","last_error":"\u001b[2Jhi","attempts":[{"number":1,"error":null},{"number":2,"error":"x"}]}`,
+		"DELETE /v1/webhook-endpoints/we_1":  "204 ",
+	})
+	for _, c := range []struct{ args, out, err string }{
+		{"endpoints list", "ID    STATUS    BREAKER  EVENT TYPES  URL\nwe_1  disabled  closed   a, b.*       https://example.com/\n", "There are more: add --all, or --after n1\n"},
+		{"endpoints get we_1", "id              we_1\nurl             https://example.com/\nevent_types     a, b.*\nstatus          disabled\nhealth.breaker  closed\nmetadata        -\n", ""},
+		{"events list", "", "There are no events.\n"},
+		{"deliveries get dlv_1", "id          dlv_1\nlast_error  \uFFFD[2Jhi\n\nattempts\nNUMBER  ERROR\n1       -\n2       x\n", ""},
+		{"endpoints delete we_1", "Deleted we_1.\n", ""},
+	} {
+		r := a.run(t, "", strings.Fields(c.args)...)
+		if r.code != 0 || r.out != c.out || r.err != c.err {
+			t.Errorf("%s: %+v, want\n%s%s", c.args, r, c.out, c.err)
+		}
+	}
+}
+
+// An error is a sentence on the standard error, and the exit code says of which kind.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, map[string]string{
+		"GET /v1/events/evt_1": `401 {"status":401,"code":"api_key_invalid","detail":"The key does not work.","request_id":"req-1"}`,
+		"GET /v1/events/evt_2": `503 {"status":503,"code":"unavailable","detail":"A store does not answer.","request_id":"req-2"}`,
+	})
+	for _, c := range []struct {
+		args  []string
+		code  int
+		parts string // separated by |
+	}{
+		{[]string{"events", "get", "evt_1"}, 1, "portico: The key does not work.|code api_key_invalid|request id req-1"},
+		{[]string{"events", "get", "evt_2"}, 3, "A store does not answer.|request id req-2|trying again in"},
+		{[]string{"events", "get", "evt_1", "--api", "http://127.0.0.1:1"}, 3, "http://127.0.0.1:1 cannot be reached"},
+		{[]string{"events", "get"}, 2, "give the event's id|portico events get --help"},
+		{[]string{"events", "get", "a", "b"}, 2, `"b" is one argument too many`},
+		{[]string{"event"}, 2, "there is no command event|did you mean"},
+		{[]string{"events", "lst"}, 2, "did you mean list?"},
+		{[]string{"events", "list", "--lmit", "3"}, 2, "unknown flag: --lmit|portico events list --help"},
+		{[]string{"events", "publish", "--type", "a"}, 2, "give --type and --data"},
+		{[]string{"events", "publish", "--type", "a", "--data", "{"}, 2, "--data is not JSON: unexpected end"},
+		{[]string{"events", "publish", "--type", "a", "--data", "@/nowhere/x"}, 1, "--data: open /nowhere/x"},
+		{[]string{"events", "publish", "--body", "[]"}, 2, "--body is not a JSON object"},
+		{[]string{"endpoints", "update", "we_1"}, 2, "nothing to change"},
+		{[]string{"endpoints", "create", "--header", "X"}, 2, "write NAME=VALUE"},
+		{[]string{"config", "--config", "/nowhere/x"}, 2, "cannot be read"},
+		{[]string{"listen"}, 2, "give --forward"},
+		{[]string{"listen", "--forward", "127.0.0.1:3000"}, 2, "give a URL such as"},
+		{[]string{"listen", "--forward", "http://127.0.0.1:3000", "--secret", "whsec_%"}, 2, "--secret must be"},
+	} {
+		r := a.run(t, "", c.args...)
+		if r.code != c.code || r.out != "" {
+			t.Errorf("%q: %+v, want the exit code %d", c.args, r, c.code)
+		}
+		for part := range strings.SplitSeq(c.parts, "|") {
+			if !strings.Contains(r.err, part) {
+				t.Errorf("%q: %s has no %q", c.args, r.err, part)
+			}
+		}
+	}
+	if r := run(t, "", nil, "events", "list"); r.code != 2 || !strings.Contains(r.err, "PORTICO_KEY") {
+		t.Errorf("without a key: %+v", r)
+	}
+}
+
+// config shows where settings come from, and never the whole key.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	const key = "ptc_0123456789012345678901234567WXYZ"
+	file := filepath.Join(t.TempDir(), "config.json")
+	if r := run(t, "", nil, "config", "save", "--config", file, "--key", key); r.code != 0 || !strings.Contains(r.out, file) {
+		t.Fatalf("%+v", r)
+	}
+	r := run(t, "", map[string]string{"PORTICO_URL": "https://api.example.com"}, "config", "--config", file)
+	for _, part := range []string{"https://api.example.com  environment PORTICO_URL", "ptc_…WXYZ", "file " + file} {
+		if !strings.Contains(r.out, part) {
+			t.Errorf("%s has no %q", r.out, part)
+		}
+	}
+	if strings.Contains(r.out+r.err, "0123456789") {
+		t.Errorf("the key is shown: %s", r.out)
+	}
+}

@@ -1,0 +1,166 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"portico/infra/portico/terminal"
+)
+
+// show prints a reply: as it came, or as a record.
+func (a *app) show(reply []byte) error {
+	if a.json {
+		return a.document(reply)
+	}
+	if len(reply) == 0 {
+		return nil
+	}
+	all, err := membersOf(reply)
+	if err != nil {
+		return fmt.Errorf("the API's reply is not a JSON object: %w", err)
+	}
+	var fields [][2]string
+	var tables []member
+	for _, m := range all {
+		switch inner, err := membersOf(m.Value); {
+		case isTable(m.Value):
+			tables = append(tables, m)
+		case err == nil && len(inner) > 0:
+			for _, i := range inner {
+				fields = append(fields, [2]string{m.Name + "." + terminal.Clean(i.Name), cell(i.Value)})
+			}
+		default:
+			fields = append(fields, [2]string{m.Name, cell(m.Value)})
+		}
+	}
+	a.out.Record(fields)
+	for _, t := range tables {
+		a.out.Line("\n%s", t.Name)
+		a.table(t.Value)
+	}
+	return nil
+}
+
+// document prints one JSON document, if there is one.
+func (a *app) document(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	_, err := a.Out.Write(append(bytes.TrimRight(text, "\n"), '\n'))
+	return err
+}
+
+// table prints an array of objects with all their members.
+func (a *app) table(array json.RawMessage) {
+	var objects []json.RawMessage
+	_ = json.Unmarshal(array, &objects) // isTable has seen that it is an array
+	var heading []string
+	rows := make([][]string, len(objects))
+	for i, o := range objects {
+		all, _ := membersOf(o)
+		for _, m := range all {
+			if i == 0 {
+				heading = append(heading, strings.ToUpper(m.Name))
+			}
+			rows[i] = append(rows[i], cell(m.Value))
+		}
+	}
+	for i := range rows {
+		rows[i] = append(rows[i], make([]string, len(heading))...)[:len(heading)]
+	}
+	a.out.Table(heading, rows)
+}
+
+// member is one member of a JSON object.
+type member struct {
+	Name  string
+	Value json.RawMessage
+}
+
+// membersOf returns the members of an object in their order.
+func membersOf(object []byte) ([]member, error) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("it begins with %.20q", object)
+	}
+	var all []member
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := member{Name: fmt.Sprint(name)}
+		if err := d.Decode(&m.Value); err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	_, err := d.Token()
+	return all, err
+}
+
+// isTable reports whether a value is an array of objects.
+func isTable(value json.RawMessage) bool {
+	var objects []json.RawMessage
+	if json.Unmarshal(value, &objects) != nil || len(objects) == 0 {
+		return false
+	}
+	_, err := membersOf(objects[0])
+	return err == nil
+}
+
+// at returns the value at a path such as health.breaker; nil: there is none.
+func at(object json.RawMessage, path string) json.RawMessage {
+	for name := range strings.SplitSeq(path, ".") {
+		var inner map[string]json.RawMessage
+		if json.Unmarshal(object, &inner) != nil {
+			return nil
+		}
+		object = inner[name]
+	}
+	return object
+}
+
+// cell returns a value as text for people: a list of texts with commas, nothing as -.
+func cell(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) == nil && len(value) > 0 && value[0] == '"' {
+		return or(terminal.Clean(text))
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(value, &list) == nil && !bytes.Equal(value, []byte("null")) {
+		parts := make([]string, len(list))
+		for i, v := range list {
+			parts[i] = cell(v)
+		}
+		return or(strings.Join(parts, ", "))
+	}
+	switch plain := string(value); plain {
+	case "null", "{}", "":
+		return "-"
+	default:
+		var compact bytes.Buffer
+		if json.Compact(&compact, value) == nil {
+			plain = compact.String()
+		}
+		return terminal.Clean(plain)
+	}
+}
+
+func or(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// cleanLines cleans a text of several lines.
+func cleanLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = terminal.Clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}

@@ -42,6 +42,7 @@ func TestRequests(t *testing.T) {
 		{[]string{"events", "publish", "--type", "a", "--data", "-"}, " 1 ", "POST /v1/events", `{"type":"a","data":1}`},
 		{[]string{"deliveries", "list", "--endpoint", "we_1", "--status", "failed"}, "", "GET /v1/deliveries?endpoint_id=we_1&limit=20&status=failed", ""},
 		{[]string{"deliveries", "get", "dlv_1"}, "", "GET /v1/deliveries/dlv_1", ""},
+		{[]string{"deliveries", "redeliver", "dlv_1"}, "", "POST /v1/deliveries/dlv_1/redeliver", ""},
 		{[]string{"consumers", "create", "--name", "n", "--types", "*"}, "", "POST /v1/event-consumers", `{"name":"n","event_types":["*"]}`},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {

@@ -1,10 +1,17 @@
 package command
 
 import (
+	"net/http"
+	"net/url"
+
 	"github.com/spf13/cobra"
 )
 
-const deliveriesPath = "/v1/deliveries"
+const (
+	deliveriesPath = "/v1/deliveries"
+	deliveryID     = "the delivery's id, dlv_…"
+	sampleDLV      = "dlv_01jdf3z9k2e4nv6xq8r0s1t2v3"
+)
 
 func (a *app) deliveries() *cobra.Command {
 	return group("deliveries", "Deliveries: what became of events at endpoints",
@@ -17,6 +24,14 @@ func (a *app) deliveries() *cobra.Command {
 			filter{flag: "event", parameter: "event_id", usage: "only of this event"},
 			filter{flag: "status", parameter: "status", usage: "only pending, delivered, failed or held ones", values: []string{"pending", "delivered", "failed", "held"}},
 		),
-		a.gets("Show a delivery with its attempts", "portico deliveries get dlv_01jdf3z9k2e4nv6xq8r0s1t2v3", deliveriesPath+"/%s", "the delivery's id, dlv_…"),
+		a.gets("Show a delivery with its attempts", "portico deliveries get "+sampleDLV, deliveriesPath+"/%s", deliveryID),
+		a.redeliver(),
 	)
+}
+
+func (a *app) redeliver() *cobra.Command {
+	return a.mutation(a.command("redeliver ID", "Send a delivery again, with all its tries", "portico deliveries redeliver "+sampleDLV, []string{deliveryID},
+		func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd, http.MethodPost, deliveriesPath+"/"+url.PathEscape(args[0])+"/redeliver", nil)
+		}))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"portico/infra/portico/terminal"
@@ -27,7 +28,7 @@ func (a *app) show(reply []byte) error {
 		switch inner, err := membersOf(m.Value); {
 		case isTable(m.Value):
 			tables = append(tables, m)
-		case err == nil && len(inner) > 0:
+		case err == nil && len(inner) > 0 && !slices.Contains(whole, m.Name):
 			for _, i := range inner {
 				fields = append(fields, [2]string{m.Name + "." + terminal.Clean(i.Name), cell(i.Value)})
 			}
@@ -42,6 +43,9 @@ func (a *app) show(reply []byte) error {
 	}
 	return nil
 }
+
+// whole are the members whose JSON is the customer's: a record shows them as they are.
+var whole = []string{"data", "schema"}
 
 // document prints one JSON document, if there is one.
 func (a *app) document(text []byte) error {

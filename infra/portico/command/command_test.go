@@ -110,8 +110,9 @@ func TestReadable(t *testing.T) {
 		"GET /v1/webhook-endpoints/we_1":     "200 " + endpoint,
 		"GET /v1/events?limit=20":            `200 {"data":[],"next":null}`,
 		"GET /v1/events/evt_1":               `200 {"id":"evt_1","data":{"a": {"b":1}}}`,
-		"GET /v1/deliveries/dlv_1":           `200 {"id":"dlv_1","last_error":"\u001b[2Jhi","attempts":[{"number":1,"error":null},{"number":2,"error":"x"}]}`,
-		"DELETE /v1/webhook-endpoints/we_1":  "204 ",
+		"GET /v1/deliveries/dlv_1": `200 {"id":"dlv_1","last_error":"\u001b[2Jhi","attempts":[{"number":1,"error":null,"exchange":null},` +
+			`{"number":2,"error":"x","exchange":{"dns_ms":3.1,"request_headers":[{"name":"A","value":"b"}]}}]}`,
+		"DELETE /v1/webhook-endpoints/we_1": "204 ",
 	})
 	for _, c := range []struct{ args, out, err string }{
 		{"endpoints list", "ID    STATUS    BREAKER  EVENT TYPES  URL\nwe_1  disabled  closed   a, b.*       https://example.com/\n", "There are more: add --all, or --after n1\n"},
@@ -119,6 +120,7 @@ func TestReadable(t *testing.T) {
 		{"events get evt_1", "id    evt_1\ndata  {\"a\":{\"b\":1}}\n", ""},
 		{"events list", "", "There are no events.\n"},
 		{"deliveries get dlv_1", "id          dlv_1\nlast_error  \uFFFD[2Jhi\n\nattempts\nNUMBER  ERROR\n1       -\n2       x\n", ""},
+		{"deliveries get dlv_1 --attempt 2", "number           2\nerror            x\nexchange.dns_ms  3.1\n\nexchange.request_headers\nNAME  VALUE\nA     b\n", ""},
 		{"endpoints delete we_1", "Deleted we_1.\n", ""},
 	} {
 		r := a.run(t, "", strings.Fields(c.args)...)

@@ -1,8 +1,11 @@
 package command
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/spf13/cobra"
 )
@@ -24,9 +27,40 @@ func (a *app) deliveries() *cobra.Command {
 			filter{flag: "event", parameter: "event_id", usage: "only of this event"},
 			filter{flag: "status", parameter: "status", usage: "only pending, delivered, failed or held ones", values: []string{"pending", "delivered", "failed", "held"}},
 		),
-		a.gets("Show a delivery with its attempts", "portico deliveries get "+sampleDLV, deliveriesPath+"/%s", deliveryID),
+		a.getDelivery(),
 		a.redeliver(),
 	)
+}
+
+func (a *app) getDelivery() *cobra.Command {
+	var number int
+	cmd := a.command("get ID", "Show a delivery with its attempts", "portico deliveries get "+sampleDLV+" --attempt 1", []string{deliveryID},
+		func(cmd *cobra.Command, args []string) error {
+			reply, err := a.call(cmd, http.MethodGet, deliveriesPath+"/"+url.PathEscape(args[0]), nil)
+			switch {
+			case err != nil:
+				return err
+			case cmd.Flags().Changed("attempt"):
+				return a.showAttempt(reply, number)
+			}
+			return a.show(reply)
+		})
+	cmd.Flags().IntVar(&number, "attempt", 0, "show all of this attempt: its `number`")
+	return cmd
+}
+
+// showAttempt shows one attempt of a delivery.
+func (a *app) showAttempt(delivery []byte, number int) error {
+	var attempts []json.RawMessage
+	if err := json.Unmarshal(at(delivery, "attempts"), &attempts); err != nil {
+		return fmt.Errorf("the API's reply has no attempts: %w", err)
+	}
+	for _, attempt := range attempts {
+		if cell(at(attempt, "number")) == strconv.Itoa(number) {
+			return a.show(attempt)
+		}
+	}
+	return fmt.Errorf("the delivery has no attempt %d", number)
 }
 
 func (a *app) redeliver() *cobra.Command {

@@ -22,30 +22,41 @@ func (a *app) show(reply []byte) error {
 	if err != nil {
 		return fmt.Errorf("the API's reply is not a JSON object: %w", err)
 	}
-	var fields [][2]string
-	var tables []member
-	for _, m := range all {
-		switch inner, err := membersOf(m.Value); {
-		case isTable(m.Value):
-			tables = append(tables, m)
-		case err == nil && len(inner) > 0 && !slices.Contains(whole, m.Name):
-			for _, i := range inner {
-				fields = append(fields, [2]string{m.Name + "." + terminal.Clean(i.Name), cell(i.Value)})
-			}
-		default:
-			fields = append(fields, [2]string{m.Name, cell(m.Value)})
-		}
-	}
-	a.out.Record(fields)
-	for _, t := range tables {
+	r := &record{}
+	r.add("", all)
+	a.out.Record(r.fields)
+	for _, t := range r.tables {
 		a.out.Line("\n%s", t.Name)
 		a.table(t.Value)
 	}
 	return nil
 }
 
+// record is an object for people: fields, and arrays of objects as tables.
+type record struct {
+	fields [][2]string
+	tables []member
+}
+
+// add adds members. Those of an inner object get its name before theirs.
+func (r *record) add(prefix string, all []member) {
+	for _, m := range all {
+		name := prefix + terminal.Clean(m.Name)
+		switch inner, err := membersOf(m.Value); {
+		case slices.Contains(whole, m.Name):
+			r.fields = append(r.fields, [2]string{name, cell(m.Value)})
+		case isTable(m.Value):
+			r.tables = append(r.tables, member{name, m.Value})
+		case err == nil && len(inner) > 0:
+			r.add(name+".", inner)
+		default:
+			r.fields = append(r.fields, [2]string{name, cell(m.Value)})
+		}
+	}
+}
+
 // whole are the members whose JSON is the customer's: a record shows them as they are.
-var whole = []string{"data", "schema"}
+var whole = []string{"data", "schema", "examples"}
 
 // document prints one JSON document, if there is one.
 func (a *app) document(text []byte) error {
@@ -56,25 +67,39 @@ func (a *app) document(text []byte) error {
 	return err
 }
 
-// table prints an array of objects with all their members.
+// longestCell is how much of a text a table shows.
+const longestCell = 60
+
+// table prints an array of objects, with the members that fit into a cell in every row.
 func (a *app) table(array json.RawMessage) {
 	var objects []json.RawMessage
 	_ = json.Unmarshal(array, &objects) // isTable has seen that it is an array
+	members, _ := membersOf(objects[0]) // … of objects
 	var heading []string
 	rows := make([][]string, len(objects))
-	for i, o := range objects {
-		all, _ := membersOf(o)
-		for _, m := range all {
-			if i == 0 {
-				heading = append(heading, strings.ToUpper(m.Name))
-			}
-			rows[i] = append(rows[i], cell(m.Value))
+	for _, m := range members {
+		if slices.ContainsFunc(objects, func(o json.RawMessage) bool { return isNested(at(o, m.Name)) }) {
+			continue
+		}
+		heading = append(heading, strings.ToUpper(m.Name))
+		for i, o := range objects {
+			rows[i] = append(rows[i], cut(cell(at(o, m.Name))))
 		}
 	}
-	for i := range rows {
-		rows[i] = append(rows[i], make([]string, len(heading))...)[:len(heading)]
-	}
 	a.out.Table(heading, rows)
+}
+
+// isNested reports whether a value has objects.
+func isNested(value json.RawMessage) bool {
+	_, err := membersOf(value)
+	return err == nil || isTable(value)
+}
+
+func cut(text string) string {
+	if runes := []rune(text); len(runes) > longestCell {
+		return string(runes[:longestCell-1]) + "…"
+	}
+	return text
 }
 
 // member is one member of a JSON object.

@@ -152,7 +152,7 @@ var only = map[string][]string{
 	"github.com/cedar-policy/cedar-go": {"shared/role"},
 	"github.com/expr-lang/expr":        {"shared/webhook/filter"},
 	"github.com/robfig/cron":           {"shared/job/schedule"},
-	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport", "shared/mail/inspect", "shared/mail/template"},
+	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport", "shared/mail/inspect", "shared/mail/template", "shared/webhook/sending"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 	"github.com/nicksnyder/go-i18n":    {"shared/mail/template"},
 	"github.com/wneessen/go-mail":      {"shared/mail/transport"},

@@ -74,6 +74,7 @@ func addEvents(t testing.TB, d *Database, org id.Org) {
 	d.Exec(t, `
 		INSERT INTO webhook_delivery (org_id, event_id, endpoint_id, id, status)
 		SELECT org_id, id, org_id, id, 'failed' FROM event WHERE org_id = $1`, org)
+	d.Insert(t, "webhook_stat", Row{"org_id": org, "endpoint_id": org, "hour": d.Clock.Now().Truncate(time.Hour)})
 	d.Exec(t, `
 		INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, response_body)
 		SELECT org_id, id, org_id, 1, portico_now(), 1, '' FROM event WHERE org_id = $1`, org)

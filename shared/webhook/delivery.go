@@ -5,6 +5,7 @@ import (
 
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/webhook/sending"
 )
 
 // Status is the state of a delivery.
@@ -32,6 +33,7 @@ type Delivery struct {
 	// for too long has ExpiredError.
 	LastStatusCode *int16
 	LastError      *string
+	LastAnswer     *sending.Answer // sending.AnswerNone before the first try; nil: not known, see Attempt.Answer
 }
 
 // Attempt is one try of a delivery.
@@ -42,6 +44,10 @@ type Attempt struct {
 	StatusCode   *int16
 	Error        *string
 	ResponseBody []byte
+	// Answer and Exchange are nil if they are not known, because the try was made by
+	// an older version of Portico.
+	Answer   *sending.Answer
+	Exchange *sending.Exchange
 }
 
 // ErrDeliveryNotFound is returned when the delivery does not exist or belongs to

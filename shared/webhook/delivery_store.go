@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/webhook/sending"
 )
 
 // IsDropped is true for a delivery d that was dropped when its endpoint e was enabled,
@@ -20,10 +21,10 @@ const IsDropped = `greatest(d.event_id, uuid_floor(d.redelivered_at)) < e.droppe
 // This query derives the status to show from that row, and a claim derives what
 // to do with the delivery.
 const deliverySQL = `
-	SELECT id, event_id, endpoint_id, status, attempts, completed_at, expired,
+	SELECT id, event_id, endpoint_id, status, attempts, completed_at, expired, answer,
 		CASE WHEN status = 'pending' AND next_retry_at < 'infinity' THEN greatest(next_retry_at, leased_until) END AS next_retry_at
 	FROM (
-		SELECT d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.completed_at, d.next_retry_at, d.leased_until, d.expired,
+		SELECT d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.completed_at, d.next_retry_at, d.leased_until, d.expired, d.answer,
 			CASE WHEN d.status <> 'pending' THEN d.status
 				WHEN e.deleted_at IS NOT NULL OR ` + IsDropped + ` THEN 'failed'
 				WHEN e.status = 'disabled' THEN 'held'
@@ -36,7 +37,8 @@ const deliverySQL = `
 func withLastTry(deliveries string) string {
 	return `
 	SELECT p.id, p.event_id, p.endpoint_id, p.status, p.attempts, p.completed_at, p.next_retry_at, a.status_code AS last_status_code,
-		CASE WHEN p.expired THEN '` + ExpiredError + `' ELSE a.error END AS last_error FROM (` + deliveries + `) AS p
+		CASE WHEN p.expired THEN '` + ExpiredError + `' ELSE a.error END AS last_error,
+		CASE WHEN p.attempts = 0 THEN 'none' WHEN a.error IS NULL THEN coalesce(p.answer, '2xx') ELSE p.answer END AS last_answer FROM (` + deliveries + `) AS p
 	LEFT JOIN LATERAL (
 		SELECT status_code, error FROM webhook_attempt t
 		WHERE t.org_id = $1 AND t.event_id = p.event_id AND t.endpoint_id = p.endpoint_id AND t.number = p.attempts
@@ -157,14 +159,22 @@ func ListDeliveries(ctx context.Context, tx pg.Tx, org id.Org, f DeliveryFilter,
 // ListAttempts returns every try of a delivery, in order.
 func ListAttempts(ctx context.Context, tx pg.Tx, org id.Org, d Delivery) ([]Attempt, error) {
 	return pg.List[Attempt](ctx, tx, "webhook.ListAttempts", `
-		SELECT number, started_at, latency, status_code, error, response_body FROM webhook_attempt
+		SELECT number, started_at, latency, status_code, error, response_body, CASE WHEN error IS NULL THEN '2xx' ELSE answer END, exchange
+		FROM webhook_attempt
 		WHERE org_id = $1 AND event_id = $2 AND endpoint_id = $3 ORDER BY number`, org, d.EventID, d.EndpointID)
 }
 
 // ScanRow reads what ListAttempts selects.
 func (a *Attempt) ScanRow(row pgx.Rows) error {
 	var micros int32
-	err := row.Scan(&a.Number, &a.StartedAt, &micros, &a.StatusCode, &a.Error, &a.ResponseBody)
+	var exchange []byte
+	if err := row.Scan(&a.Number, &a.StartedAt, &micros, &a.StatusCode, &a.Error, &a.ResponseBody, &a.Answer, &exchange); err != nil {
+		return err
+	}
 	a.Latency = time.Duration(micros) * time.Microsecond
-	return err
+	// During a deployment a newer version may have written what this one cannot read.
+	if decoded, err := sending.DecodeExchange(exchange, a.StartedAt); err == nil {
+		a.Exchange = &decoded
+	}
+	return nil
 }

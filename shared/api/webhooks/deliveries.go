@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"net/http"
-	"strings"
 
 	"portico/shared/api/edge"
 	"portico/shared/audit"
@@ -68,16 +67,8 @@ type DeliveryBody struct {
 	NextRetryAt  *clock.Stamp       `json:"next_retry_at" format:"date-time" doc:"#Delivery.next_retry_at"`
 	CompletedAt  *clock.Stamp       `json:"completed_at" format:"date-time" doc:"When the delivery succeeded or finally failed; null if it has done neither."`
 	LastStatus   *int16             `json:"last_status_code" doc:"The status of the receiver's response to the last try; null if there was no try or no response." example:"500"`
+	LastAnswer   *string            `json:"last_answer" enum:"2xx,3xx,4xx,5xx,timeout,dns,connection,tls,protocol,none" doc:"#Delivery.last_answer" example:"5xx"`
 	LastError    *string            `json:"last_error" doc:"#Delivery.last_error" example:"answered 500, expected 2xx"`
-}
-
-type attemptBody struct {
-	Number       int16       `json:"number" doc:"The number of the try; the first is 1." example:"1"`
-	StartedAt    clock.Stamp `json:"started_at" format:"date-time" doc:"When the try began."`
-	LatencyMS    float64     `json:"latency_ms" doc:"How long the try took, in milliseconds." example:"48.3"`
-	StatusCode   *int16      `json:"status_code" doc:"The status of the receiver's response; null if there was none." example:"200"`
-	Error        *string     `json:"error" doc:"Why the try failed; null if it succeeded."`
-	ResponseBody string      `json:"response_body" doc:"The first 1,024 bytes of the response." example:"ok"`
 }
 
 type deliveryOutput struct {
@@ -94,14 +85,7 @@ type listDeliveriesOutput struct{ Body edge.List[DeliveryBody] }
 func showDelivery(d webhook.Delivery) DeliveryBody {
 	return DeliveryBody{
 		ID: d.ID, EventID: d.EventID, EndpointID: d.EndpointID, Status: string(d.Status), AttemptCount: d.Attempts,
-		NextRetryAt: clock.StampOf(d.NextRetryAt), CompletedAt: clock.StampOf(d.CompletedAt), LastStatus: d.LastStatusCode, LastError: d.LastError,
-	}
-}
-
-func showAttempt(a webhook.Attempt) attemptBody {
-	return attemptBody{
-		Number: a.Number, StartedAt: clock.Stamp(a.StartedAt), LatencyMS: float64(a.Latency.Microseconds()) / 1000,
-		StatusCode: a.StatusCode, Error: a.Error, ResponseBody: strings.ToValidUTF8(string(a.ResponseBody), "\uFFFD"),
+		NextRetryAt: clock.StampOf(d.NextRetryAt), CompletedAt: clock.StampOf(d.CompletedAt), LastStatus: d.LastStatusCode, LastAnswer: (*string)(d.LastAnswer), LastError: d.LastError,
 	}
 }
 
@@ -132,7 +116,7 @@ func getDelivery(c *edge.Call, in *deliveryPath) (*deliveryOutput, error) {
 	out := &deliveryOutput{}
 	out.Body.DeliveryBody, out.Body.Attempts = showDelivery(delivery), []attemptBody{}
 	for _, a := range attempts {
-		out.Body.Attempts = append(out.Body.Attempts, showAttempt(a))
+		out.Body.Attempts = append(out.Body.Attempts, showAttempt(delivery.EventID, a))
 	}
 	return out, nil
 }

@@ -48,6 +48,8 @@ type completion struct {
 	codes     []*int16
 	errors    []*string
 	bodies    [][]byte
+	answers   []*string // nil: success
+	exchanges [][]byte
 }
 
 // complete records results in one statement: status, next try and attempt log are
@@ -67,25 +69,27 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 		WITH result AS MATERIALIZED (
 			SELECT ($1::uuid[])[i] AS org_id, ($2::uuid[])[i] AS event_id, ($3::uuid[])[i] AS endpoint_id, ($4::uuid[])[i] AS lease,
 				($5::text[])[i] AS status, ($6::interval[])[i] AS wait, ($7::boolean[])[i] AS tried, ($8::timestamptz[])[i] AS started_at,
-				($9::integer[])[i] AS latency, ($10::smallint[])[i] AS status_code, ($11::text[])[i] AS error, ($12::bytea[])[i] AS response_body, i AS position
+				($9::integer[])[i] AS latency, ($10::smallint[])[i] AS status_code, ($11::text[])[i] AS error, ($12::bytea[])[i] AS response_body,
+				($14::text[])[i] AS answer, ($15::bytea[])[i] AS exchange, i AS position
 			FROM (SELECT set_config('lock_timeout', $13, true)) AS patient
 			CROSS JOIN generate_series(1, array_length($1::uuid[], 1)) AS i
 		), done AS (
 			UPDATE webhook_delivery d SET
 				status = r.status, lease = NULL, leased_until = NULL, attempts = d.attempts + r.tried::int,
+				answer = CASE WHEN r.tried THEN r.answer ELSE d.answer END,
 				next_retry_at = CASE WHEN r.status = 'pending' THEN (SELECT portico_now()) + r.wait END,
 				completed_at = CASE WHEN r.status <> 'pending' THEN (SELECT portico_now()) END
 			FROM result r
 			WHERE d.org_id = ANY (ARRAY[r.org_id]) AND d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id AND d.lease = r.lease
 			RETURNING d.org_id, d.event_id, d.endpoint_id, d.attempts, r.tried, r.started_at, r.latency,
-				r.status_code, r.error, r.response_body, r.position
+				r.status_code, r.error, r.response_body, r.answer, r.exchange, r.position
 		), logged AS (
-			INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, status_code, error, response_body)
-			SELECT org_id, event_id, endpoint_id, attempts, started_at, latency, status_code, error, response_body
+			INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, status_code, error, response_body, answer, exchange)
+			SELECT org_id, event_id, endpoint_id, attempts, started_at, latency, status_code, error, response_body, answer, exchange
 			FROM done WHERE tried
 		)
 		SELECT coalesce(array_agg(position), '{}') FROM done`,
-		c.orgs, c.events, c.endpoints, c.leases, c.statuses, c.waits, c.tried, c.started, c.latencies, c.codes, c.errors, c.bodies, pg.LockTimeout(lock))
+		c.orgs, c.events, c.endpoints, c.leases, c.statuses, c.waits, c.tried, c.started, c.latencies, c.codes, c.errors, c.bodies, pg.LockTimeout(lock), c.answers, c.exchanges)
 	if err != nil {
 		return nil, err
 	}
@@ -104,13 +108,27 @@ func columns(results []Result) completion {
 		c.tried, c.started = append(c.tried, r.Tried), append(c.started, r.StartedAt)
 		c.latencies = append(c.latencies, int32(min(r.Latency.Microseconds(), 1<<31-1)))
 		c.codes, c.errors = append(c.codes, nonZero(int16(r.StatusCode))), append(c.errors, nonZero(r.Error))
-		body := r.Body
-		if body == nil {
-			body = []byte{} // a nil slice would be NULL
-		}
-		c.bodies = append(c.bodies, body)
+		c.addLog(r)
 	}
 	return c
+}
+
+// addLog adds what only the log keeps.
+func (c *completion) addLog(r Result) {
+	body := r.Body
+	if body == nil {
+		body = []byte{} // a nil slice would be NULL
+	}
+	c.bodies = append(c.bodies, body)
+	var answer *string
+	var exchange []byte
+	if r.Tried {
+		exchange = r.Exchange.Encode(r.StartedAt)
+		if r.Answer != sending.Answer2xx {
+			answer = new(string(r.Answer))
+		}
+	}
+	c.answers, c.exchanges = append(c.answers, answer), append(c.exchanges, exchange)
 }
 
 // nonZero returns nil, which Postgres reads as NULL, for a zero value.

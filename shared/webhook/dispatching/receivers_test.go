@@ -65,7 +65,7 @@ func TestBadReceivers(t *testing.T) {
 				if cause := value(a.Error); cause != tt.cause {
 					t.Errorf("error %q, want %q", cause, tt.cause)
 				}
-				if len(a.ResponseBody) > 1024 {
+				if len(a.ResponseBody) > 4096 {
 					t.Errorf("%d bytes of the response are kept", len(a.ResponseBody))
 				}
 			})

@@ -3,6 +3,7 @@ package sending
 import (
 	"context"
 	"crypto/x509"
+	"net/http"
 	"time"
 
 	"portico/shared/id"
@@ -17,6 +18,9 @@ var (
 )
 
 const MaxClientTransports = maxClientTransports
+
+// Note is Exchange.note.
+func Note(e *Exchange, t *Target, response http.Header) { e.note(t, response) }
 
 // Trust makes a sender trust the servers of a test's authority.
 func Trust(s *Sender, roots *x509.CertPool) { s.transport.TLSClientConfig.RootCAs = roots }

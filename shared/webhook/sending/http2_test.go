@@ -208,7 +208,7 @@ func TestHostileHTTP2(t *testing.T) {
 			s := newSender(t, time.Second, authority)
 			start := time.Now()
 			r := sendTo(s, url)
-			if took := time.Since(start); took > 4*time.Second || r.Delivered() || len(r.Error) < 10 || len(r.Body) > 1<<10 {
+			if took := time.Since(start); took > 4*time.Second || r.Delivered() || len(r.Error) < 10 || len(r.Body) > 4<<10 {
 				t.Errorf("delivered: %v, %q after %s, %d bytes kept", r.Delivered(), r.Error, took, len(r.Body))
 			}
 			if n := connections.Load(); n > 4 {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -90,22 +88,6 @@ func (r *reach) note(org id.Org, host string) *outage {
 		}
 	}
 	return r.current
-}
-
-// watch returns a context for a request, and a flag that is set when the request
-// has a connection. Only a new connection proves that our network works; a kept
-// one does not.
-func (r *reach) watch(ctx context.Context) (context.Context, *atomic.Bool) {
-	var connected atomic.Bool
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-		ConnectDone: func(_, _ string, err error) {
-			if err == nil {
-				connected.Store(true)
-				r.reached()
-			}
-		},
-	}), &connected
 }
 
 // egressFault returns err if the fault is ours. It returns nil if there is no

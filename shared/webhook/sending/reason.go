@@ -48,7 +48,7 @@ func reason(err error, closed string) string {
 		return "the host has no IPv4 address: deliveries are sent over IPv4"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "the host cannot be reached"
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server response headers exceeded"):
+	case isNotHTTP(err):
 		return "the response is not valid HTTP"
 	}
 	return cmp.Or(closed, "the request failed")
@@ -60,4 +60,9 @@ func isClosed(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		strings.Contains(err.Error(), "http2: client conn") // closed, lost, or not established
+}
+
+// isNotHTTP reports whether the response could not be read as HTTP.
+func isNotHTTP(err error) bool {
+	return strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "server response headers exceeded")
 }

@@ -23,7 +23,7 @@ const (
 	// and body together.
 	MaxTimeout = 30 * time.Second
 	// excerpt is how much of a response is kept in the attempt log.
-	excerpt = 1 << 10
+	excerpt = 4 << 10
 	// maxResponse is how much of a response is read. A shorter response is read
 	// to its end, so that its connection can be used again.
 	maxResponse = 64 << 10
@@ -31,7 +31,8 @@ const (
 	// if the server closes connections at that moment.
 	maxDials = 4
 	// UserAgent is the User-Agent header of deliveries.
-	UserAgent = "Portico-Webhooks/1.0"
+	UserAgent   = "Portico-Webhooks/1.0"
+	contentType = "application/json"
 )
 
 // Sender POSTs signed payloads. It is safe for concurrent use.
@@ -64,11 +65,11 @@ func (s *Sender) timeout(t Try) time.Duration { return min(t.Target.Timeout, s.a
 
 // response is the part of a receiver's answer that was read.
 type response struct {
-	code       int
-	body       []byte
-	retryAfter string
-	connected  bool   // true even if there was no answer
-	closed     string // the likely reason if the connection was closed, see reason
+	code   int
+	header http.Header
+	body   []byte
+	closed string // the likely reason if the connection was closed, see reason
+	trace  *trace
 }
 
 // Send makes a try. It blocks for the endpoint's timeout at most, plus
@@ -78,11 +79,15 @@ func (s *Sender) Send(ctx context.Context, t Try) Outcome {
 	start := time.Now()
 	answer, err := s.post(ctx, t, o.StartedAt)
 	o.Latency = time.Since(start)
-	o.StatusCode, o.Body = answer.code, answer.body
+	answer.trace.end()
+	o.StatusCode, o.Answer = answer.code, answerOf(answer.code, err, answer.trace.handshake, answer.closed)
+	o.Exchange = answer.trace.exchange(o.Answer)
+	o.Exchange.note(t.Target, answer.header)
+	o.Body = maskEchoes(answer.body, secretsOf(t.Target.Headers))
 	o.Hint = Hint{
-		RetryAfter:  parseRetryAfter(answer.retryAfter, s.clock.Now()),
+		RetryAfter:  parseRetryAfter(answer.header.Get("Retry-After"), s.clock.Now()),
 		TimedOut:    errors.Is(err, context.DeadlineExceeded),
-		EgressFault: s.reach.egressFault(ctx, t, o.StartedAt.Sub(t.Event.Time()), answer.connected, err),
+		EgressFault: s.reach.egressFault(ctx, t, o.StartedAt.Sub(t.Event.Time()), answer.trace.connected, err),
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -101,18 +106,18 @@ func (s *Sender) Send(ctx context.Context, t Try) Outcome {
 	return o
 }
 
-func (s *Sender) post(ctx context.Context, t Try, now time.Time) (response, error) {
+func (s *Sender) post(ctx context.Context, t Try, now time.Time) (answer response, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout(t))
 	defer cancel()
-	ctx, connected := s.reach.watch(egress.WithDials(ctx, maxDials))
+	ctx, answer.trace = s.reach.watch(egress.WithDials(ctx, maxDials))
 	ctx, closed := watchHandshake(ctx)
 	target, err := url.Parse(t.Target.URL)
 	if err != nil {
-		return response{}, err
+		return answer, err
 	}
 	header, err := headerOf(t, now)
 	if err != nil {
-		return response{}, err
+		return answer, err
 	}
 	req := (&http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host,
@@ -126,16 +131,17 @@ func (s *Sender) post(ctx context.Context, t Try, now time.Time) (response, erro
 	}).WithContext(ctx)
 	transport, err := s.transportOf(t)
 	if err != nil {
-		return response{}, err
+		return answer, err
 	}
 	// RoundTrip follows no redirects and keeps no cookies.
 	res, err := transport.RoundTrip(req)
 	if err != nil {
-		return response{connected: connected.Load(), closed: closed()}, err
+		answer.closed = closed()
+		return answer, err
 	}
 	defer res.Body.Close()
 	s.reach.reached()
-	answer := response{code: res.StatusCode, retryAfter: res.Header.Get("Retry-After"), connected: true}
+	answer.code, answer.header = res.StatusCode, res.Header
 	answer.body, err = read(res.Body)
 	return answer, err
 }
@@ -147,7 +153,7 @@ func headerOf(t Try, now time.Time) (http.Header, error) {
 	for name, value := range t.Target.Headers {
 		header.Set(name, value)
 	}
-	header.Set("Content-Type", "application/json")
+	header.Set("Content-Type", contentType)
 	header.Set("User-Agent", UserAgent)
 	return header, t.Target.Signer.SetHeaders(header, t.Event.String(), now, t.Payload)
 }

@@ -33,8 +33,10 @@ type Outcome struct {
 	Latency   time.Duration
 	// StatusCode is 0 without a response. Error is "" on success.
 	StatusCode int
+	Answer     Answer
 	Error      string
 	Body       []byte // the first bytes of the response
+	Exchange   Exchange
 	// Tried is false when nothing was sent; then no attempt is logged or counted.
 	Tried bool
 	Hint

@@ -18,11 +18,20 @@ type Reply struct {
 	Body   string
 }
 
-// Get returns a member of a JSON reply by its dotted path, as compact JSON.
+// Get returns a member of a JSON reply by its dotted path, as compact JSON. Items of
+// lists have numbers, from 0.
 func (r Reply) Get(t *testing.T, path string) string {
 	t.Helper()
 	raw := json.RawMessage(r.Body)
 	for _, name := range strings.Split(path, ".") {
+		if n, err := strconv.Atoi(name); err == nil {
+			var list []json.RawMessage
+			if err := json.Unmarshal(raw, &list); err != nil || n >= len(list) {
+				t.Fatalf("%s of %s: %v", path, r.Body, err)
+			}
+			raw = list[n]
+			continue
+		}
 		var object map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &object); err != nil {
 			t.Fatalf("%s of %s: %v", path, r.Body, err)

@@ -18,7 +18,7 @@ type attemptBody struct {
 	Answer       *string     `json:"answer" enum:"2xx,3xx,4xx,5xx,timeout,dns,connection,tls,protocol" doc:"#Attempt.answer" example:"2xx"`
 	Error        *string     `json:"error" doc:"Why the try failed; null if it succeeded."`
 	ResponseBody string      `json:"response_body" doc:"#Attempt.response_body" example:"ok"`
-	Exchange     *exchange   `json:"exchange" doc:"How the request went; null for tries of older versions of Portico."`
+	Exchange     *exchange   `json:"exchange,omitempty" doc:"How the request went; absent from tries of older versions of Portico."`
 }
 
 // exchange is how the request of a try went.

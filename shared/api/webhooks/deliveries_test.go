@@ -2,11 +2,14 @@ package webhooks_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"portico/shared/api/apitest"
 	"portico/shared/auth"
+	"portico/shared/webhook/sending"
 )
 
 // Deliveries are listed by endpoint, event and status, and read with their
@@ -60,5 +63,60 @@ func TestDeliveries(t *testing.T) {
 	}
 	if len(seen) != 3 {
 		t.Errorf("%d deliveries over all pages, want 3", len(seen))
+	}
+}
+
+// An attempt is shown with how its request went. One that an older version of Portico
+// has made is shown without.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	acme.NewEndpoint(`["*"]`)
+	acme.Publish(`{"type":"a","data":1}`)
+	at := time.Date(2026, 11, 22, 13, 30, 0, 0, time.UTC)
+	exchange := sending.Exchange{
+		DNS: time.Millisecond, Connect: 2 * time.Millisecond, TLS: 3 * time.Millisecond, FirstByte: 4500 * time.Microsecond,
+		Address: netip.MustParseAddr("93.184.216.34"), Scheme: "standard", CustomHeaders: []string{"X-Own"},
+		ResponseHeaders: []sending.Field{{Name: "Server", Value: "nginx \xff"}},
+	}.Encode(at)
+	h.Exec(`
+		INSERT INTO webhook_attempt (org_id, event_id, endpoint_id, number, started_at, latency, status_code, error, response_body, answer, exchange)
+		SELECT org_id, event_id, endpoint_id, n, $1, 12345, CASE n WHEN 3 THEN 200 END, CASE WHEN n < 3 THEN 'no luck' END, '\x6fff',
+			CASE n WHEN 2 THEN 'tls' END, CASE WHEN n > 1 THEN $2::bytea END
+		FROM webhook_delivery, generate_series(1, 3) n`, at, exchange)
+	h.Exec(`UPDATE webhook_delivery SET attempts = 3, status = 'delivered', completed_at = portico_now(), next_retry_at = NULL`)
+	list := acme.Do("GET", "/v1/deliveries", "")
+	apitest.Want(t, list, `200 "last_answer":"2xx"`)
+	got := acme.Do("GET", "/v1/deliveries/"+list.Get(t, "data.0.id"), "")
+	for path, want := range map[string]string{
+		"last_answer":         "2xx",
+		"attempts.0.answer":   "null",
+		"attempts.0.exchange": "",
+		"attempts.1.answer":   "tls",
+		"attempts.2.answer":   "2xx",
+
+		"attempts.2.latency_ms":                      "12.345",
+		"attempts.2.response_body":                   "o\uFFFD",
+		"attempts.2.exchange.address":                "93.184.216.34",
+		"attempts.2.exchange.reused_connection":      "false",
+		"attempts.2.exchange.dns_ms":                 "1",
+		"attempts.2.exchange.connect_ms":             "2",
+		"attempts.2.exchange.tls_ms":                 "3",
+		"attempts.2.exchange.first_byte_ms":          "4.5",
+		"attempts.2.exchange.request_headers.0.name": "Content-Type",
+		"attempts.2.exchange.request_headers.4.name": "Webhook-Timestamp",
+		"attempts.2.exchange.request_headers.5.name": "X-Own",
+
+		"attempts.2.exchange.request_headers.2.value":  list.Get(t, "data.0.event_id"),
+		"attempts.2.exchange.request_headers.3.value":  "***",
+		"attempts.2.exchange.request_headers.4.value":  fmt.Sprint(at.Unix()),
+		"attempts.2.exchange.request_headers.5.value":  "***",
+		"attempts.2.exchange.response_headers.0.value": "nginx \uFFFD",
+		"attempts.2.exchange.response_headers_cut":     "false",
+	} {
+		if value := got.Get(t, path); value != want {
+			t.Errorf("%s is %q, want %q", path, value, want)
+		}
 	}
 }

@@ -120,7 +120,7 @@ func appendText(b []byte, text string, at time.Time) []byte {
 	if n := hpack.HuffmanEncodeLength(text); n < uint64(len(text)) {
 		return hpack.AppendHuffmanString(binary.AppendUvarint(b, n<<2|huffmanText), text)
 	}
-	return append(binary.AppendUvarint(b, uint64(len(text))<<2|plainText), text...)
+	return append(binary.AppendUvarint(b, uint64(len(text))<<2), text...) // plainText is 0
 }
 
 // dateOf reads a date that is in the one form in which dateText is written again.

@@ -40,6 +40,12 @@ func (b *body) text(flag, name, usage string, values ...string) {
 	b.add(flag, name, func() (any, error) { return *p, nil })
 }
 
+// moment adds a flag for a time.
+func (b *body) moment(flag, name, usage string) {
+	p := b.cmd.Flags().String(flag, "", usage)
+	b.add(flag, name, func() (any, error) { return moment(b.cmd, flag, *p) })
+}
+
 func (b *body) texts(flag, name, usage string) {
 	p := b.cmd.Flags().StringSlice(flag, nil, usage)
 	b.add(flag, name, func() (any, error) { return *p, nil })
@@ -121,6 +127,16 @@ func (b *body) encode(a *app) ([]byte, error) {
 		all = append(all, member{m.name, encoded(value)})
 	}
 	return object(all), nil
+}
+
+// with returns the body with one more member.
+func (b *body) with(a *app, m member) ([]byte, error) {
+	text, err := b.encode(a)
+	if err != nil {
+		return nil, err
+	}
+	all, err := membersOf(text)
+	return object(append(all, m)), err
 }
 
 // start returns the members of --body.

@@ -45,8 +45,8 @@ func (a *app) mutation(cmd *cobra.Command) *cobra.Command {
 }
 
 // gets returns a command that reads one thing by its id.
-func (a *app) gets(short, example, path, argument string) *cobra.Command {
-	return a.command("get ID", short, example, []string{argument}, func(cmd *cobra.Command, args []string) error {
+func (a *app) gets(use, short, example, path, argument string) *cobra.Command {
+	return a.command(use, short, example, []string{argument}, func(cmd *cobra.Command, args []string) error {
 		reply, err := a.call(cmd, http.MethodGet, fmt.Sprintf(path, url.PathEscape(args[0])), nil)
 		if err != nil {
 			return err
@@ -56,8 +56,8 @@ func (a *app) gets(short, example, path, argument string) *cobra.Command {
 }
 
 // deletes returns a command that deletes one thing by its id.
-func (a *app) deletes(short, example, path, argument string) *cobra.Command {
-	return a.mutation(a.command("delete ID", short, example, []string{argument}, func(cmd *cobra.Command, args []string) error {
+func (a *app) deletes(use, short, example, path, argument string) *cobra.Command {
+	return a.mutation(a.command(use, short, example, []string{argument}, func(cmd *cobra.Command, args []string) error {
 		return a.remove(cmd, fmt.Sprintf(path, url.PathEscape(args[0])), args[0])
 	}))
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const endpoint = `{"id":"we_1","url":"https://example.com/","event_types":["a","b.*"],"status":"disabled","health":{"breaker":"closed"},"metadata":{}}`
@@ -43,6 +44,19 @@ func TestRequests(t *testing.T) {
 		{[]string{"deliveries", "list", "--endpoint", "we_1", "--status", "failed"}, "", "GET /v1/deliveries?endpoint_id=we_1&limit=20&status=failed", ""},
 		{[]string{"deliveries", "get", "dlv_1"}, "", "GET /v1/deliveries/dlv_1", ""},
 		{[]string{"deliveries", "redeliver", "dlv_1"}, "", "POST /v1/deliveries/dlv_1/redeliver", ""},
+		{[]string{"endpoints", "recover", "we_1", "--since", "2026-11-01T00:00:00Z", "--statuses", "failed,delivered"}, "", "POST /v1/webhook-endpoints/we_1/recover",
+			`{"since":"2026-11-01T00:00:00Z","statuses":["failed","delivered"]}`},
+		{[]string{"endpoints", "replay", "we_1", "--since", "2026-11-01T00:00:00Z", "--until", "2026-11-02T00:00:00Z", "--types", "a.*"}, "", "POST /v1/webhook-endpoints/we_1/replay",
+			`{"since":"2026-11-01T00:00:00Z","until":"2026-11-02T00:00:00Z","event_types":["a.*"]}`},
+		{[]string{"recoveries", "list", "we_1"}, "", "GET /v1/webhook-endpoints/we_1/recoveries?limit=20", ""},
+		{[]string{"recoveries", "get", "rec_1"}, "", "GET /v1/recoveries/rec_1", ""},
+		{[]string{"recoveries", "cancel", "rec_1"}, "", "POST /v1/recoveries/rec_1/cancel", ""},
+		{[]string{"event-types", "list", "--group", "billing", "--archived", "false"}, "", "GET /v1/event-types?archived=false&group=billing&limit=20", ""},
+		{[]string{"event-types", "create", "a", "--group", "billing", "--schema", "-", "--examples", `[1, 2]`}, `{"type": "number"}`, "POST /v1/event-types",
+			`{"group":"billing","schema":{"type": "number"},"examples":[1, 2],"name":"a"}`},
+		{[]string{"event-types", "update", "a", "--archived"}, "", "PATCH /v1/event-types/a", `{"archived":true}`},
+		{[]string{"event-types", "add-version", "a", "--schema", "{}"}, "", "POST /v1/event-types/a/versions", `{"schema":{}}`},
+		{[]string{"event-types", "delete", "a"}, "", "DELETE /v1/event-types/a", ""},
 		{[]string{"consumers", "create", "--name", "n", "--types", "*"}, "", "POST /v1/event-consumers", `{"name":"n","event_types":["*"]}`},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
@@ -155,6 +169,8 @@ func TestErrors(t *testing.T) {
 		{[]string{"events", "publish", "--type", "a", "--data", "@/nowhere/x"}, 1, "--data: open /nowhere/x"},
 		{[]string{"events", "publish", "--body", "[]"}, 2, "--body is not a JSON object"},
 		{[]string{"endpoints", "update", "we_1"}, 2, "nothing to change"},
+		{[]string{"endpoints", "recover", "we_1"}, 2, "give --since"},
+		{[]string{"endpoints", "recover", "we_1", "--since", "yesterday"}, 2, "give a time such as"},
 		{[]string{"endpoints", "create", "--header", "X"}, 2, "write NAME=VALUE"},
 		{[]string{"config", "--config", "/nowhere/x"}, 2, "cannot be read"},
 		{[]string{"listen"}, 2, "give --forward"},
@@ -192,5 +208,36 @@ func TestConfig(t *testing.T) {
 	}
 	if strings.Contains(r.out+r.err, "0123456789") {
 		t.Errorf("the key is shown: %s", r.out)
+	}
+}
+
+// A time may be said as how long ago it was, and --wait waits for the end.
+func TestRecoverAndWait(t *testing.T) {
+	t.Parallel()
+	const start, get = "POST /v1/webhook-endpoints/we_1/recover", "GET /v1/recoveries/rec_1"
+	a := newAPI(t, map[string]string{start: `201 {"id":"rec_1","status":"running"}`, get: `200 {"id":"rec_1","status":"succeeded"}`})
+	r := a.run(t, "", "endpoints", "recover", "we_1", "--since", "2h", "--wait", "--json")
+	if r.code != 0 || r.out != `{"id":"rec_1","status":"succeeded"}`+"\n" {
+		t.Errorf("%+v", r)
+	}
+	var sent struct{ Since time.Time }
+	if err := json.Unmarshal([]byte(a.seen[0].body), &sent); err != nil || time.Since(sent.Since).Round(time.Minute) != 2*time.Hour {
+		t.Errorf("%s: %v", a.seen[0].body, err)
+	}
+	a.answers[get] = `200 {"id":"rec_1","status":"cancelled"}`
+	if r := a.run(t, "", "endpoints", "recover", "we_1", "--since", "2h", "--wait"); r.code != 1 || !strings.Contains(r.err, "rec_1 is cancelled") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// validate tells by its exit code whether data match.
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	for answer, code := range map[string]int{`{"valid":true,"errors":[]}`: 0, `{"valid":false,"errors":[{"location":"data.id","message":"is required"}]}`: 1} {
+		a := newAPI(t, map[string]string{"POST /v1/event-types/a/validate": "200 " + answer})
+		r := a.run(t, "", "event-types", "validate", "a", "--data", "1", "--version", "2", "--json")
+		if r.code != code || r.out != answer+"\n" || a.seen[0].body != `{"data":1,"version":2}` {
+			t.Errorf("%+v after %+v", r, a.seen)
+		}
 	}
 }

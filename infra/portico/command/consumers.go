@@ -18,7 +18,7 @@ func (a *app) consumers() *cobra.Command {
 	return group("consumers", "Event consumers: programs that read the event stream",
 		a.lists("List event consumers", "portico consumers list", consumersPath, "event consumers",
 			[]column{{"ID", "id"}, {"NAME", "name"}, {"EVENT TYPES", "event_types"}, {"DESCRIPTION", "description"}}),
-		a.gets("Show an event consumer", "portico consumers get ec_01jdf3z9k2e4nv6xq8r0s1t2v3", consumersPath+"/%s", "the consumer's id, ec_…"),
+		a.gets("get ID", "Show an event consumer", "portico consumers get ec_01jdf3z9k2e4nv6xq8r0s1t2v3", consumersPath+"/%s", "the consumer's id, ec_…"),
 		a.createConsumer(),
 		a.deleteConsumerCommand(),
 	)

@@ -21,13 +21,15 @@ var endpointColumns = []column{
 func (a *app) endpoints() *cobra.Command {
 	return group("endpoints", "Webhook endpoints: where deliveries are sent",
 		a.lists("List webhook endpoints", "portico endpoints list --all", endpointsPath, "webhook endpoints", endpointColumns),
-		a.gets("Show a webhook endpoint with its health", "portico endpoints get "+sampleWE, endpointPath, endpointID),
+		a.gets("get ID", "Show a webhook endpoint with its health", "portico endpoints get "+sampleWE, endpointPath, endpointID),
 		a.createEndpoint(),
 		a.updateEndpoint(),
-		a.deletes("Delete a webhook endpoint", "portico endpoints delete "+sampleWE, endpointPath, endpointID),
+		a.deletes("delete ID", "Delete a webhook endpoint", "portico endpoints delete "+sampleWE, endpointPath, endpointID),
 		a.rotateEndpointSecret(),
 		a.enableEndpoint(),
 		a.disableEndpoint(),
+		a.recoverEndpoint(),
+		a.replayToEndpoint(),
 	)
 }
 
@@ -106,14 +108,7 @@ func (a *app) rotateEndpointSecret() *cobra.Command {
 func (a *app) enableEndpoint() *cobra.Command {
 	var b *body
 	cmd := a.onEndpoint("enable", "Enable a webhook endpoint and send what was held", "portico endpoints enable "+sampleWE+" --held drop", "", http.MethodPatch,
-		func(*cobra.Command) ([]byte, error) {
-			text, err := b.encode(a)
-			if err != nil {
-				return nil, err
-			}
-			all, err := membersOf(text)
-			return object(append(all, member{"status", encoded("enabled")})), err
-		})
+		func(*cobra.Command) ([]byte, error) { return b.with(a, member{"status", encoded("enabled")}) })
 	b = newBody(cmd)
 	b.text("held", "held_deliveries", "what to do with held deliveries: send (default) or drop", "send", "drop")
 	return cmd

@@ -15,7 +15,7 @@ func (a *app) events() *cobra.Command {
 			[]column{{"ID", "id"}, {"TYPE", "type"}, {"ORDERING KEY", "ordering_key"}, {"CREATED AT", "created_at"}},
 			filter{flag: "type", parameter: "type", usage: "only this type, or a prefix such as invoice.*"},
 		),
-		a.gets("Show an event with its data", "portico events get evt_01jdf3z9k2e4nv6xq8r0s1t2v3", eventsPath+"/%s", "the event's id, evt_…"),
+		a.gets("get ID", "Show an event with its data", "portico events get evt_01jdf3z9k2e4nv6xq8r0s1t2v3", eventsPath+"/%s", "the event's id, evt_…"),
 	)
 }
 

@@ -97,6 +97,29 @@ func split(line string) (words []string) {
 	return words
 }
 
+// Shells can complete commands, and the values of flags that have only some.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args  []string
+		parts string // separated by |
+	}{
+		{[]string{"__complete", "endp"}, "endpoints"},
+		{[]string{"__complete", "deliveries", ""}, "list|get|redeliver"},
+		{[]string{"__complete", "deliveries", "list", "--status", ""}, "pending|delivered|failed|held"},
+		{[]string{"__complete", "endpoints", "create", "--signature-scheme", ""}, "portico|standard|standard_asymmetric"},
+		{[]string{"completion", "bash"}, "# bash completion"},
+		{[]string{"completion", "zsh"}, "#compdef portico"},
+	} {
+		r := run(t, "", nil, c.args...)
+		for part := range strings.SplitSeq(c.parts, "|") {
+			if r.code != 0 || !strings.Contains(r.out, part) {
+				t.Errorf("%q: exit code %d, no %q in %.300s", c.args, r.code, part, r.out)
+			}
+		}
+	}
+}
+
 // The table of docs/cli.md has all commands, and no other.
 func TestDocumented(t *testing.T) {
 	t.Parallel()

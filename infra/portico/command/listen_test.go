@@ -212,6 +212,8 @@ func TestListenOutlivesTheAPI(t *testing.T) {
 	s.publish("evt_1", `{}`)
 	l := s.start(t, t.TempDir(), "--forward", p.URL)
 	s.awaits(t, l)
+	s.publish("evt_2", `{}`)
+	s.awaits(t, l)
 	l.end()
 	text := l.err.String()
 	if strings.Count(text, "Trying again until it answers.") != 1 || strings.Count(text, "The API answers again.") != 1 {

@@ -76,7 +76,7 @@ Exit codes:
 
 func (a *app) root() *cobra.Command {
 	root := group("portico", "Work with webhooks: publish, deliver, redeliver, listen",
-		a.endpoints(), a.events(), a.deliveries(), a.consumers(),
+		a.endpoints(), a.events(), a.deliveries(), a.recoveries(), a.eventTypes(), a.consumers(),
 		a.listen(), a.config(), a.version())
 	root.Long = about
 	root.Example = `  portico config save --api https://api.example.com --key ptc_…
@@ -100,7 +100,7 @@ func (a *app) root() *cobra.Command {
 
 // group returns a command that has only subcommands.
 func group(use, short string, children ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true}
 	g.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()

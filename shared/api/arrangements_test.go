@@ -24,6 +24,10 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"deleteRole": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/roles", `{"name":"gone","permissions":["events:read"]}`), ""
 	},
+	"deleteEventType": func(s *statuses) (string, string) {
+		s.acme.Do("POST", "/v1/event-types", `{"name":"gone.done"}`)
+		return "gone.done", ""
+	},
 	"deleteOrganization": func(s *statuses) (string, string) { return s.spare.Org.String(), "" },
 	"updateOrganization": func(*statuses) (string, string) { return "", `{"name":"Acme"}` },
 	"updateNamedOrganization": func(*statuses) (string, string) {

@@ -32,6 +32,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/organizations":           c.Org.String(),
 		"/v1/webhook-endpoints":       endpoint,
 		"/v1/events":                  event,
+		"/v1/event-types":             catalogued(c),
 		"/v1/deliveries":              regexp.MustCompile(`dlv_\w{26}`).FindString(deliveries),
 		"/v1/members":                 member,
 		"/v1/roles":                   c.Make("/v1/roles", `{"name":"own","permissions":["events:read"]}`),
@@ -50,6 +51,13 @@ func things(c apitest.Caller) map[string]string {
 	}
 }
 
+// catalogued adds an event type with a name that no other organization has.
+func catalogued(c apitest.Caller) string {
+	c.T.Helper()
+	apitest.Want(c.T, c.Do("POST", "/v1/event-types", `{"name":"`+c.Org.String()+`","schema":{}}`), "201 ")
+	return c.Org.String()
+}
+
 // suppressed makes an address that gets no mail, and returns the id of its entry.
 func suppressed(c apitest.Caller) string {
 	c.T.Helper()
@@ -59,9 +67,11 @@ func suppressed(c apitest.Caller) string {
 
 // whole returns a complete body for an operation, or {}.
 var whole = map[string]string{
-	"resumeOrderingKey":    `{"ordering_key":"k"}`,
-	"setAPIKeyLimit":       `{"limit":5}`,
-	"setOrganizationLimit": `{"limit":5}`,
+	"resumeOrderingKey":      `{"ordering_key":"k"}`,
+	"setAPIKeyLimit":         `{"limit":5}`,
+	"setOrganizationLimit":   `{"limit":5}`,
+	"createEventTypeVersion": `{"schema":{}}`,
+	"validateEventData":      `{"data":1}`,
 }
 
 // Every route is called with every predefined role, with the caller's own

@@ -25,6 +25,8 @@ func All() []edge.Operation {
 		webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
 		events.Publish, events.PublishBatch, events.List, events.Get,
 		webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver,
+		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
+		events.CreateTypeVersion, events.ListTypeVersions, events.Validate,
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,

@@ -165,7 +165,7 @@ func absent(path string) string {
 	if id := regexp.MustCompile(`_\w{26}`); id.MatchString(path) {
 		return id.ReplaceAllString(path, "_01890000000000000000000000")
 	}
-	for _, name := range []string{"organization_work", "member_added", apitest.Hidden.Name, apitest.Tidy.Name, "verifying"} {
+	for _, name := range []string{"organization_work", "gone.done", "member_added", apitest.Hidden.Name, apitest.Tidy.Name, "verifying"} {
 		path = strings.Replace(path, "/"+name, "/absent", 1)
 	}
 	return path

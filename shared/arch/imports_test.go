@@ -25,7 +25,7 @@ var layers = []struct {
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/webhook/dispatching shared/captcha", false},
-	{"shared/audit shared/job shared/mail shared/org shared/member shared/role shared/apikey shared/event shared/webhook shared/idempotency shared/hostname shared/limit shared/placement", true},
+	{"shared/audit shared/job shared/mail shared/org shared/member shared/role shared/apikey shared/event shared/eventtype shared/webhook shared/idempotency shared/hostname shared/limit shared/placement", true},
 	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP
 	{"shared/webhook/filter shared/webhook/signing", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
@@ -153,6 +153,7 @@ var only = map[string][]string{
 	"github.com/expr-lang/expr":        {"shared/webhook/filter"},
 	"github.com/robfig/cron":           {"shared/job/schedule"},
 	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport", "shared/mail/inspect", "shared/mail/template", "shared/webhook/sending"},
+	"github.com/santhosh-tekuri":       {"infra/fuzz/generate", "shared/eventtype/schema"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 	"github.com/nicksnyder/go-i18n":    {"shared/mail/template"},
 	"github.com/wneessen/go-mail":      {"shared/mail/transport"},

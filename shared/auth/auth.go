@@ -14,6 +14,8 @@ type Permission string
 const (
 	EventsRead            Permission = "events:read"
 	EventsWrite           Permission = "events:write"
+	EventTypesRead        Permission = "event_types:read"
+	EventTypesWrite       Permission = "event_types:write"
 	WebhookEndpointsRead  Permission = "webhook_endpoints:read"
 	WebhookEndpointsWrite Permission = "webhook_endpoints:write"
 	DeliveriesRead        Permission = "deliveries:read"
@@ -45,6 +47,8 @@ const (
 var Description = map[Permission]string{
 	EventsRead:            "Read events and their payloads.",
 	EventsWrite:           "Publish events.",
+	EventTypesRead:        "Read the event catalog: types and their schemas.",
+	EventTypesWrite:       "Create, change, import and delete event types.",
 	WebhookEndpointsRead:  "Read webhook endpoints, without their secrets.",
 	WebhookEndpointsWrite: "Create, change and delete webhook endpoints.",
 	DeliveriesRead:        "Read deliveries and their attempts.",

@@ -29,7 +29,11 @@ type Event struct {
 	// Fanout says which endpoints get the event. Publish and Get set it, List
 	// does not.
 	Fanout fanout.Fanout `db:"-"`
-	// Matching is how long Publish took to find the endpoints: mostly their filters.
+	// Unknown is set by Publish if no endpoint names the type, and the catalog has not
+	// got it.
+	Unknown bool `db:"-"`
+	// Matching is how long Publish took to find the endpoints and to validate the
+	// data: mostly filters and schemas.
 	Matching time.Duration `db:"-"`
 }
 

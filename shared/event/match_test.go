@@ -39,7 +39,7 @@ func TestMatchEndsWithTheRequest(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), tt.within)
 		start := time.Now()
-		deliveries, due, err := match(ctx, subscriptions, drafts, make([]Event, 10))
+		deliveries, due, err := match(ctx, fanout.Subscriptions{List: subscriptions}, drafts, make([]Event, 10))
 		cancel()
 		if !errors.Is(err, tt.err) || len(deliveries) != tt.deliveries || len(due) != tt.deliveries/10 || (tt.err != nil && time.Since(start) > 5*time.Second) {
 			t.Errorf("%s: %d deliveries to %d endpoints, %v, after %s", tt.name, len(deliveries), len(due), err, time.Since(start))

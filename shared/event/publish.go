@@ -47,7 +47,10 @@ func PublishCached(
 		eventID := id.New[id.Event](at)
 		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, PublishedBy: d.PublishedBy, CreatedAt: at, Payload: payload(eventID, d, at)}
 	}
-	deliveries, due, err := match(ctx, subscriptions.List, drafts, events)
+	if err := admit(ctx, tx, org, subscriptions, isCached, drafts, events); err != nil {
+		return nil, nil, err
+	}
+	deliveries, due, err := match(ctx, subscriptions, drafts, events)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,12 +86,14 @@ var ErrSlow = errors.New("the filters took too long")
 // sets the fan-out of each event. It stops when ctx ends: the cost of each filter
 // is bounded, but a thousand slow filters for each event of a batch take longer
 // than a request may.
-func match(ctx context.Context, subscriptions []fanout.Subscription, drafts []Draft, events []Event) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
-	wanted := make([]bool, len(subscriptions))
+func match(ctx context.Context, subscriptions fanout.Subscriptions, drafts []Draft, events []Event) (deliveries []webhook.NewDelivery, due []id.WebhookEndpoint, err error) {
+	wanted := make([]bool, len(subscriptions.List))
 	for i, d := range drafts {
 		begin := time.Now()
-		candidate := fanout.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, About: d.About}
-		for k, s := range subscriptions {
+		group, known := subscriptions.Catalog.GroupOf(d.Type)
+		events[i].Unknown = !known && !subscriptions.Names(d.Type)
+		candidate := fanout.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, Group: group, About: d.About}
+		for k, s := range subscriptions.List {
 			if err := ctx.Err(); err != nil {
 				return nil, nil, fmt.Errorf("event.match: %w after %d of %d events: %w", ErrSlow, i, len(drafts), err)
 			}
@@ -106,7 +111,7 @@ func match(ctx context.Context, subscriptions []fanout.Subscription, drafts []Dr
 				due = append(due, s.ID)
 			}
 		}
-		events[i].Matching = time.Since(begin)
+		events[i].Matching += time.Since(begin)
 	}
 	return deliveries, due, nil
 }

@@ -26,7 +26,7 @@ func (t table) key() string { return strings.Join(t.Key, ", ") }
 // order is the primary key without the organization, which is the same in all
 // rows: only a comparison without it uses the index to start at a given row.
 func (t table) order() []string {
-	if t.Key[0] == "org_id" {
+	if t.Key[0] == "org_id" && len(t.Key) > 1 {
 		return t.Key[1:]
 	}
 	return t.Key

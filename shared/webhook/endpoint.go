@@ -69,18 +69,30 @@ var ErrTooManyEndpoints = fault.New(fault.Conflict, "too_many_webhook_endpoints"
 const TypePattern = `^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$`
 
 // SubscriptionPattern is the form of an entry of event_types.
-const SubscriptionPattern = `^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$`
+const SubscriptionPattern = `^(\*|(group:)?[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\.\*)$`
 
-// Wants reports whether an endpoint subscribed to these types receives eventType:
-// by its exact name, by `*`, or by a prefix such as `invoice.*`. `*` does not
-// include operational events.
-func Wants(eventTypes []string, eventType string) bool {
-	return slices.ContainsFunc(eventTypes, func(t string) bool {
+// groupPrefix begins an entry of event_types that names a group of the event catalog.
+const groupPrefix = "group:"
+
+// Wants reports whether an endpoint subscribed to these types receives eventType,
+// which is in a group of the catalog unless group is "": by its exact name, by `*`,
+// by a prefix such as `invoice.*`, or by its group, such as `group:billing`. `*`
+// does not include operational events.
+func Wants(eventTypes []string, eventType, group string) bool {
+	return Names(eventTypes, eventType) || slices.ContainsFunc(eventTypes, func(t string) bool {
 		if t == "*" {
 			return !IsOperational(eventType)
 		}
+		name, ok := strings.CutPrefix(t, groupPrefix)
+		return ok && group != "" && name == group
+	})
+}
+
+// Names reports whether one of these types is eventType or a prefix of it.
+func Names(eventTypes []string, eventType string) bool {
+	return slices.ContainsFunc(eventTypes, func(t string) bool {
 		if prefix, ok := strings.CutSuffix(t, "*"); ok {
-			return strings.HasPrefix(eventType, prefix)
+			return prefix != "" && strings.HasPrefix(eventType, prefix)
 		}
 		return t == eventType
 	})

@@ -1,4 +1,5 @@
-// Command events serves GET /v1/events and GET /v1/events/{id}; see shared/api/events.
+// Command events serves the reading of events and the event catalog; see
+// shared/api/events.
 package main
 
 import (
@@ -6,4 +7,10 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(events.List, events.Get) }
+func main() {
+	lambdahost.API(
+		events.List, events.Get,
+		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
+		events.CreateTypeVersion, events.ListTypeVersions, events.Validate,
+	)
+}

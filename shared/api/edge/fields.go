@@ -38,6 +38,7 @@ var hints = map[string]string{
 	"api_key_invalid":            "Send `Authorization: Bearer ptc_…` with a key of your organization.",
 	"webhook_endpoint_not_found": "List yours with GET /v1/webhook-endpoints.",
 	"event_not_found":            "List yours with GET /v1/events.",
+	"event_type_not_found":       "List yours with GET /v1/event-types.",
 	"delivery_not_found":         "List yours with GET /v1/deliveries.",
 	"member_not_found":           "List yours with GET /v1/members.",
 	"role_not_found":             "List yours with GET /v1/roles.",

@@ -135,6 +135,7 @@ type PublishedEvent struct {
 	EventSummary
 	Data          json.RawMessage   `json:"data,omitempty" doc:"Only with Prefer: return=representation: the data without insignificant white space." example:"{\"id\":\"in_1\",\"total\":1.10}"`
 	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that gets the event, including disabled ones." example:"2"`
+	UnknownType   bool              `json:"unknown_type" doc:"#PublishedEvent.unknown_type"`
 	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"#Event.skipped_endpoints"`
 }
 
@@ -143,6 +144,7 @@ type BatchedEvent struct {
 	EventSummary
 	Data          json.RawMessage `json:"data,omitempty" doc:"Only with Prefer: return=representation: the data without insignificant white space." example:"{\"id\":\"in_1\",\"total\":1.10}"`
 	DeliveryCount int             `json:"delivery_count" doc:"How many deliveries were made. GET /v1/events/{id} says which endpoints do not get the event, and why." example:"2"`
+	UnknownType   bool            `json:"unknown_type" doc:"#PublishedEvent.unknown_type"`
 }
 
 type eventOutput struct{ Body eventBody }
@@ -213,13 +215,13 @@ func (in *publishBatchInput) Check(*edge.Call) error {
 func publish(c *edge.Call, in *publishInput) (*publishOutput, error) {
 	events, err := publishAll(c, []event.Draft{in.draft})
 	if err != nil {
-		return nil, err
+		return nil, ofSingle(err)
 	}
 	e := events[0]
 	return &publishOutput{
 		Location: "/v1/events/" + e.ID.String(),
 		Applied:  in.applied(),
-		Body:     PublishedEvent{showEvent(e), in.shown(in.draft.Data), e.Fanout.Deliveries, showSkipped(e.Fanout.Skipped)},
+		Body:     PublishedEvent{showEvent(e), in.shown(in.draft.Data), e.Fanout.Deliveries, e.Unknown, showSkipped(e.Fanout.Skipped)},
 	}, nil
 }
 
@@ -231,7 +233,7 @@ func publishBatch(c *edge.Call, in *publishBatchInput) (*publishBatchOutput, err
 	out := &publishBatchOutput{Applied: in.applied()}
 	out.Body.Data = make([]BatchedEvent, len(events))
 	for i, e := range events {
-		out.Body.Data[i] = BatchedEvent{showEvent(e), in.shown(in.drafts[i].Data), e.Fanout.Deliveries}
+		out.Body.Data[i] = BatchedEvent{showEvent(e), in.shown(in.drafts[i].Data), e.Fanout.Deliveries, e.Unknown}
 	}
 	return out, nil
 }
@@ -248,7 +250,7 @@ func publishAll(c *edge.Call, drafts []event.Draft) ([]event.Event, error) {
 		c.Due(due...)
 		c.Charge(caused(events))
 		c.Measure(observe.One("Enqueued", observe.Count, float64(len(events))))
-	case errors.Is(err, event.ErrSlow):
+	case errors.Is(err, event.ErrSlow), isInvalid(err):
 		c.Charge(time.Since(began).Milliseconds())
 	}
 	return events, err

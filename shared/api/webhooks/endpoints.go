@@ -79,7 +79,7 @@ type EndpointPath struct {
 type EndpointBody struct {
 	ID             id.WebhookEndpoint `json:"id" doc:"The endpoint's id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	URL            string             `json:"url" doc:"The URL to which deliveries are sent." example:"https://example.com/webhooks"`
-	EventTypes     []string           `json:"event_types" nullable:"false" doc:"The events to deliver: types, prefixes such as invoice.*, or * for all of your events." example:"[\"invoice.*\"]"`
+	EventTypes     []string           `json:"event_types" nullable:"false" doc:"#Endpoint.event_types" example:"[\"invoice.*\"]"`
 	Description    string             `json:"description" doc:"A note for people." example:"Accounting"`
 	Status         string             `json:"status" enum:"enabled,disabled" doc:"disabled: its deliveries are held."`
 	DisabledAt     *clock.Stamp       `json:"disabled_at" format:"date-time" doc:"When the endpoint was disabled; null while it is enabled."`
@@ -97,7 +97,7 @@ type listEndpointsOutput struct{ Body edge.List[EndpointBody] }
 type createEndpointInput struct {
 	Body struct {
 		URL         string   `json:"url" maxLength:"2048" doc:"The URL to which deliveries are sent: absolute, with https." example:"https://example.com/webhooks"`
-		EventTypes  []string `json:"event_types" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"The types of events to deliver." example:"[\"invoice.*\"]"`
+		EventTypes  []string `json:"event_types" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|(group:)?[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*\\.\\*)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, a group such as group:billing, or *" doc:"The types of events to deliver." example:"[\"invoice.*\"]"`
 		Description string   `json:"description,omitempty" maxLength:"500" doc:"A note for people."`
 		EndpointOptions
 	}
@@ -118,7 +118,7 @@ type updateEndpointInput struct {
 	EndpointPath
 	Body struct {
 		URL         *string  `json:"url,omitempty" maxLength:"2048" doc:"The URL to which deliveries are sent: absolute, with https."`
-		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"The types of events to deliver."`
+		EventTypes  []string `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|(group:)?[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*\\.\\*)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, a group such as group:billing, or *" doc:"The types of events to deliver."`
 		Description *string  `json:"description,omitempty" maxLength:"500" doc:"A note for people."`
 		Status      *string  `json:"status,omitempty" enum:"enabled,disabled" doc:"disabled: deliveries are held; enabled: they are sent."`
 		Held        string   `json:"held_deliveries,omitempty" enum:"send,drop" doc:"#UpdateEndpoint.held_deliveries" example:"send"`

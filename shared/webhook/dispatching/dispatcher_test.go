@@ -70,8 +70,9 @@ func TestSubscription(t *testing.T) {
 	}{
 		{"*", true}, {"invoice.paid", true}, {"invoice.*", true},
 		{"invoice", false}, {"invoice.paid.*", false}, {"invoice.pai", false}, {"inv.*", false}, {"Invoice.paid", false},
+		{"group:billing", true}, {"group:orders", false}, {"group:", false},
 	} {
-		if got := webhook.Wants([]string{"other", tt.subscribed}, "invoice.paid"); got != tt.wants {
+		if got := webhook.Wants([]string{"other", tt.subscribed}, "invoice.paid", "billing"); got != tt.wants {
 			t.Errorf("%s wants invoice.paid: %v", tt.subscribed, got)
 		}
 	}

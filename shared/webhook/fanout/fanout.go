@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/eventtype"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -45,6 +46,8 @@ const (
 // use.
 type Candidate struct {
 	filter.Event
+	// Group is the group of the type in the catalog; "": none.
+	Group string
 	// About is the endpoint that does not get an operational event because the
 	// event is about it; zero for all other events.
 	About id.WebhookEndpoint
@@ -71,7 +74,7 @@ func (s Subscription) Skips(c *Candidate) string {
 	switch {
 	case s.ID == c.About:
 		return SkippedAbout
-	case !webhook.Wants(s.EventTypes, c.Type):
+	case !webhook.Wants(s.EventTypes, c.Type, c.Group):
 		return SkippedType
 	case !c.Meets(s.Filter):
 		return SkippedFilter
@@ -119,6 +122,7 @@ func Of(ctx context.Context, tx pg.Tx, org id.Org, event id.Event, c Candidate) 
 	var f Fanout
 	var list []pastDelivery
 	var batch pgx.Batch
+	eventtype.QueueGroup(&batch, org, c.Type, &c.Group)
 	batch.Queue(`SELECT count(*) FROM webhook_delivery WHERE org_id = $1 AND event_id = $2`, org, event).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&f.Deliveries)
 	})

@@ -3,19 +3,23 @@ package fanout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/cache"
+	"portico/shared/eventtype"
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/webhook"
 )
 
 // Subscriptions are an organization's endpoints, disabled ones too: their
-// deliveries are held.
+// deliveries are held. Catalog has its event types.
 type Subscriptions struct {
-	List []Subscription
+	List    []Subscription
+	Catalog eventtype.Catalog
 	// Version is different after every change. It is read before the list, so it may
 	// be too old for it, and never too new.
 	Version int64
@@ -24,14 +28,27 @@ type Subscriptions struct {
 // Load reads an organization's subscriptions in a transaction.
 func Load(ctx context.Context, tx pg.Tx, org id.Org) (s Subscriptions, err error) {
 	var batch pgx.Batch
-	batch.Queue(`SELECT coalesce(sum(revision), 0)::bigint FROM webhook_endpoint WHERE org_id = $1`, org).QueryRow(func(row pgx.Row) error { return row.Scan(&s.Version) })
+	batch.Queue(readVersion, org).QueryRow(func(row pgx.Row) error { return row.Scan(&s.Version) })
 	batch.Queue(`
 		SELECT `+subscriptionColumns+` FROM webhook_endpoint e
 		WHERE org_id = $1 AND deleted_at IS NULL`, org).Query(pg.Into(&s.List))
+	s.Catalog.Queue(&batch, org)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return s, fmt.Errorf("fanout.Load: %w", err)
 	}
 	return s, nil
+}
+
+const readVersion = `SELECT subscriptions_version($1)`
+
+// Check returns pg.ErrAgain if the organization's subscriptions have changed. A
+// publish that refuses an event because of cached ones calls it first.
+func (s Subscriptions) Check(ctx context.Context, tx pg.Tx, org id.Org) error {
+	version, err := pg.Value[int64](ctx, tx, "fanout.Check", readVersion, org)
+	if err == nil && version != s.Version {
+		return pg.ErrAgain
+	}
+	return err
 }
 
 // Expect adds a statement that fails with pg.ErrAgain if the organization's
@@ -49,10 +66,10 @@ type Cache struct {
 }
 
 const (
-	// cachedOrgs times cachedBytes bounds the memory: 64 MB.
+	// cachedOrgs times cachedBytes bounds the memory: 128 MB.
 	cachedOrgs = 1000
 	// cachedBytes is how large an organization's subscriptions may be.
-	cachedBytes = 64 << 10
+	cachedBytes = 128 << 10
 )
 
 // NewCache returns an empty cache.
@@ -80,6 +97,11 @@ func (c *Cache) Put(org id.Org, s Subscriptions) {
 	c.kept.Put(org, s, time.Time{})
 }
 
+// Names reports whether an endpoint subscribes to a type by its name or by a prefix.
+func (s Subscriptions) Names(eventType string) bool {
+	return slices.ContainsFunc(s.List, func(e Subscription) bool { return webhook.Names(e.EventTypes, eventType) })
+}
+
 // size is about how many bytes of memory the subscriptions take.
 func (s Subscriptions) size() (bytes int) {
 	for _, e := range s.List {
@@ -88,5 +110,5 @@ func (s Subscriptions) size() (bytes int) {
 			bytes += 16 + len(t)
 		}
 	}
-	return bytes
+	return bytes + s.Catalog.Size()
 }

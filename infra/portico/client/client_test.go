@@ -115,7 +115,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{"a problem", status(422, problem), []string{"cannot be accepted.", "body.url: is required", "status 422", "invalid_request", "request id req-1"}},
 		{"the gateway", status(413, `{"message":"Request Too Long"}`, "X-Request-Id", "req-2"), []string{"The gateway answered: Request Too Long.", "req-2"}},
-		{"a redirect", status(301, "", "Location", "https://www.example.com/"), []string{"leads to https://www.example.com/"}},
+		{"a redirect", status(301, "", "Location", "/elsewhere"), []string{"leads to /elsewhere"}},
 		{"another server", status(404, "<html>"), []string{"not an answer of Portico's API"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/id"
@@ -25,42 +27,57 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, erro
 	return e, err
 }
 
-// maxScan bounds how many events a List with a type reads, so that a page takes
+// maxScan bounds how many events a List with a type or key reads, so that a page takes
 // about ten milliseconds at most, even for a rare type in a long history.
 const maxScan = 10_000
 
-// Filter narrows a list.
+// Filter narrows a list. A zero field is ignored.
 type Filter struct {
-	// Type is an event type, or a prefix such as `invoice.*`; "" is any.
-	Type string
+	// Type is an event type, or a prefix such as `invoice.*`.
+	Type        string
+	OrderingKey string
+	// From Since on, before Until.
+	Since, Until time.Time
 	// After is the last event of the previous page; zero starts with the newest.
 	After id.Event
 }
 
+// bounds returns the ids between which the events are: from on, before until.
+func (f Filter) bounds() (from, until id.Event) {
+	from, until = id.Floor[id.Event](f.Since), id.Event{UUID: uuid.Max}
+	if !f.Until.IsZero() {
+		until = id.Floor[id.Event](f.Until)
+	}
+	if !f.After.IsZero() && f.After.Before(until) {
+		until = f.After
+	}
+	return from, until
+}
+
 // List returns up to limit events, newest first, without their payloads. With a
-// type it reads at most maxScan events. If there may be more, scanned is the last
+// type or key it reads at most maxScan events. If there may be more, scanned is the last
 // event that it has read, otherwise zero.
 func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (list []Event, scanned id.Event, err error) {
 	scan, prefix := limit, ""
-	if f.Type != "" {
+	if f.Type != "" || f.OrderingKey != "" {
 		scan = maxScan
 	}
 	if p, ok := strings.CutSuffix(f.Type, "*"); ok {
 		prefix = p
 	}
+	from, until := f.bounds()
 	var batch pgx.Batch
 	batch.Queue(`
 		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at, NULL::bytea AS payload FROM (
 			SELECT id, type, ordering_key, published_by, created_at FROM event
-			WHERE org_id = $1 AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-			ORDER BY id DESC LIMIT $3) AS scanned
-		WHERE $4 = '' OR type = $4 OR ($5 <> '' AND starts_with(type, $5))
-		ORDER BY id DESC LIMIT $6`, org, f.After, scan, f.Type, prefix, limit).Query(pg.Into(&list))
-	if f.Type != "" {
+			WHERE org_id = $1 AND id >= $2 AND id < $3
+			ORDER BY id DESC LIMIT $4) AS scanned
+		WHERE ($5 = '' OR type = $5 OR ($6 <> '' AND starts_with(type, $6))) AND ($7 = '' OR ordering_key = $7)
+		ORDER BY id DESC LIMIT $8`, org, from, until, scan, f.Type, prefix, f.OrderingKey, limit).Query(pg.Into(&list))
+	if scan > limit {
 		batch.Queue(`
-			SELECT id FROM event
-			WHERE org_id = $1 AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-			ORDER BY id DESC OFFSET $3 LIMIT 1`, org, f.After, scan-1).Query(func(rows pgx.Rows) error {
+			SELECT id FROM event WHERE org_id = $1 AND id >= $2 AND id < $3
+			ORDER BY id DESC OFFSET $4 LIMIT 1`, org, from, until, scan-1).Query(func(rows pgx.Rows) error {
 			_, err := pgx.ForEachRow(rows, []any{&scanned}, func() error { return nil })
 			return err
 		})

@@ -99,6 +99,17 @@ func V7(t time.Time) (u uuid.UUID) {
 	return u
 }
 
+// Floor returns the smallest id that New makes for t, and for no earlier microsecond:
+// ids made at t or later are not before it. A time before 1970 counts as 1970.
+func Floor[I ~struct{ uuid.UUID }](t time.Time) I {
+	if t.Before(time.UnixMilli(0)) {
+		t = time.UnixMilli(0)
+	}
+	u := V7(t)
+	clear(u[8:])
+	return I{u}
+}
+
 // Derive returns an id made from a text. The same text always gives the same id,
 // so that a repeated request finds its row again. The id is a UUIDv8 (RFC 9562,
 // section 5.8) with 122 bits of the text's SHA-256; it contains no time.

@@ -155,7 +155,7 @@ func (c *customer) onlyOneIsLeft(old, recent id.Event, endpoint id.WebhookEndpoi
 			if err != nil || len(events) != want {
 				c.t.Errorf("%d events behind %s, want %d: %v", len(events), after, want, err)
 			}
-			deliveries, err := webhook.ListDeliveries(ctx, tx, c.org, webhook.DeliveryFilter{AfterEvent: after, AfterEndpoint: endpoint}, 10)
+			deliveries, _, err := webhook.ListDeliveries(ctx, tx, c.org, webhook.DeliveryFilter{After: webhook.DeliveryPlace{Event: after, Endpoint: endpoint}}, 10)
 			if err != nil || len(deliveries) != want {
 				c.t.Errorf("%d deliveries behind %s, want %d: %v", len(deliveries), after, want, err)
 			}

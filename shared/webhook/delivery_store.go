@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,7 +19,11 @@ const IsDropped = `greatest(d.event_id, uuid_floor(d.redelivered_at)) < e.droppe
 // endpoint, and dropping its held deliveries, change the endpoint's row only.
 // This query derives the status to show from that row, and a claim derives what
 // to do with the delivery.
-const deliverySQL = `
+const deliverySQL = deliveriesOf + `webhook_delivery` + endDeliveries
+
+// deliveriesOf and endDeliveries enclose the table, or the rows of it, that deliverySQL
+// selects from.
+const deliveriesOf = `
 	SELECT id, event_id, endpoint_id, status, attempts, completed_at, expired, answer,
 		CASE WHEN status = 'pending' AND next_retry_at < 'infinity' THEN greatest(next_retry_at, leased_until) END AS next_retry_at
 	FROM (
@@ -29,7 +32,9 @@ const deliverySQL = `
 				WHEN e.deleted_at IS NOT NULL OR ` + IsDropped + ` THEN 'failed'
 				WHEN e.status = 'disabled' THEN 'held'
 				ELSE d.status END AS status
-		FROM webhook_delivery d JOIN webhook_endpoint e ON e.org_id = d.org_id AND e.id = d.endpoint_id
+		FROM `
+
+const endDeliveries = ` d JOIN webhook_endpoint e ON e.org_id = d.org_id AND e.id = d.endpoint_id
 	) delivery `
 
 // withLastTry adds the result of the last try to deliveries that a query selects.
@@ -115,45 +120,6 @@ func GetDelivery(ctx context.Context, tx pg.Tx, org id.Org, delivery id.Delivery
 	lo, hi := delivery.Bounds()
 	return pg.One[Delivery](ctx, tx, "webhook.GetDelivery", ErrDeliveryNotFound, withLastTry(deliverySQL+`
 		WHERE org_id = $1 AND event_id BETWEEN $2 AND $3 AND id = $4`), org, lo, hi, delivery)
-}
-
-// DeliveryFilter narrows a list. A zero field is ignored.
-type DeliveryFilter struct {
-	EndpointID id.WebhookEndpoint
-	EventID    id.Event
-	Status     Status
-	// AfterEvent and AfterEndpoint identify the last delivery of the previous
-	// page.
-	AfterEvent    id.Event
-	AfterEndpoint id.WebhookEndpoint
-}
-
-// ListDeliveries returns up to limit deliveries, newest events first.
-func ListDeliveries(ctx context.Context, tx pg.Tx, org id.Org, f DeliveryFilter, limit int) ([]Delivery, error) {
-	where, args := `org_id = $1`, []any{org}
-	add := func(condition string, values ...any) {
-		numbers := make([]any, len(values))
-		for i, v := range values {
-			args = append(args, v)
-			numbers[i] = len(args)
-		}
-		where += ` AND ` + fmt.Sprintf(condition, numbers...)
-	}
-	if !f.EndpointID.IsZero() {
-		add(`endpoint_id = $%d`, f.EndpointID)
-	}
-	if !f.EventID.IsZero() {
-		add(`event_id = $%d`, f.EventID)
-	}
-	if f.Status != "" {
-		add(`status = $%d`, f.Status)
-	}
-	if !f.AfterEvent.IsZero() {
-		add(`(event_id, endpoint_id) < ($%d, $%d)`, f.AfterEvent, f.AfterEndpoint)
-	}
-	args = append(args, limit)
-	return pg.List[Delivery](ctx, tx, "webhook.ListDeliveries", withLastTry(deliverySQL+`WHERE `+where+
-		fmt.Sprintf(` ORDER BY event_id DESC, endpoint_id DESC LIMIT $%d`, len(args))), args...)
 }
 
 // ListAttempts returns every try of a delivery, in order.

@@ -46,13 +46,21 @@ func GetEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookE
 		WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL`, org, endpoint)
 }
 
-// ListEndpoints returns up to limit endpoints older than after, newest first.
-// A zero after starts with the newest.
-func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, after id.WebhookEndpoint, limit int) ([]Endpoint, error) {
+// EndpointFilter narrows a list. A zero field is ignored.
+type EndpointFilter struct {
+	Status  string
+	Failing bool // only those whose tries have failed since the last success
+	// After is the last endpoint of the previous page; zero starts with the newest.
+	After id.WebhookEndpoint
+}
+
+// ListEndpoints returns up to limit endpoints, newest first.
+func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, f EndpointFilter, limit int) ([]Endpoint, error) {
 	return pg.List[Endpoint](ctx, tx, "webhook.ListEndpoints", `
 		SELECT `+endpointColumns+` FROM webhook_endpoint
-		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND deleted_at IS NULL
-		ORDER BY id DESC LIMIT $3`, org, after, limit)
+		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND deleted_at IS NULL AND ($3 = '' OR status = $3)
+			AND (NOT $4 OR (SELECT l.failing_since IS NOT NULL FROM webhook_lane l WHERE l.org_id = $1 AND l.endpoint_id = webhook_endpoint.id))
+		ORDER BY id DESC LIMIT $5`, org, f.After, f.Status, f.Failing, limit)
 }
 
 // UpdateEndpoint changes the organization's endpoint and returns it as it was

@@ -56,16 +56,6 @@ var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
 	Handle: publishBatch,
 }
 
-// List is GET /v1/events.
-var List = edge.Read[listEventsInput, listEventsOutput]{
-	Op: edge.Op{
-		ID: "listEvents", Method: http.MethodGet, Path: "/v1/events", Function: "events",
-		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "List events",
-		Description: "#listEvents",
-	},
-	Handle: list,
-}
-
 // Get is GET /v1/events/{id}.
 var Get = edge.Read[eventPath, eventOutput]{
 	Op: edge.Op{
@@ -79,11 +69,6 @@ var Get = edge.Read[eventPath, eventOutput]{
 
 type eventPath struct {
 	ID id.Event `path:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-}
-
-type listEventsInput struct {
-	edge.Page
-	Type string `query:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?$" patternDescription:"a type such as invoice.paid, or a prefix such as invoice.*" doc:"Only events with this type or prefix." example:"invoice.paid"`
 }
 
 type draftBody struct {
@@ -161,8 +146,6 @@ type publishBatchOutput struct {
 		Data []BatchedEvent `json:"data" nullable:"false" doc:"The events, in the order in which they were sent."`
 	}
 }
-
-type listEventsOutput struct{ Body edge.List[EventSummary] }
 
 func showEvent(e event.Event) EventSummary {
 	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: edge.OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
@@ -266,23 +249,6 @@ func caused(events []event.Event) int64 {
 		matching += e.Matching
 	}
 	return units + matching.Milliseconds()
-}
-
-func list(c *edge.Call, in *listEventsInput) (*listEventsOutput, error) {
-	filter := event.Filter{Type: in.Type}
-	if err := c.Position("events", in.After, (*[16]byte)(&filter.After.UUID)); err != nil {
-		return nil, err
-	}
-	events, scanned, err := event.List(c, c.Tx, c.Org, filter, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	next := func(last id.Event) *string { return c.Cursor("events", last.UUID) }
-	list := edge.ListOf(events, in.Limit, showEvent, func(last event.Event) *string { return next(last.ID) })
-	if list.Next == nil && !scanned.IsZero() {
-		list.Next = next(scanned)
-	}
-	return &listEventsOutput{Body: list}, nil
 }
 
 func get(c *edge.Call, in *eventPath) (*eventOutput, error) {

@@ -65,6 +65,12 @@ func TestEvents(t *testing.T) {
 		{"get with a malformed id", "GET", "/evt_!", "", acme, `422 path.id`},
 		{"get without permission", "GET", "/" + own, "", acme.With(auth.EventsWrite), `403 events:read`},
 		{"list own without data", "GET", "", "", acme, `200 ` + own + ` !` + foreign + ` !"data":{`},
+		{"list a type", "GET", "?type=invoice.*", "", acme, `200 ` + own},
+		{"list another key", "GET", "?ordering_key=none", "", acme, `200 "data":[] "next":null`},
+		{"list a key", "GET", "?ordering_key=c1", "", acme, `200 "ordering_key":"c1" !` + own},
+		{"list a key with NUL", "GET", "?ordering_key=%00", "", acme, `422 query.ordering_key`},
+		{"list a time", "GET", "?type=invoice.paid&since=2020-01-01T00:00:00Z", "", acme, `200 ` + own},
+		{"list another time", "GET", "?until=2020-01-01T00:00:00Z", "", acme, `200 "data":[]`},
 		{"list without permission", "GET", "", "", acme.With(auth.EventsWrite), `403 events:read`},
 	} {
 		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, tt.as.Do(tt.method, "/v1/events"+tt.path, tt.body), tt.want) })

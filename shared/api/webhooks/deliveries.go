@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"net/http"
+	"time"
 
 	"portico/shared/api/edge"
 	"portico/shared/audit"
@@ -10,6 +11,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/webhook"
+	"portico/shared/webhook/sending"
 	"portico/shared/webhook/recovery"
 )
 
@@ -18,7 +20,7 @@ var ListDeliveries = edge.Read[listDeliveriesInput, listDeliveriesOutput]{
 	Op: edge.Op{
 		ID: "listDeliveries", Method: http.MethodGet, Path: "/v1/deliveries", Function: deliveriesFunction,
 		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "List deliveries",
-		Description: "The deliveries of the newest events come first. You can list those of one endpoint, one event or one status.",
+		Description: "#listDeliveries",
 	},
 	Handle: listDeliveries,
 }
@@ -55,6 +57,10 @@ type listDeliveriesInput struct {
 	EndpointID id.WebhookEndpoint `query:"endpoint_id" doc:"Only deliveries to this webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	EventID    id.Event           `query:"event_id" doc:"Only deliveries of this event." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Status     string             `query:"status" enum:"pending,delivered,failed,held" doc:"Only deliveries with this status."`
+	Answer     string             `query:"answer" enum:"2xx,3xx,4xx,5xx,timeout,dns,connection,tls,protocol,none" doc:"Only deliveries whose last try got this, see last_answer."`
+	Type       string             `query:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?$" patternDescription:"a type such as invoice.paid, or a prefix such as invoice.*" doc:"Only deliveries of events with this type or prefix." example:"invoice.*"`
+	Since      time.Time          `query:"since" doc:"Only deliveries of events that were published at this time or later." example:"2026-11-01T00:00:00Z"`
+	Until      time.Time          `query:"until" doc:"Only deliveries of events that were published before this time." example:"2026-12-01T00:00:00Z"`
 }
 
 // DeliveryBody is a delivery without its attempts.
@@ -90,18 +96,26 @@ func showDelivery(d webhook.Delivery) DeliveryBody {
 }
 
 func listDeliveries(c *edge.Call, in *listDeliveriesInput) (*listDeliveriesOutput, error) {
-	filter := webhook.DeliveryFilter{EndpointID: in.EndpointID, EventID: in.EventID, Status: webhook.Status(in.Status)}
-	err := c.Position("deliveries", in.After, (*[16]byte)(&filter.AfterEvent.UUID), (*[16]byte)(&filter.AfterEndpoint.UUID))
+	filter := webhook.DeliveryFilter{
+		EndpointID: in.EndpointID, EventID: in.EventID, Status: webhook.Status(in.Status), Answer: sending.Answer(in.Answer),
+		Type: in.Type, Since: in.Since, Until: in.Until,
+	}
+	err := c.Position("deliveries", in.After, (*[16]byte)(&filter.After.Event.UUID), (*[16]byte)(&filter.After.Endpoint.UUID))
 	if err != nil {
 		return nil, err
 	}
-	deliveries, err := webhook.ListDeliveries(c, c.Tx, c.Org, filter, in.Limit+1)
+	deliveries, scanned, err := webhook.ListDeliveries(c, c.Tx, c.Org, filter, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listDeliveriesOutput{Body: edge.ListOf(deliveries, in.Limit, showDelivery, func(last webhook.Delivery) *string {
-		return c.Cursor("deliveries", last.EventID.UUID, last.EndpointID.UUID)
-	})}, nil
+	next := func(event id.Event, endpoint id.WebhookEndpoint) *string {
+		return c.Cursor("deliveries", event.UUID, endpoint.UUID)
+	}
+	list := edge.ListOf(deliveries, in.Limit, showDelivery, func(last webhook.Delivery) *string { return next(last.EventID, last.EndpointID) })
+	if list.Next == nil && !scanned.Event.IsZero() {
+		list.Next = next(scanned.Event, scanned.Endpoint)
+	}
+	return &listDeliveriesOutput{Body: list}, nil
 }
 
 func getDelivery(c *edge.Call, in *deliveryPath) (*deliveryOutput, error) {

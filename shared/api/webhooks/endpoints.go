@@ -26,7 +26,7 @@ var CreateEndpoint = edge.Write[createEndpointInput, createdEndpointOutput]{
 }
 
 // ListEndpoints is GET /v1/webhook-endpoints.
-var ListEndpoints = edge.Read[edge.Page, listEndpointsOutput]{
+var ListEndpoints = edge.Read[listEndpointsInput, listEndpointsOutput]{
 	Op: edge.Op{
 		ID: "listWebhookEndpoints", Method: http.MethodGet, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
 		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List webhook endpoints",
@@ -91,6 +91,12 @@ type EndpointBody struct {
 }
 
 type endpointOutput struct{ Body EndpointBody }
+
+type listEndpointsInput struct {
+	edge.Page
+	Status  string `query:"status" enum:"enabled,disabled" doc:"Only endpoints with this status."`
+	Failing bool   `query:"failing" doc:"true: only endpoints whose tries have failed since the last success, see health.failing_since."`
+}
 
 type listEndpointsOutput struct{ Body edge.List[EndpointBody] }
 
@@ -189,12 +195,12 @@ func createEndpoint(c *edge.Call, in *createEndpointInput) (*createdEndpointOutp
 	}, nil
 }
 
-func listEndpoints(c *edge.Call, in *edge.Page) (*listEndpointsOutput, error) {
-	var after id.WebhookEndpoint
-	if err := c.Position("webhook_endpoints", in.After, (*[16]byte)(&after.UUID)); err != nil {
+func listEndpoints(c *edge.Call, in *listEndpointsInput) (*listEndpointsOutput, error) {
+	filter := webhook.EndpointFilter{Status: in.Status, Failing: in.Failing}
+	if err := c.Position("webhook_endpoints", in.After, (*[16]byte)(&filter.After.UUID)); err != nil {
 		return nil, err
 	}
-	endpoints, err := webhook.ListEndpoints(c, c.Tx, c.Org, after, in.Limit+1)
+	endpoints, err := webhook.ListEndpoints(c, c.Tx, c.Org, filter, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}

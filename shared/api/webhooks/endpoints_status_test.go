@@ -100,3 +100,28 @@ func TestOrderingKeys(t *testing.T) {
 	first := acme.Do("GET", "/v1/webhook-endpoints/"+id+"/ordering-keys?limit=2", "")
 	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints/"+id+"/ordering-keys?after="+first.Get(t, "next"), ""), `200 !"ordering_key":"b" "pending_count":1 "next":null`)
 }
+
+// The list of endpoints can be filtered by status and by whether tries fail, also over
+// pages.
+func TestEndpointFilters(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	healthy, _ := acme.NewEndpoint(`["*"]`)
+	failing, _ := acme.NewEndpoint(`["*"]`)
+	both, _ := acme.NewEndpoint(`["*"]`)
+	h.Exec(`UPDATE webhook_lane SET failing_since = portico_now(), failures = 3 WHERE endpoint_id <> (SELECT id FROM webhook_endpoint ORDER BY id LIMIT 1)`)
+	apitest.Want(t, acme.Do("PATCH", "/v1/webhook-endpoints/"+both, `{"status":"disabled"}`), "200 ")
+	for query, want := range map[string]string{
+		"":                             `200 ` + healthy + ` ` + failing + ` ` + both,
+		"status=enabled":               `200 ` + healthy + ` ` + failing + ` !` + both,
+		"status=disabled":              `200 ` + both + ` !` + healthy + ` !` + failing,
+		"failing=true":                 `200 ` + both + ` ` + failing + ` !` + healthy,
+		"failing=true&limit=1":         `200 ` + both + ` "next":" !` + failing,
+		"failing=true&status=enabled":  `200 ` + failing + ` "next":null !` + healthy + ` !` + both,
+		"failing=false&status=enabled": `200 ` + healthy + ` ` + failing + ` !` + both,
+		"status=failing":               `422 query.status`,
+	} {
+		apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints?"+query, ""), want)
+	}
+}

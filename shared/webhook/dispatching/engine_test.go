@@ -150,7 +150,7 @@ func (e *engine) dispatch() {
 func (e *engine) deliveries(f webhook.DeliveryFilter) (list []webhook.Delivery) {
 	e.t.Helper()
 	e.InOrg(e.t, e.org, func(ctx context.Context, tx pg.Tx) (err error) {
-		list, err = webhook.ListDeliveries(ctx, tx, e.org, f, 10_000)
+		list, _, err = webhook.ListDeliveries(ctx, tx, e.org, f, 10_000)
 		return err
 	})
 	return list

@@ -16,6 +16,9 @@ const (
 	sampleDLV      = "dlv_01jdf3z9k2e4nv6xq8r0s1t2v3"
 )
 
+// answers are the kinds of a receiver's answer; none: there was no try.
+var answers = []string{"2xx", "3xx", "4xx", "5xx", "timeout", "dns", "connection", "tls", "protocol", "none"}
+
 func (a *app) deliveries() *cobra.Command {
 	return group("deliveries", "Deliveries: what became of events at endpoints",
 		a.lists("List deliveries, those of the newest events first", "portico deliveries list --endpoint "+sampleWE+" --status failed", deliveriesPath, "deliveries",
@@ -23,9 +26,13 @@ func (a *app) deliveries() *cobra.Command {
 				{"ID", "id"}, {"STATUS", "status"}, {"TRIES", "attempt_count"}, {"EVENT", "event_id"}, {"ENDPOINT", "endpoint_id"},
 				{"NEXT TRY", "next_retry_at"}, {"LAST ERROR", "last_error"},
 			},
-			filter{flag: "endpoint", parameter: "endpoint_id", usage: "only to this webhook endpoint"},
-			filter{flag: "event", parameter: "event_id", usage: "only of this event"},
-			filter{flag: "status", parameter: "status", usage: "only pending, delivered, failed or held ones", values: []string{"pending", "delivered", "failed", "held"}},
+			append([]filter{
+				{flag: "endpoint", parameter: "endpoint_id", usage: "only to this webhook endpoint"},
+				{flag: "event", parameter: "event_id", usage: "only of this event"},
+				{flag: "type", parameter: "type", usage: "only of events with this type, or a prefix such as invoice.*"},
+				{flag: "status", parameter: "status", usage: "only pending, delivered, failed or held ones", values: []string{"pending", "delivered", "failed", "held"}},
+				{flag: "answer", parameter: "answer", usage: "only with this kind of answer to the last try, such as 5xx, timeout or none", values: answers},
+			}, between("of events published")...)...,
 		),
 		a.getDelivery(),
 		a.redeliver(),

@@ -20,7 +20,10 @@ var endpointColumns = []column{
 
 func (a *app) endpoints() *cobra.Command {
 	return group("endpoints", "Webhook endpoints: where deliveries are sent",
-		a.lists("List webhook endpoints", "portico endpoints list --all", endpointsPath, "webhook endpoints", endpointColumns),
+		a.lists("List webhook endpoints", "portico endpoints list --all", endpointsPath, "webhook endpoints", endpointColumns,
+			filter{flag: "status", parameter: "status", usage: "only enabled or disabled ones", values: []string{"enabled", "disabled"}},
+			filter{flag: "failing", parameter: "failing", usage: "only those whose tries have failed since the last success", is: toggle},
+		),
 		a.gets("get ID", "Show a webhook endpoint with its health", "portico endpoints get "+sampleWE, endpointPath, endpointID),
 		a.createEndpoint(),
 		a.updateEndpoint(),

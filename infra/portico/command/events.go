@@ -13,7 +13,10 @@ func (a *app) events() *cobra.Command {
 		a.publish(),
 		a.lists("List events, newest first", "portico events list --type 'invoice.*'", eventsPath, "events",
 			[]column{{"ID", "id"}, {"TYPE", "type"}, {"ORDERING KEY", "ordering_key"}, {"CREATED AT", "created_at"}},
-			filter{flag: "type", parameter: "type", usage: "only this type, or a prefix such as invoice.*"},
+			append([]filter{
+				{flag: "type", parameter: "type", usage: "only this type, or a prefix such as invoice.*"},
+				{flag: "ordering-key", parameter: "ordering_key", usage: "only with this ordering key"},
+			}, between("events published")...)...,
 		),
 		a.gets("get ID", "Show an event with its data", "portico events get evt_01jdf3z9k2e4nv6xq8r0s1t2v3", eventsPath+"/%s", "the event's id, evt_…"),
 	)

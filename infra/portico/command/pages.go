@@ -31,6 +31,24 @@ type column struct{ heading, path string }
 type filter struct {
 	flag, parameter, usage string
 	values                 []string // what it can be; nil: anything
+	is                     kind
+}
+
+// kind is the kind of a filter's value.
+type kind int
+
+const (
+	plain   kind = iota
+	moments      // a time, or how long ago
+	toggle       // true if the flag is given
+)
+
+// between are the filters for a time.
+func between(what string) []filter {
+	return []filter{
+		{flag: "since", parameter: "since", is: moments, usage: "only " + what + " at this time or later: 2026-11-22T14:00:00Z, or how long ago, such as 2h"},
+		{flag: "until", parameter: "until", is: moments, usage: "only " + what + " before this time"},
+	}
 }
 
 // lists returns a command that prints a list.
@@ -49,6 +67,10 @@ func (a *app) lists(short, example, path, noun string, columns []column, filters
 func (a *app) addListFlags(cmd *cobra.Command, filters []filter) {
 	flags := cmd.Flags()
 	for _, f := range filters {
+		if f.is == toggle {
+			flags.Bool(f.flag, false, f.usage)
+			continue
+		}
 		flags.String(f.flag, "", f.usage)
 		suggest(cmd, f.flag, f.values...)
 	}
@@ -66,7 +88,7 @@ func queryOf(cmd *cobra.Command, filters []filter) (url.Values, error) {
 			continue
 		}
 		value := given.Value.String()
-		if f.parameter == "since" || f.parameter == "until" {
+		if f.is == moments {
 			var err error
 			if value, err = moment(cmd, f.flag, value); err != nil {
 				return nil, err

@@ -49,11 +49,16 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"setAPIKeyLimit":       func(*statuses) (string, string) { return "", `{"limit":60000000}` },
 	"setOrganizationLimit": func(*statuses) (string, string) { return "", `{"limit":60000000}` },
 
-	"cancelJob":        func(s *statuses) (string, string) { return s.acme.NewJob(apitest.Export, "x").String(), "" },
-	"cancelAnyJob":     func(s *statuses) (string, string) { return s.acme.NewJob(apitest.Export, "x").String(), "" },
-	"dropJob":          func(s *statuses) (string, string) { return s.deadJob(), "" },
-	"redriveJob":       func(s *statuses) (string, string) { return s.deadJob(), "" },
-	"createJobRedrive": func(*statuses) (string, string) { return "", `{"filter":{}}` },
+	"cancelJob":               func(s *statuses) (string, string) { return s.acme.NewJob(apitest.Export, "x").String(), "" },
+	"cancelAnyJob":            func(s *statuses) (string, string) { return s.acme.NewJob(apitest.Export, "x").String(), "" },
+	"dropJob":                 func(s *statuses) (string, string) { return s.deadJob(), "" },
+	"redriveJob":              func(s *statuses) (string, string) { return s.deadJob(), "" },
+	"createJobRedrive":        func(*statuses) (string, string) { return "", `{"filter":{}}` },
+	"recoverWebhookEndpoint":  func(s *statuses) (string, string) { return s.endpoint(), `{"since":"2026-01-01T00:00:00Z"}` },
+	"replayToWebhookEndpoint": func(s *statuses) (string, string) { return s.endpoint(), `{"since":"2026-01-01T00:00:00Z"}` },
+	"cancelRecovery": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/webhook-endpoints/"+s.endpoint()+"/recover", `{"since":"2026-01-01T00:00:00Z"}`), ""
+	},
 	"cancelJobRedrive": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/job-redrives", `{"filter":{}}`), ""
 	},

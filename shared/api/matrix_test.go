@@ -23,6 +23,7 @@ import (
 func things(c apitest.Caller) map[string]string {
 	c.T.Helper()
 	endpoint, _ := c.NewEndpoint(`["*"]`)
+	other, _ := c.NewEndpoint(`["other"]`)
 	event := c.Publish(`{"type":"a","data":{}}`).Get(c.T, "id")
 	member := c.NewMember("first@example.com", "owner")
 	c.NewMember("second@example.com", "owner")
@@ -46,6 +47,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/staff/job-redrives":      c.Harness.NewStaff().Make("/v1/staff/job-redrives", `{"filter":{}}`),
 		"/v1/staff/job-kinds":         apitest.Hidden.Name,
 		"/v1/staff/job-schedules":     apitest.Tidy.Name,
+		"/v1/recoveries":              c.Make("/v1/webhook-endpoints/"+other+"/recover", `{"since":"2026-01-01T00:00:00Z"}`),
 		"/v1/domains":                 c.Make("/v1/domains", `{"name":"portal.example.com"}`),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}

@@ -27,6 +27,12 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, erro
 	return e, err
 }
 
+// ListPayloads returns these events of the organization with their payloads.
+func ListPayloads(ctx context.Context, tx pg.Tx, org id.Org, events []id.Event) ([]Event, error) {
+	return pg.List[Event](ctx, tx, "event.ListPayloads", `
+		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at, payload FROM event WHERE org_id = $1 AND id = ANY ($2)`, org, events)
+}
+
 // maxScan bounds how many events a List with a type or key reads, so that a page takes
 // about ten milliseconds at most, even for a rare type in a long history.
 const maxScan = 10_000

@@ -10,6 +10,7 @@ import (
 	"portico/shared/mail"
 	"portico/shared/observe"
 	"portico/shared/secret"
+	"portico/shared/webhook/recovery"
 )
 
 // Kinds makes the kinds of background jobs that Portico has.
@@ -25,7 +26,7 @@ type Kinds struct {
 func (k Kinds) All() []job.Declared {
 	return []job.Declared{
 		k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB),
-		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB),
+		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/webhook"
+	"portico/shared/webhook/recovery"
 )
 
 // Upkeep is the daily upkeep.
@@ -37,6 +38,7 @@ type Maintained struct {
 	OrderingKeysReleased   int   `json:"ordering_keys_released"`
 	DeliveriesExpired      int   `json:"deliveries_expired"`
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
+	RecoveriesForgotten    int64 `json:"recoveries_forgotten"`
 	MailsForgotten         int64 `json:"mails_forgotten"`
 	MailAddressesForgotten int64 `json:"mail_addresses_forgotten"`
 	MailCountsForgotten    int64 `json:"mail_counts_forgotten"`
@@ -48,13 +50,13 @@ const keysPerStatement = 5000
 
 // Maintain makes the partitions of the next three months, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, fails what was held for longer than
-// is kept, drops the partitions that have expired, and removes the counters of jobs and
-// the log of mails of a quarter ago, addresses whose time without mail is over, the
+// is kept, drops the partitions that have expired, and removes the counters of jobs, the
+// recoveries and the log of mails of a quarter ago, addresses whose time without mail is over, the
 // DMARC reports of a quarter ago, and the counters of mail of a year ago. It may run at any time and any number of times. What fails keeps
 // nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
-	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m), u.forgetReports(ctx, &m))
+	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetRecoveries(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m), u.forgetReports(ctx, &m))
 	return m, err
 }
 
@@ -73,7 +75,8 @@ func (u *Upkeep) sweepKeys(ctx context.Context, m *Maintained) error {
 	}
 }
 
-// keepCounts is how long it is known how many jobs ended in each hour.
+// keepCounts is how long it is known how many jobs ended in each hour, and what became
+// of recoveries.
 const keepCounts = 90 * 24 * time.Hour
 
 func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
@@ -81,6 +84,16 @@ func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
 		removed, err := job.PruneCounts(ctx, u.DB, keepCounts, keysPerStatement)
 		m.JobCountsRemoved += removed
 		if err != nil || removed < keysPerStatement {
+			return err
+		}
+	}
+}
+
+func (u *Upkeep) forgetRecoveries(ctx context.Context, m *Maintained) error {
+	for {
+		forgotten, err := recovery.Forget(ctx, u.DB, keepCounts, keysPerStatement)
+		m.RecoveriesForgotten += forgotten
+		if err != nil || forgotten < keysPerStatement {
 			return err
 		}
 	}

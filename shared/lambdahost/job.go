@@ -21,6 +21,7 @@ import (
 	"portico/shared/mail/override"
 	"portico/shared/pg"
 	"portico/shared/queue"
+	"portico/shared/webhook"
 )
 
 const (
@@ -75,6 +76,7 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobSessions) })
 	exitOn(err)
 	deleter, deliveries := h.deleter(db, e.keys, e.domains, e.limits), h.wakers(e.wake, e.database)
+	webhook.Announce(db, deliveries, h.clock, h.log)
 	sender.DB, sender.Log = db, h.log
 	sender.Suppressed = feedback.TellSuppressed(deliveries, h.clock)
 	if sender.Templates != nil {

@@ -6,7 +6,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/claim"
+	"portico/shared/clock"
 	"portico/shared/id"
+	"portico/shared/observe"
+	"portico/shared/pg"
 )
 
 // Queue is the name of the queue of deliveries.
@@ -16,6 +19,22 @@ const Queue = "webhook_delivery"
 // awake dispatchers of the endpoints that have something due now, see claim.Tell.
 func Tell(then *pgx.Batch, org id.Org, endpoints []id.WebhookEndpoint, awake *bool) {
 	claim.Tell(then, Queue, encodeNotification(org, endpoints), awake)
+}
+
+// Announce makes every transaction of db that calls RaiseDue wake a dispatcher, as
+// publishes do. wakers are those of the queue of deliveries.
+func Announce(db *pg.DB, wakers pg.Databases[*claim.Waker], clock *clock.Clock, log *observe.Log) {
+	claim.Announce(db, Queue, wakers, clock, log, func(endpoints []string) (payload string, isDue bool) {
+		if len(endpoints) > 1 {
+			return "", true // the dispatcher has to look
+		}
+		return endpoints[0], true
+	})
+}
+
+// RaiseDue says that the transaction makes deliveries to an endpoint due, see Announce.
+func RaiseDue(tx pg.Tx, org id.Org, endpoint id.WebhookEndpoint) {
+	pg.Raise(tx, Queue, encodeNotification(org, []id.WebhookEndpoint{endpoint}))
 }
 
 // maxNotified is how many endpoints fit into a notification, which Postgres

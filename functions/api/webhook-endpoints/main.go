@@ -1,5 +1,5 @@
-// Command webhook-endpoints serves /v1/webhook-endpoints and
-// /v1/webhook-source-ips; see shared/api/webhooks.
+// Command webhook-endpoints serves /v1/webhook-endpoints,
+// /v1/webhook-source-ips and /v1/recoveries; see shared/api/webhooks.
 package main
 
 import (
@@ -11,5 +11,6 @@ func main() {
 	lambdahost.API(webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint,
 		webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,
 		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
-		webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey)
+		webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
+		webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery)
 }

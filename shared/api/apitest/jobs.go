@@ -14,6 +14,7 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/testkit"
+	"portico/shared/webhook/recovery"
 )
 
 // ExportArgs are the arguments of the kinds of jobs in these tests.
@@ -37,7 +38,7 @@ func export(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
 
 func kinds(t *testing.T, db *pg.DB) *job.Registry {
 	t.Helper()
-	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db))
+	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db), recovery.Kind)
 	testkit.Must(t, err)
 	return registry
 }

@@ -69,11 +69,13 @@ func suppressed(c apitest.Caller) string {
 
 // whole returns a complete body for an operation, or {}.
 var whole = map[string]string{
-	"resumeOrderingKey":      `{"ordering_key":"k"}`,
-	"setAPIKeyLimit":         `{"limit":5}`,
-	"setOrganizationLimit":   `{"limit":5}`,
-	"createEventTypeVersion": `{"schema":{}}`,
-	"validateEventData":      `{"data":1}`,
+	"createEventTypeVersion":  `{"schema":{}}`,
+	"validateEventData":       `{"data":1}`,
+	"resumeOrderingKey":       `{"ordering_key":"k"}`,
+	"recoverWebhookEndpoint":  `{"since":"2026-01-01T00:00:00Z"}`,
+	"replayToWebhookEndpoint": `{"since":"2026-01-01T00:00:00Z"}`,
+	"setAPIKeyLimit":          `{"limit":5}`,
+	"setOrganizationLimit":    `{"limit":5}`,
 }
 
 // Every route is called with every predefined role, with the caller's own

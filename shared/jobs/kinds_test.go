@@ -25,6 +25,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
+	"portico/shared/webhook/recovery"
 )
 
 // shift does the platform's recurring jobs.
@@ -173,6 +174,23 @@ func redrivingAll(ctx context.Context, w *jobtest.World) error {
 	})
 }
 
+// recovering redelivers 600 deliveries in two pages.
+func recovering(ctx context.Context, w *jobtest.World) error {
+	endpoint, now := id.New[id.WebhookEndpoint](w.Clock.Now()), w.Clock.Now()
+	w.Insert(w.T, "webhook_endpoint", testkit.Row{"org_id": w.Org, "id": endpoint, "url": "https://example.com", "event_types": []string{"*"}})
+	w.Exec(w.T, `
+		WITH made AS (INSERT INTO event (org_id, id, type, payload, created_at)
+			SELECT $1, overlay(uuid_floor(portico_now() - interval '1 minute')::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 't', '{}', portico_now()
+			FROM generate_series(1, 600) n RETURNING id)
+		INSERT INTO webhook_delivery (org_id, event_id, endpoint_id, id, status) SELECT $1, id, $2, id, 'failed' FROM made`, w.Org, endpoint)
+	return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
+		_, err := recovery.Start(ctx, tx, w.Org, recovery.New{
+			Kind: recovery.Recover, Endpoint: endpoint, Since: now.Add(-time.Hour), Statuses: []webhook.Status{webhook.Failed},
+		})
+		return err
+	})
+}
+
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
@@ -214,6 +232,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"api_key.tell_of_expiry":                   adding("api_key.tell_of_expiry", job.High, own, none),
 		"job.redrive":                              {Add: redriving},
 		"job.redrive_everywhere":                   {Add: redrivingAll},
+		"webhook_endpoint.recover":                 {Add: recovering},
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),

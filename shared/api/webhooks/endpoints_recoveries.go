@@ -90,7 +90,7 @@ type recoveryBody struct {
 	Since           clock.Stamp        `json:"since" format:"date-time" doc:"Only events that were published at this time or later."`
 	Until           clock.Stamp        `json:"until" format:"date-time" doc:"Only events that were published before this time."`
 	Statuses        []webhook.Status   `json:"statuses" enum:"failed,delivered" nullable:"false" doc:"Of a recover: the statuses of the deliveries that are sent again. Empty for a replay."`
-	EventTypes      []string           `json:"event_types" nullable:"false" doc:"Of a replay: the types or prefixes that were asked for; empty: all."`
+	EventTypes      []string           `json:"event_types" nullable:"false" doc:"Of a replay: the types or prefixes that were asked for; empty: all." example:"[\"invoice.*\"]"`
 	Status          string             `json:"status" enum:"running,succeeded,cancelled,stalled" doc:"#Recovery.status"`
 	ReachedAt       clock.Stamp        `json:"reached_at" format:"date-time" doc:"All events that were published before this time are done; at the end that is until."`
 	ExaminedCount   int64              `json:"examined_count" doc:"How many deliveries, or events of a replay, it has looked at." example:"1200"`

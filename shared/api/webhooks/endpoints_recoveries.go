@@ -74,7 +74,7 @@ type replayInput struct {
 	Body struct {
 		Since      time.Time  `json:"since" doc:"Only events that were published at this time or later." example:"2026-11-01T00:00:00Z"`
 		Until      *time.Time `json:"until,omitempty" doc:"Only events that were published before this time; now if you do not say." example:"2026-11-02T00:00:00Z"`
-		EventTypes []string   `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*(\\.\\*)?)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, or *" doc:"Only these types or prefixes; all to which the endpoint subscribes if you do not say." example:"[\"invoice.*\"]"`
+		EventTypes []string   `json:"event_types,omitempty" minItems:"1" maxItems:"100" nullable:"false" pattern:"^(\\*|(group:)?[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*|[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*\\.\\*)$" patternDescription:"a type such as invoice.paid, a prefix such as invoice.*, a group such as group:billing, or *" doc:"Only these types or prefixes; all to which the endpoint subscribes if you do not say." example:"[\"invoice.*\"]"`
 	}
 }
 

@@ -24,7 +24,8 @@ type undelivered struct {
 	Type        string
 	OrderingKey *string
 	Seq         *int64
-	Delivered   bool // the endpoint has a delivery of it
+	Delivered   bool   // the endpoint has a delivery of it
+	group       string // of its type
 }
 
 // replay makes deliveries for the next events, in the order of their ids.
@@ -34,7 +35,7 @@ type undelivered struct {
 // have committed, and those that were published while the endpoint was changed are
 // not passed over.
 func (p page) replay(ctx context.Context) error {
-	s, err := fanout.LoadOne(ctx, p.tx, p.org, p.r.EndpointID)
+	s, catalog, err := fanout.LoadOne(ctx, p.tx, p.org, p.r.EndpointID)
 	if err != nil {
 		return err
 	}
@@ -53,6 +54,9 @@ func (p page) replay(ctx context.Context) error {
 	}
 	if len(found) == 0 && !isLast {
 		return job.Snooze(p.r.Until.Add(stragglersFor).Sub(p.now))
+	}
+	for i := range found {
+		found[i].group, _ = catalog.GroupOf(found[i].Type)
 	}
 	chosen, read := p.candidates(found, s)
 	if len(read) > 0 {
@@ -80,16 +84,16 @@ func (p page) candidates(found []undelivered, s fanout.Subscription) (chosen, re
 		if len(chosen) == room {
 			return chosen, found[:i]
 		}
-		if !u.Delivered && p.wants(u.Type) && s.Skips(fanout.Past(u.Type, nil)) == "" {
+		if !u.Delivered && p.wants(u) && s.Skips(fanout.Past(u.Type, u.group, nil)) == "" {
 			chosen = append(chosen, u)
 		}
 	}
 	return chosen, found
 }
 
-// wants reports whether a type was asked for.
-func (p page) wants(eventType string) bool {
-	return len(p.r.EventTypes) == 0 || webhook.Wants(p.r.EventTypes, eventType)
+// wants reports whether the event's type was asked for.
+func (p page) wants(u undelivered) bool {
+	return len(p.r.EventTypes) == 0 || webhook.Wants(p.r.EventTypes, u.Type, u.group)
 }
 
 // matching returns those that the endpoint gets.
@@ -112,7 +116,7 @@ func (p page) matching(ctx context.Context, candidates []undelivered, s fanout.S
 		}
 	}
 	return slices.DeleteFunc(candidates, func(u undelivered) bool {
-		return !isPlain(u) && s.Skips(fanout.Past(u.Type, payloads[u.ID].Data())) != ""
+		return !isPlain(u) && s.Skips(fanout.Past(u.Type, u.group, payloads[u.ID].Data())) != ""
 	}), ctx.Err()
 }
 

@@ -72,7 +72,7 @@ func TestReplay(t *testing.T) {
 	// They can be read like any other, and count as new although older ones were dropped.
 	w.Exec(t, `UPDATE webhook_endpoint SET dropped_before = uuid_floor(portico_now() - interval '1 minute')`)
 	w.InOrg(t, w.org, func(ctx context.Context, tx pg.Tx) error {
-		list, err := webhook.ListDeliveries(ctx, tx, w.org, webhook.DeliveryFilter{EndpointID: small}, 10)
+		list, _, err := webhook.ListDeliveries(ctx, tx, w.org, webhook.DeliveryFilter{EndpointID: small}, 10)
 		testkit.Must(t, err)
 		got, err := webhook.GetDelivery(ctx, tx, w.org, list[0].ID)
 		if got.EventID != c[0] {

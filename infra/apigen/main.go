@@ -1,13 +1,14 @@
 // Apigen prints infra/api.yaml: the OpenAPI definition of the HTTP API, one route per operation of the registry.
 // With the argument invoke it prints infra/invoke.yaml: the functions that API Gateway may call; with permissions
 // docs/permissions.md: the operations that each role may call; with errors docs/errors.md with its table of codes; with
-// openapi the reply of GET /openapi.json.
+// openapi the reply of GET /openapi.json; with event-types that of GET /v1/event-types/openapi.json for sample types.
 //
 //	go run ./infra/apigen > infra/api.yaml
 //	go run ./infra/apigen invoke > infra/invoke.yaml
 //	go run ./infra/apigen permissions > docs/permissions.md
 //	go run ./infra/apigen errors > .local/errors.md
 //	go run ./infra/apigen openapi
+//	go run ./infra/apigen event-types
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 
 	"portico/shared/api"
+	"portico/shared/eventtype/openapi"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/unsubscribe"
 )
@@ -33,8 +35,10 @@ func main() {
 		document, err = renderErrors()
 	case os.Args[1] == "openapi":
 		document, err = api.OpenAPI()
+	case os.Args[1] == "event-types":
+		document, err = openapi.Describe("Acme", openapi.Sample())
 	default:
-		err = fmt.Errorf("the argument %q is unknown: use invoke, permissions, errors or openapi", os.Args[1])
+		err = fmt.Errorf("the argument %q is unknown: use invoke, permissions, errors, openapi or event-types", os.Args[1])
 	}
 	if err == nil {
 		_, err = os.Stdout.Write(document)

@@ -27,7 +27,7 @@ func All() []edge.Operation {
 		events.Publish, events.PublishBatch, events.List, events.Get,
 		webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
-		events.CreateTypeVersion, events.ListTypeVersions, events.Validate,
+		events.CreateTypeVersion, events.ListTypeVersions, events.Validate, events.DescribeTypes, events.ImportTypes,
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,

@@ -4,6 +4,7 @@ package eventtype
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -86,3 +87,6 @@ var ErrTooMany = fault.New(fault.Conflict, "too_many_event_types",
 var ErrTooManyVersions = fault.New(fault.Conflict, "too_many_event_type_versions",
 	fmt.Sprintf("An event type has at most %d versions. Delete the type and create it again.", MaxVersions)).
 	Means("The event type has reached its limit of versions.")
+
+// ErrTooLarge is returned when the schemas are too large for one description.
+var ErrTooLarge = errors.New("the schemas are too large for one description: ask for one group at a time")

@@ -131,3 +131,27 @@ func Delete(ctx context.Context, tx pg.Tx, org id.Org, name string) (Type, error
 	}
 	return t, nil
 }
+
+// Count returns how many types an organization has.
+func Count(ctx context.Context, tx pg.Tx, org id.Org) (int, error) {
+	return pg.Value[int](ctx, tx, "eventtype.Count", `SELECT count(*) FROM event_type WHERE org_id = $1`, org)
+}
+
+// MaxDescribed bounds the bytes of the schemas and examples that All returns.
+const MaxDescribed = 3 << 20
+
+// All returns the types of a group with their schemas, by their names; "" is all
+// groups. If they are larger than MaxDescribed, it returns ErrTooLarge.
+func All(ctx context.Context, tx pg.Tx, org id.Org, group string) ([]Type, error) {
+	bytes, err := pg.Value[int64](ctx, tx, "eventtype.All", `
+		SELECT coalesce(sum(octet_length(v.schema) + octet_length(v.examples)), 0)::bigint FROM`+current+`
+		WHERE t.org_id = $1 AND ($2 = '' OR t.group_name = $2)`, org, group)
+	if err != nil {
+		return nil, err
+	}
+	if bytes > MaxDescribed {
+		return nil, ErrTooLarge
+	}
+	return pg.List[Type](ctx, tx, "eventtype.All", `
+		SELECT `+columns+` FROM`+current+`WHERE t.org_id = $1 AND ($2 = '' OR t.group_name = $2) ORDER BY t.name`, org, group)
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,16 @@ var errNothingToValidate = fault.InvalidField("validation", "needs a version wit
 type NewVersion struct {
 	Schema   json.RawMessage
 	Examples []json.RawMessage
+}
+
+// MatchesSchema reports whether a schema says the same as that of a type.
+func (t Type) MatchesSchema(text json.RawMessage) bool {
+	if t.Schema == nil || text == nil {
+		return t.Schema == nil && text == nil
+	}
+	a, errA := schema.Parse(t.Schema)
+	b, errB := schema.Parse(text)
+	return errA == nil && errB == nil && reflect.DeepEqual(a.Below("#"), b.Below("#"))
 }
 
 // Check refuses a schema that does not compile, and examples that do not match it.

@@ -11,6 +11,6 @@ func main() {
 	lambdahost.API(
 		events.List, events.Get,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
-		events.CreateTypeVersion, events.ListTypeVersions, events.Validate,
+		events.CreateTypeVersion, events.ListTypeVersions, events.Validate, events.DescribeTypes, events.ImportTypes,
 	)
 }

@@ -66,6 +66,11 @@ func (b *body) boolean(flag, name, usage string) {
 	b.add(flag, name, func() (any, error) { return *p, nil })
 }
 
+// overlap adds the flag of a rotation.
+func (b *body) overlap() {
+	b.number("overlap-seconds", "overlap_seconds", "how long the old secret signs too, at most 604800; 0 if it has leaked (default 86400)")
+}
+
 // pairs adds a flag for an object of texts: NAME=VALUE, repeated.
 func (b *body) pairs(flag, name, usage string) {
 	p := b.cmd.Flags().StringArray(flag, nil, usage)

@@ -60,6 +60,15 @@ func TestRequests(t *testing.T) {
 			`{"group":"billing","schema":{"type": "number"},"examples":[1, 2],"name":"a"}`},
 		{[]string{"event-types", "update", "a", "--archived"}, "", "PATCH /v1/event-types/a", `{"archived":true}`},
 		{[]string{"event-types", "add-version", "a", "--schema", "{}"}, "", "POST /v1/event-types/a/versions", `{"schema":{}}`},
+		{[]string{"consumers", "get", "ec_1"}, "", "GET /v1/event-consumers/ec_1", ""},
+		{[]string{"consumers", "update", "ec_1", "--filter", "", "--types", "a"}, "", "PATCH /v1/event-consumers/ec_1", `{"event_types":["a"],"filter":""}`},
+		{[]string{"consumers", "rotate-secret", "ec_1", "--overlap-seconds", "0"}, "", "POST /v1/event-consumers/ec_1/rotate-secret", `{"overlap_seconds":0}`},
+		{[]string{"consumers", "dead-letters", "ec_1"}, "", "GET /v1/event-consumers/ec_1/dead-letters?limit=20", ""},
+		{[]string{"consumers", "resend", "ec_1", "--events", "evt_1,evt_2"}, "", "POST /v1/event-consumers/ec_1/resend-dead-letters", `{"event_ids":["evt_1","evt_2"]}`},
+		{[]string{"consumers", "delete", "ec_1"}, "", "DELETE /v1/event-consumers/ec_1", ""},
+		{[]string{"event-types", "import", "-", "--dry-run", "--component", "Invoice=invoice.paid"}, `{"openapi": "3.1.0"}`, "POST /v1/event-types/import",
+			`{"components":{"Invoice":"invoice.paid"},"dry_run":true,"document":{"openapi": "3.1.0"}}`},
+		{[]string{"event-types", "openapi", "--group", "billing"}, "", "GET /v1/event-types/openapi.json?group=billing", ""},
 		{[]string{"event-types", "delete", "a"}, "", "DELETE /v1/event-types/a", ""},
 		{[]string{"consumers", "create", "--name", "n", "--types", "*"}, "", "POST /v1/event-consumers", `{"name":"n","event_types":["*"]}`},
 	} {
@@ -173,6 +182,8 @@ func TestErrors(t *testing.T) {
 		{[]string{"events", "publish", "--type", "a", "--data", "@/nowhere/x"}, 1, "--data: open /nowhere/x"},
 		{[]string{"events", "publish", "--body", "[]"}, 2, "--body is not a JSON object"},
 		{[]string{"endpoints", "update", "we_1"}, 2, "nothing to change"},
+		{[]string{"event-types", "import", "/nowhere/x"}, 1, "/nowhere/x: no such file"},
+		{[]string{"consumers", "get", "warehouse"}, 1, "There is no"},
 		{[]string{"endpoints", "recover", "we_1"}, 2, "give --since"},
 		{[]string{"endpoints", "recover", "we_1", "--since", "yesterday"}, 2, "give a time such as"},
 		{[]string{"endpoints", "create", "--header", "X"}, 2, "write NAME=VALUE"},
@@ -243,5 +254,21 @@ func TestValidate(t *testing.T) {
 		if r.code != code || r.out != answer+"\n" || a.seen[0].body != `{"data":1,"version":2}` {
 			t.Errorf("%+v after %+v", r, a.seen)
 		}
+	}
+}
+
+// A consumer can be called by its name.
+func TestConsumerByName(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, map[string]string{
+		"GET /v1/event-consumers?limit=100":          `200 {"data":[{"id":"ec_1","name":"ada"}],"next":"n1"}`,
+		"GET /v1/event-consumers?after=n1&limit=100": `200 {"data":[{"id":"ec_2","name":"warehouse"}],"next":null}`,
+		"DELETE /v1/event-consumers/ec_2":            "204 ",
+	})
+	if r := a.run(t, "", "consumers", "delete", "warehouse"); r.code != 0 || r.out != "Deleted warehouse.\n" {
+		t.Errorf("%+v", r)
+	}
+	if r := a.run(t, "", "consumers", "get", "nobody"); r.code != 1 || !strings.Contains(r.err, "no event consumer with the name nobody") {
+		t.Errorf("%+v", r)
 	}
 }

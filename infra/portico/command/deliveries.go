@@ -23,7 +23,7 @@ func (a *app) deliveries() *cobra.Command {
 	return group("deliveries", "Deliveries: what became of events at endpoints",
 		a.lists("List deliveries, those of the newest events first", "portico deliveries list --endpoint "+sampleWE+" --status failed", deliveriesPath, "deliveries",
 			[]column{
-				{"ID", "id"}, {"STATUS", "status"}, {"TRIES", "attempt_count"}, {"EVENT", "event_id"}, {"ENDPOINT", "endpoint_id"},
+				{"ID", "id"}, {"STATUS", "status"}, {"TRIES", "attempt_count"}, {"ANSWER", "last_answer"}, {"EVENT", "event_id"}, {"ENDPOINT", "endpoint_id"},
 				{"NEXT TRY", "next_retry_at"}, {"LAST ERROR", "last_error"},
 			},
 			append([]filter{

@@ -104,7 +104,7 @@ func (a *app) rotateEndpointSecret() *cobra.Command {
 		"portico endpoints rotate-secret "+sampleWE+" --overlap-seconds 3600", "/rotate-secret", http.MethodPost,
 		func(*cobra.Command) ([]byte, error) { return b.encode(a) })
 	b = newBody(cmd)
-	b.number("overlap-seconds", "overlap_seconds", "how long the old secret signs too, at most 604800; 0 if it has leaked (default 86400)")
+	b.overlap()
 	return cmd
 }
 

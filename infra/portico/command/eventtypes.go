@@ -1,6 +1,8 @@
 package command
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -28,6 +30,8 @@ func (a *app) eventTypes() *cobra.Command {
 		a.updateEventType(),
 		a.addEventTypeVersion(),
 		a.validateEventData(),
+		a.importEventTypes(),
+		a.describeEventTypes(),
 		a.deletes("delete NAME", "Delete an event type with all its versions", "portico event-types delete invoice.paid", eventTypesPath+"/%s", eventTypeName),
 	)
 }
@@ -116,5 +120,65 @@ func (a *app) validateEventData() *cobra.Command {
 	b = newBody(cmd)
 	b.json(a, "data", "data", "the data: JSON, @file, or - for the standard input")
 	b.number("version", "version", "the version to try (default: the current one)")
+	return cmd
+}
+
+func (a *app) importEventTypes() *cobra.Command {
+	var b *body
+	cmd := a.mutation(a.command("import FILE", "Import event types from the webhooks of an OpenAPI document in JSON; - reads the standard input",
+		"portico event-types import openapi.json --dry-run", []string{"the file of an OpenAPI document, or -"},
+		func(cmd *cobra.Command, args []string) error {
+			from := "@" + args[0]
+			if args[0] == "-" {
+				from = "-"
+			}
+			document, err := a.input(from)
+			if err != nil {
+				return err
+			}
+			if err := parses(document); err != nil {
+				return misuse(cmd, "%s is not JSON: %v", args[0], err)
+			}
+			text, err := b.with(a, member{"document", bytes.TrimSpace(document)})
+			if err != nil {
+				return err
+			}
+			reply, err := a.call(cmd, http.MethodPost, eventTypesPath+"/import", text)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.document(reply)
+			}
+			a.rows(page{Data: items(reply)}, "event types in the document", []column{{"NAME", "name"}, {"RESULT", "result"}, {"VERSION", "version"}, {"REASON", "reason"}})
+			return nil
+		}))
+	b = newBody(cmd)
+	b.pairs("component", "components", "import the schema of a component as an event type: `COMPONENT=TYPE`; may be repeated")
+	b.boolean("dry-run", "dry_run", "only say what would be done")
+	return cmd
+}
+
+// items returns the data of a reply that is a list without pages.
+func items(reply []byte) []json.RawMessage {
+	var list page
+	_ = json.Unmarshal(reply, &list) // what is no list has no items
+	return list.Data
+}
+
+func (a *app) describeEventTypes() *cobra.Command {
+	cmd := a.command("openapi", "Print the OpenAPI document of your event types", "portico event-types openapi --group billing", nil,
+		func(cmd *cobra.Command, _ []string) error {
+			path := eventTypesPath + "/openapi.json"
+			if f := cmd.Flags().Lookup("group"); f.Changed {
+				path += "?" + url.Values{"group": {f.Value.String()}}.Encode()
+			}
+			reply, err := a.call(cmd, http.MethodGet, path, nil)
+			if err != nil {
+				return err
+			}
+			return a.document(reply)
+		})
+	cmd.Flags().String("group", "", "only types of this group")
 	return cmd
 }

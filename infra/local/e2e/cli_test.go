@@ -1,0 +1,189 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"portico/shared/testkit"
+)
+
+// portico builds the command once.
+var portico = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(filepath.Dir(envFile), "portico")
+	out, err := exec.Command("go", "build", "-o", binary, "../../portico").CombinedOutput()
+	if err != nil {
+		return string(out), err
+	}
+	return binary, nil
+})
+
+// command is the command portico with a customer's key.
+type command struct {
+	t      *testing.T
+	binary string
+	env    []string
+}
+
+func newCommand(t *testing.T, c customer) command {
+	t.Helper()
+	binary, err := portico()
+	if err != nil {
+		t.Fatalf("%v: %s", err, binary)
+	}
+	return command{t, binary, append(os.Environ(), "PORTICO_URL="+shared.URL, "PORTICO_KEY="+c.Key, "XDG_CONFIG_HOME="+t.TempDir())}
+}
+
+func (c command) prepare(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(c.t.Context(), c.binary, args...)
+	cmd.Env = c.env
+	return cmd
+}
+
+// try runs the command and returns what it has printed, and its exit code.
+func (c command) try(args ...string) (out, errs string, code int) {
+	c.t.Helper()
+	cmd := c.prepare(args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		c.t.Fatal(err)
+	}
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
+}
+
+// run expects that the command succeeds, and returns its output.
+func (c command) run(args ...string) string {
+	c.t.Helper()
+	out, errs, code := c.try(args...)
+	if code != 0 {
+		c.t.Fatalf("portico %s: exit code %d: %s", strings.Join(args, " "), code, errs)
+	}
+	return out
+}
+
+// read expects JSON and reads it into out.
+func (c command) read(out any, args ...string) {
+	c.t.Helper()
+	text := c.run(append(args, "--json")...)
+	if err := json.Unmarshal([]byte(text), out); err != nil {
+		c.t.Fatalf("portico %s: %v in %s", strings.Join(args, " "), err, text)
+	}
+}
+
+// With the command alone a newcomer registers an endpoint, publishes, watches the
+// failure, repairs the receiver and recovers.
+func TestNewcomer(t *testing.T) {
+	t.Parallel()
+	c := newCommand(t, newCustomer(t, shared))
+	var repaired atomic.Bool
+	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if !repaired.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	var endpoint struct{ ID string }
+	c.read(&endpoint, "endpoints", "create", "--url", rec.URL, "--types", "invoice.*", "--retry-policy", "best_effort")
+	var events [3]struct{ ID string }
+	for i := range events {
+		c.read(&events[i], "events", "publish", "--type", "invoice.paid", "--data", `{"html":"<b>", "total":1.10}`)
+	}
+	var list struct{ Data []delivery }
+	awaits := func(status string, n int) {
+		t.Helper()
+		testkit.Await(t, fmt.Sprintf("%d deliveries that are %s", n, status), func() bool {
+			c.read(&list, "deliveries", "list", "--endpoint", endpoint.ID, "--status", status)
+			return len(list.Data) == n
+		})
+	}
+	awaits("failed", 3)
+	first := list.Data[0]
+	if text := c.run("deliveries", "get", first.ID); !strings.Contains(text, "answered 500") || !strings.Contains(text, first.EventID) {
+		t.Error(text)
+	}
+	repaired.Store(true)
+	c.run("deliveries", "redeliver", first.ID)
+	awaits("delivered", 1)
+	var recovery struct {
+		Status string
+		Count  int `json:"delivery_count"`
+	}
+	c.read(&recovery, "endpoints", "recover", endpoint.ID, "--since", "1h", "--wait")
+	if recovery.Status != "succeeded" || recovery.Count != 2 {
+		t.Errorf("%+v", recovery)
+	}
+	awaits("delivered", 3)
+	for _, event := range events {
+		if n := rec.count(event.ID); n != 2 {
+			t.Errorf("%s arrived %d times", event.ID, n)
+		}
+	}
+	for _, got := range rec.All() {
+		if !bytes.HasSuffix(got.Body, []byte(`"data":{"html":"<b>", "total":1.10}}`)) {
+			t.Errorf("body %s", got.Body)
+		}
+	}
+	if text := c.run("endpoints", "get", endpoint.ID); !strings.Contains(text, rec.URL) || strings.Contains(text, "\x1b") {
+		t.Error(text)
+	}
+}
+
+// The commands for endpoints and events do what they say, and the exit code tells what
+// went wrong.
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	c := newCommand(t, newCustomer(t, shared))
+	var endpoint struct{ ID, Secret, Status, Description string }
+	c.read(&endpoint, "endpoints", "create", "--url", "https://example.com/", "--types", "invoice.*,a", "--header", "X-A=1,2=3", "--metadata", "team=billing",
+		"--rate-limit", "5", "--ordered", "--timeout-seconds", "3", "--retry-policy", "custom", "--retry-schedule", "10,60", "--filter", "data.total > 1")
+	first := endpoint.Secret
+	c.read(&endpoint, "endpoints", "rotate-secret", endpoint.ID, "--overlap-seconds", "0")
+	if endpoint.Secret == first || !strings.HasPrefix(endpoint.Secret, "whsec_") {
+		t.Errorf("the secret %s after %s", endpoint.Secret, first)
+	}
+	for _, step := range []struct{ args, status, description string }{
+		{"disable", "disabled", ""}, {"enable --held drop", "enabled", ""}, {"update --description x", "enabled", "x"},
+	} {
+		words := strings.Fields(step.args)
+		c.read(&endpoint, append([]string{"endpoints", words[0], endpoint.ID}, words[1:]...)...)
+		if endpoint.Status != step.status || endpoint.Description != step.description {
+			t.Errorf("%s: %+v", step.args, endpoint)
+		}
+	}
+	var published [2]struct{ ID string }
+	for i := range published {
+		c.read(&published[i], "events", "publish", "--type", "b", "--data", "1", "--ordering-key", "k", "--idempotency-key", "once")
+	}
+	if published[0] != published[1] {
+		t.Errorf("one Idempotency-Key made %v", published)
+	}
+	for range 2 {
+		c.run("events", "publish", "--type", "b", "--data", "2")
+	}
+	var list struct {
+		Data []struct{ ID string }
+		Next *string
+	}
+	c.read(&list, "events", "list", "--type", "b", "--all", "--limit", "1")
+	if len(list.Data) != 3 || list.Next != nil {
+		t.Errorf("%+v", list)
+	}
+	c.run("endpoints", "delete", endpoint.ID)
+	if _, errs, code := c.try("endpoints", "get", endpoint.ID); code != 1 || !strings.Contains(errs, "webhook_endpoint_not_found") || !strings.Contains(errs, "request id") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if _, errs, code := c.try("events", "list", "--key", "ptc_nonsense"); code != 1 || !strings.Contains(errs, "api_key_invalid") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if _, errs, code := c.try("events", "list", "--api", "http://127.0.0.1:1"); code != 3 {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}

@@ -38,8 +38,8 @@ func TestRequests(t *testing.T) {
 		{[]string{"events", "list", "--type", "a.*", "--limit", "5", "--after", "x"}, "", "GET /v1/events?after=x&limit=5&type=a.%2A", ""},
 		{[]string{"events", "get", "evt_1"}, "", "GET /v1/events/evt_1", ""},
 		// The data's bytes are kept, as a delivery has them.
-		{[]string{"events", "publish", "--type", "a", "--data", "@" + file, "--ordering-key", "k"}, "", "POST /v1/events",
-			"{\"type\":\"a\",\"data\":{ \"total\": 1.10,\n\"html\":\"<b>&\" },\"ordering_key\":\"k\"}"},
+		{[]string{"events", "publish", "--type", "a", "--data", "@" + file, "--ordering-key", "k", "--external-id", "x", "--expires-after", "60"}, "", "POST /v1/events",
+			"{\"type\":\"a\",\"data\":{ \"total\": 1.10,\n\"html\":\"<b>&\" },\"ordering_key\":\"k\",\"external_id\":\"x\",\"expires_after\":60}"},
 		{[]string{"events", "publish", "--type", "a", "--data", "-"}, " 1 ", "POST /v1/events", `{"type":"a","data":1}`},
 		{[]string{"deliveries", "list", "--endpoint", "we_1", "--status", "failed"}, "", "GET /v1/deliveries?endpoint_id=we_1&limit=20&status=failed", ""},
 		{[]string{"deliveries", "list", "--answer", "5xx", "--type", "a", "--since", "2026-11-01T00:00:00Z", "--until", "2026-11-02T00:00:00+01:00"}, "",
@@ -50,6 +50,7 @@ func TestRequests(t *testing.T) {
 		{[]string{"deliveries", "redeliver", "dlv_1"}, "", "POST /v1/deliveries/dlv_1/redeliver", ""},
 		{[]string{"endpoints", "recover", "we_1", "--since", "2026-11-01T00:00:00Z", "--statuses", "failed,delivered"}, "", "POST /v1/webhook-endpoints/we_1/recover",
 			`{"since":"2026-11-01T00:00:00Z","statuses":["failed","delivered"]}`},
+		{[]string{"endpoints", "test", "we_1", "--type", "a", "--data", "1"}, "", "POST /v1/webhook-endpoints/we_1/test", `{"event_type":"a","data":1}`},
 		{[]string{"endpoints", "replay", "we_1", "--since", "2026-11-01T00:00:00Z", "--until", "2026-11-02T00:00:00Z", "--types", "a.*"}, "", "POST /v1/webhook-endpoints/we_1/replay",
 			`{"since":"2026-11-01T00:00:00Z","until":"2026-11-02T00:00:00Z","event_types":["a.*"]}`},
 		{[]string{"recoveries", "list", "we_1"}, "", "GET /v1/webhook-endpoints/we_1/recoveries?limit=20", ""},
@@ -240,7 +241,7 @@ func TestRecoverAndWait(t *testing.T) {
 		t.Errorf("%s: %v", a.seen[0].body, err)
 	}
 	a.answers[get] = `200 {"id":"rec_1","status":"cancelled"}`
-	if r := a.run(t, "", "endpoints", "recover", "we_1", "--since", "2h", "--wait"); r.code != 1 || !strings.Contains(r.err, "rec_1 is cancelled") {
+	if r := a.run(t, "", "endpoints", "recover", "we_1", "--since", "2h", "--wait"); r.code != 1 || !strings.Contains(r.err, "the recovery is cancelled") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -270,5 +271,22 @@ func TestConsumerByName(t *testing.T) {
 	}
 	if r := a.run(t, "", "consumers", "get", "nobody"); r.code != 1 || !strings.Contains(r.err, "no event consumer with the name nobody") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// test can wait for the first try, and its exit code tells what became of it.
+func TestTestAndWait(t *testing.T) {
+	t.Parallel()
+	for delivery, code := range map[string]int{
+		`{"status":"delivered","attempt_count":1}`:                      0,
+		`{"status":"pending","attempt_count":1,"last_error":"timeout"}`: 1,
+	} {
+		a := newAPI(t, map[string]string{
+			"POST /v1/webhook-endpoints/we_1/test": `202 {"event_id":"evt_1","delivery_id":"dlv_1"}`, "GET /v1/deliveries/dlv_1": "200 " + delivery,
+		})
+		r := a.run(t, "", "endpoints", "test", "we_1", "--wait", "--json")
+		if r.code != code || r.out != delivery+"\n" || (code == 1) != strings.Contains(r.err, "timeout") {
+			t.Errorf("%+v", r)
+		}
 	}
 }

@@ -31,6 +31,7 @@ func (a *app) endpoints() *cobra.Command {
 		a.rotateEndpointSecret(),
 		a.enableEndpoint(),
 		a.disableEndpoint(),
+		a.testEndpoint(),
 		a.recoverEndpoint(),
 		a.replayToEndpoint(),
 	)

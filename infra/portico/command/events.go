@@ -42,5 +42,7 @@ func (a *app) publish() *cobra.Command {
 	b.text("type", "type", "what happened, such as invoice.paid")
 	b.json(a, "data", "data", "the data: JSON, @file, or - for the standard input; its bytes are delivered as they are")
 	b.text("ordering-key", "ordering_key", "ordered endpoints get events with the same key one after another")
+	b.text("external-id", "external_id", "your own id of the event: while the event is kept, it is published only once")
+	b.number("expires-after", "expires_after", "for how many `seconds` deliveries are tried")
 	return cmd
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,8 +16,8 @@ const (
 	recoveriesPath = "/v1/recoveries"
 	recoveryID     = "the recovery's id, rec_…"
 	sampleREC      = "rec_01jdf3z9k2e4nv6xq8r0s1t2v3"
-	// progressEvery is how often --wait asks for the progress.
-	progressEvery = time.Second
+	// pollEvery is how often --wait asks whether it is done.
+	pollEvery = time.Second
 )
 
 func (a *app) recoveries() *cobra.Command {
@@ -93,28 +92,30 @@ func (a *app) startsRecovery(use, short, example string) (*cobra.Command, *body)
 
 // awaitRecovery waits until a recovery has ended, and shows it.
 func (a *app) awaitRecovery(ctx context.Context, c *client.Client, reply []byte) error {
-	var r struct{ ID, Status string }
-	for {
-		if err := json.Unmarshal(reply, &r); err != nil {
-			return fmt.Errorf("the API's reply is not a recovery: %w", err)
-		}
-		if r.Status != "running" {
-			break
-		}
-		if err := a.Wait(ctx, progressEvery); err != nil {
-			a.note("The recovery goes on: portico recoveries get %s", r.ID)
-			return err
-		}
-		var err error
-		if reply, err = c.Do(ctx, client.Request{Method: http.MethodGet, Path: recoveriesPath + "/" + url.PathEscape(r.ID)}); err != nil {
-			return err
-		}
+	path := recoveriesPath + "/" + url.PathEscape(cell(at(reply, "id")))
+	reply, err := a.poll(ctx, c, path, reply, func(r []byte) bool { return cell(at(r, "status")) != "running" })
+	if err != nil {
+		return err
 	}
 	if err := a.show(reply); err != nil {
 		return err
 	}
-	if r.Status != "succeeded" {
-		return fmt.Errorf("the recovery %s is %s", r.ID, r.Status)
+	if status := cell(at(reply, "status")); status != "succeeded" {
+		return fmt.Errorf("the recovery is %s", status)
 	}
 	return nil
+}
+
+// poll reads what is at a path again and again, until it is done.
+func (a *app) poll(ctx context.Context, c *client.Client, path string, reply []byte, done func(reply []byte) bool) ([]byte, error) {
+	for !done(reply) {
+		if err := a.Wait(ctx, pollEvery); err != nil {
+			return nil, err
+		}
+		var err error
+		if reply, err = c.Do(ctx, client.Request{Method: http.MethodGet, Path: path}); err != nil {
+			return nil, err
+		}
+	}
+	return reply, nil
 }

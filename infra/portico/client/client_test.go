@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -14,13 +16,24 @@ import (
 // answers serves one answer after the other; the last one again and again.
 type answers struct {
 	list []func(w http.ResponseWriter)
-	seen []*http.Request
+
+	mu  sync.Mutex
+	got []*http.Request
 }
 
 func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	n := min(len(a.seen), len(a.list)-1)
-	a.seen = append(a.seen, r.Clone(context.Background()))
+	a.mu.Lock()
+	n := min(len(a.got), len(a.list)-1)
+	a.got = append(a.got, r.Clone(context.Background()))
+	a.mu.Unlock()
 	a.list[n](w)
+}
+
+// seen returns the requests so far.
+func (a *answers) seen() []*http.Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.got)
 }
 
 func status(code int, body string, headers ...string) func(http.ResponseWriter) {
@@ -77,13 +90,13 @@ func TestRepeated(t *testing.T) {
 					t.Errorf("wait %d: %v, want %v and up to a second more", i, w, c.waits[i])
 				}
 			}
-			key := a.seen[0].Header.Get("Idempotency-Key")
-			for _, r := range a.seen {
+			key := a.seen()[0].Header.Get("Idempotency-Key")
+			for _, r := range a.seen() {
 				if got := r.Header.Get("Idempotency-Key"); got == "" || got != key {
 					t.Errorf("Idempotency-Key %q after %q", got, key)
 				}
 			}
-			if r := a.seen[0]; r.Header.Get("Authorization") != "Bearer ptc_1" || r.Header.Get("Portico-Organization") != "org_1" {
+			if r := a.seen()[0]; r.Header.Get("Authorization") != "Bearer ptc_1" || r.Header.Get("Portico-Organization") != "org_1" {
 				t.Errorf("headers %v", r.Header)
 			}
 		})
@@ -98,7 +111,7 @@ func TestNoKeyWithoutNeed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, r := range a.seen {
+	for _, r := range a.seen() {
 		if k := r.Header.Get("Idempotency-Key"); k != "" {
 			t.Errorf("%s has the key %q", r.Method, k)
 		}
@@ -122,8 +135,8 @@ func TestRefused(t *testing.T) {
 			client, a, _ := newClient(t, c.answer)
 			_, err := client.Do(t.Context(), Request{Method: "POST", Path: "/"})
 			var refused *Refused
-			if !errors.As(err, &refused) || errors.As(err, new(*Unavailable)) || len(a.seen) != 1 {
-				t.Fatalf("%v after %d requests", err, len(a.seen))
+			if !errors.As(err, &refused) || errors.As(err, new(*Unavailable)) || len(a.seen()) != 1 {
+				t.Fatalf("%v after %d requests", err, len(a.seen()))
 			}
 			for _, part := range c.parts {
 				if !strings.Contains(err.Error(), part) {
@@ -159,8 +172,8 @@ func TestGivesUp(t *testing.T) {
 				t.Fatalf("%+v", err)
 			}
 			// net/http itself sends a read again when a kept connection has ended.
-			if len(a.seen) != c.sent {
-				t.Errorf("%d requests, want %d", len(a.seen), c.sent)
+			if len(a.seen()) != c.sent {
+				t.Errorf("%d requests, want %d", len(a.seen()), c.sent)
 			}
 		})
 	}
@@ -182,7 +195,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	client, a, _ := newClient(t, status(503, ``))
 	client.Wait = func(ctx context.Context, d time.Duration) error { cancel(); return Sleep(ctx, d) }
-	if _, err := client.Do(ctx, Request{Method: "GET", Path: "/"}); !errors.Is(err, context.Canceled) || len(a.seen) != 1 {
-		t.Errorf("%v after %d requests", err, len(a.seen))
+	if _, err := client.Do(ctx, Request{Method: "GET", Path: "/"}); !errors.Is(err, context.Canceled) || len(a.seen()) != 1 {
+		t.Errorf("%v after %d requests", err, len(a.seen()))
 	}
 }

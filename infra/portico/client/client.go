@@ -129,18 +129,6 @@ func NewHTTP(timeout time.Duration) *http.Client {
 	}
 }
 
-// Sleep waits for d, or until ctx ends.
-func Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // withoutURL drops the method and the address, which the message already has.
 func withoutURL(err error) error {
 	var e *url.Error

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"portico/shared/clock"
 )
 
 // answers serves one answer after the other; the last one again and again.
@@ -194,7 +196,7 @@ func TestNobodyThere(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	client, a, _ := newClient(t, status(503, ``))
-	client.Wait = func(ctx context.Context, d time.Duration) error { cancel(); return Sleep(ctx, d) }
+	client.Wait = func(ctx context.Context, d time.Duration) error { cancel(); return clock.Sleep(ctx, d) }
 	if _, err := client.Do(ctx, Request{Method: "GET", Path: "/"}); !errors.Is(err, context.Canceled) || len(a.seen()) != 1 {
 		t.Errorf("%v after %d requests", err, len(a.seen()))
 	}

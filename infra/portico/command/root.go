@@ -12,6 +12,7 @@ import (
 	"portico/infra/portico/client"
 	"portico/infra/portico/config"
 	"portico/infra/portico/terminal"
+	"portico/shared/clock"
 )
 
 // Console is what a command uses of the machine.
@@ -20,7 +21,7 @@ type Console struct {
 	Out, Err  io.Writer
 	Getenv    func(string) string
 	ConfigDir string // the user's folder for configuration files; empty: there is none
-	// Wait waits before a request is sent again; nil: client.Sleep.
+	// Wait waits before a request is sent again; nil: clock.Sleep.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
@@ -42,7 +43,7 @@ type app struct {
 // Run runs the command with its arguments and returns the exit code.
 func Run(ctx context.Context, args []string, c Console) int {
 	if c.Wait == nil {
-		c.Wait = client.Sleep
+		c.Wait = clock.Sleep
 	}
 	a := &app{Console: c, out: terminal.New(c.Out, c.Getenv), err: terminal.New(c.Err, c.Getenv)}
 	root := a.root()

@@ -22,7 +22,7 @@ func All() []edge.Operation {
 	return append([]edge.Operation{
 		webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint, webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,
 		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
-		webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
+		webhooks.GetStatistics, webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
 		webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery,
 		events.Publish, events.PublishBatch, events.List, events.Get,
 		webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver,

@@ -80,6 +80,7 @@ func TestMaintain(t *testing.T) {
 		INSERT INTO idempotency_key (org_id, caller, operation, key, body_hash)
 		SELECT $1, 'c', 'o', n::text, '' FROM generate_series(1, 6000) n`, org)
 	db.Exec(t, `INSERT INTO job_stat (org_id, hour, kind) SELECT $1, portico_now(), n::text FROM generate_series(1, 6000) n`, org)
+	db.Exec(t, `INSERT INTO webhook_stat (org_id, endpoint_id, hour) SELECT $1, gen_random_uuid(), portico_now() + CASE WHEN n > 6000 THEN interval '11 days' ELSE '0' END FROM generate_series(1, 6001) n`, org)
 	db.Exec(t, `
 		INSERT INTO mail (org_id, id, status, stream, category, template, locale, recipient, recipient_name, key)
 		SELECT $1, gen_random_uuid(), CASE n WHEN 1 THEN 'queued' WHEN 2 THEN 'sending' ELSE 'sent' END, 'product', '', 't', 'en', 'a@example.com', '', n::text
@@ -100,7 +101,7 @@ func TestMaintain(t *testing.T) {
 	}
 	db.Advance(t, 100*24*time.Hour)
 	done, err = u.Maintain(ctx)
-	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.MailAddressesForgotten != 6001 || done.MailCountsForgotten != 1 || done.DMARCReportsForgotten != 59 || done.PartitionsMade < 6 {
+	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.EndpointCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.MailAddressesForgotten != 6001 || done.MailCountsForgotten != 1 || done.DMARCReportsForgotten != 59 || done.PartitionsMade < 6 {
 		t.Errorf("a hundred days later: %+v, %v", done, err)
 	}
 	if left := testkit.Value[string](t, db, `SELECT string_agg(status, ' ' ORDER BY status) FROM mail`); left != "queued sending" {

@@ -17,6 +17,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/webhook"
 	"portico/shared/webhook/recovery"
+	"portico/shared/webhook/statistics"
 )
 
 // Upkeep is the daily upkeep.
@@ -39,6 +40,7 @@ type Maintained struct {
 	DeliveriesExpired      int   `json:"deliveries_expired"`
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
 	RecoveriesForgotten    int64 `json:"recoveries_forgotten"`
+	EndpointCountsRemoved  int64 `json:"endpoint_counts_removed"`
 	MailsForgotten         int64 `json:"mails_forgotten"`
 	MailAddressesForgotten int64 `json:"mail_addresses_forgotten"`
 	MailCountsForgotten    int64 `json:"mail_counts_forgotten"`
@@ -50,10 +52,11 @@ const keysPerStatement = 5000
 
 // Maintain makes the partitions of the next three months, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, fails what was held for longer than
-// is kept, drops the partitions that have expired, and removes the counters of jobs, the
-// recoveries and the log of mails of a quarter ago, addresses whose time without mail is over, the
-// DMARC reports of a quarter ago, and the counters of mail of a year ago. It may run at any time and any number of times. What fails keeps
-// nothing else from being done.
+// is kept, drops the partitions that have expired, and removes the counters of jobs and
+// of endpoints, the recoveries and the log of mails of a quarter ago, addresses whose time
+// without mail is over, the DMARC reports of a quarter ago, and the counters of mail of a
+// year ago. It may run at any time and any number of times. What fails keeps nothing else
+// from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
 	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetRecoveries(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m), u.forgetReports(ctx, &m))
@@ -80,9 +83,16 @@ func (u *Upkeep) sweepKeys(ctx context.Context, m *Maintained) error {
 const keepCounts = 90 * 24 * time.Hour
 
 func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
+	return errors.Join(
+		pruneAll(&m.JobCountsRemoved, func() (int64, error) { return job.PruneCounts(ctx, u.DB, keepCounts, keysPerStatement) }),
+		pruneAll(&m.EndpointCountsRemoved, func() (int64, error) { return statistics.Prune(ctx, u.DB, statistics.Keep, keysPerStatement) }))
+}
+
+// pruneAll calls a function that deletes up to keysPerStatement rows until none are left.
+func pruneAll(all *int64, prune func() (int64, error)) error {
 	for {
-		removed, err := job.PruneCounts(ctx, u.DB, keepCounts, keysPerStatement)
-		m.JobCountsRemoved += removed
+		removed, err := prune()
+		*all += removed
 		if err != nil || removed < keysPerStatement {
 			return err
 		}

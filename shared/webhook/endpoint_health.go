@@ -18,6 +18,8 @@ type EndpointHealth struct {
 	Breaker string
 	// Backlog counts unfinished deliveries, up to MaxBacklog.
 	Backlog int
+	// Lag is for how many seconds the oldest of them waits whose time has come.
+	Lag float64
 	// Of the last failed try, also after a success; nil: no try has failed.
 	LastFailedAt   *time.Time
 	LastError      *string
@@ -44,12 +46,15 @@ func Healths(ctx context.Context, tx pg.Tx, org id.Org, endpoints []Endpoint) (m
 	list, err := pg.List[EndpointHealth](ctx, tx, "webhook.Healths", `
 		SELECT l.endpoint_id, l.failures, l.failing_since, l.open_until, l.last_failed_at, l.last_error, l.last_status_code,
 			CASE WHEN l.open_until IS NULL THEN 'closed' WHEN l.open_until > portico_now() THEN 'open' ELSE 'probing' END AS breaker,
-			(SELECT count(*) FROM (
-				SELECT greatest(d.event_id, uuid_floor(d.redelivered_at)) AS since FROM webhook_delivery d
-				WHERE d.org_id = l.org_id AND d.endpoint_id = l.endpoint_id AND d.status = 'pending'
-				LIMIT $3) AS counted
-			WHERE e.dropped_before IS NULL OR counted.since >= e.dropped_before) AS backlog
+			waiting.backlog, CASE WHEN waiting.oldest <= portico_now() THEN extract(epoch FROM portico_now() - waiting.oldest)::double precision ELSE 0 END AS lag
 		FROM webhook_lane l JOIN webhook_endpoint e ON e.org_id = l.org_id AND e.id = l.endpoint_id
+		CROSS JOIN LATERAL (
+			SELECT count(*) AS backlog, min(next_retry_at) AS oldest FROM (
+				SELECT greatest(d.event_id, uuid_floor(d.redelivered_at)) AS since, d.next_retry_at FROM webhook_delivery d
+				WHERE d.org_id = l.org_id AND d.endpoint_id = l.endpoint_id AND d.status = 'pending'
+				ORDER BY d.next_retry_at LIMIT $3) AS counted
+			WHERE e.dropped_before IS NULL OR counted.since >= e.dropped_before
+		) AS waiting
 		WHERE l.org_id = $1 AND l.endpoint_id = ANY ($2::uuid[])`, org, ids, MaxBacklog)
 	if err != nil {
 		return nil, err

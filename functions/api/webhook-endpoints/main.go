@@ -11,6 +11,6 @@ func main() {
 	lambdahost.API(webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint,
 		webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,
 		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
-		webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
+		webhooks.GetStatistics, webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
 		webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery)
 }

@@ -11,8 +11,8 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/webhook"
-	"portico/shared/webhook/sending"
 	"portico/shared/webhook/recovery"
+	"portico/shared/webhook/sending"
 )
 
 // ListDeliveries is GET /v1/deliveries.

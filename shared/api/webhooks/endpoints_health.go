@@ -13,6 +13,7 @@ type endpointHealth struct {
 	Breaker        string       `json:"breaker" enum:"closed,open,probing" doc:"#Health.breaker" example:"open"`
 	OpenUntil      *clock.Stamp `json:"breaker_open_until" format:"date-time" doc:"Nothing is sent until then; null unless the breaker is open."`
 	Backlog        int          `json:"backlog" maximum:"1000" doc:"The number of unfinished deliveries, including held ones; 1000 means 1000 or more." example:"40"`
+	Lag            float64      `json:"lag_seconds" doc:"#Health.lag_seconds" example:"0"`
 	LastFailedAt   *clock.Stamp `json:"last_failed_at" format:"date-time" doc:"When the last failed try began. It stays after a success; null if no try has failed."`
 	LastStatusCode *int16       `json:"last_status_code" doc:"The status of the receiver's response to that try; null if there was none." example:"503"`
 	LastError      *string      `json:"last_error" doc:"Why that try failed." example:"answered 503, expected 2xx"`
@@ -20,7 +21,7 @@ type endpointHealth struct {
 
 func showHealth(h webhook.EndpointHealth) endpointHealth {
 	shown := endpointHealth{
-		Failures: h.Failures, FailingSince: clock.StampOf(h.FailingSince), Breaker: h.Breaker, Backlog: h.Backlog,
+		Failures: h.Failures, FailingSince: clock.StampOf(h.FailingSince), Breaker: h.Breaker, Backlog: h.Backlog, Lag: h.Lag,
 		LastFailedAt: clock.StampOf(h.LastFailedAt), LastStatusCode: h.LastStatusCode, LastError: h.LastError,
 	}
 	if h.Breaker == webhook.BreakerOpen {

@@ -15,6 +15,7 @@ import (
 	"portico/shared/secret"
 	"portico/shared/webhook"
 	"portico/shared/webhook/sending"
+	"portico/shared/webhook/statistics"
 )
 
 // leaseFor covers the longest request and the recording of its result.
@@ -34,6 +35,7 @@ type Dispatcher struct {
 	Random func() float64
 
 	targets targets
+	counts  statistics.Counts
 }
 
 // Run dispatches until nothing is due, see claim.Run.
@@ -123,6 +125,7 @@ func (q deliveries) Record(ctx context.Context, batch []Result, limits claim.Lim
 	if err != nil {
 		return nil, err
 	}
+	q.count(ctx, s.written)
 	q.report(ctx, len(batch)-len(s.written), s)
 	return s.due, nil
 }
@@ -133,7 +136,10 @@ func (q deliveries) Heard(payload string) ([]webhook.Lane, bool) {
 }
 
 // Next says when the earliest pending delivery may be claimed.
-func (q deliveries) Next(ctx context.Context) (claim.Next, error) { return nextDue(ctx, q.DB) }
+func (q deliveries) Next(ctx context.Context) (claim.Next, error) {
+	q.saveCounts(ctx, 0) // the dispatcher may be about to sleep
+	return nextDue(ctx, q.DB)
+}
 
 func (d *Dispatcher) warn(ctx context.Context, message string, err error) {
 	d.Log.Line(ctx, slog.LevelWarn, message, nil, slog.String("cause", err.Error()))

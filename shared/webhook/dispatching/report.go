@@ -8,6 +8,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/webhook"
+	"portico/shared/webhook/statistics"
 )
 
 // report logs one line with the metrics of the results that were written.
@@ -48,6 +49,31 @@ func (d *Dispatcher) report(ctx context.Context, lost int, s settled) {
 		{Name: "DeliveryLatency", Unit: observe.Milliseconds, Values: whole},
 		{Name: "AttemptLatency", Unit: observe.Milliseconds, Values: tries},
 	}, named...)
+}
+
+// count adds recorded tries to the statistics of their endpoints.
+func (d *Dispatcher) count(ctx context.Context, written []Result) {
+	for _, r := range written {
+		if !r.Tried {
+			continue
+		}
+		t := statistics.Try{
+			Endpoint:  statistics.Endpoint{Org: r.Org, ID: r.EndpointID},
+			Succeeded: r.Status == webhook.Delivered, Dead: r.Status == webhook.Failed,
+		}
+		if r.StatusCode != 0 {
+			t.Latency = r.Latency
+		}
+		d.counts.Add(t)
+	}
+	d.saveCounts(ctx, statistics.SaveEvery)
+}
+
+// saveCounts writes what this dispatcher has counted, at most once in every.
+func (d *Dispatcher) saveCounts(ctx context.Context, every time.Duration) {
+	if err := d.counts.Save(ctx, d.DB, every); err != nil {
+		d.warn(ctx, "tries could not be counted for the statistics of endpoints", err)
+	}
 }
 
 // maxNamed bounds how many failed endpoints a log line names.

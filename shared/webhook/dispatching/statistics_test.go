@@ -81,7 +81,10 @@ func TestLag(t *testing.T) {
 		{"at first", func() {}, 0},
 		{"waiting", func() { e.publish(`1`); e.Advance(t, time.Minute) }, 60},
 		{"with a younger one", func() { e.publish(`2`); e.Advance(t, time.Minute) }, 120},
-		{"held", func() { e.change(endpoint, webhook.EndpointChange{Status: new(webhook.Disabled)}); e.Advance(t, time.Minute) }, 180},
+		{"held", func() {
+			e.change(endpoint, webhook.EndpointChange{Status: new(webhook.Disabled)})
+			e.Advance(t, time.Minute)
+		}, 180},
 		{"dropped", func() { e.change(endpoint, webhook.EndpointChange{Status: new(webhook.Enabled), DropHeld: true}) }, 0},
 		{"to be tried later", func() {
 			e.publish(`3`)

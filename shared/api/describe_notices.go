@@ -30,6 +30,8 @@ var noticeMembers = map[string]member{
 	"subject":       {text: "The subject of the certificate.", example: "CN=portico,O=Acme"},
 	"expires_at":    {text: "When the certificate expires: servers refuse it from then on.", example: "2026-12-21T09:30:00.000000Z", format: "date-time"},
 
+	"message": {text: "For people.", example: "This is a test of the webhook endpoint."},
+
 	"mail_id":   {text: "The mail.", example: "mail_01jdf3z9k2e4nv6xq8r0s1t2v3"},
 	"template":  {text: "The template from which it is made.", example: "member_added"},
 	"recipient": {text: "The mail address.", example: "ada@example.com"},
@@ -39,6 +41,7 @@ var noticeMembers = map[string]member{
 
 	"mail.suppressed reason":                            {text: "Why it is not sent, in words.", example: "The address gets no mail at the moment (bounce)."},
 	"delivery.exhausted endpoint_id":                    {text: "The webhook endpoint that did not accept it.", example: "we_01jdf3z9k2e4nv6xq8r0s1t2v3"},
+	"webhook_endpoint.test endpoint_id":                 {text: "The webhook endpoint that is tested.", example: "we_01jdf3z9k2e4nv6xq8r0s1t2v3"},
 	"webhook_endpoint.certificate_expiring endpoint_id": {text: "The webhook endpoint that has the certificate.", example: "we_01jdf3z9k2e4nv6xq8r0s1t2v3"},
 }
 

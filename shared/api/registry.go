@@ -23,7 +23,7 @@ func All() []edge.Operation {
 		webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint, webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,
 		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
 		webhooks.GetStatistics, webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
-		webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery,
+		webhooks.TestEndpoint, webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery,
 		events.Publish, events.PublishBatch, events.List, events.Get,
 		webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,

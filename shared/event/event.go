@@ -25,10 +25,17 @@ type Event struct {
 	// PublishedBy is the actor's id, as in audit entries; "": Portico itself.
 	PublishedBy string
 	CreatedAt   time.Time
-	Payload     []byte
+	// ExternalID is the id that the publisher has given it; nil: none.
+	ExternalID *string
+	// TestEndpointID is the endpoint of which the event is a test; zero: it is none.
+	TestEndpointID id.WebhookEndpoint
+	Payload        []byte
 	// Fanout says which endpoints get the event. Publish and Get set it, List
 	// does not.
 	Fanout fanout.Fanout `db:"-"`
+	// Replayed is set by Publish if an earlier publish with its external id has made
+	// the event.
+	Replayed bool `db:"-"`
 	// Unknown is set by Publish if no endpoint names the type, and the catalog has not
 	// got it.
 	Unknown bool `db:"-"`
@@ -44,11 +51,19 @@ type Draft struct {
 	Data        json.RawMessage
 	OrderingKey *string
 	PublishedBy string
+	// ExternalID makes publishing it again return the first event; nil: none.
+	ExternalID *string
+	// ExpiresAfter is how long after its publish its deliveries may be tried; 0: always.
+	ExpiresAfter time.Duration
 	// About is the endpoint that does not get an operational event because the
 	// event is about it; zero for all other events.
 	About id.WebhookEndpoint
 	// IfWanted: without an endpoint that gets it the event is not written.
 	IfWanted bool
+
+	// Set by publishExternal; zero: Publish chooses them.
+	id id.Event
+	at time.Time
 }
 
 // ErrNotFound is returned when the event does not exist or belongs to another

@@ -27,10 +27,22 @@ func Publish(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, now time
 // PublishCached takes the subscriptions from a cache. If they are in it, and no
 // draft has an ordering key, the whole publish is in the round trip of the commit,
 // which also checks that they have not changed. If no endpoint gets any of the events
-// and all of them are IfWanted, none is written.
+// and all of them are IfWanted, none is written. External ids cost two round trips.
 func PublishCached(
 	ctx context.Context, tx pg.Tx, org id.Org, cache *fanout.Cache, drafts []Draft, now time.Time,
 ) ([]Event, []id.WebhookEndpoint, error) {
+	if slices.ContainsFunc(drafts, Draft.isExternal) {
+		return publishExternal(ctx, tx, org, cache, drafts, now)
+	}
+	return publishCached(ctx, tx, org, cache, drafts, now)
+}
+
+func publishCached(
+	ctx context.Context, tx pg.Tx, org id.Org, cache *fanout.Cache, drafts []Draft, now time.Time,
+) ([]Event, []id.WebhookEndpoint, error) {
+	if len(drafts) == 0 {
+		return nil, nil, nil
+	}
 	var batch pgx.Batch
 	subscriptions, isCached := cache.Get(org)
 	isCached = isCached && !pg.IsAgain(tx)
@@ -43,9 +55,15 @@ func PublishCached(
 	}
 	events := make([]Event, len(drafts))
 	for i, d := range drafts {
-		at := now.Add(time.Duration(i) * time.Microsecond)
-		eventID := id.New[id.Event](at)
-		events[i] = Event{ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, PublishedBy: d.PublishedBy, CreatedAt: at, Payload: payload(eventID, d, at)}
+		eventID, at := d.id, d.at
+		if eventID.IsZero() {
+			at = now.Add(time.Duration(i) * time.Microsecond)
+			eventID = id.New[id.Event](at)
+		}
+		events[i] = Event{
+			ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, PublishedBy: d.PublishedBy, CreatedAt: at, ExternalID: d.ExternalID,
+			Payload: payload(eventID, d, at),
+		}
 	}
 	if err := admit(ctx, tx, org, subscriptions, isCached, drafts, events); err != nil {
 		return nil, nil, err
@@ -92,6 +110,10 @@ func match(ctx context.Context, subscriptions fanout.Subscriptions, drafts []Dra
 		begin := time.Now()
 		group, known := subscriptions.Catalog.GroupOf(d.Type)
 		events[i].Unknown = !known && !subscriptions.Names(d.Type)
+		var expiresAt *time.Time
+		if d.ExpiresAfter > 0 {
+			expiresAt = new(events[i].CreatedAt.Add(d.ExpiresAfter))
+		}
 		candidate := fanout.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, Group: group, About: d.About}
 		for k, s := range subscriptions.List {
 			if err := ctx.Err(); err != nil {
@@ -101,7 +123,7 @@ func match(ctx context.Context, subscriptions fanout.Subscriptions, drafts []Dra
 			if events[i].Fanout.Add(s, skips); skips != "" {
 				continue
 			}
-			delivery := webhook.NewDelivery{EventID: events[i].ID, EndpointID: s.ID}
+			delivery := webhook.NewDelivery{EventID: events[i].ID, EndpointID: s.ID, ExpiresAt: expiresAt}
 			if s.Ordered {
 				delivery.OrderingKey = d.OrderingKey
 			}

@@ -15,11 +15,15 @@ import (
 	"portico/shared/webhook/filter"
 )
 
+// columns are those of an event e of the organization $1.
+const columns = `e.id, e.type, e.ordering_key, coalesce(e.published_by, '') AS published_by, e.created_at, e.test_endpoint_id,
+	(SELECT x.external_id FROM event_external_id x WHERE x.org_id = $1 AND x.event_id = e.id) AS external_id`
+
 // Get returns the organization's event with its payload and its fan-out, or
 // ErrNotFound.
 func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, error) {
 	e, err := pg.One[Event](ctx, tx, "event.Get", ErrNotFound, `
-		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at, payload FROM event WHERE org_id = $1 AND id = $2`, org, event)
+		SELECT `+columns+`, payload FROM event e WHERE org_id = $1 AND id = $2`, org, event)
 	if err != nil {
 		return Event{}, err
 	}
@@ -30,7 +34,7 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (Event, erro
 // ListPayloads returns these events of the organization with their payloads.
 func ListPayloads(ctx context.Context, tx pg.Tx, org id.Org, events []id.Event) ([]Event, error) {
 	return pg.List[Event](ctx, tx, "event.ListPayloads", `
-		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at, payload FROM event WHERE org_id = $1 AND id = ANY ($2)`, org, events)
+		SELECT `+columns+`, payload FROM event e WHERE org_id = $1 AND id = ANY ($2)`, org, events)
 }
 
 // maxScan bounds how many events a List with a type or key reads, so that a page takes
@@ -42,6 +46,7 @@ type Filter struct {
 	// Type is an event type, or a prefix such as `invoice.*`.
 	Type        string
 	OrderingKey string
+	ExternalID  string
 	// From Since on, before Until.
 	Since, Until time.Time
 	// After is the last event of the previous page; zero starts with the newest.
@@ -64,6 +69,10 @@ func (f Filter) bounds() (from, until id.Event) {
 // type or key it reads at most maxScan events. If there may be more, scanned is the last
 // event that it has read, otherwise zero.
 func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (list []Event, scanned id.Event, err error) {
+	if f.ExternalID != "" {
+		list, err = findExternal(ctx, tx, org, f)
+		return list, scanned, err
+	}
 	scan, prefix := limit, ""
 	if f.Type != "" || f.OrderingKey != "" {
 		scan = maxScan
@@ -74,10 +83,10 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (list 
 	from, until := f.bounds()
 	var batch pgx.Batch
 	batch.Queue(`
-		SELECT id, type, ordering_key, coalesce(published_by, '') AS published_by, created_at, NULL::bytea AS payload FROM (
-			SELECT id, type, ordering_key, published_by, created_at FROM event
+		SELECT `+columns+`, NULL::bytea AS payload FROM (
+			SELECT id, type, ordering_key, published_by, created_at, test_endpoint_id FROM event
 			WHERE org_id = $1 AND id >= $2 AND id < $3
-			ORDER BY id DESC LIMIT $4) AS scanned
+			ORDER BY id DESC LIMIT $4) AS e
 		WHERE ($5 = '' OR type = $5 OR ($6 <> '' AND starts_with(type, $6))) AND ($7 = '' OR ordering_key = $7)
 		ORDER BY id DESC LIMIT $8`, org, from, until, scan, f.Type, prefix, f.OrderingKey, limit).Query(pg.Into(&list))
 	if scan > limit {

@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/claim"
 	"portico/shared/clock"
+	"portico/shared/event"
 	"portico/shared/idempotency"
 	"portico/shared/job"
 	"portico/shared/mail"
@@ -41,6 +42,7 @@ type Maintained struct {
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
 	RecoveriesForgotten    int64 `json:"recoveries_forgotten"`
 	EndpointCountsRemoved  int64 `json:"endpoint_counts_removed"`
+	ExternalIDsForgotten   int64 `json:"external_ids_forgotten"`
 	MailsForgotten         int64 `json:"mails_forgotten"`
 	MailAddressesForgotten int64 `json:"mail_addresses_forgotten"`
 	MailCountsForgotten    int64 `json:"mail_counts_forgotten"`
@@ -59,7 +61,7 @@ const keysPerStatement = 5000
 // from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
-	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.pruneCounts(ctx, &m), u.forgetRecoveries(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m), u.forgetReports(ctx, &m))
+	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.forgetExternalIDs(ctx, &m), u.pruneCounts(ctx, &m), u.forgetRecoveries(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m), u.forgetReports(ctx, &m))
 	return m, err
 }
 
@@ -94,6 +96,17 @@ func pruneAll(all *int64, prune func() (int64, error)) error {
 		removed, err := prune()
 		*all += removed
 		if err != nil || removed < keysPerStatement {
+			return err
+		}
+	}
+}
+
+// forgetExternalIDs removes those of events whose partition is gone.
+func (u *Upkeep) forgetExternalIDs(ctx context.Context, m *Maintained) error {
+	for {
+		forgotten, err := event.ForgetExternalIDs(ctx, u.DB, keysPerStatement)
+		m.ExternalIDsForgotten += forgotten
+		if err != nil || forgotten < keysPerStatement {
 			return err
 		}
 	}

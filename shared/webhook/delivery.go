@@ -28,9 +28,10 @@ type Delivery struct {
 	Attempts    int16
 	NextRetryAt *time.Time
 	CompletedAt *time.Time
+	ExpiresAt   *time.Time // nil: never
 	// Of the last try; nil before the first one. LastError is nil after a
 	// success, LastStatusCode is nil without a response. A delivery that was held
-	// for too long has ExpiredError.
+	// for too long has ExpiredError, one whose time is over TooLateError.
 	LastStatusCode *int16
 	LastError      *string
 	LastAnswer     *sending.Answer // sending.AnswerNone before the first try; nil: not known, see Attempt.Answer

@@ -13,6 +13,9 @@ import (
 // ExpiredError is the last error of a delivery that was held for too long.
 const ExpiredError = "expired: it was held for longer than deliveries are kept"
 
+// TooLateError is the last error of a delivery that was not made before it expired.
+const TooLateError = "expired: it was not delivered before its expires_at"
+
 // keyWait is how long FailHeld waits for a lock, such as an ordering key that a
 // publish has locked.
 const keyWait = 250 * time.Millisecond
@@ -37,14 +40,14 @@ func ListHolding(ctx context.Context, db *pg.Worker) ([]Holding, error) {
 		ORDER BY org_id, id`)
 }
 
-// heldSQL selects an endpoint's deliveries that are held and older than
-// deliveries are kept. A delivery that is being sent is not held, and neither is
+// heldSQL selects an endpoint's deliveries that are held and have expired, or are older
+// than deliveries are kept. A delivery that is being sent is not held, and neither is
 // one that waits behind a head that is still tried.
 const heldSQL = `
 	FROM webhook_endpoint JOIN webhook_delivery d ON d.org_id = webhook_endpoint.org_id AND d.endpoint_id = webhook_endpoint.id
 	WHERE webhook_endpoint.org_id = $1 AND webhook_endpoint.id = $2 AND webhook_endpoint.deleted_at IS NULL AND ` + livesHere + `
 		AND d.status = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= (SELECT portico_now()))
-		AND d.event_id < uuid_floor((SELECT portico_now()) - greatest($3::interval, interval '1 day'))
+		AND (d.event_id < uuid_floor((SELECT portico_now()) - greatest($3::interval, interval '1 day')) OR d.expires_at <= (SELECT portico_now()))
 		AND (webhook_endpoint.status = 'disabled' OR (d.next_retry_at = 'infinity' AND EXISTS (
 			SELECT FROM webhook_paused_key k
 			WHERE k.org_id = d.org_id AND k.endpoint_id = d.endpoint_id AND k.ordering_key = d.ordering_key)))`

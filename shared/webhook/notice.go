@@ -19,6 +19,7 @@ const (
 	EventRecovered = "webhook_endpoint.recovered"
 	EventExhausted = "delivery.exhausted"
 	EventExpiring  = "webhook_endpoint.certificate_expiring"
+	EventTest      = "webhook_endpoint.test"
 )
 
 // OperationalEvent describes one type: what it means, and a zero value of its
@@ -34,6 +35,7 @@ var operational = []OperationalEvent{
 	{EventRecovered, "The first success of a webhook endpoint that was failing.", EndpointNotice{}},
 	{EventExhausted, "The last try of a delivery has failed.", ExhaustedNotice{}},
 	{EventExpiring, "30, 14, 7, 3, 1 and 0 days before the client certificate of a webhook endpoint expires.", expiringNotice{}},
+	{EventTest, "Somebody tests a webhook endpoint. Only that endpoint gets it, whatever it subscribes to.", TestNotice{}},
 	{EventMailDelivered, "The recipient's server has accepted a mail.", MailDelivered{}},
 	{EventMailBounced, "The recipient's server has refused a mail, or could not be reached for too long.", MailBounced{}},
 	{EventMailComplained, "The recipient has reported a mail as spam.", MailComplained{}},
@@ -86,6 +88,12 @@ type ExhaustedNotice struct {
 	Attempts   int16              `json:"attempt_count"`
 	StatusCode *int16             `json:"status_code"`
 	LastError  string             `json:"last_error"`
+}
+
+// TestNotice is the data of webhook_endpoint.test.
+type TestNotice struct {
+	EndpointID id.WebhookEndpoint `json:"endpoint_id"`
+	Message    string             `json:"message"`
 }
 
 // NewNotice makes the operational event whose data has the Go type of data, so

@@ -12,5 +12,5 @@ func main() {
 		webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,
 		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
 		webhooks.GetStatistics, webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
-		webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery)
+		webhooks.TestEndpoint, webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery)
 }

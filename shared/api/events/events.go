@@ -33,6 +33,7 @@ var Texts embed.FS
 var Publish = edge.Write[publishInput, publishOutput]{
 	Op: edge.Op{
 		ID: "publishEvent", Method: http.MethodPost, Path: "/v1/events", Function: "publish",
+		Faults:     []*fault.Error{event.ErrExternalIDUsed},
 		Example:    `{"type":"invoice.paid","data":{"id":"in_1","total":1.10},"ordering_key":"customer_42"}`,
 		Permission: auth.EventsWrite, Cost: 1, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		// Room for the data and the other members.
@@ -47,6 +48,7 @@ var Publish = edge.Write[publishInput, publishOutput]{
 var PublishBatch = edge.Write[publishBatchInput, publishBatchOutput]{
 	Op: edge.Op{
 		ID: "publishEventBatch", Method: http.MethodPost, Path: "/v1/events/batch", Function: "publish",
+		Faults:     []*fault.Error{event.ErrExternalIDUsed},
 		Example:    `{"events":[{"type":"invoice.paid","data":{"id":"in_1","total":1.10}},{"type":"customer.created","data":{"id":"cus_42"}}]}`,
 		Permission: auth.EventsWrite, Cost: limit.CostsMuch, Audit: "event.publish", RecordedBy: edge.RecordedByEvent, Wakes: true, Status: http.StatusAccepted,
 		MaxBody: 1 << 20,
@@ -72,9 +74,11 @@ type eventPath struct {
 }
 
 type draftBody struct {
-	Type        string          `json:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*$" patternDescription:"words of letters, digits and _ joined by dots" doc:"What happened." example:"invoice.paid"`
-	Data        json.RawMessage `json:"data" doc:"Any JSON value of at most 256 KiB." example:"{\"id\":\"in_1\",\"total\":1.10}"`
-	OrderingKey *string         `json:"ordering_key,omitempty" minLength:"1" maxLength:"255" doc:"Ordered endpoints get events with the same key one after another, in the order in which they were stored." example:"customer_42"`
+	Type         string          `json:"type" maxLength:"128" pattern:"^[A-Za-z0-9_]+(\\.[A-Za-z0-9_]+)*$" patternDescription:"words of letters, digits and _ joined by dots" doc:"What happened." example:"invoice.paid"`
+	Data         json.RawMessage `json:"data" doc:"Any JSON value of at most 256 KiB." example:"{\"id\":\"in_1\",\"total\":1.10}"`
+	ExternalID   *string         `json:"external_id,omitempty" minLength:"1" maxLength:"255" doc:"#Event.external_id" example:"order_4711_paid"`
+	ExpiresAfter *int            `json:"expires_after,omitempty" minimum:"1" maximum:"2592000" doc:"#Event.expires_after" example:"3600"`
+	OrderingKey  *string         `json:"ordering_key,omitempty" minLength:"1" maxLength:"255" doc:"Ordered endpoints get events with the same key one after another, in the order in which they were stored." example:"customer_42"`
 }
 
 type publishInput struct {
@@ -94,11 +98,13 @@ type publishBatchInput struct {
 // EventSummary is an event without its data. It is exported because huma
 // describes only embedded structs that are exported.
 type EventSummary struct {
-	ID          id.Event    `json:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	Type        string      `json:"type" doc:"What happened." example:"invoice.paid"`
-	OrderingKey *string     `json:"ordering_key" doc:"The key by which deliveries are ordered; null if there is none." example:"customer_42"`
-	PublishedBy *string     `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	CreatedAt   clock.Stamp `json:"created_at" format:"date-time" doc:"When it was published."`
+	ID             id.Event            `json:"id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	Type           string              `json:"type" doc:"What happened." example:"invoice.paid"`
+	OrderingKey    *string             `json:"ordering_key" doc:"The key by which deliveries are ordered; null if there is none." example:"customer_42"`
+	ExternalID     *string             `json:"external_id" doc:"The id that the publisher has given it; null if there is none." example:"order_4711_paid"`
+	TestEndpointID *id.WebhookEndpoint `json:"test_endpoint_id" doc:"The only webhook endpoint that gets it, because it is a test of it; null for all others." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	PublishedBy    *string             `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	CreatedAt      clock.Stamp         `json:"created_at" format:"date-time" doc:"When it was published."`
 }
 
 type eventBody struct {
@@ -111,7 +117,7 @@ type eventBody struct {
 // skippedEndpoint says why an endpoint does not get an event.
 type skippedEndpoint struct {
 	EndpointID id.WebhookEndpoint `json:"endpoint_id" doc:"The webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	Reason     string             `json:"reason" enum:"event_type,filter,disabled,created_later,changed_later,about_itself" doc:"#SkippedEndpoint.reason" example:"filter"`
+	Reason     string             `json:"reason" enum:"event_type,filter,disabled,created_later,changed_later,about_itself,test" doc:"#SkippedEndpoint.reason" example:"filter"`
 }
 
 // PublishedEvent is the reply of a publish. It has the data only on request,
@@ -130,6 +136,7 @@ type BatchedEvent struct {
 	Data          json.RawMessage `json:"data,omitempty" doc:"Only with Prefer: return=representation: the data without insignificant white space." example:"{\"id\":\"in_1\",\"total\":1.10}"`
 	DeliveryCount int             `json:"delivery_count" doc:"How many deliveries were made. GET /v1/events/{id} says which endpoints do not get the event, and why." example:"2"`
 	UnknownType   bool            `json:"unknown_type" doc:"#PublishedEvent.unknown_type"`
+	Replayed      bool            `json:"replayed" doc:"Whether an earlier publish with its external_id has made it, so that this one has changed nothing."`
 }
 
 type eventOutput struct{ Body eventBody }
@@ -137,6 +144,7 @@ type eventOutput struct{ Body eventBody }
 type publishOutput struct {
 	Location string `header:"Location"`
 	Applied  string `header:"Preference-Applied"`
+	Replayed string `header:"Idempotent-Replayed"`
 	Body     PublishedEvent
 }
 
@@ -148,7 +156,10 @@ type publishBatchOutput struct {
 }
 
 func showEvent(e event.Event) EventSummary {
-	return EventSummary{ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, PublishedBy: edge.OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt)}
+	return EventSummary{
+		ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, ExternalID: e.ExternalID, TestEndpointID: nullable(e.TestEndpointID),
+		PublishedBy: edge.OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt),
+	}
 }
 
 func showSkipped(skips []fanout.Skipped) []skippedEndpoint {
@@ -171,8 +182,11 @@ func draftOf(d draftBody, at string) (event.Draft, error) {
 	if webhook.IsOperational(d.Type) {
 		operational = fault.InvalidField(at+"type", "is reserved for Portico: choose another type")
 	}
-	return event.Draft{Type: d.Type, Data: d.Data, OrderingKey: d.OrderingKey},
-		fault.Join(operational, edge.CheckText(at+"ordering_key", d.OrderingKey))
+	draft := event.Draft{Type: d.Type, Data: d.Data, OrderingKey: d.OrderingKey, ExternalID: d.ExternalID}
+	if d.ExpiresAfter != nil {
+		draft.ExpiresAfter = time.Duration(*d.ExpiresAfter) * time.Second
+	}
+	return draft, fault.Join(operational, edge.CheckText(at+"ordering_key", d.OrderingKey), edge.CheckText(at+"external_id", d.ExternalID))
 }
 
 // Resolve hands the input to the frame.
@@ -204,6 +218,7 @@ func publish(c *edge.Call, in *publishInput) (*publishOutput, error) {
 	return &publishOutput{
 		Location: "/v1/events/" + e.ID.String(),
 		Applied:  in.applied(),
+		Replayed: replayedOf(e),
 		Body:     PublishedEvent{showEvent(e), in.shown(in.draft.Data), e.Fanout.Deliveries, e.Unknown, showSkipped(e.Fanout.Skipped)},
 	}, nil
 }
@@ -216,7 +231,7 @@ func publishBatch(c *edge.Call, in *publishBatchInput) (*publishBatchOutput, err
 	out := &publishBatchOutput{Applied: in.applied()}
 	out.Body.Data = make([]BatchedEvent, len(events))
 	for i, e := range events {
-		out.Body.Data[i] = BatchedEvent{showEvent(e), in.shown(in.drafts[i].Data), e.Fanout.Deliveries, e.Unknown}
+		out.Body.Data[i] = BatchedEvent{showEvent(e), in.shown(in.drafts[i].Data), e.Fanout.Deliveries, e.Unknown, e.Replayed}
 	}
 	return out, nil
 }

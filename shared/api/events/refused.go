@@ -14,7 +14,7 @@ func isInvalid(err error) bool {
 
 // ofSingle names the fields of a refused event as they are called in a publish of one.
 func ofSingle(err error) error {
-	if !isInvalid(err) {
+	if fault.Of(err) == nil {
 		return err
 	}
 	f := *fault.Of(err)

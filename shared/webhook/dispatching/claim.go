@@ -26,6 +26,7 @@ type Claim struct {
 	// Of a delivery that was redelivered; nil: it was not.
 	TriesBefore   *int16 // how many of Attempts were made before
 	RedeliveredAt *time.Time
+	ExpiresAt     *time.Time // from when on no try is made; nil: never
 	Due           time.Time
 	Lease         uuid.UUID
 	// OrderingKey is nil unless the endpoint was ordered when the event was
@@ -54,6 +55,9 @@ type Claim struct {
 func (c *Claim) isDropped() bool {
 	return c.EventID.Before(c.Endpoint.DroppedBefore) && (c.RedeliveredAt == nil || c.RedeliveredAt.Before(c.Endpoint.DroppedBefore.Time()))
 }
+
+// expiresBy reports whether no try may be made at a time.
+func (c *Claim) expiresBy(at time.Time) bool { return c.ExpiresAt != nil && !at.Before(*c.ExpiresAt) }
 
 // tries returns how many tries of the schedule were made.
 func (c *Claim) tries() int {
@@ -152,7 +156,7 @@ type eventKey struct {
 
 // ScanRow reads what the claims' statements return.
 func (c *Claim) ScanRow(row pgx.Rows) error {
-	return row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.TriesBefore, &c.RedeliveredAt, &c.OrderingKey, &c.Due,
+	return row.Scan(&c.Org, &c.ID, &c.EventID, &c.EndpointID, &c.Attempts, &c.TriesBefore, &c.RedeliveredAt, &c.ExpiresAt, &c.OrderingKey, &c.Due,
 		&c.Probe, &c.Troubled, &c.restricted, &c.revision, &c.Type, &c.Payload)
 }
 
@@ -200,15 +204,15 @@ const (
 		UPDATE webhook_delivery d SET lease = $4, leased_until = due.now + $5
 		FROM due
 		WHERE d.org_id = ANY (ARRAY[due.org_id]) AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
-		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.tries_before, d.redelivered_at, d.ordering_key, due.due, false AS probe, due.troubled, false AS restricted, due.revision
+		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.tries_before, d.redelivered_at, d.expires_at, d.ordering_key, due.due, false AS probe, due.troubled, false AS restricted, due.revision
 	)
-	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.tries_before, c.redelivered_at, c.ordering_key, c.due, c.probe, c.troubled, c.restricted, c.revision, coalesce(e.type, ''), e.payload
+	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.tries_before, c.redelivered_at, c.expires_at, c.ordering_key, c.due, c.probe, c.troubled, c.restricted, c.revision, coalesce(e.type, ''), e.payload
 	FROM (`
 	claimedSQL = `) c
 	LEFT JOIN LATERAL (SELECT type, payload FROM event WHERE org_id = c.org_id AND id = c.event_id AND c.is_first LIMIT 1) e ON true`
 	markerSQL = `
 	UNION ALL
-	SELECT org_id, endpoint_id, endpoint_id, endpoint_id, 0::smallint, NULL, NULL, NULL, now, false, false, true, 0, '', NULL FROM turn WHERE restricted`
+	SELECT org_id, endpoint_id, endpoint_id, endpoint_id, 0::smallint, NULL, NULL, NULL, NULL, now, false, false, true, 0, '', NULL FROM turn WHERE restricted`
 )
 
 // splitKeys returns the columns org_id and endpoint_id, for unnest.

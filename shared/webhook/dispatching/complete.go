@@ -20,6 +20,8 @@ type Result struct {
 	sending.Outcome
 	Status webhook.Status // Delivered, Failed, or Pending for another try
 	Wait   time.Duration  // until the next try, when Pending
+	// Expired: it has Failed because no try may be made any more.
+	Expired bool
 }
 
 // Ended describes the result for the engine.
@@ -75,7 +77,7 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 			CROSS JOIN generate_series(1, array_length($1::uuid[], 1)) AS i
 		), done AS (
 			UPDATE webhook_delivery d SET
-				status = r.status, lease = NULL, leased_until = NULL, attempts = d.attempts + r.tried::int,
+				status = CASE r.status WHEN 'expired' THEN 'failed' ELSE r.status END, expired = r.status = 'expired', lease = NULL, leased_until = NULL, attempts = d.attempts + r.tried::int,
 				answer = CASE WHEN r.tried THEN r.answer ELSE d.answer END,
 				next_retry_at = CASE WHEN r.status = 'pending' THEN (SELECT portico_now()) + r.wait END,
 				completed_at = CASE WHEN r.status <> 'pending' THEN (SELECT portico_now()) END
@@ -99,12 +101,20 @@ func complete(ctx context.Context, db pg.Querier, results []Result, lock time.Du
 	return written, nil
 }
 
+// recorded is the status as complete writes it.
+func (r Result) recorded() webhook.Status {
+	if r.Expired {
+		return "expired"
+	}
+	return r.Status
+}
+
 func columns(results []Result) completion {
 	var c completion
 	for _, r := range results {
 		c.orgs, c.events = append(c.orgs, r.Org), append(c.events, r.EventID)
 		c.endpoints, c.leases = append(c.endpoints, r.EndpointID), append(c.leases, r.Lease)
-		c.statuses, c.waits = append(c.statuses, r.Status), append(c.waits, r.Wait)
+		c.statuses, c.waits = append(c.statuses, r.recorded()), append(c.waits, r.Wait)
 		c.tried, c.started = append(c.tried, r.Tried), append(c.started, r.StartedAt)
 		c.latencies = append(c.latencies, int32(min(r.Latency.Microseconds(), 1<<31-1)))
 		c.codes, c.errors = append(c.codes, nonZero(int16(r.StatusCode))), append(c.errors, nonZero(r.Error))

@@ -113,6 +113,9 @@ func (q deliveries) send(ctx context.Context, c Claim) Result {
 		// fails without a try.
 		return Result{Claim: c, Status: webhook.Failed}
 	}
+	if c.expiresBy(q.Clock.Now()) {
+		return Result{Claim: c, Status: webhook.Failed, Expired: true}
+	}
 	if c.Unopened != nil {
 		return Result{Claim: c, Status: webhook.Pending, Wait: unopenedWait}
 	}

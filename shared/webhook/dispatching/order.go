@@ -27,12 +27,12 @@ func finishedKeys(batch []Result) []webhook.OrderedKey {
 }
 
 // pauseKeys pauses the keys whose head has just failed, if the endpoint's policy
-// is to pause.
+// is to pause. One that expired has not failed by its receiver alone: the next may go.
 func pauseKeys(ctx context.Context, tx pg.Tx, batch []Result) error {
 	var keys []webhook.OrderedKey
 	var events []id.Event
 	for _, r := range batch {
-		if r.OrderingKey != nil && r.Status == webhook.Failed && r.Tried && r.Endpoint.Pauses {
+		if r.OrderingKey != nil && r.Status == webhook.Failed && r.Tried && !r.Expired && r.Endpoint.Pauses {
 			keys, events = append(keys, r.orderedKey()), append(events, r.EventID)
 		}
 	}

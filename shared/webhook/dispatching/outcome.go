@@ -39,7 +39,7 @@ func resultOf(c Claim, o sending.Outcome) Result {
 
 // reschedule sets the wait of a delivery that is to be tried again. A hint may
 // change the wait, never the number of tries, which the endpoint's schedule
-// gives.
+// gives. There is no try when the delivery has expired.
 func reschedule(r Result, random float64) Result {
 	switch {
 	case r.Status != webhook.Pending:
@@ -50,6 +50,9 @@ func reschedule(r Result, random float64) Result {
 		if r.Wait = waitFor(scheduled, r.StatusCode, r.Hint); !more {
 			r.Wait, r.Status = 0, webhook.Failed
 		}
+	}
+	if r.Status == webhook.Pending && r.expiresBy(r.StartedAt.Add(r.Latency+r.Wait)) {
+		r.Wait, r.Status, r.Expired = 0, webhook.Failed, true
 	}
 	return r
 }

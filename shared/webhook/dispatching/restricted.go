@@ -10,7 +10,7 @@ package dispatching
 //
 // The rate limit is the generic cell rate algorithm with a tolerance of 0.1 s or
 // one delivery, whichever is more: no second has more deliveries than the limit
-// plus that tolerance. Dropped deliveries are never sent, so they do not count
+// plus that tolerance. Dropped and expired deliveries are never sent, so they do not count
 // against the rate limit and cannot be a probe. While the oldest due delivery of an
 // endpoint is a dropped one, its turn takes dropped deliveries only.
 const claimRestrictedSQL = `
@@ -24,12 +24,11 @@ const claimRestrictedSQL = `
 	), gate AS MATERIALIZED (
 		SELECT w.now, w.org_id, w.endpoint_id, w.room, w.revision, w.troubled, w.rate_limit, w.dropped_before, l.open_until IS NOT NULL AS probe,
 			greatest(l.next_slot, w.now) AS slot,
-			CASE WHEN w.dropped_before IS NOT NULL THEN (
-				SELECT greatest(d.event_id, uuid_floor(d.redelivered_at)) FROM webhook_delivery d
+			coalesce((
+				SELECT greatest(d.event_id, uuid_floor(d.redelivered_at)) < w.dropped_before IS TRUE OR d.expires_at <= w.now IS TRUE FROM webhook_delivery d
 				WHERE d.org_id = w.org_id AND d.endpoint_id = w.endpoint_id
 					AND d.status = 'pending' AND d.next_retry_at <= w.now AND (d.leased_until IS NULL OR d.leased_until <= w.now)
-				ORDER BY d.next_retry_at LIMIT 1) < w.dropped_before
-			ELSE false END AS dropping
+				ORDER BY d.next_retry_at LIMIT 1), false) AS dropping
 		FROM wanted w JOIN webhook_lane l ON l.org_id = w.org_id AND l.endpoint_id = w.endpoint_id
 		WHERE w.restricted AND (l.open_until IS NULL OR l.open_until <= w.now)
 		FOR UPDATE OF l SKIP LOCKED
@@ -44,7 +43,7 @@ const claimRestrictedSQL = `
 	), due AS MATERIALIZED (
 		SELECT t.now, d.*, t.probe, t.revision, t.troubled, t.restricted FROM turn t
 		CROSS JOIN LATERAL (
-			SELECT w.org_id, w.event_id, w.endpoint_id, greatest(w.next_retry_at, w.leased_until) AS due, greatest(w.event_id, uuid_floor(w.redelivered_at)) < t.dropped_before IS TRUE AS dropped
+			SELECT w.org_id, w.event_id, w.endpoint_id, greatest(w.next_retry_at, w.leased_until) AS due, greatest(w.event_id, uuid_floor(w.redelivered_at)) < t.dropped_before IS TRUE OR w.expires_at <= t.now IS TRUE AS dropped
 			FROM webhook_delivery w
 			WHERE w.org_id = t.org_id AND w.endpoint_id = t.endpoint_id
 				AND w.status = 'pending' AND w.next_retry_at <= t.now AND (w.leased_until IS NULL OR w.leased_until <= t.now)
@@ -64,7 +63,7 @@ const claimRestrictedSQL = `
 		UPDATE webhook_delivery d SET lease = $4, leased_until = due.now + $5
 		FROM due
 		WHERE d.org_id = ANY (ARRAY[due.org_id]) AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
-		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.tries_before, d.redelivered_at, d.ordering_key, due.due, due.probe, due.troubled, due.restricted, due.revision
+		RETURNING d.org_id, d.id, d.event_id, d.endpoint_id, d.attempts, d.tries_before, d.redelivered_at, d.expires_at, d.ordering_key, due.due, due.probe, due.troubled, due.restricted, due.revision
 	)
-	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.tries_before, c.redelivered_at, c.ordering_key, c.due, c.probe, c.troubled, c.restricted, c.revision, coalesce(e.type, ''), e.payload
+	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.tries_before, c.redelivered_at, c.expires_at, c.ordering_key, c.due, c.probe, c.troubled, c.restricted, c.revision, coalesce(e.type, ''), e.payload
 	FROM (SELECT *, row_number() OVER (PARTITION BY org_id, event_id) = 1 AS is_first FROM claimed` + claimedSQL

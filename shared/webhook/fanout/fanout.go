@@ -39,6 +39,7 @@ const (
 	SkippedHeld    = "disabled"      // its delivery is held until it is enabled
 	SkippedAbout   = "about_itself"  // an operational event about this endpoint
 	SkippedLater   = "created_later" // it did not exist when the event was published
+	SkippedTest    = "test"          // the event is a test of another endpoint
 	SkippedChanged = "changed_later" // its settings were different when the event was published
 )
 
@@ -109,11 +110,12 @@ type pastDelivery struct {
 	Later     bool // created after the event
 	Delivered bool // a delivery was made
 	Finished  bool // it is no longer pending
+	Test      bool // the event is a test of one endpoint
 }
 
-// ScanRow reads subscriptionColumns and the three others.
+// ScanRow reads subscriptionColumns and the four others.
 func (p *pastDelivery) ScanRow(row pgx.Rows) error {
-	return row.Scan(&p.ID, &p.EventTypes, &p.Ordered, &p.Filter, &p.Disabled, &p.Later, &p.Delivered, &p.Finished)
+	return row.Scan(&p.ID, &p.EventTypes, &p.Ordered, &p.Filter, &p.Disabled, &p.Later, &p.Delivered, &p.Finished, &p.Test)
 }
 
 // Of returns the Fanout of a past event. The reasons are derived from the
@@ -128,7 +130,7 @@ func Of(ctx context.Context, tx pg.Tx, org id.Org, event id.Event, c Candidate) 
 	})
 	batch.Queue(`
 		SELECT `+subscriptionColumns+`, e.created_at > v.created_at AS later, d.id IS NOT NULL AS delivered,
-			d.status IS DISTINCT FROM 'pending' AS finished
+			d.status IS DISTINCT FROM 'pending' AS finished, v.test_endpoint_id IS NOT NULL AS test
 		FROM webhook_endpoint e
 		JOIN event v ON v.org_id = e.org_id AND v.id = $2
 		LEFT JOIN webhook_delivery d ON d.org_id = e.org_id AND d.event_id = v.id AND d.endpoint_id = e.id
@@ -153,6 +155,8 @@ func (p pastDelivery) explain(f *Fanout, c *Candidate) {
 	case p.Delivered:
 		p.Disabled = p.Disabled && !p.Finished
 		f.name(p.Subscription, "")
+	case p.Test:
+		f.name(p.Subscription, SkippedTest)
 	case p.Later:
 		f.name(p.Subscription, SkippedLater)
 	default:

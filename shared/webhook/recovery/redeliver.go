@@ -67,7 +67,7 @@ func (r redeliverable) check() error {
 
 // isLapsed is true for a delivery d, pending in its row, that has failed without a
 // dispatcher having noticed: e is its endpoint.
-const isLapsed = `(` + webhook.IsDropped + ` IS TRUE)`
+const isLapsed = `((` + webhook.IsDropped + ` OR ` + webhook.IsExpired + `) IS TRUE)`
 
 const redeliverableSQL = `
 	SELECT d.event_id, d.endpoint_id, d.ordering_key, d.status = 'pending' AND NOT ` + isLapsed + ` AS pending, d.next_retry_at IS NOT DISTINCT FROM 'infinity' AS waits, d.attempts,
@@ -124,7 +124,7 @@ func RedeliverAll(ctx context.Context, tx pg.Tx, lane webhook.Lane, events []id.
 	}
 	made, err := pg.Affect(ctx, tx, "recovery.RedeliverAll", `
 		UPDATE webhook_delivery d SET status = 'pending', next_retry_at = portico_now(), completed_at = NULL, lease = NULL, leased_until = NULL, expired = false,
-			ordering_key = NULL, seq = NULL, tries_before = d.attempts, redelivered_at = portico_now()
+			ordering_key = NULL, seq = NULL, tries_before = d.attempts, redelivered_at = portico_now(), expires_at = NULL
 		FROM unnest($3::uuid[]) AS k (event_id), webhook_endpoint e
 		WHERE e.org_id = $1 AND e.id = $2 AND e.deleted_at IS NULL
 			AND d.org_id = ANY (ARRAY[e.org_id]) AND d.event_id = k.event_id AND d.endpoint_id = e.id AND d.attempts < $5

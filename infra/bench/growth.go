@@ -166,6 +166,20 @@ func (g *grown) round(ctx context.Context, number int) error {
 		g.perSec = append(g.perSec, float64(n)/time.Since(start).Seconds())
 	}
 	g.inbox.take()
+	return g.lists(ctx)
+}
+
+// lists reads pages of deliveries and events that match rarely, so that as many rows as
+// possible are read for them.
+func (g *grown) lists(ctx context.Context) error {
+	for _, path := range []string{
+		"/v1/deliveries", "/v1/deliveries?status=failed", "/v1/deliveries?answer=tls&until=2100-01-01T00:00:00Z", "/v1/deliveries?type=none.*",
+		"/v1/events?type=none.*",
+	} {
+		if status, reply, err := g.call(ctx, http.MethodGet, path, nil); err != nil || status != http.StatusOK {
+			return fmt.Errorf("%s: %d %s %w", path, status, reply, err)
+		}
+	}
 	return nil
 }
 
@@ -239,6 +253,9 @@ func (g *grown) explain(ctx context.Context) error {
 		return fmt.Errorf("publish: %d %s %w", status, reply, err)
 	}
 	if err := g.publish(ctx, newLoad(-3), 0, 100); err != nil {
+		return err
+	}
+	if err := g.lists(ctx); err != nil {
 		return err
 	}
 	if err := g.awaitFinished(ctx); err != nil {

@@ -23,6 +23,8 @@ var statements = []struct{ name, words string }{
 	{"let the next of an ordering key go", ") head"},
 	{"enqueue with an ordering key", "row_number() OVER"},
 	{"enqueue", "INSERT INTO webhook_delivery"},
+	{"list deliveries", "AS last_answer FROM ("},
+	{"list events", "AS scanned"},
 }
 
 // logStatements configures Postgres to write a machine-readable log from its

@@ -54,7 +54,7 @@ const keysPerStatement = 5000
 
 // Maintain makes the partitions of the next three months, removes expired idempotency
 // keys, lets go what waits at deleted endpoints, fails what was held for longer than
-// is kept, drops the partitions that have expired, and removes the counters of jobs and
+// is kept, drops the partitions that have expired with the external ids of their events, and removes the counters of jobs and
 // of endpoints, the recoveries and the log of mails of a quarter ago, addresses whose time
 // without mail is over, the DMARC reports of a quarter ago, and the counters of mail of a
 // year ago. It may run at any time and any number of times. What fails keeps nothing else

@@ -134,6 +134,14 @@ func TestNewcomer(t *testing.T) {
 	if text := c.run("endpoints", "get", endpoint.ID); !strings.Contains(text, rec.URL) || strings.Contains(text, "\x1b") {
 		t.Error(text)
 	}
+	if text := c.run("endpoints", "test", endpoint.ID, "--wait"); !strings.Contains(text, "delivered") {
+		t.Error(text)
+	}
+	var statistics struct{ Succeeded, Failed int }
+	testkit.Await(t, "the statistics", func() bool {
+		c.read(&statistics, "endpoints", "statistics", endpoint.ID)
+		return statistics.Succeeded == 4 && statistics.Failed == 3
+	})
 }
 
 // The commands for endpoints and events do what they say, and the exit code tells what
@@ -167,6 +175,7 @@ func TestCommand(t *testing.T) {
 	}
 	for range 2 {
 		c.run("events", "publish", "--type", "b", "--data", "2")
+		c.read(&published[0], "events", "publish", "--type", "c", "--data", "3", "--external-id", "in_1-paid")
 	}
 	var list struct {
 		Data []struct{ ID string }
@@ -175,6 +184,9 @@ func TestCommand(t *testing.T) {
 	c.read(&list, "events", "list", "--type", "b", "--all", "--limit", "1")
 	if len(list.Data) != 3 || list.Next != nil {
 		t.Errorf("%+v", list)
+	}
+	if c.read(&list, "events", "list", "--external-id", "in_1-paid"); len(list.Data) != 1 || list.Data[0] != published[0] {
+		t.Errorf("%+v, want %v", list, published[0])
 	}
 	c.run("endpoints", "delete", endpoint.ID)
 	if _, errs, code := c.try("endpoints", "get", endpoint.ID); code != 1 || !strings.Contains(errs, "webhook_endpoint_not_found") || !strings.Contains(errs, "request id") {

@@ -3,6 +3,7 @@ package command
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/spf13/cobra"
 )
@@ -25,6 +26,7 @@ func (a *app) endpoints() *cobra.Command {
 			filter{flag: "failing", parameter: "failing", usage: "only those whose tries have failed since the last success", is: toggle},
 		),
 		a.gets("get ID", "Show a webhook endpoint with its health", "portico endpoints get "+sampleWE, endpointPath, endpointID),
+		a.endpointStatistics(),
 		a.createEndpoint(),
 		a.updateEndpoint(),
 		a.deletes("delete ID", "Delete a webhook endpoint", "portico endpoints delete "+sampleWE, endpointPath, endpointID),
@@ -35,6 +37,20 @@ func (a *app) endpoints() *cobra.Command {
 		a.recoverEndpoint(),
 		a.replayToEndpoint(),
 	)
+}
+
+func (a *app) endpointStatistics() *cobra.Command {
+	hours := 0
+	cmd := a.command("statistics ID", "Show how many tries succeeded, how long they took, and what waits", "portico endpoints statistics "+sampleWE+" --hours 168", []string{endpointID},
+		func(cmd *cobra.Command, args []string) error {
+			path := endpointsPath + "/" + url.PathEscape(args[0]) + "/statistics"
+			if cmd.Flags().Changed("hours") {
+				path += "?hours=" + strconv.Itoa(hours)
+			}
+			return a.change(cmd, http.MethodGet, path, nil)
+		})
+	cmd.Flags().IntVar(&hours, "hours", 24, "how many hours, with the current one, at most 720")
+	return cmd
 }
 
 // onEndpoint returns a command that changes one endpoint. path has a %s for its id.

@@ -16,6 +16,7 @@ func (a *app) events() *cobra.Command {
 			append([]filter{
 				{flag: "type", parameter: "type", usage: "only this type, or a prefix such as invoice.*"},
 				{flag: "ordering-key", parameter: "ordering_key", usage: "only with this ordering key"},
+				{flag: "external-id", parameter: "external_id", usage: "only the event that was published with this external id"},
 			}, between("events published")...)...,
 		),
 		a.gets("get ID", "Show an event with its data", "portico events get evt_01jdf3z9k2e4nv6xq8r0s1t2v3", eventsPath+"/%s", "the event's id, evt_…"),

@@ -181,14 +181,14 @@ func TestDeliveryPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	const rows, rare = 40_000, 15_000
 	h := newHistory(t, 1)
-	fillHistory(h, rows, rare)
+	now := fillHistory(h, rows, rare)
 	counting := h.OneSession(t)
 	read := func(f webhook.DeliveryFilter, table string) int64 {
 		before := h.RowsRead(t, counting, table)
 		h.page(f, 21)
 		return h.RowsRead(t, counting, table) - before
 	}
-	middle := h.Clock.Now().Add(-rows / 2 * time.Millisecond)
+	middle := now.Add(-rows / 2 * time.Millisecond)
 	for _, tt := range []struct {
 		name   string
 		f      webhook.DeliveryFilter
@@ -222,9 +222,10 @@ func TestDeliveryPagesAreBounded(t *testing.T) {
 }
 
 // fillHistory adds events a millisecond apart, each with a delivery. One of them, `rare`
-// from the newest, has another type and has failed.
-func fillHistory(h *history, rows, rare int) {
+// from the newest, has another type and has failed. It returns the time after them all.
+func fillHistory(h *history, rows, rare int) (now time.Time) {
 	h.t.Helper()
+	now = h.Clock.Now()
 	h.Exec(h.t, fmt.Sprintf(`
 		WITH made AS (
 			INSERT INTO event (org_id, id, type, payload, created_at)
@@ -234,8 +235,9 @@ func fillHistory(h *history, rows, rare int) {
 		)
 		INSERT INTO webhook_delivery (org_id, event_id, endpoint_id, id, status, attempts, answer)
 		SELECT $1, id, $3, id, CASE type WHEN 'frequent' THEN 'delivered' ELSE 'failed' END, 1, CASE type WHEN 'frequent' THEN NULL ELSE 'tls' END FROM made`,
-		rows, rare), h.org, h.Clock.Now(), h.endpoints[0])
+		rows, rare), h.org, now, h.endpoints[0])
 	h.Exec(h.t, `VACUUM (ANALYZE) webhook_delivery, event`)
+	return now
 }
 
 // A page of events with a rare type or key reads a bounded number of them.
@@ -243,10 +245,10 @@ func TestEventPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	const rows, rare = 40_000, 15_000
 	h := newHistory(t, 1)
-	fillHistory(h, rows, rare)
+	now := fillHistory(h, rows, rare)
 	h.Exec(t, `UPDATE event SET ordering_key = 'k' WHERE type = 'rare.one'`)
 	counting := h.OneSession(t)
-	middle := h.Clock.Now().Add(-rows / 2 * time.Millisecond)
+	middle := now.Add(-rows / 2 * time.Millisecond)
 	for _, tt := range []struct {
 		f      event.Filter
 		atMost int64

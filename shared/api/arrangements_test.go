@@ -44,6 +44,14 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 			SELECT e.org_id, e.id, 'customer_42', v.id, portico_now() FROM webhook_endpoint e JOIN event v ON v.org_id = e.org_id ORDER BY e.created_at DESC LIMIT 1`)
 		return endpoint, ""
 	},
+	"deleteEventConsumer": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/event-consumers", `{"name":"gone","event_types":["*"]}`), ""
+	},
+	"acknowledgeEventStream": func(s *statuses) (string, string) {
+		s.acme.Publish(`{"type":"invoice.paid","data":{}}`)
+		position := s.acme.Do("GET", "/v1/event-stream?consumer=warehouse", "").Get(s.t, "data.0.position")
+		return "", `{"consumer":"warehouse","position":` + position + `}`
+	},
 
 	// The default limits: lower ones would refuse the calls that follow.
 	"setAPIKeyLimit":       func(*statuses) (string, string) { return "", `{"limit":60000000}` },

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -64,18 +66,26 @@ func giveSamples(d *huma.OpenAPI) error {
 // sampleOptions returns the options that a call of the operation needs, with
 // their examples as values.
 func sampleOptions(at *huma.Operation, op edge.Op) (options []string, err error) {
-	var path []string
+	params := map[string][]string{}
 	for _, p := range at.Parameters {
-		switch {
-		case !p.Required:
-		case p.In != "path" || len(p.Schema.Examples) == 0:
-			return nil, fmt.Errorf("the required parameter %s is not in the path, or has no example", p.Name)
-		default:
-			path = append(path, fmt.Sprintf("%s: %q", p.Name, p.Schema.Examples[0]))
+		if !p.Required {
+			continue
 		}
+		examples := p.Schema.Examples
+		if len(examples) == 0 && p.Example != nil {
+			examples = []any{p.Example}
+		}
+		if len(examples) == 0 {
+			return nil, fmt.Errorf("the required parameter %s has no example", p.Name)
+		}
+		params[p.In] = append(params[p.In], fmt.Sprintf("%s: %q", p.Name, examples[0]))
 	}
-	if len(path) > 0 {
-		options = append(options, "params: { path: { "+strings.Join(path, ", ")+" } }")
+	var sent []string
+	for _, in := range slices.Sorted(maps.Keys(params)) {
+		sent = append(sent, in+": { "+strings.Join(params[in], ", ")+" }")
+	}
+	if len(sent) > 0 {
+		options = append(options, "params: { "+strings.Join(sent, ", ")+" }")
 	}
 	if at.RequestBody != nil {
 		var text bytes.Buffer

@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,6 +35,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/webhook-endpoints":       endpoint,
 		"/v1/events":                  event,
 		"/v1/event-types":             catalogued(c),
+		"/v1/event-consumers":         c.Make("/v1/event-consumers", `{"name":"warehouse","event_types":["*"]}`),
 		"/v1/deliveries":              regexp.MustCompile(`dlv_\w{26}`).FindString(deliveries),
 		"/v1/members":                 member,
 		"/v1/roles":                   c.Make("/v1/roles", `{"name":"own","permissions":["events:read"]}`),
@@ -179,6 +181,21 @@ func sorted(operations []edge.Operation) []edge.Operation {
 	return operations
 }
 
+// requiredQuery returns the query parameters that an operation demands, with their
+// examples.
+func requiredQuery(op edge.Op) string {
+	query := url.Values{}
+	for _, p := range described(op).Parameters {
+		if p.In == "query" && p.Required {
+			query.Set(p.Name, p.Schema["examples"].([]any)[0].(string))
+		}
+	}
+	if len(query) == 0 {
+		return ""
+	}
+	return "?" + query.Encode()
+}
+
 // place fills in an operation's path. It fails for a route if nobody makes its
 // resource.
 func place(t *testing.T, op edge.Op, things map[string]string) string {
@@ -188,7 +205,7 @@ func place(t *testing.T, op edge.Op, things map[string]string) string {
 		before, after, ok = strings.Cut(op.Path, "/{name}")
 	}
 	if !ok {
-		return strings.Replace(op.Path, "{policy}", "organization_work", 1)
+		return strings.Replace(op.Path, "{policy}", "organization_work", 1) + requiredQuery(op)
 	}
 	after = strings.Replace(after, "{policy}", "work", 1)
 	if things[before] == "" {

@@ -16,6 +16,9 @@ const (
 	EventsWrite           Permission = "events:write"
 	EventTypesRead        Permission = "event_types:read"
 	EventTypesWrite       Permission = "event_types:write"
+	EventConsumersRead    Permission = "event_consumers:read"
+	EventConsumersWrite   Permission = "event_consumers:write"
+	EventStreamWrite      Permission = "event_stream:write"
 	WebhookEndpointsRead  Permission = "webhook_endpoints:read"
 	WebhookEndpointsWrite Permission = "webhook_endpoints:write"
 	DeliveriesRead        Permission = "deliveries:read"
@@ -49,6 +52,9 @@ var Description = map[Permission]string{
 	EventsWrite:           "Publish events.",
 	EventTypesRead:        "Read the event catalog: types and their schemas.",
 	EventTypesWrite:       "Create, change, import and delete event types.",
+	EventConsumersRead:    "Read event consumers and their dead letters, without their secrets.",
+	EventConsumersWrite:   "Create, change and delete event consumers, and resend their dead letters.",
+	EventStreamWrite:      "Read events with their payloads through the event stream, and acknowledge them.",
 	WebhookEndpointsRead:  "Read webhook endpoints, without their secrets.",
 	WebhookEndpointsWrite: "Create, change and delete webhook endpoints.",
 	DeliveriesRead:        "Read deliveries and their attempts.",

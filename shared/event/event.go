@@ -39,6 +39,8 @@ type Event struct {
 	// Unknown is set by Publish if no endpoint names the type, and the catalog has not
 	// got it.
 	Unknown bool `db:"-"`
+	// Items is how many event consumers get the event. Only Publish sets it.
+	Items int `db:"-"`
 	// Matching is how long Publish took to find the endpoints and to validate the
 	// data: mostly filters and schemas.
 	Matching time.Duration `db:"-"`

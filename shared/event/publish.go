@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/consumer"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -72,7 +73,11 @@ func publishCached(
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(deliveries) == 0 && !slices.ContainsFunc(drafts, func(d Draft) bool { return !d.IfWanted }) {
+	items, err := matchConsumers(ctx, subscriptions, drafts, events)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(deliveries)+len(items) == 0 && !slices.ContainsFunc(drafts, func(d Draft) bool { return !d.IfWanted }) {
 		if isCached {
 			subscriptions.Expect(&batch)
 		}
@@ -88,6 +93,7 @@ func publishCached(
 	if len(deliveries) > 0 {
 		webhook.Enqueue(&batch, org, deliveries)
 	}
+	consumer.Enqueue(&batch, org, items)
 	if isCached {
 		subscriptions.Expect(&batch)
 	}
@@ -136,6 +142,29 @@ func match(ctx context.Context, subscriptions fanout.Subscriptions, drafts []Dra
 		events[i].Matching += time.Since(begin)
 	}
 	return deliveries, due, nil
+}
+
+// matchConsumers returns the items of events for consumers, as match does.
+func matchConsumers(ctx context.Context, subscriptions fanout.Subscriptions, drafts []Draft, events []Event) (items []consumer.NewItem, err error) {
+	if len(subscriptions.Consumers) == 0 {
+		return nil, nil
+	}
+	for i, d := range drafts {
+		begin := time.Now()
+		group, _ := subscriptions.Catalog.GroupOf(d.Type)
+		candidate := fanout.Candidate{Event: filter.Event{Type: d.Type, Data: d.Data}, Group: group}
+		for _, c := range subscriptions.Consumers {
+			if err := ctx.Err(); err != nil {
+				return nil, fmt.Errorf("event.matchConsumers: %w after %d of %d events: %w", ErrSlow, i, len(drafts), err)
+			}
+			if c.Gets(&candidate) {
+				items = append(items, consumer.NewItem{Consumer: c.ID, Event: events[i].ID})
+				events[i].Items++
+			}
+		}
+		events[i].Matching += time.Since(begin)
+	}
+	return items, nil
 }
 
 // number sets the seq of ordered deliveries to the seq of their event. Deliveries

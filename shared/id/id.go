@@ -42,6 +42,7 @@ type (
 	jobNoun      struct{}
 	suppression  struct{}
 	recovery     struct{}
+	consumerNoun struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -61,6 +62,7 @@ func (mailNoun) Prefix() string     { return "mail" }
 func (jobNoun) Prefix() string      { return "job" }
 func (suppression) Prefix() string  { return "sup" }
 func (recovery) Prefix() string     { return "rec" }
+func (consumerNoun) Prefix() string { return "ec" }
 
 // The identifiers.
 type (
@@ -81,6 +83,7 @@ type (
 	Job             = ID[jobNoun]
 	Suppression     = ID[suppression]
 	Recovery        = ID[recovery]
+	EventConsumer   = ID[consumerNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

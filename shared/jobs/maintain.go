@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/claim"
 	"portico/shared/clock"
+	"portico/shared/consumer"
 	"portico/shared/event"
 	"portico/shared/idempotency"
 	"portico/shared/job"
@@ -47,22 +48,34 @@ type Maintained struct {
 	MailAddressesForgotten int64 `json:"mail_addresses_forgotten"`
 	MailCountsForgotten    int64 `json:"mail_counts_forgotten"`
 	DMARCReportsForgotten  int64 `json:"dmarc_reports_forgotten"`
+	StreamItemsForgotten   int64 `json:"stream_items_forgotten"`
 }
 
 // keysPerStatement bounds how long one DELETE keeps its locks.
 const keysPerStatement = 5000
 
-// Maintain makes the partitions of the next three months, removes expired idempotency
-// keys, lets go what waits at deleted endpoints, fails what was held for longer than
-// is kept, drops the partitions that have expired with the external ids of their events, and removes the counters of jobs and
-// of endpoints, the recoveries and the log of mails of a quarter ago, addresses whose time
-// without mail is over, the DMARC reports of a quarter ago, and the counters of mail of a
-// year ago. It may run at any time and any number of times. What fails keeps nothing else
-// from being done.
+// Maintain does the daily upkeep. It may run at any time and any number of times. What
+// fails keeps nothing else from being done.
 func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 	var m Maintained
-	err := errors.Join(u.makePartitions(ctx, &m), u.sweepKeys(ctx, &m), u.releaseKeys(ctx, &m), u.failHeld(ctx, &m), u.dropExpired(ctx, &m), u.forgetExternalIDs(ctx, &m), u.pruneCounts(ctx, &m), u.forgetRecoveries(ctx, &m), u.forgetMails(ctx, &m), u.forgetAddresses(ctx, &m), u.forgetReports(ctx, &m))
-	return m, err
+	var failed []error
+	for _, do := range []func(context.Context, *Maintained) error{
+		u.makePartitions, // of the next three months
+		u.sweepKeys,
+		u.releaseKeys,
+		u.failHeld,
+		u.forgetItems, // before their events go
+		u.dropExpired,
+		u.forgetExternalIDs,
+		u.pruneCounts, // of a quarter ago, as the recoveries, the log of mails and the DMARC reports
+		u.forgetRecoveries,
+		u.forgetMails,
+		u.forgetAddresses, // whose time without mail is over, and counters of a year ago
+		u.forgetReports,
+	} {
+		failed = append(failed, do(ctx, &m))
+	}
+	return m, errors.Join(failed...)
 }
 
 func (u *Upkeep) makePartitions(ctx context.Context, m *Maintained) (err error) {
@@ -156,6 +169,28 @@ func (u *Upkeep) forgetReports(ctx context.Context, m *Maintained) error {
 			return err
 		}
 	}
+}
+
+// forgetItems removes the items of events that have expired, and those of deleted
+// consumers.
+func (u *Upkeep) forgetItems(ctx context.Context, m *Maintained) error {
+	consumers, err := consumer.ListOld(ctx, u.DB)
+	if err != nil {
+		return err
+	}
+	for _, c := range consumers {
+		for {
+			removed, err := consumer.Forget(ctx, u.DB, c, u.Keep, keysPerStatement)
+			m.StreamItemsForgotten += removed
+			if err != nil {
+				return err
+			}
+			if removed < keysPerStatement {
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // releaseKeys resumes the paused ordering keys of deleted endpoints. The next

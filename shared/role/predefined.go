@@ -18,7 +18,7 @@ const (
 func names() []string { return []string{Owner, Admin, Developer, Viewer} }
 
 // writes are the permissions to change things that a developer has.
-var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite, auth.DeliveriesWrite}
+var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite, auth.DeliveriesWrite, auth.EventConsumersWrite, auth.EventStreamWrite}
 
 // ownersOnly are the permissions that an admin does not have.
 var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete, auth.OrganizationsCreate}
@@ -37,7 +37,7 @@ func Predefined(name string) (Role, bool) {
 		r.Description = "May do everything except change or delete the organization itself."
 		r.Permissions = those(func(p auth.Permission) bool { return !slices.Contains(ownersOnly, p) })
 	case Developer:
-		r.Description = "May read everything except the audit log, publish events and work on webhook endpoints."
+		r.Description = "May read everything except the audit log, publish and consume events, and work on webhook endpoints."
 		r.Permissions = those(func(p auth.Permission) bool { return readable(p) || slices.Contains(writes, p) })
 	case Viewer:
 		r.Description = "May read everything except the audit log."

@@ -63,6 +63,9 @@ func addConfiguration(t testing.TB, d *Database, org id.Org) {
 	d.Insert(t, "event_type", Row{"org_id": org, "name": "t", "version": 1, "versions": 1})
 	d.Insert(t, "event_type_version", Row{"org_id": org, "name": "t", "number": 1, "digest": make([]byte, 32), "created_by": "c", "schema": []byte{}, "examples": []byte{}})
 	d.Insert(t, "event_catalog", Row{"org_id": org, "revision": 1})
+	d.Insert(t, "event_consumer", Row{"org_id": org, "id": org, "name": "c", "event_types": []string{"*"}, "sealed_secret": []byte{}})
+	d.Insert(t, "event_consumer_progress", Row{"org_id": org, "consumer_id": org})
+	d.Insert(t, "event_consumer_item", Row{"org_id": org, "consumer_id": org, "event_id": org})
 }
 
 // addEvents adds events for now and one for another month, each with a delivery and

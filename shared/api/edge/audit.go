@@ -19,8 +19,12 @@ type change struct {
 // actor.
 const RecordedByEvent = "event"
 
+// RecordedByProgress is for acknowledging items of the event stream: the consumer's
+// progress names who did it last. An entry for each would be as many as the events.
+const RecordedByProgress = "event_consumer_progress"
+
 // recorders are the kinds of rows that may replace an audit entry.
-var recorders = []string{RecordedByEvent}
+var recorders = []string{RecordedByEvent, RecordedByProgress}
 
 // Audit reports what the mutation changed: its targets, and their allow-listed
 // fields before and after. before is nil for a thing that was created, after for

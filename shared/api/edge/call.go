@@ -14,6 +14,7 @@ import (
 	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/botscore"
+	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pg"
@@ -34,6 +35,7 @@ type Call struct {
 	keyHash  apikey.Hash // of the caller's key
 	strange  bool        // the call was counted against its address
 	work     int64       // work units that the call has caused beyond its cost
+	paused   time.Duration
 
 	op        *Op     // nil: no operation has this path and method
 	input     Checked // nil: not read yet, or it has no rules besides its schema
@@ -107,6 +109,14 @@ func (c *Call) Now() time.Time { return c.Clock.Now() }
 func (c *Call) Due(endpoints ...id.WebhookEndpoint) {
 	c.must(c.op.Wakes, "Due", "Wakes")
 	c.due = endpoints
+}
+
+// Pause waits for d, or until the request ends: then it returns an error. The pauses of
+// a request do not count as its latency.
+func (c *Call) Pause(d time.Duration) error {
+	began := time.Now()
+	defer func() { c.paused += time.Since(began) }()
+	return clock.Sleep(c, d)
 }
 
 // forget drops what the handler has said, because its transaction runs again.

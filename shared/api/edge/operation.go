@@ -54,7 +54,7 @@ type Op struct {
 	Challenge *captcha.Challenge
 }
 
-// Operation is an entry of the registry: a Read, a Write or a Global.
+// Operation is an entry of the registry: a Read, a Write, a Wait or a Global.
 type Operation interface {
 	Meta() Op
 	register(*Server)
@@ -75,6 +75,13 @@ type Write[I, O any] struct {
 	Handle func(*Call, *I) (*O, error)
 }
 
+// Wait is an operation that waits for something to read. Its handler runs without a
+// transaction, so that nothing is held while it waits, and looks by Call.InOrg.
+type Wait[I, O any] struct {
+	Op
+	Handle func(*Call, *I) (*O, error)
+}
+
 // Global is an operation that runs in no organization: a public one, which needs
 // no caller and no database, or one for staff that reads across organizations.
 // Its call has no organization and no transaction.
@@ -88,6 +95,7 @@ func (o Op) Meta() Op { return o }
 
 func (Read[I, O]) inside() bool   { return true }
 func (Write[I, O]) inside() bool  { return true }
+func (Wait[I, O]) inside() bool   { return true }
 func (Global[I, O]) inside() bool { return false }
 
 func (r Read[I, O]) register(s *Server) {
@@ -117,6 +125,29 @@ func (w Write[I, O]) register(s *Server) {
 		out, err := write(s, c, w, in)
 		return out, problemOf(c, err)
 	})
+}
+
+func (w Wait[I, O]) register(s *Server) {
+	register(s, s.declare(w.Op), func(ctx context.Context, in *I) (*O, error) {
+		c := callOf(ctx)
+		c.Org = c.Caller.Org
+		if err := checked(c, in); err != nil {
+			return nil, problemOf(c, err)
+		}
+		out, err := w.Handle(c, in)
+		return out, problemOf(c, err)
+	})
+}
+
+// InOrg runs a function in a transaction of its own that is bound to the call's
+// organization. Only for a Wait: other operations have a transaction.
+func (c *Call) InOrg(look func() error) error {
+	c.must(c.Tx == nil && !c.Org.IsZero(), "InOrg", "that it is a Wait")
+	err := c.inOrg(false, c.within(look), nil)
+	if errors.Is(err, pg.ErrAgain) {
+		err = c.inOrg(true, c.within(look), nil)
+	}
+	return err
 }
 
 func (g Global[I, O]) register(s *Server) {

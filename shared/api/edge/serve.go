@@ -98,7 +98,7 @@ func (s *Server) logRequest(r *http.Request, c *Call, status int, took time.Dura
 	}
 	s.Log.Line(r.Context(), level, "request", append([]observe.Metric{
 		observe.One("Requests", observe.Count, 1),
-		observe.One("RequestLatency", observe.Milliseconds, float64(took.Microseconds())/1000),
+		observe.One("RequestLatency", observe.Milliseconds, float64((took-c.paused).Microseconds())/1000),
 		observe.One("ServerErrors", observe.Count, serverErrors),
 	}, c.metrics...), append(attrs, c.notes...)...)
 }

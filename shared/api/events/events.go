@@ -254,13 +254,13 @@ func publishAll(c *edge.Call, drafts []event.Draft) ([]event.Event, error) {
 	return events, err
 }
 
-// caused returns the work units of a publish: one for each event and delivery, and
+// caused returns the work units of a publish: one for each event, delivery and item of an event consumer, and
 // one for each millisecond that filters took.
 func caused(events []event.Event) int64 {
 	var matching time.Duration
 	units := int64(len(events))
 	for _, e := range events {
-		units += int64(e.Fanout.Deliveries)
+		units += int64(e.Fanout.Deliveries + e.Items)
 		matching += e.Matching
 	}
 	return units + matching.Milliseconds()

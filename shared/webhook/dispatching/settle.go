@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/claim"
+	"portico/shared/consumer"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -37,6 +38,9 @@ func (d *Dispatcher) settle(ctx context.Context, batch []Result, l claim.Limits)
 		if s.written, err = complete(ctx, tx, batch, l.Lock); err != nil {
 			return err
 		}
+		if err := consumer.EnqueueDead(ctx, tx, deadLetters(s.written)); err != nil {
+			return err
+		}
 		if keys := finishedKeys(s.written); len(keys) > 0 {
 			if err := pauseKeys(ctx, tx, s.written); err != nil {
 				return err
@@ -48,6 +52,16 @@ func (d *Dispatcher) settle(ctx context.Context, batch []Result, l claim.Limits)
 		return d.judge(ctx, tx, &s, l)
 	})
 	return s, err
+}
+
+// deadLetters returns the deliveries that have failed for good.
+func deadLetters(batch []Result) (letters []consumer.DeadLetter) {
+	for i := range batch {
+		if r := &batch[i]; r.Status == webhook.Failed {
+			letters = append(letters, consumer.DeadLetter{Org: r.Org, Endpoint: r.EndpointID, Event: r.EventID})
+		}
+	}
+	return letters
 }
 
 func hasConsequences(batch []Result) bool {

@@ -83,6 +83,22 @@ func (s Subscription) Skips(c *Candidate) string {
 	return ""
 }
 
+// Consumer has the settings of an event consumer that decide which events it gets
+// through the event stream.
+type Consumer struct {
+	ID         id.EventConsumer
+	EventTypes []string
+	Filter     string
+}
+
+// ScanRow reads id, event_types and filter.
+func (c *Consumer) ScanRow(row pgx.Rows) error { return row.Scan(&c.ID, &c.EventTypes, &c.Filter) }
+
+// Gets reports whether the consumer gets an item of the event.
+func (c Consumer) Gets(of *Candidate) bool {
+	return webhook.Wants(c.EventTypes, of.Type, of.Group) && of.Meets(c.Filter)
+}
+
 // Add counts a delivery, or names an endpoint that does not get the event. skips
 // is the result of Skips.
 func (f *Fanout) Add(s Subscription, skips string) {

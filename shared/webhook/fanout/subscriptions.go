@@ -18,8 +18,9 @@ import (
 // Subscriptions are an organization's endpoints, disabled ones too: their
 // deliveries are held. Catalog has its event types.
 type Subscriptions struct {
-	List    []Subscription
-	Catalog eventtype.Catalog
+	List      []Subscription
+	Consumers []Consumer
+	Catalog   eventtype.Catalog
 	// Version is different after every change. It is read before the list, so it may
 	// be too old for it, and never too new.
 	Version int64
@@ -33,6 +34,9 @@ func Load(ctx context.Context, tx pg.Tx, org id.Org) (s Subscriptions, err error
 		SELECT `+subscriptionColumns+` FROM webhook_endpoint e
 		WHERE org_id = $1 AND deleted_at IS NULL`, org).Query(pg.Into(&s.List))
 	s.Catalog.Queue(&batch, org)
+	batch.Queue(`
+		SELECT id, event_types, filter FROM event_consumer
+		WHERE org_id = $1 AND deleted_at IS NULL AND dead_letters_of IS NULL`, org).Query(pg.Into(&s.Consumers))
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return s, fmt.Errorf("fanout.Load: %w", err)
 	}
@@ -97,18 +101,27 @@ func (c *Cache) Put(org id.Org, s Subscriptions) {
 	c.kept.Put(org, s, time.Time{})
 }
 
-// Names reports whether an endpoint subscribes to a type by its name or by a prefix.
+// Names reports whether an endpoint or a consumer subscribes to a type by its name or by
+// a prefix.
 func (s Subscriptions) Names(eventType string) bool {
-	return slices.ContainsFunc(s.List, func(e Subscription) bool { return webhook.Names(e.EventTypes, eventType) })
+	return slices.ContainsFunc(s.List, func(e Subscription) bool { return webhook.Names(e.EventTypes, eventType) }) ||
+		slices.ContainsFunc(s.Consumers, func(c Consumer) bool { return webhook.Names(c.EventTypes, eventType) })
 }
 
 // size is about how many bytes of memory the subscriptions take.
 func (s Subscriptions) size() (bytes int) {
 	for _, e := range s.List {
-		bytes += 100 + len(e.Filter)
-		for _, t := range e.EventTypes {
-			bytes += 16 + len(t)
-		}
+		bytes += 100 + len(e.Filter) + sizeOf(e.EventTypes)
+	}
+	for _, c := range s.Consumers {
+		bytes += 100 + len(c.Filter) + sizeOf(c.EventTypes)
 	}
 	return bytes + s.Catalog.Size()
+}
+
+func sizeOf(types []string) (bytes int) {
+	for _, t := range types {
+		bytes += 16 + len(t)
+	}
+	return bytes
 }

@@ -48,9 +48,10 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 		return s.acme.Make("/v1/event-consumers", `{"name":"gone","event_types":["*"]}`), ""
 	},
 	"acknowledgeEventStream": func(s *statuses) (string, string) {
-		s.acme.Publish(`{"type":"invoice.paid","data":{}}`)
-		position := s.acme.Do("GET", "/v1/event-stream?consumer=warehouse", "").Get(s.t, "data.0.position")
-		return "", `{"consumer":"warehouse","position":` + position + `}`
+		s.acme.Make("/v1/event-consumers", `{"name":"reader","event_types":["*"]}`)
+		s.acme.Publish(`{"type":"a","data":{}}`)
+		s.acme.Do("GET", "/v1/event-stream?consumer=reader", "")
+		return "", `{"consumer":"reader","position":1}`
 	},
 
 	// The default limits: lower ones would refuse the calls that follow.

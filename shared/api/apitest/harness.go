@@ -143,7 +143,7 @@ func (c Caller) With(permissions ...auth.Permission) Caller {
 
 // times finds the times of a reply in any form; oneForm is the only correct one.
 var (
-	times   = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:[^"]*"`)
+	times   = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:[^"\\]*"`)
 	oneForm = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"`)
 )
 

@@ -138,8 +138,6 @@ func (in *createConsumerInput) Check(*edge.Call) error {
 	b := in.Body
 	var selects error
 	switch {
-	case b.DeadLettersOf.IsZero() && b.EventTypes == nil:
-		selects = fault.InvalidField("body.event_types", "is missing: name the types to read, or send dead_letters_of")
 	case !b.DeadLettersOf.IsZero() && b.EventTypes != nil:
 		selects = fault.InvalidField("body.event_types", "cannot be sent with dead_letters_of: all dead letters of the endpoint are read")
 	case !b.DeadLettersOf.IsZero() && b.Filter != "":
@@ -156,6 +154,9 @@ func checkFilter(text string) error {
 }
 
 func createConsumer(c *edge.Call, in *createConsumerInput) (*createdConsumerOutput, error) {
+	if in.Body.DeadLettersOf.IsZero() && in.Body.EventTypes == nil {
+		return nil, fault.InvalidField("body.event_types", "is missing: name the types to read, or send dead_letters_of")
+	}
 	made := consumer.New(in.Body.Name, c.Now())
 	made.Description, made.Filter, made.DeadLettersOf = in.Body.Description, in.Body.Filter, in.Body.DeadLettersOf
 	if in.Body.EventTypes != nil {

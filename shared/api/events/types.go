@@ -185,7 +185,7 @@ func (in *createEventTypeInput) Check(c *edge.Call) error {
 	}
 	switch {
 	case b.Schema != nil:
-		schema = eventtype.NewVersion{Schema: b.Schema, Examples: b.Examples}.Check(c)
+		schema = checkVersion(c, b.Schema, b.Examples)
 	case b.Validation == eventtype.Required:
 		schema = fault.InvalidField("validation", "needs a schema")
 	case len(b.Examples) > 0:

@@ -96,7 +96,14 @@ func showVersion(v eventtype.Version) eventTypeVersionBody {
 func (in *createEventTypeVersionInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
 func (in *createEventTypeVersionInput) Check(c *edge.Call) error {
-	return eventtype.NewVersion{Schema: in.Body.Schema, Examples: in.Body.Examples}.Check(c)
+	return checkVersion(c, in.Body.Schema, in.Body.Examples)
+}
+
+// checkVersion checks a version and charges for the time that it takes.
+func checkVersion(c *edge.Call, schema json.RawMessage, examples []json.RawMessage) error {
+	began := time.Now()
+	defer func() { c.Charge(time.Since(began).Milliseconds()) }()
+	return eventtype.NewVersion{Schema: schema, Examples: examples}.Check(c)
 }
 
 func createVersion(c *edge.Call, in *createEventTypeVersionInput) (*createdEventTypeVersionOutput, error) {

@@ -20,7 +20,7 @@ import (
 )
 
 // guides are the names of the guides' files, in the order of the navigation.
-var guides = []string{"verifying", "errors", "webhooks", "event-types", "organizations", "limits", "permissions"}
+var guides = []string{"verifying", "errors", "webhooks", "event-types", "event-stream", "organizations", "limits", "permissions"}
 
 // guide is a document of docs/ as a page.
 type guide struct {

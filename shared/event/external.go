@@ -19,7 +19,7 @@ import (
 // ErrExternalIDUsed is returned for an event with the external id of another one.
 var ErrExternalIDUsed = fault.New(fault.Conflict, "external_id_used",
 	"There is another event with this external_id: its type, data or ordering_key are different. Choose another external_id.").
-	Means("An event with another type, data or ordering_key has this external_id. GET /v1/events?external_id=… shows it.")
+	Means("An event with another type, data or ordering_key has this external_id. The list of events shows it, by external_id.")
 
 // isExternal reports whether the draft has an id of its publisher.
 func (d Draft) isExternal() bool { return d.ExternalID != nil }

@@ -54,18 +54,7 @@ func publishCached(
 		}
 		cache.Put(org, subscriptions)
 	}
-	events := make([]Event, len(drafts))
-	for i, d := range drafts {
-		eventID, at := d.id, d.at
-		if eventID.IsZero() {
-			at = now.Add(time.Duration(i) * time.Microsecond)
-			eventID = id.New[id.Event](at)
-		}
-		events[i] = Event{
-			ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, PublishedBy: d.PublishedBy, CreatedAt: at, ExternalID: d.ExternalID,
-			Payload: payload(eventID, d, at),
-		}
-	}
+	events := eventsOf(drafts, now)
 	if err := admit(ctx, tx, org, subscriptions, isCached, drafts, events); err != nil {
 		return nil, nil, err
 	}
@@ -101,6 +90,23 @@ func publishCached(
 		return nil, nil, fmt.Errorf("event.Publish: %w", err)
 	}
 	return events, due, nil
+}
+
+// eventsOf returns the events of drafts, a microsecond apart.
+func eventsOf(drafts []Draft, now time.Time) []Event {
+	events := make([]Event, len(drafts))
+	for i, d := range drafts {
+		eventID, at := d.id, d.at
+		if eventID.IsZero() {
+			at = now.Add(time.Duration(i) * time.Microsecond)
+			eventID = id.New[id.Event](at)
+		}
+		events[i] = Event{
+			ID: eventID, Type: d.Type, OrderingKey: d.OrderingKey, PublishedBy: d.PublishedBy, CreatedAt: at, ExternalID: d.ExternalID,
+			Payload: payload(eventID, d, at),
+		}
+	}
+	return events
 }
 
 // ErrSlow is wrapped by the error of a publish whose filters take too long.

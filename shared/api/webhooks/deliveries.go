@@ -72,7 +72,7 @@ type DeliveryBody struct {
 	AttemptCount int16              `json:"attempt_count" doc:"The number of tries so far." example:"1"`
 	NextRetryAt  *clock.Stamp       `json:"next_retry_at" format:"date-time" doc:"#Delivery.next_retry_at"`
 	CompletedAt  *clock.Stamp       `json:"completed_at" format:"date-time" doc:"When the delivery succeeded or finally failed; null if it has done neither."`
-	ExpiresAt    *clock.Stamp       `json:"expires_at" format:"date-time" doc:"From when on no try is made, as expires_after of the event says; null if there is no such time, or the delivery was redelivered."`
+	ExpiresAt    *clock.Stamp       `json:"expires_at" format:"date-time" doc:"From when on no try is made: see expires_after of the event; null if never, or after a redelivery."`
 	LastStatus   *int16             `json:"last_status_code" doc:"The status of the receiver's response to the last try; null if there was no try or no response." example:"500"`
 	LastAnswer   *string            `json:"last_answer" enum:"2xx,3xx,4xx,5xx,timeout,dns,connection,tls,protocol,none" doc:"#Delivery.last_answer" example:"5xx"`
 	LastError    *string            `json:"last_error" doc:"#Delivery.last_error" example:"answered 500, expected 2xx"`

@@ -94,7 +94,7 @@ func Start(ctx context.Context, tx pg.Tx, org id.Org, n New) (Recovery, error) {
 		until = *n.Until
 	}
 	if !n.Since.Before(until) {
-		return Recovery{}, fault.InvalidField("body.since", "must be earlier than until, and than now")
+		return Recovery{}, fault.InvalidField("since", "must be earlier than until, and than now")
 	}
 	made := id.New[id.Recovery](now)
 	queued, err := job.Add(ctx, tx, org, Kind, Args{Recovery: made}, job.Options{By: n.By})

@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"portico/shared/testkit"
 )
@@ -197,5 +200,39 @@ func TestCommand(t *testing.T) {
 	}
 	if _, errs, code := c.try("events", "list", "--api", "http://127.0.0.1:1"); code != 3 {
 		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
+
+var sessionSecret = regexp.MustCompile(`session is (whsec_\S+)`)
+
+// listen forwards what is published to a program on this machine, signed with the
+// session's secret; Ctrl-C ends it and deletes its consumer.
+func TestCommandListens(t *testing.T) {
+	t.Parallel()
+	publisher := newCustomer(t, shared)
+	c, program := newCommand(t, publisher), newReceiver(t, nil)
+	cmd := c.prepare("listen", "--forward", program.URL, "--types", "invoice.*")
+	var out, errs testkit.Log
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	testkit.Must(t, cmd.Start())
+	testkit.Await(t, "the start", func() bool { return sessionSecret.MatchString(errs.String()) })
+	event := publisher.publish(`{"html":"<b>","lone":"\ud800"}`)
+	publisher.Do("POST", "/v1/events", `{"type":"customer.created","data":1}`, http.StatusAccepted, nil)
+	testkit.Await(t, "the exchange", func() bool { return strings.Contains(out.String(), event+"  200") })
+	testkit.Must(t, cmd.Process.Signal(os.Interrupt))
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, errs.String())
+	}
+	all := program.All()
+	if len(all) != 1 || !bytes.HasSuffix(all[0].Body, []byte(`"data":{"html":"<b>","lone":"\ud800"}}`)) {
+		t.Fatalf("%d requests: %+v", len(all), all)
+	}
+	secret := sessionSecret.FindStringSubmatch(errs.String())[1]
+	if err := stripe.ValidatePayload(all[0].Body, all[0].Header.Get("Webhook-Signature"), secret); err != nil {
+		t.Errorf("Stripe's verifier: %v", err)
+	}
+	var consumers struct{ Data []struct{ Name string } }
+	if c.read(&consumers, "consumers", "list"); len(consumers.Data) != 0 {
+		t.Errorf("left: %+v", consumers.Data)
 	}
 }

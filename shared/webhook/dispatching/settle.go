@@ -54,10 +54,10 @@ func (d *Dispatcher) settle(ctx context.Context, batch []Result, l claim.Limits)
 	return s, err
 }
 
-// deadLetters returns the deliveries that have failed for good.
+// deadLetters returns the deliveries whose last try has failed.
 func deadLetters(batch []Result) (letters []consumer.DeadLetter) {
 	for i := range batch {
-		if r := &batch[i]; r.Status == webhook.Failed {
+		if r := &batch[i]; r.Status == webhook.Failed && r.Tried {
 			letters = append(letters, consumer.DeadLetter{Org: r.Org, Endpoint: r.EndpointID, Event: r.EventID})
 		}
 	}

@@ -16,7 +16,7 @@ const (
 )
 
 func (a *app) eventTypes() *cobra.Command {
-	return group("event-types", "Event types: the catalogue of what you publish",
+	return group("event-types", "Event types: the catalog of what you publish",
 		a.lists("List event types", "portico event-types list --group billing", eventTypesPath, "event types",
 			[]column{
 				{"NAME", "name"}, {"GROUP", "group"}, {"VERSION", "version"}, {"VALIDATION", "validation"},

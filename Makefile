@@ -48,13 +48,13 @@ cli: tools ## build the command portico, which works with the API: .local/bin/po
 	@mkdir -p .local/bin && go build -o .local/bin/portico ./infra/portico
 
 .PHONY: generate
-generate: local ## write infra/api.yaml, infra/invoke.yaml, docs/permissions.md and the codes of docs/errors.md from shared/api, the pages of the mail templates, and docs/schema.md from the migrations
+generate: local ## write infra/api.yaml, infra/invoke.yaml, docs/permissions.md and the codes of docs/errors.md from shared/api, the pages of the mail templates, and docs/schema.md and the schema in docs/webhooks.md from the migrations
 	@mkdir -p .local && go run ./infra/apigen > .local/api.yaml && mv .local/api.yaml infra/api.yaml
 	@go run ./infra/apigen invoke > .local/invoke.yaml && mv .local/invoke.yaml infra/invoke.yaml
 	@go run ./infra/apigen permissions > .local/permissions.md && mv .local/permissions.md docs/permissions.md
 	@go run ./infra/apigen errors > .local/errors.md && mv .local/errors.md docs/errors.md
 	@go run ./infra/mailgen
-	@.local/bin/local services -- go test -count=1 -run TestSchemaDocument ./infra/migrations -write
+	@.local/bin/local services -- go test -count=1 -run "TestSchemaDocument|TestSpecificationSchema" ./infra/migrations -write
 
 .PHONY: renderer
 renderer: tools ## download the renderer of the API reference from npm again (VERSION=1.2.3: another version)

@@ -188,7 +188,7 @@ func (b *tab) violations() (found []violation) {
 // The pages are readable with a keyboard, a screen reader or a phone.
 func TestPagesAreAccessible(t *testing.T) {
 	for _, width := range widths {
-		for _, page := range []string{"", "/verifying", "/errors", "/webhooks", "/organizations", "/permissions"} {
+		for _, page := range []string{"", "/receiving-webhooks", "/errors", "/endpoints", "/organizations", "/permissions"} {
 			t.Run(fmt.Sprint(width, page), func(t *testing.T) {
 				b := newTab(t, width, true)
 				b.do(chromedp.Navigate(running.URL+"/docs"+page), chromedp.WaitVisible(chromedp.CSS("h1")))

@@ -33,7 +33,7 @@ const api = createClient<paths>({
   baseUrl: process.env.PORTICO_URL,
 });
 const { data, error } = await api.GET("/docs/{page}", {
-  params: { path: { page: "verifying" } },
+  params: { path: { page: "receiving-webhooks" } },
   parseAs: "text",
 });
 if (error) throw new Error(JSON.stringify(error));

@@ -27,7 +27,7 @@ type docsInput struct {
 
 type docsPageInput struct {
 	docsInput
-	Page string `path:"page" doc:"The name of a guide, or of a file that a page loads." example:"verifying"`
+	Page string `path:"page" doc:"The name of a guide, or of a file that a page loads." example:"receiving-webhooks"`
 }
 
 // docs makes the document and the pages once, on the first request for them, so

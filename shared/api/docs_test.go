@@ -108,7 +108,7 @@ func TestDocumentationPages(t *testing.T) {
 			}
 		}
 	}
-	for _, page := range []string{"/docs/verifying", "/docs/errors", "/docs/webhooks", "/docs/organizations", "/docs/permissions"} {
+	for _, page := range []string{"/docs/receiving-webhooks", "/docs/errors", "/docs/endpoints", "/docs/organizations", "/docs/permissions"} {
 		if bodies[page] == "" {
 			t.Errorf("nothing links to %s", page)
 		}

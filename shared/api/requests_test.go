@@ -103,7 +103,7 @@ func TestPagesIgnoreTheQuery(t *testing.T) {
 	t.Parallel()
 	pages, acme := systemHandler(t), apitest.New(t).Organization("Acme")
 	for _, query := range []string{"utm_source=x", "t=1", "x=", "x", "x=1&x=2", "x=%FF", "x=%zz", "x=1;y=2"} {
-		for _, path := range []string{"/healthz", "/openapi.json", "/docs", "/docs/webhooks"} {
+		for _, path := range []string{"/healthz", "/openapi.json", "/docs", "/docs/endpoints"} {
 			w := httptest.NewRecorder()
 			pages.ServeHTTP(w, httptest.NewRequest("GET", path+"?"+query, nil))
 			if w.Code != http.StatusOK {

@@ -62,7 +62,7 @@ func newStatuses(t *testing.T) *statuses {
 	testkit.Must(t, err)
 	s := &statuses{t: t, acme: h.Organization("Acme"), staff: h.NewStaff(), spare: h.Organization("Spare"), seen: map[string]map[int]bool{}}
 	s.own = things(s.acme)
-	s.own["/docs"] = "verifying"
+	s.own["/docs"] = "receiving-webhooks"
 	return s
 }
 
@@ -165,7 +165,7 @@ func absent(path string) string {
 	if id := regexp.MustCompile(`_\w{26}`); id.MatchString(path) {
 		return id.ReplaceAllString(path, "_01890000000000000000000000")
 	}
-	for _, name := range []string{"organization_work", "gone.done", "member_added", apitest.Hidden.Name, apitest.Tidy.Name, "verifying"} {
+	for _, name := range []string{"organization_work", "gone.done", "member_added", apitest.Hidden.Name, apitest.Tidy.Name, "receiving-webhooks"} {
 		path = strings.Replace(path, "/"+name, "/absent", 1)
 	}
 	return path
@@ -176,7 +176,7 @@ var spaces = strings.Repeat(" ", 4<<20) // more than any operation accepts
 // refuse causes each refusal that an operation is described to answer.
 func (s *statuses) refuse(op edge.Op) {
 	s.t.Helper()
-	path, body := strings.Replace(place(s.t, op, s.own), "{page}", "verifying", 1), op.Example
+	path, body := strings.Replace(place(s.t, op, s.own), "{page}", "receiving-webhooks", 1), op.Example
 	nobody := apitest.Caller{Harness: s.acme.Harness}
 	missing := "org_01890000000000000000000000"
 	for status, cause := range map[int]func() apitest.Reply{

@@ -113,7 +113,7 @@ func TestEdgeThroughTheGateway(t *testing.T) {
 		{"health", "GET", "/healthz", "", 200, `"ok"`},
 		{"openapi", "GET", "/openapi.json", "", 200, `"openapi": "3.1.0"`},
 		{"docs", "GET", "/docs", "", 200, "Publish an event"},
-		{"a guide", "GET", "/docs/verifying", "", 200, "<h1"},
+		{"a guide", "GET", "/docs/receiving-webhooks", "", 200, "<h1"},
 		{"another method", "DELETE", "/v1/events", "", 405, "method_not_allowed"},
 		{"source addresses", "GET", "/v1/webhook-source-ips", "", 200, `{"data":["127.0.0.1"]}`},
 		{"rotation of another organization's secret", "POST", "/v1/webhook-endpoints/" + endpoint + "/rotate-secret", "{}", 404, "webhook_endpoint_not_found"},

@@ -87,7 +87,7 @@ func (k *keyring) signer(h http.Header, body []byte) string {
 	return ""
 }
 
-// verify does what a receiver does, for each scheme: see docs/verifying.md.
+// verify does what a receiver does, for each scheme: see docs/receiving-webhooks.md.
 func (k keys) verify(h http.Header, body []byte) bool {
 	header, event := h.Get("Webhook-Signature"), h.Get("Webhook-Id")
 	if signed, signatures, ok := strings.Cut(header, ",v1="); ok && strings.HasPrefix(signed, "t=") {

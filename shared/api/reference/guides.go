@@ -20,7 +20,7 @@ import (
 )
 
 // guides are the names of the guides' files, in the order of the navigation.
-var guides = []string{"verifying", "errors", "webhooks", "event-types", "event-stream", "organizations", "limits", "permissions"}
+var guides = []string{"receiving-webhooks", "errors", "endpoints", "event-types", "event-stream", "organizations", "limits", "permissions"}
 
 // guide is a document of docs/ as a page.
 type guide struct {
@@ -62,7 +62,7 @@ type pages struct{}
 
 var (
 	codeForm = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	linkForm = regexp.MustCompile(`^([a-z]+)\.md(#.*)?$`)
+	linkForm = regexp.MustCompile(`^([a-z-]+)\.md(#.*)?$`)
 )
 
 // Transform implements parser.ASTTransformer.

@@ -28,6 +28,9 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 		s.acme.Do("POST", "/v1/event-types", `{"name":"gone.done"}`)
 		return "gone.done", ""
 	},
+	"expungeEvent": func(s *statuses) (string, string) {
+		return s.acme.Publish(`{"type":"a","data":{}}`).Get(s.t, "id"), ""
+	},
 	"deleteOrganization": func(s *statuses) (string, string) { return s.spare.Org.String(), "" },
 	"updateOrganization": func(*statuses) (string, string) { return "", `{"name":"Acme"}` },
 	"updateNamedOrganization": func(*statuses) (string, string) {

@@ -24,7 +24,7 @@ func All() []edge.Operation {
 		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
 		webhooks.GetStatistics, webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
 		webhooks.TestEndpoint, webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery,
-		events.Publish, events.PublishBatch, events.List, events.Get,
+		events.Publish, events.PublishBatch, events.List, events.Get, events.Expunge,
 		webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
 		events.CreateTypeVersion, events.ListTypeVersions, events.Validate, events.DescribeTypes, events.ImportTypes,

@@ -14,6 +14,7 @@ type Permission string
 const (
 	EventsRead            Permission = "events:read"
 	EventsWrite           Permission = "events:write"
+	EventsDelete          Permission = "events:delete"
 	EventTypesRead        Permission = "event_types:read"
 	EventTypesWrite       Permission = "event_types:write"
 	EventConsumersRead    Permission = "event_consumers:read"
@@ -50,6 +51,7 @@ const (
 var Description = map[Permission]string{
 	EventsRead:            "Read events and their payloads.",
 	EventsWrite:           "Publish events.",
+	EventsDelete:          "Expunge events: remove their data for good.",
 	EventTypesRead:        "Read the event catalog: types and their schemas.",
 	EventTypesWrite:       "Create, change, import and delete event types.",
 	EventConsumersRead:    "Read event consumers and their dead letters, without their secrets.",

@@ -80,5 +80,5 @@ const handOut = `
 		WHERE org_id = $1 AND consumer_id = $2 AND EXISTS (SELECT FROM given WHERE died_at IS NULL)
 	)
 	SELECT g.position, g.tries, e.id AS event_id, e.type, e.ordering_key, e.created_at, e.payload
-	FROM given g JOIN event e ON e.org_id = $1 AND e.id = g.event_id
+	FROM given g JOIN event e ON e.org_id = $1 AND e.id = g.event_id AND e.expunged_at IS NULL
 	WHERE g.died_at IS NULL ORDER BY g.position`

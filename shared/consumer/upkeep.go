@@ -39,3 +39,10 @@ func Forget(ctx context.Context, db *pg.Worker, o Old, keep time.Duration, limit
 	return removed, pg.Exec(ctx, db, "consumer.Forget", `
 		DELETE FROM event_consumer WHERE org_id = $1 AND id = $2 AND deleted_at IS NOT NULL`, o.Org, o.Consumer)
 }
+
+// Expunge removes the items of an event that was expunged.
+func Expunge(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) error {
+	return pg.Exec(ctx, tx, "consumer.Expunge", `
+		DELETE FROM event_consumer_item i USING event_consumer c
+		WHERE c.org_id = $1 AND i.org_id = $1 AND i.consumer_id = c.id AND i.event_id = $2`, org, event)
+}

@@ -29,7 +29,9 @@ type Event struct {
 	ExternalID *string
 	// TestEndpointID is the endpoint of which the event is a test; zero: it is none.
 	TestEndpointID id.WebhookEndpoint
-	Payload        []byte
+	// ExpungedAt is when its data were removed; nil: they were not.
+	ExpungedAt *time.Time
+	Payload    []byte
 	// Fanout says which endpoints get the event. Publish and Get set it, List
 	// does not.
 	Fanout fanout.Fanout `db:"-"`

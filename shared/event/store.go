@@ -16,7 +16,7 @@ import (
 )
 
 // columns are those of an event e of the organization $1.
-const columns = `e.id, e.type, e.ordering_key, coalesce(e.published_by, '') AS published_by, e.created_at, e.test_endpoint_id,
+const columns = `e.id, e.type, e.ordering_key, coalesce(e.published_by, '') AS published_by, e.created_at, e.test_endpoint_id, e.expunged_at,
 	(SELECT x.external_id FROM event_external_id x WHERE x.org_id = $1 AND x.event_id = e.id) AS external_id`
 
 // Get returns the organization's event with its payload and its fan-out, or
@@ -84,7 +84,7 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (list 
 	var batch pgx.Batch
 	batch.Queue(`
 		SELECT `+columns+`, NULL::bytea AS payload FROM (
-			SELECT id, type, ordering_key, published_by, created_at, test_endpoint_id FROM event
+			SELECT id, type, ordering_key, published_by, created_at, test_endpoint_id, expunged_at FROM event
 			WHERE org_id = $1 AND id >= $2 AND id < $3
 			ORDER BY id DESC LIMIT $4) AS e
 		WHERE ($5 = '' OR type = $5 OR ($6 <> '' AND starts_with(type, $6))) AND ($7 = '' OR ordering_key = $7)

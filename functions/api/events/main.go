@@ -9,7 +9,7 @@ import (
 
 func main() {
 	lambdahost.API(
-		events.List, events.Get,
+		events.List, events.Get, events.Expunge,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
 		events.CreateTypeVersion, events.ListTypeVersions, events.Validate, events.DescribeTypes, events.ImportTypes,
 	)

@@ -105,11 +105,12 @@ type EventSummary struct {
 	TestEndpointID *id.WebhookEndpoint `json:"test_endpoint_id" doc:"The only webhook endpoint that gets it, because it is a test of it; null for all others." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	PublishedBy    *string             `json:"published_by" doc:"The id of the API key that published it; null if Portico did." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	CreatedAt      clock.Stamp         `json:"created_at" format:"date-time" doc:"When it was published."`
+	ExpungedAt     *clock.Stamp        `json:"expunged_at" format:"date-time" doc:"When its data were removed on request; null if they were not."`
 }
 
 type eventBody struct {
 	EventSummary
-	Data          json.RawMessage   `json:"data" doc:"The data without insignificant white space. Deliveries have it byte for byte as it was sent." example:"{\"id\":\"in_1\",\"total\":1.10}"`
+	Data          json.RawMessage   `json:"data" doc:"The data without insignificant white space; null if the event was expunged. Deliveries have it byte for byte as it was sent." example:"{\"id\":\"in_1\",\"total\":1.10}"`
 	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that gets the event, including disabled ones." example:"2"`
 	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"#Event.skipped_endpoints"`
 }
@@ -158,7 +159,7 @@ type publishBatchOutput struct {
 func showEvent(e event.Event) EventSummary {
 	return EventSummary{
 		ID: e.ID, Type: e.Type, OrderingKey: e.OrderingKey, ExternalID: e.ExternalID, TestEndpointID: nullable(e.TestEndpointID),
-		PublishedBy: edge.OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt),
+		PublishedBy: edge.OrNull(e.PublishedBy), CreatedAt: clock.Stamp(e.CreatedAt), ExpungedAt: clock.StampOf(e.ExpungedAt),
 	}
 }
 
@@ -271,5 +272,5 @@ func get(c *edge.Call, in *eventPath) (*eventOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &eventOutput{Body: eventBody{showEvent(ev), ev.Data(), ev.Fanout.Deliveries, showSkipped(ev.Fanout.Skipped)}}, nil
+	return showWhole(ev), nil
 }

@@ -209,7 +209,7 @@ const (
 	SELECT c.org_id, c.id, c.event_id, c.endpoint_id, c.attempts, c.tries_before, c.redelivered_at, c.expires_at, c.ordering_key, c.due, c.probe, c.troubled, c.restricted, c.revision, coalesce(e.type, ''), e.payload
 	FROM (`
 	claimedSQL = `) c
-	LEFT JOIN LATERAL (SELECT type, payload FROM event WHERE org_id = c.org_id AND id = c.event_id AND c.is_first LIMIT 1) e ON true`
+	LEFT JOIN LATERAL (SELECT type, payload FROM event WHERE org_id = c.org_id AND id = c.event_id AND c.is_first AND expunged_at IS NULL LIMIT 1) e ON true`
 	markerSQL = `
 	UNION ALL
 	SELECT org_id, endpoint_id, endpoint_id, endpoint_id, 0::smallint, NULL, NULL, NULL, NULL, now, false, false, true, 0, '', NULL FROM turn WHERE restricted`

@@ -30,6 +30,9 @@ var (
 	ErrEventGone = fault.New(fault.Conflict, "event_not_kept",
 		"The event of this delivery is no longer kept, so there is nothing to send. Publish it again.").
 		Means("The event is older than events are kept. Publish it again.")
+	ErrEventExpunged = fault.New(fault.Conflict, "event_expunged",
+		"The event of this delivery was expunged, so there is nothing to send. Publish a new event if it is still needed.").
+		Means("The event was expunged: its data are gone, and it is not sent again. Publish a new event if it is still needed.")
 	ErrWaitsInOrder = fault.New(fault.Conflict, "delivery_waits_in_order",
 		"This delivery waits for an earlier one with the same ordering key. Redeliver that one, or resume the key if it is paused.").
 		Means("An earlier delivery with the same ordering key is unfinished or has paused the key: redeliver that one, or resume the key.")
@@ -48,6 +51,7 @@ type redeliverable struct {
 	Attempts        int16
 	EndpointDeleted bool
 	EventKept       bool
+	EventExpunged   bool
 }
 
 // check returns why the delivery cannot be redelivered.
@@ -57,6 +61,8 @@ func (r redeliverable) check() error {
 		return ErrEndpointDeleted
 	case !r.EventKept:
 		return ErrEventGone
+	case r.EventExpunged:
+		return ErrEventExpunged
 	case r.Pending && r.Waits:
 		return ErrWaitsInOrder
 	case !r.Pending && r.Attempts >= maxRedelivered:
@@ -71,7 +77,8 @@ const isLapsed = `((` + webhook.IsDropped + ` OR ` + webhook.IsExpired + `) IS T
 
 const redeliverableSQL = `
 	SELECT d.event_id, d.endpoint_id, d.ordering_key, d.status = 'pending' AND NOT ` + isLapsed + ` AS pending, d.next_retry_at IS NOT DISTINCT FROM 'infinity' AS waits, d.attempts,
-		e.deleted_at IS NOT NULL AS endpoint_deleted, EXISTS (SELECT FROM event v WHERE v.org_id = d.org_id AND v.id = d.event_id) AS event_kept
+		e.deleted_at IS NOT NULL AS endpoint_deleted, EXISTS (SELECT FROM event v WHERE v.org_id = d.org_id AND v.id = d.event_id) AS event_kept,
+		EXISTS (SELECT FROM event v WHERE v.org_id = d.org_id AND v.id = d.event_id AND v.expunged_at IS NOT NULL) AS event_expunged
 	FROM webhook_delivery d JOIN webhook_endpoint e ON e.org_id = d.org_id AND e.id = d.endpoint_id
 	WHERE d.org_id = $1 AND d.event_id BETWEEN $2 AND $3 AND d.id = $4`
 
@@ -113,7 +120,7 @@ func Redeliver(ctx context.Context, tx pg.Tx, org id.Org, delivery id.Delivery) 
 
 // RedeliverAll redelivers the deliveries of events to an endpoint that have finished
 // with one of these statuses, and returns how many. It leaves those whose event is not
-// kept, and those that were tried too often. The caller must have lowered the due time.
+// kept or was expunged, and those that were tried too often. The caller must have lowered the due time.
 func RedeliverAll(ctx context.Context, tx pg.Tx, lane webhook.Lane, events []id.Event, statuses []webhook.Status) (int, error) {
 	keys, err := lapsedKeys(ctx, tx, lane, events)
 	if err != nil {
@@ -130,7 +137,7 @@ func RedeliverAll(ctx context.Context, tx pg.Tx, lane webhook.Lane, events []id.
 			AND d.org_id = ANY (ARRAY[e.org_id]) AND d.event_id = k.event_id AND d.endpoint_id = e.id AND d.attempts < $5
 			AND CASE WHEN d.status = 'pending' THEN `+isLapsed+` AND 'failed' = ANY ($4::text[]) AND (d.ordering_key IS NULL OR d.ordering_key = ANY ($6::text[]))
 				ELSE d.status = ANY ($4::text[]) END
-			AND EXISTS (SELECT FROM event v WHERE v.org_id = $1 AND v.id = k.event_id)`,
+			AND EXISTS (SELECT FROM event v WHERE v.org_id = $1 AND v.id = k.event_id AND v.expunged_at IS NULL)`,
 		lane.OrgID, lane.EndpointID, events, statuses, maxRedelivered, textsOf(keys))
 	if err != nil || len(keys) == 0 {
 		return int(made), err

@@ -47,7 +47,7 @@ func (p page) replay(ctx context.Context) error {
 	found, err := pg.List[undelivered](ctx, p.tx, "recovery.replay", `
 		SELECT v.id, v.type, v.ordering_key, v.seq, EXISTS (SELECT FROM webhook_delivery d
 			WHERE d.org_id = $1 AND d.event_id = v.id AND d.endpoint_id = $2) AS delivered
-		FROM event v WHERE v.org_id = $1 AND v.id > $3 AND v.id < uuid_floor($4) AND v.test_endpoint_id IS NULL ORDER BY v.id LIMIT $5`,
+		FROM event v WHERE v.org_id = $1 AND v.id > $3 AND v.id < uuid_floor($4) AND v.test_endpoint_id IS NULL AND v.expunged_at IS NULL ORDER BY v.id LIMIT $5`,
 		p.org, p.r.EndpointID, p.r.LastEventID, settled, readAtOnce)
 	if err != nil {
 		return err

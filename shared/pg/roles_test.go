@@ -52,6 +52,9 @@ var grants = map[string]map[string]string{
 		"mail":               "INSERT SELECT UPDATE",
 		"mail_unsubscribed":  "INSERT SELECT",
 
+		"event_consumer":            "INSERT SELECT UPDATE",
+		"event_consumer_item":       "DELETE INSERT SELECT UPDATE",
+		"event_consumer_progress":   "INSERT SELECT UPDATE",
 		"limit_override":            "DELETE INSERT SELECT UPDATE",
 		"mail_template_override":    "INSERT SELECT",
 		"mail_template_publication": "INSERT SELECT",
@@ -71,6 +74,8 @@ var grants = map[string]map[string]string{
 		"webhook_recovery":        "DELETE SELECT",
 		"event_external_id":       "DELETE SELECT",
 		"event_catalog":           "SELECT",
+		"event_consumer":          "DELETE SELECT",
+		"event_consumer_item":     "DELETE INSERT SELECT UPDATE",
 		"event_type":              "SELECT",
 		"event_type_version":      "SELECT",
 		"webhook_stat":            "DELETE INSERT SELECT UPDATE",

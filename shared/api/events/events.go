@@ -110,7 +110,7 @@ type EventSummary struct {
 
 type eventBody struct {
 	EventSummary
-	Data          json.RawMessage   `json:"data" doc:"The data without insignificant white space; null if the event was expunged. Deliveries have it byte for byte as it was sent." example:"{\"id\":\"in_1\",\"total\":1.10}"`
+	Data          json.RawMessage   `json:"data" doc:"#Event.data" example:"{\"id\":\"in_1\",\"total\":1.10}"`
 	DeliveryCount int               `json:"delivery_count" doc:"How many deliveries were made: one for each webhook endpoint that gets the event, including disabled ones." example:"2"`
 	Skipped       []skippedEndpoint `json:"skipped_endpoints" nullable:"false" maxItems:"100" doc:"#Event.skipped_endpoints"`
 }

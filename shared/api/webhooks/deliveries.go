@@ -68,7 +68,7 @@ type DeliveryBody struct {
 	ID           id.Delivery        `json:"id" doc:"The delivery's id." example:"dlv_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	EventID      id.Event           `json:"event_id" doc:"The event's id." example:"evt_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	EndpointID   id.WebhookEndpoint `json:"endpoint_id" doc:"The id of the webhook endpoint." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	Status       string             `json:"status" enum:"pending,delivered,failed,held" doc:"failed is final: every try failed, the endpoint was deleted, the event was expunged, or the delivery was dropped or held for too long."`
+	Status       string             `json:"status" enum:"pending,delivered,failed,held" doc:"#Delivery.status"`
 	AttemptCount int16              `json:"attempt_count" doc:"The number of tries so far." example:"1"`
 	NextRetryAt  *clock.Stamp       `json:"next_retry_at" format:"date-time" doc:"#Delivery.next_retry_at"`
 	CompletedAt  *clock.Stamp       `json:"completed_at" format:"date-time" doc:"When the delivery succeeded or finally failed; null if it has done neither."`

@@ -89,7 +89,7 @@ func TestBadReceivers(t *testing.T) {
 			if e := d.Attempts[0].Error; e != nil {
 				got += *e
 			}
-			if got != b.want || len(d.Attempts[0].ResponseBody) > 1024 {
+			if got != b.want || len(d.Attempts[0].ResponseBody) > 4096 {
 				t.Errorf("%q with %d bytes, want %q", got, len(d.Attempts[0].ResponseBody), b.want)
 			}
 		})

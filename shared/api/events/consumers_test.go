@@ -50,6 +50,8 @@ func TestConsumers(t *testing.T) {
 		{"rotate another organization's", "POST", "/" + foreign + "/rotate-secret", ``, acme, `404 event_consumer_not_found`},
 		{"dead letters of another organization's", "GET", "/" + foreign + "/dead-letters", ``, acme, `404 event_consumer_not_found`},
 		{"resend those of another organization's", "POST", "/" + foreign + "/resend-dead-letters", ``, acme, `404 event_consumer_not_found`},
+		{"resend own", "POST", "/" + own + "/resend-dead-letters", ``, acme, `200 "resent":0`},
+		{"dead letters of own", "GET", "/" + own + "/dead-letters", ``, acme, `200 "data":[]`},
 		{"delete another organization's", "DELETE", "/" + foreign, ``, acme, `404 event_consumer_not_found`},
 		{"delete own", "DELETE", "/" + own, ``, acme, `204`},
 		{"get deleted", "GET", "/" + own, ``, acme, `404 event_consumer_not_found`},

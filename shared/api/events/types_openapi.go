@@ -33,7 +33,7 @@ var DescribeTypes = edge.Read[describeEventTypesInput, describeEventTypesOutput]
 var ImportTypes = edge.Write[importEventTypesInput, importEventTypesOutput]{
 	Op: edge.Op{
 		ID: "importEventTypes", Method: http.MethodPost, Path: "/v1/event-types/import", Function: "events",
-		Example:    `{"document":{"openapi":"3.1.0","info":{"title":"Acme","version":"1"},"webhooks":{"order.made":{"post":{"summary":"An order was made.","tags":["orders"],"requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Order"}}}}}}},"components":{"schemas":{"Order":{"type":"object","required":["id"],"properties":{"id":{"type":"string"}}}}}},"dry_run":true}`,
+		Example:    `{"document":{"openapi":"3.1.0","info":{"title":"Acme","version":"1"},"webhooks":{"order.made":{"post":{"summary":"An order was made.","tags":["orders"],"requestBody":{"content":{"application/json":{"schema":{"type":"object","required":["id"],"properties":{"id":{"type":"string"}}}}}}}}}},"dry_run":true}`,
 		Permission: auth.EventTypesWrite, Cost: limit.CostsMuch, Audit: "event_type.import", MaxBody: 1 << 20,
 		Tag: Tag, Summary: "Import event types from an OpenAPI document", Description: "#importEventTypes",
 	},

@@ -17,6 +17,7 @@ import (
 	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
+	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
 
@@ -28,6 +29,7 @@ const (
 // tags are the areas of the API, in the order in which they are shown.
 var tags = []*huma.Tag{
 	{Name: events.Tag, Description: "Publish what happens in your product. Portico delivers each event to every webhook endpoint that subscribes to it."},
+	{Name: stream.Tag, Description: "Consumers that read events with requests of their own."},
 	{Name: webhooks.Tag, Description: "Set where events are delivered, how deliveries are signed and tried again, and see the result of each."},
 	{Name: keys.Tag, Description: "The keys with which programs call this API."},
 	{Name: limits.Tag, Description: "How much callers may use, and limits of one API key or organization."},

@@ -12,6 +12,7 @@ import (
 	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
+	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
 
@@ -28,9 +29,9 @@ func All() []edge.Operation {
 		webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
 		events.CreateTypeVersion, events.ListTypeVersions, events.Validate, events.DescribeTypes, events.ImportTypes,
-		events.ReadStream, events.AcknowledgeItems,
-		events.CreateConsumer, events.ListConsumers, events.GetConsumer, events.UpdateConsumer, events.DeleteConsumer, events.RotateConsumerSecret,
-		events.ListDeadLetters, events.ResendDeadLetters,
+		stream.ReadStream, stream.AcknowledgeItems,
+		stream.CreateConsumer, stream.ListConsumers, stream.GetConsumer, stream.UpdateConsumer, stream.DeleteConsumer, stream.RotateConsumerSecret,
+		stream.ListDeadLetters, stream.ResendDeadLetters,
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,

@@ -1,14 +1,14 @@
 // Command event-stream serves /v1/event-stream and /v1/event-consumers; see
-// shared/api/events.
+// shared/api/stream.
 package main
 
 import (
-	"portico/shared/api/events"
+	"portico/shared/api/stream"
 	"portico/shared/lambdahost"
 )
 
 func main() {
-	lambdahost.API(events.ReadStream, events.AcknowledgeItems,
-		events.CreateConsumer, events.ListConsumers, events.GetConsumer, events.UpdateConsumer, events.DeleteConsumer, events.RotateConsumerSecret,
-		events.ListDeadLetters, events.ResendDeadLetters)
+	lambdahost.API(stream.ReadStream, stream.AcknowledgeItems,
+		stream.CreateConsumer, stream.ListConsumers, stream.GetConsumer, stream.UpdateConsumer, stream.DeleteConsumer, stream.RotateConsumerSecret,
+		stream.ListDeadLetters, stream.ResendDeadLetters)
 }

@@ -1,4 +1,4 @@
-package events
+package stream
 
 import (
 	"net/http"
@@ -15,7 +15,7 @@ import (
 // ListDeadLetters is GET /v1/event-consumers/{id}/dead-letters.
 var ListDeadLetters = edge.Read[listDeadLettersInput, listDeadLettersOutput]{
 	Op: edge.Op{
-		ID: "listEventConsumerDeadLetters", Method: http.MethodGet, Path: "/v1/event-consumers/{id}/dead-letters", Function: streamFunction,
+		ID: "listEventConsumerDeadLetters", Method: http.MethodGet, Path: "/v1/event-consumers/{id}/dead-letters", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
 		Permission: auth.EventConsumersRead, Cost: 1, Tag: Tag, Summary: "List an event consumer's dead letters",
 		Description: "Items that the consumer was given eight times and has never acknowledged. Those of the newest events come first.",
@@ -26,7 +26,7 @@ var ListDeadLetters = edge.Read[listDeadLettersInput, listDeadLettersOutput]{
 // ResendDeadLetters is POST /v1/event-consumers/{id}/resend-dead-letters.
 var ResendDeadLetters = edge.Write[resendDeadLettersInput, resendDeadLettersOutput]{
 	Op: edge.Op{
-		ID: "resendEventConsumerDeadLetters", Method: http.MethodPost, Path: "/v1/event-consumers/{id}/resend-dead-letters", Function: streamFunction,
+		ID: "resendEventConsumerDeadLetters", Method: http.MethodPost, Path: "/v1/event-consumers/{id}/resend-dead-letters", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
 		Example:    `{"event_ids":["evt_01jdf3z9k2e4nv6xq8r0s1t2v3"]}`,
 		Permission: auth.EventConsumersWrite, Cost: 5, Audit: "event_consumer.resend_dead_letters",

@@ -1,4 +1,4 @@
-package events_test
+package stream_test
 
 import (
 	"encoding/json"

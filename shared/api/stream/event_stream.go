@@ -1,4 +1,4 @@
-package events
+package stream
 
 import (
 	"net/http"
@@ -16,7 +16,7 @@ import (
 // ReadStream is GET /v1/event-stream.
 var ReadStream = edge.Wait[readStreamInput, readStreamOutput]{
 	Op: edge.Op{
-		ID: "readEventStream", Method: http.MethodGet, Path: "/v1/event-stream", Function: streamFunction,
+		ID: "readEventStream", Method: http.MethodGet, Path: "/v1/event-stream", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
 		Permission: auth.EventStreamWrite, Cost: 1, Tag: Tag, Summary: "Read the event stream",
 		Description: "#readEventStream",
@@ -27,7 +27,7 @@ var ReadStream = edge.Wait[readStreamInput, readStreamOutput]{
 // AcknowledgeItems is POST /v1/event-stream/acknowledge.
 var AcknowledgeItems = edge.Write[acknowledgeInput, acknowledgeOutput]{
 	Op: edge.Op{
-		ID: "acknowledgeEventStream", Method: http.MethodPost, Path: "/v1/event-stream/acknowledge", Function: streamFunction,
+		ID: "acknowledgeEventStream", Method: http.MethodPost, Path: "/v1/event-stream/acknowledge", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
 		Example:    `{"consumer":"warehouse","position":1205}`,
 		Permission: auth.EventStreamWrite, Cost: 1, Audit: "event_stream.acknowledge", RecordedBy: edge.RecordedByProgress,

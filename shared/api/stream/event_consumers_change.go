@@ -1,4 +1,4 @@
-package events
+package stream
 
 import (
 	"net/http"
@@ -14,7 +14,7 @@ import (
 // UpdateConsumer is PATCH /v1/event-consumers/{id}.
 var UpdateConsumer = edge.Write[updateConsumerInput, consumerOutput]{
 	Op: edge.Op{
-		ID: "updateEventConsumer", Method: http.MethodPatch, Path: "/v1/event-consumers/{id}", Function: streamFunction,
+		ID: "updateEventConsumer", Method: http.MethodPatch, Path: "/v1/event-consumers/{id}", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound, consumer.ErrReadsDeadLetters},
 		Example:    `{"event_types":["invoice.*","customer.created"]}`,
 		Permission: auth.EventConsumersWrite, Cost: 1, Audit: "event_consumer.update",
@@ -27,7 +27,7 @@ var UpdateConsumer = edge.Write[updateConsumerInput, consumerOutput]{
 // DeleteConsumer is DELETE /v1/event-consumers/{id}.
 var DeleteConsumer = edge.Write[ConsumerPath, struct{}]{
 	Op: edge.Op{
-		ID: "deleteEventConsumer", Method: http.MethodDelete, Path: "/v1/event-consumers/{id}", Function: streamFunction,
+		ID: "deleteEventConsumer", Method: http.MethodDelete, Path: "/v1/event-consumers/{id}", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
 		Permission: auth.EventConsumersWrite, Cost: 1, Audit: "event_consumer.delete", Status: http.StatusNoContent,
 		Tag: Tag, Summary: "Delete an event consumer",
@@ -39,7 +39,7 @@ var DeleteConsumer = edge.Write[ConsumerPath, struct{}]{
 // RotateConsumerSecret is POST /v1/event-consumers/{id}/rotate-secret.
 var RotateConsumerSecret = edge.Write[rotateConsumerInput, createdConsumerOutput]{
 	Op: edge.Op{
-		ID: "rotateEventConsumerSecret", Method: http.MethodPost, Path: "/v1/event-consumers/{id}/rotate-secret", Function: streamFunction,
+		ID: "rotateEventConsumerSecret", Method: http.MethodPost, Path: "/v1/event-consumers/{id}/rotate-secret", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
 		Example:    `{"overlap_seconds":86400}`,
 		Permission: auth.EventConsumersWrite, Cost: 1, Audit: "event_consumer.rotate_secret",

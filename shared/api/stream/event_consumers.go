@@ -1,6 +1,9 @@
-package events
+// Package stream has the operations of the event stream and of the consumers that read
+// it.
+package stream
 
 import (
+	"embed"
 	"net/http"
 	"time"
 
@@ -16,14 +19,22 @@ import (
 	"portico/shared/webhook/signing"
 )
 
-// streamFunction serves the event stream and its consumers. It is a function of its
-// own, because requests that wait occupy its environments.
-const streamFunction = "event-stream"
+// Tag groups the operations in the documentation.
+const Tag = "Event stream"
+
+// Texts are long descriptions; Go refers to each by its heading.
+//
+//go:embed *.md
+var Texts embed.FS
+
+// function serves all of them. It is a function of its own, because requests that wait
+// occupy its environments.
+const function = "event-stream"
 
 // CreateConsumer is POST /v1/event-consumers.
 var CreateConsumer = edge.Write[createConsumerInput, createdConsumerOutput]{
 	Op: edge.Op{
-		ID: "createEventConsumer", Method: http.MethodPost, Path: "/v1/event-consumers", Function: streamFunction,
+		ID: "createEventConsumer", Method: http.MethodPost, Path: "/v1/event-consumers", Function: function,
 		Faults:     []*fault.Error{consumer.ErrExists, consumer.ErrTooMany, webhook.ErrEndpointNotFound},
 		Example:    `{"name":"reports","event_types":["invoice.*"]}`,
 		Permission: auth.EventConsumersWrite, Cost: 1, Audit: "event_consumer.create", Status: http.StatusCreated,
@@ -36,7 +47,7 @@ var CreateConsumer = edge.Write[createConsumerInput, createdConsumerOutput]{
 // ListConsumers is GET /v1/event-consumers.
 var ListConsumers = edge.Read[edge.Page, listConsumersOutput]{
 	Op: edge.Op{
-		ID: "listEventConsumers", Method: http.MethodGet, Path: "/v1/event-consumers", Function: streamFunction,
+		ID: "listEventConsumers", Method: http.MethodGet, Path: "/v1/event-consumers", Function: function,
 		Permission: auth.EventConsumersRead, Cost: 1, Tag: Tag, Summary: "List event consumers",
 	},
 	Handle: listConsumers,
@@ -45,7 +56,7 @@ var ListConsumers = edge.Read[edge.Page, listConsumersOutput]{
 // GetConsumer is GET /v1/event-consumers/{id}.
 var GetConsumer = edge.Read[ConsumerPath, consumerOutput]{
 	Op: edge.Op{
-		ID: "getEventConsumer", Method: http.MethodGet, Path: "/v1/event-consumers/{id}", Function: streamFunction,
+		ID: "getEventConsumer", Method: http.MethodGet, Path: "/v1/event-consumers/{id}", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
 		Permission: auth.EventConsumersRead, Cost: 1, Tag: Tag, Summary: "Get an event consumer",
 	},

@@ -165,7 +165,7 @@ func TestSpecifiedOperations(t *testing.T) {
 	listed := strings.Count(text, "\n| `GET ") + strings.Count(text, "\n| `POST ") + strings.Count(text, "\n| `PATCH ") + strings.Count(text, "\n| `DELETE ")
 	for _, o := range api.All() {
 		op := o.Meta()
-		if op.Tag != "Events" && op.Tag != "Event stream" && op.Tag != "Webhooks" {
+		if op.Tag != "Events" && op.Tag != "Stream" && op.Tag != "Webhooks" {
 			continue
 		}
 		listed--

@@ -20,7 +20,7 @@ import (
 )
 
 // Tag groups the operations in the documentation.
-const Tag = "Event stream"
+const Tag = "Stream"
 
 // Texts are long descriptions; Go refers to each by its heading.
 //

@@ -30,7 +30,7 @@ var layers = []struct {
 	{"shared/webhook/filter shared/webhook/signing shared/webhook/statistics", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
 	{"shared/botscore shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
-		"shared/observe shared/name shared/jsontext infra/migrations docs", true},
+		"shared/observe shared/name shared/jsontext shared/pattern infra/migrations docs", true},
 }
 
 const domain = 7 // the index in layers

@@ -243,6 +243,7 @@ func TestForget(t *testing.T) {
 		_, err := consumer.Delete(ctx, tx, s.org, gone.ID, s.Clock.Now())
 		return err
 	})
+	s.Advance(t, 61*time.Minute)
 	ctx := context.Background()
 	olds, err := consumer.ListOld(ctx, s.Worker)
 	testkit.Must(t, err)

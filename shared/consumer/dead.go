@@ -30,12 +30,19 @@ func ListDead(ctx context.Context, tx pg.Tx, org id.Org, consumer id.EventConsum
 		ORDER BY i.event_id DESC`, org, consumer, after, limit)
 }
 
+// MaxResent bounds how many dead letters are put back at once, so that a request that
+// puts back very many ends in time.
+const MaxResent = 10_000
+
 // Resend puts dead letters back into the stream, with all their tries, and returns how
-// many. Without events it is all of them.
+// many. Without events it is all of them, the oldest MaxResent if there are more.
 func Resend(ctx context.Context, tx pg.Tx, org id.Org, consumer id.EventConsumer, events []id.Event) (int64, error) {
 	return pg.Affect(ctx, tx, "consumer.Resend", `
 		UPDATE event_consumer_item SET died_at = NULL, tries = 0, next_at = portico_now()
-		WHERE org_id = $1 AND consumer_id = $2 AND died_at IS NOT NULL AND ($3::uuid[] IS NULL OR event_id = ANY ($3))`, org, consumer, events)
+		WHERE org_id = $1 AND consumer_id = $2 AND died_at IS NOT NULL AND event_id IN (
+			SELECT event_id FROM event_consumer_item
+			WHERE org_id = $1 AND consumer_id = $2 AND died_at IS NOT NULL AND ($3::uuid[] IS NULL OR event_id = ANY ($3))
+			ORDER BY event_id LIMIT $4)`, org, consumer, events, MaxResent)
 }
 
 // Standing says how far a consumer is behind.

@@ -25,7 +25,8 @@ func ListOld(ctx context.Context, db *pg.Worker) ([]Old, error) {
 
 // Forget removes up to limit items of a consumer: those of events that are older than
 // events are kept, or all of a deleted consumer. It returns how many. When a deleted
-// consumer has none left, its row goes too.
+// consumer has none left, its row goes too, but not within the hour: a publish that has
+// just seen the consumer may still write an item.
 func Forget(ctx context.Context, db *pg.Worker, o Old, keep time.Duration, limit int) (int64, error) {
 	removed, err := pg.Affect(ctx, db, "consumer.Forget", `
 		DELETE FROM event_consumer_item i USING (
@@ -37,7 +38,7 @@ func Forget(ctx context.Context, db *pg.Worker, o Old, keep time.Duration, limit
 		return removed, err
 	}
 	return removed, pg.Exec(ctx, db, "consumer.Forget", `
-		DELETE FROM event_consumer WHERE org_id = $1 AND id = $2 AND deleted_at IS NOT NULL`, o.Org, o.Consumer)
+		DELETE FROM event_consumer WHERE org_id = $1 AND id = $2 AND deleted_at < portico_now() - interval '1 hour'`, o.Org, o.Consumer)
 }
 
 // Expunge removes the items of an event that was expunged.

@@ -172,25 +172,27 @@ func (u *Upkeep) forgetReports(ctx context.Context, m *Maintained) error {
 }
 
 // forgetItems removes the items of events that have expired, and those of deleted
-// consumers.
+// consumers. If it fails for one consumer, it goes on with the others.
 func (u *Upkeep) forgetItems(ctx context.Context, m *Maintained) error {
 	consumers, err := consumer.ListOld(ctx, u.DB)
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, c := range consumers {
-		for {
-			removed, err := consumer.Forget(ctx, u.DB, c, u.Keep, keysPerStatement)
-			m.StreamItemsForgotten += removed
-			if err != nil {
-				return err
-			}
-			if removed < keysPerStatement {
-				break
-			}
+		failed = append(failed, u.forgetItemsOf(ctx, c, m))
+	}
+	return errors.Join(failed...)
+}
+
+func (u *Upkeep) forgetItemsOf(ctx context.Context, c consumer.Old, m *Maintained) error {
+	for {
+		removed, err := consumer.Forget(ctx, u.DB, c, u.Keep, keysPerStatement)
+		m.StreamItemsForgotten += removed
+		if err != nil || removed < keysPerStatement {
+			return err
 		}
 	}
-	return nil
 }
 
 // releaseKeys resumes the paused ordering keys of deleted endpoints. The next

@@ -18,6 +18,7 @@ import (
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"portico/infra/portico/listen"
+	"portico/shared/testkit"
 )
 
 // buffer can be read while a command writes it.
@@ -187,20 +188,10 @@ func TestListenForged(t *testing.T) {
 	s.forged = true
 	s.publish("evt_1", `{}`)
 	l := s.start(t, t.TempDir(), "--forward", p.URL)
-	until(t, func() bool { return strings.Contains(l.out.String(), "the signature is not valid") })
+	testkit.Await(t, "the warning", func() bool { return strings.Contains(l.out.String(), "the signature is not valid") })
 	l.end()
 	if len(p.requests()) != 0 || len(s.done) != 0 {
 		t.Errorf("forwarded: %v, done: %v", p.requests(), s.done)
-	}
-}
-
-// until waits for what a command does in another goroutine.
-func until(t *testing.T, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the condition did not become true within a minute")
-		}
 	}
 }
 
@@ -261,7 +252,7 @@ func TestListenWithoutConsumer(t *testing.T) {
 	s.mu.Lock()
 	clear(s.consumers)
 	s.mu.Unlock()
-	until(t, func() bool {
+	testkit.Await(t, "the error", func() bool {
 		return strings.Contains(l.err.String(), "portico: There is no event consumer with this name.")
 	})
 	if code := l.end(); code != 1 {
@@ -294,7 +285,7 @@ func TestListenLasting(t *testing.T) {
 		{"other types", "reads other events (invoice.*)", []string{"--types", "customer.*"}},
 	} {
 		l := s.start(t, t.TempDir(), append([]string{"--forward", p.URL, "--consumer", "ada"}, c.args...)...)
-		until(t, func() bool { return strings.Contains(l.err.String(), "--help") })
+		testkit.Await(t, "the hint", func() bool { return strings.Contains(l.err.String(), "--help") })
 		if code := l.end(); code != 2 || !strings.Contains(l.err.String(), c.part) {
 			t.Errorf("%s: exit code %d: %s", c.name, code, l.err)
 		}

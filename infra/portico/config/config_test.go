@@ -3,7 +3,6 @@ package config
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -97,9 +96,6 @@ func TestWarnings(t *testing.T) {
 		{"in clear on this machine", `{}`, "http://[::1]:8080", 0o600, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if runtime.GOOS == "windows" {
-				t.Skip("Windows has no such modes")
-			}
 			s, err := Load(nil, environment(map[string]string{"PORTICO_URL": c.url}), write(t, c.text, c.mode), false)
 			if err != nil {
 				t.Fatal(err)

@@ -31,7 +31,7 @@ var ResendDeadLetters = edge.Write[resendDeadLettersInput, resendDeadLettersOutp
 		Example:    `{"event_ids":["evt_01jdf3z9k2e4nv6xq8r0s1t2v3"]}`,
 		Permission: auth.EventConsumersWrite, Cost: 5, Audit: "event_consumer.resend_dead_letters",
 		Tag: Tag, Summary: "Put an event consumer's dead letters back into its stream",
-		Description: "Each is handed out up to eight times again. Without a body, all of them are put back.",
+		Description: "Each is handed out up to eight times again. Without a body all are put back, at most 10,000 at once.",
 	},
 	Handle: resendDeadLetters,
 }

@@ -117,7 +117,6 @@ func lookIntoStream(c *edge.Call, in *readStreamInput) (*readStreamOutput, error
 		if err != nil {
 			return err
 		}
-		c.Charge(int64(len(items)))
 		for _, item := range items {
 			shown, err := showItem(item, c.Now(), secrets)
 			if err != nil {
@@ -127,6 +126,9 @@ func lookIntoStream(c *edge.Call, in *readStreamInput) (*readStreamOutput, error
 		}
 		return nil
 	})
+	if err == nil {
+		c.Charge(int64(len(out.Body.Data)))
+	}
 	return out, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"portico/shared/pattern"
 )
 
 // draft is the only value that $schema may have.
@@ -141,18 +143,18 @@ func (d *Document) checkKeywords(at string, s map[string]any) error {
 		s["$ref"] = dynamic
 		delete(s, "$dynamicRef")
 	}
-	if pattern, ok := s["pattern"].(string); ok {
-		return d.checkPattern(at+"/pattern", pattern)
+	if text, ok := s["pattern"].(string); ok {
+		return d.checkPattern(at+"/pattern", text)
 	}
 	return nil
 }
 
-func (d *Document) checkPattern(at, pattern string) error {
-	tree, err := syntax.Parse(pattern, syntax.Perl)
+func (d *Document) checkPattern(at, text string) error {
+	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return fmt.Errorf("has a pattern at %s that is no regular expression of RE2: %s", place(at), short(err.Error()))
 	}
-	if d.instructions += instructions(tree); d.instructions > maxInstructions {
+	if d.instructions += pattern.Instructions(tree, maxInstructions); d.instructions > maxInstructions {
 		return fmt.Errorf("has patterns that are too large, the last one at %s: shorten them, or repeat less in {}", place(at))
 	}
 	return nil

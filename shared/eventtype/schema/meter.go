@@ -6,6 +6,8 @@ import (
 	"regexp/syntax"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"portico/shared/pattern"
 )
 
 // A schema of a few lines can take time that grows exponentially: with the depth
@@ -243,41 +245,10 @@ func sizeOf(value any) int64 {
 	return size
 }
 
-func instructionsOf(pattern string) int64 {
-	tree, err := syntax.Parse(pattern, syntax.Perl)
+func instructionsOf(text string) int64 {
+	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return maxInstructions // cannot happen: it is compiled
 	}
-	return int64(instructions(tree))
-}
-
-// instructions returns how many instructions a compiled pattern has. A pattern
-// that is too large by the count of its parts is not compiled at all.
-func instructions(tree *syntax.Regexp) int {
-	if n := parts(tree); n > maxInstructions {
-		return n
-	}
-	program, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return maxInstructions + 1
-	}
-	return len(program.Inst)
-}
-
-// parts counts the parts of a pattern, each as often as {} repeats it. It stops
-// counting above maxInstructions.
-func parts(tree *syntax.Regexp) int {
-	n := 0
-	for _, sub := range tree.Sub {
-		n = min(n+parts(sub), maxInstructions+1)
-	}
-	switch {
-	case tree.Op == syntax.OpLiteral:
-		n = len(tree.Rune)
-	case len(tree.Sub) == 0:
-		n = 1
-	case tree.Op == syntax.OpRepeat:
-		n = min(n*max(tree.Min, tree.Max), maxInstructions+1)
-	}
-	return n
+	return int64(pattern.Instructions(tree, maxInstructions))
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
+
+	"portico/shared/pattern"
 )
 
 // checkPatterns checks the size of a filter's regular expressions before the
@@ -43,38 +45,7 @@ func (p *patterns) Visit(node *ast.Node) {
 	if err != nil {
 		return // the library reports this error
 	}
-	if p.instructions += instructions(tree); p.instructions > maxInstructions {
+	if p.instructions += pattern.Instructions(tree, maxInstructions); p.instructions > maxInstructions {
 		p.refuse(n.Right, "the patterns are too large: shorten them, or repeat less in {}")
 	}
-}
-
-// instructions returns how many instructions a compiled pattern has. A pattern
-// that is too large by the count of its parts is not compiled at all.
-func instructions(tree *syntax.Regexp) int {
-	if n := parts(tree); n > maxInstructions {
-		return n
-	}
-	program, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return maxInstructions + 1
-	}
-	return len(program.Inst)
-}
-
-// parts counts the parts of a pattern, each as often as {} repeats it. It stops
-// counting above maxInstructions.
-func parts(tree *syntax.Regexp) int {
-	n := 0
-	for _, sub := range tree.Sub {
-		n = min(n+parts(sub), maxInstructions+1)
-	}
-	switch {
-	case tree.Op == syntax.OpLiteral:
-		n = len(tree.Rune)
-	case len(tree.Sub) == 0:
-		n = 1
-	case tree.Op == syntax.OpRepeat:
-		n = min(n*max(tree.Min, tree.Max), maxInstructions+1)
-	}
-	return n
 }

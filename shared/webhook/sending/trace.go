@@ -99,7 +99,9 @@ func (t *trace) dialled(r *reach, note func(func()), address string, err error) 
 func (t *trace) got(info httptrace.GotConnInfo) {
 	t.connected, t.reused = true, info.Reused
 	if info.Conn != nil {
-		t.address = addressOf(info.Conn.RemoteAddr().String())
+		if at, ok := info.Conn.RemoteAddr().(*net.TCPAddr); ok {
+			t.address = at.AddrPort().Addr().Unmap().WithZone("")
+		}
 	}
 	t.firstByte.begin()
 }

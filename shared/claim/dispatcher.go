@@ -63,6 +63,7 @@ type run[K Key, W Work[K], R Result[K]] struct {
 	lanes   *lanes[K]
 	results chan R
 	apart   *apart[K, R]
+	work    chan W // for goroutines without work
 	workers sync.WaitGroup
 	leased  []Leased[K] // of the last claim
 	// recorded counts the batches whose recording has ended.
@@ -115,6 +116,7 @@ func Run[K Key, W Work[K], R Result[K]](ctx context.Context, d *Dispatcher, queu
 	// publisher must not rely on this dispatcher in that time.
 	recorded := r.recorded.Load()
 	handed, failed := r.handOver(ctx, err == nil)
+	close(r.work)
 	r.workers.Wait()
 	close(r.results)
 	recorder.Wait()
@@ -127,7 +129,7 @@ func Run[K Key, W Work[K], R Result[K]](ctx context.Context, d *Dispatcher, queu
 func newRun[K Key, W Work[K], R Result[K]](d *Dispatcher, queue Queue[K, W, R]) *run[K, W, R] {
 	return &run[K, W, R]{
 		Dispatcher: d, queue: queue, id: id.V7(time.Now()), lanes: newLanes[K](d.Concurrency),
-		results: make(chan R, d.Concurrency), told: make(chan struct{}, 1),
+		work: make(chan W), results: make(chan R, d.Concurrency), told: make(chan struct{}, 1),
 	}
 }
 

@@ -133,7 +133,7 @@ func (c *completion) addLog(r Result) {
 	var answer *string
 	var exchange []byte
 	if r.Tried {
-		exchange = r.Exchange.Encode(r.StartedAt)
+		exchange = r.Exchange
 		if r.Answer != sending.Answer2xx {
 			answer = new(string(r.Answer))
 		}

@@ -29,19 +29,19 @@ const (
 	AnswerNone       Answer = "none"       // there was no try; of deliveries only
 )
 
-// answerOf returns the answer of a try. handshake: the TLS handshake has failed.
-// closed is as in reason.
-func answerOf(code int, err error, handshake bool, closed string) Answer {
+// answerOf returns the answer of a try. Its trace has ended.
+func answerOf(code int, err error, t *trace) Answer {
+	if err == nil {
+		return answerOfStatus(code)
+	}
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
-	case err == nil:
-		return answerOfStatus(code)
 	case errors.Is(err, context.DeadlineExceeded):
 		return AnswerTimeout
 	case errors.Is(err, egress.ErrForbidden), errors.As(err, &dns):
 		return AnswerDNS // the same for both, see noPublicAddress
-	case handshake, isTLS(err), closed != "":
+	case t.handshake, isTLS(err), t.closed != "":
 		return AnswerTLS
 	case isNotHTTP(err):
 		return AnswerProtocol

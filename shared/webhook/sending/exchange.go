@@ -1,7 +1,6 @@
 package sending
 
 import (
-	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -54,7 +53,7 @@ func (e *Exchange) note(t *Target, response http.Header) {
 	}
 	secrets, size := secretsOf(t.Headers), 0
 	e.ResponseHeaders = make([]Field, 0, min(len(response), maxFields))
-	for _, name := range slices.Sorted(maps.Keys(response)) {
+	for _, name := range namesOf(response, make([]string, 0, 16)) {
 		for _, value := range response[name] {
 			if size += len(name) + len(value); size > maxFieldBytes || len(e.ResponseHeaders) == maxFields {
 				e.Cut = true
@@ -63,6 +62,15 @@ func (e *Exchange) note(t *Target, response http.Header) {
 			e.ResponseHeaders = append(e.ResponseHeaders, Field{name, maskField(name, value, secrets)})
 		}
 	}
+}
+
+// namesOf appends the names of headers to a list and sorts it.
+func namesOf(headers http.Header, names []string) []string {
+	for name := range headers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // RequestHeaders returns the headers of the try as headerOf has set them, sorted by

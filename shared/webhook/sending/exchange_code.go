@@ -129,7 +129,8 @@ func dateOf(text string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	date, err := time.Parse(http.TimeFormat, text)
-	return date, err == nil && date.Format(http.TimeFormat) == text
+	var again [len(http.TimeFormat)]byte
+	return date, err == nil && string(date.AppendFormat(again[:0], http.TimeFormat)) == text
 }
 
 var errExchange = errors.New("the stored exchange of a try is not valid")

@@ -1,11 +1,9 @@
 package sending
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
-	"sync/atomic"
 )
 
 // The likely reason if a server asks for a client certificate and then closes the
@@ -17,28 +15,13 @@ const (
 	closedWith    = "the server closed the connection after it got the client certificate: it may not accept this certificate"
 )
 
-type askedKey struct{}
-
-// watchHandshake returns a context for a request, and a function that returns the
-// likely reason if the connection was closed; "" unless the server asked for a
-// certificate.
-func watchHandshake(ctx context.Context) (context.Context, func() string) {
-	asked := new(atomic.Pointer[string])
-	return context.WithValue(ctx, askedKey{}, asked), func() string {
-		if closed := asked.Load(); closed != nil {
-			return *closed
-		}
-		return ""
-	}
-}
-
 // answering presents a certificate (an empty one means none) to a server that
-// asks for one. It notes in the request's context that the server asked, with the
-// reason `closed`.
+// asks for one. It notes in the request's trace that the server asked, with the reason
+// `closed`.
 func answering(certificate *tls.Certificate, closed string) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	return func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		if asked, ok := info.Context().Value(askedKey{}).(*atomic.Pointer[string]); ok {
-			asked.Store(&closed)
+		if t, ok := info.Context().Value(traceKey{}).(*trace); ok {
+			t.asked(closed)
 		}
 		return certificate, nil
 	}

@@ -68,7 +68,6 @@ type response struct {
 	code   int
 	header http.Header
 	body   []byte
-	closed string // the likely reason if the connection was closed, see reason
 	trace  *trace
 }
 
@@ -80,9 +79,10 @@ func (s *Sender) Send(ctx context.Context, t Try) Outcome {
 	answer, err := s.post(ctx, t, o.StartedAt)
 	o.Latency = time.Since(start)
 	answer.trace.end()
-	o.StatusCode, o.Answer = answer.code, answerOf(answer.code, err, answer.trace.handshake, answer.closed)
-	o.Exchange = answer.trace.exchange(o.Answer)
-	o.Exchange.note(t.Target, answer.header)
+	o.StatusCode, o.Answer = answer.code, answerOf(answer.code, err, answer.trace)
+	exchange := answer.trace.exchange(o.Answer)
+	exchange.note(t.Target, answer.header)
+	o.Exchange = exchange.Encode(o.StartedAt)
 	o.Body = maskEchoes(answer.body, secretsOf(t.Target.Headers))
 	o.Hint = Hint{
 		RetryAfter:  parseRetryAfter(answer.header.Get("Retry-After"), s.clock.Now()),
@@ -97,7 +97,7 @@ func (s *Sender) Send(ctx context.Context, t Try) Outcome {
 	case o.TimedOut:
 		o.Error = fmt.Sprintf("no complete response within %s", s.timeout(t))
 	case err != nil:
-		o.Error = reason(err, answer.closed)
+		o.Error = reason(err, answer.trace.closed)
 	case answer.code >= 300 && answer.code < 400:
 		o.Error = "redirects are not followed: give the final URL"
 	case answer.code < 200 || answer.code > 299:
@@ -110,7 +110,6 @@ func (s *Sender) post(ctx context.Context, t Try, now time.Time) (answer respons
 	ctx, cancel := context.WithTimeout(ctx, s.timeout(t))
 	defer cancel()
 	ctx, answer.trace = s.reach.watch(egress.WithDials(ctx, maxDials))
-	ctx, closed := watchHandshake(ctx)
 	target, err := url.Parse(t.Target.URL)
 	if err != nil {
 		return answer, err
@@ -136,7 +135,6 @@ func (s *Sender) post(ctx context.Context, t Try, now time.Time) (answer respons
 	// RoundTrip follows no redirects and keeps no cookies.
 	res, err := transport.RoundTrip(req)
 	if err != nil {
-		answer.closed = closed()
 		return answer, err
 	}
 	defer res.Body.Close()

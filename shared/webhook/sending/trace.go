@@ -13,12 +13,18 @@ import (
 // trace notes how a request goes. net/http calls it from several goroutines, and for
 // a connection that it still opens also after the request has ended.
 type trace struct {
+	reach *reach
+	hooks httptrace.ClientTrace // what net/http calls
+
 	mu        sync.Mutex
 	ended     bool
 	connected bool // the request had a connection
 	handshake bool // its TLS handshake failed
 	reused    bool
 	address   netip.Addr
+	// closed is the likely reason if the server closed the connection: "" unless it
+	// asked for a client certificate.
+	closed string
 
 	dns, connect, tls, firstByte phase
 }
@@ -53,57 +59,109 @@ func (p *phase) stop() {
 	}
 }
 
-// watch returns a context for a request, and its trace. Only a new connection proves
-// that our network works; a kept one does not.
+// traceKey is the key of a request's trace in its context.
+type traceKey struct{}
+
+// watch returns a context for a request, and its trace. There is one for each try, so
+// it makes as little garbage as it can.
 func (r *reach) watch(ctx context.Context) (context.Context, *trace) {
-	t := &trace{}
-	note := func(what func()) {
-		t.mu.Lock()
+	t := &trace{reach: r}
+	t.hooks = httptrace.ClientTrace{
+		DNSStart: t.dnsStart, DNSDone: t.dnsDone, ConnectStart: t.connectStart, ConnectDone: t.connectDone,
+		TLSHandshakeStart: t.tlsStart, TLSHandshakeDone: t.tlsDone, GotConn: t.gotConn, GotFirstResponseByte: t.gotFirstByte,
+	}
+	return httptrace.WithClientTrace(context.WithValue(ctx, traceKey{}, t), &t.hooks), t
+}
+
+// note locks the trace and reports whether it still takes notes; if so, the caller
+// unlocks it.
+func (t *trace) note() bool {
+	t.mu.Lock()
+	if t.ended {
+		t.mu.Unlock()
+	}
+	return !t.ended
+}
+
+func (t *trace) dnsStart(httptrace.DNSStartInfo) {
+	if t.note() {
 		defer t.mu.Unlock()
-		if !t.ended {
-			what()
-		}
+		t.dns.begin()
 	}
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSStart:          func(httptrace.DNSStartInfo) { note(t.dns.begin) },
-		DNSDone:           func(httptrace.DNSDoneInfo) { note(t.dns.end) },
-		ConnectStart:      func(_, address string) { note(func() { t.dial(address) }) },
-		ConnectDone:       func(_, address string, err error) { t.dialled(r, note, address, err) },
-		TLSHandshakeStart: func() { note(t.tls.begin) },
-		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
-			note(func() { t.tls.end(); t.handshake = err != nil })
-		},
-		GotConn:              func(info httptrace.GotConnInfo) { note(func() { t.got(info) }) },
-		GotFirstResponseByte: func() { note(t.firstByte.end) },
-	}), t
 }
 
-// dial notes an address that is dialled. A host with several may have several dials
-// at a time, which are one phase.
-func (t *trace) dial(address string) {
-	t.connect.join()
-	t.address = addressOf(address)
+func (t *trace) dnsDone(httptrace.DNSDoneInfo) {
+	if t.note() {
+		defer t.mu.Unlock()
+		t.dns.end()
+	}
 }
 
-func (t *trace) dialled(r *reach, note func(func()), address string, err error) {
+// connectStart notes an address that is dialled. A host with several may have several
+// dials at a time, which are one phase.
+func (t *trace) connectStart(_, address string) {
+	if t.note() {
+		defer t.mu.Unlock()
+		t.connect.join()
+		t.address = addressOf(address)
+	}
+}
+
+// connectDone also tells reach of a new connection: only such a one proves that our
+// network works, a kept one does not.
+func (t *trace) connectDone(_, address string, err error) {
 	if err == nil {
-		r.reached()
+		t.reach.reached()
 	}
-	note(func() {
+	if t.note() {
+		defer t.mu.Unlock()
 		if t.connect.end(); err == nil {
 			t.connected, t.address = true, addressOf(address)
 		}
-	})
+	}
 }
 
-func (t *trace) got(info httptrace.GotConnInfo) {
-	t.connected, t.reused = true, info.Reused
-	if info.Conn != nil {
-		if at, ok := info.Conn.RemoteAddr().(*net.TCPAddr); ok {
-			t.address = at.AddrPort().Addr().Unmap().WithZone("")
-		}
+func (t *trace) tlsStart() {
+	if t.note() {
+		defer t.mu.Unlock()
+		t.tls.begin()
 	}
-	t.firstByte.begin()
+}
+
+func (t *trace) tlsDone(_ tls.ConnectionState, err error) {
+	if t.note() {
+		defer t.mu.Unlock()
+		t.tls.end()
+		t.handshake = err != nil
+	}
+}
+
+func (t *trace) gotConn(info httptrace.GotConnInfo) {
+	if t.note() {
+		defer t.mu.Unlock()
+		t.connected, t.reused = true, info.Reused
+		if info.Conn != nil {
+			if at, ok := info.Conn.RemoteAddr().(*net.TCPAddr); ok {
+				t.address = at.AddrPort().Addr().Unmap().WithZone("")
+			}
+		}
+		t.firstByte.begin()
+	}
+}
+
+func (t *trace) gotFirstByte() {
+	if t.note() {
+		defer t.mu.Unlock()
+		t.firstByte.end()
+	}
+}
+
+// asked notes that the server asked for a client certificate.
+func (t *trace) asked(closed string) {
+	if t.note() {
+		defer t.mu.Unlock()
+		t.closed = closed
+	}
 }
 
 // addressOf returns the IP address of "address:port", or the zero address.

@@ -36,7 +36,7 @@ type Outcome struct {
 	Answer     Answer
 	Error      string
 	Body       []byte // the first bytes of the response
-	Exchange   Exchange
+	Exchange   []byte // as Exchange.Encode writes it
 	// Tried is false when nothing was sent; then no attempt is logged or counted.
 	Tried bool
 	Hint
@@ -58,6 +58,9 @@ type Hint struct {
 // parseRetryAfter reads the header in both forms, seconds and HTTP-date. It
 // returns 0 for the past and for anything else.
 func parseRetryAfter(header string, now time.Time) time.Duration {
+	if header == "" {
+		return 0 // nearly every answer; the errors of the other lines cost more than they look
+	}
 	// 32 bits of seconds fit into a Duration.
 	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
 		return time.Duration(seconds) * time.Second

@@ -94,6 +94,9 @@ func (r *reach) note(org id.Org, host string) *outage {
 // error, if the fault is the receiver's, or if it counts as the receiver's
 // because of the event's age.
 func (r *reach) egressFault(ctx context.Context, t Try, age time.Duration, connected bool, err error) error {
+	if err == nil {
+		return nil
+	}
 	if isExhausted(err) || (isUnreachable(err, connected) && r.failed(ctx, t.Org, hostOf(t.Target.URL)) && age < excusedFor) {
 		return err
 	}

@@ -16,13 +16,12 @@ import (
 // secret as it was shown, including `whsec_`, as key: the format of Stripe's
 // signatures, which Stripe's libraries verify.
 func Sign(body []byte, at time.Time, secrets ...string) string {
-	t := strconv.FormatInt(at.Unix(), 10)
-	out := make([]byte, 0, 2+len(t)+len(secrets)*(4+2*sha256.Size))
-	out = append(append(out, "t="...), t...)
+	head := append(strconv.AppendInt(make([]byte, 0, 24), at.Unix(), 10), '.')
+	out := make([]byte, 0, 2+len(head)+len(secrets)*(4+2*sha256.Size))
+	out = append(append(out, "t="...), head[:len(head)-1]...)
 	for _, s := range secrets {
 		mac := hmac.New(sha256.New, []byte(s))
-		mac.Write([]byte(t))
-		mac.Write([]byte{'.'})
+		mac.Write(head)
 		mac.Write(body)
 		var sum [sha256.Size]byte
 		out = append(out, ",v1="...)

@@ -31,6 +31,10 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"expungeEvent": func(s *statuses) (string, string) {
 		return s.acme.Publish(`{"type":"a","data":{}}`).Get(s.t, "id"), ""
 	},
+	"createErasure": func(*statuses) (string, string) { return "", `{"filter":"data.customer == 1"}` },
+	"cancelErasure": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/erasures", `{"filter":"data.customer == 1"}`), ""
+	},
 	"deleteOrganization": func(s *statuses) (string, string) { return s.spare.Org.String(), "" },
 	"updateOrganization": func(*statuses) (string, string) { return "", `{"name":"Acme"}` },
 	"updateNamedOrganization": func(*statuses) (string, string) {

@@ -50,6 +50,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/staff/job-kinds":         apitest.Hidden.Name,
 		"/v1/staff/job-schedules":     apitest.Tidy.Name,
 		"/v1/recoveries":              c.Make("/v1/webhook-endpoints/"+other+"/recover", `{"since":"2026-01-01T00:00:00Z"}`),
+		"/v1/erasures":                c.Make("/v1/erasures", `{"recipient":"ada@example.com"}`),
 		"/v1/domains":                 c.Make("/v1/domains", `{"name":"portal.example.com"}`),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}
@@ -76,6 +77,7 @@ var whole = map[string]string{
 	"resumeOrderingKey":       `{"ordering_key":"k"}`,
 	"recoverWebhookEndpoint":  `{"since":"2026-01-01T00:00:00Z"}`,
 	"replayToWebhookEndpoint": `{"since":"2026-01-01T00:00:00Z"}`,
+	"createErasure":           `{"ordering_keys":["k"]}`,
 	"setAPIKeyLimit":          `{"limit":5}`,
 	"setOrganizationLimit":    `{"limit":5}`,
 }

@@ -26,6 +26,7 @@ func All() []edge.Operation {
 		webhooks.GetStatistics, webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,
 		webhooks.TestEndpoint, webhooks.Recover, webhooks.Replay, webhooks.ListRecoveries, webhooks.GetRecovery, webhooks.CancelRecovery,
 		events.Publish, events.PublishBatch, events.List, events.Get, events.Expunge,
+		events.CreateErasure, events.ListErasures, events.GetErasure, events.CancelErasure,
 		webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
 		events.CreateTypeVersion, events.ListTypeVersions, events.Validate, events.DescribeTypes, events.ImportTypes,

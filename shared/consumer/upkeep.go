@@ -47,3 +47,13 @@ func Expunge(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) error {
 		DELETE FROM event_consumer_item i USING event_consumer c
 		WHERE c.org_id = $1 AND i.org_id = $1 AND i.consumer_id = c.id AND i.event_id = $2`, org, event)
 }
+
+// LockReaders makes the consumers that have items of these events wait with reading and
+// acknowledging until the transaction ends, so that they do not lock the items in
+// another order.
+func LockReaders(ctx context.Context, tx pg.Tx, org id.Org, events []id.Event) error {
+	return pg.Exec(ctx, tx, "consumer.LockReaders", `
+		SELECT FROM event_consumer_progress p
+		WHERE p.org_id = $1 AND EXISTS (SELECT FROM event_consumer_item i WHERE i.org_id = $1 AND i.consumer_id = p.consumer_id AND i.event_id = ANY ($2))
+		ORDER BY p.consumer_id FOR NO KEY UPDATE`, org, events)
+}

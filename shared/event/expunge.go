@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"portico/shared/consumer"
 	"portico/shared/id"
@@ -28,6 +29,39 @@ func Expunge(ctx context.Context, tx pg.Tx, org id.Org, event id.Event) (before,
 	}
 	after, err = Get(ctx, tx, org, event)
 	return before, after, due, err
+}
+
+// ExpungeAll does the same with several events, and returns how many it has expunged:
+// those that exist and were not expunged before. It locks in the order in which others
+// do, so that they cannot wait for each other: the events, their ordering keys, the
+// consumers that have them, and then their deliveries in the order of the events.
+func ExpungeAll(ctx context.Context, tx pg.Tx, org id.Org, events []id.Event) (expunged int, due []id.WebhookEndpoint, err error) {
+	list, err := pg.List[Event](ctx, tx, "event.ExpungeAll", `
+		SELECT `+columns+`, NULL::bytea AS payload FROM event e WHERE org_id = $1 AND id = ANY ($2) AND expunged_at IS NULL ORDER BY id FOR NO KEY UPDATE OF e`, org, events)
+	if err != nil {
+		return 0, nil, err
+	}
+	var keys []webhook.OrderedKey
+	for _, e := range list {
+		if e.OrderingKey != nil {
+			keys = append(keys, webhook.OrderedKey{Lane: webhook.Lane{OrgID: org}, Key: *e.OrderingKey})
+		}
+	}
+	slices.SortFunc(keys, webhook.OrderedKey.Compare)
+	if err := webhook.LockKeys(ctx, tx, slices.Compact(keys), webhook.LockEverything); err != nil {
+		return 0, nil, err
+	}
+	if err := consumer.LockReaders(ctx, tx, org, events); err != nil {
+		return 0, nil, err
+	}
+	for _, e := range list {
+		more, err := expunge(ctx, tx, org, e)
+		if err != nil {
+			return 0, nil, err
+		}
+		due = append(due, more...)
+	}
+	return len(list), due, nil
 }
 
 func expunge(ctx context.Context, tx pg.Tx, org id.Org, e Event) (due []id.WebhookEndpoint, err error) {

@@ -43,6 +43,7 @@ type (
 	suppression  struct{}
 	recovery     struct{}
 	consumerNoun struct{}
+	erasureNoun  struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -63,6 +64,7 @@ func (jobNoun) Prefix() string      { return "job" }
 func (suppression) Prefix() string  { return "sup" }
 func (recovery) Prefix() string     { return "rec" }
 func (consumerNoun) Prefix() string { return "ec" }
+func (erasureNoun) Prefix() string  { return "era" }
 
 // The identifiers.
 type (
@@ -84,6 +86,7 @@ type (
 	Suppression     = ID[suppression]
 	Recovery        = ID[recovery]
 	EventConsumer   = ID[consumerNoun]
+	Erasure         = ID[erasureNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

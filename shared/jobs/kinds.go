@@ -3,6 +3,7 @@ package jobs
 import (
 	"portico/shared/claim"
 	"portico/shared/clock"
+	"portico/shared/erasure"
 	"portico/shared/job"
 	"portico/shared/job/kinds"
 	"portico/shared/job/redrive"
@@ -26,7 +27,7 @@ type Kinds struct {
 func (k Kinds) All() []job.Declared {
 	return []job.Declared{
 		k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB),
-		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind,
+		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind, erasure.Kind,
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"portico/shared/claim"
 	"portico/shared/clock"
+	"portico/shared/erasure"
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/job/jobtest"
@@ -191,6 +192,22 @@ func recovering(ctx context.Context, w *jobtest.World) error {
 	})
 }
 
+// erasingPerson expunges a person's 60 events and two mails.
+func erasingPerson(ctx context.Context, w *jobtest.World) error {
+	w.Exec(w.T, `
+		INSERT INTO event (org_id, id, type, payload, created_at)
+		SELECT $1, overlay(uuid_floor(portico_now() - interval '1 minute')::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 't',
+			convert_to(format('{"data":{"who":"%s"}}', CASE WHEN n % 2 = 0 THEN 'Ada' ELSE 'Eve' END), 'UTF8'), portico_now()
+		FROM generate_series(1, 120) n`, w.Org)
+	w.Exec(w.T, `
+		INSERT INTO mail (org_id, id, stream, category, template, locale, recipient, recipient_name, key)
+		SELECT $1, overlay($1::uuid::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 'product', '', 't', 'en', 'ada@example.com', 'Ada', n FROM generate_series(1, 2) n`, w.Org)
+	return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
+		_, err := erasure.Start(ctx, tx, w.Org, erasure.New{Person: erasure.Person{Filter: new(`data.who == "Ada"`), Recipient: new("ada@example.com")}})
+		return err
+	})
+}
+
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
@@ -233,6 +250,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"job.redrive":                              {Add: redriving},
 		"job.redrive_everywhere":                   {Add: redrivingAll},
 		"webhook_endpoint.recover":                 {Add: recovering},
+		"erasure.run":                              {Add: erasingPerson},
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),

@@ -10,6 +10,7 @@ import (
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/consumer"
+	"portico/shared/erasure"
 	"portico/shared/event"
 	"portico/shared/idempotency"
 	"portico/shared/job"
@@ -42,6 +43,7 @@ type Maintained struct {
 	DeliveriesExpired      int   `json:"deliveries_expired"`
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
 	RecoveriesForgotten    int64 `json:"recoveries_forgotten"`
+	ErasuresForgotten      int64 `json:"erasures_forgotten"`
 	EndpointCountsRemoved  int64 `json:"endpoint_counts_removed"`
 	ExternalIDsForgotten   int64 `json:"external_ids_forgotten"`
 	MailsForgotten         int64 `json:"mails_forgotten"`
@@ -67,8 +69,9 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 		u.forgetItems, // before their events go
 		u.dropExpired,
 		u.forgetExternalIDs,
-		u.pruneCounts, // of a quarter ago, as the recoveries, the log of mails and the DMARC reports
+		u.pruneCounts, // of a quarter ago, as the recoveries, the erasures, the log of mails and the DMARC reports
 		u.forgetRecoveries,
+		u.forgetErasures,
 		u.forgetMails,
 		u.forgetAddresses, // whose time without mail is over, and counters of a year ago
 		u.forgetReports,
@@ -94,7 +97,7 @@ func (u *Upkeep) sweepKeys(ctx context.Context, m *Maintained) error {
 }
 
 // keepCounts is how long it is known how many jobs ended in each hour, and what became
-// of recoveries.
+// of recoveries and erasures.
 const keepCounts = 90 * 24 * time.Hour
 
 func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
@@ -133,6 +136,10 @@ func (u *Upkeep) forgetRecoveries(ctx context.Context, m *Maintained) error {
 			return err
 		}
 	}
+}
+
+func (u *Upkeep) forgetErasures(ctx context.Context, m *Maintained) error {
+	return pruneAll(&m.ErasuresForgotten, func() (int64, error) { return erasure.Forget(ctx, u.DB, keepCounts, keysPerStatement) })
 }
 
 func (u *Upkeep) forgetMails(ctx context.Context, m *Maintained) error {

@@ -130,5 +130,5 @@ func Recent(ctx context.Context, tx pg.Tx, org id.Org, template, recipient strin
 func Accepted(ctx context.Context, tx pg.Tx, org id.Org, mail id.Mail, providerID string) error {
 	return pg.Exec(ctx, tx, "mail.Accepted", `
 		UPDATE mail SET status = 'sent', status_at = portico_now(), provider_id = $3, error = NULL, data = NULL
-		WHERE org_id = $1 AND id = $2 AND status IN ('queued', 'sending', 'unknown')`, org, mail, providerID)
+		WHERE org_id = $1 AND id = $2 AND status IN ('queued', 'sending', 'unknown') AND recipient <> ''`, org, mail, providerID)
 }

@@ -137,6 +137,7 @@ func (s *Sender) record(ctx context.Context, tx pg.Tx, j job.Job, a jobArgs, r r
 }
 
 // recordResult writes what became of a mail, unless its service has reported already.
+// Nothing is kept of one that was expunged meanwhile.
 const recordResult = `
 	UPDATE mail SET
 		status = CASE WHEN status IN ('queued', 'sending') THEN $3 ELSE status END,
@@ -144,7 +145,7 @@ const recordResult = `
 		error = coalesce(nullif($4, ''), error), provider_id = coalesce(provider_id, nullif($5, '')),
 		template_version = nullif($6, ''), locale = coalesce(nullif($7, ''), locale), digest = $8, data = NULL,
 		handovers = CASE WHEN $9 THEN 1 ELSE handovers END
-	WHERE org_id = $1 AND id = $2`
+	WHERE org_id = $1 AND id = $2 AND recipient <> ''`
 
 func (r row) whySuppressed() string {
 	if r.Suppressed == nil && r.Status != "suppressed" {

@@ -10,6 +10,7 @@ import (
 func main() {
 	lambdahost.API(
 		events.List, events.Get, events.Expunge,
+		events.CreateErasure, events.ListErasures, events.GetErasure, events.CancelErasure,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,
 		events.CreateTypeVersion, events.ListTypeVersions, events.Validate, events.DescribeTypes, events.ImportTypes,
 	)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portico/shared/claim"
+	"portico/shared/erasure"
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/job/redrive"
@@ -38,7 +39,7 @@ func export(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
 
 func kinds(t *testing.T, db *pg.DB) *job.Registry {
 	t.Helper()
-	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db), recovery.Kind)
+	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db), recovery.Kind, erasure.Kind)
 	testkit.Must(t, err)
 	return registry
 }

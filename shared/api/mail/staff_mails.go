@@ -60,8 +60,9 @@ type MailBody struct {
 	TemplateVersion *string     `json:"template_version" doc:"The version of the template; null: it is not made yet." example:"3f1c0a9be712"`
 	Category        string      `json:"category" doc:"What a person unsubscribes from; empty for critical mail, which everybody gets." example:"webhooks"`
 	Locale          string      `json:"locale" doc:"The wanted language; once it is made, the one that it is in." example:"de"`
-	Recipient       string      `json:"recipient" doc:"The mail address." example:"ada@example.com"`
+	Recipient       string      `json:"recipient" doc:"The mail address; empty if the mail was expunged." example:"ada@example.com"`
 	RecipientName   string      `json:"recipient_name" doc:"The name that is shown with it; may be empty." example:"Ada"`
+	Expunged        bool        `json:"expunged" doc:"Whether its organization has removed all that leads to the recipient."`
 	Key             string      `json:"key" doc:"Unique in the organization: a second mail with this key is not sent." example:"member/mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Handovers       int         `json:"handovers" doc:"How often it was handed to a service that does not recognise a repetition. More than once: it may have been sent twice." example:"1"`
 	ProviderID      *string     `json:"provider_id" doc:"The id that the mail service gave it; null: none yet." example:"0100018f2a-7c1e"`
@@ -77,7 +78,7 @@ func show(m mail.Logged) MailBody {
 	return MailBody{
 		ID: m.ID, OrganizationID: m.OrgID, Status: m.Status, StatusAt: clock.Stamp(m.StatusAt), Error: m.Error, Stream: m.Stream,
 		Template: m.Template, TemplateVersion: m.TemplateVersion, Category: m.Category, Locale: m.Locale,
-		Recipient: m.Recipient, RecipientName: m.RecipientName, Key: m.Key, Handovers: int(m.Handovers), ProviderID: m.ProviderID,
+		Recipient: m.Recipient, RecipientName: m.RecipientName, Expunged: m.IsExpunged(), Key: m.Key, Handovers: int(m.Handovers), ProviderID: m.ProviderID,
 		CreatedAt: clock.Stamp(m.CreatedAt),
 	}
 }

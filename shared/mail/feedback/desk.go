@@ -49,6 +49,9 @@ func (d *Desk) Apply(ctx context.Context, r Report) error {
 		return nil
 	case err != nil:
 		return err
+	case m.IsExpunged():
+		d.ignore(ctx, r, "the mail was expunged")
+		return nil
 	case isForeign(m, r):
 		d.ignore(ctx, r, "the mail service gave this mail another id")
 		return nil
@@ -158,6 +161,7 @@ func (d *Desk) record(ctx context.Context, m mail.Logged, r Report) error {
 type state struct {
 	Status   string
 	StatusAt time.Time
+	Expunged bool // since it was found
 }
 
 // publication publishes what became of one mail.
@@ -178,8 +182,8 @@ func (p *publication) lower(ctx context.Context) error {
 }
 
 func (p *publication) record(ctx context.Context, tx pg.Tx, then *pgx.Batch, m mail.Logged, r Report) error {
-	before, err := pg.One[state](ctx, tx, "feedback.record", mail.ErrNotFound, `SELECT status, status_at FROM mail WHERE org_id = $1 AND id = $2 FOR UPDATE`, m.OrgID, m.ID)
-	if err != nil || isKnown(before.Status, before.StatusAt, r) {
+	before, err := pg.One[state](ctx, tx, "feedback.record", mail.ErrNotFound, `SELECT status, status_at, recipient = '' AS expunged FROM mail WHERE org_id = $1 AND id = $2 FOR UPDATE`, m.OrgID, m.ID)
+	if err != nil || before.Expunged || isKnown(before.Status, before.StatusAt, r) {
 		return err
 	}
 	if err := pg.Exec(ctx, tx, "feedback.record", `

@@ -242,3 +242,35 @@ func TestReadSES(t *testing.T) {
 		}
 	}
 }
+
+// A report about a mail that was expunged, even after the report had found it, says
+// nothing about its recipient to anybody.
+func TestReportsOfExpunged(t *testing.T) {
+	t.Parallel()
+	for _, found := range []bool{false, true} {
+		o := newOffice(t)
+		m := o.send("k", usual())
+		expunge := func(ctx context.Context, tx pg.Tx) error {
+			_, _, err := mail.Expunge(ctx, tx, o.org, mail.Expunging{Recipient: "ada@example.com", Until: o.Clock.Now().Add(time.Minute)}, 10)
+			return err
+		}
+		if !found {
+			o.InOrg(t, o.org, expunge)
+			o.apply(o.event(m, "Bounce", permanent, 0))
+		} else {
+			done := make(chan struct{})
+			o.InOrg(t, o.org, func(ctx context.Context, tx pg.Tx) error {
+				testkit.Must(t, expunge(ctx, tx))
+				go func() { defer close(done); o.apply(o.event(m, "Bounce", transient, 0)) }()
+				testkit.Await(t, "the report to wait for the mail", func() bool {
+					return testkit.Value[bool](t, o.Database, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%AS expunged FROM mail%')`)
+				})
+				return nil
+			})
+			<-done
+		}
+		if got := o.state(); got != "unknown; ; ; 0" {
+			t.Errorf("found before: %t: %s", found, got)
+		}
+	}
+}

@@ -133,6 +133,28 @@ func TestItemsComeBackAndDie(t *testing.T) {
 	}
 }
 
+// Dead letters whose event has expired do not shorten a page, so the list does not seem
+// to end there.
+func TestExpiredDeadLetters(t *testing.T) {
+	t.Parallel()
+	s := newStream(t)
+	published := s.publish("invoice.paid", 6)
+	s.Exec(t, `UPDATE event_consumer_item SET died_at = portico_now(), position = 1, tries = 8`)
+	s.Exec(t, `DELETE FROM event WHERE id = ANY ($1)`, []id.Event{published[1].ID, published[4].ID})
+	s.do(func(ctx context.Context, tx pg.Tx) error {
+		first, err := consumer.ListDead(ctx, tx, s.org, s.consumer.ID, id.Event{}, 3)
+		testkit.Must(t, err)
+		if len(first) != 3 || first[0].EventID != published[5].ID || first[2].EventID != published[2].ID {
+			t.Fatalf("the first page: %+v", first)
+		}
+		rest, err := consumer.ListDead(ctx, tx, s.org, s.consumer.ID, first[2].EventID, 3)
+		if len(rest) != 1 || rest[0].EventID != published[0].ID {
+			t.Errorf("the rest: %+v", rest)
+		}
+		return err
+	})
+}
+
 // Acknowledging a position ends the items up to it; with only, that one. An item that
 // was given again is not ended by its earlier position, and a position that was not
 // given yet is refused.

@@ -18,16 +18,16 @@ type Dead struct {
 }
 
 // ListDead returns up to limit dead letters of a consumer that are older than after,
-// newest events first. A zero after starts with the newest.
+// newest events first. A zero after starts with the newest. Those whose event has
+// expired are left out, and do not shorten the list.
 func ListDead(ctx context.Context, tx pg.Tx, org id.Org, consumer id.EventConsumer, after id.Event, limit int) ([]Dead, error) {
 	return pg.List[Dead](ctx, tx, "consumer.ListDead", `
 		SELECT i.event_id, e.type, i.position, i.tries, i.died_at
-		FROM (
-			SELECT event_id, position, tries, died_at FROM event_consumer_item
-			WHERE org_id = $1 AND consumer_id = $2 AND died_at IS NOT NULL AND event_id < coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-			ORDER BY event_id DESC LIMIT $4) AS i
-		JOIN event e ON e.org_id = $1 AND e.id = i.event_id
-		ORDER BY i.event_id DESC`, org, consumer, after, limit)
+		FROM event_consumer_item i CROSS JOIN LATERAL (
+			SELECT type FROM event WHERE org_id = $1 AND id = i.event_id
+			OFFSET 0) AS e -- one look-up after the other, until there are enough
+		WHERE i.org_id = $1 AND i.consumer_id = $2 AND i.died_at IS NOT NULL AND i.event_id < coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+		ORDER BY i.event_id DESC LIMIT $4`, org, consumer, after, limit)
 }
 
 // MaxResent bounds how many dead letters are put back at once, so that a request that

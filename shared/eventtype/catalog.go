@@ -62,6 +62,14 @@ func (c Catalog) GroupOf(name string) (group string, known bool) {
 	return e.group, known
 }
 
+// IsEmpty reports whether the organization has no types.
+func (c Catalog) IsEmpty() bool { return len(c.entries) == 0 }
+
+// Has reports whether one of the types fulfils a condition.
+func (c Catalog) Has(condition func(name, group string) bool) bool {
+	return slices.ContainsFunc(c.entries, func(e entry) bool { return condition(e.name, e.group) })
+}
+
 func (c Catalog) find(name string) (entry, bool) {
 	i, known := slices.BinarySearchFunc(c.entries, name, func(e entry, name string) int { return strings.Compare(e.name, name) })
 	if !known {

@@ -177,6 +177,25 @@ func TestUnknownTypes(t *testing.T) {
 	}
 }
 
+// With a catalog, the reply to creating or changing an endpoint names the subscriptions
+// that nothing in it fits; they are accepted.
+func TestUnknownSubscriptions(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
+	newType(evil, `{"name":"invioce.paid"}`)
+	const types = `["invoice.paid","invoice.*","invoice","invioce.paid","invioce.*","group:billing","group:sales","mail.*","delivery.exhausted","*"]`
+	const body = `{"url":"https://example.com/","event_types":` + types + `}`
+	apitest.Want(t, acme.Do("POST", "/v1/webhook-endpoints", body), `201 "unknown_event_types":[]`)
+	newType(acme, `{"name":"invoice.paid","group":"billing"}`)
+	const unknown = `"unknown_event_types":["invoice","invioce.paid","invioce.*","group:sales"]`
+	made := acme.Do("POST", "/v1/webhook-endpoints", body)
+	apitest.Want(t, made, `201 `+unknown+` "event_types":`+types)
+	path := "/v1/webhook-endpoints/" + made.Get(t, "id")
+	apitest.Want(t, acme.Do("PATCH", path, `{"description":"x"}`), `200 `+unknown)
+	apitest.Want(t, acme.Do("PATCH", path, `{"event_types":["invoice.*"]}`), `200 "unknown_event_types":[]`)
+}
+
 // An endpoint that subscribes to a group gets the types that are in it at the time of
 // the publish; a past event says why it did not.
 func TestGroups(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/webhook"
+	"portico/shared/webhook/fanout"
 	"portico/shared/webhook/signing"
 )
 
@@ -45,7 +46,7 @@ var GetEndpoint = edge.Read[EndpointPath, endpointOutput]{
 }
 
 // UpdateEndpoint is PATCH /v1/webhook-endpoints/{id}.
-var UpdateEndpoint = edge.Write[updateEndpointInput, endpointOutput]{
+var UpdateEndpoint = edge.Write[updateEndpointInput, changedEndpointOutput]{
 	Op: edge.Op{
 		ID: "updateWebhookEndpoint", Method: http.MethodPatch, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
@@ -92,6 +93,15 @@ type EndpointBody struct {
 
 type endpointOutput struct{ Body EndpointBody }
 
+// ChangedEndpoint is an endpoint in the reply to its creation or change. It is exported
+// because huma describes only embedded structs that are exported.
+type ChangedEndpoint struct {
+	EndpointBody
+	UnknownTypes []string `json:"unknown_event_types" nullable:"false" doc:"#ChangedEndpoint.unknown_event_types" example:"[\"invioce.*\"]"`
+}
+
+type changedEndpointOutput struct{ Body ChangedEndpoint }
+
 type listEndpointsInput struct {
 	edge.Page
 	Status  string `query:"status" enum:"enabled,disabled" doc:"Only endpoints with this status."`
@@ -111,7 +121,7 @@ type createEndpointInput struct {
 }
 
 type createdEndpoint struct {
-	EndpointBody
+	ChangedEndpoint
 	Secret string `json:"secret" doc:"Verifies Webhook-Signature, except with the signature_scheme standard_asymmetric. It is never shown again." example:"whsec_…"`
 }
 
@@ -188,10 +198,15 @@ func createEndpoint(c *edge.Call, in *createEndpointInput) (*createdEndpointOutp
 	if err != nil {
 		return nil, err
 	}
+	unknown, err := fanout.UnknownTypes(c, c.Tx, c.Org, endpoint.EventTypes)
+	if err != nil {
+		return nil, err
+	}
 	c.Audit(nil, changedFields(endpoint, in.options), endpointTarget(endpoint.ID))
+	shown := ChangedEndpoint{EndpointBody: showEndpoint(endpoint, webhook.EndpointHealth{Breaker: webhook.BreakerClosed}), UnknownTypes: unknown}
 	return &createdEndpointOutput{
 		Location: "/v1/webhook-endpoints/" + endpoint.ID.String(),
-		Body:     createdEndpoint{EndpointBody: showEndpoint(endpoint, webhook.EndpointHealth{Breaker: webhook.BreakerClosed}), Secret: secret},
+		Body:     createdEndpoint{ChangedEndpoint: shown, Secret: secret},
 	}, nil
 }
 
@@ -223,7 +238,7 @@ func getEndpoint(c *edge.Call, in *EndpointPath) (*endpointOutput, error) {
 	return &endpointOutput{Body: shown}, err
 }
 
-func updateEndpoint(c *edge.Call, in *updateEndpointInput) (*endpointOutput, error) {
+func updateEndpoint(c *edge.Call, in *updateEndpointInput) (*changedEndpointOutput, error) {
 	b := in.Body
 	before, endpoint, err := webhook.UpdateEndpoint(c, c.Tx, c.Org, in.ID, webhook.EndpointChange{
 		URL: b.URL, EventTypes: b.EventTypes, Description: b.Description, Status: b.Status, DropHeld: b.Held == "drop", Options: in.options,
@@ -236,7 +251,11 @@ func updateEndpoint(c *edge.Call, in *updateEndpointInput) (*endpointOutput, err
 		c.Due(endpoint.ID)
 	}
 	shown, err := showWithHealth(c, endpoint)
-	return &endpointOutput{Body: shown}, err
+	if err != nil {
+		return nil, err
+	}
+	unknown, err := fanout.UnknownTypes(c, c.Tx, c.Org, endpoint.EventTypes)
+	return &changedEndpointOutput{Body: ChangedEndpoint{EndpointBody: shown, UnknownTypes: unknown}}, err
 }
 
 func deleteEndpoint(c *edge.Call, in *EndpointPath) (*struct{}, error) {

@@ -90,7 +90,10 @@ func publishExternal(
 		owner := owners[*d.ExternalID].EventID
 		e, published := byID[owner]
 		if !published {
-			if e, err = Get(ctx, tx, org, owner); err != nil {
+			if e, err = Get(ctx, tx, org, owner); errors.Is(err, ErrNotFound) {
+				err = fault.ErrAway.Because(fmt.Errorf("event.publishExternal: %s was deleted in this moment", owner))
+			}
+			if err != nil {
 				return nil, nil, err
 			}
 		}
@@ -146,8 +149,8 @@ func claimAll(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, first m
 	for text := range first {
 		texts = append(texts, text)
 	}
-	slices.Sort(texts)
 	for try := 0; len(texts) > 0; try++ {
+		slices.Sort(texts)
 		if try == 3 {
 			return nil, fault.ErrAway.Because(errors.New("event.claimAll: the external ids change hands again and again"))
 		}
@@ -169,7 +172,9 @@ func claimAll(ctx context.Context, tx pg.Tx, org id.Org, drafts []Draft, first m
 		if err != nil {
 			return nil, err
 		}
-		texts = nil
+		texts = slices.DeleteFunc(texts, func(text string) bool { // one that is not found was deleted in this moment: the id is free
+			return slices.ContainsFunc(found, func(c claimed) bool { return c.ExternalID == text })
+		})
 		for _, c := range found {
 			own := drafts[first[c.ExternalID]]
 			if !c.Kept && c.EventID != own.id { // it was dropped: the id is free

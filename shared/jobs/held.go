@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"portico/shared/event"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/webhook"
@@ -15,10 +17,15 @@ import (
 const heldPerStatement = 1000
 
 // failHeld marks as failed the held deliveries that are older than deliveries are
-// kept, because one of them would prevent that its whole partition is dropped. If
+// kept, because one of them would prevent that its event is deleted, and that its whole
+// partition is dropped. If
 // it fails for one organization, for example because of a lock, it goes on with
 // the others.
 func (u *Upkeep) failHeld(ctx context.Context, m *Maintained) error {
+	retentions, err := event.ListRetentions(ctx, u.DB, u.Keep)
+	if err != nil {
+		return err
+	}
 	list, err := webhook.ListHolding(ctx, u.DB)
 	if err != nil {
 		return err
@@ -29,7 +36,7 @@ func (u *Upkeep) failHeld(ctx context.Context, m *Maintained) error {
 		if h.Org == troubled {
 			continue
 		}
-		if err := u.failHeldAt(ctx, h, m); err != nil {
+		if err := u.failHeldAt(ctx, h, retentions.Of(h.Org), m); err != nil {
 			troubled = h.Org
 			u.Log.Warn("held deliveries could not be set to failed", "organization", h.Org, "endpoint", h.Endpoint, "error", err)
 			if !pg.IsLockTimeout(err) { // the next upkeep finds a moment without the lock
@@ -40,12 +47,12 @@ func (u *Upkeep) failHeld(ctx context.Context, m *Maintained) error {
 	return failed
 }
 
-func (u *Upkeep) failHeldAt(ctx context.Context, h webhook.Holding, m *Maintained) error {
+func (u *Upkeep) failHeldAt(ctx context.Context, h webhook.Holding, keep time.Duration, m *Maintained) error {
 	for {
 		if err := u.Waker.Due.Lower(ctx, u.Clock.Now()); err != nil {
 			return err
 		}
-		n, err := webhook.FailHeld(ctx, u.DB, h, u.Keep, heldPerStatement)
+		n, err := webhook.FailHeld(ctx, u.DB, h, keep, heldPerStatement)
 		if err != nil {
 			return err
 		}

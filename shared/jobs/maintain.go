@@ -29,8 +29,12 @@ type Upkeep struct {
 	Waker *claim.Waker
 	Clock *clock.Clock
 	Log   *observe.Log
-	// Keep is how long events, deliveries and attempts are kept at least.
+	// Keep is how long events, deliveries and attempts are kept at least, unless their
+	// organization keeps them for a shorter time.
 	Keep time.Duration
+	// ExpireFor bounds how long a run deletes what organizations keep for a shorter
+	// time: the next one continues.
+	ExpireFor time.Duration
 }
 
 // Maintained is the result of the daily upkeep.
@@ -41,6 +45,7 @@ type Maintained struct {
 	IdempotencyKeysRemoved int64 `json:"idempotency_keys_removed"`
 	OrderingKeysReleased   int   `json:"ordering_keys_released"`
 	DeliveriesExpired      int   `json:"deliveries_expired"`
+	EventsExpired          int64 `json:"events_expired"` // of organizations with a retention of their own
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
 	RecoveriesForgotten    int64 `json:"recoveries_forgotten"`
 	ErasuresForgotten      int64 `json:"erasures_forgotten"`
@@ -67,6 +72,7 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 		u.releaseKeys,
 		u.failHeld,
 		u.forgetItems, // before their events go
+		u.expireEvents,
 		u.dropExpired,
 		u.forgetExternalIDs,
 		u.pruneCounts, // of a quarter ago, as the recoveries, the erasures, the log of mails and the DMARC reports
@@ -181,20 +187,24 @@ func (u *Upkeep) forgetReports(ctx context.Context, m *Maintained) error {
 // forgetItems removes the items of events that have expired, and those of deleted
 // consumers. If it fails for one consumer, it goes on with the others.
 func (u *Upkeep) forgetItems(ctx context.Context, m *Maintained) error {
+	retentions, err := event.ListRetentions(ctx, u.DB, u.Keep)
+	if err != nil {
+		return err
+	}
 	consumers, err := consumer.ListOld(ctx, u.DB)
 	if err != nil {
 		return err
 	}
 	var failed []error
 	for _, c := range consumers {
-		failed = append(failed, u.forgetItemsOf(ctx, c, m))
+		failed = append(failed, u.forgetItemsOf(ctx, c, retentions.Of(c.Org), m))
 	}
 	return errors.Join(failed...)
 }
 
-func (u *Upkeep) forgetItemsOf(ctx context.Context, c consumer.Old, m *Maintained) error {
+func (u *Upkeep) forgetItemsOf(ctx context.Context, c consumer.Old, keep time.Duration, m *Maintained) error {
 	for {
-		removed, err := consumer.Forget(ctx, u.DB, c, u.Keep, keysPerStatement)
+		removed, err := consumer.Forget(ctx, u.DB, c, keep, keysPerStatement)
 		m.StreamItemsForgotten += removed
 		if err != nil || removed < keysPerStatement {
 			return err

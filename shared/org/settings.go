@@ -3,6 +3,7 @@ package org
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -32,10 +33,13 @@ var (
 	// JSON has one kind of number.
 	SessionHours = Setting[float64]{"session_hours", 12, "Hours after which members must sign in again, 1 to 720.", checkHours}
 	RequireMFA   = Setting[bool]{"require_mfa", false, "Whether members must sign in with a second factor.", nil}
+	// The upkeep reads it by the function event_retentions.
+	EventRetentionDays = unset[float64]{Setting[float64]{"event_retention_days", 0, "Days after which events are deleted with their deliveries and attempts, 1 to 3650. " +
+		"null: when Portico deletes them for all organizations; a longer time than that has no effect.", checkDays}}
 )
 
 // registry lists all settings. A setting that is no longer in it is not shown.
-var registry = []setting{Timezone, Locale, SessionHours, RequireMFA}
+var registry = []setting{Timezone, Locale, SessionHours, RequireMFA, EventRetentionDays}
 
 // setting is a Setting of any type.
 type setting interface {
@@ -58,6 +62,15 @@ func (s Setting[T]) fallback() any { return s.Default }
 
 func (s Setting[T]) describe() string {
 	return fmt.Sprintf("`%s` (%s, default %v): %s", s.Name, kindOf(s.Default), s.Default, s.Description)
+}
+
+// unset is a Setting without a default: it is null until it is set.
+type unset[T any] struct{ Setting[T] }
+
+func (unset[T]) fallback() any { return nil }
+
+func (s unset[T]) describe() string {
+	return fmt.Sprintf("`%s` (%s, default null): %s", s.Name, kindOf(s.Default), s.Description)
 }
 
 func (s Setting[T]) wrong(value any) string {
@@ -153,9 +166,13 @@ func checkLocale(name string) string {
 	return ""
 }
 
-func checkHours(n float64) string {
-	if n != float64(int(n)) || n < 1 || n > 720 {
-		return "must be a whole number, 1 to 720"
+func checkHours(n float64) string { return checkWhole(n, 720) }
+
+func checkDays(n float64) string { return checkWhole(n, 3650) }
+
+func checkWhole(n, most float64) string {
+	if n != math.Trunc(n) || n < 1 || n > most {
+		return fmt.Sprintf("must be a whole number, 1 to %v", most)
 	}
 	return ""
 }

@@ -66,10 +66,10 @@ var grants = map[string]map[string]string{
 		"idempotency_key":         "DELETE SELECT",
 		"webhook_endpoint":        "SELECT",
 		"webhook_secret":          "SELECT",
-		"event":                   "INSERT SELECT",
+		"event":                   "DELETE INSERT SELECT",
 		"ordering_key":            "SELECT",
-		"webhook_delivery":        "INSERT SELECT UPDATE",
-		"webhook_attempt":         "INSERT SELECT",
+		"webhook_delivery":        "DELETE INSERT SELECT UPDATE",
+		"webhook_attempt":         "DELETE INSERT SELECT",
 		"webhook_lane":            "SELECT UPDATE",
 		"webhook_paused_key":      "DELETE INSERT SELECT",
 		"webhook_recovery":        "DELETE SELECT",
@@ -149,6 +149,7 @@ func TestColumnGrants(t *testing.T) {
 		"portico_app: UPDATE erasure.recipient",
 		"portico_app: UPDATE erasure.status",
 		"portico_app: UPDATE event.expunged_at",
+		"portico_worker: UPDATE event.expunged_at",
 		"portico_app: UPDATE event.ordering_key",
 		"portico_app: UPDATE event.payload",
 		"portico_app: UPDATE event_external_id.digest",
@@ -240,7 +241,7 @@ func TestRolesCannotEscape(t *testing.T) {
 		`COPY webhook_endpoint TO PROGRAM 'cat'`,
 	}
 	for role, only := range map[string][]string{
-		"portico_app":    {`SELECT make_partitions()`, `SELECT drop_partition('event_2020_01', '1 day')`, `SELECT open_arrival(NULL, '')`, `SET ROLE portico_worker`},
+		"portico_app":    {`SELECT make_partitions()`, `SELECT drop_partition('event_2020_01', '1 day')`, `SELECT * FROM event_retentions()`, `SELECT open_arrival(NULL, '')`, `SET ROLE portico_worker`},
 		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `SELECT name FROM organization`, `SELECT list_organizations(NULL, NULL, '', 1)`, `INSERT INTO webhook_secret VALUES (NULL)`},
 	} {
 		conn := w.Session(t, role)

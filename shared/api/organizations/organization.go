@@ -36,7 +36,7 @@ var UpdateOwn = edge.Write[updateOrganizationInput, organizationOutput]{
 type organizationBody struct {
 	ID        id.Org         `json:"id" doc:"The organization's id." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Name      string         `json:"name" doc:"What it is called." example:"Acme"`
-	Settings  map[string]any `json:"settings" nullable:"false" doc:"The value of every setting." example:"{\"locale\":\"en\",\"require_mfa\":false,\"session_hours\":12,\"timezone\":\"UTC\"}"`
+	Settings  map[string]any `json:"settings" nullable:"false" doc:"The value of every setting." example:"{\"event_retention_days\":null,\"locale\":\"en\",\"require_mfa\":false,\"session_hours\":12,\"timezone\":\"UTC\"}"`
 	Branding  Branding       `json:"branding" doc:"How it appears to its people."`
 	Version   int32          `json:"version" doc:"Counts changes." example:"1"`
 	CreatedAt clock.Stamp    `json:"created_at" format:"date-time" doc:"When it was made."`

@@ -69,6 +69,9 @@ func (p page) replay(ctx context.Context) error {
 	if chosen, err = p.matching(ctx, chosen, s); err != nil {
 		return err
 	}
+	if chosen, err = p.kept(ctx, chosen); err != nil {
+		return err
+	}
 	p.r.Deliveries += int64(len(chosen))
 	return p.enqueue(ctx, chosen, s.Ordered)
 }
@@ -118,6 +121,20 @@ func (p page) matching(ctx context.Context, candidates []undelivered, s fanout.S
 	return slices.DeleteFunc(candidates, func(u undelivered) bool {
 		return !isPlain(u) && s.Skips(fanout.Past(u.Type, u.group, payloads[u.ID].Data())) != ""
 	}), ctx.Err()
+}
+
+// kept returns those that are still stored, and locks them until the commit: the
+// upkeep may be deleting them.
+func (p page) kept(ctx context.Context, chosen []undelivered) ([]undelivered, error) {
+	ids := make([]id.Event, len(chosen))
+	for i, u := range chosen {
+		ids[i] = u.ID
+	}
+	stored, err := pg.List[id.Event](ctx, p.tx, "recovery.kept", `
+		SELECT id FROM event WHERE org_id = $1 AND id = ANY ($2) ORDER BY id FOR KEY SHARE`, p.org, ids)
+	return slices.DeleteFunc(chosen, func(u undelivered) bool {
+		return !slices.Contains(stored, u.ID)
+	}), err
 }
 
 // enqueue makes the deliveries. Those of an ordered endpoint are sent in their order,

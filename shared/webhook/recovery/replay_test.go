@@ -171,6 +171,35 @@ func TestReplayWaitsForStragglers(t *testing.T) {
 	}
 }
 
+// A replay makes no delivery of an event that the upkeep is deleting.
+func TestReplayOfAnExpiringEvent(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), context.Background()
+	w.Exec(t, `UPDATE organization SET settings = '{"event_retention_days":2}' WHERE id = $1`, w.org)
+	w.publish(draft("a", `1`), draft("a", `2`))
+	w.Advance(t, 47*time.Hour)
+	young := w.publish(draft("a", `3`))
+	w.Advance(t, 2*time.Hour)
+	retentions, err := event.ListRetentions(ctx, w.Worker, 30*24*time.Hour)
+	testkit.Must(t, err)
+	endpoint := w.endpoint(webhook.OptionsChange{}, "a")
+	r := w.mustStart(recovery.New{Kind: recovery.Replay, Endpoint: endpoint, Since: w.Clock.Now().Add(-72 * time.Hour)})
+	w.Advance(t, 3*time.Minute) // no page waits for stragglers
+	reached, release := w.Hold(t, `BEFORE DELETE ON event`)
+	deleted := make(chan error, 1)
+	go func() { _, _, err := retentions.Expiries()[0].Next(ctx, w.Worker); deleted <- err }()
+	reached()
+	worked := make(chan struct{})
+	go func() { w.work(); close(worked) }()
+	w.AwaitLockWait(t)
+	release()
+	testkit.Must(t, <-deleted)
+	<-worked
+	if got := w.get(r); got.Status != recovery.Succeeded || got.Deliveries != 1 || !slices.Equal(w.has(endpoint), young) {
+		t.Errorf("%+v; the endpoint has %v, want %v", got, w.has(endpoint), young)
+	}
+}
+
 // While a replay runs others publish. In the end the endpoint has one delivery of
 // each event that was published.
 func TestReplayWhileOthersPublish(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
+	"portico/infra/local/stacktest"
 	"portico/shared/testkit"
 )
 
@@ -36,13 +37,13 @@ type command struct {
 	env    []string
 }
 
-func newCommand(t *testing.T, c customer) command {
+func newCommand(t *testing.T, c customer, s stacktest.Stack) command {
 	t.Helper()
 	binary, err := portico()
 	if err != nil {
 		t.Fatalf("%v: %s", err, binary)
 	}
-	return command{t, binary, append(os.Environ(), "PORTICO_URL="+shared.URL, "PORTICO_KEY="+c.Key, "XDG_CONFIG_HOME="+t.TempDir())}
+	return command{t, binary, append(os.Environ(), "PORTICO_URL="+s.URL, "PORTICO_KEY="+c.Key, "XDG_CONFIG_HOME="+t.TempDir())}
 }
 
 func (c command) prepare(args ...string) *exec.Cmd {
@@ -86,7 +87,7 @@ func (c command) read(out any, args ...string) {
 // failure, repairs the receiver and recovers.
 func TestNewcomer(t *testing.T) {
 	t.Parallel()
-	c := newCommand(t, newCustomer(t, shared))
+	c := newCommand(t, newCustomer(t, shared), shared)
 	var repaired atomic.Bool
 	rec := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 		if !repaired.Load() {
@@ -151,7 +152,7 @@ func TestNewcomer(t *testing.T) {
 // went wrong.
 func TestCommand(t *testing.T) {
 	t.Parallel()
-	c := newCommand(t, newCustomer(t, shared))
+	c := newCommand(t, newCustomer(t, shared), shared)
 	var endpoint struct{ ID, Secret, Status, Description string }
 	c.read(&endpoint, "endpoints", "create", "--url", "https://example.com/", "--types", "invoice.*,a", "--header", "X-A=1,2=3", "--metadata", "team=billing",
 		"--rate-limit", "5", "--ordered", "--timeout-seconds", "3", "--retry-policy", "custom", "--retry-schedule", "10,60", "--filter", "data.total > 1")
@@ -210,7 +211,7 @@ var sessionSecret = regexp.MustCompile(`session is (whsec_\S+)`)
 func TestCommandListens(t *testing.T) {
 	t.Parallel()
 	publisher := newCustomer(t, shared)
-	c, program := newCommand(t, publisher), newReceiver(t, nil)
+	c, program := newCommand(t, publisher, shared), newReceiver(t, nil)
 	cmd := c.prepare("listen", "--forward", program.URL, "--types", "invoice.*")
 	var out, errs testkit.Log
 	cmd.Stdout, cmd.Stderr = &out, &errs

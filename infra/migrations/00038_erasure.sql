@@ -40,7 +40,7 @@ COMMENT ON COLUMN erasure.since IS 'Only events and mails from this time on. NUL
 COMMENT ON COLUMN erasure.until IS 'Only events and mails from before this time. It is never later than created_at.';
 COMMENT ON COLUMN erasure.status IS 'running until it has come to its end or was cancelled.';
 COMMENT ON COLUMN erasure.last_mail_id IS 'All mails up to this id are done. NULL: none is.';
-COMMENT ON COLUMN erasure.mails_done_at IS 'When the mails were done. Events about a mail are expunged up to this time, if that is later than until. NULL: they are not done.';
+COMMENT ON COLUMN erasure.mails_done_at IS 'When the mails were done. If until is created_at, reports about mails (mail.*) are expunged up to this time. NULL: they are not done.';
 COMMENT ON COLUMN erasure.last_event_id IS 'All events up to this id are done. At first it is below the first event.';
 COMMENT ON COLUMN erasure.examined IS 'How many events were looked at.';
 COMMENT ON COLUMN erasure.events IS 'How many events were expunged; of a dry run, how many would be.';

@@ -110,7 +110,7 @@ func (p page) mails(ctx context.Context) error {
 type examined struct {
 	ID      id.Event
 	Type    string
-	Keyed   bool // it has one of the ordering keys
+	Keyed   bool // it has one of the ordering keys, and so is no stub
 	Stub    bool // it was expunged before
 	inRange bool
 }
@@ -157,10 +157,10 @@ func (p page) events(ctx context.Context) error {
 	return p.expunge(ctx, chosen)
 }
 
-// end returns before which time the events are. Those about a mail may be younger than
-// the mail.
+// end returns before which time the events are. Reports about mails come until the mails
+// are done; they are looked at too, unless the request has said an end.
 func (p page) end() time.Time {
-	if p.r.Recipient != nil && p.r.MailsDoneAt.After(p.r.Until) {
+	if p.r.Recipient != nil && p.r.Until.Equal(p.r.CreatedAt) {
 		return *p.r.MailsDoneAt
 	}
 	return p.r.Until
@@ -191,7 +191,7 @@ func (p page) matching(ctx context.Context, some []examined, chosen int) (read i
 		if chosen+len(matches) == expungeAtOnce && !p.r.DryRun {
 			return i, matches, ctx.Err()
 		}
-		if !e.Stub && (e.Keyed && e.inRange || p.needsData(e) && p.matches(e, data[e.ID])) {
+		if e.Keyed && e.inRange || p.needsData(e) && p.matches(e, data[e.ID]) {
 			matches = append(matches, e.ID)
 		}
 	}

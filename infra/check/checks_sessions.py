@@ -9,7 +9,7 @@ APP, WORKER = "portico_app", "portico_worker"
 # The functions of shared/lambdahost with which programs start, and whose sessions each environment holds. People start the others.
 ENTRIES = {
     "API": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "Unsubscribe": {APP}, "Resend": {APP}, "MailFeedback": {APP}, "Jobs": {APP, WORKER},
-    "Dispatcher": {WORKER}, "Sweeper": {WORKER}, "Maintenance": {WORKER},
+    "Dispatcher": {WORKER}, "Sequencer": {WORKER}, "Sweeper": {WORKER}, "Maintenance": {WORKER},
     "Default": set(), "Bootstrap": set(), "Migrate": set(), "Move": set(),
 }
 # These run once at a time, by their schedule.
@@ -40,7 +40,7 @@ def entry(model, function):
 def each_holds(model, name, role):
     """How many sessions of a role one environment holds."""
     if role == WORKER:
-        file = "job.go" if name == "Jobs" else "worker.go"
+        file = {"Jobs": "job.go", "Sequencer": "sequencer.go"}.get(name, "worker.go")
         return int(found(model.root, f"shared/lambdahost/{file}", rf"\nfunc {name}\((?:(?!\n}}).)*?workers\(ctx, (\d+)\)"))
     if name == "Jobs":
         return int(found(model.root, "shared/lambdahost/job.go", r"\tjobSessions = (\d+)"))

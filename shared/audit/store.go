@@ -15,8 +15,15 @@ import (
 	"portico/shared/pg"
 )
 
-// Insert writes an entry in the transaction of the change: one statement.
-func Insert(ctx context.Context, tx pg.Querier, org id.Org, e Entry) error {
+// Unchained is the name of the queue of the entries that wait for their place in the
+// chain, see shared/audit/chain.
+const Unchained = "audit_unchained"
+
+// Insert writes an entry in the transaction of the change: one statement. A trigger
+// notes that it waits for its place in the chain, and the sequencer is told after the
+// commit.
+func Insert(ctx context.Context, tx pg.Tx, org id.Org, e Entry) error {
+	pg.Raise(tx, Unchained, "")
 	targets := make([]string, len(e.Targets))
 	for i, t := range e.Targets {
 		targets[i] = t.ID

@@ -10,12 +10,14 @@ import (
 
 	"portico/shared/claim"
 	"portico/shared/pg"
-	"portico/shared/webhook/dispatching"
 )
 
-// Dispatch answers a nudge: it dispatches in the database that the nudge names
-// until nothing is due there.
-func Dispatch(dispatchers pg.Databases[*dispatching.Dispatcher]) func(ctx context.Context, body string) error {
+// Dispatcher is the one of deliveries, or the sequencer of audit entries.
+type Dispatcher interface{ Run(context.Context) error }
+
+// Dispatch answers a nudge: it does the work of the database that the nudge names until
+// nothing is due there.
+func Dispatch[D Dispatcher](dispatchers pg.Databases[D]) func(ctx context.Context, body string) error {
 	return func(ctx context.Context, body string) error {
 		nudge := claim.Nudge{Database: pg.Home}
 		if err := json.Unmarshal([]byte(body), &nudge); err != nil {

@@ -11,7 +11,7 @@ import (
 // A nudge for a database that does not exist is an error. A call for help that
 // has waited for a long time is ignored.
 func TestDispatchReadsNudges(t *testing.T) {
-	dispatch := jobs.Dispatch(nil)
+	dispatch := jobs.Dispatch[jobs.Dispatcher](nil)
 	for body, fails := range map[string]bool{
 		`{}`:                  true,
 		`{"database":"acme"}`: true,

@@ -77,7 +77,7 @@ func wantMails(t *testing.T, when string, got []string, want ...string) {
 func (s *shift) notice(org id.Org, data any) {
 	s.t.Helper()
 	ctx := context.Background()
-	n := jobs.Notices{Due: s.due, Clock: s.Clock, Log: observe.NewLog(&s.log, "test")}
+	n := jobs.Notices{Due: s.due, Entries: s.due, Clock: s.Clock, Log: observe.NewLog(&s.log, "test")}
 	testkit.Must(s.t, pgx.BeginFunc(ctx, s.Worker, func(tx pgx.Tx) error {
 		_, err := n.Publish(ctx, tx, org, []webhook.Notice{webhook.NewNotice(org, id.WebhookEndpoint{}, data)}, s.Clock.Now())
 		return err
@@ -185,7 +185,7 @@ func TestDispatcherTellsOfDeadDeliveries(t *testing.T) {
 		},
 		Box: testkit.Box(t), Sender: sending.New(testkit.Loopback(t), s.Clock, 2*time.Second),
 		Disabling: dispatching.Disabling{After: 120 * time.Hour, Failures: 20},
-		Publish:   jobs.Notices{Due: s.due, Clock: s.Clock, Log: log}.Publish,
+		Publish:   jobs.Notices{Due: s.due, Entries: s.due, Clock: s.Clock, Log: log}.Publish,
 	}
 	testkit.Must(t, d.Run(context.Background()))
 	s.Advance(t, time.Hour)

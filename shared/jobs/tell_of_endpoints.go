@@ -23,9 +23,10 @@ import (
 // Notices publishes operational events. With those about disabled endpoints and failed
 // deliveries it adds the jobs that tell members by mail, in the same transaction.
 type Notices struct {
-	Due   *claim.Due // of the jobs of the queue high
-	Clock *clock.Clock
-	Log   *observe.Log
+	Due     *claim.Due // of the jobs of the queue high
+	Entries *claim.Due // of the audit entries about disabled endpoints
+	Clock   *clock.Clock
+	Log     *observe.Log
 }
 
 // bundled is how long the first failed delivery of an endpoint waits for others to be
@@ -85,15 +86,20 @@ func (n Notices) tell(ctx context.Context, tx pg.Tx, org id.Org, notices []webho
 	if len(disabled)+len(dead) == 0 {
 		return nil
 	}
-	// The sweep finds the jobs. If this fails, the results of deliveries are recorded all
-	// the same, and the jobs are found when the queue is looked at the next time.
-	if err := n.Due.Lower(ctx, n.Clock.Now()); err != nil {
-		n.Log.Line(ctx, slog.LevelWarn, "the due time of jobs could not be lowered", nil, slog.String("cause", err.Error()))
+	// The sweep finds the jobs and the entries. If this fails, the results of deliveries
+	// are recorded all the same, and they are found when the queue is looked at the next
+	// time.
+	err := n.Due.Lower(ctx, n.Clock.Now())
+	if len(disabled) > 0 {
+		err = errors.Join(err, n.Entries.Lower(ctx, n.Clock.Now()))
+	}
+	if err != nil {
+		n.Log.Line(ctx, slog.LevelWarn, "the due time of jobs or audit entries could not be lowered", nil, slog.String("cause", err.Error()))
 	}
 	if _, err := job.AddAll(ctx, tx, org, disablingKind, disabled); err != nil {
 		return err
 	}
-	_, err := job.AddAll(ctx, tx, org, deadKind, dead)
+	_, err = job.AddAll(ctx, tx, org, deadKind, dead)
 	return err
 }
 

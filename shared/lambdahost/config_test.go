@@ -20,9 +20,9 @@ func unset(t *testing.T, names ...string) {
 // The error of a function without its configuration names all missing variables
 // at once.
 func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
-	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "LIMITS", "LIMIT_TABLE", "LIMIT_ENVIRONMENTS", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL", "HIGH_QUEUE_URL", "BULK_QUEUE_URL", "BILLING_QUEUE_URL"}
+	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "LIMITS", "LIMIT_TABLE", "LIMIT_ENVIRONMENTS", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL", "HIGH_QUEUE_URL", "BULK_QUEUE_URL", "BILLING_QUEUE_URL", "SEQUENCER_QUEUE_URL"}
 	unset(t, names...)
-	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &limitEnv{}, &limitTableEnv{}, &sealingEnv{}, &wakeEnv{}, &jobQueuesEnv{})
+	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &limitEnv{}, &limitTableEnv{}, &sealingEnv{}, &wakeEnv{}, &jobQueuesEnv{}, &sequencerEnv{})
 	if err == nil {
 		t.Fatal("nothing is missing")
 	}

@@ -139,6 +139,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	if s.DB, err = database.open(ctx); err != nil {
 		return nil, err
 	}
+	h.announceEntries(s.DB, database)
 	if s.Box, err = h.box(sealing); err != nil {
 		return nil, err
 	}

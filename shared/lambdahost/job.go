@@ -43,10 +43,12 @@ type jobEnv struct {
 	domains  domainEnv
 	limits   limitTableEnv
 	queues   jobQueuesEnv
+
+	sequencer sequencerEnv
 }
 
 func (h *host) readJobs(e *jobEnv) {
-	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues))
+	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer))
 }
 
 func (e jobQueuesEnv) url(q job.Queue) string {
@@ -75,6 +77,7 @@ type work struct {
 func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker], sender *mail.Sender, also []job.Declared) map[job.Queue]work {
 	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobSessions) })
 	exitOn(err)
+	h.announceEntries(db, e.database)
 	deleter, deliveries := h.deleter(db, e.keys, e.domains, e.limits), h.wakers(e.wake, e.database)
 	webhook.Announce(db, deliveries, h.clock, h.log)
 	sender.DB, sender.Log = db, h.log

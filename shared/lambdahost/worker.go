@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"portico/shared/apikey"
+	"portico/shared/audit"
+	"portico/shared/audit/chain"
 	"portico/shared/claim"
 	"portico/shared/egress"
 	"portico/shared/id"
@@ -49,7 +51,8 @@ func Dispatcher() {
 	if n := len(workers); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
 		h.log.Warn("there are more databases than dispatchers, so some databases wait for others: raise DispatcherMaxConcurrency", "databases", n)
 	}
-	high := h.wakersOf(string(job.High), "", wake, database) // it only lowers their due times
+	// It only lowers their due times.
+	high, entries := h.wakersOf(string(job.High), "", wake, database), h.wakersOf(audit.Unchained, "", wake, database)
 	dispatchers, err := pg.Make(workers, func(name string, db *pg.Worker) (*dispatching.Dispatcher, error) {
 		return &dispatching.Dispatcher{
 			Dispatcher: claim.Dispatcher{
@@ -58,7 +61,7 @@ func Dispatcher() {
 			},
 			Box: box, Sender: sender,
 			Disabling: dispatching.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
-			Publish:   jobs.Notices{Due: high[name].Due, Clock: h.clock, Log: h.log}.Publish,
+			Publish:   jobs.Notices{Due: high[name].Due, Entries: entries[name].Due, Clock: h.clock, Log: h.log}.Publish,
 		}, nil
 	})
 	exitOn(err)
@@ -73,8 +76,9 @@ func Sweeper(also ...job.Declared) {
 	h := begin(ctx)
 	h.readJobs(&e)
 	workers, wakers := e.database.workers(ctx, 2), h.wakers(e.wake, e.database)
+	sequencers := h.sequencerWakers(e.sequencer, e.database)
 	swept, err := pg.Make(workers, func(name string, db *pg.Worker) ([]claim.Swept, error) {
-		return []claim.Swept{dispatching.Swept(db, wakers[name])}, nil
+		return []claim.Swept{dispatching.Swept(db, wakers[name]), (&chain.Sequencer{Dispatcher: claim.Dispatcher{DB: db}}).Swept(sequencers[name])}, nil
 	})
 	exitOn(err)
 	deployed := h.deployments(&e, workers)
@@ -161,6 +165,7 @@ func Bootstrap() {
 	h := begin(ctx, &database, &keys, &domains, &limits)
 	db, err := database.open(ctx)
 	exitOn(err)
+	h.announceEntries(db, database)
 	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, db, h.clock)
 	invoke(jobs.Bootstrap{DB: db, Keys: projection, Hosts: h.hosts(domains), Overrides: h.overrides(limits), Clock: h.clock}.Run)
 }
@@ -203,10 +208,11 @@ func Move() {
 		e        migrateEnv
 		wake     wakeEnv
 		queues   jobQueuesEnv
+		chains   sequencerEnv
 	)
-	h := begin(ctx, &database, &e, &wake, &queues)
+	h := begin(ctx, &database, &e, &wake, &queues, &chains)
 	m := jobs.Move{
-		Logins: h.logins(database, e), Wakers: h.allWakers(wake, queues, database), Clock: h.clock,
+		Logins: h.logins(database, e), Wakers: h.allWakers(wake, queues, chains, database), Clock: h.clock,
 		Progress: func(format string, args ...any) { h.log.Info(fmt.Sprintf(format, args...)) },
 	}
 	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
@@ -216,10 +222,13 @@ func Move() {
 	})
 }
 
-// allWakers returns the wakers of deliveries and of jobs.
-func (h *host) allWakers(wake wakeEnv, queues jobQueuesEnv, database databaseEnv) pg.Databases[[]*claim.Waker] {
+// allWakers returns the wakers of deliveries, of jobs and of sequencers.
+func (h *host) allWakers(wake wakeEnv, queues jobQueuesEnv, chains sequencerEnv, database databaseEnv) pg.Databases[[]*claim.Waker] {
 	all := pg.Databases[[]*claim.Waker]{}
 	for name, w := range h.wakers(wake, database) {
+		all[name] = append(all[name], w)
+	}
+	for name, w := range h.sequencerWakers(chains, database) {
 		all[name] = append(all[name], w)
 	}
 	for _, q := range job.Queues {

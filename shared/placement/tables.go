@@ -34,9 +34,11 @@ func (t table) order() []string {
 
 func (t table) orderBy() string { return strings.Join(t.order(), ", ") }
 
-// ahead are the large tables: rows are added, few of them change, and only
-// expired ones are deleted. All other tables are small.
-var ahead = []string{"organization", "event", "webhook_delivery", "webhook_attempt", "audit_entry", "audit_target", "idempotency_key", "job_log"}
+// ahead are the large tables, and those that they refer to: rows are added, few of
+// them change, and only expired ones are deleted. All other tables are small.
+var ahead = []string{
+	"organization", "event", "webhook_delivery", "webhook_attempt", "audit_entry", "audit_target", "audit_head", "audit_chain", "idempotency_key", "job_log",
+}
 
 // listTables reads the tables with an organization's rows from the catalogue, so
 // that no table is forgotten. A table comes before the tables that refer to it.

@@ -45,7 +45,9 @@ func addPeople(t testing.TB, d *Database, org id.Org, user, alone id.User) {
 	d.Insert(t, "audit_entry", Row{
 		"org_id": org, "id": org, "action": "a.b", "actor_type": "system", "actor_id": "test", "targets": "[]", "request_id": "", "user_agent": "", "created_at": now,
 	})
-	d.Insert(t, "audit_target", Row{"org_id": org, "target_id": "t", "entry_id": org})
+	d.Insert(t, "audit_target", Row{"org_id": org, "target_id": "t", "entry_id": org}) // a trigger adds the row in audit_unchained
+	d.Insert(t, "audit_head", Row{"org_id": org, "number": 1, "hash": hash[:]})
+	d.Insert(t, "audit_chain", Row{"org_id": org, "number": 1, "entry_id": user, "personal_hash": hash[:], "hash": hash[:]})
 }
 
 func addConfiguration(t testing.TB, d *Database, org id.Org) {

@@ -6,4 +6,4 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(audit.List, audit.ListPlatform) }
+func main() { lambdahost.API(audit.List, audit.ListPlatform, audit.Verify, audit.VerifyPlatform) }

@@ -16,3 +16,13 @@ var ListPlatform = edge.Read[listAuditLogInput, listAuditLogOutput]{
 	},
 	Handle: list,
 }
+
+// VerifyPlatform is GET /v1/staff/audit-log/verify.
+var VerifyPlatform = edge.Read[verifyAuditLogInput, verifyAuditLogOutput]{
+	Op: edge.Op{
+		ID: "verifyPlatformAuditLog", Method: http.MethodGet, Path: "/v1/staff/audit-log/verify", Function: "audit-log", Acts: edge.OnPlatform,
+		Permission: auth.AuditLogRead, Cost: 20, Tag: Tag, Summary: "Verify that the platform's audit log was not forged",
+		Description: "#verifyPlatformAuditLog",
+	},
+	Handle: verify,
+}

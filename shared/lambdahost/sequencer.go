@@ -1,0 +1,60 @@
+package lambdahost
+
+import (
+	"context"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/audit/chain"
+	"portico/shared/claim"
+	"portico/shared/jobs"
+	"portico/shared/pg"
+)
+
+const (
+	// sequencerLease covers a pass: the sequencer starts none when less time is left.
+	sequencerLease = 20 * time.Second
+	// gather is the pause between passes. An entry waits for it at most once.
+	gather = 100 * time.Millisecond
+)
+
+// sequencerEnv says how a sequencer is woken.
+type sequencerEnv struct {
+	Table string `env:"DUE_TABLE,required,notEmpty"`
+	Queue string `env:"SEQUENCER_QUEUE_URL,required,notEmpty"`
+}
+
+func (h *host) sequencerWakers(e sequencerEnv, database databaseEnv) pg.Databases[*claim.Waker] {
+	return h.wakersOf(audit.Unchained, e.Queue, wakeEnv{Table: e.Table}, database)
+}
+
+// announceEntries makes the transactions of db that write audit entries wake a
+// sequencer.
+func (h *host) announceEntries(db *pg.DB, database databaseEnv) {
+	var e sequencerEnv
+	exitOn(read(&e))
+	chain.Announce(db, h.sequencerWakers(e, database), h.clock, h.log)
+}
+
+// Sequencer chains audit entries for each nudge.
+func Sequencer() {
+	ctx := context.Background()
+	var (
+		database databaseEnv
+		own      sequencerEnv
+	)
+	h := begin(ctx, &database, &own)
+	wakers := h.sequencerWakers(own, database)
+	all, err := pg.Make(database.workers(ctx, 4), func(name string, db *pg.Worker) (*chain.Sequencer, error) { // claim, pass, renew, listen
+		return &chain.Sequencer{
+			Gather: gather,
+			Dispatcher: claim.Dispatcher{
+				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log, Lease: sequencerLease,
+				// One lane uses half of the slots, so there is one pass at a time.
+				Concurrency: 2, Share: 1, Idle: claim.IdleAtLeast,
+			},
+		}, nil
+	})
+	exitOn(err)
+	consume(jobs.Dispatch(all), h.log)
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/audit"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/erasure"
@@ -35,13 +36,14 @@ type shift struct {
 	t       *testing.T
 	runners map[job.Queue]*job.Runner
 	due     *claim.Due // of deliveries
+	entries *claim.Due // of audit entries
 	log     bytes.Buffer
 }
 
 func newShift(t *testing.T, db *testkit.Database, deleter jobs.Deleter) *shift {
 	t.Helper()
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
-	s := &shift{Database: db, t: t, runners: map[job.Queue]*job.Runner{}, due: claim.NewDue(client, table, webhook.Queue, pg.Home, db.Clock)}
+	s := &shift{Database: db, t: t, runners: map[job.Queue]*job.Runner{}, due: claim.NewDue(client, table, webhook.Queue, pg.Home, db.Clock), entries: claim.NewDue(client, table, audit.Unchained, pg.Home, db.Clock)}
 	log := observe.NewLog(&s.log, "test")
 	kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: s.due, Clock: db.Clock, Log: log, Box: testkit.Box(t)}.All()...)
 	testkit.Must(t, err)

@@ -77,7 +77,7 @@ func wantMails(t *testing.T, when string, got []string, want ...string) {
 func (s *shift) notice(org id.Org, data any) {
 	s.t.Helper()
 	ctx := context.Background()
-	n := jobs.Notices{Due: s.due, Entries: s.due, Clock: s.Clock, Log: observe.NewLog(&s.log, "test")}
+	n := jobs.Notices{Due: s.due, Entries: s.entries, Clock: s.Clock, Log: observe.NewLog(&s.log, "test")}
 	testkit.Must(s.t, pgx.BeginFunc(ctx, s.Worker, func(tx pgx.Tx) error {
 		_, err := n.Publish(ctx, tx, org, []webhook.Notice{webhook.NewNotice(org, id.WebhookEndpoint{}, data)}, s.Clock.Now())
 		return err
@@ -100,6 +100,9 @@ func TestMembersAreToldOfDisabling(t *testing.T) {
 		s.rest()
 	}
 	disable(endpoint)
+	if due, err := s.entries.Read(context.Background()); err != nil || due.Missing() || due.At.After(s.Clock.Now()) {
+		t.Errorf("the sweep does not look for the audit entry: %+v, %v", due, err)
+	}
 	wantMails(t, "disabled", s.mails(seen), "endpoint_disabled hooks@example.com en", "endpoint_disabled owner@example.com fr")
 	disable(endpoint)
 	wantMails(t, "disabled again", s.mails(seen))
@@ -185,7 +188,7 @@ func TestDispatcherTellsOfDeadDeliveries(t *testing.T) {
 		},
 		Box: testkit.Box(t), Sender: sending.New(testkit.Loopback(t), s.Clock, 2*time.Second),
 		Disabling: dispatching.Disabling{After: 120 * time.Hour, Failures: 20},
-		Publish:   jobs.Notices{Due: s.due, Entries: s.due, Clock: s.Clock, Log: log}.Publish,
+		Publish:   jobs.Notices{Due: s.due, Entries: s.entries, Clock: s.Clock, Log: log}.Publish,
 	}
 	testkit.Must(t, d.Run(context.Background()))
 	s.Advance(t, time.Hour)

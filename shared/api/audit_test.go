@@ -68,7 +68,7 @@ func TestSilentHandlerIsRecorded(t *testing.T) {
 	silent := edge.Write[none, none]{
 		Op: edge.Op{
 			ID: "makeThing", Method: "POST", Path: "/v1/things", Function: "things", Summary: "x",
-			Permission: auth.EventsWrite, Cost: 1, Audit: "thing.make",
+			Permission: auth.EventsWrite, Cost: 1, Audit: "role.create",
 		},
 		Handle: func(*edge.Call, *none) (*none, error) { return nil, nil },
 	}

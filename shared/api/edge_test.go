@@ -30,7 +30,7 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 	t.Parallel()
 	whole := edge.Op{
 		ID: "makeThing", Method: "POST", Path: "/v1/things", Function: "things", Summary: "Make a thing",
-		Permission: auth.EventsWrite, Cost: 1, Audit: "thing.make",
+		Permission: auth.EventsWrite, Cost: 1, Audit: "role.create",
 	}
 	for _, tt := range []struct {
 		name   string
@@ -42,7 +42,7 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		{"with an unknown permission", func(o *edge.Op) { o.Permission = "things:make" }, "not described"},
 		{"without limit cost", func(o *edge.Op) { o.Cost = 0 }, "no limit cost"},
 		{"a mutation without audit action", func(o *edge.Op) { o.Audit = "" }, "without an audit action"},
-		{"an action that is no noun and verb", func(o *edge.Op) { o.Audit = "made a thing" }, "noun.verb"},
+		{"an action that is not described", func(o *edge.Op) { o.Audit = "thing.make" }, "not described in shared/audit/actions.go"},
 		{"recorded by rows that name nobody", func(o *edge.Op) { o.RecordedBy = "webhook_endpoint" }, "does not name who wrote it"},
 		{"recorded by events", func(o *edge.Op) { o.RecordedBy = "event" }, ""},
 		{"a GET that changes something", func(o *edge.Op) { o.Method = "GET" }, "must not change anything"},

@@ -17,15 +17,22 @@ import (
 // Entry is the record of one change.
 type Entry struct {
 	ID        id.AuditEntry
-	Action    string // <noun>.<verb>
+	Action    string   // its name in the registry
+	Category  Category // filled by reads
 	Actor     Actor
 	Targets   []Target
 	Before    Fields // nil: there was nothing
 	After     Fields // nil: there is nothing now
 	Origin    Origin
-	Outcome   string // filled by reads
+	Outcome   string // "": Success
 	CreatedAt time.Time
 }
+
+// The outcomes.
+const (
+	Success = "success"
+	Failure = "failure" // the attempt was refused
+)
 
 // Actor is who made a change.
 type Actor struct {

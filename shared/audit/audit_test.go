@@ -35,7 +35,7 @@ func TestInsertOnly(t *testing.T) {
 	d, ctx := testkit.DB(t), context.Background()
 	org, other := d.NewOrg(t), d.NewOrg(t)
 	for _, o := range []id.Org{org, other} {
-		insert(t, d, o, entryAt(d.Clock.Now(), "thing.make"))
+		insert(t, d, o, entryAt(d.Clock.Now(), "role.create"))
 	}
 	conns := map[string]*pgx.Conn{"superuser": d.Admin}
 	for _, role := range []string{"portico_app", "portico_worker"} {
@@ -72,7 +72,7 @@ func TestInsertAndList(t *testing.T) {
 	d.Insert(t, "api_key", testkit.Row{"org_id": org, "id": key, "name": "mine", "hash": make([]byte, 32), "permissions": []string{}})
 	at := d.Clock.Now()
 	insert(t, d, org, audit.Entry{
-		Action: "thing.make", Actor: audit.Actor{Type: audit.APIKey, ID: key.String()}, CreatedAt: at,
+		Action: "role.create", Actor: audit.Actor{Type: audit.APIKey, ID: key.String()}, CreatedAt: at,
 		Targets: []audit.Target{{Type: "a", ID: "1"}, {Type: "b", ID: "2"}, {Type: "b", ID: "2"}},
 		After:   audit.Fields{"z": "a\x00\n<", "a": nil, "n": 9007199254740993},
 		Origin:  audit.Origin{RequestID: "r\x00", UserAgent: "\xff\x00"},

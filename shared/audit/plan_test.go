@@ -45,9 +45,9 @@ func TestListFollowsItsIndexes(t *testing.T) {
 	org := d.NewOrg(t)
 	d.Exec(t, `
 		WITH entry AS (
-			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
+			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, category, outcome, targets, request_id, user_agent, created_at)
 			SELECT $1, overlay(gen_random_uuid()::text placing left(uuid_floor(portico_now() - n * interval '1 minute')::text, 13) from 1)::uuid,
-				'noun_' || n % 50 || '.update', 'api_key', 'key_' || n % 50, '[]', '', '', portico_now() - n * interval '1 minute'
+				'noun_' || n % 50 || '.update', 'api_key', 'key_' || n % 50, CASE n % 50 WHEN 7 THEN 'data' ELSE 'security' END, CASE n % 50 WHEN 7 THEN 'failure' ELSE 'success' END, '[]', 'r' || n, '', portico_now() - n * interval '1 minute'
 			FROM generate_series(1, 30000) AS n
 			RETURNING id, actor_id
 		)
@@ -63,6 +63,9 @@ func TestListFollowsItsIndexes(t *testing.T) {
 		{"a time", audit.Filter{Since: d.Clock.Now().Add(-3 * time.Hour), Until: d.Clock.Now().Add(-2 * time.Hour)}, "audit_entry_pkey"},
 		{"a noun", audit.Filter{Noun: "noun_7"}, "audit_entry_noun"},
 		{"an action", audit.Filter{Action: "noun_7.update"}, "audit_entry_action"},
+		{"a category", audit.Filter{Category: audit.Data}, "audit_entry_category"},
+		{"an outcome", audit.Filter{Outcome: audit.Failure}, "audit_entry_outcome"},
+		{"a request", audit.Filter{Request: "r7"}, "audit_entry_request"},
 		{"an actor", audit.Filter{ActorID: "key_7"}, "audit_entry_actor"},
 		{"a target", audit.Filter{TargetID: "we_key_7"}, "audit_target_pkey"},
 	} {

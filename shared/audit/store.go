@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,10 +20,14 @@ import (
 // chain, see shared/audit/chain.
 const Unchained = "audit_unchained"
 
-// Insert writes an entry in the transaction of the change: one statement. A trigger
-// notes that it waits for its place in the chain, and the sequencer is told after the
-// commit.
+// Insert writes an entry, whose action must be in the registry, in the transaction of
+// the change: one statement. A trigger notes that it waits for its place in the chain,
+// and the sequencer is told after the commit.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, e Entry) error {
+	action, found := Find(e.Action)
+	if !found {
+		return fmt.Errorf("audit.Insert: the action %q is not in shared/audit/actions.go", e.Action)
+	}
 	pg.Raise(tx, Unchained, "")
 	targets := make([]string, len(e.Targets))
 	for i, t := range e.Targets {
@@ -31,18 +36,18 @@ func Insert(ctx context.Context, tx pg.Tx, org id.Org, e Entry) error {
 	args := []any{
 		[16]byte(org.UUID), id.New[id.AuditEntry](e.CreatedAt), e.Action, e.Actor.Type, e.Actor.ID, nonEmpty(e.Actor.Name),
 		encode(list(e.Targets)), object(e.Before), object(e.After),
-		storable(e.Origin.RequestID), address(e.Origin.SourceIP), storable(e.Origin.UserAgent), e.CreatedAt, targets,
+		storable(e.Origin.RequestID), address(e.Origin.SourceIP), storable(e.Origin.UserAgent), e.CreatedAt, targets, action.Category, cmp.Or(e.Outcome, Success),
 	}
 	name := `$6::text`
 	if key, err := id.Parse[id.APIKey](e.Actor.ID); err == nil && e.Actor.Name == "" {
-		name = `coalesce($6::text, (SELECT name FROM api_key WHERE org_id = $1 AND id = $15))`
+		name = `coalesce($6::text, (SELECT name FROM api_key WHERE org_id = $1 AND id = $17))`
 		args = append(args, key)
 	}
 	return pg.Exec(ctx, tx, "audit.Insert "+e.Action, `
 		WITH entry AS (
 			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, actor_name, targets, before, after,
-				request_id, source_ip, user_agent, created_at)
-			VALUES ($1, $2, $3, $4, $5, `+name+`, $7, $8, $9, $10, $11, $12, $13)
+				request_id, source_ip, user_agent, created_at, category, outcome)
+			VALUES ($1, $2, $3, $4, $5, `+name+`, $7, $8, $9, $10, $11, $12, $13, $15, $16)
 		)
 		INSERT INTO audit_target (org_id, target_id, entry_id) SELECT DISTINCT $1::uuid, t, $2::uuid FROM unnest($14::text[]) AS t`, args...)
 }
@@ -77,8 +82,11 @@ func address(a netip.Addr) *netip.Addr {
 type Filter struct {
 	Action   string // <noun>.<verb>
 	Noun     string // of the action
+	Category Category
+	Outcome  string
 	ActorID  string
 	TargetID string
+	Request  string    // the id of the request
 	Since    time.Time // from then on
 	Until    time.Time // before then
 	After    id.AuditEntry
@@ -101,6 +109,15 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) ([]Ent
 	if f.Noun != "" {
 		add(`e.noun = $%d`, f.Noun)
 	}
+	if f.Category != "" {
+		add(`e.category = $%d`, f.Category)
+	}
+	if f.Outcome != "" {
+		add(`e.outcome = $%d`, f.Outcome)
+	}
+	if f.Request != "" {
+		add(`e.request_id = $%d`, f.Request)
+	}
 	if f.ActorID != "" {
 		add(`e.actor_id = $%d`, f.ActorID)
 	}
@@ -117,7 +134,7 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) ([]Ent
 	}
 	args = append(args, limit)
 	return pg.List[Entry](ctx, tx, "audit.List", `
-		SELECT e.id, e.action, e.actor_type, e.actor_id, coalesce(e.actor_name, ''), e.targets, e.before, e.after,
+		SELECT e.id, e.action, e.category, e.actor_type, e.actor_id, coalesce(e.actor_name, ''), e.targets, e.before, e.after,
 			e.request_id, e.source_ip, e.user_agent, e.outcome, e.created_at
 		FROM `+from+` WHERE `+where+fmt.Sprintf(` ORDER BY e.id DESC LIMIT $%d`, len(args)), args...)
 }
@@ -126,7 +143,7 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) ([]Ent
 func (e *Entry) ScanRow(row pgx.Rows) error {
 	var targets, before, after []byte
 	var address *netip.Addr
-	err := row.Scan(&e.ID, &e.Action, &e.Actor.Type, &e.Actor.ID, &e.Actor.Name, &targets, &before, &after,
+	err := row.Scan(&e.ID, &e.Action, &e.Category, &e.Actor.Type, &e.Actor.ID, &e.Actor.Name, &targets, &before, &after,
 		&e.Origin.RequestID, &address, &e.Origin.UserAgent, &e.Outcome, &e.CreatedAt)
 	if err != nil {
 		return err

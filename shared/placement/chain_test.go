@@ -37,7 +37,7 @@ func (p *pair) record(ctx context.Context, db *pg.DB) (entries int) {
 	for ctx.Err() == nil {
 		err := db.InOrg(context.Background(), p.org, func(tx pg.Tx) error {
 			return audit.Insert(context.Background(), tx, p.org, audit.Entry{
-				Action: "thing.update", Actor: audit.Actor{Type: audit.System, ID: "test", Name: "Ada"}, CreatedAt: p.at[pg.Home].Clock.Now(),
+				Action: "role.update", Actor: audit.Actor{Type: audit.System, ID: "test", Name: "Ada"}, CreatedAt: p.at[pg.Home].Clock.Now(),
 			})
 		})
 		if err != nil {

@@ -43,7 +43,7 @@ func addPeople(t testing.TB, d *Database, org id.Org, user, alone id.User) {
 	d.Insert(t, "limit_override", Row{"org_id": org, "policy": "organization_work", "staff_limit": 5})
 	d.Insert(t, "limit_override", Row{"org_id": org, "api_key_id": org, "policy": "work", "staff_limit": 5, "own_limit": 4})
 	d.Insert(t, "audit_entry", Row{
-		"org_id": org, "id": org, "action": "a.b", "actor_type": "system", "actor_id": "test", "targets": "[]", "request_id": "", "user_agent": "", "created_at": now,
+		"org_id": org, "id": org, "action": "role.create", "category": "security", "actor_type": "system", "actor_id": "test", "targets": "[]", "request_id": "", "user_agent": "", "created_at": now,
 	})
 	d.Insert(t, "audit_target", Row{"org_id": org, "target_id": "t", "entry_id": org}) // a trigger adds the row in audit_unchained
 	d.Insert(t, "audit_head", Row{"org_id": org, "number": 1, "hash": hash[:]})

@@ -1,4 +1,4 @@
-// Command audit-log serves /v1/audit-log and /v1/staff/audit-log; see shared/api/audit.
+// Command audit-log serves /v1/audit-log, /v1/audit-actions and /v1/staff/audit-log; see shared/api/audit.
 package main
 
 import (
@@ -6,4 +6,6 @@ import (
 	"portico/shared/lambdahost"
 )
 
-func main() { lambdahost.API(audit.List, audit.ListPlatform, audit.Verify, audit.VerifyPlatform) }
+func main() {
+	lambdahost.API(audit.List, audit.ListActions, audit.ListPlatform, audit.Verify, audit.VerifyPlatform)
+}

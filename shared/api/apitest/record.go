@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"portico/shared/api"
 	"portico/shared/api/edge"
+	"portico/shared/audit"
 	"portico/shared/testkit"
 )
 
@@ -60,7 +62,33 @@ func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 	case entries != 1 || targets == 0:
 		c.T.Errorf("%s wrote %d audit entries with %d targets, want one entry with targets: call c.Audit", op.ID, entries, targets)
 	default:
+		c.checkDeclared(r.UserAgent())
 		recorded.Store(op.ID, true)
+	}
+}
+
+// checkDeclared checks that the entry of a request has only the kinds of targets and the
+// fields that the registry of actions says.
+func (c Caller) checkDeclared(userAgent string) {
+	c.T.Helper()
+	var action string
+	var targets, fields []string
+	c.auditing.Lock()
+	defer c.auditing.Unlock()
+	err := c.auditor.QueryRow(context.Background(), `
+		SELECT action, ARRAY(SELECT t ->> 'type' FROM json_array_elements(targets) AS t),
+			ARRAY(SELECT json_object_keys(coalesce(before, '{}')) UNION SELECT json_object_keys(coalesce(after, '{}')))
+		FROM audit_entry WHERE user_agent <> '' AND starts_with($1, user_agent)`, userAgent).Scan(&action, &targets, &fields)
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	declared, _ := audit.Find(action)
+	for _, list := range []struct{ used, declared []string }{{targets, declared.Targets}, {fields, declared.Fields}} {
+		for _, name := range list.used {
+			if !slices.Contains(list.declared, name) {
+				c.T.Errorf("the entry of %s has %q, which shared/audit/actions.go does not name", action, name)
+			}
+		}
 	}
 }
 

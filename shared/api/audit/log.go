@@ -26,6 +26,9 @@ var List = edge.Read[listAuditLogInput, listAuditLogOutput]{
 type listAuditLogInput struct {
 	edge.Page
 	Action   string    `query:"action" maxLength:"100" pattern:"^[a-z_]+\\.(\\*|[a-z_]+)$" patternDescription:"an action such as webhook_endpoint.update, or webhook_endpoint.* for every action on an endpoint" doc:"Only this action, or every action on this kind of object." example:"webhook_endpoint.*"`
+	Category string    `query:"category" enum:"security,configuration,access,data" doc:"Only actions of this category; see /v1/audit-actions." example:"security"`
+	Outcome  string    `query:"outcome" enum:"success,failure" doc:"failure: only attempts that were refused." example:"failure"`
+	Request  string    `query:"request_id" maxLength:"100" doc:"Only entries of this request." example:"Y2xjcj1Z5QMEPuw="`
 	ActorID  string    `query:"actor_id" maxLength:"100" doc:"Only changes by this actor." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes to the object with this id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Since    time.Time `query:"since" doc:"Only changes made at this time or later." example:"2026-11-01T00:00:00Z"`
@@ -46,6 +49,7 @@ type auditTargetBody struct {
 type auditEntryBody struct {
 	ID        id.AuditEntry     `json:"id" doc:"The entry's id." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Action    string            `json:"action" example:"webhook_endpoint.update" doc:"The kind of object and what was done to it."`
+	Category  audit.Category    `json:"category" enum:"security,configuration,access,data" doc:"What the action belongs to." example:"configuration"`
 	Actor     auditActorBody    `json:"actor" doc:"Who made the change."`
 	Targets   []auditTargetBody `json:"targets" nullable:"false" doc:"The objects that were changed."`
 	Before    map[string]any    `json:"before" nullable:"true" doc:"The old values of the changed fields; null if there are none. A secret is shown as [changed]." example:"{\"description\":\"\"}"`
@@ -61,7 +65,7 @@ type listAuditLogOutput struct{ Body edge.List[auditEntryBody] }
 
 func showAuditEntry(e audit.Entry) auditEntryBody {
 	b := auditEntryBody{
-		ID: e.ID, Action: e.Action, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: edge.OrNull(e.Actor.Name)},
+		ID: e.ID, Action: e.Action, Category: e.Category, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: edge.OrNull(e.Actor.Name)},
 		Targets: []auditTargetBody{}, Before: e.Before, After: e.After,
 		RequestID: e.Origin.RequestID, UserAgent: e.Origin.UserAgent, Outcome: e.Outcome, CreatedAt: clock.Stamp(e.CreatedAt),
 	}
@@ -75,7 +79,10 @@ func showAuditEntry(e audit.Entry) auditEntryBody {
 }
 
 func (in *listAuditLogInput) filter() audit.Filter {
-	f := audit.Filter{ActorID: in.ActorID, TargetID: in.TargetID, Since: in.Since, Until: in.Until}
+	f := audit.Filter{
+		Category: audit.Category(in.Category), Outcome: in.Outcome, Request: in.Request,
+		ActorID: in.ActorID, TargetID: in.TargetID, Since: in.Since, Until: in.Until,
+	}
 	if noun, all := strings.CutSuffix(in.Action, ".*"); all {
 		f.Noun = noun
 	} else {
@@ -88,7 +95,7 @@ func (in *listAuditLogInput) filter() audit.Filter {
 func (in *listAuditLogInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
 func (in *listAuditLogInput) Check(*edge.Call) error {
-	return fault.Join(edge.CheckText("query.actor_id", &in.ActorID), edge.CheckText("query.target_id", &in.TargetID),
+	return fault.Join(edge.CheckText("query.actor_id", &in.ActorID), edge.CheckText("query.target_id", &in.TargetID), edge.CheckText("query.request_id", &in.Request),
 		checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
 }
 

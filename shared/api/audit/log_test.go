@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,13 @@ func TestAuditLog(t *testing.T) {
 		{"of a malformed action", "?action=webhook_endpoint", acme, `422 query.action`},
 		{"of every action", "?action=*", acme, `422 query.action`},
 		{"of an actor", "?actor_id=" + byOther, acme, `200 "webhook_endpoint.delete" !"webhook_endpoint.create"`},
+		{"of a category", "?category=security", acme, `200 "organization.create" "category":"security" !webhook_endpoint`},
+		{"of an unknown category", "?category=money", acme, `422 query.category`},
+		{"of an outcome", "?outcome=failure", acme, `200 "data":[]`},
+		{"of an unknown outcome", "?outcome=maybe", acme, `422 query.outcome`},
+		{"of a request", "?request_id=" + url.QueryEscape(deleted.Get(t, "data.0.request_id")), acme, `200 "webhook_endpoint.delete" !"organization.create"`},
+		{"of another request", "?request_id=none", acme, `200 "data":[]`},
+		{"of a request with NUL", "?request_id=%00", acme, `422 query.request_id`},
 		{"of the bootstrap", "?actor_id=bootstrap", acme, `200 "organization.create" !webhook_endpoint`},
 		{"of a target", "?target_id=" + one, acme, `200 "webhook_endpoint.delete" "webhook_endpoint.update" "webhook_endpoint.create" !` + two},
 		{"of a target and an action", "?target_id=" + one + "&action=webhook_endpoint.create", acme, `200 "webhook_endpoint.create" !"webhook_endpoint.delete"`},

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 
+	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/captcha"
 	"portico/shared/fault"
@@ -27,7 +27,7 @@ type Op struct {
 	// delivery costs. From limit.CostsMuch on the operation is an expensive one. What
 	// is known only later is added by Call.Charge, and the rows of a page by the frame.
 	Cost        int
-	Audit       string // `<noun>.<verb>` of the audit entry; mutations only
+	Audit       string // the audit entry's action, see audit.Actions; mutations only
 	Tag         string
 	Summary     string
 	Description string
@@ -161,7 +161,7 @@ func (g Global[I, O]) register(s *Server) {
 	})
 }
 
-var actionForm = regexp.MustCompile(`^[a-z_]+\.[a-z_]+$`)
+func isAction(name string) bool { _, found := audit.Find(name); return found }
 
 // check returns an error if a declaration is incomplete.
 func (o Op) check() error {
@@ -177,8 +177,8 @@ func (o Op) check() error {
 		return fmt.Errorf("operation %s has no limit cost", o.ID)
 	case mutates && o.Audit == "":
 		return fmt.Errorf("operation %s is a mutation without an audit action", o.ID)
-	case mutates && !actionForm.MatchString(o.Audit):
-		return fmt.Errorf("operation %s: the audit action %s is not of the form noun.verb", o.ID, o.Audit)
+	case mutates && !isAction(o.Audit):
+		return fmt.Errorf("operation %s: the audit action %s is not described in shared/audit/actions.go", o.ID, o.Audit)
 	case o.RecordedBy != "" && !slices.Contains(recorders, o.RecordedBy):
 		return fmt.Errorf("operation %s is recorded by %s, which does not name who wrote it", o.ID, o.RecordedBy)
 	case !mutates && (o.Audit != "" || o.RecordedBy != "" || o.Wakes || o.AddsJobs):

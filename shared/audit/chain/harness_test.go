@@ -59,7 +59,7 @@ func (l *log) work(s *chain.Sequencer) {
 // entry is an entry with something in every column.
 func (l *log) entry(n int) audit.Entry {
 	return audit.Entry{
-		Action: "thing.update", Actor: audit.Actor{Type: audit.System, ID: "test", Name: "Ada"},
+		Action: "role.update", Actor: audit.Actor{Type: audit.System, ID: "test", Name: "Ada"},
 		Targets: []audit.Target{{Type: "thing", ID: fmt.Sprint(n)}}, Before: audit.Fields{"n": n}, After: audit.Fields{"n": n + 1},
 		Origin:    audit.Origin{RequestID: "r", SourceIP: netip.MustParseAddr("203.0.113.7"), UserAgent: "curl"},
 		CreatedAt: l.Clock.Now(),

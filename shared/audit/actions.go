@@ -1,0 +1,102 @@
+package audit
+
+// The fields of things that several actions show.
+const (
+	apiKeyFields       = "name permissions allowed_ips expires_at revoked_at"
+	memberFields       = "email name role locale"
+	roleFields         = "name description permissions condition"
+	domainFields       = "name verified_at"
+	organizationFields = "name settings branding version"
+	limitFields        = "staff_limit own_limit"
+	suppressionFields  = "recipient cause note reason"
+	templateFields     = "locale version note to"
+	kindFields         = "paused_at pause_reason max_per_organization max_in_all"
+	scheduleFields     = "cron timezone catch_up args enabled runs"
+	typeFields         = "description group validation version archived"
+	consumerFields     = "name description event_types filter dead_letters_of"
+	recoveryFields     = "since until statuses event_types"
+	jobFields          = "kind status args cancel_requested_at reason"
+	endpointFields     = "url event_types description status disabled_reason retry_policy retry_schedule timeout_seconds custom_headers " +
+		"custom_header_values metadata filter rate_limit ordered exhaustion_policy signature_scheme client_certificate client_certificate_key"
+)
+
+// Who may do what, and the secrets by which it is proven.
+var securityActions = []Action{
+	define(Security, "api_key.create", "An API key was created.", "api_key", apiKeyFields),
+	define(Security, "api_key.update", "An API key was changed.", "api_key", apiKeyFields),
+	define(Security, "api_key.rotate", "An API key got a successor, and ends after an overlap.", "api_key", apiKeyFields),
+	define(Security, "api_key.revoke", "An API key was revoked.", "api_key", apiKeyFields),
+	define(Security, "member.create", "A member was added.", "member", memberFields),
+	define(Security, "member.update", "A member was changed, such as the role.", "member", memberFields),
+	define(Security, "member.delete", "A member was removed.", "member", memberFields),
+	define(Security, "role.create", "A role was created.", "role", roleFields),
+	define(Security, "role.update", "A role was changed.", "role", roleFields),
+	define(Security, "role.delete", "A role was deleted.", "role", roleFields),
+	define(Security, "resource_grant.create", "A member was allowed something on a single object.", "resource_grant member webhook_endpoint", "permission"),
+	define(Security, "resource_grant.delete", "What a member was allowed on a single object was taken back.", "resource_grant member webhook_endpoint", "permission"),
+	define(Security, "domain.create", "A domain was added.", "domain", domainFields),
+	define(Security, "domain.verify", "A domain was proven by its DNS record.", "domain", domainFields),
+	define(Security, "domain.delete", "A domain was removed.", "domain", domainFields),
+	define(Security, "webhook_endpoint.rotate_secret", "A webhook endpoint got a new signing secret or key pair.", "webhook_endpoint", "secret key_pair overlap_seconds"),
+	define(Security, "event_consumer.rotate_secret", "An event consumer got a new secret.", "event_consumer", "secret overlap_seconds"),
+	define(Security, "session.create", "A person signed in.", "session member", ""),
+	define(Security, "organization.create", "The organization was created.", "organization", organizationFields),
+	define(Security, "organization.delete", "The organization was deleted with all that it owns.", "organization", organizationFields),
+}
+
+// How Portico works for the organization, or for all of them.
+var configurationActions = []Action{
+	define(Configuration, "organization.update", "Name, settings or branding were changed.", "organization", organizationFields),
+	define(Configuration, "webhook_endpoint.create", "A webhook endpoint was created.", "webhook_endpoint", endpointFields),
+	define(Configuration, "webhook_endpoint.update", "A webhook endpoint was changed.", "webhook_endpoint", endpointFields),
+	define(Configuration, "webhook_endpoint.disable", "A webhook endpoint was disabled, because its deliveries had failed for too long.", "webhook_endpoint", endpointFields),
+	define(Configuration, "webhook_endpoint.delete", "A webhook endpoint was deleted.", "webhook_endpoint", endpointFields),
+	define(Configuration, "webhook_endpoint.resume_ordering_key", "A paused ordering key was resumed.", "webhook_endpoint", "ordering_key"),
+	define(Configuration, "event_consumer.create", "An event consumer was created.", "event_consumer", consumerFields),
+	define(Configuration, "event_consumer.update", "An event consumer was changed.", "event_consumer", consumerFields),
+	define(Configuration, "event_consumer.delete", "An event consumer was deleted.", "event_consumer", consumerFields),
+	define(Configuration, "event_type.create", "An event type was added to the catalog.", "event_type", typeFields),
+	define(Configuration, "event_type.update", "An event type was changed.", "event_type", typeFields),
+	define(Configuration, "event_type.add_version", "An event type got a new version of its schema.", "event_type", typeFields),
+	define(Configuration, "event_type.validate", "Data were checked against an event type's schema; nothing was changed.", "event_type", ""),
+	define(Configuration, "event_type.delete", "An event type was removed from the catalog.", "event_type", typeFields),
+	define(Configuration, "event_type.import", "Event types were imported from an OpenAPI document.", "event_type organization", "created changed unchanged skipped dry_run"),
+	define(Configuration, "limit.override", "A limit was set.", "limit organization api_key", limitFields),
+	define(Configuration, "limit.reset", "A limit went back to its default.", "limit organization api_key", limitFields),
+	define(Configuration, "job_kind.update", "Limits of a kind of job were changed.", "job_kind", kindFields),
+	define(Configuration, "job_kind.pause", "A kind of job was paused.", "job_kind", kindFields),
+	define(Configuration, "job_kind.resume", "A kind of job was resumed.", "job_kind", kindFields),
+	define(Configuration, "job_schedule.update", "The schedule of a job was changed.", "job_schedule", scheduleFields),
+	define(Configuration, "job_schedule.reset", "The schedule of a job went back to its default.", "job_schedule", scheduleFields),
+	define(Configuration, "mail_template_version.create", "A version of a mail template was saved.", "mail_template", templateFields),
+	define(Configuration, "mail_template.publish", "A version of a mail template was published.", "mail_template", templateFields),
+	define(Configuration, "mail_template.roll_back", "A mail template went back to an earlier version.", "mail_template", templateFields),
+	define(Configuration, "mail_stream.resume", "A paused stream of mail was resumed.", "mail_stream", "paused_at paused_by pause_reason reason"),
+	define(Configuration, "mail_suppression.create", "An address was set to get no mail.", "mail_suppression", suppressionFields),
+	define(Configuration, "mail_suppression.remove", "An address may get mail again.", "mail_suppression", suppressionFields),
+}
+
+// Records that were added, sent again or removed.
+var dataActions = []Action{
+	define(Data, "event.publish", "Events were published. Each event names who published it; the log has no entry.", "event", ""),
+	define(Data, "event.expunge", "What was sent with an event was removed for good.", "event", "expunged"),
+	define(Data, "erasure.create", "All data of a person were to be expunged.", "erasure", "criteria since until dry_run"),
+	define(Data, "erasure.cancel", "An erasure was cancelled.", "erasure", "status"),
+	define(Data, "event_stream.acknowledge", "Items of the event stream were acknowledged. The consumer names who did it last; the log has no entry.", "event_consumer", ""),
+	define(Data, "event_consumer.resend_dead_letters", "Dead letters of an event consumer were sent again.", "event_consumer", "resent"),
+	define(Data, "delivery.redeliver", "A delivery was sent again.", "delivery", "status"),
+	define(Data, "webhook_endpoint.recover", "Deliveries of a webhook endpoint were to be sent again.", "webhook_endpoint recovery", recoveryFields),
+	define(Data, "webhook_endpoint.replay", "Past events were to be sent to a webhook endpoint.", "webhook_endpoint recovery", recoveryFields),
+	define(Data, "webhook_endpoint.test", "A test event was sent to a webhook endpoint. The event names who sent it; the log has no entry.", "webhook_endpoint", ""),
+	define(Data, "recovery.cancel", "A recovery was cancelled.", "recovery", "status"),
+	define(Data, "job.cancel", "A job was cancelled.", "job", jobFields),
+	define(Data, "job.drop", "A dead job was given up.", "job", jobFields),
+	define(Data, "job.redrive", "A dead job was tried again.", "job", jobFields),
+	define(Data, "job_redrive.create", "Dead jobs were to be tried again.", "job", "filter per_second"),
+	define(Data, "job_redrive.cancel", "Trying dead jobs again was cancelled.", "job", jobFields),
+	define(Data, "job_schedule.run", "A job was started before its time.", "job_schedule", scheduleFields),
+	define(Data, "mail.report", "A mail provider reported what became of a mail.", "mail", "status detail"),
+	define(Data, "mail_template.test", "A mail template was sent as a test.", "mail_template mail", templateFields),
+	define(Data, "mail_inspection.create", "A mail was checked for what makes it spam.", "mail_source", "problems passes"),
+	define(Data, "dmarc_report.create", "A report of mail providers was stored.", "dmarc_report", "organization report_id domain mails repeated"),
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"portico/infra/bench/budget"
 	"portico/infra/bench/kinds"
 	"portico/shared/job"
 	"portico/shared/pg"
@@ -41,7 +42,7 @@ func (b *bed) measureAdd(ctx context.Context) error {
 	}
 	slices.Sort(more)
 	p50 := float64(more[len(more)/2].Microseconds()) / 1000
-	b.add("add in an existing transaction: more time", "≤ 0.2 ms p50", judge(p50 <= 0.2), "p50 %.2f ms (without it %s; with it %s)", p50, percentiles(without), percentiles(with))
+	b.Add("add in an existing transaction: more time", "≤ 0.2 ms p50", budget.Judge(p50 <= 0.2), "p50 %.2f ms (without it %s; with it %s)", p50, budget.Percentiles(without), budget.Percentiles(with))
 	return nil
 }
 

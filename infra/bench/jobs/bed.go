@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"portico/infra/bench/budget"
 	"portico/infra/bench/kinds"
 	"portico/shared/claim"
 	"portico/shared/clock"
@@ -60,40 +61,14 @@ type bed struct {
 	org    id.Org
 	ran    *collector
 	river  *river // nil: it could not be built
-	lines  []line
-}
-
-// line is a budget with what was reached.
-type line struct {
-	what, value, budget string
-	met                 verdict
-}
-
-type verdict string
-
-const (
-	met    verdict = "met"
-	missed verdict = "not met"
-	none   verdict = "" // it is no budget
-)
-
-func judge(ok bool) verdict {
-	if ok {
-		return met
-	}
-	return missed
-}
-
-func (b *bed) add(what, budget string, ok verdict, value string, args ...any) {
-	b.lines = append(b.lines, line{what, fmt.Sprintf(value, args...), budget, ok})
-	b.Progress("  %s: %s", what, b.lines[len(b.lines)-1].value)
+	budget.Table
 }
 
 // sessions is how many sessions the bench adds jobs with.
 const sessions = 8
 
 func newBed(ctx context.Context, s Stack) (b *bed, err error) {
-	b = &bed{Stack: s, wakers: map[job.Queue]*claim.Waker{}}
+	b = &bed{Stack: s, wakers: map[job.Queue]*claim.Waker{}, Table: budget.New(s.Progress)}
 	for _, to := range []**pg.DB{&b.app, &b.silent} {
 		if *to, err = pg.OpenFor(ctx, s.login("portico_app"), sessions); err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"portico/infra/bench/budget"
 	"portico/infra/bench/kinds"
 	"portico/shared/id"
 	"portico/shared/job"
@@ -35,11 +36,11 @@ func (b *bed) measureBeside(ctx context.Context) error {
 			return err
 		}
 		beside, without = append(beside, crowded...), append(without, alone...)
-		ratios = append(ratios, percentile(crowded, 99)/percentile(alone, 99))
-		b.Progress("  %s, without it %s", percentiles(crowded), percentiles(alone))
+		ratios = append(ratios, budget.Percentile(crowded, 99)/budget.Percentile(alone, 99))
+		b.Progress("  %s, without it %s", budget.Percentiles(crowded), budget.Percentiles(alone))
 	}
-	b.add(fmt.Sprintf("others beside one organization with %d jobs of %s in bulk", hogs, hogTakes), "p99 ≤ 1.2 ×", judge(percentile(beside, 99) <= 1.2*percentile(without, 99)),
-		"%s; without it %s; ratio of p99 %.2f, of the turns %s", percentiles(beside), percentiles(without), percentile(beside, 99)/percentile(without, 99), span(ratios))
+	b.Add(fmt.Sprintf("others beside one organization with %d jobs of %s in bulk", hogs, hogTakes), "p99 ≤ 1.2 ×", budget.Judge(budget.Percentile(beside, 99) <= 1.2*budget.Percentile(without, 99)),
+		"%s; without it %s; ratio of p99 %.2f, of the turns %s", budget.Percentiles(beside), budget.Percentiles(without), budget.Percentile(beside, 99)/budget.Percentile(without, 99), budget.Span(ratios))
 	if b.river == nil {
 		return nil
 	}
@@ -47,11 +48,11 @@ func (b *bed) measureBeside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := percentiles(r.Latencies)
+	text := budget.Percentiles(r.Latencies)
 	if r.Left > 0 {
 		text = fmt.Sprintf("%d of %d had not begun a second after the last was added", r.Left, r.Left+len(r.Latencies))
 	}
-	b.add("… in River, with 500 workers", "for comparison", none, "%s", text)
+	b.Add("… in River, with 500 workers", "for comparison", budget.None, "%s", text)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"portico/infra/bench/budget"
 	"portico/infra/bench/kinds"
 	"portico/shared/job"
 )
@@ -38,11 +39,11 @@ func (b *bed) measureDrain(ctx context.Context) error {
 	}
 	what := fmt.Sprintf("drain of %d no-op jobs by one process, finished rows kept; per second", n)
 	if b.river == nil {
-		b.add(what, "≥ 1.0 × River", none, "%.0f", median(ours))
+		b.Add(what, "≥ 1.0 × River", budget.None, "%.0f", budget.Median(ours))
 	} else {
-		b.add(what, "≥ 1.0 × River", judge(median(ratios) >= 1), "%.0f; River %.0f; ratio %.2f (%s)", median(ours), median(theirs), median(ratios), span(ratios))
+		b.Add(what, "≥ 1.0 × River", budget.Judge(budget.Median(ratios) >= 1), "%.0f; River %.0f; ratio %.2f (%s)", budget.Median(ours), budget.Median(theirs), budget.Median(ratios), budget.Span(ratios))
 	}
-	b.add("statements per job in the drain", "≤ 0.06", judge(median(calls) <= 0.06), "%.3f", median(calls))
+	b.Add("statements per job in the drain", "≤ 0.06", budget.Judge(budget.Median(calls) <= 0.06), "%.3f", budget.Median(calls))
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"portico/infra/bench/budget"
 	"portico/infra/bench/kinds"
 	"portico/shared/claim"
 	"portico/shared/clock"
@@ -44,20 +45,20 @@ func Growth(ctx context.Context, s Stack) error {
 	if err != nil {
 		return err
 	}
-	b.add("claim of 20 jobs, nothing else in the tables", "", none, "%s", exact(few))
+	b.Add("claim of 20 jobs, nothing else in the tables", "", budget.None, "%s", exact(few))
 	for _, with := range []struct {
 		what string
 		took []time.Duration
 	}{{fmt.Sprintf("… with %d scheduled", scheduled), later}, {fmt.Sprintf("… and %d finished", finished), many}} {
-		ratio := percentile(with.took, 50) / percentile(few, 50)
-		b.add(with.what, "≤ 1.2 ×", judge(ratio <= 1.2), "%s; %.2f ×", exact(with.took), ratio)
+		ratio := budget.Percentile(with.took, 50) / budget.Percentile(few, 50)
+		b.Add(with.what, "≤ 1.2 ×", budget.Judge(ratio <= 1.2), "%s; %.2f ×", exact(with.took), ratio)
 	}
-	b.report(os.Stdout, "Claims beside many jobs")
+	b.report("Claims beside many jobs")
 	return nil
 }
 
 func exact(d []time.Duration) string {
-	return fmt.Sprintf("p50 %.3f ms, p99 %.3f ms", percentile(d, 50), percentile(d, 99))
+	return fmt.Sprintf("p50 %.3f ms, p99 %.3f ms", budget.Percentile(d, 50), budget.Percentile(d, 99))
 }
 
 // claims measures claims from a backlog of 20,000, which it deletes at the end.

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"portico/infra/bench/budget"
 )
 
 // measureIdle counts what the functions ask Postgres while there is nothing to do.
@@ -40,7 +41,7 @@ func (b *bed) measureIdle(last time.Duration) func(context.Context) error {
 			return err
 		}
 		n := after - before
-		b.add(fmt.Sprintf("statements of the stack in %s without work", last), "0", judge(n == 0 && swept > sweeps), "%.0f (%d sweeps ran)", n, swept-sweeps)
+		b.Add(fmt.Sprintf("statements of the stack in %s without work", last), "0", budget.Judge(n == 0 && swept > sweeps), "%.0f (%d sweeps ran)", n, swept-sweeps)
 		return nil
 	}
 }
@@ -133,6 +134,6 @@ func Idle(ctx context.Context, s Stack) error {
 	if err := b.measureIdle(last)(ctx); err != nil {
 		return err
 	}
-	b.report(os.Stdout, "The idle stack")
+	b.report("The idle stack")
 	return nil
 }

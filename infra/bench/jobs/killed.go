@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"portico/infra/bench/budget"
 	"portico/infra/bench/kinds"
 	"portico/shared/job"
 )
@@ -88,7 +89,7 @@ func (b *bed) measureKilled(ctx context.Context) error {
 	}
 	took := time.Since(at)
 	first, all := b.ran.take()
-	b.add("SIGKILL of all runners in mid-drain: done after", "≤ 45 s", judge(took <= 45*time.Second && len(first) == n), "%.1f s (%d killed when %d of %d had run; %d ran twice, %d never)",
+	b.Add("SIGKILL of all runners in mid-drain: done after", "≤ 45 s", budget.Judge(took <= 45*time.Second && len(first) == n), "%.1f s (%d killed when %d of %d had run; %d ran twice, %d never)",
 		took.Seconds(), killed, before, n, len(all)-len(first), n-len(first))
 	return nil
 }
@@ -137,6 +138,6 @@ func (b *bed) measureThrottle(ctx context.Context) error {
 		}
 	}
 	rate := float64(count) / last.Seconds()
-	b.add("throttle of 100/s, four runners", "97 – 100/s", judge(rate >= 97 && rate <= 100.5), "%.1f/s over %s (up to %d runners awake; jobs ran in %d)", rate, last, most, len(by))
+	b.Add("throttle of 100/s, four runners", "97 – 100/s", budget.Judge(rate >= 97 && rate <= 100.5), "%.1f/s over %s (up to %d runners awake; jobs ran in %d)", rate, last, most, len(by))
 	return nil
 }

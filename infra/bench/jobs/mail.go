@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"portico/infra/bench/budget"
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/mail"
@@ -48,7 +48,7 @@ func Mail(ses *SES) func(context.Context, Stack) error {
 				return err
 			}
 		}
-		b.report(os.Stdout, "Mail against its budgets")
+		b.report("Mail against its budgets")
 		return nil
 	}
 }
@@ -90,7 +90,7 @@ func (p *post) measureRender(context.Context) error {
 	}
 	slices.Sort(took)
 	p50 := float64(took[len(took)/2].Microseconds()) / 1000
-	p.add("render a mail, every template, language and sample", "p50 ≤ 0.3 ms", judge(p50 <= 0.3), "p50 %.2f ms, p99 %.2f ms", p50, percentile(took, 99))
+	p.Add("render a mail, every template, language and sample", "p50 ≤ 0.3 ms", budget.Judge(p50 <= 0.3), "p50 %.2f ms, p99 %.2f ms", p50, budget.Percentile(took, 99))
 	return nil
 }
 
@@ -184,8 +184,8 @@ func (p *post) measureHandover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p99 := percentile(all, 99)
-	p.bed.add(fmt.Sprintf("commit → local SES at %d/s", rate), "p99 ≤ 50 ms", judge(p99 <= 50), "%s", percentiles(all))
+	p99 := budget.Percentile(all, 99)
+	p.bed.Add(fmt.Sprintf("commit → local SES at %d/s", rate), "p99 ≤ 50 ms", budget.Judge(p99 <= 50), "%s", budget.Percentiles(all))
 	return nil
 }
 
@@ -252,6 +252,6 @@ func (p *post) measureMany(ctx context.Context) error {
 	for _, times := range p.ses.take() {
 		again += len(times) - 1
 	}
-	p.bed.add(fmt.Sprintf("%d mails of one organization, no limit", n), "≥ 500/s", judge(perSecond >= 500), "%.0f/s (%d handed over twice)", perSecond, again)
+	p.bed.Add(fmt.Sprintf("%d mails of one organization, no limit", n), "≥ 500/s", budget.Judge(perSecond >= 500), "%.0f/s (%d handed over twice)", perSecond, again)
 	return nil
 }

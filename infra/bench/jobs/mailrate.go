@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"portico/infra/bench/budget"
 	"portico/shared/job"
 )
 
@@ -48,12 +49,12 @@ func (p *post) measureRate(ctx context.Context) error {
 			return err
 		}
 		beside, without = append(beside, crowded...), append(without, alone...)
-		ratios = append(ratios, percentile(crowded, 99)/percentile(alone, 99))
+		ratios = append(ratios, budget.Percentile(crowded, 99)/budget.Percentile(alone, 99))
 	}
 	wanted := perSecond * share
-	p.bed.add(fmt.Sprintf("a mailing at a set rate: four fifths of %d/s", perSecond), "within 3 %", judge(math.Abs(median(rates)/wanted-1) <= 0.03), "%.1f/s, wanted %.0f/s", median(rates), wanted)
-	p.bed.add("product mail beside it", "p99 ≤ 1.2 ×", judge(percentile(beside, 99) <= 1.2*percentile(without, 99)), "%s; without it %s; ratio of p99 %.2f, of the turns %s",
-		percentiles(beside), percentiles(without), percentile(beside, 99)/percentile(without, 99), span(ratios))
+	p.bed.Add(fmt.Sprintf("a mailing at a set rate: four fifths of %d/s", perSecond), "within 3 %", budget.Judge(math.Abs(budget.Median(rates)/wanted-1) <= 0.03), "%.1f/s, wanted %.0f/s", budget.Median(rates), wanted)
+	p.bed.Add("product mail beside it", "p99 ≤ 1.2 ×", budget.Judge(budget.Percentile(beside, 99) <= 1.2*budget.Percentile(without, 99)), "%s; without it %s; ratio of p99 %.2f, of the turns %s",
+		budget.Percentiles(beside), budget.Percentiles(without), budget.Percentile(beside, 99)/budget.Percentile(without, 99), budget.Span(ratios))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"portico/infra/bench/budget"
 	"portico/infra/bench/kinds"
 	"portico/shared/id"
 	"portico/shared/job"
@@ -66,16 +67,16 @@ func (b *bed) measurePickup(ctx context.Context) error {
 			return err
 		}
 		theirs = append(theirs, r.Latencies...)
-		ratios = append(ratios, percentile(mine, 99)/percentile(r.Latencies, 99))
-		b.Progress("  %s; River %s", percentiles(mine), percentiles(r.Latencies))
+		ratios = append(ratios, budget.Percentile(mine, 99)/budget.Percentile(r.Latencies, 99))
+		b.Progress("  %s; River %s", budget.Percentiles(mine), budget.Percentiles(r.Latencies))
 	}
-	p99 := percentile(ours, 99)
+	p99 := budget.Percentile(ours, 99)
 	what := fmt.Sprintf("commit → handler at %d/s", rate)
 	if b.river == nil {
-		b.add(what, "p99 ≤ 10 ms and ≤ River's", judge(p99 <= 10), "%s", percentiles(ours))
+		b.Add(what, "p99 ≤ 10 ms and ≤ River's", budget.Judge(p99 <= 10), "%s", budget.Percentiles(ours))
 	} else {
-		b.add(what, "p99 ≤ 10 ms and ≤ River's", judge(p99 <= 10 && median(ratios) <= 1), "%s; River %s; ratio of p99 %.2f (%s)",
-			percentiles(ours), percentiles(theirs), median(ratios), span(ratios))
+		b.Add(what, "p99 ≤ 10 ms and ≤ River's", budget.Judge(p99 <= 10 && budget.Median(ratios) <= 1), "%s; River %s; ratio of p99 %.2f (%s)",
+			budget.Percentiles(ours), budget.Percentiles(theirs), budget.Median(ratios), budget.Span(ratios))
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"os"
 	"time"
 )
 
@@ -23,6 +22,6 @@ func Run(ctx context.Context, s Stack) error {
 			return err
 		}
 	}
-	b.report(os.Stdout, "Jobs against their budgets")
+	b.report("Jobs against their budgets")
 	return nil
 }

@@ -5,7 +5,7 @@
 // claims, POSTs and completes. It also shows what storage, functions and CPU time
 // one publish, delivery and retry cost (costs), and that a hanging endpoint does
 // not delay others (neighbours); and what it costs to count requests against limits,
-// also while a key is flooded (limits). Longer parts show that history does not slow the
+// also while a key is flooded (limits); and what the audit log costs (audit). Longer parts show that history does not slow the
 // queue (growth), how a move to another database affects an organization (move),
 // and that no event is lost while receivers fail, dispatchers are killed and
 // Postgres crashes (soak). With -against it compares this tree with another
@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"portico/infra/bench/audit"
 	"portico/infra/bench/cost"
 	"portico/infra/bench/limits"
 	"portico/infra/local/stack"
@@ -73,7 +74,7 @@ func parts() []part {
 	return []part{
 		{"speed", speed, always}, {"costs", costs, withOnly}, {"neighbours", neighbours, withOnly}, {"limits", countLimits, withOnly},
 		{"jobs", jobBudgets, withLong}, {"mail", mailBudgets, withLong}, {"idle", idle, withLong}, {"jobgrowth", jobGrowth, withLong}, {"jobsoak", jobSoak, withLong},
-		{"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
+		{"audit", auditCosts, withLong}, {"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
 	}
 }
 
@@ -138,6 +139,16 @@ func (b *bench) measureLimits(ctx context.Context) (err error) {
 		Call: b.callWith,
 	})
 	return err
+}
+
+// auditCosts measures the audit log on a stack of its own.
+func auditCosts(ctx context.Context, o options) error {
+	b, err := start(ctx, o, settings{})
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	return audit.Run(ctx, audit.Stack{DatabaseURL: b.DatabaseURL, DB: b.db, Meter: b.meter, Short: b.short, NewOrg: b.newOrg, Call: b.callWith, Progress: progress})
 }
 
 type measurement = func(context.Context) error

@@ -115,7 +115,7 @@ func (b *bed) measureWait(ctx context.Context, rate int, last time.Duration) err
 	if err != nil {
 		return err
 	}
-	b.Add("entries written, of "+time.Duration(last).String(), "", budget.None, "%.0f/s, each transaction %s", float64(len(took))/last.Seconds(), budget.Percentiles(took))
+	b.Add("entries written in "+last.String(), "", budget.None, "%.0f/s, each transaction %s", float64(len(took))/last.Seconds(), budget.Percentiles(took))
 	p99 := budget.Percentile(waited, 99)
 	b.Add("… the oldest one waits for its place", "p99 ≤ 2 s", budget.Judge(p99 <= 2000), "%s (%d looks)", budget.Percentiles(waited), len(waited))
 	return nil

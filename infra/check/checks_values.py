@@ -130,7 +130,7 @@ WITHOUT_RESOURCE = {"ses:GetAccount", "ses:DeleteSuppressedDestination", "ses:Li
 def iam(model, overrides):
     for stack, name, resource in model.resources():
         for statement in walk(resource):
-            if "Effect" not in statement or "Action" not in statement or resource["Type"] == "AWS::KMS::Key":
+            if statement.get("Effect") != "Allow" or "Action" not in statement or resource["Type"] == "AWS::KMS::Key":
                 continue
             for action in as_list(statement["Action"]):
                 if "*" in action:

@@ -1,6 +1,6 @@
 """Checks for problems that cfn-lint does not find. Prints each as a sentence; exit code 1 when there is one.
 
-A check is a generator of sentences in checks_values.py, checks_wiring.py, checks_operating.py, checks_sessions.py or checks_mail.py. Values are checked
+A check is a generator of sentences in checks_values.py, checks_wiring.py, checks_operating.py, checks_sessions.py, checks_mail.py or checks_buckets.py. Values are checked
 once with the defaults of the parameters and once for each environment of samconfig.toml.
 """
 import re
@@ -11,6 +11,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10; tomlkit comes with the SAM CLI
     import tomlkit as tomllib
 
+import checks_buckets
 import checks_mail
 import checks_operating
 import checks_sessions
@@ -43,7 +44,7 @@ def written(environment, pairs):
 
 
 def problems(model, overrides_by_environment):
-    for check in checks_wiring.ALL + checks_operating.ALL + checks_mail.ALL:
+    for check in checks_wiring.ALL + checks_operating.ALL + checks_mail.ALL + checks_buckets.ALL:
         yield from check(model)
     for environment, overrides in overrides_by_environment.items():
         for check in (*checks_values.ALL, checks_sessions.sessions):

@@ -3,7 +3,7 @@
 //	local up                           the whole stack, until Ctrl-C
 //	local clean                        removes the data and all build results
 //	local invoke FUNCTION EVENT.json   one function, once
-//	local services -- COMMAND ARG…     a command with throw-away Postgres and DynamoDB
+//	local services -- COMMAND ARG…     a command with throw-away Postgres, DynamoDB and S3
 //	local with-stack -- COMMAND ARG…   a command with a throw-away stack: PORTICO_URL, PORTICO_KEY
 package main
 
@@ -23,7 +23,7 @@ const usage = `usage:
                                               run the whole stack until Ctrl-C
   local [-root DIR] clean                     remove the data and all build results
   local [-root DIR] invoke FUNCTION EVENT     run one function for the event in a JSON file
-  local [-root DIR] services -- COMMAND ARG…  run a command with throw-away Postgres and DynamoDB
+  local [-root DIR] services -- COMMAND ARG…  run a command with throw-away Postgres, DynamoDB and S3
   local [-root DIR] with-stack -- COMMAND ARG…  run a command with a throw-away stack (PORTICO_URL, PORTICO_KEY)
 `
 

@@ -14,7 +14,7 @@ import (
 	"portico/infra/local/services"
 )
 
-// withServices runs a command with Postgres and DynamoDB that keep no data, and
+// withServices runs a command with Postgres, DynamoDB and S3 that keep no data, and
 // exits like the command.
 func withServices(root string, command []string, stderr io.Writer) error {
 	progress := printer{stderr, colourful(stderr)}.progress
@@ -52,10 +52,15 @@ func withServices(root string, command []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	objects, stopS3, err := startS3()
+	if err != nil {
+		return err
+	}
+	defer stopS3()
 	moto, stopMoto := startMoto(ctx, root)
 	defer stopMoto()
 	return runCommand(command, signals, "PORTICO_TEST_DATABASE_URL="+postgres.AdminURL(), "PORTICO_TEST_DYNAMODB_URL="+dynalite.URL,
-		"PORTICO_TEST_MOTO_URL="+moto)
+		"PORTICO_TEST_S3_URL="+objects, "PORTICO_TEST_MOTO_URL="+moto)
 }
 
 // runCommand passes the first signal on and kills the command at the second. The

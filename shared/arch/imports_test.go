@@ -29,7 +29,7 @@ var layers = []struct {
 	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP
 	{"shared/webhook/filter shared/webhook/signing shared/webhook/statistics", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
-	{"shared/botscore shared/claim shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
+	{"shared/botscore shared/claim shared/bucket shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext shared/pattern infra/migrations docs", true},
 }
 
@@ -161,6 +161,9 @@ var only = map[string][]string{
 	"github.com/resend/resend-go":      {"shared/mail/transport"},
 	"github.com/vanng822/go-premailer": {"infra/inline"},
 	"github.com/spf13/cobra":           {"infra/portico/command"},
+
+	"github.com/aws/aws-sdk-go-v2/service/s3": {"shared/bucket", "shared/testkit"},
+	"github.com/johannesboyne/gofakes3":       {"infra/local/aws"},
 }
 
 // Only certain packages import a library, so replacing the library changes only

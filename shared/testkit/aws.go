@@ -1,7 +1,13 @@
 package testkit
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -22,6 +28,13 @@ func AWS(endpoint string) aws.Config {
 		Region: "us-east-1", BaseEndpoint: &endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}
+}
+
+// once returns the same for clients that make no second try.
+func once(endpoint string) aws.Config {
+	cfg := AWS(endpoint)
+	cfg.RetryMaxAttempts = 1
+	return cfg
 }
 
 // DynamoDBEndpoint returns where the tests' DynamoDB listens.
@@ -76,4 +89,26 @@ func DynamoDBEndpoints(t testing.TB) map[string]string {
 		endpoints["moto"] = moto
 	}
 	return endpoints
+}
+
+// DynamoDBThrough returns a client of the DynamoDB at endpoint, through a proxy. Each
+// call is first shown to fails, by its name, such as PutItem, and its body. If fails
+// returns true, the call does not reach DynamoDB, and the client does not repeat it.
+func DynamoDBThrough(t testing.TB, endpoint string, fails func(call, body string) bool) *dynamodb.Client {
+	t.Helper()
+	to, err := url.Parse(endpoint)
+	Must(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		if err != nil || fails(call, string(body)) {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return dynamodb.NewFromConfig(once(server.URL))
 }

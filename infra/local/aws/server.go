@@ -1,5 +1,5 @@
 // Package aws serves the AWS APIs that functions call, on one address and in
-// the SDK's wire protocols: SQS, Secrets Manager, SES v2 and Lambda's Invoke.
+// the SDK's wire protocols: SQS, Secrets Manager, SES v2, S3 and Lambda's Invoke.
 package aws
 
 import (
@@ -21,18 +21,20 @@ type Options struct {
 	Region     string               // default us-east-1
 	AccountID  string               // default 000000000000
 	SecretFile string               // where generated secrets are kept; empty: only in memory
+	ObjectDir  string               // where the objects of buckets are kept; empty: only in memory
 	Invoke     Invoke               // runs functions; nil: Lambda answers that there are none
 	Now        func() time.Time     // default time.Now
 	Clock      func() time.Time     // of mails and what becomes of them; default Now
 	Logf       func(string, ...any) // default none
 }
 
-// Server holds the queues, secrets and mails. It is an http.Handler.
+// Server holds the queues, secrets, mails and buckets. It is an http.Handler.
 type Server struct {
 	opts    Options
 	secrets secretStore
 	mailbox Mailbox
 	ses     service
+	s3      *S3
 
 	mu     sync.Mutex
 	queues map[string]*Queue
@@ -54,8 +56,15 @@ func NewServer(opts Options) (*Server, error) {
 	}
 	s := &Server{opts: opts, queues: map[string]*Queue{}}
 	s.mailbox.now, s.ses.settings = opts.Clock, defaultAccount
+	var err error
+	if s.s3, err = NewS3(opts.ObjectDir); err != nil {
+		return nil, err
+	}
 	return s, s.secrets.load(opts.SecretFile)
 }
+
+// AddBucket creates a bucket, if it is missing.
+func (s *Server) AddBucket(name string) error { return s.s3.AddBucket(name) }
 
 // Mailbox returns the mails that were sent through SES.
 func (s *Server) Mailbox() *Mailbox { return &s.mailbox }
@@ -73,6 +82,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveSendEmail(w, r)
 	case strings.HasPrefix(r.URL.Path, "/v2/email/"):
 		s.serveSES(w, r)
+	case target == "" && s.s3.has(r.URL.Path):
+		s.s3.ServeHTTP(w, r)
 	default:
 		writeError(w, unknownOperation(target+" "+r.Method+" "+r.URL.Path))
 	}

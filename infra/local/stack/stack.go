@@ -57,7 +57,7 @@ const (
 // Stack is a running stack.
 type Stack struct {
 	URL         string // of the HTTP API; its own pages are below /_local/
-	AWSURL      string // of DynamoDB, SQS, Secrets Manager, SES and Lambda; its path is this run's secret
+	AWSURL      string // of DynamoDB, SQS, S3, Secrets Manager, SES and Lambda; its path is this run's secret
 	DatabaseURL string // of the stack's database, as an administrator; empty without Postgres
 	Template    *template.Template
 

@@ -78,11 +78,11 @@ func (s *Stack) startDynamoDB(ctx context.Context) error {
 	return d.EnsureTables(ctx, s.Template.Tables)
 }
 
-// startAWS makes the queues and secrets and serves them.
+// startAWS makes the queues, secrets and buckets and serves them.
 func (s *Stack) startAWS(context.Context) error {
 	opts := aws.Options{Endpoint: s.AWSURL, Region: Region, AccountID: AccountID, Invoke: s.invokeByName, Logf: s.logf, Clock: s.now}
 	if !s.opts.Throwaway {
-		opts.SecretFile = filepath.Join(s.stateDir, "secrets.json")
+		opts.SecretFile, opts.ObjectDir = filepath.Join(s.stateDir, "secrets.json"), filepath.Join(s.stateDir, "objects")
 	}
 	var err error
 	if s.aws, err = aws.NewServer(opts); err != nil {
@@ -97,6 +97,11 @@ func (s *Stack) startAWS(context.Context) error {
 	s.aws.SetSES(s.Template.SES)
 	for _, secret := range slices.Concat(s.Template.Secrets, s.opts.Secrets) {
 		if err := s.aws.AddSecret(secret); err != nil {
+			return err
+		}
+	}
+	for _, b := range s.Template.Buckets {
+		if err := s.aws.AddBucket(b.Name); err != nil {
 			return err
 		}
 	}

@@ -149,3 +149,9 @@ func (t *Template) addSecret(s *scope, r *resource) error {
 	})
 	return nil
 }
+
+func (t *Template) addBucket(s *scope, r *resource) error {
+	name, err := s.physicalName(r)
+	t.Buckets = append(t.Buckets, Bucket{r.id, name})
+	return err
+}

@@ -135,6 +135,7 @@ var nameProperty = map[string]string{
 	"AWS::SQS::Queue":             "QueueName",
 	"AWS::DynamoDB::Table":        "TableName",
 	"AWS::SecretsManager::Secret": "Name",
+	"AWS::S3::Bucket":             "BucketName",
 	"AWS::Logs::LogGroup":         "LogGroupName",
 	"AWS::SNS::Topic":             "TopicName",
 	"AWS::SES::ConfigurationSet":  "Name",
@@ -154,6 +155,9 @@ func (s *scope) physicalName(r *resource) (string, error) {
 	}
 	if name, ok := v.(string); ok {
 		return name, nil
+	}
+	if r.kind == "AWS::S3::Bucket" {
+		return strings.ToLower(s.stackName + "-" + r.id), nil
 	}
 	return s.stackName + "-" + r.id, nil
 }
@@ -191,6 +195,8 @@ func (s *scope) attribute(r *resource, name string) (any, error) {
 		return s.physicalID(r)
 	case "AWS::DynamoDB::Table Arn":
 		return s.arn("dynamodb", "table/"+physical), nil
+	case "AWS::S3::Bucket Arn":
+		return "arn:aws:s3:::" + physical, nil
 	case "AWS::SecretsManager::Secret Id":
 		return s.secretARN(physical), nil
 	}

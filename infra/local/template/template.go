@@ -20,6 +20,7 @@ type Template struct {
 	Schedules []Schedule
 	Tables    []Table
 	Secrets   []Secret
+	Buckets   []Bucket
 	Customs   []CustomResource
 	SES       SES
 }
@@ -98,6 +99,12 @@ type Table struct {
 	Keys      []Key // hash, then range if any
 	Indexes   []Index
 	TTL       string // attribute; empty when off
+}
+
+// Bucket is one S3 bucket.
+type Bucket struct {
+	LogicalID string
+	Name      string
 }
 
 // Secret is one Secrets Manager secret: either a fixed Value or Generate.
@@ -212,6 +219,7 @@ var collectors = map[string]func(*Template, *scope, *resource) error{
 	"AWS::SQS::Queue":             (*Template).addQueue,
 	"AWS::DynamoDB::Table":        (*Template).addTable,
 	"AWS::SecretsManager::Secret": (*Template).addSecret,
+	"AWS::S3::Bucket":             (*Template).addBucket,
 	"AWS::SNS::Topic":             (*Template).addTopic,
 	"AWS::SNS::Subscription":      (*Template).addSubscription,
 	"AWS::SNS::TopicPolicy":       (*Template).addPolicy,

@@ -137,6 +137,7 @@ func TestSourcesAndData(t *testing.T) {
 				ExcludePunctuation: true, RequireEachIncludedType: true,
 			},
 		}}},
+		{"buckets", tpl.Buckets, []template.Bucket{{LogicalID: "FileBucket", Name: "demo-data-filebucket"}, {LogicalID: "NamedBucket", Name: "portico-dev-files"}}},
 		{"custom resources", tpl.Customs, []template.CustomResource{{
 			LogicalID: "Migration", Type: "Custom::Migration", Function: "demo-migrate",
 			Properties: map[string]any{"ServiceToken": "arn:aws:lambda:us-east-1:000000000000:function:demo-migrate", "Version": "abc123"},

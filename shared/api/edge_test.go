@@ -47,7 +47,14 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 		{"recorded by events", func(o *edge.Op) { o.RecordedBy = "event" }, ""},
 		{"a GET that changes something", func(o *edge.Op) { o.Method = "GET" }, "must not change anything"},
 		{"on an organization in no path", func(o *edge.Op) { o.Acts = edge.OnPath }, "has no /v1/organizations/{id}"},
-		{"on an organization in its path", func(o *edge.Op) { o.Path, o.Acts = "/v1/organizations/{id}/things", edge.OnPath }, ""},
+		{"on an organization in its path", func(o *edge.Op) {
+			o.Path, o.Acts, o.Audit = "/v1/organizations/{id}/things", edge.OnPath, "organization.update"
+		}, ""},
+		{"whose path names what its action does not", func(o *edge.Op) { o.Path, o.Acts = "/v1/organizations/{id}/things", edge.OnPath }, "does not name organization as a target"},
+		{"a read that does not say what is read", func(o *edge.Op) { o.Method, o.Audit = "GET", "" }, "its Access must name an audit action, or NoRecords"},
+		{"a read with an unknown action", func(o *edge.Op) { o.Method, o.Audit, o.Access = "GET", "", "thing.read" }, "not described in shared/audit/actions.go"},
+		{"a read that shows no records", func(o *edge.Op) { o.Method, o.Audit, o.Access = "GET", "", edge.NoRecords }, ""},
+		{"a mutation that reads", func(o *edge.Op) { o.Access = "role.read" }, "is no read"},
 		{"with another in its path", func(o *edge.Op) { o.Path = "/v1/organizations/{id}" }, "acts on another"},
 		{"on a new organization", func(o *edge.Op) { o.Acts = edge.OnNew }, ""},
 		{"on a new organization by PATCH", func(o *edge.Op) { o.Method, o.Acts = "PATCH", edge.OnNew }, "is no POST"},
@@ -76,7 +83,7 @@ func TestUndeclaredOperationsDoNotStart(t *testing.T) {
 	if _, err := server.Handler(edge.Global[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "does not run inside") {
 		t.Errorf("an operation that acts on one organization, but runs outside any, starts: %v", err)
 	}
-	whole.Path, whole.Acts = "/v1/organizations/{id}/things", edge.OnPath
+	whole.Path, whole.Acts, whole.Audit = "/v1/organizations/{id}/things", edge.OnPath, "organization.update"
 	if _, err := server.Handler(edge.Write[none, none]{Op: whole}); err == nil || !strings.Contains(err.Error(), "its path has {id}") {
 		t.Errorf("an operation whose input lacks a parameter of its path starts: %v", err)
 	}
@@ -100,7 +107,7 @@ func TestServerErrors(t *testing.T) {
 	server := *h.Server
 	broken := func(path string, fail func() error) edge.Operation {
 		return edge.Read[none, none]{
-			Op: edge.Op{ID: "get" + path, Method: "GET", Path: "/v1/" + path, Function: "x", Summary: "x", Permission: auth.EventsRead, Cost: 1},
+			Op: edge.Op{ID: "get" + path, Method: "GET", Path: "/v1/" + path, Function: "x", Summary: "x", Permission: auth.EventsRead, Cost: 1, Access: edge.NoRecords},
 			Handle: func(*edge.Call, *none) (*none, error) {
 				return nil, fail()
 			},

@@ -30,19 +30,31 @@ type holder struct {
 }
 
 // admit returns nil, or why the key may not be used at this time from this
-// address: for the log.
+// address: for the log, and for the audit log of its organization.
 func (h holder) admit(now time.Time, from netip.Addr) error {
 	_, name := h.caller.Actor()
 	switch {
 	case h.revokedAt != "":
-		return fmt.Errorf("key %s revoked at %s", name, h.revokedAt)
+		return Refused{h.caller, Revoked, fmt.Sprintf("key %s revoked at %s", name, h.revokedAt)}
 	case !h.expires.IsZero() && !now.Before(h.expires):
-		return fmt.Errorf("key %s expired at %s", name, h.expires)
+		return Refused{h.caller, Expired, fmt.Sprintf("key %s expired at %s", name, h.expires)}
 	case len(h.allowedIPs) > 0 && !contains(h.allowedIPs, from):
-		return fmt.Errorf("key %s does not work from %s", name, from)
+		return Refused{h.caller, WrongAddress, fmt.Sprintf("key %s does not work from %s", name, from)}
 	}
 	return nil
 }
+
+// Refused is the cause of ErrUnknown for a key that exists but does not work.
+type Refused struct {
+	Caller auth.Caller
+	Reason string // Revoked, Expired or WrongAddress
+	text   string
+}
+
+// WrongAddress is the reason if the key may not be used from an address.
+const WrongAddress = "address"
+
+func (r Refused) Error() string { return r.text }
 
 // moment reads whole seconds; without the attribute it is zero.
 func moment(i dynamo.Item, name string) (time.Time, error) {

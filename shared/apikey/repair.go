@@ -114,7 +114,7 @@ func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder,
 			return err
 		}
 		if err := k.works(now); err != nil {
-			return p.refuse(hash, err, now)
+			return p.refuse(hash, Refused{auth.Caller{Org: org, APIKey: k.ID}, k.Status(now), err.Error()}, now)
 		}
 		return p.projectWithLimits(ctx, tx, org, k)
 	})

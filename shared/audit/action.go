@@ -43,7 +43,7 @@ func Find(name string) (Action, bool) {
 
 var byName = func() map[string]Action {
 	named := map[string]Action{}
-	for _, a := range slices.Concat(securityActions, configurationActions, dataActions) {
+	for _, a := range slices.Concat(securityActions, configurationActions, accessActions, dataActions) {
 		if _, twice := named[a.Name]; twice {
 			panic("audit: the action " + a.Name + " is defined twice")
 		}

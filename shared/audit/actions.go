@@ -1,5 +1,7 @@
 package audit
 
+import "strings"
+
 // The fields of things that several actions show.
 const (
 	apiKeyFields       = "name permissions allowed_ips expires_at revoked_at"
@@ -26,6 +28,10 @@ var securityActions = []Action{
 	define(Security, "api_key.update", "An API key was changed.", "api_key", apiKeyFields),
 	define(Security, "api_key.rotate", "An API key got a successor, and ends after an overlap.", "api_key", apiKeyFields),
 	define(Security, "api_key.revoke", "An API key was revoked.", "api_key", apiKeyFields),
+	define(Security, "api_key.use", "An API key was used that does not work: it is revoked or expired, or may not be used from the address.", "api_key", "reason"),
+	define(Security, "staff_key.use", "A staff key was used that does not work: it is revoked or expired.", "staff_key", "reason"),
+	define(Security, "operation.call", "Something was called that neither changes nor reads records. Only refused calls are recorded.", "organization", ""),
+	define(Security, "refusal.count", "More attempts of an actor were refused in a minute than the ten with an entry.", "api_key staff_key", "attempts minute"),
 	define(Security, "member.create", "A member was added.", "member", memberFields),
 	define(Security, "member.update", "A member was changed, such as the role.", "member", memberFields),
 	define(Security, "member.delete", "A member was removed.", "member", memberFields),
@@ -93,10 +99,44 @@ var dataActions = []Action{
 	define(Data, "job.drop", "A dead job was given up.", "job", jobFields),
 	define(Data, "job.redrive", "A dead job was tried again.", "job", jobFields),
 	define(Data, "job_redrive.create", "Dead jobs were to be tried again.", "job", "filter per_second"),
-	define(Data, "job_redrive.cancel", "Trying dead jobs again was cancelled.", "job", jobFields),
+	define(Data, "job_redrive.cancel", "Trying dead jobs again was cancelled.", "job job_redrive", jobFields),
 	define(Data, "job_schedule.run", "A job was started before its time.", "job_schedule", scheduleFields),
 	define(Data, "mail.report", "A mail provider reported what became of a mail.", "mail", "status detail"),
 	define(Data, "mail_template.test", "A mail template was sent as a test.", "mail_template mail", templateFields),
 	define(Data, "mail_inspection.create", "A mail was checked for what makes it spam.", "mail_source", "problems passes"),
 	define(Data, "dmarc_report.create", "A report of mail providers was stored.", "dmarc_report", "organization report_id domain mails repeated"),
+}
+
+// Records were read. Members of before and after never show what.
+var accessActions = []Action{
+	reads("api_key.read", "API keys were read, without their secrets.", ""),
+	reads("audit_log.read", "The audit log was read.", ""),
+	reads("delivery.read", "Deliveries were read.", ""),
+	reads("domain.read", "Domains were read.", ""),
+	reads("erasure.read", "Erasures were read.", ""),
+	reads("event.read", "Events were read.", ""),
+	reads("event_consumer.read", "Event consumers or their dead letters were read.", ""),
+	reads("event_stream.read", "The event stream was read.", ""),
+	reads("event_type.read", "Event types were read.", ""),
+	reads("job.read", "Jobs were read.", ""),
+	reads("job_redrive.read", "Redrives of jobs were read.", ""),
+	reads("mail.read", "Mails were read.", ""),
+	reads("mail_suppression.read", "Addresses that get no mail were read.", ""),
+	reads("member.read", "Members were read.", ""),
+	reads("organization.read", "The organization was read.", ""),
+	reads("recovery.read", "Recoveries were read.", "webhook_endpoint"),
+	reads("resource_grant.read", "Resource grants were read.", ""),
+	reads("role.read", "Roles were read.", ""),
+	reads("webhook_endpoint.read", "Webhook endpoints were read, without their secrets.", ""),
+}
+
+// reads returns an action of reading. It names the object that was read, or for a list
+// the organization; also are further kinds of objects.
+func reads(name, description, also string) Action {
+	noun, _, _ := strings.Cut(name, ".")
+	targets := noun
+	if noun != "organization" {
+		targets += " organization"
+	}
+	return define(Access, name, description, targets+" "+also, "operation")
 }

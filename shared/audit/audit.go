@@ -48,6 +48,10 @@ const (
 	System   = "system" // Portico itself; the id says which part of it
 )
 
+// RefusedFields are what After may show of a refused attempt, whatever its action: the
+// operation, and the code of the reply.
+var RefusedFields = []string{"operation", "code"}
+
 // Target is a thing that was changed.
 type Target struct {
 	Type string `json:"type"`
@@ -56,6 +60,9 @@ type Target struct {
 
 // Of names a target by its noun and id.
 func Of(noun string, id fmt.Stringer) Target { return Target{Type: noun, ID: id.String()} }
+
+// Named names a target by a text that a caller has chosen.
+func Named(noun, text string) Target { return Target{Type: noun, ID: storable(text)} }
 
 // Fields are the fields of a thing that an entry may show. The code that makes
 // them lists each by name; all others are never recorded.

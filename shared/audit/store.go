@@ -24,32 +24,68 @@ const Unchained = "audit_unchained"
 // the change: one statement. A trigger notes that it waits for its place in the chain,
 // and the sequencer is told after the commit.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, e Entry) error {
-	action, found := Find(e.Action)
-	if !found {
-		return fmt.Errorf("audit.Insert: the action %q is not in shared/audit/actions.go", e.Action)
+	name, args, err := valuesOf(org, e)
+	if err != nil {
+		return fmt.Errorf("audit.Insert: %w", err)
 	}
 	pg.Raise(tx, Unchained, "")
+	return pg.Exec(ctx, tx, "audit.Insert "+e.Action, `
+		WITH entry AS (`+insertEntry+` SELECT `+values+`, `+name+`)
+		INSERT INTO audit_target (org_id, target_id, entry_id) SELECT DISTINCT $1::uuid, t, $2::uuid FROM unnest($14::text[]) AS t`, args...)
+}
+
+// insertRefused counts a refused attempt in its minute, and inserts its entry if it is
+// one of the first. It returns the minute, and how many there are in it.
+func insertRefused(ctx context.Context, tx pg.Tx, org id.Org, e Entry) (t tally, err error) {
+	name, args, err := valuesOf(org, e)
+	if err != nil {
+		return t, fmt.Errorf("audit.Refusals: %w", err)
+	}
+	return pg.Value[tally](ctx, tx, "audit.Refusals "+e.Action, `
+		WITH counted AS (
+			INSERT INTO audit_refusal AS r (org_id, minute, actor_id, actor_type, actor_name, attempts)
+			VALUES ($1, date_trunc('minute', portico_now()), $5, $4, coalesce(`+name+`, ''), 1)
+			ON CONFLICT (org_id, minute, actor_id) DO UPDATE SET attempts = r.attempts + 1,
+				due_at = CASE WHEN r.attempts >= `+inFull+` THEN r.minute + interval '`+refusedDueAfter+`' END
+			RETURNING minute, attempts, nullif(actor_name, '') AS name
+		), entry AS (
+			`+insertEntry+` SELECT `+values+`, name FROM counted WHERE attempts <= `+inFull+`
+		), target AS (
+			INSERT INTO audit_target (org_id, target_id, entry_id)
+			SELECT DISTINCT $1::uuid, t, $2::uuid FROM counted, unnest($14::text[]) AS t WHERE attempts <= `+inFull+`
+		)
+		SELECT minute, attempts FROM counted`, args...)
+}
+
+const (
+	insertEntry = `
+		INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, before, after,
+			request_id, source_ip, user_agent, created_at, category, outcome, actor_name)`
+	values = `$1::uuid, $2::uuid, $3::text, $4::text, $5::text, $7::json, $8::json, $9::json,
+			$10::text, $11::inet, $12::text, $13::timestamptz, $15::text, $16::text`
+)
+
+// valuesOf returns the arguments of an entry, and the expression of its actor's name.
+func valuesOf(org id.Org, e Entry) (name string, args []any, err error) {
+	action, found := Find(e.Action)
+	if !found {
+		return "", nil, fmt.Errorf("the action %q is not in shared/audit/actions.go", e.Action)
+	}
 	targets := make([]string, len(e.Targets))
 	for i, t := range e.Targets {
 		targets[i] = t.ID
 	}
-	args := []any{
+	args = []any{
 		[16]byte(org.UUID), id.New[id.AuditEntry](e.CreatedAt), e.Action, e.Actor.Type, e.Actor.ID, nonEmpty(e.Actor.Name),
 		encode(list(e.Targets)), object(e.Before), object(e.After),
 		storable(e.Origin.RequestID), address(e.Origin.SourceIP), storable(e.Origin.UserAgent), e.CreatedAt, targets, action.Category, cmp.Or(e.Outcome, Success),
 	}
-	name := `$6::text`
+	name = `$6::text`
 	if key, err := id.Parse[id.APIKey](e.Actor.ID); err == nil && e.Actor.Name == "" {
 		name = `coalesce($6::text, (SELECT name FROM api_key WHERE org_id = $1 AND id = $17))`
 		args = append(args, key)
 	}
-	return pg.Exec(ctx, tx, "audit.Insert "+e.Action, `
-		WITH entry AS (
-			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, actor_name, targets, before, after,
-				request_id, source_ip, user_agent, created_at, category, outcome)
-			VALUES ($1, $2, $3, $4, $5, `+name+`, $7, $8, $9, $10, $11, $12, $13, $15, $16)
-		)
-		INSERT INTO audit_target (org_id, target_id, entry_id) SELECT DISTINCT $1::uuid, t, $2::uuid FROM unnest($14::text[]) AS t`, args...)
+	return name, args, nil
 }
 
 // list returns targets that are [] and not null when there are none.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/audit"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/consumer"
@@ -56,6 +57,7 @@ type Maintained struct {
 	MailCountsForgotten    int64 `json:"mail_counts_forgotten"`
 	DMARCReportsForgotten  int64 `json:"dmarc_reports_forgotten"`
 	StreamItemsForgotten   int64 `json:"stream_items_forgotten"`
+	RefusalsForgotten      int64 `json:"refusals_forgotten"` // counts of refused attempts
 }
 
 // keysPerStatement bounds how long one DELETE keeps its locks.
@@ -81,6 +83,7 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 		u.forgetMails,
 		u.forgetAddresses, // whose time without mail is over, and counters of a year ago
 		u.forgetReports,
+		u.forgetRefused,
 	} {
 		failed = append(failed, do(ctx, &m))
 	}
@@ -146,6 +149,10 @@ func (u *Upkeep) forgetRecoveries(ctx context.Context, m *Maintained) error {
 
 func (u *Upkeep) forgetErasures(ctx context.Context, m *Maintained) error {
 	return pruneAll(&m.ErasuresForgotten, func() (int64, error) { return erasure.Forget(ctx, u.DB, keepCounts, keysPerStatement) })
+}
+
+func (u *Upkeep) forgetRefused(ctx context.Context, m *Maintained) error {
+	return pruneAll(&m.RefusalsForgotten, func() (int64, error) { return audit.ForgetRefused(ctx, u.DB, keysPerStatement) })
 }
 
 func (u *Upkeep) forgetMails(ctx context.Context, m *Maintained) error {

@@ -46,6 +46,7 @@ func addPeople(t testing.TB, d *Database, org id.Org, user, alone id.User) {
 		"org_id": org, "id": org, "action": "role.create", "category": "security", "actor_type": "system", "actor_id": "test", "targets": "[]", "request_id": "", "user_agent": "", "created_at": now,
 	})
 	d.Insert(t, "audit_target", Row{"org_id": org, "target_id": "t", "entry_id": org}) // a trigger adds the row in audit_unchained
+	d.Insert(t, "audit_refusal", Row{"org_id": org, "minute": now.Truncate(time.Minute), "actor_type": "api_key", "actor_id": "k", "actor_name": "k", "attempts": 1})
 	d.Insert(t, "audit_head", Row{"org_id": org, "number": 1, "hash": hash[:]})
 	d.Insert(t, "audit_chain", Row{"org_id": org, "number": 1, "entry_id": user, "personal_hash": hash[:], "hash": hash[:]})
 }

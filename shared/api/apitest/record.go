@@ -44,26 +44,27 @@ func Main(m *testing.M, tag string) {
 }
 
 // checkRecord checks the audit log after every call of every test: a mutation
-// that succeeds has written one entry with targets, any other call none.
+// that succeeds has written one entry with targets, a call that was refused at most one,
+// any other call none.
 func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 	c.T.Helper()
-	if r.Method == http.MethodGet {
-		return
+	op, found := operationOf(r)
+	if !found {
+		return // no operation of the API
 	}
 	entries, targets := c.EntriesOf(r.UserAgent())
-	op, found := operationOf(r)
-	switch done := w.Code < 300 && w.Header().Get("Idempotent-Replayed") == ""; {
-	case !found:
-		return // no operation of the API
-	case !done || op.RecordedBy != "":
-		if entries != 0 {
-			c.T.Errorf("%s answered %d and wrote %d audit entries", op.ID, w.Code, entries)
-		}
-	case entries != 1 || targets == 0:
+	refused := slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, w.Code)
+	switch done := op.Audit != "" && w.Code < 300 && w.Header().Get("Idempotent-Replayed") == ""; {
+	case refused && entries > 1, !refused && (!done || op.RecordedBy != "") && entries != 0:
+		c.T.Errorf("%s answered %d and wrote %d audit entries", op.ID, w.Code, entries)
+	case entries == 0 && (!done || op.RecordedBy != ""):
+	case entries != 1 || targets == 0 && !refused:
 		c.T.Errorf("%s wrote %d audit entries with %d targets, want one entry with targets: call c.Audit", op.ID, entries, targets)
 	default:
 		c.checkDeclared(r.UserAgent())
-		recorded.Store(op.ID, true)
+		if done {
+			recorded.Store(op.ID, true)
+		}
 	}
 }
 
@@ -71,18 +72,22 @@ func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 // fields that the registry of actions says.
 func (c Caller) checkDeclared(userAgent string) {
 	c.T.Helper()
-	var action string
+	var action, outcome string
 	var targets, fields []string
 	c.auditing.Lock()
 	defer c.auditing.Unlock()
 	err := c.auditor.QueryRow(context.Background(), `
-		SELECT action, ARRAY(SELECT t ->> 'type' FROM json_array_elements(targets) AS t),
+		SELECT action, outcome, ARRAY(SELECT t ->> 'type' FROM json_array_elements(targets) AS t),
 			ARRAY(SELECT json_object_keys(coalesce(before, '{}')) UNION SELECT json_object_keys(coalesce(after, '{}')))
-		FROM audit_entry WHERE user_agent <> '' AND starts_with($1, user_agent)`, userAgent).Scan(&action, &targets, &fields)
+		FROM audit_entry WHERE user_agent <> '' AND starts_with($1, user_agent)`, userAgent).Scan(&action, &outcome, &targets, &fields)
 	if err != nil {
 		c.T.Fatal(err)
 	}
 	declared, _ := audit.Find(action)
+	if outcome == audit.Failure {
+		declared.Targets = append(slices.Clone(declared.Targets), "organization") // what a request names that was refused
+		declared.Fields = append(slices.Clone(declared.Fields), audit.RefusedFields...)
+	}
 	for _, list := range []struct{ used, declared []string }{{targets, declared.Targets}, {fields, declared.Fields}} {
 		for _, name := range list.used {
 			if !slices.Contains(list.declared, name) {

@@ -12,7 +12,7 @@ import (
 var ListActions = edge.Read[struct{}, listAuditActionsOutput]{
 	Op: edge.Op{
 		ID: "listAuditActions", Method: http.MethodGet, Path: "/v1/audit-actions", Function: "audit-log",
-		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "List what the audit log records",
+		Permission: auth.AuditLogRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List what the audit log records",
 		Description: "#listAuditActions",
 	},
 	Handle: func(*edge.Call, *struct{}) (*listAuditActionsOutput, error) {

@@ -17,7 +17,7 @@ import (
 var List = edge.Read[listAuditLogInput, listAuditLogOutput]{
 	Op: edge.Op{
 		ID: "listAuditLog", Method: http.MethodGet, Path: "/v1/audit-log", Function: "audit-log",
-		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "List who changed what",
+		Permission: auth.AuditLogRead, Cost: 1, Access: "audit_log.read", Tag: Tag, Summary: "List who changed what",
 		Description: "#listAuditLog",
 	},
 	Handle: list,
@@ -57,7 +57,7 @@ type auditEntryBody struct {
 	RequestID string            `json:"request_id" doc:"The id of the request in the log." example:"Y2xjcj1Z5QMEPuw="`
 	SourceIP  *string           `json:"source_ip" doc:"The IP address that sent the request; null if there was no request." example:"203.0.113.7"`
 	UserAgent string            `json:"user_agent" doc:"The header User-Agent of the request." example:"acme-billing/2.1"`
-	Outcome   string            `json:"outcome" enum:"success,failure" doc:"Whether the change was made."`
+	Outcome   string            `json:"outcome" enum:"success,failure" doc:"failure: the attempt was refused, and nothing was changed."`
 	CreatedAt clock.Stamp       `json:"created_at" format:"date-time" doc:"When the change was made."`
 }
 

@@ -17,7 +17,7 @@ import (
 var Verify = edge.Read[verifyAuditLogInput, verifyAuditLogOutput]{
 	Op: edge.Op{
 		ID: "verifyAuditLog", Method: http.MethodGet, Path: "/v1/audit-log/verify", Function: "audit-log",
-		Permission: auth.AuditLogRead, Cost: 20, Tag: Tag, Summary: "Verify that the audit log was not forged",
+		Permission: auth.AuditLogRead, Cost: 20, Access: edge.NoRecords, Tag: Tag, Summary: "Verify that the audit log was not forged",
 		Description: "#verifyAuditLog",
 	},
 	Handle: verify,

@@ -11,7 +11,7 @@ import (
 var ListPlatform = edge.Read[listAuditLogInput, listAuditLogOutput]{
 	Op: edge.Op{
 		ID: "listPlatformAuditLog", Method: http.MethodGet, Path: "/v1/staff/audit-log", Function: "audit-log", Acts: edge.OnPlatform,
-		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "List what staff changed of the platform",
+		Permission: auth.AuditLogRead, Cost: 1, Access: "audit_log.read", Tag: Tag, Summary: "List what staff changed of the platform",
 		Description: "#listPlatformAuditLog",
 	},
 	Handle: list,
@@ -21,7 +21,7 @@ var ListPlatform = edge.Read[listAuditLogInput, listAuditLogOutput]{
 var VerifyPlatform = edge.Read[verifyAuditLogInput, verifyAuditLogOutput]{
 	Op: edge.Op{
 		ID: "verifyPlatformAuditLog", Method: http.MethodGet, Path: "/v1/staff/audit-log/verify", Function: "audit-log", Acts: edge.OnPlatform,
-		Permission: auth.AuditLogRead, Cost: 20, Tag: Tag, Summary: "Verify that the platform's audit log was not forged",
+		Permission: auth.AuditLogRead, Cost: 20, Access: edge.NoRecords, Tag: Tag, Summary: "Verify that the platform's audit log was not forged",
 		Description: "#verifyPlatformAuditLog",
 	},
 	Handle: verify,

@@ -26,9 +26,10 @@ var errBadIdempotencyKey = fault.InvalidField("header."+idempotencyHeader,
 // admit passes a request to its operation if the caller may call it. The cheap
 // checks come first, so that invalid requests are refused without a query.
 func (s *Server) admit(op Op) func(huma.Context, func(huma.Context)) {
+	_, parameter := op.object()
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c := callOf(ctx.Context())
-		c.op = &op
+		c.op, c.object = &op, ctx.Param(parameter)
 		err := s.letIn(ctx, c)
 		if err == nil {
 			err = s.pass(c)

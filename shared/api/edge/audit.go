@@ -1,12 +1,24 @@
 package edge
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"slices"
+	"strings"
+	"time"
 
+	"portico/shared/apikey"
 	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/fault"
+	"portico/shared/id"
 	"portico/shared/observe"
+	"portico/shared/org"
 )
 
 // change is what a mutation changed, as its handler reports it.
@@ -62,4 +74,112 @@ func (c *Call) record(op Op) error {
 		Targets: c.change.targets, Before: c.change.before, After: c.change.after,
 		Origin: c.origin, CreatedAt: c.Now(),
 	})
+}
+
+// NoRecords is for a read of which nobody has to know who did it: it shows no records of
+// an organization, only what Portico is and how it is set.
+const NoRecords = "none"
+
+// action returns under which name the audit log has a call.
+func (o Op) action() string {
+	switch {
+	case o.Audit != "":
+		return o.Audit
+	case o.Access == NoRecords:
+		return "operation.call"
+	}
+	return o.Access
+}
+
+// object returns the kind of object that the path names, and the name of its parameter:
+// api_key and id of /v1/api-keys/{id}. They are "" if it names none.
+func (o Op) object() (noun, parameter string) {
+	before, after, named := strings.Cut(o.Path, "/{")
+	if !named {
+		return "", ""
+	}
+	parameter, _, _ = strings.Cut(after, "}")
+	noun = strings.ReplaceAll(path.Base(before), "-", "_")
+	if stem, changes := strings.CutSuffix(noun, "ies"); changes {
+		return stem + "y", parameter
+	}
+	return strings.TrimSuffix(noun, "s"), parameter
+}
+
+// checkRecorded returns an error if the declaration does not say how the audit log has
+// its calls, also refused ones.
+func (o Op) checkRecorded() error {
+	if o.Permission == auth.Public || o.Method != http.MethodGet && o.Audit == "" {
+		return nil // nobody is known to call, or check says what is missing
+	}
+	if o.Method == http.MethodGet && o.Access == "" {
+		return fmt.Errorf("operation %s is a read: its Access must name an audit action, or NoRecords", o.ID)
+	}
+	action, found := audit.Find(o.action())
+	if !found || o.Method != http.MethodGet && o.Access != "" {
+		return fmt.Errorf("operation %s: the audit action %s is not described in shared/audit/actions.go, or its Access is no read", o.ID, o.action())
+	}
+	if noun, _ := o.object(); noun != "" && o.Access != NoRecords && !slices.Contains(action.Targets, noun) {
+		return fmt.Errorf("operation %s: the audit action %s does not name %s as a target", o.ID, o.action(), noun)
+	}
+	return nil
+}
+
+// named returns what a request names, before it is known whether that exists: an object,
+// otherwise an organization. Without both it is the organization of the call.
+func (c *Call) named() []audit.Target {
+	if noun, _ := c.op.object(); noun != "" && c.op.Access != NoRecords {
+		return []audit.Target{audit.Named(noun, c.object)}
+	}
+	if named, err := id.Parse[id.Org](c.sent.Get(organizationHeader)); err == nil {
+		return []audit.Target{audit.Of("organization", named)}
+	}
+	if own := c.Caller.Org; !own.IsZero() {
+		return []audit.Target{audit.Of("organization", own)}
+	}
+	return nil
+}
+
+// refused returns the audit entry of a call that was refused because of who has sent it
+// or what it names, and whether it is one. The organization is zero if it came into none.
+func (c *Call) refused() (in id.Org, e audit.Entry, is bool) {
+	f, bad, who := fault.Of(c.cause), apikey.Refused{}, c.Caller
+	if c.op == nil || f == nil {
+		return in, e, false
+	}
+	after := audit.Fields{"operation": c.op.ID, "code": f.Code}
+	switch known := !who.APIKey.IsZero() || who.IsStaff(); {
+	case f.Kind == fault.Unauthenticated && errors.As(c.cause, &bad):
+		who, after["reason"] = bad.Caller, bad.Reason
+		kind, name := who.Actor()
+		e.Action, e.Targets = kind+".use", []audit.Target{{Type: kind, ID: name}}
+	case known && (f.Kind == fault.Denied || f.Kind == fault.NotFound):
+		e.Action, e.Targets = c.op.action(), c.named()
+	default:
+		return in, e, false
+	}
+	kind, name := who.Actor()
+	e.Actor = audit.Actor{Type: kind, ID: name, Name: who.StaffName}
+	e.After, e.Origin, e.CreatedAt = after, c.origin, c.Now()
+	if gone := who.IsStaff() && errors.Is(c.cause, org.ErrNotFound); !gone && c.op.Acts != OnNew { // that one does not exist yet
+		in = who.Org
+	}
+	return in, e, true
+}
+
+// refusalWithin bounds how long the reply of a refused call waits for its entry.
+const refusalWithin = time.Second
+
+// recordRefusal records a call that was refused, after its transaction and its reply are
+// done. If that fails, only the log line has it.
+func (s *Server) recordRefusal(c *Call) {
+	in, e, is := c.refused()
+	if !is {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c), refusalWithin)
+	defer cancel()
+	if err := s.refusals.Record(ctx, in, e); err != nil {
+		c.Note(slog.String("refusal_not_recorded", err.Error()))
+	}
 }

@@ -38,6 +38,7 @@ type Call struct {
 	paused   time.Duration
 
 	op        *Op     // nil: no operation has this path and method
+	object    string  // the name or id of an object that the path has
 	input     Checked // nil: not read yet, or it has no rules besides its schema
 	key       string  // Idempotency-Key
 	digest    hash.Hash

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"portico/shared/apikey"
+	"portico/shared/audit"
 	"portico/shared/auth"
 	"portico/shared/captcha"
 	"portico/shared/claim"
@@ -66,7 +67,8 @@ type Server struct {
 	// path with a wrong method gets a 405 here.
 	Elsewhere []Operation
 
-	waiting *limit.Queue
+	waiting  *limit.Queue
+	refusals *audit.Refusals
 
 	huma  huma.API
 	mux   *http.ServeMux
@@ -99,7 +101,7 @@ func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 	if err := checkAll(operations); err != nil {
 		return nil, err
 	}
-	s.mux, s.waiting = http.NewServeMux(), &limit.Queue{}
+	s.mux, s.waiting, s.refusals = http.NewServeMux(), &limit.Queue{}, &audit.Refusals{DB: s.DB}
 	s.huma = humago.New(s.mux, huma.Config{
 		OpenAPI:       newDescription(),
 		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},

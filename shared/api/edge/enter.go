@@ -69,11 +69,14 @@ func (s *Server) enterNamed(c *Call, named id.Org) error {
 	if named.IsZero() {
 		return nil
 	}
-	return s.DB.InOrg(c, named, func(tx pg.Tx) error {
-		c.Caller.Org = named
+	err := s.DB.InOrg(c, named, func(tx pg.Tx) error {
 		_, err := org.Get(c, tx, named)
 		return err
 	})
+	if err == nil {
+		c.Caller.Org = named
+	}
+	return err
 }
 
 // inOrg runs a function in a transaction that is bound to the call's organization,

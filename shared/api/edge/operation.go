@@ -28,6 +28,7 @@ type Op struct {
 	// is known only later is added by Call.Charge, and the rows of a page by the frame.
 	Cost        int
 	Audit       string // the audit entry's action, see audit.Actions; mutations only
+	Access      string // the same of a read, if an organization wants its reads recorded; or NoRecords
 	Tag         string
 	Summary     string
 	Description string
@@ -193,7 +194,7 @@ func checkAll(operations []Operation) error {
 	seen := map[string]bool{}
 	for _, o := range operations {
 		op := o.Meta()
-		faults = append(faults, op.check(), op.checkActs(o.inside()), op.checkChallenge())
+		faults = append(faults, op.check(), op.checkActs(o.inside()), op.checkRecorded(), op.checkChallenge())
 		if seen[op.ID] || seen[op.Method+" "+op.Path] {
 			faults = append(faults, fmt.Errorf("operation %s (%s %s) is declared twice", op.ID, op.Method, op.Path))
 		}

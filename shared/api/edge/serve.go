@@ -31,6 +31,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 					refuse(answer, newProblem(c, c.cause))
 				}
 			}
+			s.recordRefusal(c)
 			s.charge(c)
 			s.logRequest(r, c, answer.status, time.Since(start))
 		}()

@@ -30,7 +30,7 @@ var CreateErasure = edge.Write[createErasureInput, createdErasureOutput]{
 var ListErasures = edge.Read[listErasuresInput, listErasuresOutput]{
 	Op: edge.Op{
 		ID: "listErasures", Method: http.MethodGet, Path: "/v1/erasures", Function: "events",
-		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "List erasures",
+		Permission: auth.EventsRead, Cost: 1, Access: "erasure.read", Tag: Tag, Summary: "List erasures",
 		Description: "The newest first. They are kept for 90 days after they have ended.",
 	},
 	Handle: listErasures,
@@ -41,7 +41,7 @@ var GetErasure = edge.Read[erasurePath, erasureOutput]{
 	Op: edge.Op{
 		ID: "getErasure", Method: http.MethodGet, Path: "/v1/erasures/{id}", Function: "events",
 		Faults:     []*fault.Error{erasure.ErrNotFound},
-		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "Get an erasure with its progress",
+		Permission: auth.EventsRead, Cost: 1, Access: "erasure.read", Tag: Tag, Summary: "Get an erasure with its progress",
 	},
 	Handle: func(c *edge.Call, in *erasurePath) (*erasureOutput, error) {
 		r, err := erasure.Get(c, c.Tx, c.Org, in.ID)

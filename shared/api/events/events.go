@@ -63,7 +63,7 @@ var Get = edge.Read[eventPath, eventOutput]{
 	Op: edge.Op{
 		ID: "getEvent", Method: http.MethodGet, Path: "/v1/events/{id}", Function: "events",
 		Faults:     []*fault.Error{event.ErrNotFound},
-		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "Get an event with its data",
+		Permission: auth.EventsRead, Cost: 1, Access: "event.read", Tag: Tag, Summary: "Get an event with its data",
 		Description: "delivery_count is the number of deliveries; skipped_endpoints says which endpoints do not get the event, and why.",
 	},
 	Handle: get,

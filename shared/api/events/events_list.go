@@ -15,7 +15,7 @@ import (
 var List = edge.Read[listEventsInput, listEventsOutput]{
 	Op: edge.Op{
 		ID: "listEvents", Method: http.MethodGet, Path: "/v1/events", Function: "events",
-		Permission: auth.EventsRead, Cost: 1, Tag: Tag, Summary: "List events",
+		Permission: auth.EventsRead, Cost: 1, Access: "event.read", Tag: Tag, Summary: "List events",
 		Description: "#listEvents",
 	},
 	Handle: list,

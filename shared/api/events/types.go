@@ -29,7 +29,7 @@ var CreateType = edge.Write[createEventTypeInput, createdEventTypeOutput]{
 var ListTypes = edge.Read[listEventTypesInput, listEventTypesOutput]{
 	Op: edge.Op{
 		ID: "listEventTypes", Method: http.MethodGet, Path: "/v1/event-types", Function: "events",
-		Permission: auth.EventTypesRead, Cost: 1, Tag: Tag, Summary: "List event types",
+		Permission: auth.EventTypesRead, Cost: 1, Access: "event_type.read", Tag: Tag, Summary: "List event types",
 		Description: "By their names, without schemas and examples: get a single event type to see them.",
 	},
 	Handle: listTypes,
@@ -40,7 +40,7 @@ var GetType = edge.Read[EventTypePath, eventTypeOutput]{
 	Op: edge.Op{
 		ID: "getEventType", Method: http.MethodGet, Path: "/v1/event-types/{name}", Function: "events",
 		Faults:     []*fault.Error{eventtype.ErrNotFound},
-		Permission: auth.EventTypesRead, Cost: 1, Tag: Tag, Summary: "Get an event type with its schema",
+		Permission: auth.EventTypesRead, Cost: 1, Access: "event_type.read", Tag: Tag, Summary: "Get an event type with its schema",
 	},
 	Handle: getType,
 }

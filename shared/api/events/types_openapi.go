@@ -23,7 +23,7 @@ import (
 var DescribeTypes = edge.Read[describeEventTypesInput, describeEventTypesOutput]{
 	Op: edge.Op{
 		ID: "describeEventTypes", Method: http.MethodGet, Path: "/v1/event-types/openapi.json", Function: "events",
-		Permission: auth.EventTypesRead, Cost: limit.CostsMuch, Tag: Tag, Summary: "Get the OpenAPI 3.1 description of your event types",
+		Permission: auth.EventTypesRead, Cost: limit.CostsMuch, Access: "event_type.read", Tag: Tag, Summary: "Get the OpenAPI 3.1 description of your event types",
 		Description: "#describeEventTypes",
 	},
 	Handle: describeTypes,

@@ -30,7 +30,7 @@ var ListTypeVersions = edge.Read[listEventTypeVersionsInput, listEventTypeVersio
 	Op: edge.Op{
 		ID: "listEventTypeVersions", Method: http.MethodGet, Path: "/v1/event-types/{name}/versions", Function: "events",
 		Faults:     []*fault.Error{eventtype.ErrNotFound},
-		Permission: auth.EventTypesRead, Cost: 1, Tag: Tag, Summary: "List the versions of an event type", Description: "The newest first.",
+		Permission: auth.EventTypesRead, Cost: 1, Access: "event_type.read", Tag: Tag, Summary: "List the versions of an event type", Description: "The newest first.",
 	},
 	Handle: listVersions,
 }

@@ -30,7 +30,7 @@ const function = "jobs"
 var List = edge.Read[listInput, listOutput]{
 	Op: edge.Op{
 		ID: "listJobs", Method: http.MethodGet, Path: "/v1/jobs", Function: function,
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List jobs",
+		Permission: auth.JobsRead, Cost: 1, Access: "job.read", Tag: Tag, Summary: "List jobs",
 		Description: "#listJobs",
 	},
 	Handle: list,
@@ -41,7 +41,7 @@ var Get = edge.Read[JobPath, oneOutput]{
 	Op: edge.Op{
 		ID: "getJob", Method: http.MethodGet, Path: "/v1/jobs/{id}", Function: function,
 		Faults:     []*fault.Error{job.ErrNotFound},
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a job with its failed tries",
+		Permission: auth.JobsRead, Cost: 1, Access: "job.read", Tag: Tag, Summary: "Get a job with its failed tries",
 	},
 	Handle: get,
 }

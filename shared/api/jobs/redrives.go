@@ -31,7 +31,7 @@ var CreateRedrive = edge.Write[createRedriveInput, redriveOutput]{
 var ListRedrives = edge.Read[listRedrivesInput, listRedrivesOutput]{
 	Op: edge.Op{
 		ID: "listJobRedrives", Method: http.MethodGet, Path: "/v1/job-redrives", Function: function,
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List redrives",
+		Permission: auth.JobsRead, Cost: 1, Access: "job_redrive.read", Tag: Tag, Summary: "List redrives",
 		Description: "#listJobRedrives",
 	},
 	Handle: listRedrives,
@@ -42,7 +42,7 @@ var GetRedrive = edge.Read[RedrivePath, redriveOutput]{
 	Op: edge.Op{
 		ID: "getJobRedrive", Method: http.MethodGet, Path: "/v1/job-redrives/{id}", Function: function,
 		Faults:     []*fault.Error{job.ErrNotFound},
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a redrive with its progress",
+		Permission: auth.JobsRead, Cost: 1, Access: "job_redrive.read", Tag: Tag, Summary: "Get a redrive with its progress",
 	},
 	Handle: func(c *edge.Call, in *RedrivePath) (*redriveOutput, error) {
 		j, err := redriveOf(c, redrive.Own.Name, in.ID)

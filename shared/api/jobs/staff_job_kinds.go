@@ -17,7 +17,7 @@ import (
 var ListKinds = edge.Global[struct{}, listKindsOutput]{
 	Op: edge.Op{
 		ID: "listJobKinds", Method: http.MethodGet, Path: "/v1/staff/job-kinds", Function: function, Acts: edge.OnAll,
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List the kinds of jobs",
+		Permission: auth.JobsRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List the kinds of jobs",
 		Description: "#listJobKinds",
 	},
 	Handle: listKinds,
@@ -28,7 +28,7 @@ var GetKind = edge.Global[KindPath, kindOutput]{
 	Op: edge.Op{
 		ID: "getJobKind", Method: http.MethodGet, Path: "/v1/staff/job-kinds/{name}", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{kinds.ErrNotFound},
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a kind of jobs",
+		Permission: auth.JobsRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "Get a kind of jobs",
 	},
 	Handle: getKind,
 }

@@ -31,7 +31,7 @@ var CreateRedriveOfAll = edge.Write[createRedriveOfAllInput, redriveOfAllOutput]
 var ListRedrivesOfAll = edge.Read[listRedrivesInput, listRedrivesOfAllOutput]{
 	Op: edge.Op{
 		ID: "listRedrivesOfAllJobs", Method: http.MethodGet, Path: "/v1/staff/job-redrives", Function: function, Acts: edge.OnPlatform,
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List redrives of all organizations",
+		Permission: auth.JobsRead, Cost: 1, Access: "job_redrive.read", Tag: Tag, Summary: "List redrives of all organizations",
 		Description: "#listJobRedrives",
 	},
 	Handle: func(c *edge.Call, in *listRedrivesInput) (*listRedrivesOfAllOutput, error) {
@@ -45,7 +45,7 @@ var GetRedriveOfAll = edge.Read[RedrivePath, redriveOfAllOutput]{
 	Op: edge.Op{
 		ID: "getRedriveOfAllJobs", Method: http.MethodGet, Path: "/v1/staff/job-redrives/{id}", Function: function, Acts: edge.OnPlatform,
 		Faults:     []*fault.Error{job.ErrNotFound},
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a redrive of all organizations with its progress",
+		Permission: auth.JobsRead, Cost: 1, Access: "job_redrive.read", Tag: Tag, Summary: "Get a redrive of all organizations with its progress",
 	},
 	Handle: func(c *edge.Call, in *RedrivePath) (*redriveOfAllOutput, error) {
 		j, err := redriveOf(c, redrive.Everywhere.Name, in.ID)

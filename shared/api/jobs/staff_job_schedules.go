@@ -16,7 +16,7 @@ import (
 var ListSchedules = edge.Global[struct{}, listSchedulesOutput]{
 	Op: edge.Op{
 		ID: "listJobSchedules", Method: http.MethodGet, Path: "/v1/staff/job-schedules", Function: function, Acts: edge.OnAll,
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List the schedules of jobs",
+		Permission: auth.JobsRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List the schedules of jobs",
 		Description: "#listJobSchedules",
 	},
 	Handle: listSchedules,
@@ -27,7 +27,7 @@ var GetSchedule = edge.Global[SchedulePath, scheduleOutput]{
 	Op: edge.Op{
 		ID: "getJobSchedule", Method: http.MethodGet, Path: "/v1/staff/job-schedules/{name}", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{schedule.ErrNotFound},
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a schedule of jobs",
+		Permission: auth.JobsRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "Get a schedule of jobs",
 	},
 	Handle: getSchedule,
 }

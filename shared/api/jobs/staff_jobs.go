@@ -21,7 +21,7 @@ import (
 var ListAll = edge.Global[listAllInput, listAllOutput]{
 	Op: edge.Op{
 		ID: "listAllJobs", Method: http.MethodGet, Path: "/v1/staff/jobs", Function: function, Acts: edge.OnAll,
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List the jobs of all organizations",
+		Permission: auth.JobsRead, Cost: 1, Access: "job.read", Tag: Tag, Summary: "List the jobs of all organizations",
 		Description: "#listAllJobs",
 	},
 	Handle: listAll,
@@ -32,7 +32,7 @@ var GetAny = edge.Read[JobPath, staffOneOutput]{
 	Op: edge.Op{
 		ID: "getAnyJob", Method: http.MethodGet, Path: "/v1/staff/jobs/{id}", Function: function, Acts: edge.OnNamed,
 		Faults:     []*fault.Error{job.ErrNotFound},
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "Get a job of any kind with its failed tries",
+		Permission: auth.JobsRead, Cost: 1, Access: "job.read", Tag: Tag, Summary: "Get a job of any kind with its failed tries",
 	},
 	Handle: func(c *edge.Call, in *JobPath) (*staffOneOutput, error) {
 		var j job.Info
@@ -49,7 +49,7 @@ var GetAny = edge.Read[JobPath, staffOneOutput]{
 var ListDead = edge.Global[listDeadInput, listDeadOutput]{
 	Op: edge.Op{
 		ID: "listDeadJobs", Method: http.MethodGet, Path: "/v1/staff/dead-jobs", Function: function, Acts: edge.OnAll,
-		Permission: auth.JobsRead, Cost: 1, Tag: Tag, Summary: "List dead jobs in groups",
+		Permission: auth.JobsRead, Cost: 1, Access: "job.read", Tag: Tag, Summary: "List dead jobs in groups",
 		Description: "#listDeadJobs",
 	},
 	Handle: listDead,

@@ -30,7 +30,7 @@ var Create = edge.Write[createAPIKeyInput, createdAPIKeyOutput]{
 var List = edge.Read[edge.Page, listAPIKeysOutput]{
 	Op: edge.Op{
 		ID: "listAPIKeys", Method: http.MethodGet, Path: "/v1/api-keys", Function: function,
-		Permission: auth.APIKeysRead, Cost: 1, Tag: Tag, Summary: "List API keys",
+		Permission: auth.APIKeysRead, Cost: 1, Access: "api_key.read", Tag: Tag, Summary: "List API keys",
 		Description: "Includes expired and revoked keys.",
 	},
 	Handle: list,
@@ -41,7 +41,7 @@ var Get = edge.Read[APIKeyPath, apiKeyOutput]{
 	Op: edge.Op{
 		ID: "getAPIKey", Method: http.MethodGet, Path: "/v1/api-keys/{id}", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound},
-		Permission: auth.APIKeysRead, Cost: 1, Tag: Tag, Summary: "Get an API key",
+		Permission: auth.APIKeysRead, Cost: 1, Access: "api_key.read", Tag: Tag, Summary: "Get an API key",
 	},
 	Handle: get,
 }

@@ -18,7 +18,7 @@ var ListOfKey = edge.Read[KeyPath, listLimitsOutput]{
 	Op: edge.Op{
 		ID: "listAPIKeyLimits", Method: http.MethodGet, Path: "/v1/api-keys/{id}/limits", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound},
-		Permission: auth.APIKeysRead, Cost: 1, Tag: Tag, Summary: "List the limits of an API key",
+		Permission: auth.APIKeysRead, Cost: 1, Access: "api_key.read", Tag: Tag, Summary: "List the limits of an API key",
 		Description: "Those that count this API key's calls.",
 	},
 	Handle: listOfKey,

@@ -30,7 +30,7 @@ const function = "api-keys"
 var List = edge.Read[struct{}, listLimitsOutput]{
 	Op: edge.Op{
 		ID: "listLimits", Method: http.MethodGet, Path: "/v1/limits", Function: function,
-		Permission: auth.LimitsRead, Cost: 1, Tag: Tag, Summary: "List your limits",
+		Permission: auth.LimitsRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List your limits",
 		Description: "#listLimits",
 	},
 	Handle: list,

@@ -15,7 +15,7 @@ import (
 var GetDeliverability = edge.Global[struct{}, deliverabilityOutput]{
 	Op: edge.Op{
 		ID: "getDeliverability", Method: http.MethodGet, Path: "/v1/staff/deliverability", Function: function, Acts: edge.OnAll,
-		Permission: auth.MailRead, Cost: 20, Tag: Tag, Summary: "See whether mail can arrive",
+		Permission: auth.MailRead, Cost: 20, Access: edge.NoRecords, Tag: Tag, Summary: "See whether mail can arrive",
 		Description: "#getDeliverability",
 	},
 	Handle: getDeliverability,

@@ -32,7 +32,7 @@ var KeepDMARC = edge.Write[dmarcInput, dmarcOutput]{
 var ListDMARCSources = edge.Global[listSourcesInput, listSourcesOutput]{
 	Op: edge.Op{
 		ID: "listDmarcSources", Method: http.MethodGet, Path: "/v1/staff/dmarc-sources", Function: function, Acts: edge.OnAll,
-		Permission: auth.MailRead, Cost: 5, Tag: Tag, Summary: "List who sends in the name of your domains",
+		Permission: auth.MailRead, Cost: 5, Access: edge.NoRecords, Tag: Tag, Summary: "List who sends in the name of your domains",
 		Description: "#listDmarcSources",
 	},
 	Handle: listSources,

@@ -17,7 +17,7 @@ import (
 var List = edge.Global[listInput, listOutput]{
 	Op: edge.Op{
 		ID: "listMails", Method: http.MethodGet, Path: "/v1/staff/mails", Function: function, Acts: edge.OnAll,
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "List the mails of all organizations",
+		Permission: auth.MailRead, Cost: 1, Access: "mail.read", Tag: Tag, Summary: "List the mails of all organizations",
 		Description: "#listMails",
 	},
 	Handle: list,
@@ -28,7 +28,7 @@ var Get = edge.Global[mailPath, mailOutput]{
 	Op: edge.Op{
 		ID: "getMail", Method: http.MethodGet, Path: "/v1/staff/mails/{id}", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{mail.ErrNotFound},
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "Get a mail of any organization",
+		Permission: auth.MailRead, Cost: 1, Access: "mail.read", Tag: Tag, Summary: "Get a mail of any organization",
 	},
 	Handle: get,
 }

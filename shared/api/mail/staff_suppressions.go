@@ -21,7 +21,7 @@ const suppressionsPath = "/v1/staff/mail-suppressions"
 var ListSuppressions = edge.Global[listSuppressionsInput, listSuppressionsOutput]{
 	Op: edge.Op{
 		ID: "listMailSuppressions", Method: http.MethodGet, Path: suppressionsPath, Function: function, Acts: edge.OnAll,
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "List addresses that get no mail",
+		Permission: auth.MailRead, Cost: 1, Access: "mail_suppression.read", Tag: Tag, Summary: "List addresses that get no mail",
 		Description: "#listMailSuppressions",
 	},
 	Handle: listSuppressions,
@@ -32,7 +32,7 @@ var GetSuppression = edge.Global[SuppressionPath, suppressionOutput]{
 	Op: edge.Op{
 		ID: "getMailSuppression", Method: http.MethodGet, Path: suppressionsPath + "/{id}", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{mail.ErrNotSuppressed},
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "Get why an address gets no mail",
+		Permission: auth.MailRead, Cost: 1, Access: "mail_suppression.read", Tag: Tag, Summary: "Get why an address gets no mail",
 	},
 	Handle: func(c *edge.Call, in *SuppressionPath) (*suppressionOutput, error) {
 		s, err := mail.GetSuppression(c, c.DB.Shared(), in.ID)

@@ -20,7 +20,7 @@ const templatesPath = "/v1/staff/mail-templates"
 var ListTemplates = edge.Global[struct{}, listTemplatesOutput]{
 	Op: edge.Op{
 		ID: "listMailTemplates", Method: http.MethodGet, Path: templatesPath, Function: function, Acts: edge.OnAll,
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "List the mail templates",
+		Permission: auth.MailRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List the mail templates",
 		Description: "All of them, with what is published in each language.",
 	},
 	Handle: listTemplates,
@@ -31,7 +31,7 @@ var GetTemplate = edge.Global[TemplatePath, templateOutput]{
 	Op: edge.Op{
 		ID: "getMailTemplate", Method: http.MethodGet, Path: templatesPath + "/{id}", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{override.ErrNoTemplate},
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "Get a mail template",
+		Permission: auth.MailRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "Get a mail template",
 		Description: "With the values that it may show, and its samples.",
 	},
 	Handle: getTemplate,
@@ -42,7 +42,7 @@ var GetTemplateSource = edge.Global[TemplateVersionInput, templateSourceOutput]{
 	Op: edge.Op{
 		ID: "getMailTemplateSource", Method: http.MethodGet, Path: templatesPath + "/{id}/source", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{override.ErrNoTemplate, override.ErrNoVersion},
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "Get a version of a mail template",
+		Permission: auth.MailRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "Get a version of a mail template",
 		Description: "What it says, as it was written.",
 	},
 	Handle: getTemplateSource,

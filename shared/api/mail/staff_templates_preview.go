@@ -19,7 +19,7 @@ var PreviewTemplate = edge.Global[previewInput, previewOutput]{
 	Op: edge.Op{
 		ID: "previewMailTemplate", Method: http.MethodGet, Path: templatesPath + "/{id}/preview", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{override.ErrNoTemplate, override.ErrNoVersion},
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "Preview a version of a mail template",
+		Permission: auth.MailRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "Preview a version of a mail template",
 		Description: "The mail that a version makes of a sample: HTML, text and source.",
 	},
 	Handle: preview,
@@ -30,7 +30,7 @@ var DiffTemplate = edge.Global[diffInput, diffOutput]{
 	Op: edge.Op{
 		ID: "diffMailTemplate", Method: http.MethodGet, Path: templatesPath + "/{id}/diff", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{override.ErrNoTemplate, override.ErrNoVersion},
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "Compare two versions of a mail template",
+		Permission: auth.MailRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "Compare two versions of a mail template",
 		Description: "Line by line. Parts that are equal have no lines.",
 	},
 	Handle: diff,

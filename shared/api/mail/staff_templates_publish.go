@@ -41,7 +41,7 @@ var ListTemplatePublications = edge.Global[listPublicationsInput, listPublicatio
 	Op: edge.Op{
 		ID: "listMailTemplatePublications", Method: http.MethodGet, Path: templatesPath + "/{id}/publications", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{override.ErrNoTemplate},
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "List what was published of a mail template",
+		Permission: auth.MailRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List what was published of a mail template",
 		Description: "Of one language, the newest first: who published or rolled back what and when. The first is in force. At most 100.",
 	},
 	Handle: listPublications,

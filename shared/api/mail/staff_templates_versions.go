@@ -19,7 +19,7 @@ var ListTemplateVersions = edge.Global[listVersionsInput, listVersionsOutput]{
 	Op: edge.Op{
 		ID: "listMailTemplateVersions", Method: http.MethodGet, Path: templatesPath + "/{id}/versions", Function: function, Acts: edge.OnAll,
 		Faults:     []*fault.Error{override.ErrNoTemplate},
-		Permission: auth.MailRead, Cost: 1, Tag: Tag, Summary: "List the versions of a mail template",
+		Permission: auth.MailRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List the versions of a mail template",
 		Description: "Of one language, the newest first: who saved them and when. Portico's own template is none of them.",
 	},
 	Handle: listVersions,

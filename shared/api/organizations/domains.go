@@ -28,7 +28,7 @@ var CreateDomain = edge.Write[createDomainInput, createdDomainOutput]{
 var ListDomains = edge.Read[edge.Page, listDomainsOutput]{
 	Op: edge.Op{
 		ID: "listDomains", Method: http.MethodGet, Path: "/v1/domains", Function: function,
-		Permission: auth.DomainsRead, Cost: 1, Tag: Tag, Summary: "List domains",
+		Permission: auth.DomainsRead, Cost: 1, Access: "domain.read", Tag: Tag, Summary: "List domains",
 	},
 	Handle: listDomains,
 }
@@ -38,7 +38,7 @@ var GetDomain = edge.Read[DomainPath, domainOutput]{
 	Op: edge.Op{
 		ID: "getDomain", Method: http.MethodGet, Path: "/v1/domains/{id}", Function: function,
 		Faults:     []*fault.Error{hostname.ErrNotFound},
-		Permission: auth.DomainsRead, Cost: 1, Tag: Tag, Summary: "Get a domain",
+		Permission: auth.DomainsRead, Cost: 1, Access: "domain.read", Tag: Tag, Summary: "Get a domain",
 	},
 	Handle: getDomain,
 }

@@ -16,7 +16,7 @@ import (
 var GetOwn = edge.Read[struct{}, organizationOutput]{
 	Op: edge.Op{
 		ID: "getOrganization", Method: http.MethodGet, Path: "/v1/organization", Function: function,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: Tag, Summary: "Get your organization",
+		Permission: auth.OrganizationRead, Cost: 1, Access: "organization.read", Tag: Tag, Summary: "Get your organization",
 	},
 	Handle: getOwn,
 }

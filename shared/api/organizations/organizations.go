@@ -46,7 +46,7 @@ var Create = edge.Write[createOrganizationInput, createdOrganizationOutput]{
 var List = edge.Global[listOrganizationsInput, listOrganizationsOutput]{
 	Op: edge.Op{
 		ID: "listOrganizations", Method: http.MethodGet, Path: organizationsPath, Function: function, Acts: edge.OnAll,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: Tag, Summary: "List organizations",
+		Permission: auth.OrganizationRead, Cost: 1, Access: "organization.read", Tag: Tag, Summary: "List organizations",
 		Description: "Deleted ones are not among them.",
 	},
 	Handle: list,
@@ -56,7 +56,7 @@ var List = edge.Global[listOrganizationsInput, listOrganizationsOutput]{
 var Get = edge.Read[OrganizationPath, organizationOutput]{
 	Op: edge.Op{
 		ID: "getNamedOrganization", Method: http.MethodGet, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
-		Permission: auth.OrganizationRead, Cost: 1, Tag: Tag, Summary: "Get an organization",
+		Permission: auth.OrganizationRead, Cost: 1, Access: "organization.read", Tag: Tag, Summary: "Get an organization",
 		Description: "An API key may name its own organization only.",
 	},
 	Handle: func(c *edge.Call, _ *OrganizationPath) (*organizationOutput, error) { return getOwn(c, nil) },

@@ -84,7 +84,7 @@ func TestDeleteOrganizationTogether(t *testing.T) {
 	}
 	apitest.Want(t, replies[0], "202 "+acme.Org.String())
 	apitest.Want(t, replies[1], "404 organization_not_found")
-	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE action = 'organization.delete'`); n != 1 {
+	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE action = 'organization.delete' AND outcome = 'success'`); n != 1 {
 		t.Errorf("%d audit entries", n)
 	}
 }

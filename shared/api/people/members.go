@@ -31,7 +31,7 @@ var CreateMember = edge.Write[createMemberInput, createdMemberOutput]{
 var ListMembers = edge.Read[edge.Page, listMembersOutput]{
 	Op: edge.Op{
 		ID: "listMembers", Method: http.MethodGet, Path: "/v1/members", Function: function,
-		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "List members",
+		Permission: auth.MembersRead, Cost: 1, Access: "member.read", Tag: Tag, Summary: "List members",
 	},
 	Handle: listMembers,
 }
@@ -41,7 +41,7 @@ var GetMember = edge.Read[MemberPath, memberOutput]{
 	Op: edge.Op{
 		ID: "getMember", Method: http.MethodGet, Path: "/v1/members/{id}", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound},
-		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "Get a member",
+		Permission: auth.MembersRead, Cost: 1, Access: "member.read", Tag: Tag, Summary: "Get a member",
 	},
 	Handle: getMember,
 }

@@ -16,7 +16,7 @@ var GetMemberPermissions = edge.Read[memberPermissionsInput, memberPermissionsOu
 	Op: edge.Op{
 		ID: "getMemberPermissions", Method: http.MethodGet, Path: "/v1/members/{id}/permissions", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource},
-		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "List what a member may do, and why",
+		Permission: auth.MembersRead, Cost: 1, Access: "member.read", Tag: Tag, Summary: "List what a member may do, and why",
 		Description: "#getMemberPermissions",
 	},
 	Handle: getMemberPermissions,

@@ -11,7 +11,7 @@ import (
 var ListPermissions = edge.Read[struct{}, listPermissionsOutput]{
 	Op: edge.Op{
 		ID: "listPermissions", Method: http.MethodGet, Path: "/v1/permissions", Function: function,
-		Permission: auth.RolesRead, Cost: 1, Tag: Tag, Summary: "List all permissions and what they allow",
+		Permission: auth.RolesRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List all permissions and what they allow",
 	},
 	Handle: listPermissions,
 }

@@ -29,7 +29,7 @@ var CreateResourceGrant = edge.Write[createGrantInput, grantOutput]{
 var ListResourceGrants = edge.Read[listGrantsInput, listGrantsOutput]{
 	Op: edge.Op{
 		ID: "listResourceGrants", Method: http.MethodGet, Path: "/v1/resource-grants", Function: function,
-		Permission: auth.MembersRead, Cost: 1, Tag: Tag, Summary: "List resource grants",
+		Permission: auth.MembersRead, Cost: 1, Access: "resource_grant.read", Tag: Tag, Summary: "List resource grants",
 	},
 	Handle: listResourceGrants,
 }

@@ -28,7 +28,7 @@ var CreateRole = edge.Write[createRoleInput, createdRoleOutput]{
 var ListRoles = edge.Read[edge.Page, listRolesOutput]{
 	Op: edge.Op{
 		ID: "listRoles", Method: http.MethodGet, Path: "/v1/roles", Function: function,
-		Permission: auth.RolesRead, Cost: 1, Tag: Tag, Summary: "List roles",
+		Permission: auth.RolesRead, Cost: 1, Access: "role.read", Tag: Tag, Summary: "List roles",
 		Description: "Your own roles, newest first. The last page ends with the predefined roles.",
 	},
 	Handle: listRoles,
@@ -39,7 +39,7 @@ var GetRole = edge.Read[RolePath, roleOutput]{
 	Op: edge.Op{
 		ID: "getRole", Method: http.MethodGet, Path: "/v1/roles/{id}", Function: function,
 		Faults:     []*fault.Error{role.ErrNotFound},
-		Permission: auth.RolesRead, Cost: 1, Tag: Tag, Summary: "Get a role",
+		Permission: auth.RolesRead, Cost: 1, Access: "role.read", Tag: Tag, Summary: "Get a role",
 	},
 	Handle: getRole,
 }

@@ -48,7 +48,7 @@ var CreateConsumer = edge.Write[createConsumerInput, createdConsumerOutput]{
 var ListConsumers = edge.Read[edge.Page, listConsumersOutput]{
 	Op: edge.Op{
 		ID: "listEventConsumers", Method: http.MethodGet, Path: "/v1/event-consumers", Function: function,
-		Permission: auth.EventConsumersRead, Cost: 1, Tag: Tag, Summary: "List event consumers",
+		Permission: auth.EventConsumersRead, Cost: 1, Access: "event_consumer.read", Tag: Tag, Summary: "List event consumers",
 	},
 	Handle: listConsumers,
 }
@@ -58,7 +58,7 @@ var GetConsumer = edge.Read[ConsumerPath, consumerOutput]{
 	Op: edge.Op{
 		ID: "getEventConsumer", Method: http.MethodGet, Path: "/v1/event-consumers/{id}", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
-		Permission: auth.EventConsumersRead, Cost: 1, Tag: Tag, Summary: "Get an event consumer",
+		Permission: auth.EventConsumersRead, Cost: 1, Access: "event_consumer.read", Tag: Tag, Summary: "Get an event consumer",
 	},
 	Handle: getConsumer,
 }

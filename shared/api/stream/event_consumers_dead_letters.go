@@ -17,7 +17,7 @@ var ListDeadLetters = edge.Read[listDeadLettersInput, listDeadLettersOutput]{
 	Op: edge.Op{
 		ID: "listEventConsumerDeadLetters", Method: http.MethodGet, Path: "/v1/event-consumers/{id}/dead-letters", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
-		Permission: auth.EventConsumersRead, Cost: 1, Tag: Tag, Summary: "List an event consumer's dead letters",
+		Permission: auth.EventConsumersRead, Cost: 1, Access: "event_consumer.read", Tag: Tag, Summary: "List an event consumer's dead letters",
 		Description: "Items that the consumer was given eight times and has never acknowledged. Those of the newest events come first.",
 	},
 	Handle: listDeadLetters,

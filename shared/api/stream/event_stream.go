@@ -18,7 +18,7 @@ var ReadStream = edge.Wait[readStreamInput, readStreamOutput]{
 	Op: edge.Op{
 		ID: "readEventStream", Method: http.MethodGet, Path: "/v1/event-stream", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
-		Permission: auth.EventStreamWrite, Cost: 1, Tag: Tag, Summary: "Read the event stream",
+		Permission: auth.EventStreamWrite, Cost: 1, Access: "event_stream.read", Tag: Tag, Summary: "Read the event stream",
 		Description: "#readEventStream",
 	},
 	Handle: readStream,

@@ -19,7 +19,7 @@ import (
 var ListDeliveries = edge.Read[listDeliveriesInput, listDeliveriesOutput]{
 	Op: edge.Op{
 		ID: "listDeliveries", Method: http.MethodGet, Path: "/v1/deliveries", Function: deliveriesFunction,
-		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "List deliveries",
+		Permission: auth.DeliveriesRead, Cost: 1, Access: "delivery.read", Tag: Tag, Summary: "List deliveries",
 		Description: "#listDeliveries",
 	},
 	Handle: listDeliveries,
@@ -30,7 +30,7 @@ var GetDelivery = edge.Read[deliveryPath, deliveryOutput]{
 	Op: edge.Op{
 		ID: "getDelivery", Method: http.MethodGet, Path: "/v1/deliveries/{id}", Function: deliveriesFunction,
 		Faults:     []*fault.Error{webhook.ErrDeliveryNotFound},
-		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "Get a delivery with its attempts",
+		Permission: auth.DeliveriesRead, Cost: 1, Access: "delivery.read", Tag: Tag, Summary: "Get a delivery with its attempts",
 	},
 	Handle: getDelivery,
 }

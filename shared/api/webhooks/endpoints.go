@@ -30,7 +30,7 @@ var CreateEndpoint = edge.Write[createEndpointInput, createdEndpointOutput]{
 var ListEndpoints = edge.Read[listEndpointsInput, listEndpointsOutput]{
 	Op: edge.Op{
 		ID: "listWebhookEndpoints", Method: http.MethodGet, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List webhook endpoints",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Access: "webhook_endpoint.read", Tag: Tag, Summary: "List webhook endpoints",
 	},
 	Handle: listEndpoints,
 }
@@ -40,7 +40,7 @@ var GetEndpoint = edge.Read[EndpointPath, endpointOutput]{
 	Op: edge.Op{
 		ID: "getWebhookEndpoint", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "Get a webhook endpoint",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Access: "webhook_endpoint.read", Tag: Tag, Summary: "Get a webhook endpoint",
 	},
 	Handle: getEndpoint,
 }

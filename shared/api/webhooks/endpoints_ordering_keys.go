@@ -18,7 +18,7 @@ var ListOrderingKeys = edge.Read[listOrderingKeysInput, listOrderingKeysOutput]{
 	Op: edge.Op{
 		ID: "listOrderingKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/ordering-keys", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List ordering keys with unfinished deliveries",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Access: "webhook_endpoint.read", Tag: Tag, Summary: "List ordering keys with unfinished deliveries",
 		Description: "For an ordered endpoint. Each key shows how far its deliveries are behind, and whether it is paused.",
 	},
 	Handle: listOrderingKeys,

@@ -54,7 +54,7 @@ var ListRecoveries = edge.Read[listRecoveriesInput, listRecoveriesOutput]{
 	Op: edge.Op{
 		ID: "listRecoveries", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/recoveries", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "List the recoveries of a webhook endpoint",
+		Permission: auth.DeliveriesRead, Cost: 1, Access: "recovery.read", Tag: Tag, Summary: "List the recoveries of a webhook endpoint",
 		Description: "The newest first. They are kept for 90 days after they have ended.",
 	},
 	Handle: listRecoveries,

@@ -74,7 +74,7 @@ var GetPublicKeys = edge.Read[EndpointPath, endpointKeysOutput]{
 	Op: edge.Op{
 		ID: "getWebhookEndpointKeys", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/jwks", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "Get the public keys of a webhook endpoint as JWKS",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Access: "webhook_endpoint.read", Tag: Tag, Summary: "Get the public keys of a webhook endpoint as JWKS",
 		Description: "#getWebhookEndpointKeys",
 	},
 	Handle: getPublicKeys,

@@ -17,7 +17,7 @@ var GetStatistics = edge.Read[statisticsInput, statisticsOutput]{
 	Op: edge.Op{
 		ID: "getWebhookEndpointStatistics", Method: http.MethodGet, Path: "/v1/webhook-endpoints/{id}/statistics", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "Get the statistics of a webhook endpoint",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Access: "webhook_endpoint.read", Tag: Tag, Summary: "Get the statistics of a webhook endpoint",
 		Description: "#getWebhookEndpointStatistics",
 	},
 	Handle: getStatistics,

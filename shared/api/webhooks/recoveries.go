@@ -16,7 +16,7 @@ var GetRecovery = edge.Read[recoveryPath, recoveryOutput]{
 	Op: edge.Op{
 		ID: "getRecovery", Method: http.MethodGet, Path: "/v1/recoveries/{id}", Function: endpointsFunction,
 		Faults:     []*fault.Error{recovery.ErrNotFound},
-		Permission: auth.DeliveriesRead, Cost: 1, Tag: Tag, Summary: "Get a recovery with its progress",
+		Permission: auth.DeliveriesRead, Cost: 1, Access: "recovery.read", Tag: Tag, Summary: "Get a recovery with its progress",
 	},
 	Handle: func(c *edge.Call, in *recoveryPath) (*recoveryOutput, error) {
 		r, err := recovery.Get(c, c.Tx, c.Org, in.ID)

@@ -11,7 +11,7 @@ import (
 var ListSourceIPs = edge.Read[struct{}, sourceIPsOutput]{
 	Op: edge.Op{
 		ID: "listWebhookSourceIPs", Method: http.MethodGet, Path: "/v1/webhook-source-ips", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Tag: Tag, Summary: "List the addresses that deliveries come from",
+		Permission: auth.WebhookEndpointsRead, Cost: 1, Access: edge.NoRecords, Tag: Tag, Summary: "List the addresses that deliveries come from",
 		Description: "Every delivery comes from one of these addresses. Allow all of them in your firewall.",
 	},
 	Handle: listSourceIPs,

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"portico/shared/audit"
 	"portico/shared/claim"
 	"portico/shared/clock"
@@ -50,8 +52,9 @@ func (Lane) Org() id.Org { return id.Org{} }
 
 // Pass is the work: the organizations with entries that wait.
 type Pass struct {
-	orgs []id.Org
-	due  time.Time
+	orgs    []id.Org
+	refused []id.Org // those of them of which an entry about refused attempts is due
+	due     time.Time
 }
 
 // Leased is what the engine asks of work.
@@ -80,12 +83,14 @@ const (
 	failedFor = 5 * time.Second
 )
 
-// waiting is an organization with entries that wait.
+// waiting is an organization with entries that wait, or of which an entry about refused
+// attempts is to be written.
 type waiting struct {
-	Org   id.Org
-	Entry id.AuditEntry // the oldest by its id
-	Until *time.Time    // when its announced move ends at the latest; nil: it is not moving
-	Now   time.Time
+	Org     id.Org
+	Entry   id.AuditEntry // the oldest by its id
+	Refused bool
+	Until   *time.Time // when its announced move ends at the latest, or the entry is due; nil: now
+	Now     time.Time
 }
 
 // since returns when the entry was made or, if that is later, may be chained.
@@ -112,11 +117,16 @@ func (s *Sequencer) list(ctx context.Context) ([]waiting, error) {
 			SELECT n.org_id, n.entry_id FROM first f CROSS JOIN LATERAL (
 				SELECT u.org_id, u.entry_id FROM audit_unchained u WHERE u.org_id > f.org_id ORDER BY u.org_id, u.entry_id LIMIT 1
 			) n
+		), waits AS (
+			SELECT org_id, entry_id, false AS refused, NULL::timestamptz AS due FROM first
+			UNION ALL
+			SELECT org_id, uuid_floor(min(due_at)), true, min(due_at) FROM audit_refusal WHERE due_at IS NOT NULL GROUP BY org_id
 		)
-		SELECT f.org_id AS org, f.entry_id AS entry, m.until, portico_now() AS now
-		FROM first f LEFT JOIN placement m ON m.org_id = f.org_id AND m.until > portico_now()
+		SELECT w.org_id AS org, w.entry_id AS entry, w.refused, greatest(m.until, CASE WHEN w.due > portico_now() THEN w.due END) AS until, portico_now() AS now
+		FROM waits w LEFT JOIN placement m ON m.org_id = w.org_id AND m.until > portico_now()
 		WHERE (m.until IS NULL OR m.until < 'infinity')
-			AND NOT EXISTS (SELECT FROM organization c WHERE c.id = f.org_id AND c.deleted_at IS NOT NULL)`)
+			AND NOT EXISTS (SELECT FROM organization c WHERE c.id = w.org_id AND c.deleted_at IS NOT NULL)
+		ORDER BY w.org_id`)
 }
 
 // Look reports whether an entry has waited for at least since, and how long it takes
@@ -171,7 +181,12 @@ func (s *Sequencer) Claim(ctx context.Context, _ []claim.Turn[Lane]) ([]Pass, er
 	list = list[:min(len(list), orgsAtOnce)]
 	var p Pass
 	for _, w := range list {
-		p.orgs = append(p.orgs, w.Org)
+		if len(p.orgs) == 0 || p.orgs[len(p.orgs)-1] != w.Org { // an organization may be in the list twice
+			p.orgs = append(p.orgs, w.Org)
+		}
+		if w.Refused {
+			p.refused = append(p.refused, w.Org)
+		}
 		if at := w.since(); p.due.IsZero() || at.Before(p.due) {
 			p.due = at
 		}
@@ -182,7 +197,8 @@ func (s *Sequencer) Claim(ctx context.Context, _ []claim.Turn[Lane]) ([]Pass, er
 
 // Do chains entries, and then pauses.
 func (s *Sequencer) Do(ctx context.Context, p Pass) Passed {
-	result := Passed{len(p.orgs), s.chain(ctx, p.orgs)}
+	failed := s.report(ctx, p.refused)
+	result := Passed{len(p.orgs), max(failed, s.chain(ctx, p.orgs))}
 	_ = clock.Sleep(ctx, s.Gather) // it ends early only when the function ends
 	return result
 }
@@ -209,6 +225,29 @@ func (s *Sequencer) chain(ctx context.Context, orgs []id.Org) (again time.Durati
 		for _, org := range orgs {
 			again = s.putApart(org, failedFor)
 		}
+	}
+	return again
+}
+
+// reportsAtOnce bounds a transaction of report.
+const reportsAtOnce = 100
+
+// report writes the entries about refused attempts, which this pass chains. It returns
+// when it has to look again; 0: it need not.
+func (s *Sequencer) report(ctx context.Context, orgs []id.Org) (again time.Duration) {
+	if len(orgs) == 0 {
+		return 0
+	}
+	err := pgx.BeginFunc(ctx, s.DB, func(tx pgx.Tx) error {
+		defer s.at("reported")
+		return audit.ReportRefused(ctx, tx, orgs, reportsAtOnce)
+	})
+	if err == nil {
+		return 0
+	}
+	s.Log.Line(ctx, slog.LevelError, "refused attempts could not be reported; they wait", nil, slog.Int("organizations", len(orgs)), slog.String("cause", err.Error()))
+	for _, org := range orgs {
+		again = s.putApart(org, failedFor)
 	}
 	return again
 }

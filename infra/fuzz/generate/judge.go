@@ -24,6 +24,7 @@ type judge struct {
 	*Document
 	secrets []string // texts that no reply shows
 	foreign []string // texts that no reply to a customer shows: another organization's data
+	named   string   // what requests of the customer have named: the audit log shows what was refused
 }
 
 // faults returns what is wrong with a reply.
@@ -159,6 +160,9 @@ func (j *judge) leaks(r Request, reply Reply) (list []string) {
 	}
 	if r.As == staffName {
 		return list
+	}
+	if j.named += fmt.Sprint(said, r.Headers); strings.HasPrefix(r.Target, "/v1/audit-log") {
+		said = j.named
 	}
 	for _, text := range j.foreign {
 		if strings.Contains(body, text) && !strings.Contains(said, text) {

@@ -30,6 +30,9 @@ func things(c apitest.Caller) map[string]string {
 	c.NewMember("second@example.com", "owner")
 	granted := c.NewMember("third@example.com", "viewer")
 	deliveries := c.Do("GET", "/v1/deliveries", "").Body
+	staff := c.Harness.NewStaff()
+	redrive := staff.Make("/v1/staff/job-redrives", `{"filter":{}}`)
+	entries := regexp.MustCompile(`aud_\w{26}`)
 	return map[string]string{
 		"/v1/organizations":           c.Org.String(),
 		"/v1/webhook-endpoints":       endpoint,
@@ -46,7 +49,9 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/staff/mail-suppressions": suppressed(c),
 		"/v1/job-redrives":            c.Make("/v1/job-redrives", `{"filter":{}}`),
 		"/v1/staff/jobs":              c.NewJob(apitest.Export, "x").String(),
-		"/v1/staff/job-redrives":      c.Harness.NewStaff().Make("/v1/staff/job-redrives", `{"filter":{}}`),
+		"/v1/staff/job-redrives":      redrive,
+		"/v1/audit-log":               entries.FindString(c.Do("GET", "/v1/audit-log", "").Body),
+		"/v1/staff/audit-log":         entries.FindString(staff.Do("GET", "/v1/staff/audit-log", "").Body),
 		"/v1/staff/job-kinds":         apitest.Hidden.Name,
 		"/v1/staff/job-schedules":     apitest.Tidy.Name,
 		"/v1/recoveries":              c.Make("/v1/webhook-endpoints/"+other+"/recover", `{"since":"2026-01-01T00:00:00Z"}`),

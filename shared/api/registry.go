@@ -40,7 +40,7 @@ func All() []edge.Operation {
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,
-		audit.List, audit.ListActions, audit.ListPlatform, audit.Verify, audit.VerifyPlatform,
+		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform,
 		jobs.List, jobs.Get, jobs.Cancel,
 		mail.List, mail.Get,
 		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,

@@ -27,7 +27,7 @@ var layers = []struct {
 	{"shared/webhook/dispatching shared/captcha", false},
 	{"shared/audit shared/job shared/mail shared/org shared/member shared/role shared/apikey shared/event shared/eventtype shared/consumer shared/webhook shared/idempotency shared/hostname shared/limit shared/placement shared/erasure", true},
 	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP
-	{"shared/webhook/filter shared/webhook/signing shared/webhook/statistics", false},
+	{"shared/webhook/filter shared/webhook/signing shared/webhook/statistics shared/audit/record", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
 	{"shared/botscore shared/claim shared/bucket shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext shared/pattern infra/migrations docs", true},

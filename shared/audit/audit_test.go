@@ -79,7 +79,7 @@ func TestInsertAndList(t *testing.T) {
 	})
 	var list []audit.Entry
 	err := d.App.InOrg(ctx, org, func(tx pg.Tx) (err error) {
-		list, err = audit.List(ctx, tx, org, audit.Filter{TargetID: "2"}, 10)
+		list, _, err = audit.List(ctx, tx, org, audit.Filter{TargetID: "2"}, 10)
 		return err
 	})
 	if err != nil || len(list) != 1 {

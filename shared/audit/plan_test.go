@@ -71,7 +71,7 @@ func TestListFollowsItsIndexes(t *testing.T) {
 	} {
 		var plan string
 		err := d.App.InOrg(ctx, org, func(tx pg.Tx) error {
-			_, err := audit.List(ctx, explaining{tx, &plan}, org, tt.filter, 21)
+			_, _, err := audit.List(ctx, explaining{tx, &plan}, org, tt.filter, 21)
 			return err
 		})
 		if !errors.Is(err, errExplained) {

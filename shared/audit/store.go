@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -114,68 +113,7 @@ func address(a netip.Addr) *netip.Addr {
 	return &a
 }
 
-// Filter narrows a list. A zero field is ignored.
-type Filter struct {
-	Action   string // <noun>.<verb>
-	Noun     string // of the action
-	Category Category
-	Outcome  string
-	ActorID  string
-	TargetID string
-	Request  string    // the id of the request
-	Since    time.Time // from then on
-	Until    time.Time // before then
-	After    id.AuditEntry
-}
-
-// List returns up to limit entries of the organization, newest first.
-func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) ([]Entry, error) {
-	from, where, args := `audit_entry e`, `e.org_id = $1`, []any{[16]byte(org.UUID)} // also of the platform, whose id is zero
-	add := func(condition string, value any) {
-		args = append(args, value)
-		where += fmt.Sprintf(` AND `+condition, len(args))
-	}
-	if f.TargetID != "" {
-		from = `audit_target t JOIN audit_entry e ON e.org_id = t.org_id AND e.id = t.entry_id`
-		add(`t.org_id = $1 AND t.target_id = $%d`, f.TargetID)
-	}
-	if f.Action != "" {
-		add(`e.action = $%d`, f.Action)
-	}
-	if f.Noun != "" {
-		add(`e.noun = $%d`, f.Noun)
-	}
-	if f.Category != "" {
-		add(`e.category = $%d`, f.Category)
-	}
-	if f.Outcome != "" {
-		add(`e.outcome = $%d`, f.Outcome)
-	}
-	if f.Request != "" {
-		add(`e.request_id = $%d`, f.Request)
-	}
-	if f.ActorID != "" {
-		add(`e.actor_id = $%d`, f.ActorID)
-	}
-	// The ids start with the milliseconds of created_at, so a condition on ids
-	// uses the index.
-	if !f.Since.IsZero() {
-		add(`e.id >= uuid_floor($%[1]d) AND e.created_at >= $%[1]d`, f.Since)
-	}
-	if !f.Until.IsZero() {
-		add(`e.id < uuid_floor($%[1]d::timestamptz + interval '1 millisecond') AND e.created_at < $%[1]d`, f.Until)
-	}
-	if !f.After.IsZero() {
-		add(`e.id < $%d`, f.After)
-	}
-	args = append(args, limit)
-	return pg.List[Entry](ctx, tx, "audit.List", `
-		SELECT e.id, e.action, e.category, e.actor_type, e.actor_id, coalesce(e.actor_name, ''), e.targets, e.before, e.after,
-			e.request_id, e.source_ip, e.user_agent, e.outcome, e.created_at
-		FROM `+from+` WHERE `+where+fmt.Sprintf(` ORDER BY e.id DESC LIMIT $%d`, len(args)), args...)
-}
-
-// ScanRow reads what List selects.
+// ScanRow reads columns.
 func (e *Entry) ScanRow(row pgx.Rows) error {
 	var targets, before, after []byte
 	var address *netip.Addr

@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	lambdahost.API(audit.List, audit.ListActions, audit.ListPlatform, audit.Verify, audit.VerifyPlatform)
+	lambdahost.API(audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform)
 }

@@ -31,6 +31,7 @@ type listAuditLogInput struct {
 	Request  string    `query:"request_id" maxLength:"100" doc:"Only entries of this request." example:"Y2xjcj1Z5QMEPuw="`
 	ActorID  string    `query:"actor_id" maxLength:"100" doc:"Only changes by this actor." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes to the object with this id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	Words    string    `query:"q" maxLength:"200" doc:"#AuditLog.q" example:"ada@example.com"`
 	Since    time.Time `query:"since" doc:"Only changes made at this time or later." example:"2026-11-01T00:00:00Z"`
 	Until    time.Time `query:"until" doc:"Only changes made before this time." example:"2026-12-01T00:00:00Z"`
 }
@@ -46,7 +47,7 @@ type auditTargetBody struct {
 	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"The object's id."`
 }
 
-type auditEntryBody struct {
+type AuditEntryBody struct {
 	ID        id.AuditEntry     `json:"id" doc:"The entry's id." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Action    string            `json:"action" example:"webhook_endpoint.update" doc:"The kind of object and what was done to it."`
 	Category  audit.Category    `json:"category" enum:"security,configuration,access,data" doc:"What the action belongs to." example:"configuration"`
@@ -61,10 +62,10 @@ type auditEntryBody struct {
 	CreatedAt clock.Stamp       `json:"created_at" format:"date-time" doc:"When the change was made."`
 }
 
-type listAuditLogOutput struct{ Body edge.List[auditEntryBody] }
+type listAuditLogOutput struct{ Body edge.List[AuditEntryBody] }
 
-func showAuditEntry(e audit.Entry) auditEntryBody {
-	b := auditEntryBody{
+func showAuditEntry(e audit.Entry) AuditEntryBody {
+	b := AuditEntryBody{
 		ID: e.ID, Action: e.Action, Category: e.Category, Actor: auditActorBody{Type: e.Actor.Type, ID: e.Actor.ID, Name: edge.OrNull(e.Actor.Name)},
 		Targets: []auditTargetBody{}, Before: e.Before, After: e.After,
 		RequestID: e.Origin.RequestID, UserAgent: e.Origin.UserAgent, Outcome: e.Outcome, CreatedAt: clock.Stamp(e.CreatedAt),
@@ -81,7 +82,7 @@ func showAuditEntry(e audit.Entry) auditEntryBody {
 func (in *listAuditLogInput) filter() audit.Filter {
 	f := audit.Filter{
 		Category: audit.Category(in.Category), Outcome: in.Outcome, Request: in.Request,
-		ActorID: in.ActorID, TargetID: in.TargetID, Since: in.Since, Until: in.Until,
+		ActorID: in.ActorID, TargetID: in.TargetID, Words: strings.Fields(in.Words), Since: in.Since, Until: in.Until,
 	}
 	if noun, all := strings.CutSuffix(in.Action, ".*"); all {
 		f.Noun = noun
@@ -96,7 +97,7 @@ func (in *listAuditLogInput) Resolve(r edge.Request) []error { return edge.Hold(
 
 func (in *listAuditLogInput) Check(*edge.Call) error {
 	return fault.Join(edge.CheckText("query.actor_id", &in.ActorID), edge.CheckText("query.target_id", &in.TargetID), edge.CheckText("query.request_id", &in.Request),
-		checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
+		edge.CheckText("query.q", &in.Words), checkRange(in.Since, in.Until), checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
 }
 
 // checkSince1970 refuses a time before 1970: the time in an id cannot be earlier.
@@ -107,16 +108,26 @@ func checkSince1970(location string, at time.Time) error {
 	return nil
 }
 
+// checkRange refuses a range of time that ends before it begins.
+func checkRange(since, until time.Time) error {
+	if !since.IsZero() && !until.IsZero() && until.Before(since) {
+		return fault.InvalidField("query.since", "must not be after query.until")
+	}
+	return nil
+}
+
 func list(c *edge.Call, in *listAuditLogInput) (*listAuditLogOutput, error) {
 	f := in.filter()
 	if err := c.Position("audit_log", in.After, (*[16]byte)(&f.After.UUID)); err != nil {
 		return nil, err
 	}
-	entries, err := audit.List(c, c.Tx, c.Org, f, in.Limit+1)
+	entries, scanned, err := audit.List(c, c.Tx, c.Org, f, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return &listAuditLogOutput{Body: edge.ListOf(entries, in.Limit, showAuditEntry, func(last audit.Entry) *string {
-		return c.Cursor("audit_log", last.ID.UUID)
-	})}, nil
+	page := edge.ListOf(entries, in.Limit, showAuditEntry, func(last audit.Entry) *string { return c.Cursor("audit_log", last.ID.UUID) })
+	if page.Next == nil && !scanned.IsZero() {
+		page.Next = c.Cursor("audit_log", scanned.UUID)
+	}
+	return &listAuditLogOutput{Body: page}, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"portico/shared/api/edge"
 	"portico/shared/audit/chain"
+	"portico/shared/audit/record"
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -35,7 +36,7 @@ type auditHeadBody struct {
 
 type auditFaultBody struct {
 	_       struct{}       `nullable:"true"`
-	Kind    chain.Kind     `json:"kind" enum:"edited,deleted,inserted,reordered,head" doc:"What was most likely done. head: the recorded end of the chain is not its last entry." example:"edited"`
+	Kind    record.Kind    `json:"kind" enum:"edited,deleted,inserted,reordered,head" doc:"What was most likely done. head: the recorded end of the chain is not its last entry." example:"edited"`
 	Number  *int64         `json:"number" doc:"The number in the chain; null for an entry that has none." example:"5"`
 	EntryID *id.AuditEntry `json:"entry_id" doc:"The entry; null if it is not known which." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }

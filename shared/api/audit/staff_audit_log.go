@@ -4,7 +4,9 @@ import (
 	"net/http"
 
 	"portico/shared/api/edge"
+	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/fault"
 )
 
 // ListPlatform is GET /v1/staff/audit-log.
@@ -15,6 +17,16 @@ var ListPlatform = edge.Read[listAuditLogInput, listAuditLogOutput]{
 		Description: "#listPlatformAuditLog",
 	},
 	Handle: list,
+}
+
+// GetPlatform is GET /v1/staff/audit-log/{id}.
+var GetPlatform = edge.Read[auditEntryPath, auditEntryOutput]{
+	Op: edge.Op{
+		ID: "getPlatformAuditLogEntry", Method: http.MethodGet, Path: "/v1/staff/audit-log/{id}", Function: "audit-log", Acts: edge.OnPlatform,
+		Faults:     []*fault.Error{audit.ErrNotFound},
+		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "Get an entry of the platform's audit log with its place in the chain",
+	},
+	Handle: get,
 }
 
 // VerifyPlatform is GET /v1/staff/audit-log/verify.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/audit/record"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -40,18 +41,18 @@ const livesHere = `
 type waitingEntry struct {
 	org      id.Org
 	id       id.AuditEntry
-	personal Hash
-	digest   Hash
+	personal record.Hash
+	digest   record.Hash
 }
 
 // ScanRow reads what read selects.
 func (w *waitingEntry) ScanRow(row pgx.Rows) error {
-	var e entry
-	if err := row.Scan(append([]any{&w.org, &e.id}, e.fields()...)...); err != nil {
+	var e record.Entry
+	if err := row.Scan(append([]any{&w.org, &e.ID}, fields(&e)...)...); err != nil {
 		return err
 	}
-	w.id, w.personal = e.id, e.personal()
-	w.digest = e.digest(w.personal)
+	w.id, w.personal = e.ID, e.Personal()
+	w.digest = e.Digest(w.personal)
 	return nil
 }
 
@@ -144,7 +145,7 @@ func (w *written) add(heads []head, entries []waitingEntry) {
 			continue
 		}
 		h.Number++
-		sum := link(e.org, h.Number, Hash(h.Hash), e.digest)
+		sum := record.Link(e.org, h.Number, record.Hash(h.Hash), e.digest)
 		h.Hash, moved[e.org] = sum[:], true
 		w.orgs, w.ids, w.numbers = append(w.orgs, e.org.UUID), append(w.ids, e.id.UUID), append(w.numbers, h.Number)
 		w.personals, w.hashes = append(w.personals, e.personal[:]), append(w.hashes, sum[:])

@@ -1,3 +1,7 @@
+// Package chain gives each audit entry its place in the chain of its organization:
+// a number, and a hash over the entry and the hash before (shared/audit/record). One
+// sequencer at a time does this for an organization, after the commit of the entry, so
+// no mutation waits for another one.
 package chain
 
 import (

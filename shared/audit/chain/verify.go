@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/audit/record"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -17,37 +18,18 @@ const VerifyAtMost = 1000
 // Verification is what Verify has found.
 type Verification struct {
 	Head     Head
-	End      int64  // the number of the last place, or of the head if that is later
-	To       int64  // the last number that was looked at
-	Verified int64  // how many entries are as they were chained
-	Erased   int64  // of how many of these the personal fields were erased
-	Fault    *Fault // the first one; nil: none
+	End      int64         // the number of the last place, or of the head if that is later
+	To       int64         // the last number that was looked at
+	Verified int64         // how many entries are as they were chained
+	Erased   int64         // of how many of these the personal fields were erased
+	Fault    *record.Fault // the first one; nil: none
 }
 
 // Head is the end of a chain. A number of 0 and a hash of zeros: it is empty.
 type Head struct {
 	Number int64
-	Hash   Hash
+	Hash   record.Hash
 }
-
-// Fault is a forgery.
-type Fault struct {
-	Kind   Kind
-	Number int64         // where; 0: it has no number
-	Entry  id.AuditEntry // zero: it is not known which
-}
-
-// Kind is what was most likely done.
-type Kind string
-
-// The kinds of faults.
-const (
-	Edited    Kind = "edited"    // an entry or its hash is not as it was chained
-	Deleted   Kind = "deleted"   // an entry or its place is missing
-	Inserted  Kind = "inserted"  // an entry has no place, or was put between others
-	Reordered Kind = "reordered" // entries have changed places
-	BadHead   Kind = "head"      // the head is not the last entry
-)
 
 // readHead returns the head as it is recorded, and the last place of the chain, which
 // is the same unless one of them was forged.
@@ -85,53 +67,63 @@ func Verify(ctx context.Context, tx pg.Tx, org id.Org, from, to int64) (v Verifi
 	if err != nil {
 		return v, err
 	}
-	w := walk{org: org, places: places}
-	if v.Fault = w.run(&v, from); v.Fault != nil {
+	w := record.Walk{Org: org, Places: places}
+	v.Fault = w.Run(from, v.To)
+	if v.Verified, v.Erased = w.Verified, w.Erased; v.Fault != nil {
 		return v, nil
 	}
 	if v.Fault, err = findStray(ctx, tx, org, from == 1, v.To == v.End, places); v.Fault != nil || err != nil {
 		return v, err
 	}
 	if recorded != last {
-		v.Fault = &Fault{Kind: BadHead, Number: recorded.Number}
+		v.Fault = &record.Fault{Kind: record.BadHead, Number: recorded.Number}
 		if last.Number < recorded.Number {
-			v.Fault = &Fault{Kind: Deleted, Number: last.Number + 1}
+			v.Fault = &record.Fault{Kind: record.Deleted, Number: last.Number + 1}
 		}
 	}
 	return v, nil
 }
 
-// place is a row of the chain with what its entry is today.
-type place struct {
-	number   int64
-	entry    id.AuditEntry
-	hash     Hash
-	digest   Hash
-	found    bool // the entry exists
-	personal bool // its personal fields are as they were, or erased
-	erased   bool
+// columns are those that fields reads, of audit_entry as e.
+const columns = `e.id IS NOT NULL, coalesce(e.action, ''), coalesce(e.outcome, ''), coalesce(e.actor_type, ''), coalesce(e.actor_id, ''),
+	e.targets, e.before, e.after, coalesce(e.request_id, ''), coalesce(e.created_at, 'epoch'), e.actor_name, e.source_ip, coalesce(e.user_agent, ''), e.salt`
+
+// fields are where to scan columns to.
+func fields(e *record.Entry) []any {
+	return []any{
+		&e.Found, &e.Action, &e.Outcome, &e.ActorType, &e.ActorID, &e.Targets, &e.Before, &e.After,
+		&e.RequestID, &e.CreatedAt, &e.Name, &e.SourceIP, &e.UserAgent, &e.Salt,
+	}
 }
 
-// ScanRow reads what listPlaces selects. It keeps only hashes of the entry.
+// place is a row of the chain with what its entry is today.
+type place struct{ record.Place }
+
+// ScanRow reads what listPlaces selects.
 func (p *place) ScanRow(row pgx.Rows) error {
-	var e entry
+	var e record.Entry
+	var number int64
 	var personal, hash []byte
-	if err := row.Scan(append([]any{&p.number, &e.id, &personal, &hash}, e.fields()...)...); err != nil {
+	if err := row.Scan(append([]any{&number, &e.ID, &personal, &hash}, fields(&e)...)...); err != nil {
 		return err
 	}
-	var kept Hash
+	var kept, linked record.Hash
 	copy(kept[:], personal)
-	copy(p.hash[:], hash)
-	p.entry, p.found, p.erased, p.digest = e.id, e.found, e.isErased(), e.digest(kept)
-	p.personal = p.erased || e.personal() == kept
+	copy(linked[:], hash)
+	p.Place = record.PlaceOf(&e, number, kept, linked)
 	return nil
 }
 
-func listPlaces(ctx context.Context, tx pg.Tx, org id.Org, from, to int64) ([]place, error) {
-	return pg.List[place](ctx, tx, "chain.listPlaces", `
+func listPlaces(ctx context.Context, tx pg.Tx, org id.Org, from, to int64) ([]record.Place, error) {
+	rows, err := pg.List[place](ctx, tx, "chain.listPlaces", `
 		SELECT c.number, c.entry_id, c.personal_hash, c.hash, `+columns+`
 		FROM audit_chain c LEFT JOIN audit_entry e ON e.org_id = $1 AND e.id = c.entry_id
 		WHERE c.org_id = $1 AND c.number BETWEEN $2 AND $3 ORDER BY c.number`, [16]byte(org.UUID), from, to)
+	places := make([]record.Place, len(rows))
+	for i, row := range rows {
+		places[i] = row.Place
+	}
+	return places, err
 }
 
 // strayAtMost bounds how many entries findStray looks at. There are more only while many
@@ -141,7 +133,7 @@ const strayAtMost = 5 * VerifyAtMost
 // findStray finds an entry that has no place and does not wait for one, among the
 // entries of these places; before them and after them, if these are the first and the
 // last. The places of two calls overlap, so no entry is between them.
-func findStray(ctx context.Context, tx pg.Tx, org id.Org, first, last bool, places []place) (*Fault, error) {
+func findStray(ctx context.Context, tx pg.Tx, org id.Org, first, last bool, places []record.Place) (*record.Fault, error) {
 	if len(places) == 0 && (!first || !last) {
 		return nil, nil
 	}
@@ -150,17 +142,17 @@ func findStray(ctx context.Context, tx pg.Tx, org id.Org, first, last bool, plac
 		high.UUID[i] = 0xff
 	}
 	if !first {
-		low = places[0].entry
+		low = places[0].Entry
 	}
 	if !last {
-		high = places[0].entry
+		high = places[0].Entry
 	}
 	for _, p := range places {
-		if !first && bytes.Compare(p.entry.UUID[:], low.UUID[:]) < 0 {
-			low = p.entry
+		if !first && bytes.Compare(p.Entry.UUID[:], low.UUID[:]) < 0 {
+			low = p.Entry
 		}
-		if !last && bytes.Compare(p.entry.UUID[:], high.UUID[:]) > 0 {
-			high = p.entry
+		if !last && bytes.Compare(p.Entry.UUID[:], high.UUID[:]) > 0 {
+			high = p.Entry
 		}
 	}
 	stray, err := pg.List[id.AuditEntry](ctx, tx, "chain.findStray", `
@@ -171,5 +163,35 @@ func findStray(ctx context.Context, tx pg.Tx, org id.Org, first, last bool, plac
 	if err != nil || len(stray) == 0 {
 		return nil, err
 	}
-	return &Fault{Kind: Inserted, Entry: stray[0]}, nil
+	return &record.Fault{Kind: record.Inserted, Entry: stray[0]}, nil
+}
+
+// Link is the place of an entry in the chain.
+type Link struct {
+	Number       int64
+	Hash         record.Hash
+	Before       record.Hash // the hash before; zeros: it is the first entry, or the one before is missing
+	PersonalHash record.Hash
+}
+
+// ScanRow reads what Find selects.
+func (l *Link) ScanRow(row pgx.Rows) error {
+	var hash, before, personal []byte
+	err := row.Scan(&l.Number, &hash, &before, &personal)
+	copy(l.Hash[:], hash)
+	copy(l.Before[:], before)
+	copy(l.PersonalHash[:], personal)
+	return err
+}
+
+// Find returns the place of an entry; nil: it is not chained yet.
+func Find(ctx context.Context, tx pg.Tx, org id.Org, entry id.AuditEntry) (*Link, error) {
+	links, err := pg.List[Link](ctx, tx, "chain.Find", `
+		SELECT c.number, c.hash, b.hash, c.personal_hash
+		FROM audit_chain c LEFT JOIN audit_chain b ON b.org_id = c.org_id AND b.number = c.number - 1
+		WHERE c.org_id = $1 AND c.entry_id = $2`, [16]byte(org.UUID), entry)
+	if err != nil || len(links) == 0 {
+		return nil, err
+	}
+	return &links[0], nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/audit/chain"
+	"portico/shared/audit/record"
 	"portico/shared/pg"
 	"portico/shared/testkit"
 )
@@ -65,49 +66,49 @@ func TestForgeriesAreFound(t *testing.T) {
 	edit := func(set string) string { return `UPDATE audit_entry SET ` + set + ` WHERE id = ` + fifth }
 	for _, tt := range []struct {
 		name, sql string
-		kind      chain.Kind
+		kind      record.Kind
 		number    int64
 	}{
-		{"id", edit(`id = gen_random_uuid()`), chain.Deleted, 5},
+		{"id", edit(`id = gen_random_uuid()`), record.Deleted, 5},
 		{"id in both", `WITH n AS (UPDATE audit_entry SET id = '0193aaaa-0000-7000-8000-000000000000' WHERE id = ` + fifth + `)
-			UPDATE audit_chain SET entry_id = '0193aaaa-0000-7000-8000-000000000000' WHERE number = 5`, chain.Edited, 5},
-		{"action", edit(`action = 'thing.delete'`), chain.Edited, 5},
-		{"actor type", edit(`actor_type = 'staff_key'`), chain.Edited, 5},
-		{"actor id", edit(`actor_id = 'other'`), chain.Edited, 5},
-		{"targets", edit(`targets = '[]'`), chain.Edited, 5},
-		{"white space in targets", edit(`targets = (targets::text || ' ')::json`), chain.Edited, 5},
-		{"before", edit(`before = '{}'`), chain.Edited, 5},
-		{"before to NULL", edit(`before = NULL`), chain.Edited, 5},
-		{"after", edit(`after = '{}'`), chain.Edited, 5},
-		{"before and after", edit(`before = after, after = before`), chain.Edited, 5},
-		{"request", edit(`request_id = ''`), chain.Edited, 5},
-		{"outcome", edit(`outcome = 'failure'`), chain.Edited, 5},
-		{"time", edit(`created_at = created_at + interval '1 microsecond'`), chain.Edited, 5},
-		{"name", edit(`actor_name = 'Eve'`), chain.Edited, 5},
-		{"name to NULL", edit(`actor_name = NULL`), chain.Edited, 5},
-		{"address", edit(`source_ip = '203.0.113.8'`), chain.Edited, 5},
-		{"user agent", edit(`user_agent = ''`), chain.Edited, 5},
-		{"salt", edit(`salt = uuid_send(gen_random_uuid())`), chain.Edited, 5},
-		{"name without salt", edit(`actor_name = 'Eve', source_ip = NULL, user_agent = '', salt = NULL`), chain.Edited, 5},
-		{"personal hash", `UPDATE audit_chain SET personal_hash = ` + strangeHash + ` WHERE number = 5`, chain.Edited, 5},
-		{"hash", `UPDATE audit_chain SET hash = ` + strangeHash + ` WHERE number = 5`, chain.Edited, 5},
-		{"last hash", `UPDATE audit_chain SET hash = ` + strangeHash + ` WHERE number = 12`, chain.Edited, 12},
-		{"entry deleted", `DELETE FROM audit_entry WHERE id = ` + fifth, chain.Deleted, 5},
-		{"place deleted", `DELETE FROM audit_chain WHERE number = 5`, chain.Deleted, 5},
-		{"first place deleted", `DELETE FROM audit_chain WHERE number = 1`, chain.Deleted, 1},
-		{"both deleted", `DELETE FROM audit_entry WHERE id = ` + fifth + `; DELETE FROM audit_chain WHERE number = 5`, chain.Deleted, 5},
-		{"deleted and closed up", `DELETE FROM audit_entry WHERE id = ` + fifth + `; DELETE FROM audit_chain WHERE number = 5;` + shift(6, -1), chain.Deleted, 5},
-		{"tail deleted", `DELETE FROM audit_chain WHERE number > 10`, chain.Deleted, 11},
-		{"entry inserted", insertEntry, chain.Inserted, 0},
+			UPDATE audit_chain SET entry_id = '0193aaaa-0000-7000-8000-000000000000' WHERE number = 5`, record.Edited, 5},
+		{"action", edit(`action = 'thing.delete'`), record.Edited, 5},
+		{"actor type", edit(`actor_type = 'staff_key'`), record.Edited, 5},
+		{"actor id", edit(`actor_id = 'other'`), record.Edited, 5},
+		{"targets", edit(`targets = '[]'`), record.Edited, 5},
+		{"white space in targets", edit(`targets = (targets::text || ' ')::json`), record.Edited, 5},
+		{"before", edit(`before = '{}'`), record.Edited, 5},
+		{"before to NULL", edit(`before = NULL`), record.Edited, 5},
+		{"after", edit(`after = '{}'`), record.Edited, 5},
+		{"before and after", edit(`before = after, after = before`), record.Edited, 5},
+		{"request", edit(`request_id = ''`), record.Edited, 5},
+		{"outcome", edit(`outcome = 'failure'`), record.Edited, 5},
+		{"time", edit(`created_at = created_at + interval '1 microsecond'`), record.Edited, 5},
+		{"name", edit(`actor_name = 'Eve'`), record.Edited, 5},
+		{"name to NULL", edit(`actor_name = NULL`), record.Edited, 5},
+		{"address", edit(`source_ip = '203.0.113.8'`), record.Edited, 5},
+		{"user agent", edit(`user_agent = ''`), record.Edited, 5},
+		{"salt", edit(`salt = uuid_send(gen_random_uuid())`), record.Edited, 5},
+		{"name without salt", edit(`actor_name = 'Eve', source_ip = NULL, user_agent = '', salt = NULL`), record.Edited, 5},
+		{"personal hash", `UPDATE audit_chain SET personal_hash = ` + strangeHash + ` WHERE number = 5`, record.Edited, 5},
+		{"hash", `UPDATE audit_chain SET hash = ` + strangeHash + ` WHERE number = 5`, record.Edited, 5},
+		{"last hash", `UPDATE audit_chain SET hash = ` + strangeHash + ` WHERE number = 12`, record.Edited, 12},
+		{"entry deleted", `DELETE FROM audit_entry WHERE id = ` + fifth, record.Deleted, 5},
+		{"place deleted", `DELETE FROM audit_chain WHERE number = 5`, record.Deleted, 5},
+		{"first place deleted", `DELETE FROM audit_chain WHERE number = 1`, record.Deleted, 1},
+		{"both deleted", `DELETE FROM audit_entry WHERE id = ` + fifth + `; DELETE FROM audit_chain WHERE number = 5`, record.Deleted, 5},
+		{"deleted and closed up", `DELETE FROM audit_entry WHERE id = ` + fifth + `; DELETE FROM audit_chain WHERE number = 5;` + shift(6, -1), record.Deleted, 5},
+		{"tail deleted", `DELETE FROM audit_chain WHERE number > 10`, record.Deleted, 11},
+		{"entry inserted", insertEntry, record.Inserted, 0},
 		{"place inserted", insertEntry + `;` + shift(5, 1) + `; INSERT INTO audit_chain SELECT org_id, 5, id, ` + strangeHash + `, ` + strangeHash + `
-			FROM audit_entry WHERE id = '0193aaaa-0000-7000-8000-000000000000'`, chain.Inserted, 5},
-		{"swapped", swap(5, 6, "entry_id, personal_hash, hash"), chain.Reordered, 5},
-		{"swapped far apart", swap(5, 9, "entry_id, personal_hash, hash"), chain.Reordered, 5},
-		{"swapped without hashes", swap(5, 6, "entry_id, personal_hash"), chain.Reordered, 5},
-		{"head too high", `UPDATE audit_head SET number = 13`, chain.Deleted, 13},
-		{"head too low", `UPDATE audit_head SET number = 11`, chain.BadHead, 11},
-		{"head's hash", `UPDATE audit_head SET hash = ` + strangeHash, chain.BadHead, 12},
-		{"head deleted", `ALTER TABLE audit_chain DROP CONSTRAINT audit_chain_org_id_fkey;DELETE FROM audit_head`, chain.BadHead, 0},
+			FROM audit_entry WHERE id = '0193aaaa-0000-7000-8000-000000000000'`, record.Inserted, 5},
+		{"swapped", swap(5, 6, "entry_id, personal_hash, hash"), record.Reordered, 5},
+		{"swapped far apart", swap(5, 9, "entry_id, personal_hash, hash"), record.Reordered, 5},
+		{"swapped without hashes", swap(5, 6, "entry_id, personal_hash"), record.Reordered, 5},
+		{"head too high", `UPDATE audit_head SET number = 13`, record.Deleted, 13},
+		{"head too low", `UPDATE audit_head SET number = 11`, record.BadHead, 11},
+		{"head's hash", `UPDATE audit_head SET hash = ` + strangeHash, record.BadHead, 12},
+		{"head deleted", `ALTER TABLE audit_chain DROP CONSTRAINT audit_chain_org_id_fkey;DELETE FROM audit_head`, record.BadHead, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := &log{d, t, d.NewOrg(t)}
@@ -147,7 +148,7 @@ func TestGoodHashInBetween(t *testing.T) {
 	l.forge(`
 		INSERT INTO audit_chain SELECT * FROM later;
 		UPDATE audit_head SET number = 13, hash = (SELECT hash FROM audit_chain WHERE number = 13)`)
-	if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != chain.Inserted || v.Fault.Number != 5 || v.Fault.Entry.IsZero() {
+	if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != record.Inserted || v.Fault.Number != 5 || v.Fault.Entry.IsZero() {
 		t.Errorf("%+v", v.Fault)
 	}
 }
@@ -188,7 +189,7 @@ func TestErasedPersons(t *testing.T) {
 		}
 	}
 	l.forge(`UPDATE audit_entry SET user_agent = 'forged' WHERE id = ` + fifth)
-	if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != chain.Edited || v.Fault.Number != 5 {
+	if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != record.Edited || v.Fault.Number != 5 {
 		t.Errorf("%+v", v.Fault)
 	}
 }
@@ -201,7 +202,7 @@ func TestDeletedBeforeChained(t *testing.T) {
 	l.write(3)
 	l.forge(`DELETE FROM audit_entry WHERE id = (SELECT entry_id FROM audit_unchained ORDER BY entry_id OFFSET 1 LIMIT 1)`)
 	l.work(l.sequencer())
-	if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != chain.Deleted || v.Fault.Number != 2 || v.Head.Number != 3 {
+	if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != record.Deleted || v.Fault.Number != 2 || v.Head.Number != 3 {
 		t.Errorf("%+v", v)
 	}
 }
@@ -221,7 +222,7 @@ func TestVerifyInPages(t *testing.T) {
 	for _, at := range []int{1, 2*chain.VerifyAtMost + 1, 2*entries + 1} {
 		l.forge(fmt.Sprintf(`INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
 			VALUES (app_org(), overlay('0193aaaa-0000-7000-8000-000000000000' PLACING lpad(to_hex(%d), 12, '0') FROM 25)::uuid, 'a.b', 'system', 'x', '[]', '', '', now())`, at))
-		if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != chain.Inserted || v.Fault.Entry.IsZero() {
+		if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != record.Inserted || v.Fault.Entry.IsZero() {
 			t.Errorf("%d: %+v", at, v.Fault)
 		}
 		l.forge(`DELETE FROM audit_entry WHERE action = 'a.b'`)

@@ -22,7 +22,7 @@ func (a *app) show(reply []byte) error {
 	if err != nil {
 		return fmt.Errorf("the API's reply is not a JSON object: %w", err)
 	}
-	r := &record{}
+	r := &sheet{}
 	r.add("", all)
 	a.out.Record(r.fields)
 	for _, t := range r.tables {
@@ -32,14 +32,14 @@ func (a *app) show(reply []byte) error {
 	return nil
 }
 
-// record is an object for people: fields, and arrays of objects as tables.
-type record struct {
+// sheet is an object for people: fields, and arrays of objects as tables.
+type sheet struct {
 	fields [][2]string
 	tables []member
 }
 
 // add adds members. Those of an inner object get its name before theirs.
-func (r *record) add(prefix string, all []member) {
+func (r *sheet) add(prefix string, all []member) {
 	for _, m := range all {
 		name := prefix + terminal.Clean(m.Name)
 		switch inner, err := membersOf(m.Value); {

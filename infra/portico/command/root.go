@@ -78,7 +78,7 @@ Exit codes:
 func (a *app) root() *cobra.Command {
 	root := group("portico", "Work with webhooks: publish, deliver, redeliver, listen",
 		a.endpoints(), a.events(), a.deliveries(), a.recoveries(), a.eventTypes(), a.consumers(),
-		a.listen(), a.config(), a.version())
+		a.audit(), a.listen(), a.config(), a.version())
 	root.Long = about
 	root.Example = `  portico config save --api https://api.example.com --key ptc_…
   portico endpoints create --url https://example.com/webhooks --types 'invoice.*'

@@ -26,10 +26,7 @@ type Verification struct {
 }
 
 // Head is the end of a chain. A number of 0 and a hash of zeros: it is empty.
-type Head struct {
-	Number int64
-	Hash   record.Hash
-}
+type Head = record.Head
 
 // readHead returns the head as it is recorded, and the last place of the chain, which
 // is the same unless one of them was forged.

@@ -107,10 +107,13 @@ var dataActions = []Action{
 	define(Data, "dmarc_report.create", "A report of mail providers was stored.", "dmarc_report", "organization report_id domain mails repeated"),
 }
 
+// ReadLog is the action of reading the audit log, which is always recorded.
+const ReadLog = "audit_log.read"
+
 // Records were read. Members of before and after never show what.
 var accessActions = []Action{
 	reads("api_key.read", "API keys were read, without their secrets.", ""),
-	reads("audit_log.read", "The audit log was read.", ""),
+	reads(ReadLog, "The audit log was read.", ""),
 	reads("delivery.read", "Deliveries were read.", ""),
 	reads("domain.read", "Domains were read.", ""),
 	reads("erasure.read", "Erasures were read.", ""),

@@ -67,6 +67,11 @@ func get(ctx context.Context, tx pg.Tx, org id.Org, lock string) (Organization, 
 	return pg.One[Organization](ctx, tx, "org.Get", ErrNotFound, `SELECT `+columns+` FROM organization WHERE id = $1 AND deleted_at IS NULL`+lock, org)
 }
 
+// GetSettings returns the settings of an organization; none if there is no such one.
+func GetSettings(ctx context.Context, tx pg.Tx, org id.Org) (Settings, error) {
+	return pg.One[Settings](ctx, tx, "org.GetSettings", nil, `SELECT settings FROM organization WHERE id = $1`, org)
+}
+
 // Change names the fields to change; nil leaves one as it is.
 type Change struct {
 	// Version is the version that the change is based on; nil: any version.

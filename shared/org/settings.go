@@ -33,13 +33,14 @@ var (
 	// JSON has one kind of number.
 	SessionHours = Setting[float64]{"session_hours", 12, "Hours after which members must sign in again, 1 to 720.", checkHours}
 	RequireMFA   = Setting[bool]{"require_mfa", false, "Whether members must sign in with a second factor.", nil}
+	RecordReads  = Setting[bool]{"record_reads", false, "Whether each read of records leaves an entry in the audit log. Then each costs a write.", nil}
 	// The upkeep reads it by the function event_retentions.
 	EventRetentionDays = unset[float64]{Setting[float64]{"event_retention_days", 0, "Days after which events are deleted with their deliveries and attempts, 1 to 3650. " +
 		"null: when Portico deletes them for all organizations; a longer time than that has no effect.", checkDays}}
 )
 
 // registry lists all settings. A setting that is no longer in it is not shown.
-var registry = []setting{Timezone, Locale, SessionHours, RequireMFA, EventRetentionDays}
+var registry = []setting{Timezone, Locale, SessionHours, RequireMFA, RecordReads, EventRetentionDays}
 
 // setting is a Setting of any type.
 type setting interface {

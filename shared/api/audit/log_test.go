@@ -39,7 +39,7 @@ func TestAuditLog(t *testing.T) {
 		want        string
 	}{
 		{"all", "", acme, `200 "organization.create" "webhook_endpoint.create" "webhook_endpoint.update" "webhook_endpoint.delete" ` + one + ` ` + two + ` !` + foreign + ` "next":null`},
-		{"the newest", "?limit=1", acme, `200 "webhook_endpoint.delete" !"webhook_endpoint.update" !"next":null "name":"narrow" "after":null`},
+		{"the newest", "?limit=1&action=webhook_endpoint.*", acme, `200 "webhook_endpoint.delete" !"webhook_endpoint.update" !"next":null "name":"narrow" "after":null`},
 		{"of an action", "?action=webhook_endpoint.update", acme, `200 "webhook_endpoint.update" !"webhook_endpoint.create" !"organization.create"`},
 		{"of a noun", "?action=webhook_endpoint.*", acme, `200 "webhook_endpoint.update" "webhook_endpoint.create" !"organization.create"`},
 		{"of a noun that only begins so", "?action=webhook.*", acme, `200 "data":[]`},
@@ -99,6 +99,7 @@ func TestAuditLogPages(t *testing.T) {
 	}
 	for _, filter := range []string{"", "&action=webhook_endpoint.*", "&target_id=" + endpoint, "&since=2020-01-01T00:00:00Z"} {
 		seen, after := 0, ""
+		want := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE $1 = '' OR $1 LIKE '&since%' OR noun = 'webhook_endpoint'`, filter)
 		for {
 			r := acme.Do("GET", "/v1/audit-log?limit=2"+filter+after, "")
 			seen += strings.Count(r.Body, `"id":"aud_`)
@@ -107,7 +108,7 @@ func TestAuditLogPages(t *testing.T) {
 			}
 			after = "&after=" + r.Get(t, "next")
 		}
-		if want := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE $1 = '' OR $1 LIKE '&since%' OR noun = 'webhook_endpoint'`, filter); seen != want {
+		if seen != want {
 			t.Errorf("%q: %d entries over all pages, want %d", filter, seen, want)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/org"
+	"portico/shared/pg"
 )
 
 // change is what a mutation changed, as its handler reports it.
@@ -63,17 +64,65 @@ func originOf(r *http.Request) audit.Origin {
 	return origin
 }
 
-// record writes the audit entry of a mutation in its transaction.
+// record writes the audit entry of a call in its transaction.
 func (c *Call) record(op Op) error {
 	if slices.Contains(recorders, op.RecordedBy) {
 		return nil
 	}
 	kind, actor := c.Caller.Actor()
 	return audit.Insert(c, c.Tx, c.Org, audit.Entry{
-		Action: op.Audit, Actor: audit.Actor{Type: kind, ID: actor, Name: c.Caller.StaffName},
+		Action: op.action(), Actor: audit.Actor{Type: kind, ID: actor, Name: c.Caller.StaffName},
 		Targets: c.change.targets, Before: c.change.before, After: c.change.after,
 		Origin: c.origin, CreatedAt: c.Now(),
 	})
+}
+
+// recordsReads reports whether the audit log gets an entry for a call that reads: always
+// if staff read or if it is the log itself that is read, otherwise if the organization
+// wants it. What the organization wants is relied on for a while.
+func (s *Server) recordsReads(c *Call) (bool, error) {
+	switch {
+	case c.op.Permission == auth.Public || c.op.Access == NoRecords:
+		return false, nil
+	case c.op.Access == audit.ReadLog || c.Caller.IsStaff():
+		return true, nil
+	}
+	if wanted, fresh := s.reads.Get(c.Org, c.Now()); fresh {
+		return wanted, nil
+	}
+	var set org.Settings
+	err := c.inTx(func() (err error) {
+		set, err = org.GetSettings(c, c.Tx, c.Org)
+		return err
+	})
+	wanted := org.RecordReads.Of(set)
+	if err == nil {
+		s.reads.Put(c.Org, wanted, c.Now())
+	}
+	return wanted, err
+}
+
+// recordRead writes the audit entry of a call that has read something, if it is to have
+// one: in its transaction, or before its reply. So nothing is shown without it.
+func (s *Server) recordRead(c *Call) error {
+	recorded, err := s.recordsReads(c)
+	if err != nil || !recorded {
+		return err
+	}
+	c.change = change{targets: c.named(), after: audit.Fields{"operation": c.op.ID}}
+	return c.inTx(func() error { return c.record(*c.op) })
+}
+
+// inTx runs a function in the call's transaction. A call that has none gets one of its
+// organization, or of the platform.
+func (c *Call) inTx(fn func() error) error {
+	switch {
+	case c.Tx != nil:
+		return fn()
+	case c.Org.IsZero():
+		return c.DB.PlatformIn(c, pg.Home, c.within(fn))
+	}
+	return c.InOrg(fn)
 }
 
 // NoRecords is for a read of which nobody has to know who did it: it shows no records of

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -17,11 +18,13 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/cache"
 	"portico/shared/captcha"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/egress"
 	"portico/shared/hostname"
+	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/limit"
 	"portico/shared/mail/deliverability"
@@ -69,6 +72,7 @@ type Server struct {
 
 	waiting  *limit.Queue
 	refusals *audit.Refusals
+	reads    *cache.Cache[id.Org, bool] // which organizations want reads recorded
 
 	huma  huma.API
 	mux   *http.ServeMux
@@ -95,6 +99,13 @@ func NeedsOf(operations []Operation) Needs {
 	return n
 }
 
+// wantsFor is how long an environment relies on whether an organization wants its reads
+// recorded, and wantsAtMost of how many organizations it knows that.
+const (
+	wantsFor    = 10 * time.Second
+	wantsAtMost = 10_000
+)
+
 // Handler returns the handler that serves the operations, or an error that names
 // every operation with an incomplete declaration.
 func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
@@ -102,6 +113,7 @@ func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 		return nil, err
 	}
 	s.mux, s.waiting, s.refusals = http.NewServeMux(), &limit.Queue{}, &audit.Refusals{DB: s.DB}
+	s.reads = cache.New[id.Org, bool](wantsAtMost, wantsFor)
 	s.huma = humago.New(s.mux, huma.Config{
 		OpenAPI:       newDescription(),
 		Formats:       map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},

@@ -107,8 +107,10 @@ func (r Read[I, O]) register(s *Server) {
 			return nil, problemOf(c, err)
 		}
 		work := c.within(func() error {
-			out, err = r.Handle(c, in)
-			return err
+			if out, err = r.Handle(c, in); err != nil {
+				return err
+			}
+			return s.recordRead(c)
 		})
 		if err = c.inOrg(false, work, nil); errors.Is(err, pg.ErrAgain) {
 			err = c.inOrg(true, work, nil)
@@ -136,6 +138,9 @@ func (w Wait[I, O]) register(s *Server) {
 			return nil, problemOf(c, err)
 		}
 		out, err := w.Handle(c, in)
+		if err == nil {
+			err = s.recordRead(c)
+		}
 		return out, problemOf(c, err)
 	})
 }
@@ -158,6 +163,9 @@ func (g Global[I, O]) register(s *Server) {
 			return nil, problemOf(c, err)
 		}
 		out, err := g.Handle(c, in)
+		if err == nil {
+			err = s.recordRead(c)
+		}
 		return out, problemOf(c, err)
 	})
 }

@@ -17,7 +17,7 @@ var Get = edge.Read[auditEntryPath, auditEntryOutput]{
 	Op: edge.Op{
 		ID: "getAuditLogEntry", Method: http.MethodGet, Path: "/v1/audit-log/{id}", Function: "audit-log",
 		Faults:     []*fault.Error{audit.ErrNotFound},
-		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "Get an entry of the audit log with its place in the chain",
+		Permission: auth.AuditLogRead, Cost: 1, Access: "audit_log.read", Tag: Tag, Summary: "Get an entry of the audit log with its place in the chain",
 	},
 	Handle: get,
 }

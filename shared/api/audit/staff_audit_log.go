@@ -24,7 +24,7 @@ var GetPlatform = edge.Read[auditEntryPath, auditEntryOutput]{
 	Op: edge.Op{
 		ID: "getPlatformAuditLogEntry", Method: http.MethodGet, Path: "/v1/staff/audit-log/{id}", Function: "audit-log", Acts: edge.OnPlatform,
 		Faults:     []*fault.Error{audit.ErrNotFound},
-		Permission: auth.AuditLogRead, Cost: 1, Tag: Tag, Summary: "Get an entry of the platform's audit log with its place in the chain",
+		Permission: auth.AuditLogRead, Cost: 1, Access: "audit_log.read", Tag: Tag, Summary: "Get an entry of the platform's audit log with its place in the chain",
 	},
 	Handle: get,
 }

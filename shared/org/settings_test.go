@@ -49,7 +49,7 @@ func TestSettingsHaveDefaults(t *testing.T) {
 	if days, shown := all["event_retention_days"]; !shown || days != nil {
 		t.Errorf("event_retention_days is %v", days)
 	}
-	if len(all) != 5 || all["locale"] != "de" || all["timezone"] != "UTC" || all["session_hours"] != 12.0 || all["require_mfa"] != false {
+	if len(all) != 6 || all["record_reads"] != false || all["locale"] != "de" || all["timezone"] != "UTC" || all["session_hours"] != 12.0 || all["require_mfa"] != false {
 		t.Errorf("%v", all)
 	}
 	if org.Locale.Of(set) != "de" || org.SessionHours.Of(set) != 12 || org.RequireMFA.Of(nil) {

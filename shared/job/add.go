@@ -73,6 +73,23 @@ func AddAll[Args any](ctx context.Context, tx pg.Tx, org id.Org, kind Kind[Args]
 	return ids, insert(ctx, tx, target{org, kind.Queue, kind.Name, kind.Unique}, rows)
 }
 
+// AddEach adds the same job for each of several organizations in one round trip. tx is
+// portico_worker's.
+func AddEach[Args any](ctx context.Context, tx pg.Tx, orgs []id.Org, kind Kind[Args], args Args, opts Options) error {
+	var batch pgx.Batch
+	for _, org := range orgs {
+		r, err := rowOf(id.New[id.Job](time.Now()), kind.Unique, args, opts)
+		if err != nil {
+			return fmt.Errorf("job.AddEach: the kind %s: %w", kind.Name, err)
+		}
+		queueOne(&batch, target{org, kind.Queue, kind.Name, kind.Unique}, r, observe.RequestID(ctx))
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("job.AddEach: %w", err)
+	}
+	return nil
+}
+
 // AddEncoded adds a job of a kind that the caller knows only by its name, with
 // arguments as JSON. The caller has checked them.
 func AddEncoded(ctx context.Context, tx pg.Tx, org id.Org, queue Queue, kind string, args json.RawMessage, opts Options) (id.Job, error) {
@@ -126,10 +143,10 @@ func rowOf(jobID id.Job, unique Unique, args any, opts Options) (row, error) {
 func insert(ctx context.Context, tx pg.Tx, to target, rows []row) error {
 	rows = onePerKey(rows, to.unique)
 	var batch pgx.Batch
-	if common := []any{raw(to.org), to.queue, to.kind, scheduledAfter, observe.RequestID(ctx)}; len(rows) == 1 {
-		r := rows[0]
-		batch.Queue(insertOneSQL+onConflict(to.unique), append(common, r.id, r.delay, r.at, string(r.args), r.key, r.by)...)
+	if len(rows) == 1 {
+		queueOne(&batch, to, rows[0], observe.RequestID(ctx))
 	} else {
+		common := []any{raw(to.org), to.queue, to.kind, scheduledAfter, observe.RequestID(ctx)}
 		batch.Queue(insertSQL+onConflict(to.unique), append(common, columnsOf(rows)...)...)
 	}
 	order := to.kind
@@ -145,6 +162,10 @@ func insert(ctx context.Context, tx pg.Tx, to target, rows []row) error {
 	}
 	pg.Raise(tx, string(to.queue), lane)
 	return nil
+}
+
+func queueOne(batch *pgx.Batch, to target, r row, request string) {
+	batch.Queue(insertOneSQL+onConflict(to.unique), raw(to.org), to.queue, to.kind, scheduledAfter, request, r.id, r.delay, r.at, string(r.args), r.key, r.by)
 }
 
 // columnsOf returns rows with one array per field, for unnest.

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"portico/shared/audit/archive"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/erasure"
@@ -21,6 +22,9 @@ type Kinds struct {
 	Clock   *clock.Clock
 	Log     *observe.Log
 	Box     *secret.Box // seals what mails say until they are sent
+	// Database is the one whose jobs they do.
+	Database string
+	Archiver *archive.Archiver // of audit entries
 }
 
 // All returns every kind.
@@ -28,6 +32,7 @@ func (k Kinds) All() []job.Declared {
 	return []job.Declared{
 		k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB),
 		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind, erasure.Kind,
+		k.Archiver.Kind(), k.Archiver.PlatformKind(k.Database), archive.WatchKind(k.Database),
 	}
 }
 
@@ -36,6 +41,7 @@ var Schedules = []schedule.Declaration{
 	recurring("erase-closed-organizations", "27 3 * * *", job.Bulk, eraseClosedKind),
 	recurring("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
 	recurring("watch-api-keys", "47 3 * * *", job.High, watchAPIKeysKind),
+	recurring("watch-audit-archive", "33 3 * * *", job.Bulk, archive.WatchName),
 }
 
 // SESSchedules are those of a platform that sends mail through SES. Others do without,

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/audit"
+	"portico/shared/audit/anchor"
+	"portico/shared/audit/archive"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/erasure"
@@ -220,6 +222,8 @@ func TestKindsBearTrouble(t *testing.T) {
 			k.Box = testkit.Box(t)
 			k.Clock, k.Due = w.Clock, claim.NewDue(client, table, webhook.Queue, pg.Home, w.Clock)
 			k.Deleter, _ = newDeleter(t, w.Database)
+			k.Database = pg.Home
+			k.Archiver = &archive.Archiver{DB: w.App, Bucket: testkit.Bucket(t), Anchors: anchor.NewTable(client, table), Clock: w.Clock, Log: k.Log}
 		}
 		return k.All()
 	}
@@ -253,6 +257,9 @@ func TestKindsBearTrouble(t *testing.T) {
 		"job.redrive_everywhere":                   {Add: redrivingAll},
 		"webhook_endpoint.recover":                 {Add: recovering},
 		"erasure.run":                              {Add: erasingPerson},
+		"audit_log.archive":                        adding("audit_log.archive", job.Bulk, own, none),
+		"audit_log.archive_platform":               adding("audit_log.archive_platform", job.Bulk, platform, none),
+		"audit_log.watch_archive":                  adding("audit_log.watch_archive", job.Bulk, platform, none),
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),

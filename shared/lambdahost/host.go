@@ -124,8 +124,9 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 		outward  egressEnv
 		wake     wakeEnv
 		queues   jobQueuesEnv
+		anchors  anchorEnv
 	)
-	environment := []any{&database, &keys, &domains, &limits, &counts, &sealing, &outward}
+	environment := []any{&database, &keys, &domains, &limits, &counts, &sealing, &outward, &anchors}
 	if needs.Wake {
 		environment = append(environment, &wake, &queues)
 	}
@@ -152,7 +153,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	s.Keys.Limit(settings)
 	s.Keys.Overrides = h.overrides(counts)
 	s.Counters = edge.NewCounters(dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id"), settings, h.clock)
-	s.Hosts = h.hosts(domains)
+	s.Hosts, s.Anchors = h.hosts(domains), h.anchors(anchors)
 	if needs.Wake {
 		s.Wakers = h.wakers(wake, database)
 		h.announce(s.DB, queues, wake, database)

@@ -45,10 +45,11 @@ type jobEnv struct {
 	queues   jobQueuesEnv
 
 	sequencer sequencerEnv
+	archive   archiveEnv
 }
 
 func (h *host) readJobs(e *jobEnv) {
-	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer))
+	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer, &e.archive))
 }
 
 func (e jobQueuesEnv) url(q job.Queue) string {
@@ -85,11 +86,12 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 	if sender.Templates != nil {
 		sender.Overrides = &override.Published{Home: db.Shared(), Set: sender.Templates, Clock: h.clock}
 	}
+	archiver := h.archiver(db, e.archive)
 	all := map[job.Queue]work{}
 	for q, wakers := range h.announce(deleter.DB, e.queues, e.wake, e.database) {
 		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))
 		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
-			own := jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log, Box: sender.Box}
+			own := jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log, Box: sender.Box, Database: name, Archiver: archiver}
 			kinds, err := registry(own, sender, also...)
 			return &job.Runner{
 				DB: deleter.DB, Worker: db, Database: name, Queue: q, Kinds: kinds, Clock: h.clock, Log: h.log,

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"portico/shared/audit"
+	"portico/shared/audit/archive"
 	"portico/shared/audit/chain"
 	"portico/shared/claim"
+	"portico/shared/job"
 	"portico/shared/jobs"
 	"portico/shared/pg"
 )
@@ -45,9 +47,10 @@ func Sequencer() {
 	)
 	h := begin(ctx, &database, &own)
 	wakers := h.sequencerWakers(own, database)
+	bulk := h.wakersOf(string(job.Bulk), "", wakeEnv{Table: own.Table}, database)                              // it only lowers their due times
 	all, err := pg.Make(database.workers(ctx, 4), func(name string, db *pg.Worker) (*chain.Sequencer, error) { // claim, pass, renew, listen
 		return &chain.Sequencer{
-			Gather: gather,
+			Gather: gather, Archive: archive.Starter{Database: name, Due: bulk[name].Due, Clock: h.clock, Log: h.log}.Begin,
 			Dispatcher: claim.Dispatcher{
 				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log, Lease: sequencerLease,
 				// One lane uses half of the slots, so there is one pass at a time.

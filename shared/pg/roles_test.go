@@ -144,6 +144,8 @@ func TestColumnGrants(t *testing.T) {
 		"portico_worker: SELECT api_key.expires_at",
 		"portico_worker: SELECT api_key.org_id",
 		"portico_worker: SELECT api_key.revoked_at",
+		"portico_app: UPDATE audit_head.archived",
+		"portico_app: UPDATE audit_head.archiving",
 		"portico_app: UPDATE domain.verified_at",
 		"portico_app: UPDATE erasure.events",
 		"portico_app: UPDATE erasure.examined",

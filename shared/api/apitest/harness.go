@@ -21,6 +21,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/api/edge"
 	"portico/shared/apikey"
+	"portico/shared/audit/anchor"
 	"portico/shared/auth"
 	"portico/shared/claim"
 	"portico/shared/hostname"
@@ -82,6 +83,8 @@ func New(t *testing.T) *Harness {
 	h.Limit(h.Server.Limits)
 	h.Server.Report = (&feedback.Desk{DB: h.App, Wakers: h.Server.Wakers, Subscriptions: h.Server.Subscriptions, Clock: h.Clock, Log: h.Server.Log}).Apply
 	h.Names = testkit.NewNameServer(t)
+	_, anchorTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	h.Server.Anchors = anchor.NewTable(client, anchorTable)
 	h.Server.Hosts = hostname.NewHosts(client, domainTable, "portico.example", h.Clock)
 	h.Server.Hosts.Resolver = h.Names.Resolver()
 	var err error

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"portico/shared/api/apitest"
+	"portico/shared/audit/anchor"
 	"portico/shared/audit/chain"
 	"portico/shared/auth"
 	"portico/shared/claim"
@@ -26,6 +27,26 @@ func sequence(t *testing.T, h *apitest.Harness) {
 		}
 		s.Do(context.Background(), passes[0])
 	}
+}
+
+// A reply says whether the chain has the last archived entry, and if DynamoDB does not
+// answer, that it was not compared.
+func TestVerifyArchive(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme, staff := h.Organization("Acme"), h.NewStaff()
+	sequence(t, h)
+	log, zeros := anchor.Log{Org: acme.Org}, strings.Repeat("0", 64)
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log/verify", ""), `200 "archive":{"status":"matches","number":0,"hash":"`+zeros+`"} "fault":null`)
+	apitest.Want(t, staff.Do("GET", "/v1/staff/audit-log/verify", ""), `200 "archive":{"status":"matches","number":0`)
+	_, err := h.Server.Anchors.Advance(context.Background(), log, chain.Head{}, chain.Head{Number: 1})
+	testkit.Must(t, err)
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log/verify", ""), `200 "archive":{"status":"differs","number":1,"hash":"`+zeros+`"} "fault":{"kind":"replaced","number":1`)
+	_, err = h.Server.Anchors.Advance(context.Background(), log, chain.Head{Number: 1}, chain.Head{Number: 900})
+	testkit.Must(t, err)
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log/verify?from=1&to=1", ""), `200 "status":"differs","number":900 "kind":"cut","number":2 "next":null`)
+	h.Server.Anchors = anchor.NewTable(testkit.DynamoDBThrough(t, testkit.DynamoDBEndpoint(t), func(string, string) bool { return true }), "away")
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log/verify", ""), `200 "archive":{"status":"unavailable","number":null,"hash":null} "verified":1 "fault":null`)
 }
 
 // An organization verifies its own chain, staff that of the platform. Wrong numbers are

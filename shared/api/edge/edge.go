@@ -17,6 +17,7 @@ import (
 
 	"portico/shared/apikey"
 	"portico/shared/audit"
+	"portico/shared/audit/anchor"
 	"portico/shared/auth"
 	"portico/shared/cache"
 	"portico/shared/captcha"
@@ -38,12 +39,13 @@ import (
 // Services are what all handlers of a function may use. Services that none of its
 // operations needs are nil, see Needs.
 type Services struct {
-	DB     *pg.DB
-	Keys   *apikey.Projection
-	Hosts  *hostname.Hosts
-	Limits limit.Policies // those of the stage
-	Box    *secret.Box
-	Egress egress.Policy
+	DB      *pg.DB
+	Keys    *apikey.Projection
+	Hosts   *hostname.Hosts
+	Anchors anchor.Table   // the ends of the archived audit logs
+	Limits  limit.Policies // those of the stage
+	Box     *secret.Box
+	Egress  egress.Policy
 	// SourceIPs are the addresses that deliveries come from.
 	SourceIPs []string
 	// Subscriptions are those of the organizations that published lately.

@@ -24,9 +24,10 @@ const (
 
 // head is the end of a chain.
 type head struct {
-	Org    id.Org
-	Number int64
-	Hash   []byte
+	Org       id.Org
+	Number    int64
+	Hash      []byte
+	Archiving bool // a job archives what is chained after the archive
 }
 
 // livesHere is the condition that an organization o is neither moving nor closed. A
@@ -82,8 +83,13 @@ func (s *Sequencer) pass(ctx context.Context, orgs []id.Org) (taken map[id.Org]b
 		if w.add(heads, entries); len(w.orgs) == 0 {
 			return nil
 		}
-		if err := w.write(ctx, tx); err != nil {
+		if err := w.write(ctx, tx, s.Archive != nil); err != nil {
 			return err
+		}
+		if s.Archive != nil && len(w.unarchived) > 0 {
+			if err := s.Archive(ctx, tx, w.unarchived); err != nil {
+				return err
+			}
 		}
 		s.at("written")
 		return nil
@@ -109,7 +115,7 @@ func (s *Sequencer) read(ctx context.Context, tx pgx.Tx, orgs []id.Org, perOrg i
 		WHERE NOT EXISTS (SELECT FROM audit_head h WHERE h.org_id = o.id)`+livesHere+`
 		ORDER BY o.id ON CONFLICT DO NOTHING`, ids)
 	b.Queue(`
-		SELECT h.org_id AS org, h.number, h.hash FROM unnest($1::uuid[]) AS o (id) JOIN audit_head h ON h.org_id = o.id
+		SELECT h.org_id AS org, h.number, h.hash, h.archiving FROM unnest($1::uuid[]) AS o (id) JOIN audit_head h ON h.org_id = o.id
 		WHERE true`+livesHere+`
 		FOR UPDATE OF h SKIP LOCKED`, ids).Query(pg.Into(&heads))
 	b.Queue(`
@@ -129,6 +135,7 @@ type written struct {
 	headOrgs          [][16]byte
 	headNumbers       []int64
 	headHashes        [][]byte
+	unarchived        []id.Org // whose entries no job archives yet
 }
 
 // add computes the places of the entries whose organization has a head.
@@ -153,11 +160,14 @@ func (w *written) add(heads []head, entries []waitingEntry) {
 	for _, h := range heads {
 		if moved[h.Org] {
 			w.headOrgs, w.headNumbers, w.headHashes = append(w.headOrgs, h.Org.UUID), append(w.headNumbers, h.Number), append(w.headHashes, h.Hash)
+			if !h.Archiving {
+				w.unarchived = append(w.unarchived, h.Org)
+			}
 		}
 	}
 }
 
-func (w *written) write(ctx context.Context, tx pgx.Tx) error {
+func (w *written) write(ctx context.Context, tx pgx.Tx, archives bool) error {
 	var gone, moved int
 	err := tx.QueryRow(ctx, `
 		WITH chained AS (
@@ -168,13 +178,13 @@ func (w *written) write(ctx context.Context, tx pgx.Tx) error {
 			WHERE u.org_id = ANY (ARRAY[d.org_id]) AND u.entry_id = d.entry_id
 			RETURNING 1
 		), moved AS (
-			UPDATE audit_head h SET number = n.number, hash = n.hash
+			UPDATE audit_head h SET number = n.number, hash = n.hash, archiving = h.archiving OR $9
 			FROM unnest($6::uuid[], $7::bigint[], $8::bytea[]) AS n (org_id, number, hash)
 			WHERE h.org_id = n.org_id
 			RETURNING 1
 		)
 		SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM moved)`,
-		w.orgs, w.numbers, w.ids, w.personals, w.hashes, w.headOrgs, w.headNumbers, w.headHashes).Scan(&gone, &moved)
+		w.orgs, w.numbers, w.ids, w.personals, w.hashes, w.headOrgs, w.headNumbers, w.headHashes, archives).Scan(&gone, &moved)
 	if err == nil && (gone != len(w.ids) || moved != len(w.headOrgs)) {
 		err = errGone
 	}

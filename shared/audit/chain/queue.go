@@ -37,6 +37,9 @@ type Sequencer struct {
 	// Gather is the pause after a pass, so that the next one has more to chain: a
 	// small pass costs as much as a large one.
 	Gather time.Duration
+	// Archive adds the jobs that archive the entries of these organizations, in the
+	// transaction that chains them. nil: nothing is archived.
+	Archive func(ctx context.Context, tx pgx.Tx, orgs []id.Org) error
 	// Crash is called between the statements of a pass, so that tests can kill it there.
 	Crash func(point string)
 

@@ -48,7 +48,7 @@ func readHead(ctx context.Context, tx pg.Tx, org id.Org) (recorded, last Head, e
 // Verify compares the entries with numbers from…to, but at most VerifyAtMost, with
 // the chain: each entry and its place, and that no other entry lies among them. When it
 // reaches the end, it also looks for entries after the last one. A tail that was cut
-// together with the head is found only with a head that was kept elsewhere.
+// together with the head is found by Compare.
 func Verify(ctx context.Context, tx pg.Tx, org id.Org, from, to int64) (v Verification, err error) {
 	recorded, last, err := readHead(ctx, tx, org)
 	if err != nil {
@@ -79,6 +79,23 @@ func Verify(ctx context.Context, tx pg.Tx, org id.Org, from, to int64) (v Verifi
 		}
 	}
 	return v, nil
+}
+
+// Compare compares a chain that Verify found valid, with this head, with the end of its
+// archive. That must have been read before, because it moves on meanwhile.
+func Compare(ctx context.Context, tx pg.Tx, org id.Org, head, archived Head) (*record.Fault, error) {
+	hash, found, err := At(ctx, tx, org, archived.Number)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found && head.Number < archived.Number:
+		return &record.Fault{Kind: record.Cut, Number: head.Number + 1}, nil
+	case !found:
+		return &record.Fault{Kind: record.Deleted, Number: archived.Number}, nil
+	case hash != archived.Hash:
+		return &record.Fault{Kind: record.Replaced, Number: archived.Number}, nil
+	}
+	return nil, nil
 }
 
 // columns are those that fields reads, of audit_entry as e.

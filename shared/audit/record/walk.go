@@ -19,6 +19,8 @@ const (
 	Inserted  Kind = "inserted"  // an entry has no place, or was put between others
 	Reordered Kind = "reordered" // entries have changed places
 	BadHead   Kind = "head"      // the head is not the last entry
+	Cut       Kind = "cut"       // archived entries at the end are gone, with the head
+	Replaced  Kind = "replaced"  // the chain has another entry than the archive
 )
 
 // Place is an entry's place in the chain, with what the entry is today. It keeps only

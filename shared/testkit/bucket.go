@@ -26,11 +26,15 @@ func S3Endpoint(t testing.TB) string {
 }
 
 // S3 returns a client of the S3 at endpoint, and the name of a new bucket. The client
-// makes no second try.
-func S3(t testing.TB, endpoint string) (client *s3.Client, name string) {
+// makes no second try. options change how the bucket is made.
+func S3(t testing.TB, endpoint string, options ...func(*s3.CreateBucketInput)) (client *s3.Client, name string) {
 	t.Helper()
 	client, name = s3.NewFromConfig(once(endpoint), func(o *s3.Options) { o.UsePathStyle = true }), "b-"+uuid.NewString()
-	_, err := client.CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &name})
+	in := &s3.CreateBucketInput{Bucket: &name}
+	for _, option := range options {
+		option(in)
+	}
+	_, err := client.CreateBucket(context.Background(), in)
 	Must(t, err)
 	return client, name
 }

@@ -45,9 +45,9 @@ func TestLock(t *testing.T) {
 		t.Fatalf("%d versions, %v", len(list.Versions), err)
 	}
 	key, version := list.Versions[0].Key, list.Versions[0].VersionId
-	there, err := client.GetObjectRetention(ctx, &s3.GetObjectRetentionInput{Bucket: &name, Key: key, VersionId: version})
-	if err != nil || there.Retention.Mode != types.ObjectLockRetentionModeCompliance || time.Until(*there.Retention.RetainUntilDate) < 364*24*time.Hour {
-		t.Fatalf("retention %+v, %v", there, err)
+	there, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &name, Key: key, VersionId: version})
+	if err != nil || there.ObjectLockMode != types.ObjectLockModeCompliance || time.Until(*there.ObjectLockRetainUntilDate) < 364*24*time.Hour {
+		t.Fatalf("%+v, %v", there, err)
 	}
 	if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &name, Key: key, VersionId: version}); err == nil {
 		t.Error("the object was deleted")
@@ -55,12 +55,11 @@ func TestLock(t *testing.T) {
 	if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &name, Key: key, VersionId: version, BypassGovernanceRetention: aws.Bool(true)}); err == nil {
 		t.Error("the object was deleted with the permission to bypass")
 	}
-	_, _ = client.PutObjectRetention(ctx, &s3.PutObjectRetentionInput{ // moto answers 200 in some versions: what counts is the lock
+	_, err = client.PutObjectRetention(ctx, &s3.PutObjectRetentionInput{
 		Bucket: &name, Key: key, VersionId: version,
 		Retention: &types.ObjectLockRetention{Mode: types.ObjectLockRetentionModeCompliance, RetainUntilDate: aws.Time(time.Now().Add(time.Minute))},
 	})
-	after, err := client.GetObjectRetention(ctx, &s3.GetObjectRetentionInput{Bucket: &name, Key: key, VersionId: version})
-	if err != nil || after.Retention.RetainUntilDate.Before(*there.Retention.RetainUntilDate) {
-		t.Errorf("the lock was shortened to %v, %v", after.Retention.RetainUntilDate, err)
+	if err == nil {
+		t.Error("the lock was shortened")
 	}
 }

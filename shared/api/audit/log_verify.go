@@ -53,7 +53,7 @@ const (
 )
 
 type auditArchiveBody struct {
-	Status string  `json:"status" enum:"matches,differs,unavailable" doc:"Whether the chain has the last archived entry. unavailable: what is archived cannot be read now, so the chain was not compared with it." example:"matches"`
+	Status string  `json:"status" enum:"matches,differs,unavailable" doc:"Whether the chain has the last archived entry. unavailable: the archive cannot be asked now." example:"matches"`
 	Number *int64  `json:"number" doc:"The number of the last archived entry; 0 if there is none, null if it cannot be read." example:"1800"`
 	Hash   *string `json:"hash" doc:"The hash of the last archived entry, in hexadecimal digits; null if it cannot be read." example:"9b02c1a6a7b1f4f2ff6ef3fb1a6bd0b07d6d1c8f1d2c6c66a4b04b7a0f2a8a11"`
 }

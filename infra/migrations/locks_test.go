@@ -60,7 +60,7 @@ const asMade = `
 	UNION ALL SELECT format('index %s %s %s %s %s', inhparent::regclass, indisunique, indisprimary, indisvalid, replace(pg_get_indexdef(indexrelid), $2, ''))
 		FROM pg_index LEFT JOIN pg_inherits ON inhrelid = indexrelid WHERE indrelid = $1::regclass
 	UNION ALL SELECT format('policy %s', polname) FROM pg_policy WHERE polrelid = $1::regclass
-	UNION ALL SELECT format('trigger %s', tgname) FROM pg_trigger WHERE tgrelid = $1::regclass
+	UNION ALL SELECT format('trigger %s', CASE WHEN tgisinternal THEN rtrim(tgname, '0123456789') ELSE tgname END) FROM pg_trigger WHERE tgrelid = $1::regclass
 	ORDER BY 1`
 
 // A partition that was attached has the same properties as one that was created
@@ -79,7 +79,7 @@ func TestPartitionsAreAsCreatedInPlace(t *testing.T) {
 		describe := func(name string) []string {
 			rows, _ := d.Admin.Query(ctx, asMade, name, name)
 			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-			if err != nil || len(lines) < 10 {
+			if err != nil || len(lines) < 6 {
 				t.Fatalf("%s: %v %v", name, lines, err)
 			}
 			return lines

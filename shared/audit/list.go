@@ -108,7 +108,7 @@ func (f Filter) between(c *conditions, column string) {
 		c.add(column+` >= uuid_floor($%[1]d)`, f.Since)
 	}
 	if !f.Until.IsZero() {
-		c.add(column+` < uuid_floor($%[1]d::timestamptz + interval '1 millisecond')`, f.Until)
+		c.add(column+` < uuid_floor($%[1]d)`, f.Until.Add(time.Millisecond))
 	}
 	if !f.After.IsZero() {
 		c.add(column+` < $%[1]d`, f.After)

@@ -51,6 +51,7 @@ func TestPagesAreBounded(t *testing.T) {
 	const rows, rare = 40_000, 15_000
 	d := testkit.DB(t)
 	org, now := d.NewOrg(t), d.Clock.Now()
+	d.Exec(t, `SELECT make_partitions(portico_now() - interval '1 hour')`)
 	d.Exec(t, fmt.Sprintf(`
 		WITH entry AS (
 			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, actor_name, category, outcome, targets, request_id, user_agent, created_at)

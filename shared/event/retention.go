@@ -80,6 +80,9 @@ type Expiry struct {
 	after id.Event // the place that was reached; never zero, which would be NULL
 }
 
+// Name is the organization, for the log.
+func (e *Expiry) Name() id.Org { return e.Org }
+
 // batch is a range of events: behind After, up to Last.
 type batch struct {
 	Last   id.Event

@@ -29,7 +29,7 @@ func newUpkeep(t *testing.T, db *testkit.Database, out io.Writer) (*jobs.Upkeep,
 	nudges, sender := awstest.Queue(t)
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	return &jobs.Upkeep{
-		DB: db.Worker, Clock: db.Clock, Log: observe.NewLog(out, "test"), Keep: 30 * 24 * time.Hour, ExpireFor: time.Hour,
+		DB: db.Worker, Clock: db.Clock, Log: observe.NewLog(out, "test"), Keep: 30 * 24 * time.Hour, KeepAudit: 1000 * 24 * time.Hour, ExpireFor: time.Hour,
 		Waker: &claim.Waker{
 			Queue: webhook.Queue, Database: pg.Home, Due: claim.NewDue(client, table, webhook.Queue, pg.Home, db.Clock),
 			Nudge: sender,

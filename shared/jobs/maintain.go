@@ -33,8 +33,11 @@ type Upkeep struct {
 	// Keep is how long events, deliveries and attempts are kept at least, unless their
 	// organization keeps them for a shorter time.
 	Keep time.Duration
-	// ExpireFor bounds how long a run deletes what organizations keep for a shorter
-	// time: the next one continues.
+	// KeepAudit is how long entries of the audit log are kept at least, unless their
+	// organization keeps them for a shorter time.
+	KeepAudit time.Duration
+	// ExpireFor bounds how long a run deletes events, and how long audit entries, that
+	// organizations keep for a shorter time: the next one continues.
 	ExpireFor time.Duration
 }
 
@@ -46,7 +49,9 @@ type Maintained struct {
 	IdempotencyKeysRemoved int64 `json:"idempotency_keys_removed"`
 	OrderingKeysReleased   int   `json:"ordering_keys_released"`
 	DeliveriesExpired      int   `json:"deliveries_expired"`
-	EventsExpired          int64 `json:"events_expired"` // of organizations with a retention of their own
+	EventsExpired          int64 `json:"events_expired"`        // of organizations with a retention of their own
+	AuditEntriesExpired    int64 `json:"audit_entries_expired"` // of organizations with a retention of their own
+	AuditQuartersDropped   int   `json:"audit_quarters_dropped"`
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
 	RecoveriesForgotten    int64 `json:"recoveries_forgotten"`
 	ErasuresForgotten      int64 `json:"erasures_forgotten"`
@@ -76,6 +81,8 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 		u.forgetItems, // before their events go
 		u.expireEvents,
 		u.dropExpired,
+		u.expireEntries,
+		u.dropQuarters, // of the audit log
 		u.forgetExternalIDs,
 		u.pruneCounts, // of a quarter ago, as the recoveries, the erasures, the log of mails and the DMARC reports
 		u.forgetRecoveries,

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"portico/shared/audit/chain"
 	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/observe"
@@ -41,7 +42,9 @@ func (u *Upkeep) dropExpired(ctx context.Context, m *Maintained) error {
 	}
 	var behind time.Duration
 	for _, p := range list {
-		dropped, failed := u.drop(ctx, p)
+		dropped, failed := u.drop(ctx, func() (bool, error) {
+			return pg.Value[bool](ctx, u.DB, "jobs.drop: "+p.Part, `SELECT drop_partition($1, $2)`, p.Part, u.Keep)
+		})
 		if dropped {
 			m.PartitionsDropped++
 			continue
@@ -55,11 +58,11 @@ func (u *Upkeep) dropExpired(ctx context.Context, m *Maintained) error {
 	return err
 }
 
-// drop reports whether the partition is gone. Without an error it may not go.
-func (u *Upkeep) drop(ctx context.Context, p expired) (dropped bool, err error) {
+// drop tries to drop a partition until its table is not in use. It reports whether the
+// partition is gone. Without an error it may not go.
+func (u *Upkeep) drop(ctx context.Context, try func() (bool, error)) (dropped bool, err error) {
 	for range dropTries {
-		dropped, err = pg.Value[bool](ctx, u.DB, "jobs.drop: "+p.Part, `SELECT drop_partition($1, $2)`, p.Part, u.Keep)
-		if !pg.IsLockTimeout(err) {
+		if dropped, err = try(); !pg.IsLockTimeout(err) {
 			break
 		}
 		if err := clock.Sleep(ctx, dropPause); err != nil {
@@ -67,6 +70,21 @@ func (u *Upkeep) drop(ctx context.Context, p expired) (dropped bool, err error) 
 		}
 	}
 	return dropped, err
+}
+
+// dropQuarters drops the quarters of the audit log that are older than it is kept.
+func (u *Upkeep) dropQuarters(ctx context.Context, m *Maintained) error {
+	list, err := chain.ListExpired(ctx, u.DB, u.KeepAudit)
+	for _, quarter := range list {
+		dropped, failed := u.drop(ctx, func() (bool, error) { return chain.DropQuarter(ctx, u.DB, quarter, u.KeepAudit) })
+		if dropped {
+			m.AuditQuartersDropped++
+			continue
+		}
+		u.Log.Warn("an expired quarter of the audit log is kept", "quarter", quarter, "database", u.Waker.Database, "error", failed)
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
 // explain says what holds a partition back.

@@ -86,6 +86,11 @@ type (
 		// Days for which events, deliveries and attempts are kept at least.
 		Days int `env:"RETENTION_DAYS" envDefault:"30"`
 	}
+
+	// auditRetentionEnv is for how many days the audit log is kept.
+	auditRetentionEnv struct {
+		Days int `env:"AUDIT_RETENTION_DAYS" envDefault:"1095"`
+	}
 	migrateEnv struct {
 		Secret       string `env:"DATABASE_SECRET"`
 		RolePassword string `env:"DATABASE_ROLE_PASSWORD"`

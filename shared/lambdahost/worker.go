@@ -135,15 +135,16 @@ func Maintenance() {
 		database databaseEnv
 		wake     wakeEnv
 		keep     retentionEnv
+		audit    auditRetentionEnv
 	)
-	h := begin(ctx, &database, &wake, &keep)
+	h := begin(ctx, &database, &wake, &keep, &audit)
 	workers, wakers := database.workers(ctx, 1), h.wakers(wake, database)
 	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		all := pg.Databases[jobs.Maintained]{}
 		return all, workers.Each(func(name string, db *pg.Worker) (err error) {
 			u := jobs.Upkeep{
 				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log,
-				Keep: time.Duration(keep.Days) * 24 * time.Hour, ExpireFor: expireFor / time.Duration(len(workers)),
+				Keep: time.Duration(keep.Days) * 24 * time.Hour, KeepAudit: time.Duration(audit.Days) * 24 * time.Hour, ExpireFor: expireFor / time.Duration(len(workers)),
 			}
 			all[name], err = u.Maintain(ctx)
 			h.log.Info("maintained", "database", name, "done", all[name])

@@ -37,10 +37,13 @@ var (
 	// The upkeep reads it by the function event_retentions.
 	EventRetentionDays = unset[float64]{Setting[float64]{"event_retention_days", 0, "Days after which events are deleted with their deliveries and attempts, 1 to 3650. " +
 		"null: when Portico deletes them for all organizations; a longer time than that has no effect.", checkDays}}
+	// The upkeep reads it by the function audit_retentions.
+	AuditRetentionDays = unset[float64]{Setting[float64]{"audit_retention_days", 0, "Days after which entries of the audit log are removed, 30 to 3650. " +
+		"null: when Portico removes them for all organizations; a longer time than that has no effect.", checkAuditDays}}
 )
 
 // registry lists all settings. A setting that is no longer in it is not shown.
-var registry = []setting{Timezone, Locale, SessionHours, RequireMFA, RecordReads, EventRetentionDays}
+var registry = []setting{Timezone, Locale, SessionHours, RequireMFA, RecordReads, EventRetentionDays, AuditRetentionDays}
 
 // setting is a Setting of any type.
 type setting interface {
@@ -167,13 +170,15 @@ func checkLocale(name string) string {
 	return ""
 }
 
-func checkHours(n float64) string { return checkWhole(n, 720) }
+func checkHours(n float64) string { return checkWhole(n, 1, 720) }
 
-func checkDays(n float64) string { return checkWhole(n, 3650) }
+func checkDays(n float64) string { return checkWhole(n, 1, 3650) }
 
-func checkWhole(n, most float64) string {
-	if n != math.Trunc(n) || n < 1 || n > most {
-		return fmt.Sprintf("must be a whole number, 1 to %v", most)
+func checkAuditDays(n float64) string { return checkWhole(n, 30, 3650) }
+
+func checkWhole(n, least, most float64) string {
+	if n != math.Trunc(n) || n < least || n > most {
+		return fmt.Sprintf("must be a whole number, %v to %v", least, most)
 	}
 	return ""
 }

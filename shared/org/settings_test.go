@@ -24,6 +24,7 @@ func TestCheckSettings(t *testing.T) {
 		{"session_hours", 1.0, ""}, {"session_hours", 720.0, ""}, {"session_hours", 0.0, "whole number"},
 		{"session_hours", 721.0, "whole number"}, {"session_hours", 1.5, "whole number"}, {"session_hours", "1", "must be a number"},
 		{"require_mfa", true, ""}, {"require_mfa", "true", "must be a boolean"}, {"require_mfa", []any{}, "must be a boolean"},
+		{"audit_retention_days", 30.0, ""}, {"audit_retention_days", nil, ""}, {"audit_retention_days", 29.0, "whole number, 30 to 3650"},
 		{"event_retention_days", 1.0, ""}, {"event_retention_days", 3650.0, ""}, {"event_retention_days", nil, ""},
 		{"event_retention_days", 0.0, "whole number, 1 to 3650"}, {"event_retention_days", 3651.0, "whole number"}, {"event_retention_days", 1e300, "whole number"},
 		{"event_retention_days", 1.5, "whole number"}, {"event_retention_days", -1.0, "whole number"}, {"event_retention_days", "7", "must be a number"},
@@ -46,10 +47,12 @@ func TestSettingsHaveDefaults(t *testing.T) {
 	t.Parallel()
 	set := org.Settings{"locale": "de", "timezone": "Gone/Away", "removed": 1.0}
 	all := set.All()
-	if days, shown := all["event_retention_days"]; !shown || days != nil {
-		t.Errorf("event_retention_days is %v", days)
+	for _, name := range []string{"event_retention_days", "audit_retention_days"} {
+		if days, shown := all[name]; !shown || days != nil {
+			t.Errorf("%s is %v", name, days)
+		}
 	}
-	if len(all) != 6 || all["record_reads"] != false || all["locale"] != "de" || all["timezone"] != "UTC" || all["session_hours"] != 12.0 || all["require_mfa"] != false {
+	if len(all) != 7 || all["record_reads"] != false || all["locale"] != "de" || all["timezone"] != "UTC" || all["session_hours"] != 12.0 || all["require_mfa"] != false {
 		t.Errorf("%v", all)
 	}
 	if org.Locale.Of(set) != "de" || org.SessionHours.Of(set) != 12 || org.RequireMFA.Of(nil) {

@@ -81,6 +81,9 @@ const filledDays = 80
 func (b *bed) fill(ctx context.Context, n int) error {
 	const chunk = 250_000
 	begin := time.Now()
+	if _, err := b.DB.Exec(ctx, `SELECT make_partitions(now() - $1::interval)`, filledDays*24*time.Hour); err != nil {
+		return err
+	}
 	for first := 0; first < n; first += chunk {
 		if _, err := b.DB.Exec(ctx, `SET session_replication_role = replica; `+fmt.Sprintf(`
 			WITH made AS (

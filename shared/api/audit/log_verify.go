@@ -64,6 +64,7 @@ const archiveWithin = 2 * time.Second
 type verifyAuditLogOutput struct {
 	Body struct {
 		Head     auditHeadBody    `json:"head" doc:"The end of the chain."`
+		First    int64            `json:"first" doc:"The number of the first entry that is kept. Those before it were older than audit_retention_days." example:"1"`
 		From     int64            `json:"from" doc:"The number of the first entry that was looked at." example:"1"`
 		To       int64            `json:"to" doc:"The number of the last entry that was looked at." example:"1000"`
 		Verified int64            `json:"verified" doc:"How many entries are as they were chained." example:"1000"`
@@ -142,7 +143,7 @@ func verify(c *edge.Call, in *verifyAuditLogInput) (*verifyAuditLogOutput, error
 		}
 	}
 	b.Head = auditHeadBody{Number: v.Head.Number, Hash: hex.EncodeToString(v.Head.Hash[:])}
-	b.From, b.To, b.Verified, b.Erased = in.From, v.To, v.Verified, v.Erased
+	b.First, b.From, b.To, b.Verified, b.Erased = v.First, v.From, v.To, v.Verified, v.Erased
 	switch {
 	case v.Fault != nil:
 		b.Fault = &auditFaultBody{Kind: v.Fault.Kind}

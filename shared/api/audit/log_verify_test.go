@@ -103,7 +103,8 @@ func TestVerifyInParts(t *testing.T) {
 	acme := h.Organization("Acme")
 	h.Exec(`
 		INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
-		SELECT $1, gen_random_uuid(), 'a.b', 'system', 'test', '[]', '', '', portico_now() FROM generate_series(1, 1500)`, acme.Org)
+		SELECT $1, overlay(gen_random_uuid()::text PLACING left(uuid_floor(portico_now())::text, 13) FROM 1)::uuid, 'a.b', 'system', 'test', '[]', '', '', portico_now()
+		FROM generate_series(1, 1500)`, acme.Org)
 	sequence(t, h)
 	apitest.Want(t, acme.Do("GET", "/v1/audit-log/verify", ""), `200 "to":1000 "verified":1000 "next":1001 "fault":null`)
 	apitest.Want(t, acme.Do("GET", "/v1/audit-log/verify?from=1001", ""), `200 "from":1001 "next":null "fault":null`)

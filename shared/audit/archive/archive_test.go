@@ -322,7 +322,7 @@ func TestManyAndLargeEntries(t *testing.T) {
 	f := newFixture(t)
 	f.Exec(t, `
 		INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, after, request_id, user_agent, created_at)
-		SELECT $1, overlay('0193aaaa-0000-7000-8000-000000000000' PLACING lpad(to_hex(n), 12, '0') FROM 25)::uuid, 'thing.update', 'system', 'test', '[]',
+		SELECT $1, overlay(uuid_floor(date_trunc('quarter', portico_now(), 'UTC'))::text PLACING lpad(to_hex(n), 12, '0') FROM 25)::uuid, 'thing.update', 'system', 'test', '[]',
 			CASE WHEN n <= 2 THEN json_build_object('large', repeat('x', 5000000)) END, 'r', 'u', portico_now() FROM generate_series(1, 6001) AS n`, f.org)
 	f.sequence()
 	f.run(f.archiver())

@@ -70,12 +70,16 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, from int64, entries int, by
 }
 
 // At returns the hash of the entry with a number; false: there is none. That of number
-// 0 is zeros.
+// 0 is zeros. That before the first entry that is kept is known, too.
 func At(ctx context.Context, tx pg.Tx, org id.Org, number int64) (hash record.Hash, found bool, err error) {
 	if number == 0 {
 		return hash, true, nil
 	}
-	list, err := pg.List[[]byte](ctx, tx, "chain.At", `SELECT hash FROM audit_chain WHERE org_id = $1 AND number = $2`, [16]byte(org.UUID), number)
+	list, err := pg.List[[]byte](ctx, tx, "chain.At", `
+		SELECT hash FROM audit_chain WHERE org_id = $1 AND number = $2
+		UNION ALL
+		SELECT hash_before FROM audit_head WHERE org_id = $1 AND first = $2 + 1
+		LIMIT 1`, [16]byte(org.UUID), number)
 	if err != nil || len(list) == 0 {
 		return hash, false, err
 	}

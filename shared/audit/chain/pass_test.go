@@ -47,7 +47,7 @@ func TestPlansOfAnEmptyTable(t *testing.T) {
 	l.Place(t, other, "draining", "acme") // its entries wait
 	l.Exec(t, `
 		INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
-		SELECT $1, gen_random_uuid(), 'a.b', 'system', 'test', '[]', '', '', portico_now() FROM generate_series(1, 5000)`, other)
+		SELECT $1, `+newID+`, 'a.b', 'system', 'test', '[]', '', '', portico_now() FROM generate_series(1, 5000)`, other)
 	l.write(20)
 	read := func() (rows int64) {
 		for _, table := range []string{"audit_entry", "audit_unchained", "audit_chain"} {
@@ -177,7 +177,7 @@ func TestSpeed(t *testing.T) {
 	for _, orgs := range [][]id.Org{many[:1], many} {
 		l.Exec(t, `
 			INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, after, request_id, user_agent, created_at)
-			SELECT ($1::uuid[])[1 + n % cardinality($1)], gen_random_uuid(), 'thing.update', 'system', 'test', '[]', '{"a":1}', 'r', 'u', portico_now()
+			SELECT ($1::uuid[])[1 + n % cardinality($1)], `+newID+`, 'thing.update', 'system', 'test', '[]', '{"a":1}', 'r', 'u', portico_now()
 			FROM generate_series(1, $2::integer) AS n`, orgs, entries)
 		began, s := time.Now(), l.sequencer()
 		l.work(s)

@@ -18,7 +18,9 @@ const VerifyAtMost = 1000
 // Verification is what Verify has found.
 type Verification struct {
 	Head     Head
+	First    int64         // the number of the first entry that is kept
 	End      int64         // the number of the last place, or of the head if that is later
+	From     int64         // the first number that was looked at
 	To       int64         // the last number that was looked at
 	Verified int64         // how many entries are as they were chained
 	Erased   int64         // of how many of these the personal fields were erased
@@ -28,48 +30,57 @@ type Verification struct {
 // Head is the end of a chain. A number of 0 and a hash of zeros: it is empty.
 type Head = record.Head
 
-// readHead returns the head as it is recorded, and the last place of the chain, which
-// is the same unless one of them was forged.
-func readHead(ctx context.Context, tx pg.Tx, org id.Org) (recorded, last Head, err error) {
-	var recordedHash, lastHash []byte
+// readHead returns the head as it is recorded, the last place of the chain, which is the
+// same unless one of them was forged, and what was before the first entry that is kept.
+func readHead(ctx context.Context, tx pg.Tx, org id.Org) (recorded, last, before Head, err error) {
+	var recordedHash, lastHash, hashBefore []byte
 	err = tx.QueryRow(ctx, `
-		SELECT coalesce(h.number, 0), h.hash, coalesce(l.number, 0), l.hash
+		SELECT coalesce(h.number, 0), h.hash, coalesce(l.number, 0), l.hash, coalesce(h.first - 1, 0), h.hash_before
 		FROM (SELECT) AS once LEFT JOIN audit_head h ON h.org_id = $1
 		LEFT JOIN LATERAL (SELECT number, hash FROM audit_chain WHERE org_id = $1 ORDER BY number DESC LIMIT 1) l ON true`,
-		[16]byte(org.UUID)).Scan(&recorded.Number, &recordedHash, &last.Number, &lastHash)
+		[16]byte(org.UUID)).Scan(&recorded.Number, &recordedHash, &last.Number, &lastHash, &before.Number, &hashBefore)
 	if err != nil {
-		return recorded, last, fmt.Errorf("chain.readHead: %w", err)
+		return recorded, last, before, fmt.Errorf("chain.readHead: %w", err)
 	}
 	copy(recorded.Hash[:], recordedHash)
 	copy(last.Hash[:], lastHash)
-	return recorded, last, nil
+	copy(before.Hash[:], hashBefore)
+	if last.Number == 0 { // all entries were too old to be kept
+		last = before
+	}
+	return recorded, last, before, nil
 }
 
 // Verify compares the entries with numbers from…to, but at most VerifyAtMost, with
 // the chain: each entry and its place, and that no other entry lies among them. When it
 // reaches the end, it also looks for entries after the last one. A tail that was cut
-// together with the head is found by Compare.
+// together with the head is found by Compare. Entries that were too old to be kept are
+// left out.
 func Verify(ctx context.Context, tx pg.Tx, org id.Org, from, to int64) (v Verification, err error) {
-	recorded, last, err := readHead(ctx, tx, org)
+	recorded, last, before, err := readHead(ctx, tx, org)
 	if err != nil {
 		return v, err
 	}
-	v.Head, v.End = recorded, max(recorded.Number, last.Number)
-	if from > max(v.End, 1) {
+	v.Head, v.First, v.End = recorded, before.Number+1, max(recorded.Number, last.Number)
+	from = max(from, v.First)
+	if v.From = from; from > max(v.End, v.First) {
 		return v, nil
 	}
 	v.To = min(to, from+VerifyAtMost-1, v.End)
 	// Two places more: the hash before, and the one before that to find an insertion.
-	places, err := listPlaces(ctx, tx, org, from-2, v.To)
+	places, err := listPlaces(ctx, tx, org, max(from-2, v.First), v.To)
 	if err != nil {
 		return v, err
+	}
+	if from == v.First {
+		places = append([]record.Place{{Number: before.Number, Hash: before.Hash}}, places...)
 	}
 	w := record.Walk{Org: org, Places: places}
 	v.Fault = w.Run(from, v.To)
 	if v.Verified, v.Erased = w.Verified, w.Erased; v.Fault != nil {
 		return v, nil
 	}
-	if v.Fault, err = findStray(ctx, tx, org, from == 1, v.To == v.End, places); v.Fault != nil || err != nil {
+	if v.Fault, err = findStray(ctx, tx, org, from == v.First, v.To == v.End, places); v.Fault != nil || err != nil {
 		return v, err
 	}
 	if recorded != last {

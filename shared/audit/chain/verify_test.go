@@ -38,6 +38,12 @@ func (l *log) forge(sql string, args ...any) {
 	}))
 }
 
+// Ids in SQL that have a partition: one before all entries, and one of this moment.
+const (
+	early = `uuid_floor(date_trunc('quarter', portico_now(), 'UTC'))`
+	newID = `overlay(gen_random_uuid()::text PLACING left(uuid_floor(portico_now())::text, 13) FROM 1)::uuid`
+)
+
 // The entry with number 5 in SQL.
 const fifth = `(SELECT entry_id FROM audit_chain WHERE org_id = app_org() AND number = 5)`
 
@@ -69,9 +75,9 @@ func TestForgeriesAreFound(t *testing.T) {
 		kind      record.Kind
 		number    int64
 	}{
-		{"id", edit(`id = gen_random_uuid()`), record.Deleted, 5},
-		{"id in both", `WITH n AS (UPDATE audit_entry SET id = '0193aaaa-0000-7000-8000-000000000000' WHERE id = ` + fifth + `)
-			UPDATE audit_chain SET entry_id = '0193aaaa-0000-7000-8000-000000000000' WHERE number = 5`, record.Edited, 5},
+		{"id", edit(`id = ` + newID), record.Deleted, 5},
+		{"id in both", `WITH n AS (UPDATE audit_entry SET id = ` + early + ` WHERE id = ` + fifth + `)
+			UPDATE audit_chain SET entry_id = ` + early + ` WHERE number = 5`, record.Edited, 5},
 		{"action", edit(`action = 'thing.delete'`), record.Edited, 5},
 		{"actor type", edit(`actor_type = 'staff_key'`), record.Edited, 5},
 		{"actor id", edit(`actor_id = 'other'`), record.Edited, 5},
@@ -101,7 +107,7 @@ func TestForgeriesAreFound(t *testing.T) {
 		{"tail deleted", `DELETE FROM audit_chain WHERE number > 10`, record.Deleted, 11},
 		{"entry inserted", insertEntry, record.Inserted, 0},
 		{"place inserted", insertEntry + `;` + shift(5, 1) + `; INSERT INTO audit_chain SELECT org_id, 5, id, ` + strangeHash + `, ` + strangeHash + `
-			FROM audit_entry WHERE id = '0193aaaa-0000-7000-8000-000000000000'`, record.Inserted, 5},
+			FROM audit_entry WHERE id = ` + early + ``, record.Inserted, 5},
 		{"swapped", swap(5, 6, "entry_id, personal_hash, hash"), record.Reordered, 5},
 		{"swapped far apart", swap(5, 9, "entry_id, personal_hash, hash"), record.Reordered, 5},
 		{"swapped without hashes", swap(5, 6, "entry_id, personal_hash"), record.Reordered, 5},
@@ -127,7 +133,7 @@ func TestForgeriesAreFound(t *testing.T) {
 }
 
 const insertEntry = `INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
-	SELECT org_id, '0193aaaa-0000-7000-8000-000000000000', action, actor_type, actor_id, targets, request_id, user_agent, created_at FROM audit_entry WHERE id = ` + fifth
+	SELECT org_id, ` + early + `, action, actor_type, actor_id, targets, request_id, user_agent, created_at FROM audit_entry WHERE id = ` + fifth
 
 // A forger who has put a wrong entry into the chain with a right hash is found at the
 // entry that follows.
@@ -215,13 +221,13 @@ func TestVerifyInPages(t *testing.T) {
 	l := newLog(t)
 	l.Exec(t, `
 		INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
-		SELECT $1, overlay('0193aaaa-0000-7000-8000-000000000000' PLACING lpad(to_hex(2 * n), 12, '0') FROM 25)::uuid,
+		SELECT $1, overlay(`+early+`::text PLACING lpad(to_hex(2 * n), 12, '0') FROM 25)::uuid,
 			'thing.update', 'system', 'test', '[]', 'r', 'u', portico_now() FROM generate_series(1, $2::integer) AS n`, l.org, entries)
 	l.work(l.sequencer())
 	l.whole(entries)
 	for _, at := range []int{1, 2*chain.VerifyAtMost + 1, 2*entries + 1} {
 		l.forge(fmt.Sprintf(`INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, targets, request_id, user_agent, created_at)
-			VALUES (app_org(), overlay('0193aaaa-0000-7000-8000-000000000000' PLACING lpad(to_hex(%d), 12, '0') FROM 25)::uuid, 'a.b', 'system', 'x', '[]', '', '', now())`, at))
+			VALUES (app_org(), overlay(`+early+`::text PLACING lpad(to_hex(%d), 12, '0') FROM 25)::uuid, 'a.b', 'system', 'x', '[]', '', '', now())`, at))
 		if v := l.verify(1, last); v.Fault == nil || v.Fault.Kind != record.Inserted || v.Fault.Entry.IsZero() {
 			t.Errorf("%d: %+v", at, v.Fault)
 		}

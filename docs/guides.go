@@ -6,5 +6,5 @@ import "embed"
 // Guides are for those who call the API; the other documents are for those who
 // run it.
 //
-//go:embed receiving-webhooks.md errors.md endpoints.md event-types.md event-stream.md organizations.md limits.md permissions.md audit.md
+//go:embed receiving-webhooks.md errors.md endpoints.md event-types.md event-stream.md organizations.md limits.md permissions.md audit.md audit-streams.md
 var Guides embed.FS

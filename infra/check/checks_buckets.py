@@ -77,12 +77,34 @@ def permissions(model):
             if resource["Type"] != "AWS::EC2::VPCEndpoint" and not all(one_bucket(r) for r in as_list(statement.get("Resource"))):
                 yield f"{stack}: {name} must name one bucket's objects: !Sub ${{Bucket.Arn}}/*"
             if resource["Type"] == "AWS::EC2::VPCEndpoint" and any(r == {"Fn::Sub": "arn:${AWS::Partition}:s3:::*/*"} for r in as_list(statement["Resource"])) \
-                    and statement.get("Condition") != {"StringEquals": {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}}:
+                    and not own_buckets(statement) and not roles_of_customers(statement):
                 yield f"{stack}: {name} leads to buckets of other accounts: it needs the condition aws:ResourceAccount"
+
+
+def own_buckets(statement):
+    return statement.get("Condition") == {"StringEquals": {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def roles_of_customers(statement):
+    return statement.get("Action") == "s3:PutObject" and statement.get("Condition") == {"StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def assuming(model):
+    """Only the function with the streams of the audit log assumes roles of customers, and none assumes a role of this account."""
+    for stack, name, resource in model.resources():
+        properties = resource.get("Properties", {})
+        for document in [p.get("PolicyDocument", {}) for p in walk(properties.get("Policies", []))] + [properties.get("PolicyDocument", {})]:
+            statements = [s for s in as_list(document.get("Statement", [])) if "sts:AssumeRole" in as_list(s.get("Action", []))] if isinstance(document, dict) else []
+            if not any(s.get("Effect") == "Allow" for s in statements):
+                continue
+            if name != "JobsBulkRole":
+                yield f"{stack}: {name} may assume roles: only JobsBulkRole does"
+            if not any(s.get("Effect") == "Deny" and s.get("Resource") == {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*"} for s in statements):
+                yield f"{stack}: {name} may assume roles of this account: deny them, because customers choose the role"
 
 
 def one_bucket(resource):
     return isinstance(resource, dict) and re.fullmatch(r"\$\{\w+Bucket\.Arn\}/\*", str(resource.get("Fn::Sub")))
 
 
-ALL = (closed, lifetimes, permissions)
+ALL = (closed, lifetimes, permissions, assuming)

@@ -164,6 +164,8 @@ MISTAKES = [
     ("a function that may delete from the archive", lambda s: statement(s, "WriteArchive").update(Action=["s3:PutObject", "s3:DeleteObject"]), "WriteArchive allows ['s3:DeleteObject']"),
     ("a function that may unlock the archive", lambda s: statement(s, "WriteArchive").update(Action=["s3:PutObjectRetention", "s3:BypassGovernanceRetention"]), "WriteArchive allows ['s3:BypassGovernanceRetention', 's3:PutObjectRetention']"),
     ("a function that reads every bucket", lambda s: statement(s, "ReadExports").update(Resource="arn:aws:s3:::*/*"), "ReadExports must name one bucket's objects"),
+    ("streams that may use our own roles", lambda s: s.properties("JobsBulkRole")["Policies"][0]["PolicyDocument"]["Statement"].pop(), "JobsBulkRole may assume roles of this account"),
+    ("another function that assumes roles", lambda s: statement(s, "ReadExports").update(Action="sts:AssumeRole"), "ReadExports may assume roles"),
     ("an endpoint to everybody's buckets", lambda s: s.properties("S3Endpoint", NETWORK)["PolicyDocument"]["Statement"][1].pop("Condition"), "S3Endpoint leads to buckets of other accounts"),
     ("a weak key", lambda s: s.properties("ProductIdentity", EMAIL)["DkimSigningAttributes"].update(NextSigningKeyLength="RSA_1024_BIT"), "ProductIdentity needs DkimSigningAttributes.NextSigningKeyLength"),
     ("a lost MX record that stops mail", lambda s: s.properties("ProductIdentity", EMAIL)["MailFromAttributes"].update(BehaviorOnMxFailure="REJECT_MESSAGE"), "BehaviorOnMxFailure: USE_DEFAULT_VALUE"),

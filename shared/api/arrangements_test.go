@@ -54,6 +54,15 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"deleteEventConsumer": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/event-consumers", `{"name":"gone","event_types":["*"]}`), ""
 	},
+	"deleteAuditStream": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/audit-streams", apitest.HTTPSStream), ""
+	},
+	"replayAuditStream": func(s *statuses) (string, string) {
+		made := s.acme.Make("/v1/audit-streams", apitest.HTTPSStream)
+		s.acme.Exec(`INSERT INTO audit_head (org_id, number, hash) SELECT org_id, 1, decode(repeat('00', 32), 'hex') FROM audit_stream ON CONFLICT DO NOTHING`)
+		s.acme.Exec(`UPDATE audit_stream SET reached = 1`)
+		return made, `{"from":1}`
+	},
 	"acknowledgeEventStream": func(s *statuses) (string, string) {
 		s.acme.Make("/v1/event-consumers", `{"name":"reader","event_types":["*"]}`)
 		s.acme.Publish(`{"type":"a","data":{}}`)

@@ -41,6 +41,8 @@ func All() []edge.Operation {
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,
 		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform,
+		audit.CreateStream, audit.ListStreams, audit.GetStream, audit.UpdateStream, audit.DeleteStream,
+		audit.RotateStreamSecret, audit.TestStream, audit.ReplayStream,
 		jobs.List, jobs.Get, jobs.Cancel,
 		mail.List, mail.Get,
 		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,

@@ -24,7 +24,7 @@ var layers = []struct {
 	{"infra/inline infra/fuzz", false}, // the developer's machine only
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
-	{"shared/webhook/dispatching shared/captcha", false},
+	{"shared/webhook/dispatching shared/captcha shared/audit/streaming", false},
 	{"shared/audit shared/job shared/mail shared/org shared/member shared/role shared/apikey shared/event shared/eventtype shared/consumer shared/webhook shared/idempotency shared/hostname shared/limit shared/placement shared/erasure", true},
 	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP
 	{"shared/webhook/filter shared/webhook/signing shared/webhook/statistics shared/audit/record", false},
@@ -106,6 +106,8 @@ func TestMayImport(t *testing.T) {
 		{"shared/webhook/dispatching", "shared/webhook", true},
 		{"shared/webhook", "shared/webhook/dispatching", false},
 		{"shared/event", "shared/webhook/dispatching", false},
+		{"shared/audit/streaming", "shared/audit/stream", true},
+		{"shared/audit/stream", "shared/audit/streaming", false},
 		{"shared/lambdahost", "shared/webhook/dispatching", true},
 		{"shared/claim", "shared/webhook", false},
 		{"shared/secret", "shared/id", true},
@@ -162,8 +164,9 @@ var only = map[string][]string{
 	"github.com/vanng822/go-premailer": {"infra/inline"},
 	"github.com/spf13/cobra":           {"infra/portico/command"},
 
-	"github.com/aws/aws-sdk-go-v2/service/s3": {"shared/bucket", "shared/testkit"},
-	"github.com/johannesboyne/gofakes3":       {"infra/local/aws"},
+	"github.com/aws/aws-sdk-go-v2/service/s3":  {"shared/bucket", "shared/testkit"},
+	"github.com/aws/aws-sdk-go-v2/service/sts": {"shared/bucket"},
+	"github.com/johannesboyne/gofakes3":        {"infra/local/aws"},
 }
 
 // Only certain packages import a library, so replacing the library changes only

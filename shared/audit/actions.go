@@ -15,6 +15,7 @@ const (
 	kindFields         = "paused_at pause_reason max_per_organization max_in_all"
 	scheduleFields     = "cron timezone catch_up args enabled runs"
 	typeFields         = "description group validation version archived"
+	streamFields       = "name type status pause_reason categories actions outcomes url index site bucket region prefix role_arn external_id secret"
 	consumerFields     = "name description event_types filter dead_letters_of"
 	recoveryFields     = "since until statuses event_types"
 	jobFields          = "kind status args cancel_requested_at reason"
@@ -45,6 +46,11 @@ var securityActions = []Action{
 	define(Security, "domain.delete", "A domain was removed.", "domain", domainFields),
 	define(Security, "webhook_endpoint.rotate_secret", "A webhook endpoint got a new signing secret or key pair.", "webhook_endpoint", "secret key_pair overlap_seconds"),
 	define(Security, "event_consumer.rotate_secret", "An event consumer got a new secret.", "event_consumer", "secret overlap_seconds"),
+	define(Security, "audit_stream.create", "A stream of the audit log was created.", "audit_stream", streamFields),
+	define(Security, "audit_stream.update", "A stream of the audit log was changed, paused or resumed.", "audit_stream", streamFields),
+	define(Security, "audit_stream.pause", "A stream of the audit log was paused, because the other side has denied access.", "audit_stream", streamFields),
+	define(Security, "audit_stream.rotate_secret", "A stream of the audit log got a new signing secret.", "audit_stream", "secret overlap_seconds"),
+	define(Security, "audit_stream.delete", "A stream of the audit log was deleted.", "audit_stream", streamFields),
 	define(Security, "session.create", "A person signed in.", "session member", ""),
 	define(Security, "organization.create", "The organization was created.", "organization", organizationFields),
 	define(Security, "organization.delete", "The organization was deleted with all that it owns.", "organization", organizationFields),
@@ -95,6 +101,8 @@ var dataActions = []Action{
 	define(Data, "webhook_endpoint.replay", "Past events were to be sent to a webhook endpoint.", "webhook_endpoint recovery", recoveryFields),
 	define(Data, "webhook_endpoint.test", "A test event was sent to a webhook endpoint. The event names who sent it; the log has no entry.", "webhook_endpoint", ""),
 	define(Data, "recovery.cancel", "A recovery was cancelled.", "recovery", "status"),
+	define(Data, "audit_stream.test", "A test entry was to be sent by a stream of the audit log.", "audit_stream", ""),
+	define(Data, "audit_stream.replay", "A stream of the audit log was to send entries again.", "audit_stream", "from to"),
 	define(Data, "job.cancel", "A job was cancelled.", "job", jobFields),
 	define(Data, "job.drop", "A dead job was given up.", "job", jobFields),
 	define(Data, "job.redrive", "A dead job was tried again.", "job", jobFields),
@@ -114,6 +122,7 @@ const ReadLog = "audit_log.read"
 var accessActions = []Action{
 	reads("api_key.read", "API keys were read, without their secrets.", ""),
 	reads(ReadLog, "The audit log was read.", ""),
+	reads("audit_stream.read", "Streams of the audit log were read, without their secrets.", ""),
 	reads("delivery.read", "Deliveries were read.", ""),
 	reads("domain.read", "Domains were read.", ""),
 	reads("erasure.read", "Erasures were read.", ""),

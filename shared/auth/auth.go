@@ -25,6 +25,8 @@ const (
 	DeliveriesRead        Permission = "deliveries:read"
 	DeliveriesWrite       Permission = "deliveries:write"
 	AuditLogRead          Permission = "audit_log:read"
+	AuditStreamsRead      Permission = "audit_streams:read"
+	AuditStreamsWrite     Permission = "audit_streams:write"
 	OrganizationRead      Permission = "organization:read"
 	OrganizationWrite     Permission = "organization:write"
 	OrganizationDelete    Permission = "organization:delete"
@@ -62,6 +64,8 @@ var Description = map[Permission]string{
 	DeliveriesRead:        "Read deliveries and their attempts.",
 	DeliveriesWrite:       "Send deliveries again, and past events to a webhook endpoint.",
 	AuditLogRead:          "Read the audit log: who changed what.",
+	AuditStreamsRead:      "Read streams of the audit log, without their secrets.",
+	AuditStreamsWrite:     "Create, change, test and delete streams of the audit log. So its holder may send the whole log to any address.",
 	OrganizationRead:      "Read the organization's name, settings and branding.",
 	OrganizationWrite:     "Change the organization's name, settings and branding.",
 	OrganizationDelete:    "Delete the organization with all that it owns.",

@@ -96,3 +96,14 @@ func (p Policy) allows(addr netip.Addr) bool {
 	}
 	return false
 }
+
+// Origin returns scheme, host and port of a URL that CheckURL accepts. What is secret
+// at one origin must not be sent to another one.
+func Origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "" // CheckURL refuses it
+	}
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}

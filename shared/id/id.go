@@ -44,6 +44,7 @@ type (
 	recovery     struct{}
 	consumerNoun struct{}
 	erasureNoun  struct{}
+	streamNoun   struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -65,6 +66,7 @@ func (suppression) Prefix() string  { return "sup" }
 func (recovery) Prefix() string     { return "rec" }
 func (consumerNoun) Prefix() string { return "ec" }
 func (erasureNoun) Prefix() string  { return "era" }
+func (streamNoun) Prefix() string   { return "ast" }
 
 // The identifiers.
 type (
@@ -87,6 +89,7 @@ type (
 	Recovery        = ID[recovery]
 	EventConsumer   = ID[consumerNoun]
 	Erasure         = ID[erasureNoun]
+	AuditStream     = ID[streamNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"portico/shared/audit/archive"
+	"portico/shared/audit/streaming"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/erasure"
@@ -25,6 +26,7 @@ type Kinds struct {
 	// Database is the one whose jobs they do.
 	Database string
 	Archiver *archive.Archiver // of audit entries
+	Streams  *streaming.Sender
 }
 
 // All returns every kind.
@@ -33,6 +35,7 @@ func (k Kinds) All() []job.Declared {
 		k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB),
 		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind, erasure.Kind,
 		k.Archiver.Kind(), k.Archiver.PlatformKind(k.Database), archive.WatchKind(k.Database),
+		streaming.Deliverer{DB: k.Deleter.DB, Box: k.Box, Sender: k.Streams, Told: k.tellOfPause}.Kind(),
 	}
 }
 

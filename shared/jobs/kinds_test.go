@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/audit"
 	"portico/shared/audit/anchor"
 	"portico/shared/audit/archive"
+	"portico/shared/audit/streaming"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/erasure"
@@ -47,7 +49,8 @@ func newShift(t *testing.T, db *testkit.Database, deleter jobs.Deleter) *shift {
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	s := &shift{Database: db, t: t, runners: map[job.Queue]*job.Runner{}, due: claim.NewDue(client, table, webhook.Queue, pg.Home, db.Clock), entries: claim.NewDue(client, table, audit.Unchained, pg.Home, db.Clock)}
 	log := observe.NewLog(&s.log, "test")
-	kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: s.due, Clock: db.Clock, Log: log, Box: testkit.Box(t)}.All()...)
+	kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: s.due, Clock: db.Clock, Log: log, Box: testkit.Box(t),
+		Streams: streaming.New(testkit.Loopback(t), db.Clock, streaming.Vendors{}, aws.Config{})}.All()...)
 	testkit.Must(t, err)
 	for _, q := range job.Queues {
 		s.runners[q] = &job.Runner{DB: db.App, Worker: db.Worker, Database: pg.Home, Queue: q, Kinds: kinds, Clock: db.Clock, Log: log, Random: func() float64 { return 0 }}
@@ -215,6 +218,7 @@ func erasingPerson(ctx context.Context, w *jobtest.World) error {
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
+	siem := newSIEM(t)
 	all := func(w *jobtest.World) []job.Declared {
 		k := jobs.Kinds{Clock: &clock.Clock{}, Log: observe.NewLog(io.Discard, "test")}
 		if w.Database != nil {
@@ -224,6 +228,7 @@ func TestKindsBearTrouble(t *testing.T) {
 			k.Deleter, _ = newDeleter(t, w.Database)
 			k.Database = pg.Home
 			k.Archiver = &archive.Archiver{DB: w.App, Bucket: testkit.Bucket(t), Anchors: anchor.NewTable(client, table), Clock: w.Clock, Log: k.Log}
+			k.Streams = streaming.New(testkit.Loopback(t), w.Clock, streaming.Vendors{}, aws.Config{})
 		}
 		return k.All()
 	}
@@ -260,6 +265,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"audit_log.archive":                        adding("audit_log.archive", job.Bulk, own, none),
 		"audit_log.archive_platform":               adding("audit_log.archive_platform", job.Bulk, platform, none),
 		"audit_log.watch_archive":                  adding("audit_log.watch_archive", job.Bulk, platform, none),
+		"audit_stream.deliver":                     {Add: siem.streaming},
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),

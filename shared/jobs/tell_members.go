@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"portico/shared/audit/stream"
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/mail"
@@ -67,3 +68,16 @@ func (k Kinds) tell(ctx context.Context, tx pg.Tx, orgID id.Org, news told) erro
 
 // wholeDays returns how many whole days are left.
 func wholeDays(until, now time.Time) int { return max(0, int(until.Sub(now)/(24*time.Hour))) }
+
+// tellOfPause tells those who may change audit streams that one was paused, because the
+// other side has denied access.
+func (k Kinds) tellOfPause(ctx context.Context, tx pg.Tx, org id.Org, s stream.Stream) error {
+	return k.tell(ctx, tx, org, told{
+		may: auth.AuditStreamsWrite, cause: "stream_paused/" + s.ID.String() + "/" + s.PausedAt.UTC().Format(time.RFC3339Nano),
+		content: func(organization string) template.Content {
+			return template.AuditStreamPaused.With(template.AuditStreamPausedData{
+				Organization: organization, Stream: s.Name, PausedAt: *s.PausedAt, LastError: *s.LastError,
+			})
+		},
+	})
+}

@@ -69,6 +69,11 @@ type (
 		// SourceIPs are the addresses that deliveries come from.
 		SourceIPs []string `env:"SOURCE_IPS"`
 	}
+	vendorEnv struct {
+		// Datadog is the address of its intake; empty: that of a stream's site. Only tests
+		// and the local stack set another.
+		Datadog string `env:"DATADOG_ENDPOINT"`
+	}
 	dispatcherEnv struct {
 		Concurrency int `env:"DISPATCHER_CONCURRENCY" envDefault:"128"`
 		// MaxConcurrency is how many dispatchers run at once; 0: not known.

@@ -11,8 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"portico/shared/api/edge"
+	"portico/shared/audit/streaming"
 	"portico/shared/claim"
 	"portico/shared/dynamo"
+	"portico/shared/egress"
 	"portico/shared/job"
 	"portico/shared/job/schedule"
 	"portico/shared/jobs"
@@ -46,10 +48,12 @@ type jobEnv struct {
 
 	sequencer sequencerEnv
 	archive   archiveEnv
+	outward   egressEnv
+	vendors   vendorEnv
 }
 
 func (h *host) readJobs(e *jobEnv) {
-	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer, &e.archive))
+	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer, &e.archive, &e.outward, &e.vendors))
 }
 
 func (e jobQueuesEnv) url(q job.Queue) string {
@@ -87,11 +91,14 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 		sender.Overrides = &override.Published{Home: db.Shared(), Set: sender.Templates, Clock: h.clock}
 	}
 	archiver := h.archiver(db, e.archive)
+	policy, err := egress.ParsePolicy(e.outward.Allow)
+	exitOn(err)
+	streams := streaming.New(policy, h.clock, streaming.Vendors{Datadog: e.vendors.Datadog}, h.aws)
 	all := map[job.Queue]work{}
 	for q, wakers := range h.announce(deleter.DB, e.queues, e.wake, e.database) {
 		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))
 		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
-			own := jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log, Box: sender.Box, Database: name, Archiver: archiver}
+			own := jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log, Box: sender.Box, Database: name, Archiver: archiver, Streams: streams}
 			kinds, err := registry(own, sender, also...)
 			return &job.Runner{
 				DB: deleter.DB, Worker: db, Database: name, Queue: q, Kinds: kinds, Clock: h.clock, Log: h.log,

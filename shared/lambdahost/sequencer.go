@@ -7,6 +7,7 @@ import (
 	"portico/shared/audit"
 	"portico/shared/audit/archive"
 	"portico/shared/audit/chain"
+	"portico/shared/audit/stream"
 	"portico/shared/claim"
 	"portico/shared/job"
 	"portico/shared/jobs"
@@ -44,13 +45,17 @@ func Sequencer() {
 	var (
 		database databaseEnv
 		own      sequencerEnv
+		queues   jobQueuesEnv
 	)
-	h := begin(ctx, &database, &own)
-	wakers := h.sequencerWakers(own, database)
-	bulk := h.wakersOf(string(job.Bulk), "", wakeEnv{Table: own.Table}, database)                              // it only lowers their due times
+	h := begin(ctx, &database, &own, &queues)
+	wakers, signals := h.sequencerWakers(own, database), &pg.DB{}
+	wake := wakeEnv{Table: own.Table}
+	h.announce(signals, queues, wake, database)                                                                // of the jobs that send the log
+	bulk := h.wakersOf(string(job.Bulk), "", wake, database)                                                   // it only lowers their due times
 	all, err := pg.Make(database.workers(ctx, 4), func(name string, db *pg.Worker) (*chain.Sequencer, error) { // claim, pass, renew, listen
 		return &chain.Sequencer{
-			Gather: gather, Archive: archive.Starter{Database: name, Due: bulk[name].Due, Clock: h.clock, Log: h.log}.Begin,
+			Gather: gather, WakeStreams: stream.Wake, Signals: signals,
+			Archive: archive.Starter{Database: name, Due: bulk[name].Due, Clock: h.clock, Log: h.log}.Begin,
 			Dispatcher: claim.Dispatcher{
 				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log, Lease: sequencerLease,
 				// One lane uses half of the slots, so there is one pass at a time.

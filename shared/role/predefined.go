@@ -24,7 +24,7 @@ var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite, aut
 var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete, auth.OrganizationsCreate}
 
 // confidential are the read permissions that only owners and admins have.
-var confidential = []auth.Permission{auth.AuditLogRead}
+var confidential = []auth.Permission{auth.AuditLogRead, auth.AuditStreamsRead}
 
 // Predefined returns a role that every organization has and none can change.
 func Predefined(name string) (Role, bool) {

@@ -1,10 +1,7 @@
 package webhook
 
 import (
-	"cmp"
-	"net/url"
-	"strings"
-
+	"portico/shared/egress"
 	"portico/shared/fault"
 )
 
@@ -12,7 +9,7 @@ import (
 // otherwise a person who may change the URL, but may not read those settings,
 // could read them at a server of their own.
 func (c EndpointChange) checkOrigin(before Endpoint) error {
-	if c.URL == nil || originOf(*c.URL) == originOf(before.URL) {
+	if c.URL == nil || egress.Origin(*c.URL) == egress.Origin(before.URL) {
 		return nil
 	}
 	var faults []error
@@ -30,14 +27,4 @@ func (c EndpointChange) checkOrigin(before Endpoint) error {
 		}
 	}
 	return fault.Join(faults...)
-}
-
-// originOf returns scheme, host and port of an endpoint's URL.
-func originOf(endpoint string) string {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return "" // cannot happen: CheckURL has accepted it
-	}
-	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }

@@ -151,3 +151,6 @@ func ClientCertificate(certificate, key string) string {
 	}
 	return `"client_certificate":` + string(text)
 }
+
+// HTTPSStream is the body of a new audit stream.
+const HTTPSStream = `{"name":"SIEM","type":"https","https":{"url":"https://siem.example.com/portico"}}`

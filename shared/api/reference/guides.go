@@ -20,7 +20,7 @@ import (
 )
 
 // guides are the names of the guides' files, in the order of the navigation.
-var guides = []string{"receiving-webhooks", "errors", "endpoints", "event-types", "event-stream", "organizations", "limits", "permissions", "audit"}
+var guides = []string{"receiving-webhooks", "errors", "endpoints", "event-types", "event-stream", "organizations", "limits", "permissions", "audit", "audit-streams"}
 
 // guide is a document of docs/ as a page.
 type guide struct {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/jackc/pgx/v5"
-
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/id"
@@ -25,7 +23,7 @@ type Starter struct {
 
 // Begin adds a job for each of the organizations, in the transaction that notes in
 // audit_head that there is one. It is chain.Sequencer.Archive.
-func (s Starter) Begin(ctx context.Context, tx pgx.Tx, orgs []id.Org) error {
+func (s Starter) Begin(ctx context.Context, tx pg.Tx, orgs []id.Org) error {
 	// The sweep finds the jobs. If this fails, they are found when the queue is looked at
 	// the next time: to chain entries must not need DynamoDB.
 	if err := s.Due.Lower(ctx, s.Clock.Now().Add(gather)); err != nil {

@@ -28,6 +28,7 @@ type head struct {
 	Number    int64
 	Hash      []byte
 	Archiving bool // a job archives what is chained after the archive
+	Streamed  bool // the organization has streams that send the log
 }
 
 // livesHere is the condition that an organization o is neither moving nor closed. A
@@ -69,7 +70,7 @@ var errGone = errors.New("chain: entries went away while they were being chained
 func (s *Sequencer) pass(ctx context.Context, orgs []id.Org) (taken map[id.Org]bool, err error) {
 	taken = map[id.Org]bool{}
 	perOrg := max(1, entriesAtOnce/len(orgs))
-	err = pgx.BeginFunc(ctx, s.DB, func(tx pgx.Tx) error {
+	err = s.begin(ctx, func(tx pg.Tx) error {
 		s.at("begun")
 		heads, entries, err := s.read(ctx, tx, orgs, perOrg)
 		if err != nil {
@@ -92,7 +93,7 @@ func (s *Sequencer) pass(ctx context.Context, orgs []id.Org) (taken map[id.Org]b
 			}
 		}
 		s.at("written")
-		return nil
+		return s.wakeStreams(ctx, tx, w.streamed)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("chain.pass: %w", err)
@@ -101,11 +102,30 @@ func (s *Sequencer) pass(ctx context.Context, orgs []id.Org) (taken map[id.Org]b
 	return taken, nil
 }
 
+// begin runs fn in a transaction that raises the signals of s.Signals.
+func (s *Sequencer) begin(ctx context.Context, fn func(pg.Tx) error) error {
+	if s.Signals == nil {
+		return pgx.BeginFunc(ctx, s.DB, func(tx pgx.Tx) error { return fn(tx) })
+	}
+	return s.Signals.InAll(ctx, s.DB, s.Waker.Database, fn)
+}
+
+func (s *Sequencer) wakeStreams(ctx context.Context, tx pg.Tx, orgs []id.Org) error {
+	if len(orgs) == 0 || s.WakeStreams == nil {
+		return nil
+	}
+	if err := s.WakeStreams(ctx, tx, orgs); err != nil {
+		return err
+	}
+	s.at("streams woken")
+	return nil
+}
+
 // read locks the heads of the organizations that nobody else has locked and that live
 // here, and reads the entries that wait. The second statement sees what was committed
 // before the locks were taken, so it never sees entries that an earlier pass has
 // chained. The join's form is that of ADR 21.
-func (s *Sequencer) read(ctx context.Context, tx pgx.Tx, orgs []id.Org, perOrg int) (heads []head, entries []waitingEntry, err error) {
+func (s *Sequencer) read(ctx context.Context, tx pg.Tx, orgs []id.Org, perOrg int) (heads []head, entries []waitingEntry, err error) {
 	ids := raw(orgs)
 	var b pgx.Batch
 	b.Queue(`SELECT set_config('lock_timeout', $1, true)`, pg.LockTimeout(lockAtMost))
@@ -115,7 +135,9 @@ func (s *Sequencer) read(ctx context.Context, tx pgx.Tx, orgs []id.Org, perOrg i
 		WHERE NOT EXISTS (SELECT FROM audit_head h WHERE h.org_id = o.id)`+livesHere+`
 		ORDER BY o.id ON CONFLICT DO NOTHING`, ids)
 	b.Queue(`
-		SELECT h.org_id AS org, h.number, h.hash, h.archiving FROM unnest($1::uuid[]) AS o (id) JOIN audit_head h ON h.org_id = o.id
+		SELECT h.org_id AS org, h.number, h.hash, h.archiving, EXISTS (
+			SELECT FROM audit_stream s WHERE s.org_id = ANY (ARRAY[h.org_id]) AND (s.status = 'enabled' OR s.test_id IS NOT NULL)) AS streamed
+		FROM unnest($1::uuid[]) AS o (id) JOIN audit_head h ON h.org_id = o.id
 		WHERE true`+livesHere+`
 		FOR UPDATE OF h SKIP LOCKED`, ids).Query(pg.Into(&heads))
 	b.Queue(`
@@ -136,6 +158,7 @@ type written struct {
 	headNumbers       []int64
 	headHashes        [][]byte
 	unarchived        []id.Org // whose entries no job archives yet
+	streamed          []id.Org
 }
 
 // add computes the places of the entries whose organization has a head.
@@ -163,11 +186,14 @@ func (w *written) add(heads []head, entries []waitingEntry) {
 			if !h.Archiving {
 				w.unarchived = append(w.unarchived, h.Org)
 			}
+			if h.Streamed {
+				w.streamed = append(w.streamed, h.Org)
+			}
 		}
 	}
 }
 
-func (w *written) write(ctx context.Context, tx pgx.Tx, archives bool) error {
+func (w *written) write(ctx context.Context, tx pg.Tx, archives bool) error {
 	var gone, moved int
 	err := tx.QueryRow(ctx, `
 		WITH chained AS (

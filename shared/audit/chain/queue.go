@@ -39,7 +39,12 @@ type Sequencer struct {
 	Gather time.Duration
 	// Archive adds the jobs that archive the entries of these organizations, in the
 	// transaction that chains them. nil: nothing is archived.
-	Archive func(ctx context.Context, tx pgx.Tx, orgs []id.Org) error
+	Archive func(ctx context.Context, tx pg.Tx, orgs []id.Org) error
+	// WakeStreams is called in the transaction of a pass with the organizations that have
+	// streams and whose logs have grown, see stream.Wake. nil: nobody sends the logs.
+	WakeStreams func(ctx context.Context, tx pg.Tx, orgs []id.Org) error
+	// Signals has the signals that such a transaction raises. nil: none.
+	Signals *pg.DB
 	// Crash is called between the statements of a pass, so that tests can kill it there.
 	Crash func(point string)
 

@@ -5,7 +5,7 @@ import "time"
 // all is in the order in which previews show them.
 var all = []*Template{
 	MemberAdded.Template, APIKeyExpiring.Template,
-	EndpointDisabled.Template, DeadDeliveries.Template, CertificateExpiring.Template,
+	EndpointDisabled.Template, DeadDeliveries.Template, CertificateExpiring.Template, AuditStreamPaused.Template,
 }
 
 // categoryWebhooks is about webhook endpoints and their deliveries, categoryKeys
@@ -101,3 +101,19 @@ var CertificateExpiring = declare(Template{Name: "certificate_expiring", Stream:
 )
 
 var sampleTime = time.Date(2026, time.March, 5, 14, 3, 0, 0, time.UTC)
+
+// AuditStreamPausedData is about one stream of the audit log.
+type AuditStreamPausedData struct {
+	Organization string    `json:"organization"`
+	Stream       string    `json:"stream"` // its name
+	PausedAt     time.Time `json:"paused_at"`
+	LastError    string    `json:"last_error"`
+	URL          string    `json:"url"`
+}
+
+// AuditStreamPaused is sent when a stream was paused, because the other side has denied
+// access. It has no category, so nobody can unsubscribe from it.
+var AuditStreamPaused = declare(Template{Name: "audit_stream_paused", Stream: Product},
+	named[AuditStreamPausedData]{"denied", AuditStreamPausedData{"Acme", "SIEM", sampleTime, "answered 401: access was denied", "https://portico.example.com/acme/audit-streams/ast_01"}},
+	named[AuditStreamPausedData]{"long", AuditStreamPausedData{"Straßenbau Müller & Söhne GmbH", "the security operations centre of the group, second line, Frankfurt am Main", sampleTime, "answered 403: access was denied", ""}},
+)

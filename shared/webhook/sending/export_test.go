@@ -11,10 +11,8 @@ import (
 
 // Unexported names that the tests in sending_test use.
 var (
-	ParseRetryAfter = parseRetryAfter
-	IsExhausted     = isExhausted
-	IsUnreachable   = isUnreachable
-	Reason          = reason
+	IsExhausted   = isExhausted
+	IsUnreachable = isUnreachable
 )
 
 const MaxClientTransports = maxClientTransports

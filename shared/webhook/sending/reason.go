@@ -18,10 +18,10 @@ import (
 // has.
 const noPublicAddress = "the host has no public address: its name does not resolve, or leads to a private or reserved address"
 
-// reason describes the common errors of a connection for the attempt log: what
+// Reason describes the common errors of a connection for the attempt log: what
 // the customer can act on, without our own addresses and ports. closed is the
 // likely reason if the connection was closed; "": none in particular.
-func reason(err error, closed string) string {
+func Reason(err error, closed string) string {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError

@@ -85,7 +85,7 @@ func (s *Sender) Send(ctx context.Context, t Try) Outcome {
 	o.Exchange = exchange.Encode(o.StartedAt)
 	o.Body = maskEchoes(answer.body, secretsOf(t.Target.Headers))
 	o.Hint = Hint{
-		RetryAfter:  parseRetryAfter(answer.header.Get("Retry-After"), s.clock.Now()),
+		RetryAfter:  ParseRetryAfter(answer.header.Get("Retry-After"), s.clock.Now()),
 		TimedOut:    errors.Is(err, context.DeadlineExceeded),
 		EgressFault: s.reach.egressFault(ctx, t, o.StartedAt.Sub(t.Event.Time()), answer.trace.connected, err),
 	}
@@ -97,7 +97,7 @@ func (s *Sender) Send(ctx context.Context, t Try) Outcome {
 	case o.TimedOut:
 		o.Error = fmt.Sprintf("no complete response within %s", s.timeout(t))
 	case err != nil:
-		o.Error = reason(err, answer.trace.closed)
+		o.Error = Reason(err, answer.trace.closed)
 	case answer.code >= 300 && answer.code < 400:
 		o.Error = "redirects are not followed: give the final URL"
 	case answer.code < 200 || answer.code > 299:

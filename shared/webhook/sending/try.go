@@ -55,9 +55,9 @@ type Hint struct {
 	EgressFault error
 }
 
-// parseRetryAfter reads the header in both forms, seconds and HTTP-date. It
+// ParseRetryAfter reads the header in both forms, seconds and HTTP-date. It
 // returns 0 for the past and for anything else.
-func parseRetryAfter(header string, now time.Time) time.Duration {
+func ParseRetryAfter(header string, now time.Time) time.Duration {
 	if header == "" {
 		return 0 // nearly every answer; the errors of the other lines cost more than they look
 	}

@@ -42,18 +42,19 @@ func InsertStaff(ctx context.Context, db pg.Querier, k StaffKey, hash Hash) erro
 		k.ID, k.Name, hash[:], k.Permissions, k.CreatedAt, k.ExpiresAt)
 }
 
-// RevokeStaff revokes a staff key. It may be repeated.
-func (p *Projection) RevokeStaff(ctx context.Context, key id.StaffKey) error {
+// RevokeStaff revokes a staff key, and reports whether it was not revoked yet. The key is
+// denied before the commit, so no failure leaves one valid that is reported as revoked.
+func (p *Projection) RevokeStaff(ctx context.Context, tx pg.Tx, key id.StaffKey, now time.Time) (revoked bool, err error) {
 	none := fmt.Errorf("there is no staff key %s", key)
-	hash, err := pg.One[Hash](ctx, p.db.Shared(), "apikey.RevokeStaff", none, `SELECT hash FROM staff_key WHERE id = $1`, key)
+	hash, err := pg.One[Hash](ctx, tx, "apikey.RevokeStaff", none, `SELECT hash FROM staff_key WHERE id = $1`, key)
 	if err != nil {
-		return err
+		return false, err
 	}
-	now := p.clock.Now()
 	if err := p.Deny(ctx, hash, now); err != nil {
-		return err
+		return false, err
 	}
-	return pg.Exec(ctx, p.db.Shared(), "apikey.RevokeStaff", `UPDATE staff_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL`, key, now)
+	rows, err := pg.Affect(ctx, tx, "apikey.RevokeStaff", `UPDATE staff_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL`, key, now)
+	return rows > 0, err
 }
 
 // ProjectStaff writes the projection of a staff key. It never makes a revoked key

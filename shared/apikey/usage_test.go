@@ -11,6 +11,7 @@ import (
 	"portico/shared/apikey"
 	"portico/shared/auth"
 	"portico/shared/id"
+	"portico/shared/pg"
 )
 
 func (f *fixture) usage() apikey.Usage {
@@ -137,12 +138,18 @@ func testStaffKey(t *testing.T, listed []auth.Permission) {
 		}
 		asStaff(f, "though never projected")
 		asStaff(f.elsewhere(), "from its item")
-		if err := f.projection.RevokeStaff(ctx, id.New[id.StaffKey](f.clock.Now())); err == nil {
+		revoke := func(key id.StaffKey) (revoked bool, err error) {
+			return revoked, f.db.App.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
+				revoked, err = f.projection.RevokeStaff(ctx, tx, key, f.clock.Now())
+				return err
+			})
+		}
+		if _, err := revoke(id.New[id.StaffKey](f.clock.Now())); err == nil {
 			f.Error("revoked a staff key that does not exist")
 		}
-		for range 2 {
-			if err := f.projection.RevokeStaff(ctx, staff.ID); err != nil {
-				f.Fatal(err)
+		for _, first := range []bool{true, false} {
+			if revoked, err := revoke(staff.ID); err != nil || revoked != first {
+				f.Fatalf("revoked: %v, %v, want %v", revoked, err, first)
 			}
 		}
 		f.fails("revoked", f.hash)

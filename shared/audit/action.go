@@ -28,6 +28,7 @@ type Action struct {
 	Description string   // a sentence, in the past
 	Targets     []string // the types of the targets
 	Fields      []string // what Before and After may show
+	Outlives    bool     // the platform's log says it, too, and keeps it when the organization is erased
 }
 
 // Actions returns the registry, by name.
@@ -51,6 +52,12 @@ var byName = func() map[string]Action {
 	}
 	return named
 }()
+
+// outlives marks an action that the platform's log says, too.
+func outlives(a Action) Action {
+	a.Outlives = true
+	return a
+}
 
 // define returns an action; its targets and fields have spaces between them.
 func define(category Category, name, description, targets, fields string) Action {

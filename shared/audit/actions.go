@@ -30,6 +30,8 @@ var securityActions = []Action{
 	define(Security, "api_key.rotate", "An API key got a successor, and ends after an overlap.", "api_key", apiKeyFields),
 	define(Security, "api_key.revoke", "An API key was revoked.", "api_key", apiKeyFields),
 	define(Security, "api_key.use", "An API key was used that does not work: it is revoked or expired, or may not be used from the address.", "api_key", "reason"),
+	define(Security, "staff_key.create", "A staff key was created.", "staff_key", "name permissions expires_at"),
+	define(Security, "staff_key.revoke", "A staff key was revoked.", "staff_key", "revoked_at"),
 	define(Security, "staff_key.use", "A staff key was used that does not work: it is revoked or expired.", "staff_key", "reason"),
 	define(Security, "operation.call", "Something was called that neither changes nor reads records. Only refused calls are recorded.", "organization", ""),
 	define(Security, "refusal.count", "More attempts of an actor were refused in a minute than the ten with an entry.", "api_key staff_key", "attempts minute"),
@@ -52,13 +54,14 @@ var securityActions = []Action{
 	define(Security, "audit_stream.rotate_secret", "A stream of the audit log got a new signing secret.", "audit_stream", "secret overlap_seconds"),
 	define(Security, "audit_stream.delete", "A stream of the audit log was deleted.", "audit_stream", streamFields),
 	define(Security, "session.create", "A person signed in.", "session member", ""),
-	define(Security, "organization.create", "The organization was created.", "organization", organizationFields),
-	define(Security, "organization.delete", "The organization was deleted with all that it owns.", "organization", organizationFields),
+	outlives(define(Security, "organization.create", "The organization was created.", "organization api_key", organizationFields+" key_name")),
+	outlives(define(Security, "organization.delete", "The organization was deleted with all that it owns.", "organization", organizationFields)),
 }
 
 // How Portico works for the organization, or for all of them.
 var configurationActions = []Action{
 	define(Configuration, "organization.update", "Name, settings or branding were changed.", "organization", organizationFields),
+	define(Configuration, "organization.move", "The organization was moved to another database. Only the platform's log has this.", "organization", "database"),
 	define(Configuration, "webhook_endpoint.create", "A webhook endpoint was created.", "webhook_endpoint", endpointFields),
 	define(Configuration, "webhook_endpoint.update", "A webhook endpoint was changed.", "webhook_endpoint", endpointFields),
 	define(Configuration, "webhook_endpoint.disable", "A webhook endpoint was disabled, because its deliveries had failed for too long.", "webhook_endpoint", endpointFields),

@@ -21,8 +21,16 @@ const Unchained = "audit_unchained"
 
 // Insert writes an entry, whose action must be in the registry, in the transaction of
 // the change: one statement. A trigger notes that it waits for its place in the chain,
-// and the sequencer is told after the commit.
+// and the sequencer is told after the commit. Of an action that outlives its
+// organization, the log of the platform gets an entry, too, see pg.OnPlatform.
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, e Entry) error {
+	if err := insert(ctx, tx, org, e); err != nil || org.IsZero() || !byName[e.Action].Outlives {
+		return err
+	}
+	return pg.OnPlatform(ctx, tx, func(tx pg.Tx) error { return insert(ctx, tx, id.Org{}, outliving(e)) })
+}
+
+func insert(ctx context.Context, tx pg.Tx, org id.Org, e Entry) error {
 	name, args, err := valuesOf(org, e)
 	if err != nil {
 		return fmt.Errorf("audit.Insert: %w", err)
@@ -70,12 +78,15 @@ func valuesOf(org id.Org, e Entry) (name string, args []any, err error) {
 	if !found {
 		return "", nil, fmt.Errorf("the action %q is not in shared/audit/actions.go", e.Action)
 	}
+	if e.ID.IsZero() {
+		e.ID = id.New[id.AuditEntry](e.CreatedAt)
+	}
 	targets := make([]string, len(e.Targets))
 	for i, t := range e.Targets {
 		targets[i] = t.ID
 	}
 	args = []any{
-		[16]byte(org.UUID), id.New[id.AuditEntry](e.CreatedAt), e.Action, e.Actor.Type, e.Actor.ID, nonEmpty(e.Actor.Name),
+		[16]byte(org.UUID), e.ID, e.Action, e.Actor.Type, e.Actor.ID, nonEmpty(e.Actor.Name),
 		encode(list(e.Targets)), object(e.Before), object(e.After),
 		storable(e.Origin.RequestID), address(e.Origin.SourceIP), storable(e.Origin.UserAgent), e.CreatedAt, targets, action.Category, cmp.Or(e.Outcome, Success),
 	}

@@ -8,11 +8,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"portico/shared/apikey"
+	"portico/shared/audit"
 	"portico/shared/clock"
 	"portico/shared/hostname"
 	"portico/shared/limit/override"
+	"portico/shared/observe"
 	"portico/shared/pg"
 )
 
@@ -59,6 +62,14 @@ func (b Bootstrap) Run(ctx context.Context, payload json.RawMessage) (any, error
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return reply, nil
+}
+
+// entryOf returns what all audit entries of a command have.
+func entryOf(ctx context.Context, command string, now time.Time) audit.Entry {
+	return audit.Entry{
+		Actor:  audit.Actor{Type: audit.System, ID: "bootstrap", Name: command},
+		Origin: audit.Origin{RequestID: observe.RequestID(ctx)}, CreatedAt: now,
+	}
 }
 
 // commandOf refuses arguments that the command does not have.

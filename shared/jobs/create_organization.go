@@ -11,7 +11,6 @@ import (
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/name"
-	"portico/shared/observe"
 	"portico/shared/org"
 	"portico/shared/pg"
 )
@@ -52,12 +51,10 @@ func (b Bootstrap) CreateOrganization(ctx context.Context, in CreateOrganization
 		if err := apikey.Insert(ctx, tx, o.ID, key, hash); err != nil {
 			return err
 		}
-		return audit.Insert(ctx, tx, o.ID, audit.Entry{
-			Action: "organization.create", Actor: audit.Actor{Type: audit.System, ID: "bootstrap"},
-			Targets: []audit.Target{audit.Of("organization", o.ID), audit.Of("api_key", key.ID)},
-			After:   audit.Fields{"name": o.Name, "key_name": key.Name},
-			Origin:  audit.Origin{RequestID: observe.RequestID(ctx)}, CreatedAt: now,
-		})
+		e := entryOf(ctx, "create_organization", now)
+		e.Action, e.Targets = "organization.create", []audit.Target{audit.Of("organization", o.ID), audit.Of("api_key", key.ID)}
+		e.After = audit.Fields{"name": o.Name, "key_name": key.Name}
+		return audit.Insert(ctx, tx, o.ID, e)
 	})
 	if err != nil {
 		return CreatedOrganization{}, err

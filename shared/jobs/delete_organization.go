@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portico/shared/apikey"
+	"portico/shared/audit"
 	"portico/shared/clock"
 	"portico/shared/hostname"
 	"portico/shared/id"
@@ -62,8 +63,7 @@ func (d Deleter) Delete(ctx context.Context, organization string) (DeletedOrgani
 		return done, fmt.Errorf(`"organization_id": %w`, err)
 	}
 	err = d.DB.InOrg(ctx, own, func(tx pg.Tx) error {
-		_, err := org.Close(ctx, tx, d.Keys, own, d.Clock.Now())
-		return err
+		return d.close(ctx, tx, own)
 	})
 	if err == nil {
 		done.RowsRemoved, err = d.erase(ctx, own)
@@ -72,6 +72,21 @@ func (d Deleter) Delete(ctx context.Context, organization string) (DeletedOrgani
 		return done, org.Forget(ctx, d.DB, own)
 	}
 	return done, err
+}
+
+// close marks the organization as deleted. If it is open, the audit log says so.
+func (d Deleter) close(ctx context.Context, tx pg.Tx, own id.Org) error {
+	now := d.Clock.Now()
+	open, err := org.Lock(ctx, tx, own)
+	if err != nil && !errors.Is(err, org.ErrNotFound) {
+		return err
+	}
+	if _, err := org.Close(ctx, tx, d.Keys, own, now); err != nil || open.ID.IsZero() {
+		return err
+	}
+	e := entryOf(ctx, "delete_organization", now)
+	e.Action, e.Targets, e.Before = "organization.delete", []audit.Target{audit.Of("organization", own)}, audit.Fields{"name": open.Name}
+	return audit.Insert(ctx, tx, own, e)
 }
 
 // erase erases what a closed organization owns. It returns not found if the

@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"portico/shared/apikey"
+	"portico/shared/audit"
 	"portico/shared/auth"
+	"portico/shared/clock"
 	"portico/shared/id"
+	"portico/shared/pg"
 )
 
 // CreateStaffKey asks for a staff key.
@@ -49,11 +52,27 @@ func (b Bootstrap) CreateStaffKey(ctx context.Context, in CreateStaffKey) (made 
 	if err != nil {
 		return made, err
 	}
-	if err := apikey.InsertStaff(ctx, b.DB.Shared(), k, hash); err != nil {
+	if err := b.insertStaff(ctx, k, hash); err != nil {
 		return made, err
 	}
 	_ = b.Keys.ProjectStaff(ctx, k, hash)
 	return CreatedStaffKey{StaffKeyID: k.ID.String(), StaffKey: plain}, nil
+}
+
+// insertStaff writes a staff key's row and its audit entry.
+func (b Bootstrap) insertStaff(ctx context.Context, k apikey.StaffKey, hash apikey.Hash) error {
+	e := entryOf(ctx, "create_staff_key", k.CreatedAt)
+	e.Action, e.Targets = "staff_key.create", []audit.Target{audit.Of("staff_key", k.ID)}
+	e.After = audit.Fields{"name": k.Name, "permissions": k.Permissions}
+	if k.ExpiresAt != nil {
+		e.After["expires_at"] = clock.Stamp(*k.ExpiresAt)
+	}
+	return b.DB.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
+		if err := apikey.InsertStaff(ctx, tx, k, hash); err != nil {
+			return err
+		}
+		return audit.Insert(ctx, tx, id.Org{}, e)
+	})
 }
 
 // checkPermissions refuses an empty list, because a key without a list may do
@@ -83,11 +102,20 @@ type RevokedStaffKey struct {
 	StaffKeyID string `json:"staff_key_id"`
 }
 
-// RevokeStaffKey ends a staff key; it works nowhere after ten seconds.
+// RevokeStaffKey ends a staff key; it works nowhere after ten seconds. It may be repeated.
 func (b Bootstrap) RevokeStaffKey(ctx context.Context, in RevokeStaffKey) (RevokedStaffKey, error) {
 	key, err := id.Parse[id.StaffKey](in.StaffKeyID)
 	if err != nil {
 		return RevokedStaffKey{}, fmt.Errorf(`"staff_key_id": %w`, err)
 	}
-	return RevokedStaffKey{StaffKeyID: key.String()}, b.Keys.RevokeStaff(ctx, key)
+	now := b.Clock.Now()
+	e := entryOf(ctx, "revoke_staff_key", now)
+	e.Action, e.Targets, e.After = "staff_key.revoke", []audit.Target{audit.Of("staff_key", key)}, audit.Fields{"revoked_at": clock.Stamp(now)}
+	return RevokedStaffKey{StaffKeyID: key.String()}, b.DB.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
+		revoked, err := b.Keys.RevokeStaff(ctx, tx, key, now)
+		if err != nil || !revoked {
+			return err
+		}
+		return audit.Insert(ctx, tx, id.Org{}, e)
+	})
 }

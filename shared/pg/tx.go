@@ -3,6 +3,7 @@ package pg
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -83,6 +84,33 @@ func AtCommitInOrder(ctx context.Context, tx Tx, key string, batch *pgx.Batch) e
 func IsAgain(tx Tx) bool {
 	t, ok := tx.(*orgTx)
 	return ok && t.again
+}
+
+// OnPlatform runs fn on the platform's own rows, which are in the home database. If a
+// transaction of InOrg runs there, fn is a part of it. Otherwise fn has a transaction of
+// its own, which commits before this one: so what fn writes may speak of a change that
+// then fails, but no change is without it. Call it last. An error must end the
+// transaction.
+func OnPlatform(ctx context.Context, tx Tx, fn func(Tx) error) error {
+	t, ok := tx.(*orgTx)
+	switch {
+	case !ok || t.database == "":
+		return errors.New("pg.OnPlatform: not in a transaction of InOrg that has begun")
+	case t.database != Home:
+		return t.db.PlatformIn(ctx, Home, fn)
+	}
+	if err := t.bind(ctx, id.Org{}); err != nil {
+		return err
+	}
+	if err := fn(t); err != nil {
+		return err
+	}
+	return t.bind(ctx, t.org)
+}
+
+// bind binds the transaction to another organization.
+func (t *orgTx) bind(ctx context.Context, org id.Org) error {
+	return Exec(ctx, t, "pg.OnPlatform", `SELECT bind_organization($1, true)`, [16]byte(org.UUID))
 }
 
 // SendBatch runs statements in one round trip.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/audit"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -20,7 +21,7 @@ import (
 // Mover moves organizations.
 type Mover struct {
 	Owners pg.Databases[*pg.Owner]
-	// Lower is called before deliveries and jobs of the organization become due in a
+	// Lower is called before deliveries, jobs or audit entries become due in a
 	// database, so that its sweep looks for them. Wake is called when they are
 	// due.
 	Lower func(ctx context.Context, database string) error
@@ -190,11 +191,17 @@ func (v *move) announce(ctx context.Context, state string, lasts time.Duration) 
 
 // decide commits the move: from then on the organization lives in the new
 // database. It fails if too little time is left, because writers might write to
-// the old database again. The due time is lowered before: if this process dies,
-// the sweep of the new database finishes the move.
+// the old database again. The due times are lowered before: if this process dies,
+// the sweep of the new database finishes the move, and that of home has the entry
+// about it chained.
 func (v *move) decide(ctx context.Context) error {
-	if err := v.Lower(ctx, v.done.To); err != nil {
+	if err := errors.Join(v.Lower(ctx, v.done.To), v.Lower(ctx, pg.Home)); err != nil {
 		return err
+	}
+	if v.done.From != pg.Home {
+		if err := v.sessions[pg.Home].InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error { return v.record(ctx, tx) }); err != nil {
+			return err
+		}
 	}
 	return v.from.InOrg(ctx, pgx.ReadCommitted, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
@@ -209,7 +216,25 @@ func (v *move) decide(ctx context.Context) error {
 		if err == nil && tag.RowsAffected() == 0 {
 			err = errors.New("the organization was deleted during the move")
 		}
+		if err == nil && v.done.From == pg.Home {
+			err = v.record(ctx, tx)
+		}
 		return err
+	})
+}
+
+// record writes the entry of the platform's audit log about the move, in the home
+// database: in the transaction that decides the move, if that is there, otherwise before
+// it. So no move is without an entry, but the entry's may fail at the last moment. It is
+// the last statement of its transaction, which it binds to the platform.
+func (v *move) record(ctx context.Context, tx pgx.Tx) error {
+	var now time.Time
+	if err := tx.QueryRow(ctx, `SELECT portico_now() FROM bind_organization($1, true)`, [16]byte{}).Scan(&now); err != nil {
+		return err
+	}
+	return audit.InsertAsOwner(ctx, tx, audit.Entry{
+		Action: "organization.move", Actor: audit.Actor{Type: audit.System, ID: "move"}, Targets: []audit.Target{audit.Of("organization", v.org)},
+		Before: audit.Fields{"database": v.done.From}, After: audit.Fields{"database": v.done.To}, CreatedAt: now,
 	})
 }
 

@@ -58,7 +58,7 @@ func (s *Server) letIn(ctx huma.Context, c *Call) (err error) {
 	if !c.op.IgnoresQuery {
 		err = checkQuery(ctx.Operation(), ctx.URL().RawQuery)
 	}
-	if err = fault.Join(err, checkHeaders(c.sent)); err != nil || c.op.Permission == auth.Public {
+	if err = fault.Join(checkPath(ctx), err, checkHeaders(c.sent)); err != nil || c.op.Permission == auth.Public {
 		return err
 	}
 	return s.enter(ctx, c)

@@ -14,6 +14,24 @@ import (
 	"portico/shared/fault"
 )
 
+// checkPath refuses path parameters that Postgres cannot store, and therefore cannot
+// compare either.
+func checkPath(ctx huma.Context) error {
+	var faults []error
+	for _, p := range ctx.Operation().Parameters {
+		if p.In != "path" {
+			continue
+		}
+		value := ctx.Param(p.Name)
+		err := CheckText("path."+p.Name, &value)
+		if !utf8.ValidString(value) {
+			err = fault.InvalidField("path."+p.Name, "must be UTF-8")
+		}
+		faults = append(faults, err)
+	}
+	return fault.Join(faults...)
+}
+
 // checkQuery refuses query parameters that are unknown, empty or repeated.
 // Without this check an empty one would be ignored, and one of the repeated
 // values would be used.

@@ -41,8 +41,8 @@ func TestBootstrapCreatesOrganization(t *testing.T) {
 	}
 	if n := testkit.Value[int](t, db, `
 		SELECT count(*) FROM audit_entry JOIN audit_target USING (org_id) WHERE action = 'organization.create' AND actor_id = 'bootstrap'
-		AND entry_id = id AND target_id IN ($1, $2)`, made.OrganizationID, made.APIKeyID); n != 2 {
-		t.Errorf("the audit log names %d of organization and key", n)
+		AND entry_id = id AND target_id IN ($1, $2)`, made.OrganizationID, made.APIKeyID); n != 4 {
+		t.Errorf("the audit logs of the organization and of the platform name %d of organization and key", n)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestDeleteOrganizationIsRecorded(t *testing.T) {
 	got := testkit.Value[string](t, m.home, `
 		SELECT string_agg(action || ' ' || actor_id || ' ' || coalesce(actor_name, '') || ' ' || coalesce(before ->> 'name', after ->> 'name', after ->> 'database'), ', ' ORDER BY created_at, action)
 		FROM audit_entry JOIN audit_target t USING (org_id) WHERE entry_id = id AND org_id = $1 AND target_id = $2`, [16]byte{}, m.org.String())
-	if want := "organization.create bootstrap create_organization Acme, organization.delete bootstrap delete_organization Acme, organization.move move  acme"; got != want {
+	if want := "organization.create bootstrap create_organization Acme, organization.move move  acme, organization.delete bootstrap delete_organization Acme"; got != want {
 		t.Errorf("recorded %q, want %q", got, want)
 	}
 	for database, d := range map[string]*testkit.Database{pg.Home: m.home, "acme": m.db} {

@@ -99,7 +99,7 @@ func TestAuditLogPages(t *testing.T) {
 	}
 	for _, filter := range []string{"", "&action=webhook_endpoint.*", "&target_id=" + endpoint, "&since=2020-01-01T00:00:00Z"} {
 		seen, after := 0, ""
-		want := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE $1 = '' OR $1 LIKE '&since%' OR noun = 'webhook_endpoint'`, filter)
+		want := testkit.Value[int](t, h.Database, `SELECT count(*) FROM audit_entry WHERE org_id = $2 AND ($1 = '' OR $1 LIKE '&since%' OR noun = 'webhook_endpoint')`, filter, acme.Org)
 		for {
 			r := acme.Do("GET", "/v1/audit-log?limit=2"+filter+after, "")
 			seen += strings.Count(r.Body, `"id":"aud_`)

@@ -136,7 +136,7 @@ func TestChangeDuringARequest(t *testing.T) {
 	want(t, "entries", other.ids(), d.ids())
 }
 
-// A deleted stream, and one of an organization that is deleted, leave nothing to do.
+// A stream that is deleted while its job waits leaves nothing to do.
 func TestDeleted(t *testing.T) {
 	t.Parallel()
 	d, other := newDesk(t), newSIEM(t)

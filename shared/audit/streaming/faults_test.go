@@ -158,8 +158,8 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// A runner dies between the request and its record, and another one does the work at the
-// same time: the other side gets each entry with the id that it has, and a repeated batch
+// A runner dies between the request and its record, and another one does the work after
+// its lease: the other side gets each entry with the id that it has, and a repeated batch
 // has its id.
 func TestKilled(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,7 @@ APP, WORKER = "portico_app", "portico_worker"
 
 # The functions of shared/lambdahost with which programs start, and whose sessions each environment holds. People start the others.
 ENTRIES = {
-    "API": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "Unsubscribe": {APP}, "Resend": {APP}, "MailFeedback": {APP}, "Jobs": {APP, WORKER},
+    "API": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "AuditAPI": {APP}, "Unsubscribe": {APP}, "Resend": {APP}, "MailFeedback": {APP}, "Jobs": {APP, WORKER},
     "Dispatcher": {WORKER}, "Sequencer": {WORKER}, "Sweeper": {WORKER}, "Maintenance": {WORKER},
     "Default": set(), "Bootstrap": set(), "Migrate": set(), "Move": set(),
 }

@@ -31,6 +31,9 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"expungeEvent": func(s *statuses) (string, string) {
 		return s.acme.Publish(`{"type":"a","data":{}}`).Get(s.t, "id"), ""
 	},
+	"cancelAuditExport": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/audit-exports", `{"format":"csv"}`), ""
+	},
 	"createErasure": func(*statuses) (string, string) { return "", `{"filter":"data.customer == 1"}` },
 	"cancelErasure": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/erasures", `{"filter":"data.customer == 1"}`), ""

@@ -43,6 +43,7 @@ func All() []edge.Operation {
 		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform,
 		audit.CreateStream, audit.ListStreams, audit.GetStream, audit.UpdateStream, audit.DeleteStream,
 		audit.RotateStreamSecret, audit.TestStream, audit.ReplayStream,
+		audit.CreateExport, audit.ListExports, audit.GetExport, audit.CancelExport,
 		jobs.List, jobs.Get, jobs.Cancel,
 		mail.List, mail.Get,
 		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,

@@ -97,6 +97,8 @@ var dataActions = []Action{
 	define(Data, "event.expunge", "What was sent with an event was removed for good.", "event", "expunged"),
 	define(Data, "erasure.create", "All data of a person were to be expunged.", "erasure", "criteria since until dry_run"),
 	define(Data, "erasure.cancel", "An erasure was cancelled.", "erasure", "status"),
+	define(Data, "audit_export.create", "Entries of the audit log were to be exported to a file.", "audit_export", "format filtered since until"),
+	define(Data, "audit_export.cancel", "An export of the audit log was cancelled.", "audit_export", "status"),
 	define(Data, "event_stream.acknowledge", "Items of the event stream were acknowledged. The consumer names who did it last; the log has no entry.", "event_consumer", ""),
 	define(Data, "event_consumer.resend_dead_letters", "Dead letters of an event consumer were sent again.", "event_consumer", "resent"),
 	define(Data, "delivery.redeliver", "A delivery was sent again.", "delivery", "status"),
@@ -124,6 +126,7 @@ const ReadLog = "audit_log.read"
 // Records were read. Members of before and after never show what.
 var accessActions = []Action{
 	reads("api_key.read", "API keys were read, without their secrets.", ""),
+	reads("audit_export.read", "Exports of the audit log were read, with links to their files.", ""),
 	reads(ReadLog, "The audit log was read.", ""),
 	reads("audit_stream.read", "Streams of the audit log were read, without their secrets.", ""),
 	reads("delivery.read", "Deliveries were read.", ""),

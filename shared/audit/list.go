@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -29,11 +30,11 @@ type Filter struct {
 	Outcome  string
 	ActorID  string
 	TargetID string
-	Request  string    // the id of the request
-	Words    []string  // each is somewhere in the entry; see entryText
-	Since    time.Time // from then on
-	Until    time.Time // before then
-	After    id.AuditEntry
+	Request  string        // the id of the request
+	Words    []string      // each is somewhere in the entry; see entryText
+	Since    time.Time     // from then on
+	Until    time.Time     // before then
+	After    id.AuditEntry `json:"-"` // the last entry of the page before
 }
 
 // ErrNotFound says that the organization has no such entry.
@@ -206,6 +207,21 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (entri
 	}
 	return entries, scanned, err
 }
+
+// Conditions returns the conditions of the filter on audit_entry as e, those of the time
+// apart from the others, with their arguments after args; $1 is the organization. TRUE
+// stands for none.
+func (f Filter) Conditions(args []any) (time, others string, all []any) {
+	c := conditions{args: slices.Clone(args)}
+	f.exactly(&c)
+	time = cmp.Or(c.String(), `TRUE`)
+	c.sql = nil
+	f.match(&c, 0)
+	return time, cmp.Or(c.String(), `TRUE`), c.args
+}
+
+// IsPartial reports whether the filter leaves out entries other than by time.
+func (f Filter) IsPartial() bool { return len(f.equalities()) > 0 || len(f.Words) > 0 }
 
 // Get returns an entry of the organization, or ErrNotFound.
 func Get(ctx context.Context, tx pg.Tx, org id.Org, entry id.AuditEntry) (Entry, error) {

@@ -30,6 +30,9 @@ var (
 	// to list the bucket, S3 answers that access is denied instead, which is another
 	// error.
 	ErrAbsent = errors.New("bucket: there is no such object")
+	// ErrUpload is returned if an upload is not there any more, or a part of it was
+	// written again. Nothing can be done but begin another one.
+	ErrUpload = errors.New("bucket: the upload cannot be completed")
 	// ErrTooLarge is returned by Get for an object of more bytes than it may read.
 	ErrTooLarge = errors.New("bucket: the object is too large")
 )

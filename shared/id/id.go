@@ -45,6 +45,7 @@ type (
 	consumerNoun struct{}
 	erasureNoun  struct{}
 	streamNoun   struct{}
+	exportNoun   struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -67,6 +68,7 @@ func (recovery) Prefix() string     { return "rec" }
 func (consumerNoun) Prefix() string { return "ec" }
 func (erasureNoun) Prefix() string  { return "era" }
 func (streamNoun) Prefix() string   { return "ast" }
+func (exportNoun) Prefix() string   { return "aex" }
 
 // The identifiers.
 type (
@@ -90,6 +92,7 @@ type (
 	EventConsumer   = ID[consumerNoun]
 	Erasure         = ID[erasureNoun]
 	AuditStream     = ID[streamNoun]
+	AuditExport     = ID[exportNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

@@ -98,6 +98,9 @@ func TestMaintain(t *testing.T) {
 		INSERT INTO erasure (org_id, id, job_id, recipient, criteria, dry_run, until, last_event_id, status, finished_at)
 		SELECT $1::uuid, gen_random_uuid(), $1, CASE n WHEN 1 THEN 'a@example.com' END, '{recipient}', false, portico_now(), $1,
 			CASE n WHEN 1 THEN 'running' ELSE 'succeeded' END, CASE WHEN n > 1 THEN portico_now() END FROM generate_series(1, 6001) n`, org)
+	db.Exec(t, `
+		INSERT INTO audit_export (org_id, id, job_id, format, filter, status, finished_at)
+		SELECT $1::uuid, gen_random_uuid(), $1, 'csv', '{}', CASE n WHEN 1 THEN 'running' ELSE 'succeeded' END, CASE WHEN n > 1 THEN portico_now() END FROM generate_series(1, 6001) n`, org)
 	u, _ := newUpkeep(t, db, io.Discard)
 	done, err := u.Maintain(ctx)
 	if err != nil || done != (jobs.Maintained{}) {
@@ -105,7 +108,7 @@ func TestMaintain(t *testing.T) {
 	}
 	db.Advance(t, 100*24*time.Hour)
 	done, err = u.Maintain(ctx)
-	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.EndpointCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.MailAddressesForgotten != 6001 || done.MailCountsForgotten != 1 || done.DMARCReportsForgotten != 59 || done.ErasuresForgotten != 6000 || done.PartitionsMade < 6 {
+	if err != nil || done.IdempotencyKeysRemoved != 6000 || done.JobCountsRemoved != 6000 || done.EndpointCountsRemoved != 6000 || done.MailsForgotten != 6000 || done.MailAddressesForgotten != 6001 || done.MailCountsForgotten != 1 || done.DMARCReportsForgotten != 59 || done.ErasuresForgotten != 6000 || done.AuditExportsForgotten != 6000 || done.PartitionsMade < 6 {
 		t.Errorf("a hundred days later: %+v, %v", done, err)
 	}
 	if left := testkit.Value[string](t, db, `SELECT string_agg(status, ' ' ORDER BY status) FROM mail`); left != "queued sending" {

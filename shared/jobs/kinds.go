@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"portico/shared/audit/archive"
+	"portico/shared/audit/export"
 	"portico/shared/audit/streaming"
+	"portico/shared/bucket"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/erasure"
@@ -25,6 +27,7 @@ type Kinds struct {
 	Box     *secret.Box // seals what mails say until they are sent
 	// Database is the one whose jobs they do.
 	Database string
+	Exports  *bucket.Bucket    // has the files that customers download
 	Archiver *archive.Archiver // of audit entries
 	Streams  *streaming.Sender
 }
@@ -36,6 +39,7 @@ func (k Kinds) All() []job.Declared {
 		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind, erasure.Kind,
 		k.Archiver.Kind(), k.Archiver.PlatformKind(k.Database), archive.WatchKind(k.Database),
 		streaming.Deliverer{DB: k.Deleter.DB, Box: k.Box, Sender: k.Streams, Told: k.tellOfPause}.Kind(),
+		export.Kind(k.Exports),
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"portico/shared/audit"
 	"portico/shared/audit/anchor"
 	"portico/shared/audit/archive"
+	"portico/shared/audit/export"
 	"portico/shared/audit/streaming"
 	"portico/shared/claim"
 	"portico/shared/clock"
@@ -215,6 +216,14 @@ func erasingPerson(ctx context.Context, w *jobtest.World) error {
 	})
 }
 
+// exporting asks for an export of a log with a chain.
+func exporting(ctx context.Context, w *jobtest.World) error {
+	return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
+		_, err := export.Start(ctx, tx, w.Org, export.New{Format: export.CSV})
+		return err
+	})
+}
+
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
@@ -223,7 +232,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		k := jobs.Kinds{Clock: &clock.Clock{}, Log: observe.NewLog(io.Discard, "test")}
 		if w.Database != nil {
 			client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
-			k.Box = testkit.Box(t)
+			k.Box, k.Exports = testkit.Box(t), testkit.Bucket(t)
 			k.Clock, k.Due = w.Clock, claim.NewDue(client, table, webhook.Queue, pg.Home, w.Clock)
 			k.Deleter, _ = newDeleter(t, w.Database)
 			k.Database = pg.Home
@@ -266,6 +275,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"audit_log.archive_platform":               adding("audit_log.archive_platform", job.Bulk, platform, none),
 		"audit_log.watch_archive":                  adding("audit_log.watch_archive", job.Bulk, platform, none),
 		"audit_stream.deliver":                     {Add: siem.streaming},
+		"audit_export.run":                         {Add: exporting},
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/audit"
+	"portico/shared/audit/export"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/consumer"
@@ -55,6 +56,7 @@ type Maintained struct {
 	JobCountsRemoved       int64 `json:"job_counts_removed"`
 	RecoveriesForgotten    int64 `json:"recoveries_forgotten"`
 	ErasuresForgotten      int64 `json:"erasures_forgotten"`
+	AuditExportsForgotten  int64 `json:"audit_exports_forgotten"`
 	EndpointCountsRemoved  int64 `json:"endpoint_counts_removed"`
 	ExternalIDsForgotten   int64 `json:"external_ids_forgotten"`
 	MailsForgotten         int64 `json:"mails_forgotten"`
@@ -84,9 +86,10 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 		u.expireEntries,
 		u.dropQuarters, // of the audit log
 		u.forgetExternalIDs,
-		u.pruneCounts, // of a quarter ago, as the recoveries, the erasures, the log of mails and the DMARC reports
+		u.pruneCounts, // of a quarter ago, as the recoveries, the erasures, the exports, the log of mails and the DMARC reports
 		u.forgetRecoveries,
 		u.forgetErasures,
+		u.forgetExports,
 		u.forgetMails,
 		u.forgetAddresses, // whose time without mail is over, and counters of a year ago
 		u.forgetReports,
@@ -113,7 +116,7 @@ func (u *Upkeep) sweepKeys(ctx context.Context, m *Maintained) error {
 }
 
 // keepCounts is how long it is known how many jobs ended in each hour, and what became
-// of recoveries and erasures.
+// of recoveries, erasures and exports.
 const keepCounts = 90 * 24 * time.Hour
 
 func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
@@ -160,6 +163,10 @@ func (u *Upkeep) forgetErasures(ctx context.Context, m *Maintained) error {
 
 func (u *Upkeep) forgetRefused(ctx context.Context, m *Maintained) error {
 	return pruneAll(&m.RefusalsForgotten, func() (int64, error) { return audit.ForgetRefused(ctx, u.DB, keysPerStatement) })
+}
+
+func (u *Upkeep) forgetExports(ctx context.Context, m *Maintained) error {
+	return pruneAll(&m.AuditExportsForgotten, func() (int64, error) { return export.Forget(ctx, u.DB, keepCounts, keysPerStatement) })
 }
 
 func (u *Upkeep) forgetMails(ctx context.Context, m *Maintained) error {

@@ -40,6 +40,7 @@ type special struct {
 	kinds     *job.Registry
 	elsewhere []edge.Operation
 	mail      func(*host, *edge.Server) error
+	also      func(*host, *edge.Server) error
 }
 
 func serve(s special, operations []edge.Operation) {
@@ -56,6 +57,9 @@ func serve(s special, operations []edge.Operation) {
 	}
 	server.Jobs = s.kinds
 	server.Elsewhere = s.elsewhere
+	if s.also != nil {
+		exitOn(s.also(h, server))
+	}
 	if s.mail != nil {
 		exitOn(s.mail(h, server))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"portico/shared/api/edge"
 	"portico/shared/audit/streaming"
+	"portico/shared/bucket"
 	"portico/shared/claim"
 	"portico/shared/dynamo"
 	"portico/shared/egress"
@@ -50,10 +51,11 @@ type jobEnv struct {
 	archive   archiveEnv
 	outward   egressEnv
 	vendors   vendorEnv
+	exports   exportEnv
 }
 
 func (h *host) readJobs(e *jobEnv) {
-	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer, &e.archive, &e.outward, &e.vendors))
+	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer, &e.archive, &e.outward, &e.vendors, &e.exports))
 }
 
 func (e jobQueuesEnv) url(q job.Queue) string {
@@ -98,7 +100,10 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 	for q, wakers := range h.announce(deleter.DB, e.queues, e.wake, e.database) {
 		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))
 		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
-			own := jobs.Kinds{Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log, Box: sender.Box, Database: name, Archiver: archiver, Streams: streams}
+			own := jobs.Kinds{
+				Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log, Box: sender.Box, Database: name, Archiver: archiver,
+				Streams: streams, Exports: bucket.New(h.aws, e.exports.Bucket),
+			}
 			kinds, err := registry(own, sender, also...)
 			return &job.Runner{
 				DB: deleter.DB, Worker: db, Database: name, Queue: q, Kinds: kinds, Clock: h.clock, Log: h.log,

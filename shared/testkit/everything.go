@@ -61,6 +61,7 @@ func addConfiguration(t testing.TB, d *Database, org id.Org) {
 	d.Insert(t, "webhook_lane", Row{"org_id": org, "endpoint_id": org})
 	d.Insert(t, "webhook_paused_key", Row{"org_id": org, "endpoint_id": org, "ordering_key": "k", "event_id": org, "paused_at": now})
 	d.Insert(t, "webhook_recovery", Row{"org_id": org, "id": org, "endpoint_id": org, "job_id": org, "kind": "recover", "since": now.Add(-time.Hour), "until": now, "last_event_id": org})
+	d.Insert(t, "audit_export", Row{"org_id": org, "id": org, "job_id": org, "format": "csv", "filter": "{}"})
 	d.Insert(t, "erasure", Row{"org_id": org, "id": org, "job_id": org, "recipient": "a@example.com", "criteria": []string{"recipient"}, "dry_run": false, "until": now, "last_event_id": org})
 	d.Insert(t, "ordering_key", Row{"org_id": org, "key": "k", "last_seq": 1})
 	d.Insert(t, "event_external_id", Row{"org_id": org, "external_id": "e", "event_id": org, "digest": make([]byte, 32)})

@@ -1,4 +1,4 @@
-// Command audit-log serves /v1/audit-log, /v1/audit-actions, /v1/audit-streams and /v1/staff/audit-log; see shared/api/audit.
+// Command audit-log serves /v1/audit-log, /v1/audit-actions, /v1/audit-streams, /v1/audit-exports and /v1/staff/audit-log; see shared/api/audit.
 package main
 
 import (
@@ -7,8 +7,9 @@ import (
 )
 
 func main() {
-	lambdahost.API(
+	lambdahost.AuditAPI(
 		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform,
 		audit.CreateStream, audit.ListStreams, audit.GetStream, audit.UpdateStream, audit.DeleteStream,
-		audit.RotateStreamSecret, audit.TestStream, audit.ReplayStream)
+		audit.RotateStreamSecret, audit.TestStream, audit.ReplayStream,
+		audit.CreateExport, audit.ListExports, audit.GetExport, audit.CancelExport)
 }

@@ -69,10 +69,11 @@ func New(t *testing.T) *Harness {
 	h.auditor = testkit.Session(t, h.Admin.Config())
 	var sender *queue.Sender
 	h.Nudges, sender = awstest.Queue(t)
+	exports := testkit.Bucket(t)
 	h.Server = &edge.Server{
 		Services: edge.Services{
 			DB: h.App, Keys: h.Keys, Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
-			Subscriptions: fanout.NewCache(), Jobs: kinds(t, h.App), Limits: testkit.Limits(t),
+			Subscriptions: fanout.NewCache(), Jobs: kinds(t, h.App, exports), Exports: exports, Limits: testkit.Limits(t),
 		},
 		Log: observe.NewLog(h.Lines, "test"),
 		Wakers: map[string]*claim.Waker{pg.Home: {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/audit/export"
+	"portico/shared/bucket"
 	"portico/shared/claim"
 	"portico/shared/erasure"
 	"portico/shared/id"
@@ -25,21 +27,21 @@ type ExportArgs struct {
 
 // The kinds of jobs in these tests. A job fails for good if its name is bad.
 var (
-	Export = job.Kind[ExportArgs]{Name: "test.export", Queue: job.High, Retry: job.Schedule{}, Visible: true, Work: job.InTx(export)}
-	Hidden = job.Kind[ExportArgs]{Name: "test.hidden", Queue: job.High, Retry: job.Schedule{}, Work: job.InTx(export)}
-	Ours   = job.Kind[ExportArgs]{Name: "test.ours", Queue: job.High, Retry: job.Schedule{}, Platform: true, Work: job.InTx(export)}
+	Export = job.Kind[ExportArgs]{Name: "test.export", Queue: job.High, Retry: job.Schedule{}, Visible: true, Work: job.InTx(doExport)}
+	Hidden = job.Kind[ExportArgs]{Name: "test.hidden", Queue: job.High, Retry: job.Schedule{}, Work: job.InTx(doExport)}
+	Ours   = job.Kind[ExportArgs]{Name: "test.ours", Queue: job.High, Retry: job.Schedule{}, Platform: true, Work: job.InTx(doExport)}
 )
 
-func export(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
+func doExport(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
 	if args.Name == "bad" {
 		return errors.New("the name is bad")
 	}
 	return nil
 }
 
-func kinds(t *testing.T, db *pg.DB) *job.Registry {
+func kinds(t *testing.T, db *pg.DB, exports *bucket.Bucket) *job.Registry {
 	t.Helper()
-	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db), recovery.Kind, erasure.Kind)
+	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db), recovery.Kind, erasure.Kind, export.Kind(exports))
 	testkit.Must(t, err)
 	return registry
 }

@@ -97,7 +97,7 @@ func (in *listAuditLogInput) Resolve(r edge.Request) []error { return edge.Hold(
 
 func (in *listAuditLogInput) Check(*edge.Call) error {
 	return fault.Join(edge.CheckText("query.actor_id", &in.ActorID), edge.CheckText("query.target_id", &in.TargetID), edge.CheckText("query.request_id", &in.Request),
-		edge.CheckText("query.q", &in.Words), checkRange(in.Since, in.Until), checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
+		edge.CheckText("query.q", &in.Words), checkRange("query.since", "query.until", in.Since, in.Until), checkSince1970("query.since", in.Since), checkSince1970("query.until", in.Until))
 }
 
 // checkSince1970 refuses a time before 1970: the time in an id cannot be earlier.
@@ -109,9 +109,9 @@ func checkSince1970(location string, at time.Time) error {
 }
 
 // checkRange refuses a range of time that ends before it begins.
-func checkRange(since, until time.Time) error {
+func checkRange(from, to string, since, until time.Time) error {
 	if !since.IsZero() && !until.IsZero() && until.Before(since) {
-		return fault.InvalidField("query.since", "must not be after query.until")
+		return fault.InvalidField(from, "must not be after "+to)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"portico/shared/audit"
 	"portico/shared/audit/anchor"
 	"portico/shared/auth"
+	"portico/shared/bucket"
 	"portico/shared/cache"
 	"portico/shared/captcha"
 	"portico/shared/claim"
@@ -52,6 +53,9 @@ type Services struct {
 	Subscriptions *fanout.Cache
 	Jobs          *job.Registry // the kinds of jobs
 	Clock         *clock.Clock
+	// Exports is the bucket of files that customers download; only the function
+	// audit-log has it.
+	Exports *bucket.Bucket
 	// Captcha demands and verifies CAPTCHAs. The zero one refuses all calls that need
 	// one.
 	Captcha captcha.Gate

@@ -212,8 +212,7 @@ func (l *Link) ScanRow(row pgx.Rows) error {
 // Find returns the place of an entry; nil: it is not chained yet.
 func Find(ctx context.Context, tx pg.Tx, org id.Org, entry id.AuditEntry) (*Link, error) {
 	links, err := pg.List[Link](ctx, tx, "chain.Find", `
-		SELECT c.number, c.hash, b.hash, c.personal_hash
-		FROM audit_chain c LEFT JOIN audit_chain b ON b.org_id = c.org_id AND b.number = c.number - 1
+		SELECT c.number, c.hash, `+hashBefore+`, c.personal_hash FROM audit_chain c
 		WHERE c.org_id = $1 AND c.entry_id = $2`, [16]byte(org.UUID), entry)
 	if err != nil || len(links) == 0 {
 		return nil, err

@@ -34,7 +34,7 @@ func newTab(t *testing.T, width int, script bool) *tab {
 	t.Cleanup(end)
 	ctx, end := chromedp.NewContext(allocated)
 	t.Cleanup(end)
-	ctx, end = context.WithTimeout(ctx, 5*time.Minute)
+	ctx, end = context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(end)
 	b := &tab{t: t, ctx: ctx}
 	if err := chromedp.Listen(ctx, b.watch); err != nil {

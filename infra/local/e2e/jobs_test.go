@@ -29,7 +29,7 @@ func TestClosedOrganizationIsErased(t *testing.T) {
 		return count(t, s, `SELECT count(*)::int FROM organization WHERE deleted_at IS NOT NULL`) == 0
 	})
 	testkit.Await(t, "both jobs to finish", func() bool {
-		return count(t, s, `SELECT count(*)::int FROM job_log WHERE queue = 'bulk' AND outcome = 'succeeded'`) == 2 &&
+		return count(t, s, `SELECT count(*)::int FROM job_log WHERE kind LIKE 'organization.erase%' AND outcome = 'succeeded'`) == 2 &&
 			count(t, s, `SELECT count(*)::int FROM job`) == 0
 	})
 }

@@ -204,6 +204,37 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// An export of the audit log is downloaded and verified with the command alone, and can
+// be fetched again. Whoever edits the file is found out.
+func TestCommandExportsAuditLog(t *testing.T) {
+	t.Parallel()
+	c := newCommand(t, newCustomer(t, shared), shared)
+	c.run("endpoints", "create", "--url", "https://example.com/", "--types", "*")
+	file := filepath.Join(t.TempDir(), "audit.ndjson")
+	var export struct {
+		ID   string
+		Head struct {
+			Number int
+			Hash   string
+		}
+		Count int `json:"entry_count"`
+	}
+	c.read(&export, "audit", "export", "--output", file)
+	text, err := os.ReadFile(file)
+	if err != nil || bytes.Count(text, []byte("\n")) != export.Count || !bytes.Contains(text, []byte("webhook_endpoint.create")) {
+		t.Errorf("%+v, %v: %s", export, err, text)
+	}
+	head := fmt.Sprintf("%d:%s", export.Head.Number, export.Head.Hash)
+	c.run("audit", "verify", file, "--head", head)
+	if again := c.run("audit", "export", "--id", export.ID, "--output", "-"); again != string(text) {
+		t.Errorf("fetched again it is %s, want %s", again, text)
+	}
+	testkit.Must(t, os.WriteFile(file, bytes.Replace(text, []byte("webhook_endpoint.create"), []byte("webhook_endpoint.delete"), 1), 0o600))
+	if _, errs, code := c.try("audit", "verify", file, "--head", head); code != 1 || !strings.Contains(errs, "was edited") {
+		t.Errorf("an edited file: exit code %d, %s", code, errs)
+	}
+}
+
 var sessionSecret = regexp.MustCompile(`session is (whsec_\S+)`)
 
 // listen forwards what is published to a program on this machine, signed with the

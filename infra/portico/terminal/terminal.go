@@ -28,12 +28,15 @@ const (
 type Printer struct {
 	W        io.Writer
 	Coloured bool
+	// Live says that lines can be overwritten.
+	Live bool
 }
 
 // New returns a printer that uses colours if w is a terminal whose user has not
 // switched them off (https://no-color.org).
 func New(w io.Writer, getenv func(string) string) Printer {
-	return Printer{w, isTerminal(w) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
+	live := isTerminal(w) && getenv("TERM") != "dumb"
+	return Printer{w, live && getenv("NO_COLOR") == "", live}
 }
 
 func isTerminal(w io.Writer) bool {
@@ -55,6 +58,14 @@ func (p Printer) Paint(c Colour, text string) string {
 
 // Line prints one line.
 func (p Printer) Line(format string, args ...any) { fmt.Fprintf(p.W, format+"\n", args...) }
+
+// Progress shows a text in place of the one before, until the next line; "" removes it.
+// What is not a terminal does not get it.
+func (p Printer) Progress(text string) {
+	if p.Live {
+		fmt.Fprint(p.W, "\r\x1b[K"+text)
+	}
+}
 
 // Clean replaces what could control a terminal or break a line.
 func Clean(text string) string {

@@ -43,6 +43,23 @@ func TestColours(t *testing.T) {
 		if c.p.Coloured != c.want {
 			t.Errorf("%s: coloured %v", c.name, c.p.Coloured)
 		}
+		if live := c.want || c.name == "NO_COLOR"; c.p.Live != live {
+			t.Errorf("%s: live %v", c.name, c.p.Live)
+		}
+	}
+}
+
+// Progress overwrites its line on a terminal, and is nothing elsewhere.
+func TestProgress(t *testing.T) {
+	for live, want := range map[bool]string{true: "\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[K", false: ""} {
+		var out strings.Builder
+		p := Printer{W: &out, Live: live}
+		for _, text := range []string{"1 of 2", "2 of 2", ""} {
+			p.Progress(text)
+		}
+		if out.String() != want {
+			t.Errorf("live %v: %q", live, out.String())
+		}
 	}
 }
 
@@ -72,7 +89,7 @@ func TestTable(t *testing.T) {
 			"1   \x1b[31mfailed\x1b[0m   a\n23  \x1b[32menabled\x1b[0m  bb\n",
 	} {
 		var out strings.Builder
-		Printer{&out, coloured}.Table(heading, rows)
+		Printer{W: &out, Coloured: coloured}.Table(heading, rows)
 		if out.String() != want {
 			t.Errorf("%q, want %q", out.String(), want)
 		}

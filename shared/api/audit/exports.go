@@ -101,6 +101,7 @@ type listAuditExportsInput struct{ edge.Page }
 type auditExportBody struct {
 	ID            id.AuditExport       `json:"id" doc:"The export's id." example:"aex_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Format        string               `json:"format" enum:"csv,ndjson" doc:"The format of the file."`
+	Filtered      bool                 `json:"filtered" doc:"Whether it has other conditions than a time, so that numbers are missing in the file."`
 	Status        string               `json:"status" enum:"running,succeeded,cancelled,stalled" doc:"#AuditExport.status"`
 	Problem       *string              `json:"problem" doc:"What is wrong; null if nothing is." example:"The last try to write the file has failed. It is tried again."`
 	ExaminedCount int64                `json:"examined_count" doc:"How many entries it has looked at." example:"1200"`
@@ -135,7 +136,8 @@ const failing = "The last try to write the file has failed. It is tried again."
 
 func showExport(e export.Export) auditExportBody {
 	b := auditExportBody{
-		ID: e.ID, Format: e.Format, Status: e.Status, ExaminedCount: e.Examined(), TotalCount: e.Total(), EntryCount: e.Entries, Size: e.Size,
+		ID: e.ID, Format: e.Format, Filtered: e.Filter.IsPartial(), Status: e.Status, ExaminedCount: e.Examined(), TotalCount: e.Total(),
+		EntryCount: e.Entries, Size: e.Size,
 		FirstNumber: e.FirstNumber, CreatedAt: clock.Stamp(e.CreatedAt), CreatedBy: edge.OrNull(e.CreatedBy), FinishedAt: clock.StampOf(e.FinishedAt),
 	}
 	if e.Failing {

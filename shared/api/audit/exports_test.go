@@ -33,7 +33,7 @@ func TestExport(t *testing.T) {
 	made := acme.Do("POST", "/v1/webhook-endpoints", apitest.PlainEndpoint+`,"custom_headers":{"X-Token":"s3cret-canary"}}`)
 	apitest.Want(t, made, "201 ")
 	created := acme.Do("POST", "/v1/audit-exports", `{"format":"ndjson"}`)
-	apitest.Want(t, created, `201 "status":"running" "problem":null "total_count":null "url":null "head":null`)
+	apitest.Want(t, created, `201 "status":"running" "filtered":false "problem":null "total_count":null "url":null "head":null`)
 	path := "/v1/audit-exports/" + created.Get(t, "id")
 	sequence(t, h)
 	runJobs(t, h)
@@ -72,7 +72,7 @@ func TestExport(t *testing.T) {
 		{"to cancel another organization's", "POST", "/" + running + "/cancel", "", evil, `404 audit_export_not_found`},
 		{"a foreign cursor", "GET", "?after=" + cursor, "", evil, `422 query.after`},
 		{"a foreign id", "GET", "/" + made.Get(t, "id"), "", acme, `422 path.id`},
-		{"cancel", "POST", "/" + running + "/cancel", "", acme, `200 "status":"cancelled"`},
+		{"cancel", "POST", "/" + running + "/cancel", "", acme, `200 "status":"cancelled" "filtered":true`},
 		{"cancel again", "POST", "/" + running + "/cancel", "", acme, `409 audit_export_finished`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

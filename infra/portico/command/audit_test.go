@@ -106,6 +106,8 @@ func TestVerifyFile(t *testing.T) {
 		{"cut", cut, []string{"--head", head}, 1, "entry 3 is missing"},
 		{"another head", string(text), []string{"--head", "3:" + strings.Repeat("0", 64)}, 1, "entry 3 does not have the hash of --head"},
 		{"from later on", string(text), []string{"--from", "2"}, 1, "begins with entry 1"},
+		{"begins later", string(text[bytes.IndexByte(text, '\n')+1:]), nil, 1, "begins with entry 2, so entries from 1 to 1 are missing. If the export says that its first_number is 2"},
+		{"begins later, as it says", string(text[bytes.IndexByte(text, '\n')+1:]), []string{"--from", "2"}, 0, "numbers from 2 to 3"},
 		{"a wrong head", string(text), []string{"--head", "3"}, 2, "--head"},
 		{"a negative head", string(text), []string{"--head", "-1:" + head[2:]}, 2, "--head"},
 		{"a wrong start", string(text), []string{"--from", "0"}, 2, "--from"},

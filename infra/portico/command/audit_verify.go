@@ -100,7 +100,7 @@ func (a *app) verify(in io.Reader, o record.Options) error {
 		}
 	}
 	if r.Fault != nil {
-		return errors.New(sentence(r.Fault))
+		return errors.New(sentence(r, o.From))
 	}
 	if a.json {
 		return nil
@@ -120,8 +120,14 @@ func (a *app) verify(in io.Reader, o record.Options) error {
 	return nil
 }
 
-// sentence says what was most likely done.
-func sentence(f *record.Fault) string {
+// sentence says what was most likely done with a file that should begin with the entry
+// from.
+func sentence(r record.Report, from int64) string {
+	f := r.Fault
+	if f.Kind == record.Deleted && f.Number == from && r.First > from {
+		return fmt.Sprintf("the file begins with entry %d, so entries from %d to %d are missing. If the export says that its first_number is %d, "+
+			"they are not a part of it: the log no longer keeps them, or the export had a time. Then add --from %d; with other conditions, --filtered", r.First, from, r.First-1, r.First, r.First)
+	}
 	switch f.Kind {
 	case record.Deleted:
 		return fmt.Sprintf("entry %d is missing: it was deleted, or the end was cut off. If the export had filters, use --filtered; if it begins later, --from", f.Number)

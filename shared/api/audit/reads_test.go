@@ -121,3 +121,28 @@ func TestReadsOfTheLog(t *testing.T) {
 		t.Errorf("%d readings are recorded, want %d", len(got), pages+1)
 	}
 }
+
+// Reading an export with a link to its file is always recorded, because the link shows
+// the log; reading how far it is, or a list, is not.
+func TestReadsOfExports(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	made := acme.Make("/v1/audit-exports", `{"format":"csv"}`)
+	step := func(path, reply string, want ...string) {
+		t.Helper()
+		apitest.Want(t, acme.Do("GET", "/v1/audit-exports"+path, ""), reply)
+		if got := accesses(t, h, acme.Org); !slices.Equal(got, want) {
+			t.Errorf("after %s: %q, want %q", path, got, want)
+		}
+	}
+	step("/"+made, `200 "status":"running" "url":null`)
+	sequence(t, h)
+	runJobs(t, h)
+	entry := "audit_export.read getAuditExport api_key " + made
+	step("", `200 "status":"succeeded" "url":null`)
+	step("/"+made, `200 !"url":null`, entry)
+	step("/"+made, `200 !"url":null`, entry, entry)
+	h.Advance(t, 49*time.Hour)
+	step("/"+made, `200 "url":null`, entry, entry)
+}

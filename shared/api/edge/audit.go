@@ -77,14 +77,18 @@ func (c *Call) record(op Op) error {
 	})
 }
 
+// RecordRead makes sure that the audit log gets an entry for this read, also if the
+// organization does not want its reads recorded.
+func (c *Call) RecordRead() { c.recorded = true }
+
 // recordsReads reports whether the audit log gets an entry for a call that reads: always
-// if staff read or if it is the log itself that is read, otherwise if the organization
+// if staff read or if it is the log itself that is read or a file of it, otherwise if the organization
 // wants it. What the organization wants is relied on for a while.
 func (s *Server) recordsReads(c *Call) (bool, error) {
 	switch {
 	case c.op.Permission == auth.Public || c.op.Access == NoRecords:
 		return false, nil
-	case c.op.Access == audit.ReadLog || c.Caller.IsStaff():
+	case c.op.Access == audit.ReadLog || c.recorded || c.Caller.IsStaff():
 		return true, nil
 	}
 	if wanted, fresh := s.reads.Get(c.Org, c.Now()); fresh {

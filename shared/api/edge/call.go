@@ -46,6 +46,7 @@ type Call struct {
 	due       []id.WebhookEndpoint // endpoints that get a due delivery with the commit
 	origin    audit.Origin
 	change    change   // of a mutation
+	recorded  bool     // see RecordRead
 	committed []func() // see AfterCommit
 	notes     []slog.Attr
 	metrics   []observe.Metric

@@ -262,6 +262,35 @@ func TestTrimmedLog(t *testing.T) {
 	}
 }
 
+// If entries are removed because of their age while an export of them runs, the file has
+// no gap: it begins with the first entry that is kept, and says so.
+func TestTrimmedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, old := range []int{105, 120} { // of 120
+		w := newWorld(t)
+		w.write(old, audit.Entry{After: audit.Fields{"name": strings.Repeat("x", 100<<10)}})
+		w.sequence()
+		w.Advance(t, 72*time.Hour)
+		w.write(120-old, audit.Entry{After: audit.Fields{"name": strings.Repeat("x", 100<<10)}})
+		w.sequence()
+		w.Exec(t, `UPDATE audit_head SET archived = number WHERE org_id = $1`, w.org)
+		trimmed := -1
+		w.answer = func(r *http.Request) int {
+			if r.Method == http.MethodPut && trimmed < 0 { // the first part
+				trimmed = testkit.Value[int](t, w.Database, `SELECT trim_audit($1, '48 hours', 1000)`, w.org)
+			}
+			return 0
+		}
+		e, file := w.finish(w.start(export.New{Format: export.NDJSON}))
+		if want, got := w.listed(audit.Filter{}), exported(t, file); trimmed != old || !slices.Equal(want, got) || e.FirstNumber != int64(old+1) || e.Entries != int64(120-old) {
+			t.Errorf("%d entries were removed, %d are in the file, %d in the list; the export is %+v", trimmed, len(got), len(want), e)
+		}
+		if len(file) > 0 {
+			verify(t, file, record.Options{From: e.FirstNumber, Head: headOf(e)})
+		}
+	}
+}
+
 // A large file is written in parts. Whatever request to S3 fails, and when S3 has lost
 // the upload, the job tries again, says meanwhile that it fails, and the file is whole.
 func TestLargeExportBearsFailures(t *testing.T) {

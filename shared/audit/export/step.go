@@ -159,6 +159,11 @@ func (w *writing) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if int64(len(some)) < to-w.NextNumber+1 {
+			if gone, err := w.followTrim(ctx); gone || err != nil {
+				return err
+			}
+		}
 		for _, s := range some {
 			w.addEntry(s)
 		}
@@ -176,7 +181,20 @@ func (w *writing) write(ctx context.Context) error {
 	return err
 }
 
-// restart begins the file again, because S3 has lost its upload.
+// followTrim begins the file again at the first entry that is kept, if the retention has
+// removed entries that the file does not have yet: it never has a gap. The customer sees
+// with which number it begins.
+func (w *writing) followTrim(ctx context.Context) (gone bool, err error) {
+	first, err := pg.Value[int64](ctx, w.tx, "export.followTrim", `SELECT first FROM audit_head WHERE org_id = $1`, w.org)
+	if err != nil || first <= w.NextNumber {
+		return false, err
+	}
+	w.FirstNumber, *w.LastNumber = first, max(*w.LastNumber, first-1)
+	w.restart()
+	return true, nil
+}
+
+// restart begins the file again, because S3 has lost its upload or the log begins later.
 func (w *writing) restart() {
 	w.NextNumber, w.Entries, w.Size, w.LastHash, w.Upload, w.Parts, w.Rest = w.FirstNumber, 0, 0, nil, nil, nil, nil
 	if w.Format == CSV {

@@ -47,6 +47,8 @@ type bed struct {
 	worker *pg.Worker
 	org    id.Org
 	key    string
+	one    cost.Work // of an entry: written and chained
+	size   float64   // of an entry with all indexes, in bytes
 }
 
 // sessions is how many sessions write entries.
@@ -60,7 +62,7 @@ func Run(ctx context.Context, s Stack) error {
 	}
 	defer b.app.Close()
 	defer b.worker.Close()
-	for _, measure := range []func(context.Context) error{b.measureEntry, b.measureChain, b.measureRequests, b.measureLists} {
+	for _, measure := range []func(context.Context) error{b.measureEntry, b.measureChain, b.addPrice, b.measureRequests, b.measureStream, b.measureExport, b.measureLists} {
 		if err := measure(ctx); err != nil {
 			return err
 		}

@@ -2,11 +2,13 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"portico/infra/bench/budget"
+	"portico/infra/bench/cost"
 	"portico/shared/audit"
 	"portico/shared/audit/chain"
 	"portico/shared/claim"
@@ -26,28 +28,34 @@ func (b *bed) measureChain(ctx context.Context) error {
 	if err := b.chainAll(ctx, &chain.Sequencer{}); err != nil {
 		return err
 	}
+	var chained cost.Work
 	for _, gather := range []time.Duration{0, gather} {
+		if err := b.awaitSleep(ctx); err != nil {
+			return err
+		}
 		if err := b.write(ctx, backlog); err != nil {
 			return err
 		}
-		var before int64
-		if err := b.DB.QueryRow(ctx, entrySizeSQL).Scan(&before); err != nil {
+		mark, err := b.Meter.Begin(ctx)
+		if err != nil {
 			return err
 		}
-		begin := time.Now()
 		if err := b.chainAll(ctx, &chain.Sequencer{Gather: gather}); err != nil {
 			return err
 		}
-		b.Add("entries that one sequencer chains, with pauses of "+gather.String(), "", budget.None, "%.0f/s", float64(backlog)/time.Since(begin).Seconds())
+		mark.Stop()
+		b.Add("entries that one sequencer chains, with pauses of "+gather.String(), "", budget.None, "%.0f/s", float64(backlog)/mark.Took.Seconds())
+		if chained, err = b.Meter.Finish(ctx, mark); err != nil {
+			return err
+		}
 	}
-	var size, entries int64
-	if err := b.DB.QueryRow(ctx, entrySizeSQL).Scan(&size); err != nil {
+	chained = chained.Per(backlog)
+	b.one = b.one.Plus(chained, 1)
+	b.Add("… WAL for each", "", budget.None, "%.0f bytes", chained[cost.Bytes])
+	if err := b.DB.QueryRow(ctx, entrySizeSQL).Scan(&b.size); err != nil {
 		return err
 	}
-	if err := b.DB.QueryRow(ctx, `SELECT count(*) FROM audit_entry`).Scan(&entries); err != nil {
-		return err
-	}
-	b.Add("an entry with its place and all indexes", "", budget.None, "%d bytes", size/entries)
+	b.Add("an entry with its place and all indexes", "", budget.None, "%.0f bytes", b.size)
 	return b.measureWait(ctx, rate, last)
 }
 
@@ -55,7 +63,7 @@ func (b *bed) measureChain(ctx context.Context) error {
 const gather = 100 * time.Millisecond
 
 const entrySizeSQL = `
-	SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c
+	SELECT sum(pg_total_relation_size(c.oid))::float8 / (SELECT count(*) FROM audit_entry) FROM pg_class c
 	WHERE c.relkind IN ('r', 'p') AND c.relname ~ '^audit_(entry|target|chain)'`
 
 // chainAll lets a sequencer work until nothing waits.
@@ -67,6 +75,23 @@ func (b *bed) chainAll(ctx context.Context, s *chain.Sequencer) error {
 			return err
 		}
 		s.Do(ctx, passes[0])
+	}
+}
+
+// awaitSleep waits until no sequencer of the stack is awake: it would chain what the bench
+// wants to chain.
+func (b *bed) awaitSleep(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	defer stop()
+	for {
+		var awake bool
+		if err := b.DB.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'portico_worker' AND state_change > clock_timestamp() - interval '5 seconds')`).Scan(&awake); err != nil || !awake {
+			return err
+		}
+		if err := clock.Sleep(ctx, 200*time.Millisecond); err != nil {
+			return fmt.Errorf("a sequencer of the stack does not go to sleep, so the bench cannot measure one of its own: %w", err)
+		}
 	}
 }
 

@@ -152,7 +152,7 @@ func (a *Archiver) oldest(ctx context.Context, log anchor.Log) (at time.Time) {
 		return tx.QueryRow(ctx, `
 			SELECT e.created_at FROM audit_head h
 			JOIN audit_chain c ON c.org_id = h.org_id AND c.number = h.archived + 1
-			JOIN audit_entry e ON e.org_id = c.org_id AND e.id = c.entry_id
+			JOIN `+chain.EntryOf+`
 			WHERE h.org_id = $1`, [16]byte(log.Org.UUID)).Scan(&at)
 	})
 	return at

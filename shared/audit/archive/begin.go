@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"portico/shared/claim"
 	"portico/shared/clock"
@@ -21,12 +22,17 @@ type Starter struct {
 	Log      *observe.Log
 }
 
+// lowerAtMost bounds how long Begin waits for DynamoDB, while the heads are locked.
+const lowerAtMost = 500 * time.Millisecond
+
 // Begin adds a job for each of the organizations, in the transaction that notes in
 // audit_head that there is one. It is chain.Sequencer.Archive.
 func (s Starter) Begin(ctx context.Context, tx pg.Tx, orgs []id.Org) error {
 	// The sweep finds the jobs. If this fails, they are found when the queue is looked at
 	// the next time: to chain entries must not need DynamoDB.
-	if err := s.Due.Lower(ctx, s.Clock.Now().Add(gather)); err != nil {
+	short, stop := context.WithTimeout(ctx, lowerAtMost)
+	defer stop()
+	if err := s.Due.Lower(short, s.Clock.Now().Add(gather)); err != nil {
 		s.Log.Line(ctx, slog.LevelWarn, "the sweep was not told of an archiver", nil, slog.String("cause", err.Error()))
 	}
 	return begin(ctx, tx, s.Database, orgs)

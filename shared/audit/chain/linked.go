@@ -58,14 +58,14 @@ func (l *Linked) ScanRow(row pgx.Rows) error {
 func List(ctx context.Context, tx pg.Tx, org id.Org, from int64, entries int, bytes int64) ([]Linked, error) {
 	return pg.List[Linked](ctx, tx, "chain.List", `
 		WITH places AS (
-			SELECT number, entry_id, personal_hash, hash FROM audit_chain WHERE org_id = $1 AND number >= $2 ORDER BY number LIMIT $3
+			SELECT org_id, number, entry_id, personal_hash, hash FROM audit_chain WHERE org_id = $1 AND number >= $2 AND number < $2 + $3::bigint
 		), sizes AS (
 			SELECT c.*, sum(octet_length(e.targets::text) + coalesce(octet_length(e.before::text), 0) + coalesce(octet_length(e.after::text), 0))
 				OVER (ORDER BY c.number ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS bytes
-			FROM places c LEFT JOIN audit_entry e ON e.org_id = $1 AND e.id = c.entry_id
+			FROM places c LEFT JOIN `+EntryOf+`
 		)
 		SELECT c.number, c.entry_id, c.personal_hash, c.hash, `+columns+`
-		FROM sizes c LEFT JOIN audit_entry e ON e.org_id = $1 AND e.id = c.entry_id
+		FROM sizes c LEFT JOIN `+EntryOf+`
 		WHERE coalesce(c.bytes, 0) <= $4 OR c.number = $2 ORDER BY c.number`, [16]byte(org.UUID), from, entries, bytes)
 }
 

@@ -142,7 +142,7 @@ func (p *place) ScanRow(row pgx.Rows) error {
 func listPlaces(ctx context.Context, tx pg.Tx, org id.Org, from, to int64) ([]record.Place, error) {
 	rows, err := pg.List[place](ctx, tx, "chain.listPlaces", `
 		SELECT c.number, c.entry_id, c.personal_hash, c.hash, `+columns+`
-		FROM audit_chain c LEFT JOIN audit_entry e ON e.org_id = $1 AND e.id = c.entry_id
+		FROM audit_chain c LEFT JOIN `+EntryOf+`
 		WHERE c.org_id = $1 AND c.number BETWEEN $2 AND $3 ORDER BY c.number`, [16]byte(org.UUID), from, to)
 	places := make([]record.Place, len(rows))
 	for i, row := range rows {

@@ -136,7 +136,7 @@ func (w *writing) firstAt(ctx context.Context, at time.Time, all kept) (int64, e
 	for low < high {
 		middle := (low + high) / 2
 		isLater, err := pg.Value[bool](ctx, w.tx, "export.firstAt", `
-			SELECT coalesce((SELECT e.created_at >= $3 FROM audit_chain c JOIN audit_entry e ON e.org_id = c.org_id AND e.id = c.entry_id
+			SELECT coalesce((SELECT e.created_at >= $3 FROM audit_chain c JOIN `+chain.EntryOf+`
 				WHERE c.org_id = $1 AND c.number >= $2 ORDER BY c.number LIMIT 1), true)`, w.org, middle, at)
 		if err != nil {
 			return 0, err

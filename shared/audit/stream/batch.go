@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"portico/shared/audit/chain"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -112,18 +113,18 @@ func (b *Batch) read(ctx context.Context, tx pg.Tx, org id.Org) error {
 	limit, reduced := b.Stream.limit()
 	found, err := pg.List[placed](ctx, tx, "stream.read", `
 		WITH place AS MATERIALIZED (
-			SELECT number, entry_id, hash FROM audit_chain WHERE org_id = $1 AND number > $2 AND number <= $3
+			SELECT org_id, number, entry_id, hash FROM audit_chain WHERE org_id = $1 AND number > $2 AND number <= $3
 		), selected AS MATERIALIZED (
 			SELECT c.number, lead(c.number) OVER (ORDER BY c.number) AS next, row_number() OVER (ORDER BY c.number) AS position,
 				sum(coalesce(octet_length(e.before::text), 0) + coalesce(octet_length(e.after::text), 0) + octet_length(e.targets::text))
 					OVER (ORDER BY c.number) AS bytes
-			FROM place c JOIN audit_entry e ON e.org_id = $1 AND e.id = c.entry_id
+			FROM place c JOIN `+chain.EntryOf+`
 			WHERE (cardinality($4::text[]) = 0 OR e.category = ANY ($4)) AND (cardinality($5::text[]) = 0 OR e.outcome = ANY ($5))
 				AND (cardinality($6::text[]) = 0 OR e.action = ANY ($6) OR e.noun || '.*' = ANY ($6))
 			ORDER BY c.number LIMIT $7
 		)
 		SELECT `+entryColumns+`, s.next
-		FROM selected s JOIN place c ON c.number = s.number JOIN audit_entry e ON e.org_id = $1 AND e.id = c.entry_id
+		FROM selected s JOIN place c ON c.number = s.number JOIN `+chain.EntryOf+`
 		WHERE s.bytes <= $8 OR s.position = 1
 		ORDER BY c.number`, org, b.From, b.To, list(f.Categories), list(f.Outcomes), list(f.Actions), limit, maxBytes)
 	if err != nil {

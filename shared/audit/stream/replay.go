@@ -42,6 +42,9 @@ func StartReplay(ctx context.Context, tx pg.Tx, org id.Org, stream id.AuditStrea
 // apart are in the chain in the order of their ids.
 const reorderedBy = time.Minute
 
+// placeOf is the place c of an entry e, in a join; as chain.EntryOf.
+const placeOf = `LATERAL (SELECT number FROM audit_chain WHERE org_id = e.org_id AND entry_id = e.id LIMIT 1) c ON true`
+
 // numbers returns the first and the last number of a range, none of which is after
 // reached.
 func (r Range) numbers(ctx context.Context, tx pg.Tx, org id.Org, reached int64) (from, to int64, err error) {
@@ -51,7 +54,7 @@ func (r Range) numbers(ctx context.Context, tx pg.Tx, org id.Org, reached int64)
 	}
 	if r.Since != nil {
 		found, err := pg.Value[*int64](ctx, tx, "stream.since", `
-			SELECT min(c.number) FROM audit_entry e JOIN audit_chain c ON c.org_id = e.org_id AND c.entry_id = e.id
+			SELECT min(c.number) FROM audit_entry e JOIN `+placeOf+`
 			WHERE e.org_id = $1 AND e.id >= uuid_floor($2) AND e.id < uuid_floor($3::interval + (
 				SELECT f.created_at FROM audit_entry f WHERE f.org_id = $1 AND f.id >= uuid_floor($2) ORDER BY f.id LIMIT 1))`,
 			org, *r.Since, reorderedBy)
@@ -65,7 +68,7 @@ func (r Range) numbers(ctx context.Context, tx pg.Tx, org id.Org, reached int64)
 	}
 	if r.Until != nil {
 		found, err := pg.Value[*int64](ctx, tx, "stream.until", `
-			SELECT max(c.number) FROM audit_entry e JOIN audit_chain c ON c.org_id = e.org_id AND c.entry_id = e.id
+			SELECT max(c.number) FROM audit_entry e JOIN `+placeOf+`
 			WHERE e.org_id = $1 AND e.id < uuid_floor($2) AND e.id >= uuid_floor(-$3::interval + (
 				SELECT f.created_at FROM audit_entry f WHERE f.org_id = $1 AND f.id < uuid_floor($2) ORDER BY f.id DESC LIMIT 1))`,
 			org, *r.Until, reorderedBy)

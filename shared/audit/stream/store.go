@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/audit/chain"
 	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -17,7 +18,7 @@ const columns = `s.id, s.name, s.type, s.settings, s.categories, s.actions, s.ou
 	s.reached, s.replay_from, s.replay_to, s.replay_reached, s.replayed_at, s.batch_limit, s.failures, s.failing_since, s.next_try_at,
 	s.last_error, s.last_error_at, s.last_delivered_at, s.test_id, s.tested_at, s.test_error, s.created_at, s.updated_at,
 	coalesce((SELECT h.number FROM audit_head h WHERE h.org_id = s.org_id), 0),
-	(SELECT e.created_at FROM audit_chain c JOIN audit_entry e ON e.org_id = c.org_id AND e.id = c.entry_id
+	(SELECT e.created_at FROM audit_chain c JOIN ` + chain.EntryOf + `
 		WHERE c.org_id = s.org_id AND c.number = s.reached + 1)`
 
 // ScanRow reads columns.

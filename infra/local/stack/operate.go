@@ -9,6 +9,7 @@ import (
 
 	"portico/infra/local/aws"
 	"portico/infra/local/lambda"
+	"portico/infra/local/services"
 	"portico/infra/local/template"
 )
 
@@ -130,25 +131,39 @@ const clockVariable = "PORTICO_CLOCK_OFFSET"
 // drain is the time for which functions may still finish with the old clock.
 const drain = 10 * time.Second
 
-// SetClockOffset sets the stack's clock to the real time plus an offset, in
-// Postgres and in the functions, whose processes are replaced.
+// SetClockOffset sets the stack's clock to the real time plus an offset, in all
+// databases and in the functions, whose processes are replaced.
 func (s *Stack) SetClockOffset(ctx context.Context, offset time.Duration) error {
 	if s.postgres != nil {
-		conn, err := pgx.Connect(ctx, s.DatabaseURL)
-		if err != nil {
-			return err
+		databases := []string{s.DatabaseURL}
+		for _, name := range s.opts.Databases {
+			databases = append(databases, s.postgres.AdminURLOf(services.Other(name)))
 		}
-		defer conn.Close(ctx)
-		tag, err := conn.Exec(ctx, `UPDATE clock SET clock_offset = $1 * interval '1 microsecond'`, offset.Microseconds())
-		if err != nil {
-			return fmt.Errorf("cannot set the clock of Postgres: %w", err)
-		}
-		if tag.RowsAffected() != 1 {
-			return fmt.Errorf("the table clock has %d rows, not one", tag.RowsAffected())
+		for _, url := range databases {
+			if err := setClock(ctx, url, offset); err != nil {
+				return err
+			}
 		}
 	}
 	s.offset.Store(int64(offset))
 	s.host.Recycle(map[string]string{clockVariable: offset.String()}, drain)
+	return nil
+}
+
+// setClock sets the clock of one database.
+func setClock(ctx context.Context, url string, offset time.Duration) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	tag, err := conn.Exec(ctx, `UPDATE clock SET clock_offset = $1 * interval '1 microsecond'`, offset.Microseconds())
+	if err != nil {
+		return fmt.Errorf("cannot set the clock of Postgres: %w", err)
+	}
+	if tag.RowsAffected() != 1 {
+		return fmt.Errorf("the table clock has %d rows, not one", tag.RowsAffected())
+	}
 	return nil
 }
 

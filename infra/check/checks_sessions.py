@@ -10,7 +10,7 @@ APP, WORKER = "portico_app", "portico_worker"
 ENTRIES = {
     "API": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "AuditAPI": {APP}, "Unsubscribe": {APP}, "Resend": {APP}, "MailFeedback": {APP}, "Jobs": {APP, WORKER},
     "Dispatcher": {WORKER}, "Sequencer": {WORKER}, "Sweeper": {WORKER}, "Maintenance": {WORKER},
-    "Default": set(), "Bootstrap": set(), "Migrate": set(), "Move": set(),
+    "Default": set(), "Bootstrap": set(), "Migrate": set(), "Move": set(), "Restore": set(),
 }
 # These run once at a time, by their schedule.
 ALONE = {"Sweeper", "Maintenance"}

@@ -53,6 +53,7 @@ var securityActions = []Action{
 	define(Security, "audit_stream.pause", "A stream of the audit log was paused, because the other side has denied access.", "audit_stream", streamFields),
 	define(Security, "audit_stream.rotate_secret", "A stream of the audit log got a new signing secret.", "audit_stream", "secret overlap_seconds"),
 	define(Security, "audit_stream.delete", "A stream of the audit log was deleted.", "audit_stream", streamFields),
+	define(Security, "audit_log.restore", "Entries of an audit log were put back from its archive. Only the platform's log has this.", "organization database", "database first last waiting"),
 	define(Security, "session.create", "A person signed in.", "session member", ""),
 	outlives(define(Security, "organization.create", "The organization was created.", "organization api_key", organizationFields+" key_name")),
 	outlives(define(Security, "organization.delete", "The organization was deleted with all that it owns.", "organization", organizationFields)),

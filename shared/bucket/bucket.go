@@ -133,6 +133,10 @@ func (b *Bucket) Link(ctx context.Context, key, file string) (string, error) {
 	return signed.URL, nil
 }
 
+// IsDenied reports whether S3 has answered that access is denied. Without the permission
+// to list the bucket it says so of an object that is not there, too.
+func IsDenied(err error) bool { return statusOf(err) == http.StatusForbidden }
+
 func absent(call string, err error) error {
 	if statusOf(err) == http.StatusNotFound {
 		return ErrAbsent

@@ -59,14 +59,7 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 			return nil
 		},
 	}
-	mover.Owners, err = pg.Make(m.Logins, func(name string, login Login) (*pg.Owner, error) {
-		config, err := login.config(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return pg.NewOwner(name, config), nil
-	})
-	if err != nil {
+	if mover.Owners, err = Owners(ctx, m.Logins); err != nil {
 		return OrganizationMoved{}, err
 	}
 	done, err := mover.Move(ctx, own, in.Database)
@@ -74,6 +67,17 @@ func (m Move) Run(ctx context.Context, payload json.RawMessage) (OrganizationMov
 		OrganizationID: in.OrganizationID, From: done.From, Database: done.To, RowsCopied: done.Rows,
 		WritersStopped: done.Stopped.String(), DeliveriesQuiet: done.Silent.String(),
 	}, err
+}
+
+// Owners returns the owner of every database.
+func Owners(ctx context.Context, logins pg.Databases[Login]) (pg.Databases[*pg.Owner], error) {
+	return pg.Make(logins, func(name string, login Login) (*pg.Owner, error) {
+		config, err := login.config(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return pg.NewOwner(name, config), nil
+	})
 }
 
 // wake may fail without harm: then the sweep finds what is due.

@@ -11,7 +11,8 @@ import (
 )
 
 // Owner reads and writes every table as portico_owner, behind the tenant wall of
-// one organization at a time. It is used only to move organizations.
+// one organization at a time, or of the platform. It is used only to move organizations
+// and to restore audit logs.
 type Owner struct {
 	Name   string // of the database
 	config *pgx.ConnConfig
@@ -38,7 +39,7 @@ type Session struct {
 }
 
 // Session connects for work on one organization, which may live in this database
-// or not.
+// or not. The zero one is the platform.
 func (o *Owner) Session(ctx context.Context, org id.Org) (*Session, error) {
 	conn, err := pgx.ConnectConfig(ctx, o.config)
 	if err != nil {
@@ -50,7 +51,7 @@ func (o *Owner) Session(ctx context.Context, org id.Org) (*Session, error) {
 // InOrg runs fn in a transaction bound to the session's organization.
 func (s *Session) InOrg(ctx context.Context, level pgx.TxIsoLevel, fn func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.Conn, pgx.TxOptions{IsoLevel: level}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT bind_organization($1, true)`, s.org); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT bind_organization($1, true)`, [16]byte(s.org.UUID)); err != nil {
 			return err
 		}
 		return fn(tx)

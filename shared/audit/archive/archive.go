@@ -30,6 +30,22 @@ var ErrDiffers = errors.New("archive: the chain differs from the archive")
 // the same one, however many entries they have.
 func keyOf(log anchor.Log, first int64) string { return fmt.Sprintf("%s/%019d.ndjson.gz", log, first) }
 
+// Get reads the object of a log that begins with a number, and verifies it by itself. The
+// error names the object.
+func Get(ctx context.Context, from *bucket.Bucket, log anchor.Log, first int64) (b Batch, err error) {
+	object, err := from.Get(ctx, keyOf(log, first), maxObject)
+	if err == nil {
+		b, err = decode(log, object)
+	}
+	if err == nil && b.Before.Number != first-1 {
+		err = fmt.Errorf("%w: it begins with the entry %d", ErrDiffers, b.Before.Number+1)
+	}
+	if err != nil {
+		return b, fmt.Errorf("the object %s of the archive: %w", keyOf(log, first), err)
+	}
+	return b, nil
+}
+
 // Archiver writes the archive. The order of its writes is the object, the anchor, the
 // number in Postgres. If it dies in between, the next one finds what stands there.
 type Archiver struct {
@@ -45,7 +61,7 @@ type Archiver struct {
 // archive archives one batch of a log, and returns the end of the archive. full means
 // that there is at once more to do.
 func (a *Archiver) archive(ctx context.Context, log anchor.Log) (at chain.Head, full bool, err error) {
-	var b batch
+	var b Batch
 	defer func() { a.report(ctx, log, b, at, err) }()
 	from, err := a.Anchors.Read(ctx, log)
 	if err != nil {
@@ -59,7 +75,7 @@ func (a *Archiver) archive(ctx context.Context, log anchor.Log) (at chain.Head, 
 	}
 	a.at("read")
 	object, beside := b.encode(log)
-	head := b.head()
+	head := b.Head()
 	switch err := a.Bucket.PutNew(ctx, keyOf(log, from.Number+1), object, beside); {
 	case errors.Is(err, bucket.ErrExists):
 		if head, err = a.find(ctx, log, from, head); err != nil {
@@ -71,12 +87,12 @@ func (a *Archiver) archive(ctx context.Context, log anchor.Log) (at chain.Head, 
 	a.at("put")
 	moved, err := a.Anchors.Advance(ctx, log, from, head)
 	a.at("anchored")
-	return moved, full || head.Number < b.head().Number, err
+	return moved, full || head.Number < b.Head().Number, err
 }
 
 // read returns the entries after the anchor, and whether there are more than one object
 // may have. Their chain must have the anchor's entry.
-func (a *Archiver) read(ctx context.Context, log anchor.Log, from chain.Head) (b batch, full bool, err error) {
+func (a *Archiver) read(ctx context.Context, log anchor.Log, from chain.Head) (b Batch, full bool, err error) {
 	b.Before = from
 	err = a.in(ctx, log, func(tx pg.Tx) error {
 		hash, found, err := chain.At(ctx, tx, log.Org, from.Number)
@@ -87,7 +103,7 @@ func (a *Archiver) read(ctx context.Context, log anchor.Log, from chain.Head) (b
 			return err
 		}
 		if b.Entries, err = chain.List(ctx, tx, log.Org, from.Number+1, entriesAtOnce, bytesAtOnce); err == nil && len(b.Entries) > 0 {
-			_, full, err = chain.At(ctx, tx, log.Org, b.head().Number+1)
+			_, full, err = chain.At(ctx, tx, log.Org, b.Head().Number+1)
 		}
 		return err
 	})
@@ -98,15 +114,11 @@ func (a *Archiver) read(ctx context.Context, log anchor.Log, from chain.Head) (b
 // archiver died before it moved the anchor, or is about to do so. It must be of this
 // chain, which has at least its entries.
 func (a *Archiver) find(ctx context.Context, log anchor.Log, from, end chain.Head) (head chain.Head, err error) {
-	object, err := a.Bucket.Get(ctx, keyOf(log, from.Number+1), maxObject)
+	there, err := Get(ctx, a.Bucket, log, from.Number+1)
 	if err != nil {
 		return head, err
 	}
-	there, err := decode(log, object)
-	if err != nil {
-		return head, err
-	}
-	head = there.head()
+	head = there.Head()
 	err = a.in(ctx, log, func(tx pg.Tx) error {
 		hash, found, err := chain.At(ctx, tx, log.Org, head.Number)
 		if err == nil && (!found || hash != head.Hash || there.Before != from) {
@@ -126,7 +138,7 @@ func (a *Archiver) in(ctx context.Context, log anchor.Log, fn func(pg.Tx) error)
 }
 
 // report writes a line about a batch. An alarm watches how long its oldest entry waited.
-func (a *Archiver) report(ctx context.Context, log anchor.Log, b batch, at chain.Head, err error) {
+func (a *Archiver) report(ctx context.Context, log anchor.Log, b Batch, at chain.Head, err error) {
 	if err == nil && len(b.Entries) == 0 {
 		return
 	}

@@ -26,21 +26,21 @@ import (
 // format is the number of this format. Another one gets another number.
 const format = 1
 
-// batch is what one object has: entries that follow each other in one chain, the first
+// Batch is what one object has: entries that follow each other in one chain, the first
 // of them after Before.
-type batch struct {
+type Batch struct {
 	Before  chain.Head
 	Entries []chain.Linked // at least one
 }
 
-// head is the last entry.
-func (b batch) head() chain.Head {
+// Head is the last entry.
+func (b Batch) Head() chain.Head {
 	last := b.Entries[len(b.Entries)-1]
 	return chain.Head{Number: last.Number, Hash: last.Hash}
 }
 
 // check returns an error unless each entry follows the one before.
-func (b batch) check(org id.Org) error {
+func (b Batch) check(org id.Org) error {
 	before := b.Before
 	for _, e := range b.Entries {
 		if e.Number != before.Number+1 || !e.Follows(org, before.Hash) {
@@ -82,7 +82,7 @@ type end struct {
 }
 
 // encode returns the object of a batch, and what is stored beside it.
-func (b batch) encode(log anchor.Log) ([]byte, bucket.Object) {
+func (b Batch) encode(log anchor.Log) ([]byte, bucket.Object) {
 	var object bytes.Buffer
 	zip := gzip.NewWriter(&object)
 	lines := json.NewEncoder(zip)
@@ -93,7 +93,7 @@ func (b batch) encode(log anchor.Log) ([]byte, bucket.Object) {
 			e.RequestID, e.CreatedAt.UnixMicro(), digits(e.Personal), digits(e.Hash),
 		})
 	}
-	first, head := b.Entries[0].Number, b.head()
+	first, head := b.Entries[0].Number, b.Head()
 	_ = lines.Encode(end{format, log.String(), log.Org.UUID, first, head.Number, digits(b.Before.Hash), digits(head.Hash)})
 	_ = zip.Close()
 	return object.Bytes(), bucket.Object{ContentType: "application/x-ndjson", Encoding: "gzip", Metadata: map[string]string{
@@ -105,7 +105,7 @@ func (b batch) encode(log anchor.Log) ([]byte, bucket.Object) {
 const maxObject = 256 << 20
 
 // decode reads the object of a log and verifies it by itself.
-func decode(log anchor.Log, object []byte) (b batch, err error) {
+func decode(log anchor.Log, object []byte) (b Batch, err error) {
 	zip, err := gzip.NewReader(bytes.NewReader(object))
 	if err != nil {
 		return b, fmt.Errorf("archive.decode: %w", err)
@@ -131,7 +131,7 @@ func decode(log anchor.Log, object []byte) (b batch, err error) {
 }
 
 // fits completes a batch with what its last line says, and compares both.
-func (b *batch) fits(log anchor.Log, last end) error {
+func (b *Batch) fits(log anchor.Log, last end) error {
 	if last.Format != format || last.Log != log.String() || last.Organization != log.Org.UUID || len(b.Entries) == 0 {
 		return fmt.Errorf("%w: the object is not of this log, or has no end", ErrDiffers)
 	}
@@ -139,7 +139,7 @@ func (b *batch) fits(log anchor.Log, last end) error {
 	if err := b.check(log.Org); err != nil {
 		return err
 	}
-	if (b.head() != chain.Head{Number: last.Last, Hash: hashOf(last.HeadHash)}) {
+	if (b.Head() != chain.Head{Number: last.Last, Hash: hashOf(last.HeadHash)}) {
 		return fmt.Errorf("%w: the object's last line is not of its last entry", ErrDiffers)
 	}
 	return nil

@@ -121,8 +121,8 @@ func (s *Sequencer) wakeStreams(ctx context.Context, tx pg.Tx, orgs []id.Org) er
 	return nil
 }
 
-// read locks the heads of the organizations that nobody else has locked and that live
-// here, and reads the entries that wait. The second statement sees what was committed
+// read locks the heads of the organizations that nobody else has locked, that live here
+// and that get no entries from the archive, and reads the entries that wait. The second statement sees what was committed
 // before the locks were taken, so it never sees entries that an earlier pass has
 // chained. The join's form is that of ADR 21.
 func (s *Sequencer) read(ctx context.Context, tx pg.Tx, orgs []id.Org, perOrg int) (heads []head, entries []waitingEntry, err error) {
@@ -138,7 +138,7 @@ func (s *Sequencer) read(ctx context.Context, tx pg.Tx, orgs []id.Org, perOrg in
 		SELECT h.org_id AS org, h.number, h.hash, h.archiving, EXISTS (
 			SELECT FROM audit_stream s WHERE s.org_id = ANY (ARRAY[h.org_id]) AND (s.status = 'enabled' OR s.test_id IS NOT NULL)) AS streamed
 		FROM unnest($1::uuid[]) AS o (id) JOIN audit_head h ON h.org_id = o.id
-		WHERE true`+livesHere+`
+		WHERE h.restoring IS NULL`+livesHere+`
 		FOR UPDATE OF h SKIP LOCKED`, ids).Query(pg.Into(&heads))
 	b.Queue(`
 		SELECT o.id, u.entry_id, `+columns+`

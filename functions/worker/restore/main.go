@@ -1,0 +1,6 @@
+// Command restore puts audit entries back from their archive; see shared/audit/restore.
+package main
+
+import "portico/shared/lambdahost"
+
+func main() { lambdahost.Restore() }

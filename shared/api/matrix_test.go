@@ -86,6 +86,7 @@ var whole = map[string]string{
 	"replayToWebhookEndpoint": `{"since":"2026-01-01T00:00:00Z"}`,
 	"replayAuditStream":       `{"from":1}`,
 	"createAuditExport":       `{"format":"csv"}`,
+	"forgetAuditActor":        `{"actor_id":"bootstrap"}`,
 	"createErasure":           `{"ordering_keys":["k"]}`,
 	"setAPIKeyLimit":          `{"limit":5}`,
 	"setOrganizationLimit":    `{"limit":5}`,

@@ -97,6 +97,7 @@ var dataActions = []Action{
 	define(Data, "event.publish", "Events were published. Each event names who published it; the log has no entry.", "event", ""),
 	define(Data, "event.expunge", "What was sent with an event was removed for good.", "event", "expunged"),
 	define(Data, "erasure.create", "All data of a person were to be expunged.", "erasure", "criteria since until dry_run"),
+	define(Data, "audit_actor.forget", "Name, address and program of an actor were to be erased from the audit log.", "audit_actor", ""),
 	define(Data, "erasure.cancel", "An erasure was cancelled.", "erasure", "status"),
 	define(Data, "audit_export.create", "Entries of the audit log were to be exported to a file.", "audit_export", "format filtered since until"),
 	define(Data, "audit_export.cancel", "An export of the audit log was cancelled.", "audit_export", "status"),

@@ -25,6 +25,7 @@ const (
 	DeliveriesRead        Permission = "deliveries:read"
 	DeliveriesWrite       Permission = "deliveries:write"
 	AuditLogRead          Permission = "audit_log:read"
+	AuditLogDelete        Permission = "audit_log:delete"
 	AuditStreamsRead      Permission = "audit_streams:read"
 	AuditStreamsWrite     Permission = "audit_streams:write"
 	OrganizationRead      Permission = "organization:read"
@@ -64,6 +65,7 @@ var Description = map[Permission]string{
 	DeliveriesRead:        "Read deliveries and their attempts.",
 	DeliveriesWrite:       "Send deliveries again, and past events to a webhook endpoint.",
 	AuditLogRead:          "Read the audit log: who changed what.",
+	AuditLogDelete:        "Erase who an actor was from the audit log: name, address and program. No entry is deleted.",
 	AuditStreamsRead:      "Read streams of the audit log, without their secrets.",
 	AuditStreamsWrite:     "Create, change, test and delete streams of the audit log. So its holder may send the whole log to any address.",
 	OrganizationRead:      "Read the organization's name, settings and branding.",

@@ -93,8 +93,8 @@ func (c *customer) count() (n int) {
 	return n
 }
 
-// forget sets a due time to never, as the sweep does when nothing is due.
-func forget(t *testing.T, due *claim.Due) {
+// neverDue sets a due time to never, as the sweep does when nothing is due.
+func neverDue(t *testing.T, due *claim.Due) {
 	t.Helper()
 	item, err := due.Read(context.Background())
 	if err == nil {
@@ -161,7 +161,7 @@ func TestOwnersAreTold(t *testing.T) {
 	c.change(c.endpoint(33*days, "invoice.*"), webhook.EndpointChange{Status: new(webhook.Disabled)})
 	var at []int // whole days left
 	for left := 33; left >= -2; left-- {
-		forget(t, s.due)
+		neverDue(t, s.due)
 		for range 2 {
 			told := c.count()
 			s.do("watch-client-certificates")

@@ -3,6 +3,7 @@ package jobs
 import (
 	"portico/shared/audit/archive"
 	"portico/shared/audit/export"
+	"portico/shared/audit/forget"
 	"portico/shared/audit/streaming"
 	"portico/shared/bucket"
 	"portico/shared/claim"
@@ -39,7 +40,7 @@ func (k Kinds) All() []job.Declared {
 		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind, erasure.Kind,
 		k.Archiver.Kind(), k.Archiver.PlatformKind(k.Database), archive.WatchKind(k.Database),
 		streaming.Deliverer{DB: k.Deleter.DB, Box: k.Box, Sender: k.Streams, Told: k.tellOfPause}.Kind(),
-		export.Kind(k.Exports),
+		export.Kind(k.Exports), forget.Kind,
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"portico/shared/audit/anchor"
 	"portico/shared/audit/archive"
 	"portico/shared/audit/export"
+	"portico/shared/audit/forget"
 	"portico/shared/audit/streaming"
 	"portico/shared/claim"
 	"portico/shared/clock"
@@ -216,6 +217,23 @@ func erasingPerson(ctx context.Context, w *jobtest.World) error {
 	})
 }
 
+// forgetting erases an actor from 2,500 entries, beside those of another one.
+func forgetting(ctx context.Context, w *jobtest.World) error {
+	return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
+		for n := range 2510 {
+			by := audit.Actor{Type: audit.System, ID: "ada", Name: "Ada"}
+			if n%251 == 0 {
+				by = audit.Actor{Type: audit.System, ID: "eve", Name: "Eve"}
+			}
+			if err := audit.Insert(ctx, tx, w.Org, audit.Entry{Action: "role.update", Actor: by, CreatedAt: w.Clock.Now().Add(-time.Second)}); err != nil {
+				return err
+			}
+		}
+		_, err := forget.Start(ctx, tx, w.Org, "ada", "test")
+		return err
+	})
+}
+
 // exporting asks for an export of a log with a chain.
 func exporting(ctx context.Context, w *jobtest.World) error {
 	return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
@@ -275,6 +293,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"audit_log.archive_platform":               adding("audit_log.archive_platform", job.Bulk, platform, none),
 		"audit_log.watch_archive":                  adding("audit_log.watch_archive", job.Bulk, platform, none),
 		"audit_stream.deliver":                     {Add: siem.streaming},
+		"audit_actor.forget":                       {Add: forgetting},
 		"audit_export.run":                         {Add: exporting},
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},

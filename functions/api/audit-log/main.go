@@ -8,7 +8,7 @@ import (
 
 func main() {
 	lambdahost.AuditAPI(
-		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform,
+		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform, audit.Forget,
 		audit.CreateStream, audit.ListStreams, audit.GetStream, audit.UpdateStream, audit.DeleteStream,
 		audit.RotateStreamSecret, audit.TestStream, audit.ReplayStream,
 		audit.CreateExport, audit.ListExports, audit.GetExport, audit.CancelExport)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portico/shared/audit/export"
+	"portico/shared/audit/forget"
 	"portico/shared/bucket"
 	"portico/shared/claim"
 	"portico/shared/erasure"
@@ -41,7 +42,7 @@ func doExport(_ context.Context, _ pg.Tx, _ job.Job, args ExportArgs) error {
 
 func kinds(t *testing.T, db *pg.DB, exports *bucket.Bucket) *job.Registry {
 	t.Helper()
-	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db), recovery.Kind, erasure.Kind, export.Kind(exports))
+	registry, err := job.NewRegistry(Export, Hidden, Ours, redrive.Own, redrive.EverywhereKind(db), recovery.Kind, erasure.Kind, export.Kind(exports), forget.Kind)
 	testkit.Must(t, err)
 	return registry
 }

@@ -203,7 +203,7 @@ func TestArchiveHasNoPersonalField(t *testing.T) {
 	f.write(1, nil)
 	f.InOrg(t, f.org, func(ctx context.Context, tx pg.Tx) error { // erased between the chain and the archive, and before the chain
 		var n int
-		return tx.QueryRow(ctx, `SELECT forget_actor('test', 2)`).Scan(&n)
+		return tx.QueryRow(ctx, `SELECT forgotten FROM forget_actor('test', '00000000-0000-0000-0000-000000000000', uuid_floor(portico_now() + interval '1 day'), 2)`).Scan(&n)
 	})
 	f.sequence()
 	f.run(f.archiver())

@@ -9,6 +9,7 @@ import (
 
 	"portico/shared/audit/chain"
 	"portico/shared/audit/record"
+	"portico/shared/id"
 	"portico/shared/pg"
 	"portico/shared/testkit"
 )
@@ -169,9 +170,10 @@ func TestErasedPersons(t *testing.T) {
 	s := l.sequencer()
 	l.work(s)
 	l.write(1) // is erased before it is chained
+	var at *id.AuditEntry
 	forget := func() (n int) {
 		l.InOrg(t, l.org, func(ctx context.Context, tx pg.Tx) error {
-			return tx.QueryRow(ctx, `SELECT forget_actor('test', 5)`).Scan(&n)
+			return tx.QueryRow(ctx, `SELECT last, forgotten FROM forget_actor('test', coalesce($1::uuid, '00000000-0000-0000-0000-000000000000'), uuid_floor(portico_now() + interval '1 day'), 5)`, at).Scan(&at, &n)
 		})
 		return n
 	}

@@ -1,5 +1,5 @@
 // Package aws serves the AWS APIs that functions call, on one address and in
-// the SDK's wire protocols: SQS, Secrets Manager, SES v2, S3 and Lambda's Invoke.
+// the SDK's wire protocols: SQS, Secrets Manager, SES v2, S3, STS and Lambda's Invoke.
 package aws
 
 import (
@@ -82,6 +82,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveSendEmail(w, r)
 	case strings.HasPrefix(r.URL.Path, "/v2/email/"):
 		s.serveSES(w, r)
+	case isSTS(r):
+		s.serveSTS(w, r)
 	case target == "" && s.s3.has(r.URL.Path):
 		s.s3.ServeHTTP(w, r)
 	default:

@@ -105,9 +105,16 @@ func (s *Stack) startAWS(context.Context) error {
 			return err
 		}
 	}
+	if err := s.aws.AddBucket(customersBucket); err != nil {
+		return err
+	}
 	s.serve(s.listeners.aws, fromThisMachine(noWebhooks(below(path.Base(s.AWSURL), s.callbacks.above(s.dynamoDBAbove(s.aws))))))
 	return nil
 }
+
+// customersBucket plays a bucket in a customer's account, to which streams of the audit log
+// can send.
+const customersBucket = "acme-audit-log"
 
 // dynamoDBAbove serves DynamoDB at the address of the other services.
 func (s *Stack) dynamoDBAbove(next http.Handler) http.Handler {

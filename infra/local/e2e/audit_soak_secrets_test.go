@@ -87,6 +87,7 @@ func (l *soakLog) sendSecrets(endpoint string) {
 		{l.customer, "POST", "/v1/roles", `{"password":"` + s.plant("a member that nobody knows") + `"}`, http.StatusUnprocessableEntity},
 		{l.customer, "POST", "/v1/roles", `{"name":"` + s.plant("a body that ends early"), http.StatusBadRequest},
 		{l.customer, "GET", "/v1/roles?access_token=" + s.plant("a query that nobody knows"), "", http.StatusUnprocessableEntity},
+		{l.customer, "GET", "/v1/roles/%0A%0Dforged%E2%80%AE", "", http.StatusUnprocessableEntity},
 		{l.customer, "GET", "/v1/audit-log?q=" + s.plant("words of a search"), "", http.StatusOK},
 		{l.customer, "GET", "/v1/webhook-endpoints?after=" + s.plant("a cursor"), "", http.StatusUnprocessableEntity},
 		{l.reader, "PATCH", "/v1/webhook-endpoints/" + endpoint, `{"custom_headers":{"Authorization":"` + s.plant("a body that is refused") + `"}}`, http.StatusForbidden},
@@ -121,6 +122,10 @@ func (a *auditSoak) checkSecrets() {
 		places["the entries in "+database] = a.rows(database)
 	}
 	for place, text := range places {
+		// Texts that people choose have line ends and marks that turn the direction.
+		if strings.Contains(text, "\nforged") || strings.Contains(text, "\u202e") && !strings.Contains(place, "ArchiveBucket") && !strings.HasPrefix(place, "the entries") {
+			a.t.Errorf("%s: a text has added a line, or turns the direction of writing", place)
+		}
 		if len(text) < 500 {
 			a.t.Errorf("%s: there are only %d bytes", place, len(text))
 		}

@@ -4,6 +4,7 @@
 package observe
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -43,7 +44,8 @@ func NewLog(w io.Writer, stage string) *Log {
 	return &Log{Logger: slog.New(handler), w: w, stage: stage}
 }
 
-// locked writes one line after the other.
+// locked writes one line after the other. Requests have characters that could end a line,
+// turn the direction of writing or hide; people who read the log see them escaped.
 type locked struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -52,7 +54,12 @@ type locked struct {
 func (l *locked) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(line)
+	text := bytes.TrimSuffix(line, []byte("\n"))
+	if bytes.IndexFunc(text, jsontext.IsHidden) < 0 {
+		return l.w.Write(line)
+	}
+	_, err := l.w.Write(append(jsontext.Escape(text), '\n'))
+	return len(line), err
 }
 
 // Metric is a metric in one line, with a value for each measurement, at most 100

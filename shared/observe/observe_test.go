@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portico/shared/jsontext"
 	"portico/shared/observe"
 )
 
@@ -145,6 +146,26 @@ func TestConcurrentLines(t *testing.T) {
 	for _, text := range lines {
 		if !json.Valid([]byte(text)) {
 			t.Fatalf("not JSON: %s", text)
+		}
+	}
+}
+
+// What a request has cannot hide in a line, end it or turn the direction of writing for
+// people who read it; a program reads the same text.
+func TestHiddenCharactersAreEscaped(t *testing.T) {
+	const hostile = "a\r\n{}\u202eb\u2028\u0085\u009b\U000e0041"
+	for name, log := range map[string]func(*observe.Log){
+		"a line": func(l *observe.Log) {
+			l.Line(context.Background(), slog.LevelInfo, "request", nil, slog.String("path", hostile))
+		},
+		"of slog": func(l *observe.Log) { l.Info("request", "path", hostile) },
+	} {
+		var out bytes.Buffer
+		log(observe.NewLog(&out, "test"))
+		text := strings.TrimSuffix(out.String(), "\n")
+		var got struct{ Path string }
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got.Path != hostile || strings.ContainsFunc(text, jsontext.IsHidden) {
+			t.Errorf("%s: %v, %q", name, err, text)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 	"portico/infra/portico/client"
 	"portico/infra/portico/terminal"
-	"portico/shared/audit/record"
+	"portico/shared/jsontext"
 )
 
 const (
@@ -142,7 +142,7 @@ func (a *app) entries(some []json.RawMessage) error {
 			if err := json.Compact(&line, entry); err != nil {
 				return err
 			}
-			if err := a.document(record.Escape(line.Bytes())); err != nil {
+			if err := a.document(jsontext.Escape(line.Bytes())); err != nil {
 				return err
 			}
 			continue

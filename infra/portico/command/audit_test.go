@@ -14,6 +14,7 @@ import (
 
 	"portico/shared/audit/record"
 	"portico/shared/id"
+	"portico/shared/jsontext"
 )
 
 // hostile tries to control the terminal, and to look like another line.
@@ -59,7 +60,7 @@ func TestTail(t *testing.T) {
 		})
 		var got []string
 		for line := range strings.Lines(out.String()) {
-			if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), record.IsHidden) || strings.Contains(line, "\x1b") {
+			if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), jsontext.IsHidden) || strings.Contains(line, "\x1b") {
 				t.Errorf("%q has characters that control the terminal", line)
 			}
 			got = append(got, line[strings.Index(line, "role_"):][:6])

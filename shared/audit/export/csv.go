@@ -8,6 +8,7 @@ import (
 
 	"portico/shared/audit/record"
 	"portico/shared/clock"
+	"portico/shared/jsontext"
 )
 
 var columnsOfCSV = []string{
@@ -39,7 +40,7 @@ func row(l record.Line) []byte {
 func line(cells []string) []byte {
 	safe := make([]string, len(cells))
 	for i, cell := range cells {
-		safe[i] = string(record.Escape([]byte(cell)))
+		safe[i] = string(jsontext.Escape([]byte(cell)))
 		if strings.IndexAny(cell, "=+-@\t\r") == 0 {
 			safe[i] = "'" + safe[i]
 		}

@@ -22,6 +22,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/job/jobtest"
+	"portico/shared/jsontext"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/testkit"
@@ -344,7 +345,7 @@ func TestCSV(t *testing.T) {
 	}
 	for _, row := range rows {
 		for _, cell := range row {
-			if strings.ContainsFunc(cell, record.IsHidden) || strings.IndexAny(cell, "=+-@\t\r") == 0 {
+			if strings.ContainsFunc(cell, jsontext.IsHidden) || strings.IndexAny(cell, "=+-@\t\r") == 0 {
 				t.Errorf("%q is not safe", cell)
 			}
 		}

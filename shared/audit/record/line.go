@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"portico/shared/clock"
 	"portico/shared/id"
+	"portico/shared/jsontext"
 )
 
 // Line is a line of an export: an entry with its place in the chain, and all that is
@@ -138,7 +137,7 @@ func embed(stored []byte, kept **string) *json.RawMessage {
 		compact.Reset()
 		compact.WriteString("null") // the column is json, so this is a forgery
 	}
-	shown := Escape(compact.Bytes())
+	shown := jsontext.Escape(compact.Bytes())
 	if !bytes.Equal(shown, stored) {
 		text := string(stored)
 		*kept = &text
@@ -153,33 +152,7 @@ func encode(v any) []byte {
 	if err := encoder.Encode(v); err != nil {
 		panic("record: " + err.Error()) // texts, numbers and valid JSON always marshal
 	}
-	return append(Escape(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), '\n')
-}
-
-// Escape escapes in JSON what could control a terminal, end a line or hide. Such
-// characters are only inside of texts.
-func Escape(text []byte) []byte {
-	out := make([]byte, 0, len(text))
-	for len(text) > 0 {
-		r, size := utf8.DecodeRune(text)
-		switch {
-		case !IsHidden(r):
-			out = append(out, text[:size]...)
-		case r > 0xffff:
-			r -= 0x10000
-			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-		text = text[size:]
-	}
-	return out
-}
-
-// IsHidden reports whether a character controls a terminal, ends a line, turns the
-// direction of writing, or cannot be seen.
-func IsHidden(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+	return append(jsontext.Escape(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), '\n')
 }
 
 // place returns the line's place in the chain.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"portico/shared/id"
+	"portico/shared/jsontext"
 )
 
 var (
@@ -63,7 +64,7 @@ func TestLine(t *testing.T) {
 	t.Parallel()
 	for _, l := range chained(4) {
 		text := string(l.Encode())
-		if strings.Count(text, "\n") != 1 || strings.ContainsFunc(strings.TrimSuffix(text, "\n"), IsHidden) {
+		if strings.Count(text, "\n") != 1 || strings.ContainsFunc(strings.TrimSuffix(text, "\n"), jsontext.IsHidden) {
 			t.Errorf("%q is not one line of visible characters", text)
 		}
 		got, p, err := decode(bytes.TrimSuffix(l.Encode(), []byte("\n")))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -12,24 +13,25 @@ import (
 )
 
 // startMoto starts the moto that infra/local/moto installed and returns its
-// address, or "" if it is not installed: the tests can run without it.
-func startMoto(ctx context.Context, root string) (url string, stop func()) {
-	binary := filepath.Join(root, ".local", "moto", "bin", "moto_server")
+// address, or "" if it could not be installed: then infra/local/moto has said why, and
+// the tests that compare with it do not run.
+func startMoto(ctx context.Context, root string) (url string, stop func(), err error) {
+	folder := filepath.Join(root, ".local", "moto")
 	stop = func() {}
-	if _, err := os.Stat(binary); err != nil {
-		return "", stop
+	if _, err := os.Stat(filepath.Join(folder, "installed")); err != nil {
+		return "", stop, nil
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", stop
+		return "", stop, err
 	}
 	address := l.Addr().String()
 	l.Close()
 	_, port, _ := net.SplitHostPort(address) // of a listener
-	cmd := exec.Command(binary, "-H", "127.0.0.1", "-p", port)
+	cmd := exec.Command(filepath.Join(folder, "bin", "moto_server"), "-H", "127.0.0.1", "-p", port)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		return "", stop
+		return "", stop, fmt.Errorf("moto: %w; delete %s to install it again", err, folder)
 	}
 	stop = func() {
 		_ = cmd.Process.Kill()
@@ -37,9 +39,9 @@ func startMoto(ctx context.Context, root string) (url string, stop func()) {
 	}
 	if !answers(ctx, "http://"+address) {
 		stop()
-		return "", func() {}
+		return "", func() {}, fmt.Errorf("moto does not answer: delete %s to install it again", folder)
 	}
-	return "http://" + address, stop
+	return "http://" + address, stop, nil
 }
 
 // answers waits until a server answers, half a minute at most.

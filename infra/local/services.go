@@ -57,7 +57,10 @@ func withServices(root string, command []string, stderr io.Writer) error {
 		return err
 	}
 	defer stopS3()
-	moto, stopMoto := startMoto(ctx, root)
+	moto, stopMoto, err := startMoto(ctx, root)
+	if err != nil {
+		return err
+	}
 	defer stopMoto()
 	return runCommand(command, signals, "PORTICO_TEST_DATABASE_URL="+postgres.AdminURL(), "PORTICO_TEST_DYNAMODB_URL="+dynalite.URL,
 		"PORTICO_TEST_S3_URL="+objects, "PORTICO_TEST_MOTO_URL="+moto)

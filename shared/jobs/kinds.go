@@ -4,6 +4,7 @@ import (
 	"portico/shared/audit/archive"
 	"portico/shared/audit/export"
 	"portico/shared/audit/forget"
+	"portico/shared/audit/stream"
 	"portico/shared/audit/streaming"
 	"portico/shared/bucket"
 	"portico/shared/claim"
@@ -39,7 +40,7 @@ func (k Kinds) All() []job.Declared {
 		k.eraseClosed(), k.erase(), k.watchCertificates(), k.tellOfCertificates(), schedule.CopyKind(k.Deleter.DB),
 		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind, erasure.Kind,
 		k.Archiver.Kind(), k.Archiver.PlatformKind(k.Database), archive.WatchKind(k.Database),
-		streaming.Deliverer{DB: k.Deleter.DB, Box: k.Box, Sender: k.Streams, Told: k.tellOfPause}.Kind(),
+		streaming.Deliverer{DB: k.Deleter.DB, Box: k.Box, Sender: k.Streams, Told: k.tellOfPause}.Kind(), stream.Watch,
 		export.Kind(k.Exports), forget.Kind,
 	}
 }
@@ -50,6 +51,7 @@ var Schedules = []schedule.Declaration{
 	recurring("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
 	recurring("watch-api-keys", "47 3 * * *", job.High, watchAPIKeysKind),
 	recurring("watch-audit-archive", "33 3 * * *", job.Bulk, archive.WatchName),
+	recurring("watch-audit-streams", "34 3 * * *", job.Bulk, stream.WatchName),
 }
 
 // SESSchedules are those of a platform that sends mail through SES. Others do without,

@@ -293,6 +293,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"audit_log.archive_platform":               adding("audit_log.archive_platform", job.Bulk, platform, none),
 		"audit_log.watch_archive":                  adding("audit_log.watch_archive", job.Bulk, platform, none),
 		"audit_stream.deliver":                     {Add: siem.streaming},
+		"audit_stream.watch":                       adding("audit_stream.watch", job.Bulk, platform, none),
 		"audit_actor.forget":                       {Add: forgetting},
 		"audit_export.run":                         {Add: exporting},
 		"job_schedule.copy":                        {Add: copying},

@@ -59,7 +59,7 @@ func (d *desk) newRunner() *job.Runner {
 			d.told = append(d.told, s.Name)
 			return nil
 		},
-	}.Kind())
+	}.Kind(), stream.Watch)
 	testkit.Must(d.t, err)
 	return &job.Runner{DB: d.App, Worker: d.Worker, Database: pg.Home, Queue: job.Bulk, Kinds: kinds, Clock: d.Clock, Log: log, Random: func() float64 { return 0 }}
 }

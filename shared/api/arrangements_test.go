@@ -34,7 +34,12 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"cancelAuditExport": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/audit-exports", `{"format":"csv"}`), ""
 	},
-	"createErasure": func(*statuses) (string, string) { return "", `{"filter":"data.customer == 1"}` },
+	"createAuditExportSchedule": func(s *statuses) (string, string) {
+		return "", `{"every":"day","format":"csv","member_id":"` + s.acme.NewMember("auditor@example.com", "owner") + `"}`
+	},
+	"updateAuditExportSchedule": func(s *statuses) (string, string) { return s.exportSchedule(), `{"format":"csv"}` },
+	"deleteAuditExportSchedule": func(s *statuses) (string, string) { return s.exportSchedule(), "" },
+	"createErasure":             func(*statuses) (string, string) { return "", `{"filter":"data.customer == 1"}` },
 	"cancelErasure": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/erasures", `{"filter":"data.customer == 1"}`), ""
 	},
@@ -125,6 +130,11 @@ func (s *statuses) key() string {
 func (s *statuses) endpoint() string {
 	id, _ := s.acme.NewEndpoint(`["x"]`)
 	return id
+}
+
+func (s *statuses) exportSchedule() string {
+	bucket := s.acme.Make("/v1/audit-streams", `{"name":"S3","type":"s3","s3":{"bucket":"acme-audit-log","region":"eu-central-1","role_arn":"arn:aws:iam::123456789012:role/portico"}}`)
+	return s.acme.Make("/v1/audit-export-schedules", `{"every":"day","format":"ndjson","stream_id":"`+bucket+`"}`)
 }
 
 func (s *statuses) deadJob() string {

@@ -17,6 +17,7 @@ import (
 	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
+	"portico/shared/api/schedules"
 	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
@@ -33,6 +34,7 @@ var tags = []*huma.Tag{
 	{Name: webhooks.Tag, Description: "Set where events are delivered, how deliveries are signed and tried again, and see the result of each."},
 	{Name: keys.Tag, Description: "The keys with which programs call this API."},
 	{Name: limits.Tag, Description: "How much callers may use, and limits of one API key or organization."},
+	{Name: schedules.Tag, Description: "Exports of the audit log of each day or week, written to a bucket or announced by mail."},
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
 	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
 	{Name: audit.Tag, Description: "Who changed what, and when."},

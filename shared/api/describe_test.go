@@ -116,7 +116,7 @@ func TestOnlyRequestsForbidMembers(t *testing.T) {
 	d := apitest.Published()
 	for name := range d.At("components", "schemas") {
 		_, closed := d.At("components", "schemas", name)["additionalProperties"].(bool)
-		request := strings.HasSuffix(name, "Request") || slices.Contains([]string{"Draft", "BrandingChange", "ClientCertificate", "RotateSecret", "RedriveFilter", "FilterOfAll", "HttpsSettings", "SplunkSettings", "DatadogSettings", "S3Settings"}, name)
+		request := strings.HasSuffix(name, "Request") || slices.Contains([]string{"Draft", "BrandingChange", "ClientCertificate", "RotateSecret", "RedriveFilter", "FilterOfAll", "Conditions", "HttpsSettings", "SplunkSettings", "DatadogSettings", "S3Settings"}, name)
 		if closed != request {
 			t.Errorf("%s forbids other members: %v, want %v", name, closed, request)
 		}

@@ -57,6 +57,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/staff/job-schedules":     apitest.Tidy.Name,
 		"/v1/recoveries":              c.Make("/v1/webhook-endpoints/"+other+"/recover", `{"since":"2026-01-01T00:00:00Z"}`),
 		"/v1/audit-exports":           c.Make("/v1/audit-exports", `{"format":"csv"}`),
+		"/v1/audit-export-schedules":  c.Make("/v1/audit-export-schedules", `{"every":"day","format":"csv","member_id":"`+member+`"}`),
 		"/v1/erasures":                c.Make("/v1/erasures", `{"recipient":"ada@example.com"}`),
 		"/v1/domains":                 c.Make("/v1/domains", `{"name":"portal.example.com"}`),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),

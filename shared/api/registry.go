@@ -12,6 +12,7 @@ import (
 	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
+	"portico/shared/api/schedules"
 	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
@@ -44,6 +45,7 @@ func All() []edge.Operation {
 		audit.CreateStream, audit.ListStreams, audit.GetStream, audit.UpdateStream, audit.DeleteStream,
 		audit.RotateStreamSecret, audit.TestStream, audit.ReplayStream,
 		audit.CreateExport, audit.ListExports, audit.GetExport, audit.CancelExport,
+		schedules.Create, schedules.List, schedules.Get, schedules.Update, schedules.Delete,
 		jobs.List, jobs.Get, jobs.Cancel,
 		mail.List, mail.Get,
 		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,

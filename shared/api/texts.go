@@ -19,6 +19,7 @@ import (
 	"portico/shared/api/mail"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
+	"portico/shared/api/schedules"
 	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
@@ -36,7 +37,7 @@ type texts struct {
 }
 
 func readTexts() (*texts, error) {
-	return newTexts(edge.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, jobs.Texts, mail.Texts, ownTexts)
+	return newTexts(edge.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, ownTexts)
 }
 
 // newTexts reads the Markdown of all folders. Each heading must be unique.

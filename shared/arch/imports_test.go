@@ -24,6 +24,7 @@ var layers = []struct {
 	{"infra/inline infra/fuzz", false}, // the developer's machine only
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
+	{"shared/audit/scheduled", false},
 	{"shared/webhook/dispatching shared/captcha shared/audit/streaming", false},
 	{"shared/audit shared/job shared/mail shared/org shared/member shared/role shared/apikey shared/event shared/eventtype shared/consumer shared/webhook shared/idempotency shared/hostname shared/limit shared/placement shared/erasure", true},
 	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP
@@ -33,7 +34,7 @@ var layers = []struct {
 		"shared/observe shared/name shared/jsontext shared/pattern infra/migrations docs", true},
 }
 
-const domain = 7 // the index in layers
+const domain = 8 // the index in layers
 
 // place returns the unit that a package belongs to and its layer, or "", -1. A
 // package below two units belongs to the inner one.

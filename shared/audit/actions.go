@@ -4,22 +4,23 @@ import "strings"
 
 // The fields of things that several actions show.
 const (
-	apiKeyFields       = "name permissions allowed_ips expires_at revoked_at"
-	memberFields       = "email name role locale"
-	roleFields         = "name description permissions condition"
-	domainFields       = "name verified_at"
-	organizationFields = "name settings branding version"
-	limitFields        = "staff_limit own_limit"
-	suppressionFields  = "recipient cause note reason"
-	templateFields     = "locale version note to"
-	kindFields         = "paused_at pause_reason max_per_organization max_in_all"
-	scheduleFields     = "cron timezone catch_up args enabled runs"
-	typeFields         = "description group validation version archived"
-	streamFields       = "name type status pause_reason categories actions outcomes url index site bucket region prefix role_arn external_id secret"
-	consumerFields     = "name description event_types filter dead_letters_of"
-	recoveryFields     = "since until statuses event_types"
-	jobFields          = "kind status args cancel_requested_at reason"
-	endpointFields     = "url event_types description status disabled_reason retry_policy retry_schedule timeout_seconds custom_headers " +
+	apiKeyFields         = "name permissions allowed_ips expires_at revoked_at"
+	memberFields         = "email name role locale"
+	roleFields           = "name description permissions condition"
+	domainFields         = "name verified_at"
+	organizationFields   = "name settings branding version"
+	limitFields          = "staff_limit own_limit"
+	suppressionFields    = "recipient cause note reason"
+	templateFields       = "locale version note to"
+	kindFields           = "paused_at pause_reason max_per_organization max_in_all"
+	scheduleFields       = "cron timezone catch_up args enabled runs"
+	typeFields           = "description group validation version archived"
+	streamFields         = "name type status pause_reason categories actions outcomes url index site bucket region prefix role_arn external_id secret"
+	exportScheduleFields = "every format filter stream_id member_id"
+	consumerFields       = "name description event_types filter dead_letters_of"
+	recoveryFields       = "since until statuses event_types"
+	jobFields            = "kind status args cancel_requested_at reason"
+	endpointFields       = "url event_types description status disabled_reason retry_policy retry_schedule timeout_seconds custom_headers " +
 		"custom_header_values metadata filter rate_limit ordered exhaustion_policy signature_scheme client_certificate client_certificate_key"
 )
 
@@ -54,6 +55,9 @@ var securityActions = []Action{
 	define(Security, "audit_stream.rotate_secret", "A stream of the audit log got a new signing secret.", "audit_stream", "secret overlap_seconds"),
 	define(Security, "audit_stream.delete", "A stream of the audit log was deleted.", "audit_stream", streamFields),
 	define(Security, "audit_log.restore", "Entries of an audit log were put back from its archive. Only the platform's log has this.", "organization database", "database first last waiting"),
+	define(Security, "audit_export_schedule.create", "A schedule of exports of the audit log was created.", "audit_export_schedule", exportScheduleFields),
+	define(Security, "audit_export_schedule.update", "A schedule of exports of the audit log was changed.", "audit_export_schedule", exportScheduleFields),
+	define(Security, "audit_export_schedule.delete", "A schedule of exports of the audit log was deleted.", "audit_export_schedule", exportScheduleFields),
 	define(Security, "session.create", "A person signed in.", "session member", ""),
 	outlives(define(Security, "organization.create", "The organization was created.", "organization api_key", organizationFields+" key_name")),
 	outlives(define(Security, "organization.delete", "The organization was deleted with all that it owns.", "organization", organizationFields)),
@@ -99,8 +103,10 @@ var dataActions = []Action{
 	define(Data, "erasure.create", "All data of a person were to be expunged.", "erasure", "criteria since until dry_run"),
 	define(Data, "audit_actor.forget", "Name, address and program of an actor were to be erased from the audit log.", "audit_actor", ""),
 	define(Data, "erasure.cancel", "An erasure was cancelled.", "erasure", "status"),
-	define(Data, "audit_export.create", "Entries of the audit log were to be exported to a file.", "audit_export", "format filtered since until"),
+	define(Data, "audit_export.create", "Entries of the audit log were to be exported to a file.", "audit_export audit_export_schedule", "format filtered since until"),
 	define(Data, "audit_export.cancel", "An export of the audit log was cancelled.", "audit_export", "status"),
+	define(Data, "audit_export.deliver", "An export that a schedule had made was written to a bucket, or a member was told of it by mail.",
+		"audit_export audit_export_schedule", "since until stream_id member_id"),
 	define(Data, "event_stream.acknowledge", "Items of the event stream were acknowledged. The consumer names who did it last; the log has no entry.", "event_consumer", ""),
 	define(Data, "event_consumer.resend_dead_letters", "Dead letters of an event consumer were sent again.", "event_consumer", "resent"),
 	define(Data, "delivery.redeliver", "A delivery was sent again.", "delivery", "status"),
@@ -129,6 +135,7 @@ const ReadLog = "audit_log.read"
 var accessActions = []Action{
 	reads("api_key.read", "API keys were read, without their secrets.", ""),
 	reads("audit_export.read", "Exports of the audit log were read, with links to their files.", ""),
+	reads("audit_export_schedule.read", "Schedules of exports of the audit log were read.", ""),
 	reads(ReadLog, "The audit log was read.", ""),
 	reads("audit_stream.read", "Streams of the audit log were read, without their secrets.", ""),
 	reads("delivery.read", "Deliveries were read.", ""),

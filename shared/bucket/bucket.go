@@ -111,6 +111,20 @@ func (b *Bucket) Get(ctx context.Context, key string, atMost int64) ([]byte, err
 	return body, nil
 }
 
+// GetPart reads that many bytes of an object from a place on, or fewer at its end.
+func (b *Bucket) GetPart(ctx context.Context, key string, from, length int64) ([]byte, error) {
+	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key, Range: aws.String(fmt.Sprintf("bytes=%d-%d", from, from+length-1))})
+	if err != nil {
+		return nil, absent("bucket.GetPart", err)
+	}
+	defer out.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(out.Body, length))
+	if err != nil {
+		return nil, fmt.Errorf("bucket.GetPart: %w", err)
+	}
+	return body, nil
+}
+
 // Head returns the size of an object in bytes, and what is stored with it.
 func (b *Bucket) Head(ctx context.Context, key string) (size int64, o Object, err error) {
 	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})

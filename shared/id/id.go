@@ -46,6 +46,7 @@ type (
 	erasureNoun  struct{}
 	streamNoun   struct{}
 	exportNoun   struct{}
+	scheduleNoun struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -69,30 +70,32 @@ func (consumerNoun) Prefix() string { return "ec" }
 func (erasureNoun) Prefix() string  { return "era" }
 func (streamNoun) Prefix() string   { return "ast" }
 func (exportNoun) Prefix() string   { return "aex" }
+func (scheduleNoun) Prefix() string { return "aes" }
 
 // The identifiers.
 type (
-	Org             = ID[orgNoun]
-	APIKey          = ID[apiKeyNoun]
-	WebhookEndpoint = ID[endpointNoun]
-	WebhookSecret   = ID[secretNoun]
-	Event           = ID[eventNoun]
-	Delivery        = ID[deliveryNoun]
-	AuditEntry      = ID[auditNoun]
-	Member          = ID[memberNoun]
-	User            = ID[userNoun]
-	Role            = ID[roleNoun]
-	ResourceGrant   = ID[grantNoun]
-	StaffKey        = ID[staffKeyNoun]
-	Domain          = ID[domainNoun]
-	Mail            = ID[mailNoun]
-	Job             = ID[jobNoun]
-	Suppression     = ID[suppression]
-	Recovery        = ID[recovery]
-	EventConsumer   = ID[consumerNoun]
-	Erasure         = ID[erasureNoun]
-	AuditStream     = ID[streamNoun]
-	AuditExport     = ID[exportNoun]
+	Org                 = ID[orgNoun]
+	APIKey              = ID[apiKeyNoun]
+	WebhookEndpoint     = ID[endpointNoun]
+	WebhookSecret       = ID[secretNoun]
+	Event               = ID[eventNoun]
+	Delivery            = ID[deliveryNoun]
+	AuditEntry          = ID[auditNoun]
+	Member              = ID[memberNoun]
+	User                = ID[userNoun]
+	Role                = ID[roleNoun]
+	ResourceGrant       = ID[grantNoun]
+	StaffKey            = ID[staffKeyNoun]
+	Domain              = ID[domainNoun]
+	Mail                = ID[mailNoun]
+	Job                 = ID[jobNoun]
+	Suppression         = ID[suppression]
+	Recovery            = ID[recovery]
+	EventConsumer       = ID[consumerNoun]
+	Erasure             = ID[erasureNoun]
+	AuditStream         = ID[streamNoun]
+	AuditExport         = ID[exportNoun]
+	AuditExportSchedule = ID[scheduleNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

@@ -4,12 +4,14 @@ import (
 	"portico/shared/audit/archive"
 	"portico/shared/audit/export"
 	"portico/shared/audit/forget"
+	"portico/shared/audit/scheduled"
 	"portico/shared/audit/stream"
 	"portico/shared/audit/streaming"
 	"portico/shared/bucket"
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/erasure"
+	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/job/kinds"
 	"portico/shared/job/redrive"
@@ -32,6 +34,8 @@ type Kinds struct {
 	Exports  *bucket.Bucket    // has the files that customers download
 	Archiver *archive.Archiver // of audit entries
 	Streams  *streaming.Sender
+	// ExportURL returns where the API shows an export. nil: the API's address is not known.
+	ExportURL func(id.AuditExport) string
 }
 
 // All returns every kind.
@@ -41,7 +45,8 @@ func (k Kinds) All() []job.Declared {
 		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind, erasure.Kind,
 		k.Archiver.Kind(), k.Archiver.PlatformKind(k.Database), archive.WatchKind(k.Database),
 		streaming.Deliverer{DB: k.Deleter.DB, Box: k.Box, Sender: k.Streams, Told: k.tellOfPause}.Kind(), stream.Watch,
-		export.Kind(k.Exports), forget.Kind,
+		export.Kind(k.Exports), forget.Kind, scheduled.WatchKind(),
+		scheduled.Runner{Exports: k.Exports, Streams: k.Streams, Announce: k.announceExport, Told: k.tellOfFailingExport}.Kind(),
 	}
 }
 
@@ -52,6 +57,7 @@ var Schedules = []schedule.Declaration{
 	recurring("watch-api-keys", "47 3 * * *", job.High, watchAPIKeysKind),
 	recurring("watch-audit-archive", "33 3 * * *", job.Bulk, archive.WatchName),
 	recurring("watch-audit-streams", "34 3 * * *", job.Bulk, stream.WatchName),
+	recurring("watch-audit-export-schedules", "43 3 * * *", job.Bulk, scheduled.WatchName),
 }
 
 // SESSchedules are those of a platform that sends mail through SES. Others do without,

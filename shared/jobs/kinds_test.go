@@ -18,6 +18,7 @@ import (
 	"portico/shared/audit/archive"
 	"portico/shared/audit/export"
 	"portico/shared/audit/forget"
+	"portico/shared/audit/scheduled"
 	"portico/shared/audit/streaming"
 	"portico/shared/claim"
 	"portico/shared/clock"
@@ -242,6 +243,27 @@ func exporting(ctx context.Context, w *jobtest.World) error {
 	})
 }
 
+// exportingDaily makes a schedule whose first day has ended, with an export whose file is
+// there and empty, and which tells a member.
+func exportingDaily(ctx context.Context, w *jobtest.World) error {
+	addPeople(w.T, w.Database, w.Org)
+	w.Exec(w.T, `
+		WITH made AS (INSERT INTO audit_export (org_id, id, job_id, format, filter, status, last_number, finished_at)
+			SELECT $1, uuid_floor(portico_now()), $1, 'csv', '{}', 'succeeded', 0, portico_now() RETURNING id)
+		INSERT INTO audit_export_schedule (org_id, id, every, format, filter, member_id, next_since, next_until, export_id)
+		SELECT $1, uuid_floor(portico_now()), 'day', 'csv', '{}', (SELECT m.id FROM member m WHERE m.predefined = 'owner' AND m.locale = 'fr'),
+			portico_now() - interval '25 hours', portico_now() - interval '1 hour', id FROM made`, w.Org)
+	schedule := id.AuditExportSchedule{UUID: testkit.Value[uuid.UUID](w.T, w.Database, `SELECT id FROM audit_export_schedule`)}
+	return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
+		args, err := json.Marshal(scheduled.Args{Schedule: schedule})
+		if err != nil {
+			return err
+		}
+		_, err = job.AddEncoded(ctx, tx, w.Org, job.Bulk, "audit_export_schedule.run", args, job.Options{})
+		return err
+	})
+}
+
 // Each kind bears that its runner dies at any point, and that two do it.
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
@@ -296,6 +318,8 @@ func TestKindsBearTrouble(t *testing.T) {
 		"audit_stream.watch":                       adding("audit_stream.watch", job.Bulk, platform, none),
 		"audit_actor.forget":                       {Add: forgetting},
 		"audit_export.run":                         {Add: exporting},
+		"audit_export_schedule.run":                {Add: exportingDaily},
+		"audit_export_schedule.watch":              adding("audit_export_schedule.watch", job.Bulk, platform, none),
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),

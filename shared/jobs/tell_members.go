@@ -3,8 +3,14 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
+	"portico/shared/audit/export"
+	"portico/shared/audit/scheduled"
 	"portico/shared/audit/stream"
 	"portico/shared/auth"
 	"portico/shared/id"
@@ -14,6 +20,7 @@ import (
 	"portico/shared/member"
 	"portico/shared/org"
 	"portico/shared/pg"
+	"portico/shared/role"
 )
 
 const (
@@ -77,6 +84,74 @@ func (k Kinds) tellOfPause(ctx context.Context, tx pg.Tx, org id.Org, s stream.S
 		content: func(organization string) template.Content {
 			return template.AuditStreamPaused.With(template.AuditStreamPausedData{
 				Organization: organization, Stream: s.Name, PausedAt: *s.PausedAt, LastError: *s.LastError,
+			})
+		},
+	})
+}
+
+// announceExport tells the member of a schedule that a file is there. The mail has no
+// link that works without a key: mails are forwarded, and programs open their links. It
+// has the head, with which the file can be verified later.
+func (k Kinds) announceExport(ctx context.Context, tx pg.Tx, orgID id.Org, s scheduled.Schedule, e export.Export) (problem string, err error) {
+	m, problem, err := k.reader(ctx, tx, orgID, s.To.Member)
+	if err != nil || problem != "" {
+		return problem, err
+	}
+	o, err := org.Get(ctx, tx, orgID)
+	if err != nil {
+		return "", err
+	}
+	data := template.AuditExportReadyData{
+		Organization: cmp.Or(o.Branding.DisplayName, o.Name), Export: e.ID.String(), Period: s.Next.String(), Format: e.Format, Entries: int(e.Entries), FileUntil: e.FileUntil(),
+	}
+	if e.LastHash != nil {
+		data.Head = fmt.Sprintf("%d:%s", *e.LastNumber, hex.EncodeToString(e.LastHash))
+	}
+	if k.ExportURL != nil {
+		data.URL = k.ExportURL(e.ID)
+	}
+	_, err = mail.Send(ctx, tx, k.Box, k.Clock.Now(), orgID, mail.Mail{
+		To: transport.Address{Name: m.Name, Address: m.Email}, Locale: cmp.Or(m.Locale, org.Locale.Of(o.Settings)),
+		Key: "export/" + s.ID.String() + "/" + s.Next.String() + "/" + m.ID.String(), Content: template.AuditExportReady.With(data),
+	})
+	return "", err
+}
+
+// reader returns a member who may read the audit log and gets mail, or why there is none,
+// for the customer.
+func (k Kinds) reader(ctx context.Context, tx pg.Tx, org id.Org, wanted id.Member) (m member.Member, problem string, err error) {
+	m, err = member.Get(ctx, tx, org, wanted)
+	if errors.Is(err, member.ErrNotFound) {
+		return m, "the member was removed: choose another destination", nil
+	}
+	if err != nil {
+		return m, "", err
+	}
+	r, err := role.Get(ctx, tx, org, m.Role)
+	if err != nil {
+		return m, "", err
+	}
+	if !slices.Contains(r.Permissions, auth.AuditLogRead) {
+		return m, "the member may not read the audit log: choose another one, or give this one a role that may", nil
+	}
+	if transport.CheckAddress(m.Email) != nil {
+		return m, "the member has no address that mail can be sent to", nil
+	}
+	reason, err := mail.Suppressed(ctx, tx, m.Email)
+	if reason != "" {
+		problem = "the member's address gets no mail (" + reason + "): see the log of mails"
+	}
+	return m, problem, err
+}
+
+// tellOfFailingExport tells those who may change schedules that the files of one could not
+// be sent for a while.
+func (k Kinds) tellOfFailingExport(ctx context.Context, tx pg.Tx, org id.Org, s scheduled.Schedule) error {
+	return k.tell(ctx, tx, org, told{
+		may: auth.AuditStreamsWrite, cause: "export_failing/" + s.ID.String() + "/" + s.FailingSince.UTC().Format(time.RFC3339Nano),
+		content: func(organization string) template.Content {
+			return template.AuditExportFailing.With(template.AuditExportFailingData{
+				Organization: organization, Schedule: s.ID.String(), Period: s.Next.String(), FailingSince: *s.FailingSince, LastError: *s.LastError,
 			})
 		},
 	})

@@ -102,7 +102,7 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
 			own := jobs.Kinds{
 				Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log, Box: sender.Box, Database: name, Archiver: archiver,
-				Streams: streams, Exports: bucket.New(h.aws, e.exports.Bucket),
+				Streams: streams, Exports: bucket.New(h.aws, e.exports.Bucket), ExportURL: exportURL(sender.Public),
 			}
 			kinds, err := registry(own, sender, also...)
 			return &job.Runner{

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/mail"
 	"portico/shared/mail/feedback"
@@ -148,4 +149,13 @@ func mailService(text []byte) (mail.Transport, error) {
 		return transport.NewResend(to.Resend.APIKey, "", mailTimeout)
 	}
 	return nil, errMailSecret
+}
+
+// exportURL returns where the API shows an export of the audit log; nil: the address of
+// the pages, which is the API's, is not known.
+func exportURL(public string) func(id.AuditExport) string {
+	if public == "" {
+		return nil
+	}
+	return func(export id.AuditExport) string { return public + "/v1/audit-exports/" + export.String() }
 }

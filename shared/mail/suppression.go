@@ -50,6 +50,11 @@ func Suppress(ctx context.Context, db *pg.DB, s Suppression) error {
 	return db.All().Each(func(_ string, q pg.Querier) error { return suppressIn(ctx, q, s) })
 }
 
+// Suppressed returns why an address gets no mail that everybody has to get, or "".
+func Suppressed(ctx context.Context, tx pg.Tx, recipient string) (reason string, err error) {
+	return pg.Value[string](ctx, tx, "mail.Suppressed", `SELECT coalesce(mail_suppressed($1, true), '')`, spelled(recipient))
+}
+
 // spelled returns the one spelling of an address under which it is entered: in lower
 // case, the domain in ASCII, as mail services list it.
 func spelled(address string) string {

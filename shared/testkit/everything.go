@@ -70,6 +70,7 @@ func addConfiguration(t testing.TB, d *Database, org id.Org) {
 	d.Insert(t, "event_catalog", Row{"org_id": org, "revision": 1})
 	d.Insert(t, "event_consumer", Row{"org_id": org, "id": org, "name": "c", "event_types": []string{"*"}, "sealed_secret": []byte{}})
 	d.Insert(t, "audit_stream", Row{"org_id": org, "id": org, "name": "s", "type": "https", "settings": []byte(`{"url":"https://example.com/"}`), "reached": 0})
+	d.Insert(t, "audit_export_schedule", Row{"org_id": org, "id": org, "every": "day", "format": "csv", "filter": "{}", "stream_id": org, "next_since": now, "next_until": now.Add(24 * time.Hour)})
 	d.Insert(t, "event_consumer_progress", Row{"org_id": org, "consumer_id": org})
 	d.Insert(t, "event_consumer_item", Row{"org_id": org, "consumer_id": org, "event_id": org})
 }

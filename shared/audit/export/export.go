@@ -4,8 +4,10 @@ package export
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"portico/shared/audit"
@@ -150,10 +152,36 @@ func Cancel(ctx context.Context, tx pg.Tx, org id.Org, export id.AuditExport) (E
 	return Get(ctx, tx, org, export)
 }
 
+// HasFile reports whether there is a file: the export has succeeded, and S3 has not
+// deleted it.
+func (e Export) HasFile(now time.Time) bool {
+	return e.Status == Succeeded && now.Before(e.FileUntil())
+}
+
+// FileUntil is when S3 deletes the file, at the earliest. The export has ended.
+func (e Export) FileUntil() time.Time { return e.FinishedAt.Add(keepFile) }
+
+// Read returns that many bytes of the file from a place on, or fewer at its end.
+func (e Export) Read(ctx context.Context, b *bucket.Bucket, org id.Org, from, length int64) ([]byte, error) {
+	if e.Size == 0 {
+		return nil, nil // S3 refuses a range of an empty object
+	}
+	return b.GetPart(ctx, e.key(org), from, length)
+}
+
+// Object is what is stored with the file in S3 besides its bytes.
+func (e Export) Object() bucket.Object {
+	o := bucket.Object{ContentType: contentTypes[e.Format]}
+	if e.LastHash != nil {
+		o.Metadata = map[string]string{"first": strconv.FormatInt(e.FirstNumber, 10), "last": strconv.FormatInt(*e.LastNumber, 10), "head-hash": hex.EncodeToString(e.LastHash)}
+	}
+	return o
+}
+
 // Link returns an address of the file for ten minutes; nil: there is no file, because
 // the export has not succeeded, or S3 has deleted it.
 func (e Export) Link(ctx context.Context, b *bucket.Bucket, org id.Org, now time.Time) (*string, error) {
-	if e.Status != Succeeded || now.After(e.FinishedAt.Add(keepFile)) {
+	if !e.HasFile(now) {
 		return nil, nil
 	}
 	link, err := b.Link(ctx, e.key(org), "audit-log-"+e.CreatedAt.UTC().Format("2006-01-02")+"."+e.Format)

@@ -15,16 +15,22 @@ import (
 // sendS3 writes a batch as one object: gzip, an entry on each line. A repetition writes
 // the same object again.
 func (s *Sender) sendS3(ctx context.Context, b stream.Batch) stream.Outcome {
+	return s.InBucket(ctx, b.Stream.Settings, func(ctx context.Context, to *bucket.Bucket) error {
+		return to.Put(ctx, objectKey(b), bytes.NewReader(compress(b.Entries)), bucket.Object{ContentType: "application/x-ndjson", Encoding: "gzip"})
+	})
+}
+
+// InBucket calls a function that writes to the bucket of a stream, with the rights of the
+// role that the customer has made for it.
+func (s *Sender) InBucket(ctx context.Context, to stream.Settings, write func(context.Context, *bucket.Bucket) error) stream.Outcome {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	to := b.Stream.Settings
 	cfg, err := bucket.InRole(ctx, s.aws, to.RoleARN, to.ExternalID, "portico-audit-stream")
 	if err != nil {
 		return s.s3Outcome(ctx, "the role cannot be assumed", err)
 	}
 	cfg.Region = to.Region
-	err = bucket.New(cfg, to.Bucket).Put(ctx, objectKey(b), bytes.NewReader(compress(b.Entries)), bucket.Object{ContentType: "application/x-ndjson", Encoding: "gzip"})
-	if err != nil {
+	if err := write(ctx, bucket.New(cfg, to.Bucket)); err != nil {
 		return s.s3Outcome(ctx, "the object cannot be written", err)
 	}
 	return stream.Outcome{}

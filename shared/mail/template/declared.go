@@ -6,6 +6,7 @@ import "time"
 var all = []*Template{
 	MemberAdded.Template, APIKeyExpiring.Template,
 	EndpointDisabled.Template, DeadDeliveries.Template, CertificateExpiring.Template, AuditStreamPaused.Template,
+	AuditExportReady.Template, AuditExportFailing.Template,
 }
 
 // categoryWebhooks is about webhook endpoints and their deliveries, categoryKeys
@@ -116,4 +117,39 @@ type AuditStreamPausedData struct {
 var AuditStreamPaused = declare(Template{Name: "audit_stream_paused", Stream: Product},
 	named[AuditStreamPausedData]{"denied", AuditStreamPausedData{"Acme", "SIEM", sampleTime, "answered 401: access was denied", "https://portico.example.com/acme/audit-streams/ast_01"}},
 	named[AuditStreamPausedData]{"long", AuditStreamPausedData{"Straßenbau Müller & Söhne GmbH", "the security operations centre of the group, second line, Frankfurt am Main", sampleTime, "answered 403: access was denied", ""}},
+)
+
+// AuditExportReadyData is about the file that a schedule has made of a day or week.
+type AuditExportReadyData struct {
+	Organization string    `json:"organization"`
+	Export       string    `json:"export"` // its id
+	Period       string    `json:"period"` // such as 2026-11-22 or 2026-W47
+	Format       string    `json:"format"`
+	Entries      int       `json:"entries"`
+	Head         string    `json:"head"` // number and hash of the last entry, or ""
+	FileUntil    time.Time `json:"file_until"`
+	URL          string    `json:"url"` // where a program downloads it, with a key
+}
+
+// AuditExportReady tells a member of an export that a schedule has made. It has no
+// category, because the member was chosen for it.
+var AuditExportReady = declare(Template{Name: "audit_export_ready", Stream: Product},
+	named[AuditExportReadyData]{"a day", AuditExportReadyData{"Acme", "aex_01jdf3z9k2e4nv6xq8r0s1t2v3", "2026-03-04", "ndjson", 1204, "1842:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef", sampleTime.AddDate(0, 0, 2), "https://portico.example.com/v1/audit-exports/aex_01jdf3z9k2e4nv6xq8r0s1t2v3"}},
+	named[AuditExportReadyData]{"a quiet week", AuditExportReadyData{"Straßenbau Müller & Söhne GmbH", "aex_01jdf3z9k2e4nv6xq8r0s1t2v3", "2026-W09", "csv", 0, "", sampleTime.AddDate(0, 0, 2), ""}},
+)
+
+// AuditExportFailingData is about a schedule of exports whose files cannot be sent.
+type AuditExportFailingData struct {
+	Organization string    `json:"organization"`
+	Schedule     string    `json:"schedule"` // its id
+	Period       string    `json:"period"`   // of the file, such as 2026-11-22 or 2026-W47
+	FailingSince time.Time `json:"failing_since"`
+	LastError    string    `json:"last_error"`
+	URL          string    `json:"url"`
+}
+
+// AuditExportFailing is sent when a file could not be sent for more than half an hour.
+var AuditExportFailing = declare(Template{Name: "audit_export_failing", Stream: Product},
+	named[AuditExportFailingData]{"denied", AuditExportFailingData{"Acme", "aes_01jdf3z9k2e4nv6xq8r0s1t2v3", "2026-03-04", sampleTime, "the role cannot be assumed: access was denied", "https://portico.example.com/acme/audit-export-schedules/aes_01"}},
+	named[AuditExportFailingData]{"long", AuditExportFailingData{"Straßenbau Müller & Söhne GmbH", "aes_01jdf3z9k2e4nv6xq8r0s1t2v3", "2026-W09", sampleTime, "the role can be assumed without the external id: ask for it in the role's trust policy, or others could use the role", ""}},
 )

@@ -148,7 +148,7 @@ func auditCosts(ctx context.Context, o options) error {
 		return err
 	}
 	defer b.close()
-	return audit.Run(ctx, audit.Stack{DatabaseURL: b.DatabaseURL, DB: b.db, Meter: b.meter, Short: b.short, NewOrg: b.newOrg, Call: b.callWith, Progress: progress})
+	return audit.Run(ctx, audit.Stack{DatabaseURL: b.DatabaseURL, DB: b.db, Meter: b.meter, Short: b.short, Plans: b.plans, NewOrg: b.newOrg, Call: b.callWith, Progress: progress})
 }
 
 type measurement = func(context.Context) error

@@ -59,7 +59,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.against, "against", "", "compare the speed of this tree with that of a `commit`, measured alternately")
 	flags.IntVar(&o.turns, "turns", 5, fmt.Sprintf("how often both are measured in a comparison, at least %d times", leastTurns))
 	measures := flags.String("measure", "", "compare only these `measurements`, with commas between them: "+strings.Join(allTurnMeasures(), ", "))
-	flags.StringVar(&o.plans, "plans", "", "write the plans of the growth run's statements to this `file`")
+	flags.StringVar(&o.plans, "plans", "", "write the plans of the statements of the growth run or of the audit log's lists to this `file`")
 	flags.BoolVar(&o.short, "short", false, "a tenth of everything, to see that it works")
 	flags.StringVar(&o.profiles, "profiles", "", "write a CPU profile of every function process into this `folder`")
 	if err := flags.Parse(args); err != nil {

@@ -25,6 +25,7 @@ type Stack struct {
 	DB          Administrator
 	Meter       *cost.Meter
 	Short       bool
+	Plans       string // file for the plans of the lists; "": none
 
 	// NewOrg makes an organization and returns its id and an API key.
 	NewOrg func(ctx context.Context, name string) (org, key string, err error)

@@ -23,7 +23,7 @@ const (
 	// archivedAtOnce is how many entries an object of the archive has at most, and
 	// archivedSize how many bytes an entry takes in it: docs/audit.md.
 	archivedAtOnce = 5000
-	archivedSize   = 60
+	archivedSize   = 135
 )
 
 // addPrice says what a million entries cost, beside the instances of Aurora: written,

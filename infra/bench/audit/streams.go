@@ -89,6 +89,10 @@ func (b *bed) measureStream(ctx context.Context) error {
 	if err := b.post(ctx, "/v1/audit-streams", fmt.Sprintf(`{"name":"SIEM","type":"https","https":{"url":"http://%s/"},"actions":["webhook_endpoint.update"]}`, server.listener.Addr()), &made); err != nil {
 		return err
 	}
+	// A sequencer of the stack may be awake, and would wake the stream before its time.
+	if err := b.call(ctx, http.MethodPatch, "/v1/audit-streams/"+made.ID, `{"status":"paused"}`); err != nil {
+		return err
+	}
 	if err := b.write(ctx, n); err != nil {
 		return err
 	}
@@ -97,7 +101,7 @@ func (b *bed) measureStream(ctx context.Context) error {
 	}
 	begin := time.Now()
 	// A change of the stream wakes it.
-	if err := b.call(ctx, http.MethodPatch, "/v1/audit-streams/"+made.ID, `{"name":"SIEM, behind"}`); err != nil {
+	if err := b.call(ctx, http.MethodPatch, "/v1/audit-streams/"+made.ID, `{"status":"enabled"}`); err != nil {
 		return err
 	}
 	requests, err := server.await(n)

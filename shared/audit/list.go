@@ -59,8 +59,11 @@ func (c *conditions) add(condition string, arg any) {
 
 func (c *conditions) String() string { return strings.Join(c.sql, " AND ") }
 
-// equality is a condition that has an index.
-type equality struct{ condition, value string }
+// equality is a condition on a column that has an index, in which the id follows it. The
+// column is "" for that of a target.
+type equality struct{ column, condition, value string }
+
+const equals = ` = $%[1]d`
 
 // ofTarget is the condition of entries that name a target.
 const ofTarget = `EXISTS (SELECT FROM audit_target t WHERE t.org_id = $1 AND t.entry_id = e.id AND t.target_id = $%[1]d)`
@@ -69,10 +72,11 @@ const ofTarget = `EXISTS (SELECT FROM audit_target t WHERE t.org_id = $1 AND t.e
 // a rule.
 func (f Filter) equalities() (given []equality) {
 	for _, e := range []equality{
-		{`e.request_id = $%[1]d`, f.Request}, {ofTarget, f.TargetID}, {`e.actor_id = $%[1]d`, f.ActorID}, {`e.action = $%[1]d`, f.Action},
-		{`e.noun = $%[1]d`, f.Noun}, {`e.outcome = $%[1]d`, f.Outcome}, {`e.category = $%[1]d`, string(f.Category)},
+		{`e.request_id`, equals, f.Request}, {``, ofTarget, f.TargetID}, {`e.actor_id`, equals, f.ActorID}, {`e.action`, equals, f.Action},
+		{`e.noun`, equals, f.Noun}, {`e.outcome`, equals, f.Outcome}, {`e.category`, equals, string(f.Category)},
 	} {
 		if e.value != "" {
+			e.condition = e.column + e.condition
 			given = append(given, e)
 		}
 	}
@@ -82,6 +86,26 @@ func (f Filter) equalities() (given []equality) {
 // entryText is what words are looked for in. All of it is JSON, or has nothing that
 // JSON escapes.
 const entryText = `lower(concat_ws(' ', e.action, e.actor_id, to_json(e.actor_name), host(e.source_ip), e.targets, e.before, e.after))`
+
+// along adds the condition e as the range of its index from the lowest id to the highest,
+// and the conditions on the id as ranges within it. With = instead, the index by id alone
+// would be in the right order, too, and Postgres would take it for a value that many
+// entries have: if all of them are old, it would read the whole log to find them.
+func (e equality) along(c *conditions, f Filter) {
+	pair := `(` + e.column + `, e.id)`
+	c.add(pair+` >= ($%[1]d, uuid '00000000-0000-0000-0000-000000000000')`, e.value)
+	c.add(pair+` <= ($%[1]d, uuid 'ffffffff-ffff-ffff-ffff-ffffffffffff')`, e.value)
+	value := fmt.Sprintf(`$%d`, len(c.args))
+	if !f.Since.IsZero() {
+		c.add(pair+` >= (`+value+`, uuid_floor($%[1]d))`, f.Since)
+	}
+	if !f.Until.IsZero() {
+		c.add(pair+` < (`+value+`, uuid_floor($%[1]d))`, f.Until.Add(time.Millisecond))
+	}
+	if !f.After.IsZero() {
+		c.add(pair+` < (`+value+`, $%[1]d)`, f.After)
+	}
+}
 
 // match adds the conditions for which an entry must be looked at, without the first
 // equalities, which it meets already.
@@ -132,6 +156,7 @@ func (f Filter) exactly(c *conditions) {
 // the whole log for a condition that few entries meet.
 type reading struct {
 	table, column string // the column has the entry's id
+	order         string // of the index
 	read, match   conditions
 	scan          int // how many entries may be read; 0: there is nothing to look at
 }
@@ -140,16 +165,17 @@ type reading struct {
 const targets = `audit_target e`
 
 func (f Filter) reading(org id.Org) reading {
-	r := reading{table: `audit_entry e`, column: `e.id`, scan: maxScan}
+	r := reading{table: `audit_entry e`, column: `e.id`, order: `e.id DESC`, scan: maxScan}
 	r.read.add(`e.org_id = $%[1]d`, [16]byte(org.UUID)) // also of the platform, whose id is zero
 	met := f.equalities()
 	met = met[:min(1, len(met))]
 	for _, e := range met {
 		if e.condition == ofTarget {
-			r.table, r.column, r.scan = targets, `e.entry_id`, maxRowScan
+			r.table, r.column, r.order, r.scan = targets, `e.entry_id`, `e.entry_id DESC`, maxRowScan
 			r.read.add(`e.target_id = $%[1]d`, e.value)
 		} else {
-			r.read.add(e.condition, e.value)
+			e.along(&r.read, f)
+			r.order = e.column + ` DESC, e.id DESC`
 		}
 	}
 	f.between(&r.read, r.column)
@@ -172,7 +198,7 @@ func (f Filter) reading(org id.Org) reading {
 
 // sql returns the statement that reads columns of what is read, newest first.
 func (r reading) sql(columns string) string {
-	return `SELECT ` + columns + ` FROM ` + r.table + ` WHERE ` + r.read.String() + ` ORDER BY ` + r.column + ` DESC `
+	return `SELECT ` + columns + ` FROM ` + r.table + ` WHERE ` + r.read.String() + ` ORDER BY ` + r.order + ` `
 }
 
 // entryOfTarget finds the entry of each row of audit_target by its id. OFFSET 0 keeps
@@ -188,15 +214,15 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (entri
 	if r.scan > 0 {
 		where = ` WHERE ` + r.match.String()
 	}
-	from, order := `(`+r.sql(`e.*`)+fmt.Sprintf(`LIMIT $%d) AS `, len(r.match.args)+1), r.column
+	from, order := `(`+r.sql(`e.*`)+fmt.Sprintf(`LIMIT $%d) AS `, len(r.match.args)+1), r.order
 	if r.table == targets {
-		from, order = from+`r `+entryOfTarget, `r.entry_id`
+		from, order = from+`r `+entryOfTarget, `r.entry_id DESC`
 	} else {
 		from += `e`
 	}
 	args := append(r.match.args, max(r.scan, limit), limit)
 	entries, err = pg.List[Entry](ctx, tx, "audit.List", `
-		SELECT `+columns+` FROM `+from+where+fmt.Sprintf(` ORDER BY `+order+` DESC LIMIT $%d`, len(args)), args...)
+		SELECT `+columns+` FROM `+from+where+fmt.Sprintf(` ORDER BY `+order+` LIMIT $%d`, len(args)), args...)
 	if err != nil || r.scan == 0 || len(entries) == limit {
 		return entries, scanned, err
 	}

@@ -41,6 +41,35 @@ func (e explaining) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 // entries is scanned.
 var readsAll = regexp.MustCompile(`(Sort|Seq Scan on audit_\w+ \w+)  \(cost=\S+ rows=\d\d`)
 
+// An actor of most entries, all of which are old, is found along the index, too: the
+// newer entries of others are not read.
+func TestListOfAnActorOfOldEntries(t *testing.T) {
+	t.Parallel()
+	d, ctx := testkit.DB(t), context.Background()
+	org := d.NewOrg(t)
+	d.Exec(t, `
+		INSERT INTO audit_entry (org_id, id, action, actor_type, actor_id, category, targets, request_id, user_agent, created_at)
+		SELECT $1, overlay(uuid_floor(portico_now())::text PLACING lpad(n::text, 12, '0') FROM 25)::uuid, 'role.update', 'api_key',
+			CASE WHEN n <= 29500 THEN 'key_old' ELSE 'key_new' END, 'security', '[]', '', '', portico_now()
+		FROM generate_series(1, 30000) AS n`, org)
+	d.Exec(t, `ANALYZE audit_entry`)
+	session := d.OneSession(t)
+	before := d.RowsRead(t, session, "audit_entry")
+	testkit.Must(t, d.App.InOrg(ctx, org, func(tx pg.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_stat_force_next_flush()`); err != nil {
+			return err
+		}
+		page, _, err := audit.List(ctx, tx, org, audit.Filter{ActorID: "key_old"}, 21)
+		if err == nil && (len(page) != 21 || page[0].Actor.ID != "key_old" || page[0].ID.String() < page[1].ID.String()) {
+			t.Errorf("the page is %+v", page)
+		}
+		return err
+	}))
+	if read := d.RowsRead(t, session, "audit_entry") - before; read == 0 || read > 200 {
+		t.Errorf("a page of 21 entries reads %d rows and index entries", read)
+	}
+}
+
 // Behind the wall, with many entries, each filter has its index, which gives the
 // newest entries first. So no page reads or sorts the whole log of an
 // organization.

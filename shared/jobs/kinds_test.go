@@ -220,13 +220,14 @@ func erasingPerson(ctx context.Context, w *jobtest.World) error {
 
 // forgetting erases an actor from 2,500 entries, beside those of another one.
 func forgetting(ctx context.Context, w *jobtest.World) error {
+	before := w.Clock.Now().Add(-time.Minute)
 	return w.App.InOrg(ctx, w.Org, func(tx pg.Tx) error {
 		for n := range 2510 {
 			by := audit.Actor{Type: audit.System, ID: "ada", Name: "Ada"}
 			if n%251 == 0 {
 				by = audit.Actor{Type: audit.System, ID: "eve", Name: "Eve"}
 			}
-			if err := audit.Insert(ctx, tx, w.Org, audit.Entry{Action: "role.update", Actor: by, CreatedAt: w.Clock.Now().Add(-time.Second)}); err != nil {
+			if err := audit.Insert(ctx, tx, w.Org, audit.Entry{Action: "role.update", Actor: by, CreatedAt: before}); err != nil {
 				return err
 			}
 		}

@@ -29,7 +29,7 @@ var Create = edge.Write[createInput, createdOutput]{
 var List = edge.Read[edge.Page, listOutput]{
 	Op: edge.Op{
 		ID: "listAuditExportSchedules", Method: http.MethodGet, Path: "/v1/audit-export-schedules", Function: "audit-log",
-		Permission: auth.AuditStreamsRead, Cost: 1, Access: "audit_export_schedule.read", Tag: Tag, Summary: "List schedules of exports",
+		Permission: auth.AuditStreamsRead, Cost: 1, Access: "audit_export_schedule.read", Tag: Tag, Summary: "List export schedules",
 	},
 	Handle: list,
 }
@@ -39,7 +39,7 @@ var Get = edge.Read[Path, output]{
 	Op: edge.Op{
 		ID: "getAuditExportSchedule", Method: http.MethodGet, Path: "/v1/audit-export-schedules/{id}", Function: "audit-log",
 		Faults:     []*fault.Error{scheduled.ErrNotFound},
-		Permission: auth.AuditStreamsRead, Cost: 1, Access: "audit_export_schedule.read", Tag: Tag, Summary: "Get a schedule of exports",
+		Permission: auth.AuditStreamsRead, Cost: 1, Access: "audit_export_schedule.read", Tag: Tag, Summary: "Get an export schedule",
 	},
 	Handle: get,
 }
@@ -50,7 +50,7 @@ var Update = edge.Write[updateInput, output]{
 		ID: "updateAuditExportSchedule", Method: http.MethodPatch, Path: "/v1/audit-export-schedules/{id}", Function: "audit-log",
 		Faults:     []*fault.Error{scheduled.ErrNotFound},
 		Example:    `{"format":"csv"}`,
-		Permission: auth.AuditStreamsWrite, Cost: 1, Audit: "audit_export_schedule.update", AddsJobs: true, Tag: Tag, Summary: "Change a schedule of exports",
+		Permission: auth.AuditStreamsWrite, Cost: 1, Audit: "audit_export_schedule.update", AddsJobs: true, Tag: Tag, Summary: "Change an export schedule",
 		Description: "It counts from the next file on. If a file waits, because it could not be sent, the next try begins at once.",
 	},
 	Handle: update,
@@ -61,7 +61,7 @@ var Delete = edge.Write[Path, struct{}]{
 	Op: edge.Op{
 		ID: "deleteAuditExportSchedule", Method: http.MethodDelete, Path: "/v1/audit-export-schedules/{id}", Function: "audit-log", Status: http.StatusNoContent,
 		Faults:     []*fault.Error{scheduled.ErrNotFound},
-		Permission: auth.AuditStreamsWrite, Cost: 1, Audit: "audit_export_schedule.delete", Tag: Tag, Summary: "Delete a schedule of exports",
+		Permission: auth.AuditStreamsWrite, Cost: 1, Audit: "audit_export_schedule.delete", Tag: Tag, Summary: "Delete an export schedule",
 		Description: "Files that were sent stay where they are. A file that is being made is not sent.",
 	},
 	Handle: remove,

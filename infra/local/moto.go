@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -33,7 +37,9 @@ func startMoto(ctx context.Context, root string) (url string, stop func(), err e
 	if err := cmd.Start(); err != nil {
 		return "", stop, fmt.Errorf("moto: %w; delete %s to install it again", err, folder)
 	}
+	front := &http.Server{Handler: inTurn(address), ReadHeaderTimeout: 10 * time.Second}
 	stop = func() {
+		_ = front.Close()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // killed
 	}
@@ -41,7 +47,26 @@ func startMoto(ctx context.Context, root string) (url string, stop func(), err e
 		stop()
 		return "", func() {}, fmt.Errorf("moto does not answer: delete %s to install it again", folder)
 	}
-	return "http://" + address, stop, nil
+	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		stop()
+		return "", func() {}, err
+	}
+	go func() { _ = front.Serve(l) }() // ends with stop
+	return "http://" + l.Addr().String(), stop, nil
+}
+
+// inTurn passes requests on to moto, those of DynamoDB one after the other: moto checks the
+// condition of a write and writes in two steps, between which other requests write.
+func inTurn(address string) http.Handler {
+	moto := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
+	var turn sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_") {
+			turn.Lock()
+			defer turn.Unlock()
+		}
+		moto.ServeHTTP(w, r)
+	})
 }
 
 // answers waits until a server answers, half a minute at most.

@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,21 @@ func TestEverythingIsExplained(t *testing.T) {
 	for _, tag := range apitest.Published().Root["tags"].([]any) {
 		if text, _ := tag.(map[string]any)["description"].(string); text == "" {
 			t.Errorf("the tag %v has no description", tag)
+		}
+	}
+}
+
+// Generated clients make a type of each schema, so its name must be one that all languages accept.
+func TestSchemasHaveNames(t *testing.T) {
+	t.Parallel()
+	schemas := apitest.Published().Root["components"].(map[string]any)["schemas"].(map[string]any)
+	if len(schemas) < 100 {
+		t.Errorf("only %d schemas were found", len(schemas))
+	}
+	accepted := regexp.MustCompile(`^[A-Z][A-Za-z0-9]{2,}$`)
+	for name, schema := range schemas {
+		if !accepted.MatchString(name) {
+			t.Errorf("a schema is called %q: name its Go type after what it describes: %v", name, schema)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Create is POST /v1/audit-export-schedules.
-var Create = edge.Write[createInput, createdOutput]{
+var Create = edge.Write[createAuditExportScheduleInput, createdOutput]{
 	Op: edge.Op{
 		ID: "createAuditExportSchedule", Method: http.MethodPost, Path: "/v1/audit-export-schedules", Function: "audit-log", Status: http.StatusCreated,
 		Faults:     []*fault.Error{scheduled.ErrTooMany},
@@ -45,7 +45,7 @@ var Get = edge.Read[Path, output]{
 }
 
 // Update is PATCH /v1/audit-export-schedules/{id}.
-var Update = edge.Write[updateInput, output]{
+var Update = edge.Write[updateAuditExportScheduleInput, output]{
 	Op: edge.Op{
 		ID: "updateAuditExportSchedule", Method: http.MethodPatch, Path: "/v1/audit-export-schedules/{id}", Function: "audit-log",
 		Faults:     []*fault.Error{scheduled.ErrNotFound},
@@ -100,8 +100,8 @@ func (b *conditions) filter() (f audit.Filter) {
 	return f
 }
 
-// shownConditions is conditions in a reply.
-type shownConditions struct {
+// scheduleConditionsBody is conditions in a reply.
+type scheduleConditionsBody struct {
 	Action   string `json:"action,omitempty" doc:"Only this action, or every action on this kind of object." example:"webhook_endpoint.*"`
 	Category string `json:"category,omitempty" enum:"security,configuration,access,data" doc:"Only actions of this category."`
 	Outcome  string `json:"outcome,omitempty" enum:"success,failure" doc:"failure: only attempts that were refused."`
@@ -110,15 +110,15 @@ type shownConditions struct {
 	Words    string `json:"q,omitempty" doc:"Only entries with all of these words, as in the list." example:"ada@example.com"`
 }
 
-func showFilter(f audit.Filter) shownConditions {
-	b := shownConditions{Action: f.Action, Category: string(f.Category), Outcome: f.Outcome, ActorID: f.ActorID, TargetID: f.TargetID, Words: strings.Join(f.Words, " ")}
+func showFilter(f audit.Filter) scheduleConditionsBody {
+	b := scheduleConditionsBody{Action: f.Action, Category: string(f.Category), Outcome: f.Outcome, ActorID: f.ActorID, TargetID: f.TargetID, Words: strings.Join(f.Words, " ")}
 	if f.Noun != "" {
 		b.Action = f.Noun + ".*"
 	}
 	return b
 }
 
-type createInput struct {
+type createAuditExportScheduleInput struct {
 	Body struct {
 		Every  string         `json:"every" enum:"day,week" doc:"Of what an export is made: each day, or each week from Monday on, in UTC. It cannot be changed."`
 		Format string         `json:"format" enum:"csv,ndjson" doc:"The format of the files, as of an export."`
@@ -128,7 +128,7 @@ type createInput struct {
 	}
 }
 
-type updateInput struct {
+type updateAuditExportScheduleInput struct {
 	Path
 	Body struct {
 		Format *string        `json:"format,omitempty" enum:"csv,ndjson" doc:"The format of the files, as of an export."`
@@ -138,12 +138,12 @@ type updateInput struct {
 	}
 }
 
-type nextBody struct {
+type schedulePeriodBody struct {
 	Since clock.Stamp `json:"since" format:"date-time" doc:"Where the period begins."`
 	Until clock.Stamp `json:"until" format:"date-time" doc:"Where it ends. The export begins in the night after this."`
 }
 
-type lastBody struct {
+type scheduledExportBody struct {
 	_           struct{}       `nullable:"true"`
 	ID          id.AuditExport `json:"id" doc:"The export, which can be read for 90 days." example:"aex_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Since       clock.Stamp    `json:"since" format:"date-time" doc:"Where its period begins."`
@@ -151,15 +151,15 @@ type lastBody struct {
 	DeliveredAt clock.Stamp    `json:"delivered_at" format:"date-time" doc:"When it was written to the bucket, or the mail was sent."`
 }
 
-type body struct {
+type auditExportScheduleBody struct {
 	ID           id.AuditExportSchedule `json:"id" doc:"The schedule's id." example:"aes_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Every        string                 `json:"every" enum:"day,week" doc:"Of what an export is made."`
 	Format       string                 `json:"format" enum:"csv,ndjson" doc:"The format of the files."`
-	Filter       shownConditions        `json:"filter" doc:"The conditions; {} if there are none."`
+	Filter       scheduleConditionsBody `json:"filter" doc:"The conditions; {} if there are none."`
 	Stream       *id.AuditStream        `json:"stream_id" doc:"To the bucket of which stream the files are written; null: a member is told." example:"ast_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Member       *id.Member             `json:"member_id" doc:"Which member is told by mail; null: the files are written to a bucket." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	Next         nextBody               `json:"next_period" doc:"The period that is exported next."`
-	Last         *lastBody              `json:"last_export" doc:"The export that was sent last; null if none was."`
+	Next         schedulePeriodBody     `json:"next_period" doc:"The period that is exported next."`
+	Last         *scheduledExportBody   `json:"last_export" doc:"The export that was sent last; null if none was."`
 	Failures     int                    `json:"failures" doc:"How many tries to send have failed since the last success." example:"0"`
 	FailingSince *clock.Stamp           `json:"failing_since" format:"date-time" doc:"When the first of these failed; null if the last try did not."`
 	NextTryAt    *clock.Stamp           `json:"next_try_at" format:"date-time" doc:"When the next try begins after a failure; null: nothing is waited for."`
@@ -171,10 +171,12 @@ type body struct {
 }
 
 type (
-	output        struct{ Body body }
-	listOutput    struct{ Body edge.List[body] }
+	output     struct{ Body auditExportScheduleBody }
+	listOutput struct {
+		Body edge.List[auditExportScheduleBody]
+	}
 	createdOutput struct {
 		Location string `header:"Location"`
-		Body     body
+		Body     auditExportScheduleBody
 	}
 )

@@ -9,10 +9,10 @@ import (
 	"portico/shared/id"
 )
 
-func show(s scheduled.Schedule) body {
-	b := body{
+func show(s scheduled.Schedule) auditExportScheduleBody {
+	b := auditExportScheduleBody{
 		ID: s.ID, Every: s.Every, Format: s.Format, Filter: showFilter(s.Filter),
-		Next:     nextBody{Since: clock.Stamp(s.Next.Since), Until: clock.Stamp(s.Next.Until)},
+		Next:     schedulePeriodBody{Since: clock.Stamp(s.Next.Since), Until: clock.Stamp(s.Next.Until)},
 		Failures: s.Failures, FailingSince: clock.StampOf(s.FailingSince), NextTryAt: clock.StampOf(s.NextTryAt), LastError: s.LastError, Problem: s.Problem(),
 		CreatedBy: edge.OrNull(s.CreatedBy), CreatedAt: clock.Stamp(s.CreatedAt), UpdatedAt: clock.Stamp(s.UpdatedAt),
 	}
@@ -22,7 +22,7 @@ func show(s scheduled.Schedule) body {
 		b.Stream = &s.To.Stream
 	}
 	if last := s.Last(); last != nil {
-		b.Last = &lastBody{ID: s.LastExport, Since: clock.Stamp(last.Since), Until: clock.Stamp(last.Until), DeliveredAt: clock.Stamp(*s.DeliveredAt)}
+		b.Last = &scheduledExportBody{ID: s.LastExport, Since: clock.Stamp(last.Since), Until: clock.Stamp(last.Until), DeliveredAt: clock.Stamp(*s.DeliveredAt)}
 	}
 	return b
 }
@@ -36,16 +36,16 @@ func checkDestination(to scheduled.Destination) error {
 }
 
 // Resolve hands the input to the frame.
-func (in *createInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
+func (in *createAuditExportScheduleInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *createInput) Check(*edge.Call) error {
+func (in *createAuditExportScheduleInput) Check(*edge.Call) error {
 	return fault.Join(in.Body.Filter.check(), checkDestination(scheduled.Destination{Stream: in.Body.Stream, Member: in.Body.Member}))
 }
 
 // Resolve hands the input to the frame.
-func (in *updateInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
+func (in *updateAuditExportScheduleInput) Resolve(r edge.Request) []error { return edge.Hold(r, in) }
 
-func (in *updateInput) Check(*edge.Call) error {
+func (in *updateAuditExportScheduleInput) Check(*edge.Call) error {
 	return fault.Join(in.Body.Filter.check(), checkDestination(scheduled.Destination{Stream: in.Body.Stream, Member: in.Body.Member}))
 }
 
@@ -64,7 +64,7 @@ func fields(s scheduled.Schedule) audit.Fields {
 	return f
 }
 
-func create(c *edge.Call, in *createInput) (*createdOutput, error) {
+func create(c *edge.Call, in *createAuditExportScheduleInput) (*createdOutput, error) {
 	_, by := c.Caller.Actor()
 	b := in.Body
 	made, err := scheduled.Insert(c, c.Tx, c.Org, scheduled.New{
@@ -96,7 +96,7 @@ func get(c *edge.Call, in *Path) (*output, error) {
 	return &output{Body: show(s)}, err
 }
 
-func update(c *edge.Call, in *updateInput) (*output, error) {
+func update(c *edge.Call, in *updateAuditExportScheduleInput) (*output, error) {
 	b, change := in.Body, scheduled.Change{Format: in.Body.Format}
 	if b.Filter != nil {
 		change.Filter = new(b.Filter.filter())

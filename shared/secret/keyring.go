@@ -14,10 +14,16 @@ import (
 // draws 64 of 62 kinds, 381 bits; 43 still hold 256.
 const minMaterial = 43
 
-// keyring is the keys by version, and the one that seals.
+// keyring is the keys by version, and the version of today.
 type keyring struct {
 	current byte
-	of      map[byte]cipher.AEAD
+	of      map[byte]*key
+}
+
+// key is one version: it seals and opens, and makes codes.
+type key struct {
+	cipher.AEAD
+	mac [sha256.Size]byte
 }
 
 // parse reads the keys from the form kept in Secrets Manager:
@@ -28,7 +34,7 @@ func parse(text []byte) (*keyring, error) {
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return nil, errors.New("secret: the sealing secret is not a JSON object of strings")
 	}
-	k := &keyring{of: map[byte]cipher.AEAD{}}
+	k := &keyring{of: map[byte]*key{}}
 	for name, material := range fields {
 		if name == "current" {
 			continue
@@ -37,14 +43,16 @@ func parse(text []byte) (*keyring, error) {
 		if err != nil || strconv.FormatUint(version, 10) != name || version == 0 || len(material) < minMaterial {
 			return nil, fmt.Errorf("secret: the sealing secret has a bad key version %q: want 1 to 255 and at least %d characters", name, minMaterial)
 		}
-		key := sha256.Sum256([]byte("portico sealing key\n" + material))
-		block, err := aes.NewCipher(key[:])
+		sealing := sha256.Sum256([]byte("portico sealing key\n" + material))
+		block, err := aes.NewCipher(sealing[:])
 		if err != nil {
 			return nil, err
 		}
-		if k.of[byte(version)], err = cipher.NewGCM(block); err != nil {
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
 			return nil, err
 		}
+		k.of[byte(version)] = &key{AEAD: aead, mac: sha256.Sum256([]byte("portico mac key\n" + material))}
 	}
 	current, err := strconv.ParseUint(fields["current"], 10, 8)
 	if err != nil || k.of[byte(current)] == nil {

@@ -157,3 +157,16 @@ func TestBadKeysDoNotReplaceGoodOnes(t *testing.T) {
 		}
 	})
 }
+
+// A code under a version that another environment knows already is made after the keys
+// are read again.
+func TestMACAfterRotation(t *testing.T) {
+	first, second := rand.Text()+rand.Text(), rand.Text()+rand.Text()
+	m := &manager{}
+	m.put(fmt.Sprintf(`{"current":"1","1":%q}`, first))
+	box := newBox(t, m)
+	m.put(fmt.Sprintf(`{"current":"2","1":%q,"2":%q}`, first, second))
+	if _, err := box.MAC(2, nil); err != nil || box.Current() != 2 {
+		t.Errorf("%v, current %d", err, box.Current())
+	}
+}

@@ -5,7 +5,9 @@
 package secret
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -83,12 +85,9 @@ func (b *Box) Open(sealed []byte, context string) ([]byte, error) {
 	if len(sealed) == 0 {
 		return nil, ErrSealed
 	}
-	aead := b.keys.Load().of[sealed[0]]
-	if aead == nil {
-		if err := b.look(sealed[0]); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrSealed, err)
-		}
-		aead = b.keys.Load().of[sealed[0]]
+	aead, err := b.key(sealed[0])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSealed, err)
 	}
 	if len(sealed) < 1+aead.NonceSize() {
 		return nil, ErrSealed
@@ -99,6 +98,31 @@ func (b *Box) Open(sealed []byte, context string) ([]byte, error) {
 		return nil, ErrSealed
 	}
 	return plain, nil
+}
+
+// Current returns the version of today.
+func (b *Box) Current() byte { return b.keys.Load().current }
+
+// MAC returns the HMAC-SHA-256 of text under a version of the keys.
+func (b *Box) MAC(version byte, text []byte) ([]byte, error) {
+	key, err := b.key(version)
+	if err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	mac := hmac.New(sha256.New, key.mac[:])
+	mac.Write(text)
+	return mac.Sum(nil), nil
+}
+
+// key returns a version, which other environments may know before this one.
+func (b *Box) key(version byte) (*key, error) {
+	if key := b.keys.Load().of[version]; key != nil {
+		return key, nil
+	}
+	if err := b.look(version); err != nil {
+		return nil, err
+	}
+	return b.keys.Load().of[version], nil
 }
 
 // look reads the keys again for a version that is not known.

@@ -156,3 +156,20 @@ func TestMalformedConfiguration(t *testing.T) {
 	}
 	parse(t, `{"current":"255","255":"`+materialA[:43]+`"}`) // the least that is accepted
 }
+
+// A code depends on version, key and text. It was made by Python's hmac with the key
+// SHA-256("portico mac key\n" + material): passwords depend on it, so it must not change.
+func TestMAC(t *testing.T) {
+	const material = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-"
+	box := parse(t, `{"current":"2","1":"`+material+`","2":"`+materialB+`"}`)
+	first, err := box.MAC(1, []byte("text"))
+	if err != nil || hex.EncodeToString(first) != "8be2eacd24eef5373c2e21a8d01c77ae5d722781f7aabb213e002897fe0feef2" {
+		t.Errorf("%x, %v", first, err)
+	}
+	if second, err := box.MAC(box.Current(), []byte("text")); err != nil || bytes.Equal(first, second) || box.Current() != 2 {
+		t.Errorf("under version %d: %x, %v", box.Current(), second, err)
+	}
+	if mac, err := box.MAC(3, []byte("text")); err == nil {
+		t.Errorf("a version that is not there made %x", mac)
+	}
+}

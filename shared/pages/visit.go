@@ -1,0 +1,184 @@
+package pages
+
+import (
+	"bytes"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"portico/shared/captcha"
+)
+
+// Visit is one request of a page while it is answered.
+type Visit struct {
+	Request *http.Request
+	Captcha *captcha.Shown // what the form must show; nil: nothing
+
+	page     *Page
+	frame    *Frame
+	lang     string
+	header   http.Header
+	cookies  []*http.Cookie
+	told     string            // a sentence above the page
+	faults   map[string]string // by the field's name: the sentence's key
+	cause    error             // for the log
+	demanded string
+}
+
+// Answer is what a page answers: a view, or another page to go to.
+type Answer struct {
+	Status int    // 0: 200
+	View   string // the name of a template
+	Title  string // the key of its text
+	Data   any    // for the template
+
+	location string
+	again    bool
+}
+
+// Address returns where the visit is from, as the gateway saw it.
+func (v *Visit) Address() netip.Addr {
+	if both, err := netip.ParseAddrPort(v.Request.RemoteAddr); err == nil {
+		return both.Addr().Unmap()
+	}
+	address, _ := netip.ParseAddr(v.Request.RemoteAddr)
+	return address.Unmap()
+}
+
+// Lang returns the person's language, "en" or "de".
+func (v *Visit) Lang() string { return v.lang }
+
+// Form returns a field of the form that was sent. Fields of the address are not among
+// them.
+func (v *Visit) Form(name string) string { return v.Request.PostForm.Get(name) }
+
+// Query returns a parameter of the address.
+func (v *Visit) Query(name string) string { return v.Request.URL.Query().Get(name) }
+
+// Go leads to another page of this host by GET, whatever the path has come from.
+func (v *Visit) Go(path string) Answer {
+	if to, err := url.Parse(path); err != nil || to.IsAbs() || to.Host != "" || !strings.HasPrefix(to.Path, "/") || strings.ContainsAny(path, "\\") {
+		path = "/"
+	}
+	return Answer{Status: http.StatusSeeOther, location: path}
+}
+
+// Mark says what is wrong with a field, by the key of a sentence.
+func (v *Visit) Mark(field, key string) {
+	if v.faults == nil {
+		v.faults = map[string]string{}
+	}
+	if v.faults[field] == "" {
+		v.faults[field] = key
+	}
+}
+
+// Marked reports whether anything is wrong with the form.
+func (v *Visit) Marked() bool { return len(v.faults) > 0 || v.told != "" }
+
+// Tell says a sentence above the page, by its key.
+func (v *Visit) Tell(key string) { v.told = key }
+
+// Again shows the form again, with what was sent except passwords, and with what is
+// wrong with it: 422.
+func (v *Visit) Again() Answer { return Answer{again: true} }
+
+// show answers a POST with the page itself.
+func (v *Visit) show(status int) (Answer, error) {
+	a, err := v.page.Show(v)
+	if err == nil && a.location == "" {
+		a.Status = status
+	}
+	return a, err
+}
+
+// cookiePrefix makes browsers refuse a cookie that another host has set.
+const cookiePrefix = "__Host-"
+
+// Cookie returns the value of one of our cookies.
+func (v *Visit) Cookie(name string) string {
+	c, err := v.Request.Cookie(cookiePrefix + name)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// SetCookie sets one of our cookies, for a time; 0: until the browser ends. An empty
+// value removes it.
+func (v *Visit) SetCookie(name, value string, age time.Duration) {
+	c := &http.Cookie{Name: cookiePrefix + name, Value: value, Path: "/", MaxAge: int(age.Seconds()), Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	v.cookies = append(v.cookies, c)
+}
+
+// send writes an answer. What a template writes before it fails is not sent.
+func (f *Frame) send(w http.ResponseWriter, v *Visit, a Answer) (status int) {
+	if a.location != "" {
+		v.header.Set("Location", a.location)
+	}
+	var body bytes.Buffer
+	if a.location == "" {
+		if err := f.Book.write(&body, v, a); err != nil {
+			v.cause = err
+			body.Reset()
+			a = f.fault(v, http.StatusInternalServerError)
+			_ = f.Book.write(&body, v, a) // the frame's own page is tested
+		}
+		v.header.Set("Content-Type", "text/html; charset=utf-8")
+	}
+	v.header.Set("Content-Security-Policy", f.Book.policy(v.Captcha))
+	for _, c := range v.cookies {
+		http.SetCookie(w, c)
+	}
+	if status = a.Status; status == 0 {
+		status = http.StatusOK
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // nobody is left to tell
+	return status
+}
+
+// Input is a field of a form.
+type Input struct {
+	Name, Kind, Complete string // Kind and Complete are the attributes type and autocomplete
+	Label, Value, Fault  string
+}
+
+// Input returns a field with its label and, after a form was refused, with what was
+// sent and what is wrong. A password is never sent back.
+func (v *Visit) Input(name, kind, complete string) Input {
+	in := Input{Name: name, Kind: kind, Complete: complete, Label: "field." + name, Fault: v.faults[name]}
+	if kind != "password" {
+		in.Value = v.Form(name)
+	}
+	return in
+}
+
+// Told returns the key of the sentence above the page, or "".
+func (v *Visit) Told() string { return v.told }
+
+// RequestID returns the id that a person may give to support.
+func (v *Visit) RequestID() string { return v.header.Get("X-Request-Id") }
+
+// languageOf returns the language that a browser likes best of those that we have.
+func languageOf(accept string) string {
+	best, quality := languages[0], ""
+	for part := range strings.SplitSeq(accept, ",") {
+		tag, q, found := strings.Cut(strings.TrimSpace(part), ";q=")
+		if !found {
+			q = "1"
+		}
+		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		for _, lang := range languages {
+			if primary == lang && q > quality && q != "0" { // as text: 0.9 > 0.85, 1 > 0.9
+				best, quality = lang, q
+			}
+		}
+	}
+	return best
+}

@@ -4,7 +4,7 @@ import re
 from checks_wiring import functions
 
 DOCUMENT, SECTION = "docs/operating.md", "## Connections"
-APP, WORKER = "portico_app", "portico_worker"
+APP, WORKER, IDENTITY = "portico_app", "portico_worker", "portico_identity"
 
 # The functions of shared/lambdahost with which programs start, and whose sessions each environment holds. People start the others.
 ENTRIES = {
@@ -42,6 +42,8 @@ def each_holds(model, name, role):
     if role == WORKER:
         file = {"Jobs": "job.go", "Sequencer": "sequencer.go"}.get(name, "worker.go")
         return int(found(model.root, f"shared/lambdahost/{file}", rf"\nfunc {name}\((?:(?!\n}}).)*?workers\(ctx, (\d+)\)"))
+    if role == IDENTITY:
+        return int(found(model.root, "shared/pg/identity.go", r"const identitySessions = (\d+)"))
     if name == "Jobs":
         return int(found(model.root, "shared/lambdahost/job.go", r"\tjobSessions = (\d+)"))
     if name == "MailFeedback":
@@ -65,7 +67,7 @@ def at_once(model, logical_id, name, function, overrides):
 
 def needed(model, overrides):
     """role -> sessions of all functions; None: not bounded."""
-    sums = {APP: 0, WORKER: 0}
+    sums = {APP: 0, WORKER: 0, IDENTITY: 0}
     for logical_id, _, function in functions(model):
         name = entry(model, function)
         if name is None:
@@ -116,7 +118,7 @@ def documented(model, overrides_by_environment):
             need, may = needed(model, overrides), allowed(model, overrides)
         except Unclear:
             return  # sessions names it
-        for begins, n in (("`max_connections`", connections(model, overrides)), ("`portico_app` may", may[APP]), ("`portico_worker` may", may[WORKER]),
+        for begins, n in (("`max_connections`", connections(model, overrides)), ("`portico_app` may", may[APP]), ("`portico_worker` may", may[WORKER]), ("`portico_identity` may", may[IDENTITY]),
                           ("sessions of the API", need[APP]), ("sessions of dispatchers", need[WORKER])):
             wanted = "" if n is None else f"{n:,}"
             cells = [row[rows[0].index(environment)] for row in rows if row[0].startswith(begins)]

@@ -24,7 +24,7 @@ const documentHeader = `# Schema
 
 Generated from the comments in [infra/migrations](../infra/migrations). Do not edit: run "make generate".
 
-The tables of Postgres. All times are UTC, with microseconds. Ids are UUIDs; the API shows them with a prefix. A *sealed* value is encrypted, and can be opened only for its organization and row. A table *behind the wall* shows and changes only the rows of the organization that is bound to the transaction ([security.md](security.md)).
+The tables of Postgres. All times are UTC, with microseconds. Ids are UUIDs; the API shows them with a prefix. A *sealed* value is encrypted, and can be opened only for its organization and row. A table *behind the wall* shows and changes only the rows of the organization that is bound to the transaction ([security.md](security.md)), one *behind the wall between users* only those of the user that is bound to it.
 
 Each line shows a column that refers to a row of another table; its label is the column's name. A dotted line has no foreign key, because the row may stay after the other is deleted, or because the other table is partitioned. Every table with ` + "`org_id`" + ` belongs to an organization; the diagram shows this only for tables without another line.
 
@@ -38,6 +38,7 @@ var named = map[string]string{
 type documented struct {
 	Name, Comment string
 	Walled        bool
+	UserWalled    bool
 	Key           []string
 }
 
@@ -54,6 +55,7 @@ func (c column) names() string { return cmp.Or(c.Target, named[c.Name]) }
 const tablesSQL = `
 	SELECT c.relname::text AS name, coalesce(obj_description(c.oid, 'pg_class'), '') AS comment,
 		EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND polname = 'wall') AS walled,
+		EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid AND polname = 'user_wall') AS user_walled,
 		ARRAY(SELECT attname::text FROM pg_index JOIN unnest(indkey) WITH ORDINALITY AS k (attnum, place) ON true
 			JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE indrelid = c.oid AND indisprimary ORDER BY place) AS key
 	FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'goose_db_version'
@@ -77,6 +79,9 @@ func renderDocument(tables []documented, columns []column) string {
 		fmt.Fprintf(&out, "\n## %s\n\n%s", t.Name, escape(t.Comment))
 		if t.Walled {
 			out.WriteString(" Behind the wall.")
+		}
+		if t.UserWalled {
+			out.WriteString(" Behind the wall between users.")
 		}
 		fmt.Fprintf(&out, "\n\n| column | type | null | meaning |\n| --- | --- | --- | --- |\n")
 		for _, c := range of(t, columns) {

@@ -17,6 +17,9 @@ var roleSettings = map[string][]string{
 	"portico_app": {
 		"statement_timeout = '25s'", "idle_in_transaction_session_timeout = '30s'", "idle_session_timeout = '10min'", "jit = off",
 	},
+	"portico_identity": {
+		"statement_timeout = '25s'", "idle_in_transaction_session_timeout = '30s'", "idle_session_timeout = '10min'", "jit = off",
+	},
 	"portico_worker": {
 		"statement_timeout = '60s'", "idle_in_transaction_session_timeout = '30s'", "idle_session_timeout = '10min'", "jit = off",
 		"plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off",
@@ -24,9 +27,9 @@ var roleSettings = map[string][]string{
 }
 
 // shares are the parts, in percent, of the server's connections that a role may
-// have, so that a burst of requests leaves dispatchers theirs. What remains is
-// for migrations, moves and people.
-var shares = map[string]int{"portico_app": 70, "portico_worker": 20}
+// have, so that a burst of requests leaves dispatchers theirs, and a burst of sign-ins
+// requests theirs. What remains is for migrations, moves and people.
+var shares = map[string]int{"portico_app": 70, "portico_worker": 20, "portico_identity": 5}
 
 func makeRoles(ctx context.Context, conn *pgx.Conn, password string) error {
 	statements := []string{
@@ -43,7 +46,7 @@ func makeRoles(ctx context.Context, conn *pgx.Conn, password string) error {
 		   NULL;
 		 END $$`,
 	}
-	for _, role := range []string{"portico_app", "portico_worker"} {
+	for _, role := range []string{"portico_app", "portico_worker", "portico_identity"} {
 		statements = append(statements, createRole(role, "LOGIN"), fmt.Sprintf(
 			`DO $$ BEGIN EXECUTE format('ALTER ROLE %s CONNECTION LIMIT %%s', current_setting('max_connections')::integer * %d / 100); END $$`, role, shares[role]))
 		for _, setting := range roleSettings[role] {

@@ -107,6 +107,11 @@ type Origin struct {
 	UserAgent string
 }
 
+// Columns returns the address and the user agent as tables store them.
+func (o Origin) Columns() (ip *netip.Addr, userAgent string) {
+	return address(o.SourceIP), storable(o.UserAgent)
+}
+
 // maxUserAgent bounds a text that anybody may choose.
 const maxUserAgent = 500
 

@@ -47,6 +47,7 @@ type (
 	streamNoun   struct{}
 	exportNoun   struct{}
 	scheduleNoun struct{}
+	userEvent    struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -71,6 +72,7 @@ func (erasureNoun) Prefix() string  { return "era" }
 func (streamNoun) Prefix() string   { return "ast" }
 func (exportNoun) Prefix() string   { return "aex" }
 func (scheduleNoun) Prefix() string { return "aes" }
+func (userEvent) Prefix() string    { return "uev" }
 
 // The identifiers.
 type (
@@ -96,6 +98,7 @@ type (
 	AuditStream         = ID[streamNoun]
 	AuditExport         = ID[exportNoun]
 	AuditExportSchedule = ID[scheduleNoun]
+	UserEvent           = ID[userEvent]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

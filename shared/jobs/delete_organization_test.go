@@ -21,7 +21,7 @@ import (
 
 // Deleting an organization leaves no row of it in any table or partition of the
 // catalogue, no projection of its keys, no limits and no name. Another organization and its
-// users keep everything. A deletion that was interrupted can continue.
+// users keep everything, and so does a user who can sign in. A deletion that was interrupted can continue.
 func TestDeleteOrganization(t *testing.T) {
 	t.Parallel()
 	db, ctx := testkit.DB(t), context.Background()
@@ -52,6 +52,8 @@ func TestDeleteOrganization(t *testing.T) {
 	}
 	acme, acmeKey := populate("Acme")
 	evil, evilKey := populate("Evil")
+	signsIn := testkit.Value[id.User](t, db, `SELECT id FROM user_account WHERE email = $1`, acme.UUID.String()+"@example.com")
+	testkit.Credentials(t, db, signsIn)
 	before, waited := db.Rows(t, evil), 0
 	deleter := jobs.Deleter{DB: db.App, Keys: keys, Hosts: hosts, Overrides: overrides, Clock: db.Clock, Wait: func(_ context.Context, d time.Duration) error {
 		if waited++; waited == 1 {
@@ -83,8 +85,13 @@ func TestDeleteOrganization(t *testing.T) {
 	if got := db.Rows(t, evil); fmt.Sprint(got) != fmt.Sprint(before) {
 		t.Errorf("the other organization has %v, had %v", got, before)
 	}
-	if n := testkit.Value[int](t, db, `SELECT count(*) FROM user_account`); n != 2 {
-		t.Errorf("%d users are left, want the other organization's two", n)
+	if n := testkit.Value[int](t, db, `SELECT count(*) FROM user_account`); n != 3 {
+		t.Errorf("%d users are left, want the other organization's two, and the one who can sign in", n)
+	}
+	for table, n := range db.UserRows(t, signsIn) {
+		if n != 1 {
+			t.Errorf("whoever can sign in has %d rows in %s", n, table)
+		}
 	}
 	for host, want := range map[string]id.Org{"acme.portico.example": {}, "evil.portico.example": evil} {
 		if got, err := hosts.Org(ctx, host); err != nil || got != want {

@@ -56,6 +56,7 @@ func newMoved(t *testing.T) *moved {
 	m.key, err = apikey.Parse(made.APIKey)
 	testkit.Must(t, err)
 	m.home.AddUser(t, both, "both@example.com")
+	testkit.Credentials(t, m.home, both)
 	testkit.Everything(t, m.home, m.org, both)
 	done, err := m.run(m.org.String(), "acme")
 	testkit.Must(t, err)
@@ -116,6 +117,11 @@ func TestOneOfEachAcrossDatabases(t *testing.T) {
 	}
 	if n := testkit.Value[int](t, m.home, `SELECT count(*) FROM user_account WHERE id = $1`, alone); n != 0 {
 		t.Error("home still has a user who is a member only in the other database")
+	}
+	for table, n := range m.home.UserRows(t, both) {
+		if there := m.db.UserRows(t, both)[table]; n != 1 || there > 0 && table != "user_account" {
+			t.Errorf("%s: %d rows at home, %d in the other database; credentials stay at home", table, n, there)
+		}
 	}
 	if fresh, err := member.FindUser(ctx, m.home.App, "new@example.com", time.Now()); err != nil || fresh.IsZero() {
 		t.Errorf("a new user: %s, %v", fresh, err)

@@ -1,6 +1,7 @@
 // Package pg is the only way to Postgres. A DB connects as portico_app and runs
 // only transactions bound to one organization; a Worker connects as
-// portico_worker and works across organizations.
+// portico_worker and works across organizations; an Identity connects as
+// portico_identity and reaches the credentials of one user.
 package pg
 
 import (
@@ -115,7 +116,7 @@ func (d *DB) PlatformIn(ctx context.Context, database string, fn func(Tx) error)
 }
 
 func (d *DB) run(ctx context.Context, tx *orgTx, fn func(Tx) error, then *pgx.Batch) error {
-	if tx.org.IsZero() != tx.platform {
+	if tx.org.IsZero() != (tx.platform || !tx.user.IsZero()) {
 		return errors.New("pg.InOrg: no organization")
 	}
 	defer func() {
@@ -172,11 +173,15 @@ const (
 	connectAtMost = 10 * time.Second
 )
 
-func open(ctx context.Context, url string, sessions int32) (pool *pgxpool.Pool, err error) {
+func open(ctx context.Context, url string, sessions int32) (*pgxpool.Pool, error) {
 	config, err := poolConfig(url, sessions)
 	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL cannot be used: %w", err)
+		return nil, err
 	}
+	return openPool(ctx, config)
+}
+
+func openPool(ctx context.Context, config *pgxpool.Config) (pool *pgxpool.Pool, err error) {
 	keeps := config.ConnConfig.OnPgError
 	config.ConnConfig.OnPgError = func(conn *pgconn.PgConn, state *pgconn.PgError) bool {
 		if state.Code == readOnly {
@@ -192,7 +197,7 @@ func open(ctx context.Context, url string, sessions int32) (pool *pgxpool.Pool, 
 func poolConfig(url string, sessions int32) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("DATABASE_URL cannot be used: %w", err)
 	}
 	config.MaxConns = sessions
 	config.MinConns = 0

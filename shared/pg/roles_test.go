@@ -111,18 +111,28 @@ var grants = map[string]map[string]string{
 		"mail_suppression":        "DELETE INSERT SELECT UPDATE",
 		"mail_suppression_lifted": "DELETE SELECT",
 	},
+	"portico_identity": {
+		"clock":              "SELECT",
+		"user_login":         "DELETE SELECT",
+		"user_password":      "DELETE INSERT SELECT UPDATE",
+		"user_identity":      "DELETE INSERT SELECT",
+		"user_totp":          "DELETE INSERT SELECT UPDATE",
+		"user_recovery_code": "DELETE INSERT SELECT",
+		"user_passkey":       "DELETE INSERT SELECT",
+		"user_event":         "INSERT SELECT",
+	},
 }
 
 // The roles have exactly the rights that are listed, whoever granted them.
 func TestGrants(t *testing.T) {
 	d := testkit.DB(t)
-	got := map[string]map[string]string{"portico_app": {}, "portico_worker": {}}
+	got := map[string]map[string]string{"portico_app": {}, "portico_worker": {}, "portico_identity": {}}
 	rows, err := d.Admin.Query(context.Background(), `
 		SELECT r.rolname, c.relname, string_agg(p.name, ' ' ORDER BY p.name)
 		FROM pg_class c, pg_roles r,
 		     unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (name)
 		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-		  AND r.rolname IN ('portico_app', 'portico_worker') AND has_table_privilege(r.oid, c.oid, p.name)
+		  AND r.rolname IN ('portico_app', 'portico_worker', 'portico_identity') AND has_table_privilege(r.oid, c.oid, p.name)
 		GROUP BY r.rolname, c.relname`)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +153,7 @@ func TestGrants(t *testing.T) {
 func TestColumnGrants(t *testing.T) {
 	d := testkit.DB(t)
 	got := testkit.Value[[]string](t, d, `
-		SELECT array_agg(format('%s: %s %s.%s', g.grantee::regrole, g.privilege_type, a.attrelid::regclass, a.attname) ORDER BY a.attrelid::regclass::text COLLATE "C", a.attname, g.grantee::regrole::text)
+		SELECT array_agg(format('%s: %s %s.%s', g.grantee::regrole, g.privilege_type, a.attrelid::regclass, a.attname) ORDER BY a.attrelid::regclass::text COLLATE "C", a.attname, g.grantee::regrole::text, g.privilege_type)
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) g
 		WHERE c.relnamespace = 'public'::regnamespace`)
 	want := []string{
@@ -197,7 +207,23 @@ func TestColumnGrants(t *testing.T) {
 		"portico_app: UPDATE organization.version",
 		"portico_app: UPDATE staff_key.revoked_at",
 		"portico_app: SELECT user_account.email",
+		"portico_identity: SELECT user_account.email",
+		"portico_identity: UPDATE user_account.email",
 		"portico_app: SELECT user_account.id",
+		"portico_identity: SELECT user_account.id",
+		"portico_identity: SELECT user_account.name",
+		"portico_identity: UPDATE user_account.name",
+		"portico_identity: UPDATE user_identity.email",
+		"portico_identity: UPDATE user_identity.used_at",
+		"portico_identity: UPDATE user_login.credential_version",
+		"portico_identity: UPDATE user_login.email_verified_at",
+		"portico_identity: UPDATE user_login.last_sign_in_at",
+		"portico_identity: UPDATE user_login.suspended_at",
+		"portico_identity: UPDATE user_passkey.backed_up",
+		"portico_identity: UPDATE user_passkey.name",
+		"portico_identity: UPDATE user_passkey.sign_count",
+		"portico_identity: UPDATE user_passkey.used_at",
+		"portico_identity: UPDATE user_recovery_code.used_at",
 		"portico_app: UPDATE webhook_attempt.error",
 		"portico_app: UPDATE webhook_attempt.exchange",
 		"portico_app: UPDATE webhook_attempt.response_body",
@@ -264,12 +290,19 @@ func TestRolesCannotEscape(t *testing.T) {
 		`CALL raise_wall('webhook_endpoint')`,
 		`CALL open_to_worker('webhook_endpoint', 'ALL')`,
 		`SELECT * FROM goose_db_version`,
+		`CALL raise_user_wall('webhook_endpoint')`,
+		`SELECT check_membership(NULL)`,
 		`SELECT pg_read_file('/etc/passwd')`,
 		`COPY webhook_endpoint TO PROGRAM 'cat'`,
 	}
 	for role, only := range map[string][]string{
-		"portico_app":    {`SELECT make_partitions()`, `SELECT drop_partition('event_2020_01', '1 day')`, `SELECT * FROM event_retentions()`, `SELECT open_arrival(NULL, '')`, `SET ROLE portico_worker`},
-		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `SELECT name FROM organization`, `SELECT list_organizations(NULL, NULL, '', 1)`, `INSERT INTO webhook_secret VALUES (NULL)`},
+		"portico_app": {`SELECT make_partitions()`, `SELECT drop_partition('event_2020_01', '1 day')`, `SELECT * FROM event_retentions()`, `SELECT open_arrival(NULL, '')`, `SET ROLE portico_worker`, `SET ROLE portico_identity`,
+			`SELECT * FROM find_credentials('')`, `SELECT find_identity('', '', '')`, `SELECT * FROM begin_user('', '', NULL)`},
+		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `SELECT name FROM organization`, `SELECT list_organizations(NULL, NULL, '', 1)`, `INSERT INTO webhook_secret VALUES (NULL)`,
+			`SELECT * FROM find_credentials('')`, `SELECT * FROM memberships_of(NULL, 1)`, `SELECT * FROM factors_of(NULL)`, `SELECT reset_factors_of(NULL, NULL)`},
+		"portico_identity": {`SET ROLE portico_app`, `SELECT * FROM webhook_endpoint`, `SELECT * FROM organization`, `SELECT * FROM member`, `SELECT * FROM api_key`, `SELECT * FROM staff_key`,
+			`SELECT user_of('', '', NULL)`, `SELECT user_with('')`, `SELECT * FROM memberships_of(NULL, 1)`, `SELECT * FROM factors_of(NULL)`, `SELECT reset_factors_of(NULL, NULL)`,
+			`INSERT INTO user_login (user_id) VALUES (NULL)`, `UPDATE user_event SET action = 'a.b'`, `DELETE FROM user_event`, `TRUNCATE user_event`, `DELETE FROM user_account`},
 	} {
 		conn := w.Session(t, role)
 		for _, sql := range append(only, both...) {

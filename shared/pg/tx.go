@@ -26,6 +26,7 @@ type Tx interface {
 type orgTx struct {
 	db          *DB
 	org         id.Org
+	user        id.User   // see Identity.AsUser; then there is no organization
 	last        pgx.Batch // statements for the commit's round trip
 	locking     []locking // those that come after them
 	signals     map[string][]string
@@ -158,6 +159,10 @@ func (t *orgTx) begin(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, 
 func (t *orgTx) opening() *pgx.Batch {
 	opening := &pgx.Batch{}
 	opening.Queue("begin")
+	if !t.user.IsZero() {
+		opening.Queue("select set_config('app.user_id', $1, true), current_setting('transaction_read_only')::boolean", t.user.UUID.String())
+		return opening
+	}
 	opening.Queue("select bind_organization($1, $2), current_setting('transaction_read_only')::boolean", [16]byte(t.org.UUID), t.anyDatabase)
 	return opening
 }

@@ -51,7 +51,7 @@ func (v *move) listTables(ctx context.Context) ([]table, error) {
 			UNION
 			SELECT k.conrelid, moved.depth + 1 FROM moved
 			JOIN pg_constraint k ON k.confrelid = moved.oid AND k.contype = 'f' AND k.conparentid = 0
-			WHERE moved.depth < 20)
+			WHERE moved.depth < 20 AND EXISTS (SELECT FROM pg_policy WHERE polrelid = k.conrelid AND polname = 'erase')) -- credentials stay at home
 		SELECT oid::regclass::text,
 			(SELECT array_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
 				WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''),

@@ -23,7 +23,9 @@ import (
 type Database struct {
 	App    *pg.DB
 	Worker *pg.Worker
-	Clock  *clock.Clock
+	// Identity reaches the credentials of users.
+	Identity *pg.Identity
+	Clock    *clock.Clock
 	// Admin is a superuser's session: it sets the clock and reads rows that the
 	// roles may not see.
 	Admin *pgx.Conn
@@ -56,6 +58,9 @@ func DB(t testing.TB) *Database {
 	d.Worker, err = pg.OpenWorker(ctx, d.URL("portico_worker"), 4)
 	Must(t, err)
 	t.Cleanup(d.Worker.Close)
+	d.Identity, err = pg.OpenIdentity(ctx, d.URL("portico_app"))
+	Must(t, err)
+	t.Cleanup(d.Identity.Close)
 	t.Cleanup(func() { d.checkDeliveries(t) })
 	return d
 }

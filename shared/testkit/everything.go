@@ -131,3 +131,41 @@ func (d *Database) Rows(t testing.TB, org id.Org) map[string]int {
 	}
 	return counts
 }
+
+// Credentials gives a user a row in every table of users: a login with a proven address, and
+// one of everything that the user can sign in with.
+func Credentials(t testing.TB, d *Database, user id.User) {
+	t.Helper()
+	now := d.Clock.Now()
+	d.Insert(t, "user_login", Row{"user_id": user, "email_verified_at": now})
+	d.Insert(t, "user_password", Row{"user_id": user, "phc": "$argon2id$", "pepper_version": 1})
+	d.Insert(t, "user_identity", Row{"id": uuid.New(), "user_id": user, "connection": "google", "issuer": "https://accounts.google.com", "subject": user.String(), "email": "a@example.com"})
+	d.Insert(t, "user_totp", Row{"user_id": user, "sealed": []byte("s"), "confirmed_at": now})
+	d.Insert(t, "user_recovery_code", Row{"user_id": user, "hash": make([]byte, 32)})
+	d.Insert(t, "user_passkey", Row{"id": uuid.New(), "user_id": user, "credential_id": user.UUID[:], "public_key": []byte("k"), "sign_count": 0, "aaguid": uuid.Nil, "name": "n"})
+	d.Insert(t, "user_event", Row{"user_id": user, "id": id.New[id.UserEvent](now), "action": "user.verify_email"})
+	for table, n := range d.UserRows(t, user) {
+		if n == 0 {
+			t.Errorf("there is no row in %s: add one in shared/testkit/everything.go", table)
+		}
+	}
+}
+
+// UserRows counts a user's rows in every table of users that the catalogue knows, and in
+// user_account.
+func (d *Database) UserRows(t testing.TB, user id.User) map[string]int {
+	t.Helper()
+	counts := map[string]int{"user_account": Value[int](t, d, `SELECT count(*) FROM user_account WHERE id = $1`, user)}
+	for _, table := range d.UserTables(t) {
+		counts[table] = Value[int](t, d, `SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()+` WHERE user_id = $1`, user)
+	}
+	return counts
+}
+
+// UserTables lists the tables that have a user's credentials and history.
+func (d *Database) UserTables(t testing.TB) []string {
+	t.Helper()
+	return Value[[]string](t, d, `
+		SELECT array_agg(relname::text ORDER BY relname) FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname LIKE 'user\_%' AND relname <> 'user_account'`)
+}

@@ -4,6 +4,7 @@ package dynamo
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"sync/atomic"
 
@@ -19,16 +20,24 @@ type Item = map[string]types.AttributeValue
 type Table struct {
 	client    *dynamodb.Client
 	name, key string
+	partition Item // the other attribute of the key, for a Partition
 	// showsRefused is set once the store has returned an item with a refusal.
 	showsRefused *atomic.Bool
 }
 
 // NewTable returns the table; key is the name of its key's attribute.
 func NewTable(client *dynamodb.Client, name, key string) Table {
-	return Table{client, name, key, &atomic.Bool{}}
+	return Table{client: client, name: name, key: key, showsRefused: &atomic.Bool{}}
 }
 
-func (t Table) at(key string) Item { return Item{t.key: Text(key)} }
+func (t Table) at(key string) Item { return t.keyed(Item{}, key) }
+
+// keyed sets the key of an item.
+func (t Table) keyed(item Item, key string) Item {
+	maps.Copy(item, t.partition)
+	item[t.key] = Text(key)
+	return item
+}
 
 // Get reads an item with strong consistency. If there is none, it returns an empty
 // item.
@@ -98,9 +107,8 @@ func (t Table) UpdateOrSee(ctx context.Context, key string, w Write) (item Item,
 
 // Put writes a whole item.
 func (t Table) Put(ctx context.Context, key string, attributes Item, w Write) error {
-	attributes[t.key] = Text(key)
 	_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &t.name, Item: attributes, ConditionExpression: optional(w.If),
+		TableName: &t.name, Item: t.keyed(attributes, key), ConditionExpression: optional(w.If),
 		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values,
 	})
 	return err

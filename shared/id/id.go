@@ -48,6 +48,7 @@ type (
 	exportNoun   struct{}
 	scheduleNoun struct{}
 	userEvent    struct{}
+	sessionNoun  struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -73,6 +74,7 @@ func (streamNoun) Prefix() string   { return "ast" }
 func (exportNoun) Prefix() string   { return "aex" }
 func (scheduleNoun) Prefix() string { return "aes" }
 func (userEvent) Prefix() string    { return "uev" }
+func (sessionNoun) Prefix() string  { return "ses" }
 
 // The identifiers.
 type (
@@ -99,6 +101,7 @@ type (
 	AuditExport         = ID[exportNoun]
 	AuditExportSchedule = ID[scheduleNoun]
 	UserEvent           = ID[userEvent]
+	Session             = ID[sessionNoun]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

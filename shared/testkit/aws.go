@@ -48,16 +48,29 @@ func DynamoDBEndpoint(t testing.TB) string {
 }
 
 // Table returns a client and the name of a new table whose key is a string.
-func Table(t testing.TB, endpoint, hashKey string) (*dynamodb.Client, string) {
+func Table(t testing.TB, endpoint, key string) (*dynamodb.Client, string) {
+	t.Helper()
+	return table(t, endpoint, key)
+}
+
+// SortedTable returns a client and the name of a new table with the keys of the table
+// Identity: `pk` and, within a partition, `sk`.
+func SortedTable(t testing.TB, endpoint string) (*dynamodb.Client, string) {
+	t.Helper()
+	return table(t, endpoint, "pk", "sk")
+}
+
+func table(t testing.TB, endpoint string, keys ...string) (*dynamodb.Client, string) {
 	t.Helper()
 	ctx := context.Background()
 	client := dynamodb.NewFromConfig(AWS(endpoint))
 	name := "t_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	_, err := client.CreateTable(ctx, &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &hashKey, AttributeType: types.ScalarAttributeTypeS}},
-		KeySchema:            []types.KeySchemaElement{{AttributeName: &hashKey, KeyType: types.KeyTypeHash}},
-	})
+	in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest}
+	for i, key := range keys {
+		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{AttributeName: &key, AttributeType: types.ScalarAttributeTypeS})
+		in.KeySchema = append(in.KeySchema, types.KeySchemaElement{AttributeName: &key, KeyType: []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]})
+	}
+	_, err := client.CreateTable(ctx, in)
 	if err != nil {
 		t.Fatalf("CreateTable at %s: %v", endpoint, err)
 	}

@@ -69,6 +69,12 @@ func TestKinds(t *testing.T) {
 			})
 		}}
 	}
+	ofPlatform := jobtest.Case{Add: func(ctx context.Context, w *jobtest.World) error {
+		return w.App.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
+			_, err := mail.Send(ctx, tx, newBox(t), w.Clock.Now(), id.Org{}, verify("k"))
+			return err
+		})
+	}}
 	reads := jobtest.Case{Add: func(ctx context.Context, w *jobtest.World) error {
 		return pgx.BeginFunc(ctx, w.Worker, func(tx pgx.Tx) error {
 			_, err := job.AddEncoded(ctx, tx, id.Org{}, job.High, mail.ReadAccountKind, []byte("{}"), job.Options{})
@@ -89,6 +95,6 @@ func TestKinds(t *testing.T) {
 		})
 	}}
 	jobtest.Check(t, kinds, map[string]jobtest.Case{
-		"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing), mail.ReadAccountKind: reads, mail.LiftKind: lifts, mail.CompareKind: compares,
+		"mail.send": sends(template.Product), "mail.send_marketing": sends(template.Marketing), "mail.send_platform": ofPlatform, mail.ReadAccountKind: reads, mail.LiftKind: lifts, mail.CompareKind: compares,
 	})
 }

@@ -45,25 +45,36 @@ type jobArgs struct {
 // SendMarketingKind is the kind of the job that sends a marketing mail.
 const SendMarketingKind = "mail.send_marketing"
 
-// Kinds of the jobs, by the mail's stream. Sender.Kinds has them with their work.
+// Kinds of the jobs: by the mail's stream, and for mail of the platform itself.
+// Sender.Kinds has them with their work.
 var (
 	productKind   = job.Kind[jobArgs]{Name: "mail.send", Queue: job.High, Unique: job.Waits}
 	marketingKind = job.Kind[jobArgs]{Name: SendMarketingKind, Queue: job.Bulk, Unique: job.Waits}
+	platformKind  = job.Kind[jobArgs]{Name: "mail.send_platform", Queue: job.High, Unique: job.Waits, Platform: true}
 )
 
-func kindOf(stream template.Stream) job.Kind[jobArgs] {
-	if stream == template.Marketing {
+func kindOf(org id.Org, stream template.Stream) job.Kind[jobArgs] {
+	switch {
+	case org.IsZero():
+		return platformKind
+	case stream == template.Marketing:
 		return marketingKind
 	}
 	return productKind
 }
 
+// raw is an organization as the table has it: the platform's own mail has zeros.
+func raw(org id.Org) [16]byte { return org.UUID }
+
 // Send sends a mail when the caller's transaction commits. Its statements go with
 // the commit, so it costs no round trip. Mail to an address that must get none is
 // in the log as suppressed.
+//
+// Mail about a user's own account belongs to no organization: its org is zero, and tx is
+// one of PlatformThen or PlatformIn in the home database.
 func Send(ctx context.Context, tx pg.Tx, box *secret.Box, now time.Time, org id.Org, m Mail) (id.Mail, error) {
 	mailID := idOf(org, m.Key)
-	if err := m.check(); err != nil {
+	if err := m.check(org); err != nil {
 		return mailID, err
 	}
 	m.To.Address, _ = transport.EncodeAddress(m.To.Address) // one spelling, so that entries for the address are found
@@ -84,11 +95,11 @@ func Send(ctx context.Context, tx pg.Tx, box *secret.Box, now time.Time, org id.
 		INSERT INTO mail (org_id, id, stream, category, template, locale, recipient, recipient_name, key, data, status)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN mail_suppressed($7, $4 = '') IS NULL THEN 'queued' ELSE 'suppressed' END)
 		ON CONFLICT (org_id, id) DO NOTHING`,
-		org, mailID, t.Stream, t.Category, t.Name, m.Locale, m.To.Address, m.To.Name, m.Key, box.Seal(data, sealedFor(mailID)))
+		raw(org), mailID, t.Stream, t.Category, t.Name, m.Locale, m.To.Address, m.To.Name, m.Key, box.Seal(data, sealedFor(mailID)))
 	if err := pg.AtCommit(ctx, tx, &batch); err != nil {
 		return mailID, fmt.Errorf("mail.Send: %w", err)
 	}
-	_, err = job.Add(ctx, tx, org, kindOf(t.Stream), jobArgs{mailID}, job.Options{Key: mailID.String()})
+	_, err = job.Add(ctx, tx, org, kindOf(org, t.Stream), jobArgs{mailID}, job.Options{Key: mailID.String()})
 	return mailID, err
 }
 
@@ -103,8 +114,11 @@ type sealed struct {
 // sealedFor binds the sealed data to their mail.
 func sealedFor(mail id.Mail) string { return "mail " + mail.String() }
 
-func (m Mail) check() error {
+func (m Mail) check(org id.Org) error {
 	var faults []error
+	if m.Content.Template.Account != org.IsZero() && m.Test == nil {
+		return fmt.Errorf("mail.Send: %s: only mail about accounts has no organization", m.Content.Template.Name)
+	}
 	if err := transport.CheckAddress(m.To.Address); err != nil {
 		faults = append(faults, fault.InvalidField("to", err.Error()))
 	}
@@ -130,5 +144,5 @@ func Recent(ctx context.Context, tx pg.Tx, org id.Org, template, recipient strin
 func Accepted(ctx context.Context, tx pg.Tx, org id.Org, mail id.Mail, providerID string) error {
 	return pg.Exec(ctx, tx, "mail.Accepted", `
 		UPDATE mail SET status = 'sent', status_at = portico_now(), provider_id = $3, error = NULL, data = NULL
-		WHERE org_id = $1 AND id = $2 AND status IN ('queued', 'sending', 'unknown') AND recipient <> ''`, org, mail, providerID)
+		WHERE org_id = $1 AND id = $2 AND status IN ('queued', 'sending', 'unknown') AND recipient <> ''`, raw(org), mail, providerID)
 }

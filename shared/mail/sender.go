@@ -45,7 +45,8 @@ type Sender struct {
 	// Account asks SES how much may be sent. nil: mail does not go through SES.
 	Account func(context.Context) (transport.Account, error)
 	// Suppressed tells of a mail that is not sent because its recipient must get none,
-	// in the transaction that records it. nil: nobody is told.
+	// in the transaction that records it. nil: nobody is told. Mail of no organization
+	// has nobody to tell.
 	Suppressed func(ctx context.Context, tx pg.Tx, m Logged) error
 	// List is the list of such addresses that the mail service keeps. nil: it keeps
 	// none.
@@ -54,13 +55,13 @@ type Sender struct {
 
 // Kinds returns the kinds of jobs with their work.
 func (s *Sender) Kinds() []job.Declared {
-	product, marketing := productKind, marketingKind
+	product, marketing, platform := productKind, marketingKind, platformKind
 	product.Work = job.Call(s.send, s.record)
-	marketing.Work = product.Work
+	marketing.Work, platform.Work = product.Work, product.Work
 	if s.Account != nil {
-		product.Throttle, marketing.Throttle = &throttle, &throttle
+		product.Throttle, marketing.Throttle, platform.Throttle = &throttle, &throttle, &throttle
 	}
-	return []job.Declared{product, marketing, s.readAccount(), s.liftSuppression(), s.compare()}
+	return []job.Declared{product, marketing, platform, s.readAccount(), s.liftSuppression(), s.compare()}
 }
 
 // result is what became of a mail.
@@ -123,8 +124,8 @@ func (s *Sender) record(ctx context.Context, tx pg.Tx, j job.Job, a jobArgs, r r
 	if r.status == "" {
 		return nil
 	}
-	args := []any{j.Org, a.Mail, r.status, r.err, r.providerID, r.version, r.locale, r.digest, r.once}
-	if r.status == "suppressed" && s.Suppressed != nil {
+	args := []any{raw(j.Org), a.Mail, r.status, r.err, r.providerID, r.version, r.locale, r.digest, r.once}
+	if r.status == "suppressed" && s.Suppressed != nil && !j.Org.IsZero() {
 		recorded, err := pg.List[Logged](ctx, tx, "mail.record", recordResult+" RETURNING "+columns, args...)
 		if err != nil || len(recorded) == 0 {
 			return err

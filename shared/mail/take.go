@@ -76,12 +76,12 @@ func (r row) next(dedupes bool) step {
 // take locks a mail, decides, and if it is to be handed over records that before it
 // happens.
 func (s *Sender) take(ctx context.Context, orgID id.Org, mail id.Mail) (r row, what step, err error) {
-	err = s.DB.InOrg(ctx, orgID, func(tx pg.Tx) (err error) {
+	err = s.in(ctx, orgID, func(tx pg.Tx) (err error) {
 		r, err = pg.One[row](ctx, tx, "mail.take", errGone, `
 			SELECT id, status, stream, category, template, locale, recipient, recipient_name, data, handovers, created_at,
 				coalesce(portico_now() - handed_over_at, '0') AS waited, mail_suppressed(recipient, category = '') AS suppressed,
 				EXISTS (SELECT FROM mail_unsubscribed u WHERE u.org_id = $1 AND u.recipient = lower(mail.recipient) AND u.category = mail.category) AS unsubscribed
-			FROM mail WHERE org_id = $1 AND id = $2 FOR UPDATE`, orgID, mail)
+			FROM mail WHERE org_id = $1 AND id = $2 FOR UPDATE`, raw(orgID), mail)
 		if err != nil {
 			return err
 		}
@@ -93,13 +93,15 @@ func (s *Sender) take(ctx context.Context, orgID id.Org, mail id.Mail) (r row, w
 		if what != handOver {
 			return nil
 		}
-		if r.organization, err = org.Get(ctx, tx, orgID); err != nil {
-			return err
+		if !orgID.IsZero() {
+			if r.organization, err = org.Get(ctx, tx, orgID); err != nil {
+				return err
+			}
 		}
 		var batch pgx.Batch
 		batch.Queue(`
 			UPDATE mail SET status = 'sending', status_at = portico_now(), handed_over_at = portico_now(), handovers = handovers + 1
-			WHERE org_id = $1 AND id = $2`, orgID, mail)
+			WHERE org_id = $1 AND id = $2`, raw(orgID), mail)
 		return pg.AtCommit(ctx, tx, &batch) // saves a round trip
 	})
 	return r, what, err
@@ -107,9 +109,17 @@ func (s *Sender) take(ctx context.Context, orgID id.Org, mail id.Mail) (r row, w
 
 // putBack records that a mail was certainly not accepted.
 func (s *Sender) putBack(ctx context.Context, orgID id.Org, mail id.Mail, handovers int16) error {
-	return s.DB.InOrg(ctx, orgID, func(tx pg.Tx) error {
+	return s.in(ctx, orgID, func(tx pg.Tx) error {
 		return pg.Exec(ctx, tx, "mail.putBack", `
 			UPDATE mail SET status = 'queued', status_at = portico_now(), handovers = $3 WHERE org_id = $1 AND id = $2 AND status = 'sending'`,
-			orgID, mail, handovers)
+			raw(orgID), mail, handovers)
 	})
+}
+
+// in runs fn where the mails of an organization are. Those of the platform are at home.
+func (s *Sender) in(ctx context.Context, orgID id.Org, fn func(pg.Tx) error) error {
+	if orgID.IsZero() {
+		return s.DB.PlatformIn(ctx, pg.Home, fn)
+	}
+	return s.DB.InOrg(ctx, orgID, fn)
 }

@@ -51,7 +51,7 @@ type listInput struct {
 // MailBody is a mail in the log.
 type MailBody struct {
 	ID              id.Mail     `json:"id" doc:"The mail's id." example:"mail_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	OrganizationID  id.Org      `json:"organization_id" doc:"The organization for which it is sent." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	OrganizationID  *id.Org     `json:"organization_id" doc:"The organization for which it is sent; null: it is about a user's own account." example:"org_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Status          string      `json:"status" enum:"queued,sending,sent,delivered,delayed,bounced,complained,suppressed,rejected,failed,unknown" doc:"#Mail.status"`
 	StatusAt        clock.Stamp `json:"status_at" format:"date-time" doc:"When its status last changed."`
 	Error           *string     `json:"error" doc:"Why it was not sent or did not arrive; null if there is no reason." example:"The address gets no mail at the moment (bounce)."`
@@ -74,9 +74,16 @@ type (
 	mailOutput struct{ Body MailBody }
 )
 
+func organizationOf(m mail.Logged) *id.Org {
+	if m.OrgID.IsZero() {
+		return nil
+	}
+	return &m.OrgID
+}
+
 func show(m mail.Logged) MailBody {
 	return MailBody{
-		ID: m.ID, OrganizationID: m.OrgID, Status: m.Status, StatusAt: clock.Stamp(m.StatusAt), Error: m.Error, Stream: m.Stream,
+		ID: m.ID, OrganizationID: organizationOf(m), Status: m.Status, StatusAt: clock.Stamp(m.StatusAt), Error: m.Error, Stream: m.Stream,
 		Template: m.Template, TemplateVersion: m.TemplateVersion, Category: m.Category, Locale: m.Locale,
 		Recipient: m.Recipient, RecipientName: m.RecipientName, Expunged: m.IsExpunged(), Key: m.Key, Handovers: int(m.Handovers), ProviderID: m.ProviderID,
 		CreatedAt: clock.Stamp(m.CreatedAt),

@@ -61,7 +61,7 @@ func (d *Desk) Apply(ctx context.Context, r Report) error {
 	}
 	r.Detail, r.ProviderID = storable(r.Detail), storable(r.ProviderID)
 	if r.What == Sent {
-		return d.DB.InOrg(ctx, m.OrgID, func(tx pg.Tx) error { return mail.Accepted(ctx, tx, m.OrgID, m.ID, r.ProviderID) })
+		return d.in(ctx, m.OrgID, func(tx pg.Tx) error { return mail.Accepted(ctx, tx, m.OrgID, m.ID, r.ProviderID) })
 	}
 	if !isKnown(m.Status, m.StatusAt, r) {
 		if err := d.suppress(ctx, m, r); err != nil {
@@ -80,6 +80,14 @@ func (d *Desk) Apply(ctx context.Context, r Report) error {
 		return d.judge(ctx, m.Stream)
 	}
 	return nil
+}
+
+// in runs fn where the mails of an organization are. Those of the platform are at home.
+func (d *Desk) in(ctx context.Context, org id.Org, fn func(pg.Tx) error) error {
+	if org.IsZero() {
+		return d.DB.PlatformIn(ctx, pg.Home, fn)
+	}
+	return d.DB.InOrg(ctx, org, fn)
 }
 
 // isForeign reports whether a report is about another mail with our tag. A mail that
@@ -138,11 +146,14 @@ func (d *Desk) suppress(ctx context.Context, m mail.Logged, r Report) error {
 // something newer is known.
 func (d *Desk) record(ctx context.Context, m mail.Logged, r Report) error {
 	p := publication{desk: d, org: m.OrgID, database: d.DB.LastFound(m.OrgID)}
+	var then pgx.Batch
+	work := func(tx pg.Tx) error { return p.record(ctx, tx, &then, m, r) }
+	if m.OrgID.IsZero() { // nobody is told
+		return d.in(ctx, m.OrgID, work)
+	}
 	if err := p.lower(ctx); err != nil {
 		return err
 	}
-	var then pgx.Batch
-	work := func(tx pg.Tx) error { return p.record(ctx, tx, &then, m, r) }
 	err := d.DB.InOrgThen(ctx, m.OrgID, work, &then)
 	if errors.Is(err, pg.ErrAgain) {
 		then, p.due = pgx.Batch{}, nil
@@ -182,13 +193,13 @@ func (p *publication) lower(ctx context.Context) error {
 }
 
 func (p *publication) record(ctx context.Context, tx pg.Tx, then *pgx.Batch, m mail.Logged, r Report) error {
-	before, err := pg.One[state](ctx, tx, "feedback.record", mail.ErrNotFound, `SELECT status, status_at, recipient = '' AS expunged FROM mail WHERE org_id = $1 AND id = $2 FOR UPDATE`, m.OrgID, m.ID)
+	before, err := pg.One[state](ctx, tx, "feedback.record", mail.ErrNotFound, `SELECT status, status_at, recipient = '' AS expunged FROM mail WHERE org_id = $1 AND id = $2 FOR UPDATE`, [16]byte(m.OrgID.UUID), m.ID)
 	if err != nil || before.Expunged || isKnown(before.Status, before.StatusAt, r) {
 		return err
 	}
 	if err := pg.Exec(ctx, tx, "feedback.record", `
 		UPDATE mail SET status = $3, status_at = $4, error = nullif($5, ''), bounce = nullif($6, ''), provider_id = coalesce(provider_id, nullif($7, '')), data = NULL
-		WHERE org_id = $1 AND id = $2`, m.OrgID, m.ID, r.What, r.At, r.Detail, r.Bounce, r.ProviderID); err != nil {
+		WHERE org_id = $1 AND id = $2`, [16]byte(m.OrgID.UUID), m.ID, r.What, r.At, r.Detail, r.Bounce, r.ProviderID); err != nil {
 		return err
 	}
 	if What(before.Status) == r.What {
@@ -213,9 +224,13 @@ func (p *publication) record(ctx context.Context, tx pg.Tx, then *pgx.Batch, m m
 	return nil
 }
 
-// noticeOf returns the operational event of a report; false if there is none.
+// noticeOf returns the operational event of a report; false if there is none, or no
+// organization that could get it.
 func noticeOf(m mail.Logged, r Report) (webhook.Notice, bool) {
 	about := webhook.MailNotice{MailID: m.ID, Template: m.Template, Recipient: m.Recipient, At: clock.Stamp(r.At)}
+	if m.OrgID.IsZero() {
+		return webhook.Notice{}, false
+	}
 	switch r.What {
 	case Delivered:
 		return webhook.NewMailNotice(m.OrgID, webhook.MailDelivered{MailNotice: about}), true

@@ -274,3 +274,29 @@ func TestReportsOfExpunged(t *testing.T) {
 		}
 	}
 }
+
+// What is reported of mail about a user's account is recorded and counts for its address,
+// but no organization is told.
+func TestReportsOfPlatformMail(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	var mailID id.Mail
+	testkit.Must(t, o.App.PlatformIn(context.Background(), pg.Home, func(tx pg.Tx) (err error) {
+		mailID, err = mail.Send(context.Background(), tx, testkit.Box(t), o.Clock.Now(), id.Org{}, mail.Mail{
+			To: transport.Address{Address: "ada@example.com"}, Locale: "en", Key: "k",
+			Content: template.PasswordChanged.With(template.NoticeData{At: o.Clock.Now(), URL: "https://portico.example.com/"}),
+		})
+		return err
+	}))
+	o.Exec(t, `UPDATE mail SET status = 'sending', handovers = 1`)
+	for _, step := range []struct{ kind, about, want string }{
+		{"Send", sent, "sent; ; ; 0"},
+		{"Delivery", delivered, "delivered; ; ; 0"},
+		{"Bounce", permanent, "bounced; ada@example.com bounce; ; 0"},
+	} {
+		o.apply(o.event(mailID, step.kind, step.about, time.Minute))
+		if got := o.state(); got != step.want {
+			t.Errorf("%s: %s, want %s", step.kind, got, step.want)
+		}
+	}
+}

@@ -7,6 +7,8 @@ var all = []*Template{
 	MemberAdded.Template, APIKeyExpiring.Template,
 	EndpointDisabled.Template, DeadDeliveries.Template, CertificateExpiring.Template, AuditStreamPaused.Template,
 	AuditExportReady.Template, AuditExportFailing.Template,
+	VerifyAddress.Template, SignUpKnownAddress.Template, SignInLink.Template, ResetPassword.Template, PasswordChanged.Template, NewDevice.Template,
+	ChangeAddress.Template, AddressChangeRequested.Template, AddressChanged.Template,
 }
 
 // categoryWebhooks is about webhook endpoints and their deliveries, categoryKeys

@@ -16,7 +16,7 @@ const maxSubject = 78
 // Frame is what stands around every mail.
 type Frame struct {
 	Brand        Brand
-	Organization string // its display name: why the recipient gets this mail
+	Organization string // its display name: why the recipient gets this mail. Mail about accounts does not show it
 	Unsubscribe  string // a URL; "" for critical mail
 }
 
@@ -55,6 +55,9 @@ func (s *Set) Render(content Content, locale string, frame Frame) (Rendered, err
 // pageOf returns what templates see.
 func pageOf(t *Template, locale string, data any, frame Frame) page {
 	frame = clean(frame).(Frame)
+	if t.Account {
+		frame.Organization = ""
+	}
 	return page{
 		Template: t.Name, Locale: locale, Brand: frame.Brand.shown(),
 		Organization: frame.Organization, Unsubscribe: frame.Unsubscribe, Data: clean(data),

@@ -25,7 +25,9 @@ type Template struct {
 	// Category is what a person may unsubscribe from, such as webhooks. It is empty
 	// for critical mail, which everybody gets.
 	Category string
-	Samples  []Sample
+	// Account: it is about a user's own account, so no organization stands around it.
+	Account bool
+	Samples []Sample
 
 	decode func([]byte) (any, error)
 }

@@ -1,0 +1,78 @@
+package template
+
+import "time"
+
+// The templates here are about a user's own account, and no organization stands around
+// them. URL is a link that the user must open to act; it is never empty. Device says in
+// words with what the request came, and IP from where; both may be "".
+
+// LinkData is a link that works once, until a time.
+type LinkData struct {
+	URL       string    `json:"url"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Device    string    `json:"device"`
+	IP        string    `json:"ip"`
+}
+
+// NoticeData tells what was done with an account.
+type NoticeData struct {
+	At     time.Time `json:"at"`
+	Device string    `json:"device"`
+	IP     string    `json:"ip"`
+	URL    string    `json:"url"` // where to act if it was somebody else
+}
+
+// AddressNoticeData tells the old address of a new one.
+type AddressNoticeData struct {
+	NewAddress string    `json:"new_address"`
+	At         time.Time `json:"at"`
+	Device     string    `json:"device"`
+	IP         string    `json:"ip"`
+	URL        string    `json:"url"` // takes the change back
+	UndoUntil  time.Time `json:"undo_until"`
+}
+
+const (
+	sampleDevice = "Firefox on Linux"
+	sampleIP     = "192.0.2.44"
+	sampleToken  = "4kzm9qwe7rty2uio5pas8dfg1hjk3lzx6cvb0nmq4wer"
+)
+
+func sampleLink(path string) LinkData {
+	return LinkData{"https://portico.example.com/sign-in/" + path + "/" + sampleToken, sampleTime.Add(10 * time.Minute), sampleDevice, sampleIP}
+}
+
+func sampleNotice(path string) NoticeData {
+	return NoticeData{sampleTime, sampleDevice, sampleIP, "https://portico.example.com/" + path}
+}
+
+func sampleAddressNotice(path string) AddressNoticeData {
+	return AddressNoticeData{"ada.lovelace@new.example", sampleTime, sampleDevice, sampleIP, "https://portico.example.com/" + path + "/" + sampleToken, sampleTime.AddDate(0, 0, 7)}
+}
+
+// account declares a template about a user's own account. Nobody can unsubscribe from it.
+func account[T any](name string, samples ...named[T]) Of[T] {
+	return declare(Template{Name: name, Stream: Product, Account: true}, samples...)
+}
+
+var (
+	// VerifyAddress asks a person who signs up to prove the address.
+	VerifyAddress = account("verify_address", named[LinkData]{"sign-up", sampleLink("verify")})
+	// SignUpKnownAddress is sent in place of VerifyAddress if the address has an account.
+	SignUpKnownAddress = account("sign_up_known_address", named[NoticeData]{"again", sampleNotice("sign-in")})
+	// SignInLink signs in who opens it where it was asked for.
+	SignInLink = account("sign_in_link", named[LinkData]{"browser", sampleLink("link")})
+	// ResetPassword lets a person choose a new password.
+	ResetPassword = account("reset_password", named[LinkData]{"forgotten", sampleLink("reset")}, named[LinkData]{"unknown device", LinkData{"https://portico.example.com/sign-in/reset/" + sampleToken, sampleTime, "", ""}})
+	// PasswordChanged tells of a new password.
+	PasswordChanged = account("password_changed", named[NoticeData]{"changed", sampleNotice("sign-in/reset")})
+	// NewDevice tells that somebody has signed in with a device that was not known.
+	NewDevice = account("new_device", named[NoticeData]{"new", sampleNotice("account")}, named[NoticeData]{"unknown", NoticeData{sampleTime, "", "", "https://portico.example.com/account"}})
+	// ChangeAddress asks for a proof of the new address. It goes to that address, which may
+	// be a stranger's, so it does not name the account.
+	ChangeAddress = account("change_address", named[LinkData]{"new", sampleLink("change-address")})
+	// AddressChangeRequested tells the old address that a new one is to be proven.
+	AddressChangeRequested = account("address_change_requested", named[AddressNoticeData]{"asked", sampleAddressNotice("sign-in/keep-address")})
+	// AddressChanged tells the old address that it is no longer used.
+	AddressChanged = account("address_changed", named[AddressNoticeData]{"changed", sampleAddressNotice("sign-in/undo-address")})
+)

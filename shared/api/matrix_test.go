@@ -112,35 +112,48 @@ func TestMatrix(t *testing.T) {
 		t.Run(r.Name, func(t *testing.T) {
 			acme := h.Organization("Acme")
 			own, as := things(acme), acme.With(r.Permissions...)
-			for _, o := range sorted(api.All()) {
-				op := o.Meta()
-				if op.Permission == auth.Public {
-					continue
-				}
-				ownPath, foreignPath := place(t, op, own), place(t, op, foreign)
-				missing := regexp.MustCompile(`_\w{26}`).ReplaceAllString(foreignPath, "_01890000000000000000000000")
-				if op.Acts.StaffOnly() {
-					apitest.Want(t, try(as, op, ownPath), "403 staff_only")
-					continue
-				}
-				a, b := try(as, op, foreignPath), try(as, op, missing)
-				answers := try(as, op, ownPath) // last, because it may end the key that calls
-				if !slices.Contains(r.Permissions, op.Permission) {
-					apitest.Want(t, answers, "403 permission_missing "+string(op.Permission))
-					apitest.Want(t, a, "403 permission_missing "+string(op.Permission))
-					continue
-				}
-				if s := answers.Status; s == 401 || s == 403 && strings.Contains(answers.Body, "permission_missing") || s == 404 && op.ID != "resumeOrderingKey" || s >= 500 {
-					t.Errorf("%s of the caller's own: %d %s", op.ID, s, answers.Body)
-				}
-				if foreignPath == ownPath {
-					continue // no id
-				}
-				if a.Status != http.StatusNotFound || a.Body != b.Body {
-					t.Errorf("%s of another organization's: %d %s; of a missing one: %d %s", op.ID, a.Status, a.Body, b.Status, b.Body)
-				}
-			}
+			matrix{own: own, foreign: foreign, holds: r.Permissions}.try(t, as)
 		})
+	}
+}
+
+// matrix are the resources of two organizations, and what the caller may do.
+type matrix struct {
+	own, foreign map[string]string
+	holds        []auth.Permission
+}
+
+// try calls every operation with the caller's own resource, another organization's and
+// one that does not exist.
+func (m matrix) try(t *testing.T, as apitest.Caller) {
+	t.Helper()
+	for _, o := range sorted(api.All()) {
+		op := o.Meta()
+		if op.Permission == auth.Public {
+			continue
+		}
+		ownPath, foreignPath := place(t, op, m.own), place(t, op, m.foreign)
+		missing := regexp.MustCompile(`_\w{26}`).ReplaceAllString(foreignPath, "_01890000000000000000000000")
+		if op.Acts.StaffOnly() {
+			apitest.Want(t, try(as, op, ownPath), "403 staff_only")
+			continue
+		}
+		a, b := try(as, op, foreignPath), try(as, op, missing)
+		answers := try(as, op, ownPath) // last, because it may end the key that calls
+		if !slices.Contains(m.holds, op.Permission) {
+			apitest.Want(t, answers, "403 permission_missing "+string(op.Permission))
+			apitest.Want(t, a, "403 permission_missing "+string(op.Permission))
+			continue
+		}
+		if s := answers.Status; s == 401 || s == 403 && strings.Contains(answers.Body, "permission_missing") || s == 404 && op.ID != "resumeOrderingKey" || s >= 500 {
+			t.Errorf("%s of the caller's own: %d %s", op.ID, s, answers.Body)
+		}
+		if foreignPath == ownPath {
+			continue // no id
+		}
+		if a.Status != http.StatusNotFound || a.Body != b.Body {
+			t.Errorf("%s of another organization's: %d %s; of a missing one: %d %s", op.ID, a.Status, a.Body, b.Status, b.Body)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ var (
 		Means("The API key has expired or was revoked: create another one.")
 	// ErrGrantExceeded is returned when a caller would give a key more rights
 	// than it has itself.
-	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "Your API key cannot give what it does not have.")
+	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "You cannot give what you do not have.")
 	// ErrReplaced is returned when a key would be rotated a second time.
 	ErrReplaced = fault.New(fault.Conflict, "api_key_replaced",
 		"This API key was rotated before. Rotate the key that replaced_by names. If that key is lost, revoke it and create another one.").
@@ -40,20 +40,20 @@ func GrantOf(k APIKey) Grant { return Grant{k.Permissions, k.ExpiresAt, k.Allowe
 func (g Grant) Check(k APIKey) error {
 	for _, p := range k.Permissions {
 		if !slices.Contains(g.Permissions, p) {
-			return exceeded("It lacks the permission %s.", p)
+			return exceeded("You lack the permission %s.", p)
 		}
 	}
 	if g.ExpiresAt != nil && (k.ExpiresAt == nil || k.ExpiresAt.After(*g.ExpiresAt)) {
-		return exceeded("It expires at %s: set expires_at to that time or an earlier one.", g.ExpiresAt.UTC().Format(time.RFC3339))
+		return exceeded("Your API key expires at %s: set expires_at to that time or an earlier one.", g.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	if !within(k.AllowedIPs, g.AllowedIPs) {
-		return exceeded("It works only from %v: set allowed_ips to these or to a part of them.", g.AllowedIPs)
+		return exceeded("Your API key works only from %v: set allowed_ips to these or to a part of them.", g.AllowedIPs)
 	}
 	return nil
 }
 
 func exceeded(why string, args ...any) error {
-	return ErrGrantExceeded.Saying("Your API key cannot give what it does not have. "+why, args...)
+	return ErrGrantExceeded.Saying("You cannot give what you do not have. "+why, args...)
 }
 
 // Change names the fields of a key to change; nil leaves one as it is.

@@ -32,7 +32,7 @@ type holder struct {
 // admit returns nil, or why the key may not be used at this time from this
 // address: for the log, and for the audit log of its organization.
 func (h holder) admit(now time.Time, from netip.Addr) error {
-	_, name := h.caller.Actor()
+	name := h.caller.Actor.ID
 	switch {
 	case h.revokedAt != "":
 		return Refused{h.caller, Revoked, fmt.Sprintf("key %s revoked at %s", name, h.revokedAt)}
@@ -76,19 +76,27 @@ func decode(i dynamo.Item) (h holder, err error) {
 	if h.expires, err = moment(i, "expires_at"); err != nil {
 		return h, err
 	}
-	if h.caller.StaffName = dynamo.TextOf(i["staff"]); h.caller.StaffName != "" {
-		h.caller.Permissions = staffMay(permissionsOf(i))
-		h.caller.StaffKey, err = id.Parse[id.StaffKey](dynamo.TextOf(i["id"]))
+	if staff := dynamo.TextOf(i["staff"]); staff != "" {
+		k := StaffKey{Name: staff, Permissions: permissionsOf(i)}
+		k.ID, err = id.Parse[id.StaffKey](dynamo.TextOf(i["id"]))
+		h.caller = k.caller()
 		return h, err
 	}
-	if h.caller.Org, err = id.Parse[id.Org](dynamo.TextOf(i["org"])); err != nil {
+	k := APIKey{Permissions: permissionsOf(i)}
+	org, err := id.Parse[id.Org](dynamo.TextOf(i["org"]))
+	if err != nil {
 		return h, fmt.Errorf("apikey: item without organization: %w", err)
 	}
-	if h.caller.APIKey, err = id.Parse[id.APIKey](dynamo.TextOf(i["id"])); err != nil {
+	if k.ID, err = id.Parse[id.APIKey](dynamo.TextOf(i["id"])); err != nil {
 		return h, fmt.Errorf("apikey: item without id: %w", err)
 	}
-	h.caller.Permissions = permissionsOf(i)
+	h.caller = callerOf(org, k)
 	return h, nil
+}
+
+// callerOf returns who calls with a key.
+func callerOf(org id.Org, k APIKey) auth.Caller {
+	return auth.Caller{Org: org, Actor: auth.Actor{Type: auth.APIKey, ID: k.ID.String()}, Rights: auth.Set(k.Permissions)}
 }
 
 func permissionsOf(i dynamo.Item) (list []auth.Permission) {

@@ -98,8 +98,8 @@ func (f *fixture) works(when string) {
 	if err != nil {
 		f.Fatalf("%s: %v", when, err)
 	}
-	slices.Sort(got.Permissions)
-	want := auth.Caller{Org: f.org, APIKey: f.key.ID, Permissions: f.key.Permissions}
+	slices.Sort(got.Rights.(auth.Set))
+	want := auth.Caller{Org: f.org, Actor: auth.Actor{Type: "api_key", ID: f.key.ID.String()}, Rights: auth.Set(f.key.Permissions)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		f.Errorf("%s: -want +got:\n%s", when, diff)
 	}
@@ -273,7 +273,7 @@ func TestOneCallAuthenticatesAndCounts(t *testing.T) {
 		for i := range 21 {
 			caller, d, err := f.projection.Caller(context.Background(), f.hash, apikey.Use{From: home, Amounts: limit.Amounts{Requests: 1}})
 			testkit.Must(f.T, err)
-			if caller.APIKey != f.key.ID || d.Allowed() != (i < 20) {
+			if caller.APIKey() != f.key.ID || d.Allowed() != (i < 20) {
 				f.Errorf("call %d: %v, %+v", i, caller, d.States)
 			}
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"portico/shared/auth"
 	"portico/shared/dynamo"
 	"portico/shared/id"
 	"portico/shared/limit/override"
@@ -114,7 +113,7 @@ func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder,
 			return err
 		}
 		if err := k.works(now); err != nil {
-			return p.refuse(hash, Refused{auth.Caller{Org: org, APIKey: k.ID}, k.Status(now), err.Error()}, now)
+			return p.refuse(hash, Refused{callerOf(org, k.APIKey), k.Status(now), err.Error()}, now)
 		}
 		return p.projectWithLimits(ctx, tx, org, k)
 	})
@@ -126,7 +125,7 @@ func (p *Projection) repair(ctx context.Context, org id.Org, hash Hash) (holder,
 	case err != nil:
 		return holder{}, err
 	}
-	h := holder{caller: auth.Caller{Org: org, APIKey: k.ID, Permissions: k.Permissions}, allowedIPs: k.AllowedIPs}
+	h := holder{caller: callerOf(org, k.APIKey), allowedIPs: k.AllowedIPs}
 	if k.ExpiresAt != nil {
 		h.expires = *k.ExpiresAt
 	}

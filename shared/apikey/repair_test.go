@@ -202,8 +202,8 @@ func TestChangeIsProjectedWhateverHappens(t *testing.T) {
 			})
 			return nil
 		}) // and the process that made the change ends here
-		if caller := <-asked; len(caller.Permissions) != 1 {
-			f.Errorf("while the key changed, its permissions were %v", caller.Permissions)
+		if caller := <-asked; len(caller.Rights.Gives()) != 1 {
+			f.Errorf("while the key changed, its permissions were %v", caller.Rights)
 		}
 		f.works("in its own environment")
 		f.elsewhere().works("elsewhere")

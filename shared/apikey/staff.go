@@ -25,11 +25,11 @@ type StaffKey struct {
 
 // caller returns who calls with the key.
 func (k StaffKey) caller() auth.Caller {
-	return auth.Caller{StaffKey: k.ID, StaffName: k.Name, Permissions: staffMay(k.Permissions)}
+	return auth.Caller{Actor: auth.Actor{Type: auth.StaffKey, ID: k.ID.String(), Name: k.Name}, Rights: staffMay(k.Permissions)}
 }
 
 // staffMay returns all permissions for a staff key that has no list of its own.
-func staffMay(listed []auth.Permission) []auth.Permission {
+func staffMay(listed auth.Set) auth.Set {
 	if len(listed) == 0 {
 		return auth.All()
 	}

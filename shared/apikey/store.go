@@ -87,19 +87,21 @@ func Lock(ctx context.Context, tx pg.Tx, org id.Org, keys ...id.APIKey) (map[id.
 
 // LockFor locks a key and the caller's own key. It returns the first, zero if there is
 // none, and what the caller may give. It reads the caller's key from Postgres, because
-// a cached one may be five seconds old: a revoked key must not make another key.
+// a cached one may be five seconds old: a revoked key must not make another key. The
+// rights of a caller without a key are taken as they are.
 func LockFor(ctx context.Context, tx pg.Tx, caller auth.Caller, key id.APIKey, now time.Time) (Stored, Grant, error) {
-	keys := []id.APIKey{caller.APIKey, key}
+	calls := caller.APIKey()
+	keys := []id.APIKey{calls, key}
 	locked, err := Lock(ctx, tx, caller.Org, slices.DeleteFunc(keys, id.APIKey.IsZero)...)
 	if err != nil {
 		return Stored{}, Grant{}, err
 	}
-	if caller.IsStaff() {
-		return locked[key], Grant{Permissions: caller.Permissions}, nil
+	if calls.IsZero() {
+		return locked[key], Grant{Permissions: caller.Rights.Gives()}, nil
 	}
-	own, ok := locked[caller.APIKey]
+	own, ok := locked[calls]
 	if status := own.Status(now); !ok || status == Expired || status == Revoked {
-		return Stored{}, Grant{}, ErrUnknown.Because(fmt.Errorf("key %s expired or was revoked before the call locked it", caller.APIKey))
+		return Stored{}, Grant{}, ErrUnknown.Because(fmt.Errorf("key %s expired or was revoked before the call locked it", calls))
 	}
 	return locked[key], GrantOf(own.APIKey), nil
 }

@@ -132,7 +132,7 @@ func testStaffKey(t *testing.T, listed []auth.Permission) {
 		}
 		asStaff := func(f *fixture, when string) {
 			caller, _, err := f.projection.Caller(ctx, f.hash, apikey.Use{From: home})
-			if err != nil || caller.StaffKey != staff.ID || caller.StaffName != "Ada" || !caller.Org.IsZero() || !slices.Equal(slices.Sorted(slices.Values(caller.Permissions)), want) {
+			if err != nil || caller.Actor.ID != staff.ID.String() || caller.Actor.Name != "Ada" || !caller.Org.IsZero() || !slices.Equal(slices.Sorted(slices.Values(caller.Rights.Gives())), want) {
 				f.Errorf("%s: %+v, %v", when, caller, err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"portico/shared/auth"
 	"portico/shared/id"
 )
 
@@ -35,17 +36,13 @@ const (
 )
 
 // Actor is who made a change.
-type Actor struct {
-	Type string
-	ID   string
-	Name string // at that time; "": of an API key it is looked up
-}
+type Actor = auth.Actor
 
-// The types of actors.
+// Types of actors; package auth has all.
 const (
-	APIKey   = "api_key"
-	StaffKey = "staff_key"
-	System   = "system" // Portico itself; the id says which part of it
+	APIKey   = auth.APIKey
+	StaffKey = auth.StaffKey
+	System   = auth.System
 )
 
 // RefusedFields are what After may show of a refused attempt, whatever its action: the

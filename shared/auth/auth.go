@@ -1,11 +1,7 @@
-// Package auth knows who calls and what they may do.
+// Package auth says who calls and what they may do.
 package auth
 
-import (
-	"slices"
-
-	"portico/shared/id"
-)
+import "slices"
 
 // Permission allows a group of operations: `<resource>:<read|write|delete|create>`.
 type Permission string
@@ -97,28 +93,3 @@ func All() []Permission {
 	slices.Sort(all)
 	return all
 }
-
-// Caller is an authenticated program: a customer's, with an API key of its
-// organization, or one of our staff's, with a staff key, which acts on the
-// organization that the request names.
-type Caller struct {
-	Org         id.Org
-	APIKey      id.APIKey   // zero: a staff key calls
-	StaffKey    id.StaffKey // zero: an API key calls
-	StaffName   string      // the staff key's
-	Permissions []Permission
-}
-
-// IsStaff reports whether a staff key calls.
-func (c Caller) IsStaff() bool { return !c.StaffKey.IsZero() }
-
-// Actor returns who acts, as the log and the audit log name it.
-func (c Caller) Actor() (kind, name string) {
-	if c.IsStaff() {
-		return "staff_key", c.StaffKey.String()
-	}
-	return "api_key", c.APIKey.String()
-}
-
-// May reports whether the caller holds p.
-func (c Caller) May(p Permission) bool { return slices.Contains(c.Permissions, p) }

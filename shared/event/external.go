@@ -202,9 +202,10 @@ func findExternal(ctx context.Context, tx pg.Tx, org id.Org, f Filter) ([]Event,
 	return slices.DeleteFunc(list, func(e Event) bool { return !f.matches(e) }), err
 }
 
-// matches reports whether an event has the type and the ordering key of the filter.
+// matches reports whether an event has the type and the ordering key of the filter, and
+// may be shown.
 func (f Filter) matches(e Event) bool {
-	return (f.Type == "" || webhook.Names([]string{f.Type}, e.Type)) && (f.OrderingKey == "" || textOf(e.OrderingKey) == f.OrderingKey)
+	return (f.Among == nil || slices.Contains(f.Among, e.ID)) && (f.Type == "" || webhook.Names([]string{f.Type}, e.Type)) && (f.OrderingKey == "" || textOf(e.OrderingKey) == f.OrderingKey)
 }
 
 // ForgetExternalIDs removes up to limit external ids whose events' partitions were

@@ -49,6 +49,8 @@ type Filter struct {
 	ExternalID  string
 	// From Since on, before Until.
 	Since, Until time.Time
+	// Among are those that may be shown; nil: all.
+	Among []id.Event
 	// After is the last event of the previous page; zero starts with the newest.
 	After id.Event
 }
@@ -73,23 +75,27 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, f Filter, limit int) (list 
 		list, err = findExternal(ctx, tx, org, f)
 		return list, scanned, err
 	}
-	scan, prefix := limit, ""
-	if f.Type != "" || f.OrderingKey != "" {
+	scan, prefix, among := limit, "", ""
+	if f.Type != "" || f.OrderingKey != "" || f.Among != nil {
 		scan = maxScan
 	}
 	if p, ok := strings.CutSuffix(f.Type, "*"); ok {
 		prefix = p
 	}
 	from, until := f.bounds()
+	args := []any{org, from, until, scan, f.Type, prefix, f.OrderingKey, limit}
+	if f.Among != nil {
+		among, args = ` AND id = ANY ($9)`, append(args, f.Among)
+	}
 	var batch pgx.Batch
 	batch.Queue(`
 		SELECT `+columns+`, NULL::bytea AS payload FROM (
 			SELECT id, type, ordering_key, published_by, created_at, test_endpoint_id, expunged_at FROM event
-			WHERE org_id = $1 AND id >= $2 AND id < $3
+			WHERE org_id = $1 AND id >= $2 AND id < $3`+among+`
 			ORDER BY id DESC LIMIT $4) AS e
 		WHERE ($5 = '' OR type = $5 OR ($6 <> '' AND starts_with(type, $6))) AND ($7 = '' OR ordering_key = $7)
-		ORDER BY id DESC LIMIT $8`, org, from, until, scan, f.Type, prefix, f.OrderingKey, limit).Query(pg.Into(&list))
-	if scan > limit {
+		ORDER BY id DESC LIMIT $8`, args...).Query(pg.Into(&list))
+	if scan > limit && f.Among == nil {
 		batch.Queue(`
 			SELECT id FROM event WHERE org_id = $1 AND id >= $2 AND id < $3
 			ORDER BY id DESC OFFSET $4 LIMIT 1`, org, from, until, scan-1).Query(func(rows pgx.Rows) error {

@@ -33,7 +33,7 @@ func TestBootstrapCreatesOrganization(t *testing.T) {
 		t.Fatal(err)
 	}
 	caller, _, err := keys.Caller(ctx, hash, apikey.Use{})
-	if err != nil || caller.Org.String() != made.OrganizationID || caller.APIKey.String() != made.APIKeyID || len(caller.Permissions) != len(auth.All()) {
+	if err != nil || caller.Org.String() != made.OrganizationID || caller.Actor.ID != made.APIKeyID || len(caller.Rights.Gives()) != len(auth.All()) {
 		t.Errorf("the key's caller is %+v (%v)", caller, err)
 	}
 	if n := testkit.Value[int](t, db, `SELECT count(*) FROM api_key WHERE hash = $1 AND name = 'first'`, hash[:]); n != 1 {

@@ -60,7 +60,7 @@ func TestBootstrapStaffKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if caller, _, err := keys.Caller(ctx, hash, apikey.Use{}); err != nil || caller.StaffKey.String() != staff.StaffKeyID {
+	if caller, _, err := keys.Caller(ctx, hash, apikey.Use{}); err != nil || caller.Actor.ID != staff.StaffKeyID {
 		t.Errorf("the key's caller is %+v (%v)", caller, err)
 	}
 	if row := testkit.Value[string](t, db, `SELECT s::text FROM staff_key s`); strings.Contains(row, staff.StaffKey[4:34]) {

@@ -21,6 +21,7 @@ import (
 	"portico/shared/egress"
 	"portico/shared/job"
 	"portico/shared/limit"
+	"portico/shared/member"
 	"portico/shared/observe"
 	"portico/shared/webhook/fanout"
 )
@@ -153,6 +154,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	}
 	s.SourceIPs = outward.SourceIPs
 	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
+	s.Members = member.NewRights(s.DB, h.clock)
 	settings := limit.Settings{Policies: s.Limits, Environments: limits.Environments}
 	s.Keys.Limit(settings)
 	s.Keys.Overrides = h.overrides(counts)

@@ -98,20 +98,3 @@ func keepsOwner(ctx context.Context, tx pg.Tx, org id.Org, m Member) error {
 	}
 	return err
 }
-
-// Subject returns all that gives a member permissions.
-func Subject(ctx context.Context, tx pg.Tx, org id.Org, member id.Member) (role.Subject, error) {
-	m, err := Get(ctx, tx, org, member)
-	if err != nil {
-		return role.Subject{}, err
-	}
-	r, err := role.Get(ctx, tx, org, m.Role)
-	if err != nil {
-		return role.Subject{}, err
-	}
-	grants, err := role.Grants(ctx, tx, org, member, id.ResourceGrant{}, role.MostGrants)
-	if err != nil {
-		return role.Subject{}, err
-	}
-	return role.Subject{Member: member, Roles: []role.Role{r}, Grants: grants}, nil
-}

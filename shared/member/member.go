@@ -43,6 +43,9 @@ var (
 	// without an owner.
 	ErrLastOwner = fault.New(fault.Conflict, "last_owner", "This is the last owner. Make another member owner first.").
 			Means("The last owner cannot lose the role owner or be removed.")
+	// ErrOwnRole is returned when members would change what they may do themselves.
+	ErrOwnRole = fault.New(fault.Denied, "own_role", "You cannot change your own role. Ask another owner or admin.").
+			Means("Nobody can change their own role, or a role that they have.")
 	// ErrTooMany is returned when the organization already has Most members.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_members", fmt.Sprintf("An organization has at most %d members.", Most)).
 			Means("The organization has reached the limit of members.")

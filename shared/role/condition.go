@@ -24,6 +24,8 @@ const maxNesting = 32
 type condition struct {
 	policies *cedar.PolicySet // nil: none, which always holds
 	err      error
+	// looksAtResource may be true of a condition that only seems to.
+	looksAtResource bool
 }
 
 // CheckCondition returns what is wrong with a condition, as the end of a
@@ -56,8 +58,21 @@ func compile(text string) condition {
 	}
 	set := cedar.NewPolicySet()
 	set.Add("condition", list[0])
-	return condition{policies: set}
+	return condition{policies: set, looksAtResource: looksAtResource(text)}
 }
+
+// looksAtResource reports whether the word resource stands outside of texts and
+// comments.
+func looksAtResource(text string) bool {
+	for _, token := range tokens.FindAllString(text, -1) {
+		if !strings.HasPrefix(token, `"`) && !strings.HasPrefix(token, "//") && !strings.HasPrefix(token, "/*") && resourceWord.MatchString(token) {
+			return true
+		}
+	}
+	return false
+}
+
+var resourceWord = regexp.MustCompile(`\bresource\b`)
 
 // nesting returns how deep brackets and prefix operators are nested. It runs
 // before the parser and ignores strings and comments.
@@ -94,7 +109,7 @@ var tokens = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?|//.*|/\*(?s:.*?)(?:\*/|$)|!=
 
 // refuses returns why the condition is not true, or "" if it is. An error counts
 // as not true, so a missing attribute never gives access.
-func (k condition) refuses(m id.Member, p auth.Permission, r Resource, c Context) string {
+func (k condition) refuses(m id.Member, p auth.Permission, r auth.Resource, c Context) string {
 	if k.err != nil {
 		return "The condition cannot be read: it " + k.err.Error() + "."
 	}

@@ -13,17 +13,9 @@ import (
 // permissions.
 type Subject struct {
 	Member id.Member
+	Name   string // the member's; no decision depends on it
 	Roles  []Role
 	Grants []Grant
-}
-
-// Resource is the resource that a decision is about; zero: no particular one.
-type Resource struct {
-	Type string // the noun: webhook_endpoint
-	ID   string // as customers see it: we_…
-	// Attributes can be used in conditions: text, bool, int64, []string or
-	// map[string]string.
-	Attributes map[string]any
 }
 
 // Context is what is known about a request besides. Unknown values are missing in
@@ -73,10 +65,13 @@ func NewJudge(s Subject) Judge {
 	return j
 }
 
+// Subject returns whom the judge decides about.
+func (j Judge) Subject() Subject { return j.subject }
+
 // Decide returns whether the subject has a permission on a resource, and why. A
 // role gives its permissions on every resource for which its condition is true; a
 // grant gives one on its own resource. A condition with an error is not true.
-func (j Judge) Decide(p auth.Permission, r Resource, c Context) Decision {
+func (j Judge) Decide(p auth.Permission, r auth.Resource, c Context) Decision {
 	d := Decision{Permission: p}
 	for i, role := range j.subject.Roles {
 		if !slices.Contains(role.Permissions, p) {

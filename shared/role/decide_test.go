@@ -27,8 +27,8 @@ func predefined(t testing.TB, name string) role.Role {
 	return r
 }
 
-func endpoint(n string) role.Resource {
-	return role.Resource{Type: "webhook_endpoint", ID: "we_" + n, Attributes: map[string]any{
+func endpoint(n string) auth.Resource {
+	return auth.Resource{Type: "webhook_endpoint", ID: "we_" + n, Attributes: map[string]any{
 		"status": "enabled", "metadata": map[string]string{"team": n}, "types": []string{"a", n}, "locked": n == "2", "size": int64(5),
 	}}
 }
@@ -39,7 +39,7 @@ func TestDecide(t *testing.T) {
 	t.Parallel()
 	const read, write = auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite
 	from := func(ip string) role.Context { return role.Context{IP: netip.MustParseAddr(ip), Now: now} }
-	grant := func(p auth.Permission, r role.Resource) []role.Grant {
+	grant := func(p auth.Permission, r auth.Resource) []role.Grant {
 		return []role.Grant{{Permission: p, ResourceType: r.Type, ResourceID: r.ID}}
 	}
 	for _, tt := range []struct {
@@ -47,7 +47,7 @@ func TestDecide(t *testing.T) {
 		roles   []role.Role
 		grants  []role.Grant
 		p       auth.Permission
-		r       role.Resource
+		r       auth.Resource
 		c       role.Context
 		allowed bool
 		why     string // part of the last source's reason
@@ -76,7 +76,7 @@ func TestDecide(t *testing.T) {
 		{name: "an attribute of the resource", roles: []role.Role{custom(`resource.metadata.team == "1"`, read)}, p: read, r: endpoint("1"), allowed: true},
 		{name: "another value of it", roles: []role.Role{custom(`resource.metadata.team == "1"`, read)}, p: read, r: endpoint("2"), why: "is false"},
 		{name: "an attribute that it lacks", roles: []role.Role{custom(`resource.metadata.owner == "1"`, read)}, p: read, r: endpoint("1"), why: "cannot be evaluated"},
-		{name: "unless it is locked, which is unknown", roles: []role.Role{custom(`!resource.locked`, read)}, p: read, r: role.Resource{Type: "event", ID: "evt_1"}, why: "cannot be evaluated"},
+		{name: "unless it is locked, which is unknown", roles: []role.Role{custom(`!resource.locked`, read)}, p: read, r: auth.Resource{Type: "event", ID: "evt_1"}, why: "cannot be evaluated"},
 		{name: "unless it is locked", roles: []role.Role{custom(`!resource.locked`, read)}, p: read, r: endpoint("1"), allowed: true},
 		{name: "no resource at all", roles: []role.Role{custom(`resource.status == "enabled"`, read)}, p: read, why: "cannot be evaluated"},
 		{name: "a list and a number", roles: []role.Role{custom(`resource.types.contains("1") && resource.size > 4`, read)}, p: read, r: endpoint("1"), allowed: true},
@@ -169,7 +169,7 @@ func TestConditionIsCompiledOnce(t *testing.T) {
 	deciding := allocated(func() {
 		judge := role.NewJudge(role.Subject{Roles: []role.Role{custom(condition, auth.EventsRead)}})
 		for range 100 {
-			if !judge.Decide(auth.EventsRead, role.Resource{}, role.Context{}).Allowed {
+			if !judge.Decide(auth.EventsRead, auth.Resource{}, role.Context{}).Allowed {
 				t.Error("denied")
 			}
 		}

@@ -24,7 +24,7 @@ type Grant struct {
 }
 
 // covers reports whether the grant is about the resource.
-func (g Grant) covers(r Resource) bool {
+func (g Grant) covers(r auth.Resource) bool {
 	return r.ID != "" && g.ResourceType == r.Type && g.ResourceID == r.ID
 }
 
@@ -50,7 +50,7 @@ const grantColumns = `id, member_id, permission, resource_type, resource_id, cre
 
 // CheckGrant refuses a grant whose permission does not exist for resources of
 // that type.
-func CheckGrant(p auth.Permission, r Resource) error {
+func CheckGrant(p auth.Permission, r auth.Resource) error {
 	if allowed := kinds[r.Type].permissions; !slices.Contains(allowed, p) {
 		var list []string
 		for _, q := range allowed {

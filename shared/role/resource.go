@@ -1,9 +1,11 @@
 package role
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -35,7 +37,7 @@ var ErrNoResource = fault.New(fault.NotFound, "resource_not_found", "Your organi
 
 // Load returns the organization's resource with an id such as we_…, with what
 // conditions may look at, or ErrNoResource. field is where the id was given.
-func Load(ctx context.Context, tx pg.Tx, org id.Org, field, resource string) (Resource, error) {
+func Load(ctx context.Context, tx pg.Tx, org id.Org, field, resource string) (auth.Resource, error) {
 	prefix, _, _ := strings.Cut(resource, "_")
 	for noun, k := range kinds {
 		if k.prefix != prefix {
@@ -46,14 +48,55 @@ func Load(ctx context.Context, tx pg.Tx, org id.Org, field, resource string) (Re
 			break
 		}
 		if errors.Is(err, pgx.ErrNoRows) {
-			return Resource{}, ErrNoResource
+			return auth.Resource{}, ErrNoResource
 		}
 		if err != nil {
-			return Resource{}, fmt.Errorf("role.Load %s: %w", noun, err)
+			return auth.Resource{}, fmt.Errorf("role.Load %s: %w", noun, err)
 		}
-		return Resource{Type: noun, ID: resource, Attributes: attributes}, nil
+		return auth.Resource{Type: noun, ID: resource, Attributes: attributes}, nil
 	}
-	return Resource{}, fault.InvalidField(field, "must be the id of a webhook endpoint (we_…) or an event (evt_…)")
+	return auth.Resource{}, fault.InvalidField(field, "must be the id of a webhook endpoint (we_…) or an event (evt_…)")
+}
+
+// ResourceOf returns the resource that decides who may see or change an object of the
+// organization: the object itself, or the endpoint of a delivery or recovery. It
+// returns ErrNoResource if there is no such object.
+func ResourceOf(ctx context.Context, tx pg.Tx, org id.Org, object string) (auth.Resource, error) {
+	resource, err := object, error(nil)
+	if delivery, wrong := id.Parse[id.Delivery](object); wrong == nil {
+		lo, hi := delivery.Bounds()
+		resource, err = endpointOf(ctx, tx, `SELECT endpoint_id FROM webhook_delivery WHERE org_id = $1 AND event_id BETWEEN $3 AND $4 AND id = $2`, org, delivery, lo, hi)
+	} else if recovery, wrong := id.Parse[id.Recovery](object); wrong == nil {
+		resource, err = endpointOf(ctx, tx, `SELECT endpoint_id FROM webhook_recovery WHERE org_id = $1 AND id = $2`, org, recovery)
+	}
+	if err != nil {
+		return auth.Resource{}, err
+	}
+	return Load(ctx, tx, org, "id", resource)
+}
+
+func endpointOf(ctx context.Context, tx pg.Tx, sql string, args ...any) (string, error) {
+	endpoint, err := pg.Value[id.WebhookEndpoint](ctx, tx, "role.ResourceOf", sql, args...)
+	if err != nil || endpoint.IsZero() {
+		return "", cmp.Or(err, error(ErrNoResource))
+	}
+	return endpoint.String(), nil
+}
+
+// HasResources reports whether a permission can be granted on single resources.
+func HasResources(p auth.Permission) bool {
+	for _, k := range kinds {
+		if slices.Contains(k.permissions, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// Decides reports whether the objects of a noun are resources, or parts of one: see
+// ResourceOf.
+func Decides(noun string) bool {
+	return kinds[noun].prefix != "" || noun == "delivery" || noun == "recovery"
 }
 
 var errForm = errors.New("malformed id")

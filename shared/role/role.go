@@ -76,9 +76,9 @@ var (
 	ErrNameTaken = fault.New(fault.Conflict, "role_name_taken", "Another role has this name. Choose a different one.").
 			Means("Another role has this name.")
 	// ErrGrantExceeded is returned when a caller would give or take permissions
-	// that it does not have.
-	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "Your API key can neither give nor take what it does not have.").
-				Means("An API key can neither give nor take what it does not have. The detail names what it lacks.")
+	// that it does not have on everything, or has under a condition only.
+	ErrGrantExceeded = fault.New(fault.Denied, "grant_exceeded", "You can neither give nor take what you do not have.").
+				Means("A caller can neither give nor take what it does not have. The detail names what it lacks.")
 	// ErrTooMany is returned when the organization already has Most roles.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_roles", fmt.Sprintf("An organization has at most %d roles of its own. Delete one that is no longer needed.", Most)).
 			Means("The organization has reached the limit of roles of its own.")
@@ -88,23 +88,23 @@ var (
 const Most = 100
 
 // CheckPermissions refuses a list with a permission that does not exist or that
-// the grantor does not have.
-func CheckPermissions(field string, list []auth.Permission, grantor func(auth.Permission) bool) error {
+// is not in gives.
+func CheckPermissions(field string, list []auth.Permission, gives auth.Set) error {
 	var faults []error
 	for i, p := range list {
 		if auth.Description[p] == "" {
 			faults = append(faults, fault.InvalidField(fmt.Sprintf("%s[%d]", field, i), "is not a permission"))
 		}
 	}
-	return fault.Join(append(faults, MayGrant(list, grantor))...)
+	return fault.Join(append(faults, MayGrant(list, gives))...)
 }
 
-// MayGrant returns a fault if the grantor does not have all of the permissions.
-func MayGrant(list []auth.Permission, grantor func(auth.Permission) bool) error {
-	lacking := slices.IndexFunc(list, func(p auth.Permission) bool { return !grantor(p) })
+// MayGrant returns a fault if gives has not all of the permissions.
+func MayGrant(list []auth.Permission, gives auth.Set) error {
+	lacking := slices.IndexFunc(list, func(p auth.Permission) bool { return !slices.Contains(gives, p) })
 	if lacking < 0 {
 		return nil
 	}
 	return ErrGrantExceeded.Saying(
-		"Your API key can neither give nor take what it does not have. It lacks the permission %s.", list[lacking])
+		"You can neither give nor take what you do not have. You lack the permission %s.", list[lacking])
 }

@@ -25,8 +25,9 @@ type DeliveryFilter struct {
 	EndpointID id.WebhookEndpoint
 	EventID    id.Event
 	Status     Status
-	Answer     sending.Answer // of the last try
-	Type       string         // of the event, or a prefix such as `invoice.*`
+	Answer     sending.Answer       // of the last try
+	Type       string               // of the event, or a prefix such as `invoice.*`
+	Among      []id.WebhookEndpoint // only those of these endpoints; nil: of all
 	// Of the event's publication: from Since on, before Until.
 	Since, Until time.Time
 	// After is the last delivery of the previous page.
@@ -62,6 +63,9 @@ func (f DeliveryFilter) read(c *conditions) {
 	if !f.EndpointID.IsZero() {
 		c.add(`endpoint_id = $%d`, f.EndpointID)
 	}
+	if len(f.Among) == 1 && f.EndpointID.IsZero() {
+		c.add(`endpoint_id = $%d`, f.Among[0])
+	}
 	if !f.EventID.IsZero() {
 		c.add(`event_id = $%d`, f.EventID)
 	}
@@ -91,6 +95,9 @@ func (f DeliveryFilter) match(c *conditions) (scan int) {
 		c.add(`attempts > 0 AND answer IS NULL AND status <> 'failed'`)
 	default:
 		c.add(`answer = $%d`, f.Answer)
+	}
+	if f.Among != nil {
+		c.add(`endpoint_id = ANY ($%d)`, f.Among)
 	}
 	if len(c.sql) > 0 {
 		scan = maxScan

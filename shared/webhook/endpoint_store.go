@@ -50,6 +50,8 @@ func GetEndpoint(ctx context.Context, tx pg.Tx, org id.Org, endpoint id.WebhookE
 type EndpointFilter struct {
 	Status  string
 	Failing bool // only those whose tries have failed since the last success
+	// Among are those that may be shown; nil: all.
+	Among []id.WebhookEndpoint
 	// After is the last endpoint of the previous page; zero starts with the newest.
 	After id.WebhookEndpoint
 }
@@ -60,7 +62,8 @@ func ListEndpoints(ctx context.Context, tx pg.Tx, org id.Org, f EndpointFilter, 
 		SELECT `+endpointColumns+` FROM webhook_endpoint
 		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND deleted_at IS NULL AND ($3 = '' OR status = $3)
 			AND (NOT $4 OR (SELECT l.failing_since IS NOT NULL FROM webhook_lane l WHERE l.org_id = $1 AND l.endpoint_id = webhook_endpoint.id))
-		ORDER BY id DESC LIMIT $5`, org, f.After, f.Status, f.Failing, limit)
+			AND ($6::uuid[] IS NULL OR id = ANY ($6))
+		ORDER BY id DESC LIMIT $5`, org, f.After, f.Status, f.Failing, limit, f.Among)
 }
 
 // UpdateEndpoint changes the organization's endpoint and returns it as it was

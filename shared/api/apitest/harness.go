@@ -30,6 +30,7 @@ import (
 	"portico/shared/limit"
 	"portico/shared/limit/override"
 	"portico/shared/mail/feedback"
+	"portico/shared/member"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/queue"
@@ -72,7 +73,7 @@ func New(t *testing.T) *Harness {
 	exports := testkit.Bucket(t)
 	h.Server = &edge.Server{
 		Services: edge.Services{
-			DB: h.App, Keys: h.Keys, Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
+			DB: h.App, Keys: h.Keys, Members: member.NewRights(h.App, h.Clock), Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
 			Subscriptions: fanout.NewCache(), Jobs: kinds(t, h.App, exports), Exports: exports, Limits: testkit.Limits(t),
 		},
 		Log: observe.NewLog(h.Lines, "test"),
@@ -114,11 +115,13 @@ func (h *Harness) NewWaker() {
 	h.Server.Wakers[pg.Home] = &claim.Waker{Queue: webhook.Queue, Database: w.Database, Due: w.Due, Nudge: w.Nudge}
 }
 
-// Caller calls the API with one key.
+// Caller calls the API with one key, or as one of those who have none.
 type Caller struct {
 	*Harness
 	Key string
 	Org id.Org
+	// As is who calls, as a page that knows it from a session says; nil: the key's.
+	As *auth.Caller
 }
 
 // Organization creates an organization and returns a caller with every permission.
@@ -156,7 +159,9 @@ func (c Caller) Do(method, path, body string, headers ...string) Reply {
 	c.T.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r = r.WithContext(observe.WithRequestID(r.Context(), "req-1"))
-	if c.Key != "" {
+	if c.As != nil {
+		r = r.WithContext(edge.As(r.Context(), *c.As))
+	} else if c.Key != "" {
 		r.Header.Set("Authorization", "Bearer "+c.Key)
 	}
 	if body != "" {

@@ -8,8 +8,10 @@ import (
 
 	"portico/shared/api"
 	"portico/shared/apikey"
+	"portico/shared/auth"
 	"portico/shared/jobs"
 	"portico/shared/limit/override"
+	"portico/shared/member"
 	"portico/shared/testkit"
 )
 
@@ -26,6 +28,19 @@ func (c Caller) Make(path, body string) string {
 func (c Caller) NewMember(email, role string) string {
 	c.T.Helper()
 	return c.Make("/v1/members", `{"email":"`+email+`","name":"Ada","role":"`+role+`"}`)
+}
+
+// AsMember returns a caller who is a member of the same organization and has just
+// proved who they are.
+func (c Caller) AsMember(member string) Caller {
+	return c.AsCaller(auth.Caller{Actor: auth.Actor{Type: auth.Member, ID: member}, Proved: c.Clock.Now()})
+}
+
+// AsCaller returns a caller in the same organization who has no key.
+func (c Caller) AsCaller(caller auth.Caller) Caller {
+	caller.Org = c.Org
+	c.Key, c.As = "", &caller
+	return c
 }
 
 // NewKey creates an API key and returns a caller with it, and the key's id.
@@ -79,6 +94,7 @@ func (h *Harness) newEnvironment(fails func(call, body string) bool) http.Handle
 	client := testkit.DynamoDBThrough(h.T, testkit.DynamoDBEndpoint(h.T), fails)
 	server.Keys = apikey.NewProjection(client, h.table, h.App, h.Clock)
 	server.Keys.Limit(h.settings())
+	server.Members = member.NewRights(h.App, h.Clock)
 	server.Keys.Overrides = override.NewProjection(client, h.limits, h.Clock)
 	handler, err := server.Handler(api.All()...)
 	if err != nil {

@@ -152,7 +152,7 @@ func showExport(e export.Export) auditExportBody {
 func exportTarget(e export.Export) audit.Target { return audit.Of("audit_export", e.ID) }
 
 func createExport(c *edge.Call, in *createAuditExportInput) (*createdAuditExportOutput, error) {
-	_, by := c.Caller.Actor()
+	by := c.Caller.Actor.ID
 	f := in.filter()
 	e, err := export.Start(c, c.Tx, c.Org, export.New{Format: in.Body.Format, Filter: f, By: by})
 	if err != nil {

@@ -37,7 +37,7 @@ type listAuditLogInput struct {
 }
 
 type auditActorBody struct {
-	Type string  `json:"type" enum:"api_key,staff_key,system" doc:"staff_key: a person who runs Portico; system: Portico itself."`
+	Type string  `json:"type" enum:"api_key,staff_key,member,oauth_client,portal,staff,system" doc:"staff_key: a person who runs Portico; system: Portico itself."`
 	ID   string  `json:"id" example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"The actor's id."`
 	Name *string `json:"name" doc:"The actor's name at that time."`
 }

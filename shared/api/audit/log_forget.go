@@ -18,7 +18,7 @@ var Forget = edge.Write[forgetAuditActorInput, forgetAuditActorOutput]{
 		ID: "forgetAuditActor", Method: http.MethodPost, Path: "/v1/audit-log/forget-actor", Function: "audit-log", Status: http.StatusAccepted,
 		Faults:     []*fault.Error{forget.ErrNotFound},
 		Example:    `{"actor_id":"bootstrap"}`,
-		Permission: auth.AuditLogDelete, Cost: limit.CostsMuch, Audit: "audit_actor.forget", AddsJobs: true, Tag: Tag,
+		Permission: auth.AuditLogDelete, Fresh: true, Cost: limit.CostsMuch, Audit: "audit_actor.forget", AddsJobs: true, Tag: Tag,
 		Summary: "Erase who an actor was", Description: "#forgetAuditActor",
 	},
 	Handle: forgetActor,
@@ -45,7 +45,7 @@ type forgetAuditActorOutput struct {
 }
 
 func forgetActor(c *edge.Call, in *forgetAuditActorInput) (*forgetAuditActorOutput, error) {
-	_, by := c.Caller.Actor()
+	by := c.Caller.Actor.ID
 	made, err := forget.Start(c, c.Tx, c.Org, in.Body.ActorID, by)
 	if err != nil {
 		return nil, err

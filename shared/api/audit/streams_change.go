@@ -44,7 +44,7 @@ var RotateStreamSecret = edge.Write[rotateStreamInput, createdStreamOutput]{
 		ID: "rotateAuditStreamSecret", Method: http.MethodPost, Path: "/v1/audit-streams/{id}/rotate-secret", Function: "audit-log",
 		Faults:     []*fault.Error{stream.ErrNotFound, stream.ErrNoSigningSecret},
 		Example:    `{"overlap_seconds":86400}`,
-		Permission: auth.AuditStreamsWrite, Cost: 1, Audit: "audit_stream.rotate_secret",
+		Permission: auth.AuditStreamsWrite, Fresh: true, Cost: 1, Audit: "audit_stream.rotate_secret",
 		Tag: Tag, Summary: "Give a stream of the audit log a new signing secret",
 		Description: "Only for the type https. Until the overlap ends, requests have a signature by the old secret too.",
 	},

@@ -3,6 +3,8 @@ package edge
 import (
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -11,6 +13,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
+	"portico/shared/role"
 )
 
 // Acts says on which organization an operation acts.
@@ -104,5 +107,29 @@ func newOrganization(c *Call) id.Org {
 	if c.key == "" {
 		return id.New[id.Org](c.Now())
 	}
-	return id.Derive[id.Org]("organization/" + c.Caller.StaffKey.String() + "/" + c.key)
+	return id.Derive[id.Org]("organization/" + c.Caller.Actor.ID + "/" + c.key)
 }
+
+// resource reports whether the object in the path decides who may call the operation:
+// a member who has the permission on this one only may, too.
+func (o Op) resource() bool {
+	noun, _ := o.object()
+	return role.HasResources(o.Permission) && role.Decides(noun)
+}
+
+// checkRights returns an error if a list of resources does not leave out those on which
+// a member has no permission, or if what gives or takes rights is not Fresh.
+func (o Op) checkRights() error {
+	noun, _ := o.object()
+	lists := role.HasResources(o.Permission) && o.Method == http.MethodGet && noun == "" && role.Decides(singular(path.Base(o.Path)))
+	if o.Scoped != lists {
+		return fmt.Errorf("operation %s: Scoped must be %t, because of its path and permission", o.ID, lists)
+	}
+	if o.Method != http.MethodGet && slices.Contains(givesRights, o.Permission) && !o.Fresh {
+		return fmt.Errorf("operation %s gives or takes rights, and is not Fresh", o.ID)
+	}
+	return nil
+}
+
+// givesRights are the permissions to give or take rights, and to end an organization.
+var givesRights = []auth.Permission{auth.APIKeysWrite, auth.MembersWrite, auth.RolesWrite, auth.OrganizationDelete, auth.AuditLogDelete}

@@ -11,6 +11,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/idempotency"
+	"portico/shared/member"
 	"portico/shared/observe"
 	"portico/shared/org"
 )
@@ -43,7 +44,10 @@ func Answers(op Op, takesBody bool) []Answer {
 		list = append(list, Answer{Status: status, Code: refusals[status].code, Detail: refusals[status].detail})
 	}
 	if op.Permission != auth.Public {
-		list = append(list, answersOf(false, errNoKey, apikey.ErrUnknown, errNoPermission, errRateLimited)...)
+		list = append(list, answersOf(false, errNoKey, apikey.ErrUnknown, member.ErrRemoved, errNoPermission, errRateLimited)...)
+		if op.Method != http.MethodGet {
+			list = append(list, answersOf(true, errReadOnly)...)
+		}
 	}
 	switch {
 	case op.Permission == auth.Public:
@@ -53,6 +57,9 @@ func Answers(op Op, takesBody bool) []Answer {
 		list = append(list, answersOf(true, errStaffOnly)...)
 	default:
 		list = append(list, answersOf(true, org.ErrNotFound)...)
+	}
+	if op.Fresh {
+		list = append(list, answersOf(true, errNotFresh)...)
 	}
 	if op.Audit != "" {
 		list = append(list, answersOf(false, idempotency.ErrReused, idempotency.ErrInUse)...)

@@ -69,9 +69,8 @@ func (c *Call) record(op Op) error {
 	if slices.Contains(recorders, op.RecordedBy) {
 		return nil
 	}
-	kind, actor := c.Caller.Actor()
 	return audit.Insert(c, c.Tx, c.Org, audit.Entry{
-		Action: op.action(), Actor: audit.Actor{Type: kind, ID: actor, Name: c.Caller.StaffName},
+		Action: op.action(), Actor: c.Caller.Actor,
 		Targets: c.change.targets, Before: c.change.before, After: c.change.after,
 		Origin: c.origin, CreatedAt: c.Now(),
 	})
@@ -152,11 +151,16 @@ func (o Op) object() (noun, parameter string) {
 		return "", ""
 	}
 	parameter, _, _ = strings.Cut(after, "}")
-	noun = strings.ReplaceAll(path.Base(before), "-", "_")
+	return singular(path.Base(before)), parameter
+}
+
+// singular returns the noun of a part of a path: api_key of api-keys.
+func singular(part string) string {
+	noun := strings.ReplaceAll(part, "-", "_")
 	if stem, changes := strings.CutSuffix(noun, "ies"); changes {
-		return stem + "y", parameter
+		return stem + "y"
 	}
-	return strings.TrimSuffix(noun, "s"), parameter
+	return strings.TrimSuffix(noun, "s")
 }
 
 // checkRecorded returns an error if the declaration does not say how the audit log has
@@ -201,18 +205,16 @@ func (c *Call) refused() (in id.Org, e audit.Entry, is bool) {
 		return in, e, false
 	}
 	after := audit.Fields{"operation": c.op.ID, "code": f.Code}
-	switch known := !who.APIKey.IsZero() || who.IsStaff(); {
+	switch {
 	case f.Kind == fault.Unauthenticated && errors.As(c.cause, &bad):
 		who, after["reason"] = bad.Caller, bad.Reason
-		kind, name := who.Actor()
-		e.Action, e.Targets = kind+".use", []audit.Target{{Type: kind, ID: name}}
-	case known && (f.Kind == fault.Denied || f.Kind == fault.NotFound):
+		e.Action, e.Targets = who.Actor.Type+".use", []audit.Target{{Type: who.Actor.Type, ID: who.Actor.ID}}
+	case who.IsKnown() && (f.Kind == fault.Denied || f.Kind == fault.NotFound):
 		e.Action, e.Targets = c.op.action(), c.named()
 	default:
 		return in, e, false
 	}
-	kind, name := who.Actor()
-	e.Actor = audit.Actor{Type: kind, ID: name, Name: who.StaffName}
+	e.Actor = who.Actor
 	e.After, e.Origin, e.CreatedAt = after, c.origin, c.Now()
 	if gone := who.IsStaff() && errors.Is(c.cause, org.ErrNotFound); !gone && c.op.Acts != OnNew { // that one does not exist yet
 		in = who.Org

@@ -37,10 +37,11 @@ type Call struct {
 	work     int64       // work units that the call has caused beyond its cost
 	paused   time.Duration
 
-	op        *Op     // nil: no operation has this path and method
-	object    string  // the name or id of an object that the path has
-	input     Checked // nil: not read yet, or it has no rules besides its schema
-	key       string  // Idempotency-Key
+	some      *auth.Extent // the caller has the permission on these resources only; nil: on all
+	op        *Op          // nil: no operation has this path and method
+	object    string       // the name or id of an object that the path has
+	input     Checked      // nil: not read yet, or it has no rules besides its schema
+	key       string       // Idempotency-Key
 	digest    hash.Hash
 	cause     error                // the error behind a reply that is not a success
 	due       []id.WebhookEndpoint // endpoints that get a due delivery with the commit
@@ -143,6 +144,16 @@ func (c *Call) ProjectKey(hash apikey.Hash) {
 			c.Note(slog.String("projecting_failed", err.Error()))
 		}
 	})
+}
+
+// LockKey locks an API key, zero if there is none, and says what the caller may give to
+// a key.
+func (c *Call) LockKey(key id.APIKey) (apikey.Stored, apikey.Grant, error) {
+	caller, err := c.CallerNow()
+	if err != nil {
+		return apikey.Stored{}, apikey.Grant{}, err
+	}
+	return apikey.LockFor(c, c.Tx, caller, key, c.Now())
 }
 
 // must panics if a handler uses a method that its operation does not declare,

@@ -31,6 +31,7 @@ import (
 	"portico/shared/limit"
 	"portico/shared/mail/deliverability"
 	"portico/shared/mail/feedback"
+	"portico/shared/member"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -42,6 +43,7 @@ import (
 type Services struct {
 	DB      *pg.DB
 	Keys    *apikey.Projection
+	Members *member.Rights
 	Hosts   *hostname.Hosts
 	Anchors anchor.Table   // the ends of the archived audit logs
 	Limits  limit.Policies // those of the stage

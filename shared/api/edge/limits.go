@@ -33,10 +33,11 @@ func (o overLimit) names() (names []string) {
 	return names
 }
 
-// Counters count calls against the limits of organizations and of addresses. The
-// limits of keys are counted with the keys.
+// Counters count calls against the limits of organizations, of callers without a key
+// and of addresses. The limits of keys are counted with the keys.
 type Counters struct {
 	Organizations *limit.Items
+	Actors        *limit.Items // members, apps and portals: each has the limits of a key
 	Addresses     *limit.Items // calls that are refused
 }
 
@@ -45,7 +46,7 @@ func NewCounters(table dynamo.Table, s limit.Settings, clock *clock.Clock) *Coun
 	items := func(scope limit.Scope) *limit.Items {
 		return &limit.Items{Settings: s.Of(scope), Table: table, Expires: true, Now: clock.Now}
 	}
-	return &Counters{Organizations: items(limit.ByOrganization), Addresses: items(limit.ByAddress)}
+	return &Counters{Organizations: items(limit.ByOrganization), Actors: items(limit.ByKey), Addresses: items(limit.ByAddress)}
 }
 
 // amounts returns what a call uses before its handler runs.
@@ -143,15 +144,36 @@ func (c *Call) stranger() error {
 // work units. Whoever is then over a limit is refused with the next call.
 func (c *Call) Charge(units int64) { c.work += units }
 
+// countCaller counts a call against the limits of its actor and of its organization.
+func (s *Server) countCaller(c *Call) error {
+	if s.Counters == nil {
+		return nil
+	}
+	amounts := c.op.amounts()
+	d, _, _ := s.Counters.Actors.Take(c, c.Caller.Actor.ID, amounts, false)
+	if org := c.Caller.Org; d.Allowed() && !org.IsZero() {
+		more, _, _ := s.Counters.Organizations.Take(c, org.String(), amounts, false)
+		if d = d.And(more); !more.Allowed() && !d.Away {
+			s.Counters.Actors.GiveBack(c.Caller.Actor.ID, amounts)
+		}
+	}
+	return c.obey(d)
+}
+
 // charge writes down what a call has caused. A failure is only logged: the work is
 // done.
 func (s *Server) charge(c *Call) {
-	if c.work == 0 || c.keyHash == (apikey.Hash{}) {
+	if c.work == 0 || !c.Caller.IsKnown() {
 		return
 	}
 	ctx := context.WithoutCancel(c)
 	amounts := limit.Amounts{Work: c.work}
-	err := s.Keys.Charge(ctx, c.keyHash, amounts)
+	var err error
+	if c.keyHash != (apikey.Hash{}) {
+		err = s.Keys.Charge(ctx, c.keyHash, amounts)
+	} else if s.Counters != nil {
+		err = s.Counters.Actors.Charge(ctx, c.Caller.Actor.ID, amounts)
+	}
 	if org := c.Caller.Org; !c.Caller.IsStaff() && s.Counters != nil {
 		err = errors.Join(err, s.Counters.Organizations.Charge(ctx, org.String(), amounts))
 	}

@@ -23,6 +23,11 @@ type Op struct {
 	Function   string // the folder below functions/api of the function that serves it
 	Permission auth.Permission
 	Acts       Acts // on which organization
+	// Scoped marks a list that shows a member only the resources on which they have the
+	// permission. Its handler asks Granted.
+	Scoped bool
+	// Fresh marks an operation that needs a person's recent proof of who they are.
+	Fresh bool
 	// Cost is how many work units one call counts: one is about what writing a
 	// delivery costs. From limit.CostsMuch on the operation is an expensive one. What
 	// is known only later is added by Call.Charge, and the rows of a page by the frame.
@@ -107,6 +112,9 @@ func (r Read[I, O]) register(s *Server) {
 			return nil, problemOf(c, err)
 		}
 		work := c.within(func() error {
+			if err = c.judge(); err != nil {
+				return err
+			}
 			if out, err = r.Handle(c, in); err != nil {
 				return err
 			}
@@ -202,7 +210,7 @@ func checkAll(operations []Operation) error {
 	seen := map[string]bool{}
 	for _, o := range operations {
 		op := o.Meta()
-		faults = append(faults, op.check(), op.checkActs(o.inside()), op.checkRecorded(), op.checkChallenge())
+		faults = append(faults, op.check(), op.checkActs(o.inside()), op.checkRights(), op.checkRecorded(), op.checkChallenge())
 		if seen[op.ID] || seen[op.Method+" "+op.Path] {
 			faults = append(faults, fmt.Errorf("operation %s (%s %s) is declared twice", op.ID, op.Method, op.Path))
 		}

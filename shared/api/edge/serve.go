@@ -77,12 +77,14 @@ func (s *Server) logRequest(r *http.Request, c *Call, status int, took time.Dura
 	if !c.Caller.Org.IsZero() {
 		attrs = append(attrs, slog.String("organization", c.Caller.Org.String()))
 	}
-	if len(c.Caller.Permissions) > 0 { // somebody calls
-		kind, name := c.Caller.Actor()
-		attrs = append(attrs, slog.String(kind, name))
+	if c.Caller.IsKnown() {
+		attrs = append(attrs, slog.String(c.Caller.Actor.Type, c.Caller.Actor.ID))
+	}
+	if c.Caller.For.ID != "" {
+		attrs = append(attrs, slog.String("for_"+c.Caller.For.Type, c.Caller.For.ID))
 	}
 	if c.Caller.IsStaff() {
-		attrs = append(attrs, slog.String("staff_name", c.Caller.StaffName))
+		attrs = append(attrs, slog.String("staff_name", c.Caller.Actor.Name))
 	}
 	if c.cause != nil {
 		attrs = append(attrs, slog.String("cause", c.cause.Error()))

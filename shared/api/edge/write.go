@@ -71,6 +71,9 @@ func transact[I, O any](s *Server, c *Call, w Write[I, O], in *I, again bool) (d
 	}
 	var then pgx.Batch
 	err := c.inOrg(again, c.within(func() (err error) {
+		if err = c.judge(); err != nil {
+			return err
+		}
 		if c.key == "" {
 			d.out, err = work(c, w, in)
 		} else {
@@ -91,7 +94,7 @@ func transact[I, O any](s *Server, c *Call, w Write[I, O], in *I, again bool) (d
 
 // once does the work unless there is a stored reply for its key.
 func once[I, O any](c *Call, w Write[I, O], in *I) (out *O, replayed bool, err error) {
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	scope := idempotency.Scope{Org: c.Org, Caller: actor, Operation: w.ID, Key: c.key}
 	reply, err := idempotency.Claim(c, c.Tx, scope, c.hash(), c.Box)
 	if err != nil {

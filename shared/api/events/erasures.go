@@ -114,7 +114,7 @@ func erasureTarget(r id.Erasure) audit.Target { return audit.Of("erasure", r) }
 // createErasure tells the audit log which criteria were given, not what they are.
 func createErasure(c *edge.Call, in *createErasureInput) (*createdErasureOutput, error) {
 	b := in.Body
-	_, by := c.Caller.Actor()
+	by := c.Caller.Actor.ID
 	n := erasure.New{
 		Person: erasure.Person{Filter: b.Filter, OrderingKeys: b.OrderingKeys, Recipient: b.Recipient},
 		DryRun: b.DryRun, Since: b.Since, Until: b.Until, By: by,

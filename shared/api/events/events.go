@@ -238,7 +238,7 @@ func publishBatch(c *edge.Call, in *publishBatchInput) (*publishBatchOutput, err
 }
 
 func publishAll(c *edge.Call, drafts []event.Draft) ([]event.Event, error) {
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	for i := range drafts {
 		drafts[i].PublishedBy = actor
 	}

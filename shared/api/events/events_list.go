@@ -15,7 +15,7 @@ import (
 var List = edge.Read[listEventsInput, listEventsOutput]{
 	Op: edge.Op{
 		ID: "listEvents", Method: http.MethodGet, Path: "/v1/events", Function: "events",
-		Permission: auth.EventsRead, Cost: 1, Access: "event.read", Tag: Tag, Summary: "List events",
+		Permission: auth.EventsRead, Scoped: true, Cost: 1, Access: "event.read", Tag: Tag, Summary: "List events",
 		Description: "#listEvents",
 	},
 	Handle: list,
@@ -40,7 +40,7 @@ func (in *listEventsInput) Check(*edge.Call) error {
 }
 
 func list(c *edge.Call, in *listEventsInput) (*listEventsOutput, error) {
-	filter := event.Filter{Type: in.Type, OrderingKey: in.Key, ExternalID: in.External, Since: in.Since, Until: in.Until}
+	filter := event.Filter{Type: in.Type, OrderingKey: in.Key, ExternalID: in.External, Since: in.Since, Until: in.Until, Among: edge.Granted[id.Event](c)}
 	if err := c.Position("events", in.After, (*[16]byte)(&filter.After.UUID)); err != nil {
 		return nil, err
 	}

@@ -211,7 +211,7 @@ func createType(c *edge.Call, in *createEventTypeInput) (*createdEventTypeOutput
 		return nil, err
 	}
 	if b.Schema != nil {
-		_, actor := c.Caller.Actor()
+		actor := c.Caller.Actor.ID
 		var err error
 		if _, t, err = eventtype.AddVersion(c, c.Tx, c.Org, b.Name, eventtype.NewVersion{Schema: b.Schema, Examples: b.Examples}, actor, now); err != nil {
 			return nil, err

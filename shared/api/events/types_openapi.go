@@ -111,7 +111,7 @@ func (in *importEventTypesInput) Check(c *edge.Call) (err error) {
 }
 
 func importTypes(c *edge.Call, in *importEventTypesInput) (*importEventTypesOutput, error) {
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	list, err := openapi.Import(c, c.Tx, c.Org, in.found, actor, c.Now(), in.Body.DryRun)
 	if err != nil {
 		return nil, err

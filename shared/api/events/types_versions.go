@@ -107,7 +107,7 @@ func checkVersion(c *edge.Call, schema json.RawMessage, examples []json.RawMessa
 }
 
 func createVersion(c *edge.Call, in *createEventTypeVersionInput) (*createdEventTypeVersionOutput, error) {
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	now := c.Now()
 	before, after, err := eventtype.AddVersion(c, c.Tx, c.Org, in.Name, eventtype.NewVersion{Schema: in.Body.Schema, Examples: in.Body.Examples}, actor, now)
 	if err != nil {

@@ -190,7 +190,7 @@ func addRedrive(c *edge.Call, kind job.Kind[redrive.Args], f redrive.Filter, per
 	if err != nil {
 		return job.Info{}, err
 	}
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	made, err := job.Add(c, c.Tx, c.Org, kind, args, job.Options{By: actor})
 	if err != nil {
 		return job.Info{}, err

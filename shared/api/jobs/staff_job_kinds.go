@@ -151,7 +151,7 @@ func (n kindName) String() string { return string(n) }
 
 // editKind changes a kind in the home database. Jobs copy the change to the others.
 func editKind(c *edge.Call, name string, edit func(kinds.Editor) (before, after kinds.Override, err error)) (*kindOutput, error) {
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	others := c.DB.Others().Names()
 	before, after, err := edit(kinds.Editor{Kinds: c.Jobs, By: actor, Others: others})
 	if err != nil {

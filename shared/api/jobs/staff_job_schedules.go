@@ -148,7 +148,7 @@ func (n scheduleName) String() string { return string(n) }
 // editSchedule changes a schedule in the home database. Jobs copy the change to the
 // others.
 func editSchedule(c *edge.Call, name string, edit func(schedule.Editor) (before, after schedule.Schedule, err error)) (*scheduleOutput, error) {
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	others := c.DB.Others().Names()
 	before, after, err := edit(schedule.Editor{Kinds: c.Jobs, By: actor, Others: others})
 	if err != nil {

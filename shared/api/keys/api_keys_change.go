@@ -143,7 +143,7 @@ func issue(c *edge.Call, k apikey.APIKey) (*createdAPIKeyOutput, error) {
 
 func create(c *edge.Call, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
 	now, set := c.Now(), in.change
-	_, grant, err := apikey.LockFor(c, c.Tx, c.Caller, id.APIKey{}, c.Now())
+	_, grant, err := c.LockKey(id.APIKey{})
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func create(c *edge.Call, in *createAPIKeyInput) (*createdAPIKeyOutput, error) {
 }
 
 func update(c *edge.Call, in *updateAPIKeyInput) (*apiKeyOutput, error) {
-	k, grant, err := apikey.LockFor(c, c.Tx, c.Caller, in.ID, c.Now())
+	k, grant, err := c.LockKey(in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func save(c *edge.Call, k apikey.Stored) error {
 }
 
 func rotate(c *edge.Call, in *rotateAPIKeyInput) (*createdAPIKeyOutput, error) {
-	k, grant, err := apikey.LockFor(c, c.Tx, c.Caller, in.ID, c.Now())
+	k, grant, err := c.LockKey(in.ID)
 	if err != nil {
 		return nil, err
 	}

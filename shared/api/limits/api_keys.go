@@ -30,7 +30,7 @@ var SetOfKey = edge.Write[setOfKeyInput, limitOutput]{
 		ID: "setAPIKeyLimit", Method: http.MethodPut, Path: "/v1/api-keys/{id}/limits/{policy}", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded, override.ErrNotFound},
 		Example:    `{"limit":50}`,
-		Permission: auth.APIKeysWrite, Cost: 1, Audit: "limit.override", Tag: Tag, Summary: "Set a limit of an API key",
+		Permission: auth.APIKeysWrite, Fresh: true, Cost: 1, Audit: "limit.override", Tag: Tag, Summary: "Set a limit of an API key",
 		Description: "#setAPIKeyLimit",
 	},
 	Handle: func(c *edge.Call, in *setOfKeyInput) (*limitOutput, error) {
@@ -43,7 +43,7 @@ var ResetOfKey = edge.Write[KeyLimitPath, limitOutput]{
 	Op: edge.Op{
 		ID: "resetAPIKeyLimit", Method: http.MethodDelete, Path: "/v1/api-keys/{id}/limits/{policy}", Function: function,
 		Faults:     []*fault.Error{apikey.ErrNotFound, apikey.ErrGrantExceeded, apikey.ErrEnded, override.ErrNotFound},
-		Permission: auth.APIKeysWrite, Cost: 1, Audit: "limit.reset", Tag: Tag, Summary: "Reset a limit of an API key",
+		Permission: auth.APIKeysWrite, Fresh: true, Cost: 1, Audit: "limit.reset", Tag: Tag, Summary: "Reset a limit of an API key",
 		Description: "#resetAPIKeyLimit",
 	},
 	Handle: func(c *edge.Call, in *KeyLimitPath) (*limitOutput, error) { return changeOfKey(c, *in, nil) },
@@ -86,7 +86,7 @@ func changeOfKey(c *edge.Call, in KeyLimitPath, to *int64) (*limitOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	k, grant, err := apikey.LockFor(c, c.Tx, c.Caller, in.ID, c.Now())
+	k, grant, err := c.LockKey(in.ID)
 	if err != nil {
 		return nil, err
 	}

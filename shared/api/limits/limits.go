@@ -112,7 +112,7 @@ func limitFields(o override.Override) audit.Fields {
 }
 
 func list(c *edge.Call, _ *struct{}) (*listLimitsOutput, error) {
-	own := c.Caller.APIKey.UUID // zero for staff, who have no overrides
+	own := c.Caller.APIKey().UUID // zero for staff, who have no overrides
 	list, err := override.List(c, c.Tx, c.Org, own, c.Org.UUID)
 	if err != nil {
 		return nil, err

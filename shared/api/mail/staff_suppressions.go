@@ -162,7 +162,7 @@ func listSuppressions(c *edge.Call, in *listSuppressionsInput) (*listSuppression
 }
 
 func suppress(c *edge.Call, in *suppressInput) (*suppressionOutput, error) {
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	s, err := mail.SuppressByStaff(c, c.Tx, c.DB, mail.Suppression{Recipient: in.Body.Recipient, Reason: mail.Staff, Note: in.Body.Reason, EnteredBy: &actor})
 	if err != nil {
 		return nil, err

@@ -210,7 +210,7 @@ func sendTest(c *edge.Call, in *testMailInput) (*testMailOutput, error) {
 		return nil, err
 	}
 	out := &testMailOutput{}
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	out.Body.ID, err = mail.SendTest(c, c.Tx, c.Box, c.Now(), c.Org, actor, mail.Mail{
 		To: transport.Address{Address: in.Body.To}, Locale: variant.Locale, Content: template.Content{Template: t, Data: sample.Data}, Test: &mail.Test{Version: v.Number},
 	})

@@ -138,8 +138,8 @@ func createVersion(c *edge.Call, in *createVersionInput) (*createdVersionOutput,
 
 // author returns who calls.
 func author(c *edge.Call) override.Author {
-	_, actor := c.Caller.Actor()
-	return override.Author{ID: actor, Name: c.Caller.StaffName}
+	actor := c.Caller.Actor.ID
+	return override.Author{ID: actor, Name: c.Caller.Actor.Name}
 }
 
 func target(v override.Variant) audit.Target {

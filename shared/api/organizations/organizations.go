@@ -80,7 +80,7 @@ var Update = edge.Write[updateNamedOrganizationInput, organizationOutput]{
 var Delete = edge.Write[OrganizationPath, deletedOrganizationOutput]{
 	Op: edge.Op{
 		ID: "deleteOrganization", Method: http.MethodDelete, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
-		Permission: auth.OrganizationDelete, Cost: 20, Audit: "organization.delete", Status: http.StatusAccepted,
+		Permission: auth.OrganizationDelete, Fresh: true, Cost: 20, Audit: "organization.delete", Status: http.StatusAccepted,
 		Tag: Tag, Summary: "Delete an organization",
 		Description: "#deleteOrganization",
 	},

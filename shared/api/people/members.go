@@ -21,7 +21,7 @@ var CreateMember = edge.Write[createMemberInput, createdMemberOutput]{
 		ID: "createMember", Method: http.MethodPost, Path: "/v1/members", Function: function,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
 		Example:    `{"email":"ada@example.com","name":"Ada Lovelace","role":"developer"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.create", AddsJobs: true, Status: http.StatusCreated, Tag: Tag, Summary: "Add a member",
+		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "member.create", AddsJobs: true, Status: http.StatusCreated, Tag: Tag, Summary: "Add a member",
 		Description: "#createMember",
 	},
 	Handle: createMember,
@@ -50,9 +50,9 @@ var GetMember = edge.Read[MemberPath, memberOutput]{
 var UpdateMember = edge.Write[updateMemberInput, memberOutput]{
 	Op: edge.Op{
 		ID: "updateMember", Method: http.MethodPatch, Path: "/v1/members/{id}", Function: function,
-		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
+		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, member.ErrOwnRole, member.ErrLastOwner},
 		Example:    `{"role":"admin"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.update", Tag: Tag, Summary: "Change a member's name, role or language",
+		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "member.update", Tag: Tag, Summary: "Change a member's name, role or language",
 		Description: "To change the role, your API key must have all permissions of the old and the new one. The last owner stays owner.",
 	},
 	Handle: updateMember,
@@ -63,7 +63,7 @@ var DeleteMember = edge.Write[MemberPath, struct{}]{
 	Op: edge.Op{
 		ID: "deleteMember", Method: http.MethodDelete, Path: "/v1/members/{id}", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrGrantExceeded, member.ErrLastOwner},
-		Permission: auth.MembersWrite, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Remove a member",
+		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "member.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Remove a member",
 		Description: "Also deletes the member's resource grants. The last owner cannot be removed.",
 	},
 	Handle: deleteMember,
@@ -138,9 +138,17 @@ func localeOf(locale *string) error {
 	return org.CheckLocale("body.locale", *locale)
 }
 
-// mayGive returns a check that the caller has all permissions of a role.
+// mayGive returns a check that the caller has all permissions of a role now.
 func mayGive(c *edge.Call) func(role.Role) error {
-	return func(r role.Role) error { return role.MayGrant(r.Permissions, c.Caller.May) }
+	return func(r role.Role) error { return mayGiveThese(c, r.Permissions...) }
+}
+
+func mayGiveThese(c *edge.Call, list ...auth.Permission) error {
+	caller, err := c.CallerNow()
+	if err != nil {
+		return err
+	}
+	return role.MayGrant(list, caller.Rights.Gives())
 }
 
 // roleOf parses body.role; it returns nil if name is nil.
@@ -223,6 +231,9 @@ func getMember(c *edge.Call, in *MemberPath) (*memberOutput, error) {
 }
 
 func updateMember(c *edge.Call, in *updateMemberInput) (*memberOutput, error) {
+	if in.role != nil && c.Caller.Member() == in.ID {
+		return nil, member.ErrOwnRole
+	}
 	before, after, err := member.Update(c, c.Tx, c.Org, in.ID, member.Change{Name: in.Body.Name, Role: in.role, Locale: in.Body.Locale}, c.Now(), mayGive(c))
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func getMemberPermissions(c *edge.Call, in *memberPermissionsInput) (*memberPerm
 	if err != nil {
 		return nil, err
 	}
-	var resource role.Resource
+	var resource auth.Resource
 	if in.Resource != "" {
 		if resource, err = role.Load(c, c.Tx, c.Org, "query.resource", in.Resource); err != nil {
 			return nil, err

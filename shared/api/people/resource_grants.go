@@ -19,7 +19,7 @@ var CreateResourceGrant = edge.Write[createGrantInput, grantOutput]{
 		ID: "createResourceGrant", Method: http.MethodPost, Path: "/v1/resource-grants", Function: function,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNoResource, role.ErrGrantExceeded, role.ErrGrantExists, role.ErrTooManyGrants},
 		Example:    `{"member_id":"mem_01jdf3z9k2e4nv6xq8r0s1t2v3","permission":"webhook_endpoints:write","resource_id":"we_01jdf3z9k2e4nv6xq8r0s1t2v3"}`,
-		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: Tag,
+		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "resource_grant.create", Status: http.StatusCreated, Tag: Tag,
 		Summary: "Give a member a permission on one resource", Description: "Your API key must have the permission itself.",
 	},
 	Handle: createResourceGrant,
@@ -39,7 +39,7 @@ var DeleteResourceGrant = edge.Write[grantPath, struct{}]{
 	Op: edge.Op{
 		ID: "deleteResourceGrant", Method: http.MethodDelete, Path: "/v1/resource-grants/{id}", Function: function,
 		Faults:     []*fault.Error{role.ErrGrantNotFound, role.ErrGrantExceeded},
-		Permission: auth.MembersWrite, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a resource grant",
+		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "resource_grant.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a resource grant",
 		Description: "Your API key must have the permission itself.",
 	},
 	Handle: deleteResourceGrant,
@@ -99,7 +99,7 @@ func createResourceGrant(c *edge.Call, in *createGrantInput) (*grantOutput, erro
 	if err := fault.Join(err, errResource); err != nil {
 		return nil, err
 	}
-	if err := fault.Join(role.CheckGrant(b.Permission, resource), role.MayGrant([]auth.Permission{b.Permission}, c.Caller.May)); err != nil {
+	if err := fault.Join(role.CheckGrant(b.Permission, resource), mayGiveThese(c, b.Permission)); err != nil {
 		return nil, err
 	}
 	if _, err := member.Get(c, c.Tx, c.Org, memberID); err != nil {
@@ -136,7 +136,7 @@ func deleteResourceGrant(c *edge.Call, in *grantPath) (*struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := role.MayGrant([]auth.Permission{g.Permission}, c.Caller.May); err != nil {
+	if err := mayGiveThese(c, g.Permission); err != nil {
 		return nil, err
 	}
 	changedGrant(c, audit.Fields{"permission": g.Permission}, nil, g)

@@ -9,6 +9,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/member"
 	"portico/shared/role"
 )
 
@@ -18,7 +19,7 @@ var CreateRole = edge.Write[createRoleInput, createdRoleOutput]{
 		ID: "createRole", Method: http.MethodPost, Path: "/v1/roles", Function: function,
 		Faults:     []*fault.Error{role.ErrGrantExceeded, role.ErrNameTaken, role.ErrTooMany},
 		Example:    `{"name":"Support","description":"Looks, and changes nothing.","permissions":["events:read","deliveries:read"]}`,
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: Tag, Summary: "Create a role",
+		Permission: auth.RolesWrite, Fresh: true, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: Tag, Summary: "Create a role",
 		Description: "A role is a set of permissions. Your API key must have all of them.",
 	},
 	Handle: createRole,
@@ -48,9 +49,9 @@ var GetRole = edge.Read[RolePath, roleOutput]{
 var UpdateRole = edge.Write[updateRoleInput, roleOutput]{
 	Op: edge.Op{
 		ID: "updateRole", Method: http.MethodPatch, Path: "/v1/roles/{id}", Function: function,
-		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrNameTaken},
+		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrOwnRole, role.ErrPredefined, role.ErrNameTaken},
 		Example:    `{"permissions":["events:read"]}`,
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.update", Tag: Tag, Summary: "Change a role",
+		Permission: auth.RolesWrite, Fresh: true, Cost: 1, Audit: "role.update", Tag: Tag, Summary: "Change a role",
 		Description: "The change applies at once to every member with the role. Your API key must have all of its permissions, old and new.",
 	},
 	Handle: updateRole,
@@ -61,7 +62,7 @@ var DeleteRole = edge.Write[RolePath, struct{}]{
 	Op: edge.Op{
 		ID: "deleteRole", Method: http.MethodDelete, Path: "/v1/roles/{id}", Function: function,
 		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, role.ErrPredefined, role.ErrInUse},
-		Permission: auth.RolesWrite, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a role that no member has",
+		Permission: auth.RolesWrite, Fresh: true, Cost: 1, Audit: "role.delete", Status: http.StatusNoContent, Tag: Tag, Summary: "Delete a role that no member has",
 	},
 	Handle: deleteRole,
 }
@@ -149,7 +150,7 @@ func checkRole(c *edge.Call, name, description *string, permissions []auth.Permi
 		}
 	}
 	return fault.Join(edge.CheckName("body.name", name), edge.CheckText("body.description", description), wrong,
-		edge.Hint(role.CheckPermissions("permissions", permissions, c.Caller.May), "List them with GET /v1/permissions"))
+		edge.Hint(role.CheckPermissions("permissions", permissions, c.Caller.Rights.Gives()), "List them with GET /v1/permissions"))
 }
 
 func createRole(c *edge.Call, in *createRoleInput) (*createdRoleOutput, error) {
@@ -158,6 +159,9 @@ func createRole(c *edge.Call, in *createRoleInput) (*createdRoleOutput, error) {
 	r := role.Role{
 		Ref: role.Ref{Custom: id.New[id.Role](now)}, Name: b.Name, Description: b.Description,
 		Permissions: b.Permissions, Condition: b.Condition, CreatedAt: now, UpdatedAt: now,
+	}
+	if err := mayGive(c)(r); err != nil {
+		return nil, err
 	}
 	if err := role.Insert(c, c.Tx, c.Org, r); err != nil {
 		return nil, err
@@ -193,6 +197,9 @@ func getRole(c *edge.Call, in *RolePath) (*roleOutput, error) {
 }
 
 func updateRole(c *edge.Call, in *updateRoleInput) (*roleOutput, error) {
+	if err := notOwn(c, in.ID); err != nil {
+		return nil, err
+	}
 	b := in.Body
 	before, after, err := role.Update(c, c.Tx, c.Org, in.ID, role.Change{
 		Name: b.Name, Description: b.Description, Permissions: b.Permissions, Condition: b.Condition,
@@ -202,6 +209,20 @@ func updateRole(c *edge.Call, in *updateRoleInput) (*roleOutput, error) {
 	}
 	c.Audit(roleFields(before), roleFields(after), audit.Of("role", in.ID))
 	return &roleOutput{Body: showRole(after)}, nil
+}
+
+// notOwn refuses to change a role that the caller has: its condition could be removed,
+// or permissions added that the caller has by a resource grant only.
+func notOwn(c *edge.Call, ref role.Ref) error {
+	m := c.Caller.Member()
+	if m.IsZero() {
+		return nil
+	}
+	caller, err := member.Get(c, c.Tx, c.Org, m)
+	if err == nil && caller.Role == ref {
+		err = member.ErrOwnRole
+	}
+	return err
 }
 
 func deleteRole(c *edge.Call, in *RolePath) (*struct{}, error) {

@@ -65,7 +65,7 @@ func fields(s scheduled.Schedule) audit.Fields {
 }
 
 func create(c *edge.Call, in *createAuditExportScheduleInput) (*createdOutput, error) {
-	_, by := c.Caller.Actor()
+	by := c.Caller.Actor.ID
 	b := in.Body
 	made, err := scheduled.Insert(c, c.Tx, c.Org, scheduled.New{
 		Every: b.Every, Format: b.Format, Filter: b.Filter.filter(), To: scheduled.Destination{Stream: b.Stream, Member: b.Member}, By: by,

@@ -42,7 +42,7 @@ var RotateConsumerSecret = edge.Write[rotateConsumerInput, createdConsumerOutput
 		ID: "rotateEventConsumerSecret", Method: http.MethodPost, Path: "/v1/event-consumers/{id}/rotate-secret", Function: function,
 		Faults:     []*fault.Error{consumer.ErrNotFound},
 		Example:    `{"overlap_seconds":86400}`,
-		Permission: auth.EventConsumersWrite, Cost: 1, Audit: "event_consumer.rotate_secret",
+		Permission: auth.EventConsumersWrite, Fresh: true, Cost: 1, Audit: "event_consumer.rotate_secret",
 		Tag: Tag, Summary: "Give an event consumer a new secret",
 		Description: "Until the overlap ends, items have a signature by the old secret too.",
 	},

@@ -147,7 +147,7 @@ func acknowledge(c *edge.Call, in *acknowledgeInput) (*acknowledgeOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	out := &acknowledgeOutput{}
 	out.Body.Acknowledged, err = consumer.Acknowledge(c, c.Tx, c.Org, reader.ID, in.Body.Position, in.Body.Only, actor)
 	return out, err

@@ -19,7 +19,7 @@ import (
 var ListDeliveries = edge.Read[listDeliveriesInput, listDeliveriesOutput]{
 	Op: edge.Op{
 		ID: "listDeliveries", Method: http.MethodGet, Path: "/v1/deliveries", Function: deliveriesFunction,
-		Permission: auth.DeliveriesRead, Cost: 1, Access: "delivery.read", Tag: Tag, Summary: "List deliveries",
+		Permission: auth.DeliveriesRead, Scoped: true, Cost: 1, Access: "delivery.read", Tag: Tag, Summary: "List deliveries",
 		Description: "#listDeliveries",
 	},
 	Handle: listDeliveries,
@@ -99,7 +99,7 @@ func showDelivery(d webhook.Delivery) DeliveryBody {
 func listDeliveries(c *edge.Call, in *listDeliveriesInput) (*listDeliveriesOutput, error) {
 	filter := webhook.DeliveryFilter{
 		EndpointID: in.EndpointID, EventID: in.EventID, Status: webhook.Status(in.Status), Answer: sending.Answer(in.Answer),
-		Type: in.Type, Since: in.Since, Until: in.Until,
+		Type: in.Type, Since: in.Since, Until: in.Until, Among: edge.Granted[id.WebhookEndpoint](c),
 	}
 	err := c.Position("deliveries", in.After, (*[16]byte)(&filter.After.Event.UUID), (*[16]byte)(&filter.After.Endpoint.UUID))
 	if err != nil {

@@ -30,7 +30,7 @@ var CreateEndpoint = edge.Write[createEndpointInput, createdEndpointOutput]{
 var ListEndpoints = edge.Read[listEndpointsInput, listEndpointsOutput]{
 	Op: edge.Op{
 		ID: "listWebhookEndpoints", Method: http.MethodGet, Path: "/v1/webhook-endpoints", Function: endpointsFunction,
-		Permission: auth.WebhookEndpointsRead, Cost: 1, Access: "webhook_endpoint.read", Tag: Tag, Summary: "List webhook endpoints",
+		Permission: auth.WebhookEndpointsRead, Scoped: true, Cost: 1, Access: "webhook_endpoint.read", Tag: Tag, Summary: "List webhook endpoints",
 	},
 	Handle: listEndpoints,
 }
@@ -211,7 +211,7 @@ func createEndpoint(c *edge.Call, in *createEndpointInput) (*createdEndpointOutp
 }
 
 func listEndpoints(c *edge.Call, in *listEndpointsInput) (*listEndpointsOutput, error) {
-	filter := webhook.EndpointFilter{Status: in.Status, Failing: in.Failing}
+	filter := webhook.EndpointFilter{Status: in.Status, Failing: in.Failing, Among: edge.Granted[id.WebhookEndpoint](c)}
 	if err := c.Position("webhook_endpoints", in.After, (*[16]byte)(&filter.After.UUID)); err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func start(c *edge.Call, n recovery.New) (*startedOutput, error) {
 	if _, err := webhook.GetEndpoint(c, c.Tx, c.Org, n.Endpoint); err != nil {
 		return nil, err
 	}
-	_, n.By = c.Caller.Actor()
+	n.By = c.Caller.Actor.ID
 	r, err := recovery.Start(c, c.Tx, c.Org, n)
 	if err != nil {
 		return nil, err

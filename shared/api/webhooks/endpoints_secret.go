@@ -20,7 +20,7 @@ var RotateSecret = edge.Write[rotateSecretInput, rotatedSecretOutput]{
 		ID: "rotateWebhookEndpointSecret", Method: http.MethodPost, Path: "/v1/webhook-endpoints/{id}/rotate-secret", Function: endpointsFunction,
 		Faults:     []*fault.Error{webhook.ErrEndpointNotFound},
 		Example:    `{"overlap_seconds":86400}`,
-		Permission: auth.WebhookEndpointsWrite, Cost: 1, Audit: "webhook_endpoint.rotate_secret",
+		Permission: auth.WebhookEndpointsWrite, Fresh: true, Cost: 1, Audit: "webhook_endpoint.rotate_secret",
 		Tag: Tag, Summary: "Give a webhook endpoint a new signing secret or key pair",
 		Description: "#rotateWebhookEndpointSecret",
 	},

@@ -69,7 +69,7 @@ func testEndpoint(c *edge.Call, in *testEndpointInput) (*testEndpointOutput, err
 	if endpoint.Status == webhook.Disabled {
 		return nil, errEndpointDisabled
 	}
-	_, actor := c.Caller.Actor()
+	actor := c.Caller.Actor.ID
 	draft := event.Draft{Type: webhook.EventTest, Data: in.Body.Data, PublishedBy: actor}
 	if in.Body.EventType != nil {
 		draft.Type = *in.Body.EventType

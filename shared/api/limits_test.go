@@ -12,6 +12,7 @@ import (
 	"portico/shared/api/apitest"
 	"portico/shared/apikey"
 	"portico/shared/limit"
+	"portico/shared/role"
 	"portico/shared/testkit"
 )
 
@@ -95,6 +96,38 @@ func TestOrganizationsAreLimited(t *testing.T) {
 		t.Errorf("%d more calls were allowed, want 2", n)
 	}
 	apitest.Want(t, beta.Do("GET", "/v1/events", ""), "200")
+}
+
+// A member has the limits of a key, each member their own, and counts against those of
+// the organization, too.
+func TestMembersAreLimited(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	ada, eve := acme.AsMember(acme.NewMember("ada@example.com", role.Viewer)), acme.AsMember(acme.NewMember("eve@example.com", role.Viewer))
+	for policy, fewer := range map[string]int{"requests": 0, "organization_requests": 3} {
+		allowed := map[string]int{}
+		for name, caller := range map[string]apitest.Caller{"key": acme, "member": ada} {
+			h.Advance(t, 15*time.Minute)
+			h.Limit(limits(t, map[string]int64{policy: 5}))
+			for range 3 {
+				apitest.Want(t, eve.Do("GET", "/v1/events", ""), "200")
+			}
+			n, refused := untilRefused(t, caller, "GET", "/v1/events", "")
+			apitest.Want(t, refused, `429 "violated-policies":["`+policy+`"]`)
+			allowed[name] = n
+		}
+		if allowed["member"] != allowed["key"] || fewer > 0 && allowed["member"] != 5-fewer {
+			t.Errorf("%s: so many calls were allowed: %v", policy, allowed)
+		}
+	}
+	h.Advance(t, 15*time.Minute)
+	h.Limit(limits(t, map[string]int64{"work": 60}))
+	n, refused := untilRefused(t, ada, "GET", "/v1/events?limit=100", "")
+	apitest.Want(t, refused, `429 "violated-policies":["work"]`)
+	if n > 6 {
+		t.Errorf("%d pages of 100 were allowed", n)
+	}
 }
 
 // A publish counts its events, the deliveries that they make and the time of the

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -179,6 +180,18 @@ func Texts(texts []string) types.AttributeValue {
 // Number is an attribute that holds a whole number.
 func Number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+// Time is an attribute that holds a time in milliseconds.
+func Time(t time.Time) types.AttributeValue { return Number(t.UnixMilli()) }
+
+// TimeOf returns an attribute's time, or zero if it is not a number.
+func TimeOf(v types.AttributeValue) (time.Time, error) {
+	ms, ok, err := NumberOf(v)
+	if !ok || err != nil {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(ms).UTC(), nil
 }
 
 // TextOf returns an attribute's text, or "" if it is not a text.

@@ -84,6 +84,6 @@ func (s *Store) mark(ctx context.Context, one Session, why Why, now time.Time) e
 	return s.of(one.User).Update(ctx, one.key, dynamo.Write{
 		Update: "SET ended = :now, ended_why = :why, expires_at = :until",
 		If:     "attribute_exists(pk) AND attribute_not_exists(ended)",
-		Values: dynamo.Item{":now": number(now), ":why": dynamo.Text(string(why)), ":until": dynamo.Number(now.Add(kept).Unix())},
+		Values: dynamo.Item{":now": dynamo.Time(now), ":why": dynamo.Text(string(why)), ":until": dynamo.Number(now.Add(kept).Unix())},
 	})
 }

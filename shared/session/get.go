@@ -47,7 +47,7 @@ func (s *Store) read(ctx context.Context, c Cookie, host string, seen time.Time)
 			If:     "attribute_exists(pk) AND attribute_not_exists(ended) AND #host = :host AND ends > :now AND seen > :idle AND seen <= :minute",
 			Names:  map[string]string{"#host": "host"},
 			Values: dynamo.Item{
-				":now": number(now), ":idle": number(now.Add(-s.idle)), ":minute": number(now.Add(-seenEvery)), ":host": dynamo.Text(host),
+				":now": dynamo.Time(now), ":idle": dynamo.Time(now.Add(-s.idle)), ":minute": dynamo.Time(now.Add(-seenEvery)), ":host": dynamo.Text(host),
 			},
 		})
 	}

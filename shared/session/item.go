@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"portico/shared/dynamo"
 	"portico/shared/id"
 )
@@ -19,8 +17,8 @@ const keyPrefix = "session#"
 func encode(s Session) dynamo.Item {
 	item := dynamo.Item{
 		"id": dynamo.Text(s.ID.String()), "host": dynamo.Text(s.Host),
-		"created": number(s.CreatedAt), "signed_in": number(s.SignedInAt), "proved": number(s.ProvedAt),
-		"seen": number(s.SeenAt), "ends": number(s.EndsAt), "expires_at": dynamo.Number(s.forget.Unix()),
+		"created": dynamo.Time(s.CreatedAt), "signed_in": dynamo.Time(s.SignedInAt), "proved": dynamo.Time(s.ProvedAt),
+		"seen": dynamo.Time(s.SeenAt), "ends": dynamo.Time(s.EndsAt), "expires_at": dynamo.Number(s.forget.Unix()),
 	}
 	if !s.Org.IsZero() {
 		item["organization"] = dynamo.Text(s.Org.String())
@@ -56,7 +54,7 @@ func decode(user id.User, item dynamo.Item, now time.Time) (s Session, err error
 		}
 	}
 	for name, at := range map[string]*time.Time{"created": &s.CreatedAt, "signed_in": &s.SignedInAt, "proved": &s.ProvedAt, "seen": &s.SeenAt, "ends": &s.EndsAt, "ended": &s.endedAt} {
-		if *at, err = moment(item, name); err != nil {
+		if *at, err = dynamo.TimeOf(item[name]); err != nil {
 			return wrong(err)
 		}
 	}
@@ -68,15 +66,4 @@ func decode(user id.User, item dynamo.Item, now time.Time) (s Session, err error
 		return Session{}, ErrNone
 	}
 	return s, nil
-}
-
-func number(t time.Time) types.AttributeValue { return dynamo.Number(t.UnixMilli()) }
-
-// moment reads milliseconds; without the attribute it is zero.
-func moment(item dynamo.Item, name string) (time.Time, error) {
-	ms, ok, err := dynamo.NumberOf(item[name])
-	if !ok || err != nil {
-		return time.Time{}, err
-	}
-	return time.UnixMilli(ms).UTC(), nil
 }

@@ -112,6 +112,12 @@ func TestEndedStays(t *testing.T) {
 		expect(t, "at first", state(t, store, c), "live")
 		revoked, revokedCookie := b.start(t, store)
 		testkit.Must(t, store.Revoke(t.Context(), b.user, revoked.ID, session.Revoked))
+		b.clock.Advance(2 * time.Minute)
+		whenEnded := b.dump(t)
+		expect(t, "revoked", state(t, b.store(), revokedCookie), "revoked")
+		if got := b.dump(t); !slices.Equal(whenEnded, got) {
+			t.Errorf("%s became %s", whenEnded, got)
+		}
 		b.clock.Advance(idle)
 		before := slices.Sorted(slices.Values(b.dump(t)))
 		for n, asked := range []*session.Store{store, b.store(), store, b.store()} {

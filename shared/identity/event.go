@@ -27,6 +27,7 @@ const (
 	VerifyEmail    = "user.verify_email"
 	ChangePassword = "user.change_password"
 	StartSession   = "session.start"
+	RevokeSession  = "session.revoke"
 	ResetFactor    = "factor.reset" // written by reset_factors_of
 )
 

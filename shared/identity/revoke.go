@@ -1,0 +1,19 @@
+package identity
+
+import (
+	"context"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/id"
+	"portico/shared/pg"
+)
+
+// RevokeSessions records that all sessions of the user end, and why. It raises the
+// credential version, so that who has proved something before does not enter after it.
+// The login stays locked until the transaction ends; end the sessions before that.
+func RevokeSessions(ctx context.Context, tx pg.Tx, user id.User, why string, by audit.Origin, now time.Time) error {
+	e := newEvent(RevokeSession, by, now)
+	e.Detail = why
+	return change(ctx, tx, user, e)
+}

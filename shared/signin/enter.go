@@ -1,0 +1,143 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/clock"
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/pg"
+	"portico/shared/session"
+)
+
+// Entrance turns attempts into sessions, and ends or moves these. What it does with a
+// person's sessions it does under the lock of the person's login.
+type Entrance struct {
+	Attempts *Store
+	Sessions *session.Store
+	People   *pg.Identity
+	Clock    *clock.Clock
+}
+
+// Entry is an attempt that is to become a session.
+type Entry struct {
+	Flow        Flow
+	NeedsSecond bool          // the organization demands it, or the person has set one up
+	Org         id.Org        // zero: none yet
+	Life        time.Duration // of the organization's sessions
+	Device      string        // what people know the browser by
+	By          audit.Origin
+	Previous    session.Session // that the browser had before; zero: none
+}
+
+// Enter starts the session of an attempt in which enough was proved. Nobody enters whose
+// credentials have changed since the proof: with ErrChanged the attempt is of no more
+// use. If it fails, the browser gets nothing and has to begin again.
+func (e *Entrance) Enter(ctx context.Context, in Entry) (session.Session, session.Cookie, error) {
+	f := in.Flow
+	if err := f.enough(in.NeedsSecond); err != nil {
+		return session.Session{}, session.Cookie{}, err
+	}
+	return e.start(ctx, session.Session{
+		User: f.User, Org: in.Org, Host: f.Host, Factors: textsOf(f.Factors), Connection: f.Connection,
+		ProvedAt: f.ProvedAt, Device: in.Device, IP: textOf(in.By),
+	}, beginning{
+		version: f.Version, life: in.Life, by: in.By, previous: in.Previous,
+		first: func() error { return e.Attempts.enter(ctx, f) },
+	})
+}
+
+// beginning is what a session needs to begin.
+type beginning struct {
+	version  int64 // that the person's credentials must have
+	life     time.Duration
+	by       audit.Origin
+	previous session.Session
+	first    func() error // what makes sure that it begins once
+}
+
+// start starts a session under the lock of the person's login. The session is the last
+// that is written, but for the commit. If that fails, it ends: nobody has its secret.
+func (e *Entrance) start(ctx context.Context, s session.Session, b beginning) (begun session.Session, c session.Cookie, err error) {
+	err = e.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
+		if err := admit(ctx, tx, s.User, b.version); err != nil {
+			return err
+		}
+		if err := identity.SignedIn(ctx, tx, s.User, strings.Join(s.Factors, ","), b.by, e.Clock.Now()); err != nil {
+			return err
+		}
+		if err := b.first(); err != nil {
+			return err
+		}
+		if !b.previous.ID.IsZero() {
+			if err := e.Sessions.Revoke(ctx, b.previous.User, b.previous.ID, session.Replaced); err != nil && !errors.Is(err, session.ErrNone) {
+				return err
+			}
+		}
+		begun, c, err = e.Sessions.Start(ctx, s, b.life)
+		return err
+	})
+	if err == nil {
+		return begun, c, nil
+	}
+	if !begun.ID.IsZero() {
+		err = errors.Join(err, e.Sessions.Revoke(context.WithoutCancel(ctx), begun.User, begun.ID, session.Revoked))
+	}
+	return session.Session{}, session.Cookie{}, fmt.Errorf("signin: start: %w", err)
+}
+
+// admit locks a person's login and returns nil if the person may have a session with
+// credentials of this version.
+func admit(ctx context.Context, tx pg.Tx, user id.User, version int64) error {
+	login, err := identity.Lock(ctx, tx, user)
+	switch {
+	case err != nil:
+		return err
+	case login.CredentialVersion != version:
+		return ErrChanged
+	case !login.SuspendedAt.IsZero():
+		return ErrSuspended
+	case login.EmailVerifiedAt.IsZero():
+		return ErrUnverified
+	}
+	return nil
+}
+
+// Change runs fn, which changes the person's credentials and so locks their login, and
+// ends all sessions but one; zero: all. So who knows the old credentials is out. If the
+// commit fails, sessions have ended, and nothing else has changed.
+func (e *Entrance) Change(ctx context.Context, user id.User, keep id.Session, why session.Why, fn func(pg.Tx) error) error {
+	return e.People.AsUser(ctx, user, func(tx pg.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return e.Sessions.RevokeAll(ctx, user, keep, why)
+	})
+}
+
+// LeaveAll ends all sessions of a person but one; zero: all. Attempts that have proved
+// something do not lead to a session any more, nor do hand-offs.
+func (e *Entrance) LeaveAll(ctx context.Context, user id.User, keep id.Session, why session.Why, by audit.Origin) error {
+	return e.Change(ctx, user, keep, why, func(tx pg.Tx) error {
+		return identity.RevokeSessions(ctx, tx, user, string(why), by, e.Clock.Now())
+	})
+}
+
+func textsOf(methods []Method) (texts []string) {
+	for _, m := range methods {
+		texts = append(texts, string(m))
+	}
+	return texts
+}
+
+func textOf(by audit.Origin) string {
+	if !by.SourceIP.IsValid() {
+		return ""
+	}
+	return by.SourceIP.String()
+}

@@ -1,0 +1,83 @@
+package signin
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/pg"
+	"portico/shared/secret"
+	"portico/shared/session"
+)
+
+// Switch moves a session to another organization. It returns ErrFactors if that demands
+// a second factor which the session does not have, and session.Ended if the person has
+// to sign in again, because that was too long ago for the organization.
+func (e *Entrance) Switch(ctx context.Context, s session.Session, org id.Org, needsSecond bool, life time.Duration) (moved session.Session, c session.Cookie, err error) {
+	var factors []Method
+	for _, name := range s.Factors {
+		factors = append(factors, Method(name))
+	}
+	if needsSecond && Strength(factors) < 2 {
+		return moved, c, ErrFactors
+	}
+	err = e.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
+		if _, err := identity.Lock(ctx, tx, s.User); err != nil {
+			return err
+		}
+		moved, c, err = e.Sessions.Switch(ctx, s, org, life)
+		return err
+	})
+	return moved, c, err
+}
+
+// HandOver returns a code with which another host starts a session of one organization
+// for the person of this one; see Store.HandOver. It returns session.ErrNone if the
+// session has ended.
+func (e *Entrance) HandOver(ctx context.Context, s session.Session, org id.Org, host, state string) (code secret.Token, err error) {
+	err = e.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
+		login, err := identity.Lock(ctx, tx, s.User)
+		if err != nil {
+			return err
+		}
+		// s may be five seconds old. Under the lock nobody ends all sessions meanwhile.
+		live, err := e.Sessions.List(ctx, s.User)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(live, func(one session.Session) bool { return one.ID == s.ID }) {
+			return session.ErrNone
+		}
+		code, err = e.Attempts.HandOver(ctx, HandOff{
+			User: s.User, Org: org, Host: host, Version: login.CredentialVersion, Factors: s.Factors, Connection: s.Connection,
+			CreatedAt: s.CreatedAt, SignedInAt: s.SignedInAt, ProvedAt: s.ProvedAt,
+		}, state)
+		return err
+	})
+	return code, err
+}
+
+// Arrival is a browser that comes with a code from another host.
+type Arrival struct {
+	Code, State secret.Token
+	Host        string
+	Life        time.Duration // of the organization's sessions
+	Device      string
+	By          audit.Origin
+}
+
+// TakeOver starts the session that a code stands for; see Store.TakeOver. It is as old as
+// the one that handed over.
+func (e *Entrance) TakeOver(ctx context.Context, a Arrival) (session.Session, session.Cookie, error) {
+	h, err := e.Attempts.TakeOver(ctx, a.Code, a.State, a.Host)
+	if err != nil {
+		return session.Session{}, session.Cookie{}, err
+	}
+	return e.start(ctx, session.Session{
+		User: h.User, Org: h.Org, Host: h.Host, Factors: h.Factors, Connection: h.Connection,
+		CreatedAt: h.CreatedAt, SignedInAt: h.SignedInAt, ProvedAt: h.ProvedAt, Device: a.Device, IP: textOf(a.By),
+	}, beginning{version: h.Version, life: a.Life, by: a.By, first: func() error { return nil }})
+}

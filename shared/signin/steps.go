@@ -1,0 +1,113 @@
+package signin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"portico/shared/dynamo"
+	"portico/shared/id"
+)
+
+// Identify notes the address that the person has given, and whose it is; zero: nobody's.
+// As long as nothing is proved, they may give another one.
+func (s *Store) Identify(ctx context.Context, f Flow, email string, user id.User) (Flow, error) {
+	return s.step(ctx, f, []State{Started, Identified}, Identified, dynamo.Item{"email": dynamo.Text(email), "user": userText(user)})
+}
+
+// Try counts a failure before a secret that the person has typed is compared; Prove
+// takes it back. So also of many requests at once no more than mostFailures compare
+// one. It returns the attempt as it is now, for Prove.
+func (s *Store) Try(ctx context.Context, f Flow) (Flow, error) {
+	item, done, err := s.place("flow", f.hash).change(ctx, dynamo.Write{
+		Update: "SET failures = failures + :one", If: "failures < :most AND NOT #state IN (:entered, :dead)", Names: map[string]string{"#state": "state"},
+		Values: dynamo.Item{
+			":one": dynamo.Number(1), ":most": dynamo.Number(mostFailures), ":entered": dynamo.Text(string(Entered)), ":dead": dynamo.Text(string(Dead)),
+		},
+	}, s.now())
+	if err != nil {
+		return Flow{}, fmt.Errorf("signin.Try: %w", err)
+	}
+	if !done {
+		return Flow{}, ErrOver
+	}
+	tried, err := decodeFlow(f.hash, item)
+	tried.counted = true
+	return tried, err
+}
+
+// Proof is what a person has proved.
+type Proof struct {
+	User       id.User
+	Version    int64 // of the person's credentials when the proof was checked
+	Method     Method
+	Connection string // for single sign-on and providers
+}
+
+// Prove notes a proof: the first one, or that of the second factor which is demanded.
+// The second is the same person's, with the same credentials, unless the factor was
+// set up in this attempt.
+func (s *Store) Prove(ctx context.Context, f Flow, p Proof) (Flow, error) {
+	to := f.State
+	switch f.State {
+	case Started, Identified:
+		to = Proved
+	case Second, Enrol:
+		switch {
+		case p.User != f.User:
+			return Flow{}, ErrStep
+		case f.State == Second && p.Version != f.Version:
+			return Flow{}, ErrChanged
+		}
+	}
+	if p.User.IsZero() {
+		return Flow{}, ErrStep
+	}
+	factors := []string{string(p.Method)}
+	for _, m := range f.Factors {
+		factors = append(factors, string(m))
+	}
+	slices.Sort(factors)
+	also := dynamo.Item{
+		"user": userText(p.User), "version": dynamo.Number(p.Version), "factors": dynamo.Texts(slices.Compact(factors)), "proved": dynamo.Time(s.now()),
+	}
+	if p.Connection != "" {
+		also["connection"] = dynamo.Text(p.Connection)
+	}
+	return s.step(ctx, f, []State{Started, Identified, Second, Enrol}, to, also)
+}
+
+// Demand asks for more after the first proof: Second, or Enrol if the person has no
+// second factor yet.
+func (s *Store) Demand(ctx context.Context, f Flow, what State) (Flow, error) {
+	if what != Second && what != Enrol {
+		return Flow{}, ErrStep
+	}
+	return s.step(ctx, f, []State{Proved}, what, nil)
+}
+
+// Kill ends an attempt.
+func (s *Store) Kill(ctx context.Context, f Flow) error {
+	_, err := s.step(ctx, f, []State{Started, Identified, Proved, Second, Enrol}, Dead, nil)
+	return err
+}
+
+// provedStates are those in which enough may be proved to enter.
+var provedStates = []State{Proved, Second, Enrol}
+
+// enough returns nil if what was proved is enough for a session.
+func (f Flow) enough(needsSecond bool) error {
+	switch {
+	case !slices.Contains(provedStates, f.State):
+		return ErrStep
+	case (needsSecond || f.State != Proved) && Strength(f.Factors) < 2:
+		return ErrFactors
+	}
+	return nil
+}
+
+// enter notes that the attempt leads to a session. It can do so once.
+func (s *Store) enter(ctx context.Context, f Flow) error {
+	_, err := s.step(ctx, f, provedStates, Entered, nil)
+	return err
+}

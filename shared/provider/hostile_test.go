@@ -61,7 +61,11 @@ func (h *hostile) write(w http.ResponseWriter, v any) {
 	}
 }
 
-func (h *hostile) publish(w http.ResponseWriter, _ *http.Request) {
+func (h *hostile) publish(w http.ResponseWriter, r *http.Request) {
+	if h.metadata["elsewhere"] != nil && !r.URL.Query().Has("here") {
+		http.Redirect(w, r, r.URL.Path+"?here", http.StatusFound)
+		return
+	}
 	m := map[string]any{
 		"issuer": h.URL, "authorization_endpoint": h.URL + "/authorize", "token_endpoint": h.URL + "/token", "jwks_uri": h.URL + "/keys",
 		"id_token_signing_alg_values_supported": []string{"none", "HS256", "RS256"},

@@ -154,7 +154,8 @@ func TestAnswers(t *testing.T) {
 		if tt.asked != nil {
 			asked = tt.asked(asked)
 		}
-		if got, err := p.Finish(t.Context(), asked, answer); !errors.Is(err, tt.want) || got != (provider.Person{}) {
+		got, err := p.Finish(t.Context(), asked, answer)
+		if state := answer.State != asked.State || answer.State == ""; !errors.Is(err, tt.want) || got != (provider.Person{}) || state != strings.Contains(err.Error(), "the state") {
 			t.Errorf("%s: %+v (%v), want %v", name, got, err, tt.want)
 		}
 	}
@@ -188,23 +189,20 @@ func TestProviderAway(t *testing.T) {
 	t.Parallel()
 	h := newHostile(t)
 	p := h.provider()
-	h.metadata = map[string]any{"issuer": "https://evil.example"}
-	if _, _, err := p.Begin(t.Context()); !errors.Is(err, provider.ErrAway) {
-		t.Errorf("another issuer: %v", err)
+	for name, published := range map[string]map[string]any{
+		"another issuer": {"issuer": "https://evil.example"},
+		"too much":       {"service_documentation": strings.Repeat("x", 2<<20)},
+		"elsewhere":      {"elsewhere": true},
+	} {
+		h.metadata = published
+		if _, _, err := p.Begin(t.Context()); !errors.Is(err, provider.ErrAway) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	h.metadata = nil
 	for name, broken := range map[string]func(http.ResponseWriter) bool{
 		"500":     func(w http.ResponseWriter) bool { w.WriteHeader(http.StatusInternalServerError); return true },
 		"no JSON": func(w http.ResponseWriter) bool { _, _ = w.Write([]byte("<html>")); return true },
-		"too long": func(w http.ResponseWriter) bool {
-			_, _ = w.Write([]byte(`{"id_token":"` + strings.Repeat("x", 2<<20) + `"}`))
-			return true
-		},
-		"elsewhere": func(w http.ResponseWriter) bool {
-			w.Header().Set("Location", h.URL+"/keys")
-			w.WriteHeader(http.StatusTemporaryRedirect)
-			return true
-		},
 	} {
 		asked := h.begin(p)
 		h.mu.Lock()

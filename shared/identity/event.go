@@ -26,9 +26,19 @@ type Event struct {
 const (
 	VerifyEmail    = "user.verify_email"
 	ChangePassword = "user.change_password"
+	ChangeEmail    = "user.change_email"
 	StartSession   = "session.start"
 	RevokeSession  = "session.revoke"
+	EnrolFactor    = "factor.enrol"
+	UseFactor      = "factor.use" // of a recovery code
+	RemoveFactor   = "factor.remove"
 	ResetFactor    = "factor.reset" // written by reset_factors_of
+)
+
+// The methods of factors.
+const (
+	methodTOTP         = "totp"
+	methodRecoveryCode = "recovery_code"
 )
 
 func newEvent(action string, by audit.Origin, now time.Time) Event {

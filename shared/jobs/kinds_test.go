@@ -24,6 +24,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/erasure"
 	"portico/shared/id"
+	"portico/shared/identity"
 	"portico/shared/job"
 	"portico/shared/job/jobtest"
 	"portico/shared/job/kinds"
@@ -146,6 +147,18 @@ func pausing(ctx context.Context, w *jobtest.World) error {
 	return w.App.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
 		_, _, err := kinds.Editor{Kinds: registry, By: "staff_x", Others: []string{"acme"}}.Pause(ctx, tx, "organization.erase", "a test")
 		return err
+	})
+}
+
+// changingAddress changes the address of a user while there is another database. The tests
+// of shared/identity compare what arrives there.
+func changingAddress(ctx context.Context, w *jobtest.World) error {
+	user := id.User{UUID: uuid.UUID{15: 1}} // in each world the same
+	testkit.Must(w.T, w.App.Add(ctx, "acme", testkit.DB(w.T).URL("portico_app")))
+	w.AddUser(w.T, user, "old@example.com")
+	testkit.Credentials(w.T, w.Database, user)
+	return w.Identity.AsUser(ctx, user, func(tx pg.Tx) error {
+		return identity.ChangeAddress(ctx, tx, w.App, user, "new@example.com", audit.Origin{}, w.Clock.Now())
 	})
 }
 
@@ -323,6 +336,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"audit_export_schedule.watch":              adding("audit_export_schedule.watch", job.Bulk, platform, none),
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
+		"user.copy_address":                        {Add: changingAddress},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),
 	})
 }

@@ -299,9 +299,9 @@ func TestRolesCannotEscape(t *testing.T) {
 		"portico_app": {`SELECT make_partitions()`, `SELECT drop_partition('event_2020_01', '1 day')`, `SELECT * FROM event_retentions()`, `SELECT open_arrival(NULL, '')`, `SET ROLE portico_worker`, `SET ROLE portico_identity`,
 			`SELECT * FROM find_credentials('')`, `SELECT find_identity('', '', '')`, `SELECT * FROM begin_user('', '', NULL)`},
 		"portico_worker": {`SET ROLE portico_app`, `SELECT * FROM api_key`, `SELECT api_key_org('')`, `SELECT * FROM staff_key`, `SELECT * FROM organization`, `SELECT name FROM organization`, `SELECT list_organizations(NULL, NULL, '', 1)`, `INSERT INTO webhook_secret VALUES (NULL)`,
-			`SELECT * FROM find_credentials('')`, `SELECT * FROM memberships_of(NULL, 1)`, `SELECT * FROM factors_of(NULL)`, `SELECT reset_factors_of(NULL, NULL)`},
+			`SELECT * FROM find_credentials('')`, `SELECT * FROM memberships_of(NULL, 1)`, `SELECT address_of(NULL)`, `SELECT copy_address(NULL, '')`, `SELECT * FROM factors_of(NULL)`, `SELECT reset_factors_of(NULL, NULL)`},
 		"portico_identity": {`SET ROLE portico_app`, `SELECT * FROM webhook_endpoint`, `SELECT * FROM organization`, `SELECT * FROM member`, `SELECT * FROM api_key`, `SELECT * FROM staff_key`,
-			`SELECT user_of('', '', NULL)`, `SELECT user_with('')`, `SELECT * FROM memberships_of(NULL, 1)`, `SELECT * FROM factors_of(NULL)`, `SELECT reset_factors_of(NULL, NULL)`,
+			`SELECT user_of('', '', NULL)`, `SELECT user_with('')`, `SELECT address_of(NULL)`, `SELECT copy_address(NULL, '')`, `SELECT * FROM memberships_of(NULL, 1)`, `SELECT * FROM factors_of(NULL)`, `SELECT reset_factors_of(NULL, NULL)`,
 			`INSERT INTO user_login (user_id) VALUES (NULL)`, `UPDATE user_event SET action = 'a.b'`, `DELETE FROM user_event`, `TRUNCATE user_event`, `DELETE FROM user_account`},
 	} {
 		conn := w.Session(t, role)

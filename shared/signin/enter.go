@@ -27,6 +27,7 @@ type Entrance struct {
 // Entry is an attempt that is to become a session.
 type Entry struct {
 	Flow        Flow
+	Proof       Proof         // the last one, if Prove was not called with it: a write less
 	NeedsSecond bool          // the organization demands it, or the person has set one up
 	Org         id.Org        // zero: none yet
 	Life        time.Duration // of the organization's sessions
@@ -39,7 +40,12 @@ type Entry struct {
 // credentials have changed since the proof: with ErrChanged the attempt is of no more
 // use. If it fails, the browser gets nothing and has to begin again.
 func (e *Entrance) Enter(ctx context.Context, in Entry) (session.Session, session.Cookie, error) {
-	f := in.Flow
+	f, err := in.Flow, error(nil)
+	if in.Proof != (Proof{}) {
+		if f, err = f.prove(in.Proof, e.Attempts.now()); err != nil {
+			return session.Session{}, session.Cookie{}, err
+		}
+	}
 	if err := f.enough(in.NeedsSecond); err != nil {
 		return session.Session{}, session.Cookie{}, err
 	}
@@ -48,7 +54,10 @@ func (e *Entrance) Enter(ctx context.Context, in Entry) (session.Session, sessio
 		ProvedAt: f.ProvedAt, Device: in.Device, IP: textOf(in.By),
 	}, beginning{
 		version: f.Version, life: in.Life, by: in.By, previous: in.Previous,
-		first: func() error { return e.Attempts.enter(ctx, f) },
+		first: func() error {
+			_, err := e.Attempts.step(ctx, in.Flow, []State{in.Flow.State}, Entered, nil)
+			return err
+		},
 	})
 }
 

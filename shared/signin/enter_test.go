@@ -206,7 +206,7 @@ func TestEnterRefuses(t *testing.T) {
 
 // A new password ends all sessions, also in another process that has just used one,
 // within ten seconds; the browser that has set it keeps its own. If it cannot be set, no
-// session ends.
+// session ends. Without a login there are no sessions.
 func TestChange(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
@@ -231,6 +231,63 @@ func TestChange(t *testing.T) {
 	}
 	_, err = other.Sessions.Get(ctx, keptCookie, host)
 	testkit.Must(t, err)
+	f := h.proved(signin.Password)
+	testkit.Must(t, h.Change(ctx, h.user, id.Session{}, session.Revoked, func(tx pg.Tx) error { return identity.Delete(ctx, tx, h.user) }))
+	if _, _, err := h.Enter(ctx, h.entry(f)); !errors.Is(err, identity.ErrNoLogin) || len(h.live()) != 0 {
+		t.Errorf("after the login was deleted: %v; live: %+v", err, h.live())
+	}
+}
+
+// The last proof may come with the entry: a password costs three writes, a query and a
+// transaction. If it is not enough, nothing has happened.
+func TestEnterWithProof(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	ctx := t.Context()
+	var mu sync.Mutex
+	var calls []string
+	counted := h.entrance(testkit.DynamoDBThrough(t, h.endpoint, func(call, _ string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, call)
+		return false
+	}), h.db.Identity)
+	f, _ := h.begin()
+	f, err := counted.Attempts.Try(ctx, f)
+	testkit.Must(t, err)
+	in := h.entry(f)
+	in.Proof, in.NeedsSecond = signin.Proof{User: h.user, Version: h.version, Method: signin.Password}, true
+	if _, _, err := counted.Enter(ctx, in); !errors.Is(err, signin.ErrFactors) {
+		t.Errorf("a password alone: %v", err)
+	}
+	in.NeedsSecond = false
+	begun, _, err := counted.Enter(ctx, in)
+	if testkit.Must(t, err); fmt.Sprint(begun.Factors) != "[password]" || begun.ProvedAt.Before(begun.CreatedAt.Add(-time.Minute)) {
+		t.Errorf("entered: %+v", begun)
+	}
+	if got := fmt.Sprint(calls); got != "[UpdateItem UpdateItem Query PutItem]" {
+		t.Errorf("calls: %s", got)
+	}
+	if _, _, err := h.Enter(ctx, in); !errors.Is(err, signin.ErrOver) {
+		t.Errorf("a second time: %v", err)
+	}
+	second, err := h.Demand(ctx, h.proved(signin.Password), signin.Second)
+	testkit.Must(t, err)
+	in = h.entry(second)
+	for want, proof := range map[error]signin.Proof{
+		signin.ErrStep:    {User: id.New[id.User](time.Now()), Version: h.version, Method: signin.TOTP},
+		signin.ErrChanged: {User: h.user, Version: h.version + 1, Method: signin.TOTP},
+		signin.ErrFactors: {User: h.user, Version: h.version, Method: signin.Link},
+	} {
+		in.Proof = proof
+		if _, _, err := h.Enter(ctx, in); !errors.Is(err, want) {
+			t.Errorf("%+v: %v", proof, err)
+		}
+	}
+	in.Proof.Version, in.Proof.User, in.Proof.Method = h.version, h.user, signin.TOTP
+	if n := winners(20, func() error { _, _, err := h.Enter(ctx, in); return err }); n != 1 || len(h.live()) != 2 {
+		t.Errorf("%d entered, %d sessions", n, len(h.live()))
+	}
 }
 
 // Of fifty requests at once that enter with one attempt, one does.

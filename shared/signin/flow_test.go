@@ -135,7 +135,7 @@ func TestConcurrentSteps(t *testing.T) {
 }
 
 // A second factor is the same person's, with the credentials that were proved first; one
-// that was set up in between is a change of these.
+// that was set up in between is a change of these. The connection of the first one stays.
 func TestSecondProof(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		other, changed, nobody := b.proof(signin.TOTP), b.proof(signin.TOTP), b.proof(signin.Password)
@@ -151,6 +151,15 @@ func TestSecondProof(t *testing.T) {
 		}
 		if f, err := b.Prove(t.Context(), b.in(signin.Enrol), changed); err != nil || f.Version != 4 || fmt.Sprint(f.Factors) != "[password totp]" {
 			t.Errorf("set up: %+v, %v", f, err)
+		}
+		sso := b.proof(signin.SSO)
+		sso.Connection = "sso_1"
+		f, err := b.Prove(t.Context(), b.in(signin.Started), sso)
+		testkit.Must(t, err)
+		f, err = b.Demand(t.Context(), f, signin.Second)
+		testkit.Must(t, err)
+		if f, err = b.Prove(t.Context(), f, b.proof(signin.TOTP)); err != nil || f.Connection != "sso_1" || f.ProvedAt.IsZero() {
+			t.Errorf("after single sign-on: %+v, %v", f, err)
 		}
 	})
 }

@@ -1,9 +1,11 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"portico/shared/dynamo"
 	"portico/shared/id"
@@ -48,33 +50,37 @@ type Proof struct {
 // The second is the same person's, with the same credentials, unless the factor was
 // set up in this attempt.
 func (s *Store) Prove(ctx context.Context, f Flow, p Proof) (Flow, error) {
-	to := f.State
-	switch f.State {
-	case Started, Identified:
-		to = Proved
-	case Second, Enrol:
-		switch {
-		case p.User != f.User:
-			return Flow{}, ErrStep
-		case f.State == Second && p.Version != f.Version:
-			return Flow{}, ErrChanged
-		}
+	proved, err := f.prove(p, s.now())
+	if err != nil {
+		return Flow{}, err
 	}
-	if p.User.IsZero() {
+	return s.step(ctx, f, unproved, proved.State, dynamo.Item{
+		"user": userText(proved.User), "version": dynamo.Number(proved.Version), "connection": dynamo.Text(proved.Connection),
+		"factors": dynamo.Texts(textsOf(proved.Factors)), "proved": dynamo.Time(proved.ProvedAt),
+	})
+}
+
+// unproved are the states in which a proof is awaited.
+var unproved = []State{Started, Identified, Second, Enrol}
+
+// prove returns the attempt as it is with a proof.
+func (f Flow) prove(p Proof, now time.Time) (Flow, error) {
+	switch {
+	case !slices.Contains(unproved, f.State) || p.User.IsZero():
 		return Flow{}, ErrStep
+	case f.State == Started || f.State == Identified:
+		f.State = Proved
+	case p.User != f.User:
+		return Flow{}, ErrStep
+	case f.State == Second && p.Version != f.Version:
+		return Flow{}, ErrChanged
 	}
-	factors := []string{string(p.Method)}
-	for _, m := range f.Factors {
-		factors = append(factors, string(m))
-	}
-	slices.Sort(factors)
-	also := dynamo.Item{
-		"user": userText(p.User), "version": dynamo.Number(p.Version), "factors": dynamo.Texts(slices.Compact(factors)), "proved": dynamo.Time(s.now()),
-	}
-	if p.Connection != "" {
-		also["connection"] = dynamo.Text(p.Connection)
-	}
-	return s.step(ctx, f, []State{Started, Identified, Second, Enrol}, to, also)
+	f.User, f.Version, f.ProvedAt = p.User, p.Version, now
+	f.Connection = cmp.Or(p.Connection, f.Connection)
+	f.Factors = slices.Concat(f.Factors, []Method{p.Method})
+	slices.Sort(f.Factors)
+	f.Factors = slices.Compact(f.Factors)
+	return f, nil
 }
 
 // Demand asks for more after the first proof: Second, or Enrol if the person has no
@@ -92,22 +98,17 @@ func (s *Store) Kill(ctx context.Context, f Flow) error {
 	return err
 }
 
-// provedStates are those in which enough may be proved to enter.
-var provedStates = []State{Proved, Second, Enrol}
-
 // enough returns nil if what was proved is enough for a session.
 func (f Flow) enough(needsSecond bool) error {
-	switch {
-	case !slices.Contains(provedStates, f.State):
+	switch f.State {
+	case Proved:
+	case Second, Enrol:
+		needsSecond = true
+	default:
 		return ErrStep
-	case (needsSecond || f.State != Proved) && Strength(f.Factors) < 2:
+	}
+	if needsSecond && Strength(f.Factors) < 2 {
 		return ErrFactors
 	}
 	return nil
-}
-
-// enter notes that the attempt leads to a session. It can do so once.
-func (s *Store) enter(ctx context.Context, f Flow) error {
-	_, err := s.step(ctx, f, provedStates, Entered, nil)
-	return err
 }

@@ -70,8 +70,9 @@ func TestPlatformMailIsSuppressed(t *testing.T) {
 	p.suppress("bounce", nil)
 	testkit.Must(t, p.sendPlatform(verify("verify/1")))
 	p.work()
-	if p.status() != "suppressed 0" || len(p.service.mails) != 0 {
-		t.Errorf("%s, %d mails", p.status(), len(p.service.mails))
+	done := testkit.Value[bool](t, p.Database, `SELECT data IS NULL AND NOT EXISTS (SELECT FROM job) FROM mail`)
+	if p.status() != "suppressed 0" || len(p.service.mails) != 0 || !done {
+		t.Errorf("%s, %d mails; its job has ended and its data are gone: %v", p.status(), len(p.service.mails), done)
 	}
 }
 

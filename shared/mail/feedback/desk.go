@@ -148,7 +148,7 @@ func (d *Desk) record(ctx context.Context, m mail.Logged, r Report) error {
 	p := publication{desk: d, org: m.OrgID, database: d.DB.LastFound(m.OrgID)}
 	var then pgx.Batch
 	work := func(tx pg.Tx) error { return p.record(ctx, tx, &then, m, r) }
-	if m.OrgID.IsZero() { // nobody is told
+	if m.OrgID.IsZero() { // which has no endpoints that would be told
 		return d.in(ctx, m.OrgID, work)
 	}
 	if err := p.lower(ctx); err != nil {
@@ -224,13 +224,9 @@ func (p *publication) record(ctx context.Context, tx pg.Tx, then *pgx.Batch, m m
 	return nil
 }
 
-// noticeOf returns the operational event of a report; false if there is none, or no
-// organization that could get it.
+// noticeOf returns the operational event of a report; false if there is none.
 func noticeOf(m mail.Logged, r Report) (webhook.Notice, bool) {
 	about := webhook.MailNotice{MailID: m.ID, Template: m.Template, Recipient: m.Recipient, At: clock.Stamp(r.At)}
-	if m.OrgID.IsZero() {
-		return webhook.Notice{}, false
-	}
 	switch r.What {
 	case Delivered:
 		return webhook.NewMailNotice(m.OrgID, webhook.MailDelivered{MailNotice: about}), true

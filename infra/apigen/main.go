@@ -14,10 +14,12 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"portico/shared/api"
 	"portico/shared/eventtype/openapi"
 	"portico/shared/pages/resend"
+	"portico/shared/pages/signin"
 	"portico/shared/pages/unsubscribe"
 )
 
@@ -55,6 +57,15 @@ func registered() []op {
 	for _, operation := range api.All() {
 		o := operation.Meta()
 		ops = append(ops, op{ID: o.ID, Method: o.Method, Path: o.Path, Function: o.Function})
+	}
+	for _, page := range (&signin.Site{}).Pages() {
+		for _, method := range page.Methods() {
+			o := op{ID: page.ID, Method: method, Path: page.Path, Function: page.Function}
+			if method == "GET" {
+				o.ID = "show" + strings.ToUpper(o.ID[:1]) + o.ID[1:]
+			}
+			ops = append(ops, o)
+		}
 	}
 	return append(ops,
 		op{ID: "showUnsubscribe", Method: "GET", Path: unsubscribe.Path, Function: "unsubscribe"},

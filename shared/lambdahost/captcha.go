@@ -23,15 +23,21 @@ type captchaEnv struct {
 	Endpoint  string   `env:"CAPTCHA_ENDPOINT"`
 }
 
-// captcha returns what demands and verifies CAPTCHAs.
+// captcha returns what demands and verifies CAPTCHAs. Without a secret it still counts, so
+// that what is below its limit passes.
 func (h *host) captcha(ctx context.Context) (gate captcha.Gate, err error) {
 	var (
 		e      captchaEnv
 		limits limitEnv
 		counts limitTableEnv
 	)
-	if err := read(&e, &limits, &counts); err != nil || e.Secret == "" {
+	if err := read(&e, &limits, &counts); err != nil {
 		return gate, err
+	}
+	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id")
+	gate.Count = captcha.Counting(table, limits.Environments, h.clock)
+	if e.Secret == "" {
+		return gate, nil
 	}
 	config := captcha.Config{Endpoint: e.Endpoint, SiteKey: e.SiteKey, Hostnames: e.Hostnames}
 	if config.Vendor, err = captcha.VendorNamed(e.Vendor); err != nil {
@@ -42,8 +48,6 @@ func (h *host) captcha(ctx context.Context) (gate captcha.Gate, err error) {
 		return gate, fmt.Errorf("CAPTCHA_SECRET: %w", err)
 	}
 	config.Secret = strings.TrimSpace(aws.ToString(out.SecretString))
-	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id")
 	gate.Verifier = captcha.NewVerifier(config, table, h.clock)
-	gate.Count = captcha.Counting(table, limits.Environments, h.clock)
 	return gate, nil
 }

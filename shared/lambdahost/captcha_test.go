@@ -35,6 +35,9 @@ func TestCaptchaEnvironment(t *testing.T) {
 	if _, err := gate.Pass(t.Context(), always, captcha.Visitor{Token: "solved"}); !errors.Is(err, captcha.ErrAway) {
 		t.Errorf("without a secret: %v", err)
 	}
+	if gate.Count == nil {
+		t.Error("without a secret nothing counts, so nobody is below a limit")
+	}
 	t.Setenv("CAPTCHA_SECRET", "captcha")
 	if gate, err = h.captcha(t.Context()); err != nil {
 		t.Fatal(err)

@@ -2,12 +2,24 @@ package lambdahost
 
 import (
 	"context"
+	"fmt"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"portico/shared/dynamo"
+	"portico/shared/egress"
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/unsubscribe"
+	"portico/shared/pages"
 	"portico/shared/pages/resend"
-	pages "portico/shared/pages/unsubscribe"
+	site "portico/shared/pages/signin"
+	stop "portico/shared/pages/unsubscribe"
+	"portico/shared/password"
 	"portico/shared/pg"
+	"portico/shared/secret"
+	"portico/shared/session"
+	"portico/shared/signin"
 	"portico/shared/webhook/fanout"
 )
 
@@ -23,7 +35,7 @@ func Unsubscribe() {
 	exitOn(err)
 	box, err := h.box(sealing)
 	exitOn(err)
-	handler := &pages.Handler{Box: box, Clock: h.clock, Log: h.log, Stop: func(ctx context.Context, c unsubscribe.Choice) error {
+	handler := &stop.Handler{Box: box, Clock: h.clock, Log: h.log, Stop: func(ctx context.Context, c unsubscribe.Choice) error {
 		return db.InOrg(ctx, c.Org, func(tx pg.Tx) error { return unsubscribe.Stop(ctx, tx, c) })
 	}}
 	h.start(ctx, handler)
@@ -56,4 +68,74 @@ func Resend() {
 // mail is not sent through it.
 type resendEnv struct {
 	Secret string `env:"MAIL_SECRET"`
+}
+
+// peopleEnv says where it is kept how people sign in.
+type peopleEnv struct {
+	Table  string `env:"IDENTITY_TABLE,required,notEmpty"`
+	Pepper string `env:"PEPPER_SECRET,required,notEmpty"`
+	// Public is where the pages are, for links in mails.
+	Public string `env:"PAGES_URL,required,notEmpty"`
+	// SignUp is who may sign up: everybody (open), or those whom an organization has
+	// added (invited).
+	SignUp string `env:"SIGN_UP,required,notEmpty"`
+	// Breached is the service of stolen passwords; "": it is not asked.
+	Breached string `env:"BREACHED_PASSWORDS_URL"`
+}
+
+// sessionIdle is how long a session lives without being used.
+const sessionIdle = 2 * time.Hour
+
+// SignIn serves the pages on which people sign up, sign in and look after their account.
+func SignIn() {
+	ctx := context.Background()
+	var (
+		database databaseEnv
+		sealing  sealingEnv
+		wake     wakeEnv
+		queues   jobQueuesEnv
+		outward  egressEnv
+		people   peopleEnv
+	)
+	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people)
+	if people.SignUp != "open" && people.SignUp != "invited" {
+		exitOn(fmt.Errorf("SIGN_UP must be open or invited, not %q", people.SignUp))
+	}
+	db, err := database.open(ctx)
+	exitOn(err)
+	h.announceEntries(db, database)
+	h.announce(db, queues, wake, database)
+	home, err := pg.OpenIdentity(ctx, database.URL)
+	exitOn(err)
+	box, err := h.box(sealing)
+	exitOn(err)
+	pepper, err := h.pepper(people)
+	exitOn(err)
+	sessions := session.NewStore(dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), people.Table, "pk", "sk"), sessionIdle, h.clock)
+	desk := &signin.Desk{
+		DB: db, People: home, Sessions: sessions, Passwords: password.NewHasher(pepper), Box: box, Clock: h.clock,
+		Rules: password.Rules{Words: []string{"portico"}}, Public: people.Public, Open: people.SignUp == "open",
+	}
+	if people.Breached != "" {
+		policy, err := egress.ParsePolicy(outward.Allow)
+		exitOn(err)
+		desk.Rules.Breaches = password.NewBreaches(people.Breached, policy, h.log)
+	}
+	gate, err := h.captcha(ctx)
+	exitOn(err)
+	book, err := pages.NewBook(site.Files())
+	exitOn(err)
+	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book}
+	handler, err := frame.Handler((&site.Site{Desk: desk, Sessions: sessions, Clock: h.clock}).Pages()...)
+	exitOn(err)
+	h.start(ctx, handler)
+}
+
+// pepper reads the versions of the key that all hashes of passwords need.
+func (h *host) pepper(e peopleEnv) (*secret.Box, error) {
+	box, err := h.box(sealingEnv{Secret: e.Pepper})
+	if err != nil {
+		return nil, fmt.Errorf("PEPPER_SECRET: %w", err)
+	}
+	return box, nil
 }

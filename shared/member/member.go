@@ -61,12 +61,17 @@ const columns = `m.id, m.user_id, u.email, m.name, m.predefined, m.role_id, m.lo
 // in two databases is one user.
 func FindUser(ctx context.Context, db *pg.DB, email string, now time.Time) (user id.User, err error) {
 	if len(db.Others()) > 0 { // otherwise Insert asks
-		user, err = pg.Search[id.User](ctx, db.All(), "member.FindUser", `SELECT user_with($1)`, email)
+		user, err = KnownUser(ctx, db, email)
 	}
 	if err == nil && user.IsZero() {
 		user = id.New[id.User](now)
 	}
 	return user, err
+}
+
+// KnownUser returns the user with an e-mail address in any database; zero: there is none.
+func KnownUser(ctx context.Context, db *pg.DB, email string) (id.User, error) {
+	return pg.Search[id.User](ctx, db.All(), "member.KnownUser", `SELECT user_with($1)`, email)
 }
 
 // Insert makes the user with m.Email a member. If the database has no user with

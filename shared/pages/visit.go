@@ -88,7 +88,7 @@ func (v *Visit) Again() Answer { return Answer{again: true} }
 // show answers a POST with the page itself.
 func (v *Visit) show(status int) (Answer, error) {
 	a, err := v.page.Show(v)
-	if err == nil && a.location == "" {
+	if err == nil && a.Status == 0 {
 		a.Status = status
 	}
 	return a, err

@@ -76,7 +76,7 @@ func (h *Hasher) Verify(ctx context.Context, password string, stored Hash) (righ
 	if err != nil {
 		return false, false, err
 	}
-	right = subtle.ConstantTimeCompare(sum, p.sum) == 1 && stored != (Hash{})
+	right = subtle.ConstantTimeCompare(sum, p.sum) == 1
 	return right, right && (p.parameters != now || version != current), nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"portico/shared/api"
 	"portico/shared/pages/resend"
+	"portico/shared/pages/signin"
 	"portico/shared/pages/unsubscribe"
 	"portico/shared/testkit"
 )
@@ -154,6 +155,11 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 	}
 	for _, method := range []string{"GET", "POST"} {
 		code = append(code, method+" "+unsubscribe.Path+" → portico-unsubscribe")
+	}
+	for _, page := range (&signin.Site{}).Pages() {
+		for _, method := range page.Methods() {
+			code = append(code, method+" "+page.Path+" → portico-"+page.Function)
+		}
 	}
 	code = append(code, "POST "+resend.Path+" → portico-resend")
 	for _, r := range shared.Template.Routes {

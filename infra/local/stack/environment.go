@@ -3,6 +3,7 @@ package stack
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 
 	"portico/infra/local/services"
 	"portico/infra/local/template"
@@ -52,17 +53,21 @@ const localBase = "portico.localhost"
 const localLimits = "requests:1000000,expensive_requests:60000000,work:60000000,organization_requests:60000000,organization_work:60000000," +
 	"refused_requests:60000000"
 
+// localPages is where people find pages on a laptop: browsers keep a Secure cookie
+// without TLS, and allow passkeys, at the name localhost only.
+func localPages(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
+
 // functionEnvironment is the template's environment with the values that must
 // differ on a laptop: the stage, the database and its passwords (deployed
 // functions use IAM), the addresses that may be dialled, the source addresses of
-// deliveries, the base domain, and the limits of callers. Mail has no links to unsubscribe here, because
+// deliveries, the base domain, the address of pages, and the limits of callers. Mail has no links to unsubscribe here, because
 // these must begin with https. A variable that the template does not give a function
 // is not added.
 func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
 	env := maps.Clone(f.Env)
 	for name, value := range map[string]string{
 		"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource, "BASE_DOMAIN": localBase, "AWS_ENDPOINT_URL": e.AWS,
-		"LIMITS": localLimits, "PUBLIC_URL": "",
+		"LIMITS": localLimits, "PUBLIC_URL": "", "PAGES_URL": localPages(e.URL),
 	} {
 		if _, ok := env[name]; ok {
 			env[name] = value

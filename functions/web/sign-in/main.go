@@ -1,0 +1,7 @@
+// Command sign-in serves the pages on which people sign up, sign in and look after
+// their account; see shared/pages/signin.
+package main
+
+import "portico/shared/lambdahost"
+
+func main() { lambdahost.SignIn() }

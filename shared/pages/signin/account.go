@@ -1,0 +1,66 @@
+package signin
+
+import (
+	"errors"
+
+	"portico/shared/id"
+	"portico/shared/pages"
+	"portico/shared/session"
+	"portico/shared/signin"
+)
+
+// account is what the account's page shows.
+type account struct {
+	Email    string
+	Own      id.Session
+	Sessions []session.Session
+}
+
+func (s *Site) showAccount(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	email, err := s.Desk.Address(ctxOf(v), own.User)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	list, err := s.Sessions.List(ctxOf(v), own.User)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	return pages.Answer{View: "account", Title: "account.title", Data: account{email, own.ID, list}}, nil
+}
+
+// revoke ends one of the person's sessions.
+func (s *Site) revoke(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	wanted, err := id.Parse[id.Session](v.Form("session"))
+	if err == nil {
+		err = s.Sessions.Revoke(ctxOf(v), own.User, wanted, session.Revoked)
+		if err != nil && !errors.Is(err, session.ErrNone) {
+			return pages.Answer{}, err
+		}
+	}
+	return v.Go(accountPath), nil // one that is not there does not show up again either
+}
+
+// revokeAll ends all sessions, also this one.
+func (s *Site) revokeAll(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	if err := s.Desk.SignOutEverywhere(ctxOf(v), own.User); err != nil {
+		return pages.Answer{}, err
+	}
+	v.SetCookie(sessionCookie, "", 0)
+	return v.Go(signInPath), nil
+}
+
+func (s *Site) showChange(*pages.Visit, session.Session) (pages.Answer, error) {
+	return pages.Answer{View: "change", Title: "change.title"}, nil
+}
+
+func (s *Site) change(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	renewed, cookie, err := s.Desk.ChangePassword(ctxOf(v), own, v.Form("current"), v.Form("password"), v.Lang(), visitor(v))
+	switch {
+	case errors.Is(err, signin.ErrWrong):
+		v.Mark("current", "wrong.current")
+		return v.Again(), nil
+	case err != nil:
+		return refused(v, err)
+	}
+	return s.begin(v, renewed, cookie), nil
+}

@@ -1,0 +1,210 @@
+package signin_test
+
+import (
+	"context"
+	"encoding/json"
+	"html"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/captcha"
+	"portico/shared/clock"
+	"portico/shared/dynamo"
+	"portico/shared/id"
+	"portico/shared/observe"
+	"portico/shared/pages"
+	site "portico/shared/pages/signin"
+	"portico/shared/password"
+	"portico/shared/session"
+	"portico/shared/signin"
+	"portico/shared/testkit"
+)
+
+// stage is a running site with its stores.
+type stage struct {
+	t      *testing.T
+	db     *testkit.Database
+	clock  *clock.Clock
+	desk   *signin.Desk
+	site   *site.Site
+	log    *testkit.Log
+	server *httptest.Server
+}
+
+// sent is one mail.
+type sent struct {
+	to, locale, template, link, device string
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	db := testkit.DB(t)
+	client, table := testkit.SortedTable(t, testkit.DynamoDBEndpoint(t))
+	s := &stage{t: t, db: db, clock: db.Clock, log: &testkit.Log{}}
+	box := testkit.Box(t)
+	s.desk = &signin.Desk{
+		DB: db.App, People: db.Identity, Sessions: session.NewStore(dynamo.NewSorted(client, table, "pk", "sk"), 2*time.Hour, db.Clock),
+		Passwords: password.NewHasher(box), Box: box, Clock: db.Clock, Open: true,
+	}
+	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Clock: db.Clock}
+	book, err := pages.NewBook(site.Files())
+	testkit.Must(t, err)
+	never := func(context.Context, netip.Addr, string, int64, time.Duration) (bool, error) { return false, nil }
+	frame := &pages.Frame{Log: observe.NewLog(s.log, "test"), Book: book, Gate: captcha.Gate{Count: never}}
+	handler, err := frame.Handler(s.site.Pages()...)
+	testkit.Must(t, err)
+	s.server = httptest.NewServer(handler)
+	t.Cleanup(s.server.Close)
+	s.desk.Public = s.server.URL
+	return s
+}
+
+// mails lists all mails, the oldest first.
+func (s *stage) mails() (list []sent) {
+	s.t.Helper()
+	rows, err := s.db.Admin.Query(s.t.Context(), `SELECT id, recipient, locale, template, data FROM mail ORDER BY xmin::text::bigint`)
+	testkit.Must(s.t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var m sent
+		var of id.Mail
+		var sealed []byte
+		testkit.Must(s.t, rows.Scan(&of, &m.to, &m.locale, &m.template, &sealed))
+		plain, err := s.desk.Box.Open(sealed, "mail "+of.String())
+		testkit.Must(s.t, err)
+		var kept struct {
+			Data struct{ URL, Device, IP string }
+		}
+		testkit.Must(s.t, json.Unmarshal(plain, &kept))
+		m.link, m.device = kept.Data.URL, kept.Data.Device
+		list = append(list, m)
+	}
+	testkit.Must(s.t, rows.Err())
+	return list
+}
+
+// mail returns the last mail.
+func (s *stage) mail() sent {
+	s.t.Helper()
+	list := s.mails()
+	if len(list) == 0 {
+		s.t.Fatal("there is no mail")
+	}
+	return list[len(list)-1]
+}
+
+// browser keeps cookies as a browser does, and sends Secure ones to this machine without
+// TLS, as browsers do for localhost.
+type browser struct {
+	stage   *stage
+	cookies map[string]string
+	headers map[string]string
+}
+
+func (s *stage) browser() *browser {
+	return &browser{s, map[string]string{}, map[string]string{"Sec-Fetch-Site": "same-origin", "User-Agent": "X11; Linux Firefox/145.0"}}
+}
+
+// page is an answer.
+type page struct {
+	status   int
+	location string
+	text     string
+	header   http.Header
+}
+
+func (b *browser) get(path string) page { return b.send(http.MethodGet, path, nil) }
+
+// post sends a form; fields are names and values.
+func (b *browser) post(path string, fields ...string) page {
+	form := url.Values{}
+	for i := 0; i < len(fields); i += 2 {
+		form.Add(fields[i], fields[i+1])
+	}
+	return b.send(http.MethodPost, path, form)
+}
+
+func (b *browser) send(method, path string, form url.Values) page {
+	t := b.stage.t
+	t.Helper()
+	address := strings.TrimPrefix(path, b.stage.server.URL)
+	r, err := http.NewRequestWithContext(t.Context(), method, b.stage.server.URL+address, strings.NewReader(form.Encode()))
+	testkit.Must(t, err)
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for name, value := range b.headers {
+		r.Header.Set(name, value)
+	}
+	for name, value := range b.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	w, err := client.Do(r)
+	testkit.Must(t, err)
+	defer func() { _ = w.Body.Close() }()
+	text, err := io.ReadAll(w.Body)
+	testkit.Must(t, err)
+	for _, c := range w.Cookies() {
+		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || !strings.HasPrefix(c.Name, "__Host-") {
+			t.Errorf("%s %s: the cookie %s", method, path, c)
+		}
+		if b.cookies[c.Name] = c.Value; c.MaxAge < 0 {
+			delete(b.cookies, c.Name)
+		}
+	}
+	if strings.Contains(string(text), "<script") {
+		t.Errorf("%s %s has a script", method, path)
+	}
+	return page{w.StatusCode, w.Header.Get("Location"), html.UnescapeString(string(text)), w.Header}
+}
+
+// follow goes where a page leads.
+func (b *browser) follow(p page) page {
+	b.stage.t.Helper()
+	if p.status != http.StatusSeeOther {
+		b.stage.t.Fatalf("it leads nowhere: %d\n%s", p.status, p.text)
+	}
+	return b.get(p.location)
+}
+
+// shows fails unless a page has a status and a text.
+func (s *stage) shows(p page, status int, text string) {
+	s.t.Helper()
+	if p.status != status || !strings.Contains(p.text, text) {
+		s.t.Errorf("%d, want %d with %q:\n%s", p.status, status, text, main(p.text))
+	}
+}
+
+// main is a page without its head.
+func main(text string) string {
+	_, text, _ = strings.Cut(text, "<main>")
+	return text
+}
+
+const secretText = "vanish quietly"
+
+// signUp makes an account and leaves the browser signed in.
+func (b *browser) signUp(email string) {
+	b.stage.t.Helper()
+	b.stage.shows(b.follow(b.post("/sign-up", "email", email)), 200, "Look into your mailbox")
+	link := b.stage.mail().link
+	b.stage.shows(b.get(link), 200, email)
+	b.stage.shows(b.follow(b.post(link, "name", "Ada", "organization", "Acme", "password", secretText)), 200, email)
+}
+
+// signIn signs in with a password, and returns what comes of it.
+func (b *browser) signIn(email, text string) page {
+	b.stage.t.Helper()
+	b.stage.shows(b.post("/sign-in", "email", email), 200, "Enter your password")
+	return b.post("/sign-in/password", "email", email, "password", text)
+}
+
+var sessionForm = regexp.MustCompile(`name="session" value="(ses_[^"]+)"`)

@@ -1,0 +1,120 @@
+// Package signin has the pages on which people sign up, sign in and look after their
+// account. What they decide is in shared/signin.
+package signin
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/captcha"
+	"portico/shared/clock"
+	"portico/shared/observe"
+	"portico/shared/pages"
+	"portico/shared/session"
+	"portico/shared/signin"
+)
+
+//go:embed *.html texts
+var files embed.FS
+
+// Files are the templates and texts of the pages.
+func Files() fs.FS { return files }
+
+// Site serves the pages.
+type Site struct {
+	Desk     *signin.Desk
+	Sessions *session.Store
+	Clock    *clock.Clock
+}
+
+const function = "sign-in"
+
+// The paths that others lead to.
+const (
+	signInPath  = "/sign-in"
+	accountPath = "/account"
+)
+
+// perMinute is how many forms of a page an address may send without a CAPTCHA.
+func perMinute(name string, most int64) captcha.Challenge {
+	return captcha.Challenge{Name: name, After: most, Window: time.Minute}
+}
+
+// Pages lists all pages of the site, for the frame and for the gateway.
+func (s *Site) Pages() []pages.Page {
+	return []pages.Page{
+		{ID: "signIn", Path: signInPath, Function: function, Show: s.showSignIn, Act: s.address, Limit: perMinute("sign-in", 20), Records: "none: the next page signs in"},
+		{ID: "signInWithPassword", Path: passwordPath, Function: function, Show: s.showPassword, Act: s.password, Limit: perMinute("sign-in", 20), Records: "session.start"},
+		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "session.end"},
+		{ID: "signUp", Path: "/sign-up", Function: function, Show: s.showSignUp, Act: s.signUp, Limit: perMinute("sign-up", 10), Records: "none: nothing happens before the mailed link is used"},
+		{ID: "signUpSent", Path: signUpSentPath, Function: function, Show: told("sent", "sign_up.sent")},
+		{ID: "confirmSignUp", Path: signin.ConfirmPath, Function: function, Show: s.showConfirm, Act: s.confirm, Limit: perMinute("sign-up", 10), Records: "user.verify_email"},
+		{ID: "askReset", Path: "/reset", Function: function, Show: s.showAskReset, Act: s.askReset, Limit: perMinute("reset", 10), Records: "none: nothing happens before the mailed link is used"},
+		{ID: "resetSent", Path: resetSentPath, Function: function, Show: told("sent", "reset.sent")},
+		{ID: "reset", Path: signin.ResetPath, Function: function, Show: s.showReset, Act: s.reset, Limit: perMinute("reset", 10), Records: "user.change_password"},
+		{ID: "resetDone", Path: resetDonePath, Function: function, Show: told("done", "reset.done")},
+		{ID: "account", Path: accountPath, Function: function, Show: s.signedIn(s.showAccount)},
+		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
+		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "session.revoke"},
+		{ID: "revokeSessions", Path: "/account/revoke-sessions", Function: function, Act: s.signedIn(s.revokeAll), Limit: perMinute("account", 20), Records: "session.revoke"},
+	}
+}
+
+// told is a page that only says something: the title and the text of a key.
+func told(view, key string) func(*pages.Visit) (pages.Answer, error) {
+	return func(*pages.Visit) (pages.Answer, error) {
+		return pages.Answer{View: view, Title: key + ".title", Data: key + ".text"}, nil
+	}
+}
+
+// sessionCookie carries the session's secret.
+const sessionCookie = "portico"
+
+// session returns the visitor's session; ok: there is one.
+func (s *Site) session(v *pages.Visit) (found session.Session, ok bool, err error) {
+	cookie, err := session.Parse(v.Cookie(sessionCookie))
+	if err != nil {
+		return found, false, nil
+	}
+	var ended session.Ended
+	switch found, err = s.Sessions.Get(v.Request.Context(), cookie, v.Request.Host); {
+	case errors.Is(err, session.ErrNone), errors.As(err, &ended):
+		return found, false, nil
+	case err != nil:
+		return found, false, err
+	}
+	return found, true, nil
+}
+
+// signedIn leads whoever has no session to the page for signing in.
+func (s *Site) signedIn(page func(*pages.Visit, session.Session) (pages.Answer, error)) func(*pages.Visit) (pages.Answer, error) {
+	return func(v *pages.Visit) (pages.Answer, error) {
+		found, ok, err := s.session(v)
+		switch {
+		case err != nil:
+			return pages.Answer{}, err
+		case !ok:
+			v.SetCookie(sessionCookie, "", 0)
+			return v.Go(signInPath), nil
+		}
+		return page(v, found)
+	}
+}
+
+// begin gives the browser a session.
+func (s *Site) begin(v *pages.Visit, begun session.Session, cookie session.Cookie) pages.Answer {
+	v.SetCookie(sessionCookie, cookie.Text(), begun.EndsAt.Sub(s.Clock.Now()))
+	return v.Go(accountPath)
+}
+
+func visitor(v *pages.Visit) signin.Visitor {
+	return signin.Visitor{Host: v.Request.Host, Origin: audit.Origin{
+		RequestID: observe.RequestID(v.Request.Context()), SourceIP: v.Address(), UserAgent: v.Request.UserAgent(),
+	}}
+}
+
+func ctxOf(v *pages.Visit) context.Context { return v.Request.Context() }

@@ -1,0 +1,87 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/clock"
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/mail/transport"
+	"portico/shared/org"
+	"portico/shared/password"
+	"portico/shared/pg"
+	"portico/shared/secret"
+	"portico/shared/session"
+)
+
+// Desk signs people up and in.
+type Desk struct {
+	DB        *pg.DB
+	People    *pg.Identity
+	Sessions  *session.Store
+	Passwords *password.Hasher
+	Rules     password.Rules
+	Box       *secret.Box
+	Clock     *clock.Clock
+	// Public is where the pages are, such as https://portico.example.com. Links in mails
+	// begin with it, whatever host a request names.
+	Public string
+	// Open lets everybody sign up; otherwise only those whom an organization has added.
+	Open bool
+}
+
+// Visitor is from where somebody signs in.
+type Visitor struct {
+	Host   string
+	Origin audit.Origin
+}
+
+func (v Visitor) device() string { return deviceOf(v.Origin.UserAgent) }
+
+func (v Visitor) ip() string {
+	if !v.Origin.SourceIP.IsValid() {
+		return ""
+	}
+	return v.Origin.SourceIP.String()
+}
+
+// ErrWrong is returned when address and password do not belong together, for whatever
+// reason: nobody should learn which addresses are known.
+var ErrWrong = errors.New("signin: wrong address or password")
+
+// life is how long a session lives after its person has signed in.
+const life = 12 * time.Hour
+
+// CleanAddress returns an address as it is kept, or "" if mail cannot be sent to it.
+func CleanAddress(text string) string {
+	text = strings.TrimSpace(text)
+	if !org.IsEmail(text) || transport.CheckAddress(text) != nil {
+		return ""
+	}
+	return text
+}
+
+// login finds a person's login.
+func (d *Desk) login(ctx context.Context, email string) (identity.Login, error) {
+	return identity.Find(ctx, d.People, email)
+}
+
+func hashOf(l identity.Login) password.Hash {
+	return password.Hash{PHC: l.PHC, Pepper: l.PepperVersion}
+}
+
+func kept(h password.Hash) identity.Password {
+	return identity.Password{PHC: h.PHC, PepperVersion: h.Pepper}
+}
+
+// enter starts a session under the lock of the person's login, which tx holds.
+func (d *Desk) enter(ctx context.Context, tx pg.Tx, user id.User, org id.Org, method string, v Visitor) (session.Session, session.Cookie, error) {
+	if err := identity.SignedIn(ctx, tx, user, method, v.Origin, d.Clock.Now()); err != nil {
+		return session.Session{}, session.Cookie{}, err
+	}
+	return d.Sessions.Start(ctx, session.Session{User: user, Org: org, Host: v.Host, Factors: []string{method}, Device: v.device(), IP: v.ip()}, life)
+}

@@ -1,0 +1,56 @@
+package signin
+
+import (
+	"context"
+	"errors"
+
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/mail/template"
+	"portico/shared/pg"
+	"portico/shared/session"
+)
+
+// AskReset mails a link to choose a new password. An address without an account gets the
+// link to make one: with the same statements, and one mail each.
+func (d *Desk) AskReset(ctx context.Context, email, locale string, v Visitor) error {
+	login, err := d.login(ctx, email)
+	if err != nil {
+		return err
+	}
+	if login.EmailVerifiedAt.IsZero() {
+		return d.sendSignUp(ctx, email, locale, v)
+	}
+	until := d.Clock.Now().Add(resetFor)
+	link, err := d.link(ResetPath, Mailed{Email: login.Email, User: login.User, Version: login.CredentialVersion, Until: until})
+	if err != nil {
+		return err
+	}
+	return d.send(ctx, login.Email, locale, template.ResetPassword.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
+}
+
+// Reset gives the person of a link a new password. All sessions end; the person signs in
+// with the new password, and with a second factor if there is one.
+func (d *Desk) Reset(ctx context.Context, token, fresh, locale string, v Visitor) error {
+	login, err := d.ReadReset(ctx, token)
+	if err != nil {
+		return err
+	}
+	hash, err := d.choose(ctx, fresh, login.Email)
+	if err != nil {
+		return err
+	}
+	err = d.under(ctx, login, func(tx pg.Tx) error {
+		if err := identity.SetPassword(ctx, tx, login.User, kept(hash), v.Origin, d.Clock.Now()); err != nil {
+			return err
+		}
+		if err := d.Sessions.RevokeAll(ctx, login.User, id.Session{}, session.Revoked); err != nil {
+			return err
+		}
+		return d.tellOfPassword(ctx, login.Email, locale, v)
+	})
+	if errors.Is(err, ErrWrong) { // somebody else was faster
+		return ErrLink
+	}
+	return err
+}

@@ -1,0 +1,137 @@
+package signin
+
+import (
+	"context"
+	"errors"
+
+	"portico/shared/audit"
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/mail/template"
+	"portico/shared/member"
+	"portico/shared/org"
+	"portico/shared/pg"
+	"portico/shared/role"
+	"portico/shared/session"
+)
+
+// SignUp mails a link to an address, or that it has an account already: with the same
+// statements, one mail each. Nothing is stored until the link is used, so nobody can fill
+// the database or choose a password for somebody else's address.
+func (d *Desk) SignUp(ctx context.Context, email, locale string, v Visitor) error {
+	login, err := d.login(ctx, email)
+	switch {
+	case err != nil:
+		return err
+	case !login.EmailVerifiedAt.IsZero():
+		return d.send(ctx, login.Email, locale, template.SignUpKnownAddress.With(d.notice(signInPath, v)))
+	}
+	return d.sendSignUp(ctx, email, locale, v)
+}
+
+// invited reports whether an organization has added an address as a member.
+func (d *Desk) invited(ctx context.Context, email string) (bool, error) {
+	user, err := member.KnownUser(ctx, d.DB, email)
+	if err != nil {
+		return false, err
+	}
+	all, err := identity.Memberships(ctx, d.DB, user)
+	if len(all) > 0 {
+		err = nil
+	}
+	return len(all) > 0, err
+}
+
+// ErrUninvited is returned for a person whom no organization has added, where not
+// everybody may sign up.
+var ErrUninvited = errors.New("signin: the person is not invited")
+
+// ErrNoOrganization is returned if a person whom nobody has added names no organization.
+var ErrNoOrganization = errors.New("signin: the organization has no name")
+
+// Person is who signs up.
+type Person struct {
+	Name, Organization string // Organization: what the new one is called; "": none is made
+	Password           string
+}
+
+// Confirm makes the account of a link, and an organization of its own, and signs the
+// person in. What it writes before the link is used up is the same when it is repeated, so
+// a person whom a crash has interrupted uses the link again.
+func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (session.Session, session.Cookie, error) {
+	fail := func(err error) (session.Session, session.Cookie, error) {
+		return session.Session{}, session.Cookie{}, err
+	}
+	m, err := d.ReadSignUp(ctx, token)
+	if err != nil {
+		return fail(err)
+	}
+	if m.Invited {
+		p.Organization = ""
+	} else if p.Organization == "" {
+		return fail(ErrNoOrganization)
+	}
+	hash, err := d.choose(ctx, p.Password, m.Email, p.Name, p.Organization)
+	if err != nil {
+		return fail(err)
+	}
+	now := d.Clock.Now()
+	begun, err := identity.Begin(ctx, d.DB, d.People, m.Email, p.Name, now)
+	switch {
+	case err != nil:
+		return fail(err)
+	case begun.Known:
+		return fail(ErrLink)
+	}
+	if p.Organization != "" {
+		if err := d.found(ctx, id.Derive[id.Org]("sign-up "+token), begun.User, m.Email, p, v); err != nil {
+			return fail(err)
+		}
+	}
+	first, err := d.organization(ctx, begun.User)
+	if err != nil {
+		return fail(err)
+	}
+	var s session.Session
+	var cookie session.Cookie
+	err = d.People.AsUser(ctx, begun.User, func(tx pg.Tx) error {
+		login, err := identity.Lock(ctx, tx, begun.User)
+		switch {
+		case err != nil:
+			return err
+		case !login.EmailVerifiedAt.IsZero(): // the same link, at the same time
+			return ErrLink
+		}
+		if _, err := identity.Verify(ctx, tx, login, 0, v.Origin, now); err != nil {
+			return err
+		}
+		if err := identity.SetPassword(ctx, tx, begun.User, kept(hash), v.Origin, now); err != nil {
+			return err
+		}
+		s, cookie, err = d.enter(ctx, tx, begun.User, first, byPassword, v)
+		return err
+	})
+	return s, cookie, err
+}
+
+// found makes an organization with the person as its owner, unless it exists.
+func (d *Desk) found(ctx context.Context, of id.Org, user id.User, email string, p Person, v Visitor) error {
+	now := d.Clock.Now()
+	err := d.DB.InOrg(ctx, of, func(tx pg.Tx) error {
+		if err := org.Insert(ctx, tx, org.Organization{ID: of, Name: p.Organization, CreatedAt: now}); err != nil {
+			return err
+		}
+		owner, err := member.Insert(ctx, tx, of, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: p.Name, Role: role.Ref{Predefined: role.Owner}, CreatedAt: now})
+		if err != nil {
+			return err
+		}
+		return audit.Insert(ctx, tx, of, audit.Entry{
+			Action: "organization.create", Actor: audit.Actor{Type: audit.System, ID: "sign-up", Name: p.Name}, Targets: []audit.Target{audit.Of("organization", of), audit.Of("member", owner.ID)},
+			After: audit.Fields{"name": p.Organization}, Origin: v.Origin, CreatedAt: now,
+		})
+	})
+	if errors.Is(err, org.ErrExists) {
+		return nil
+	}
+	return err
+}

@@ -189,7 +189,6 @@ func TestEnterRefuses(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			h := newHome(t)
 			if _, cookie, err := h.Enter(t.Context(), c.make(h)); !errors.Is(err, c.want) || cookie != (session.Cookie{}) {
 				t.Errorf("%v", err)
@@ -328,12 +327,12 @@ func TestLeaveAllAgainstEnters(t *testing.T) {
 	})
 	var entered, changed atomic.Int32
 	var all sync.WaitGroup
-	for n := range 5 { // processes
+	for n := range 2 { // processes; the role has few connections on the server
 		people, err := pg.OpenIdentity(t.Context(), h.db.URL("portico_app"))
 		testkit.Must(t, err)
 		t.Cleanup(people.Close)
 		process := h.entrance(slow, people)
-		for _, f := range flows[n*10 : n*10+10] {
+		for _, f := range flows[n*25 : n*25+25] {
 			all.Go(func() {
 				switch _, _, err := process.Enter(t.Context(), h.entry(f)); {
 				case err == nil:

@@ -48,6 +48,7 @@ type (
 	exportNoun   struct{}
 	scheduleNoun struct{}
 	userEvent    struct{}
+	passkeyNoun  struct{}
 	sessionNoun  struct{}
 )
 
@@ -74,6 +75,7 @@ func (streamNoun) Prefix() string   { return "ast" }
 func (exportNoun) Prefix() string   { return "aex" }
 func (scheduleNoun) Prefix() string { return "aes" }
 func (userEvent) Prefix() string    { return "uev" }
+func (passkeyNoun) Prefix() string  { return "pky" }
 func (sessionNoun) Prefix() string  { return "ses" }
 
 // The identifiers.
@@ -101,6 +103,7 @@ type (
 	AuditExport         = ID[exportNoun]
 	AuditExportSchedule = ID[scheduleNoun]
 	UserEvent           = ID[userEvent]
+	Passkey             = ID[passkeyNoun]
 	Session             = ID[sessionNoun]
 )
 

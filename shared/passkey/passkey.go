@@ -98,7 +98,7 @@ func (s *Site) Enrolled(u User, c Challenge, response []byte) (identity.Passkey,
 // Ask begins to ask for a signature of any passkey for this site. options are, in JSON, the
 // argument of the browser's navigator.credentials.get. They tell nothing about any user.
 func (s *Site) Ask() (options []byte, c Challenge, err error) {
-	assertion, begun, err := s.web.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
+	assertion, begun, err := s.web.BeginDiscoverableLogin()
 	if err != nil {
 		return nil, c, fmt.Errorf("passkey.Ask: %w", err)
 	}

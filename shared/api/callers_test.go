@@ -294,7 +294,7 @@ func TestRightsAreDeclared(t *testing.T) {
 	refused := 0
 	for _, o := range api.All() {
 		op := o.Meta()
-		if !op.Scoped && !(op.Fresh && op.Permission == auth.MembersWrite) {
+		if !op.Scoped && (!op.Fresh || op.Permission != auth.MembersWrite) {
 			continue
 		}
 		op.Scoped, op.Fresh = false, false

@@ -2,13 +2,14 @@ package identity
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"portico/shared/audit"
-	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/pg"
 )
@@ -33,14 +34,11 @@ const MostPasskeys = 20
 
 var (
 	// ErrPasskeyNotFound is returned when the user has no such passkey.
-	ErrPasskeyNotFound = fault.New(fault.NotFound, "passkey_not_found", "There is no passkey with this id.").
-				Means("You have no passkey with this id.")
+	ErrPasskeyNotFound = errors.New("identity: the user has no such passkey")
 	// ErrPasskeyExists is returned when an authenticator is enrolled again.
-	ErrPasskeyExists = fault.New(fault.Conflict, "passkey_exists", "This passkey is enrolled already.").
-				Means("The passkey is enrolled already.")
+	ErrPasskeyExists = errors.New("identity: the passkey is enrolled already")
 	// ErrTooManyPasskeys is returned when the user has MostPasskeys.
-	ErrTooManyPasskeys = fault.New(fault.Conflict, "too_many_passkeys", "You have 20 passkeys. Remove one that you no longer use.").
-				Means("A person has at most 20 passkeys.")
+	ErrTooManyPasskeys = fmt.Errorf("identity: the user has %d passkeys", MostPasskeys)
 )
 
 // The actions on passkeys.

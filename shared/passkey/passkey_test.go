@@ -31,8 +31,19 @@ type device struct {
 	key virtualwebauthn.Credential
 }
 
+// newKey returns a key whose coordinates have 32 bytes: virtualwebauthn 1.0.3 leaves out
+// leading zeros, which real authenticators do not.
+func newKey() virtualwebauthn.Credential {
+	const whole = 77 // bytes of the key in COSE
+	for {
+		if c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2); len(c.Key.AttestationData()) == whole {
+			return c
+		}
+	}
+}
+
 func newDevice(u passkey.User) *device {
-	d := &device{virtualwebauthn.NewAuthenticator(), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
+	d := &device{virtualwebauthn.NewAuthenticator(), newKey()}
 	d.Options.UserHandle = u.ID.UUID[:]
 	return d
 }
@@ -189,7 +200,7 @@ func TestRefusedSignatures(t *testing.T) {
 		"in nobody's name":             {as: party, does: func(d *device) { d.Options.UserHandle = nil }, want: passkey.ErrRefused},
 		"in the name of junk":          {as: party, does: func(d *device) { d.Options.UserHandle = []byte("x") }, want: passkey.ErrRefused},
 		"somebody who is not known":    {as: party, does: func(d *device) { u := newUser(); d.Options.UserHandle = u.ID.UUID[:] }, want: errNobody},
-		"another key of the same name": {as: party, does: func(d *device) { d.key.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2).Key }, want: passkey.ErrRefused},
+		"another key of the same name": {as: party, does: func(d *device) { d.key.Key = newKey().Key }, want: passkey.ErrRefused},
 		"an old count":                 {as: party, does: func(d *device) { d.key.Counter = 4 }, want: passkey.ErrCopied},
 		"the same count":               {as: party, want: passkey.ErrCopied},
 		"a newer count":                {as: party, does: func(d *device) { d.key.Counter = 6 }},

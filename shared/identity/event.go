@@ -29,6 +29,8 @@ const (
 	ChangeEmail    = "user.change_email"
 	StartSession   = "session.start"
 	RevokeSession  = "session.revoke"
+	LinkAccount    = "provider_account.link"
+	UnlinkAccount  = "provider_account.unlink"
 	EnrolFactor    = "factor.enrol"
 	UseFactor      = "factor.use" // of a recovery code
 	RemoveFactor   = "factor.remove"

@@ -111,9 +111,10 @@ func SignIn() {
 	exitOn(err)
 	pepper, err := h.pepper(people)
 	exitOn(err)
-	sessions := session.NewStore(dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), people.Table, "pk", "sk"), sessionIdle, h.clock)
+	table := dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), people.Table, "pk", "sk")
+	sessions := session.NewStore(table, sessionIdle, h.clock)
 	desk := &signin.Desk{
-		DB: db, People: home, Sessions: sessions, Passwords: password.NewHasher(pepper), Box: box, Clock: h.clock,
+		DB: db, People: home, Sessions: sessions, Attempts: signin.NewStore(table, box, h.clock), Passwords: password.NewHasher(pepper), Box: box, Clock: h.clock,
 		Rules: password.Rules{Words: []string{"portico"}}, Public: people.Public, Open: people.SignUp == "open",
 	}
 	if people.Breached != "" {

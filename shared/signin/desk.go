@@ -23,6 +23,7 @@ type Desk struct {
 	DB        *pg.DB
 	People    *pg.Identity
 	Sessions  *session.Store
+	Attempts  *Store
 	Passwords *password.Hasher
 	Rules     password.Rules
 	Box       *secret.Box

@@ -8,19 +8,32 @@ import (
 	"portico/shared/identity"
 	"portico/shared/password"
 	"portico/shared/pg"
+	"portico/shared/secret"
 	"portico/shared/session"
 )
 
-// Method of a session that began with a password.
-const byPassword = "password"
+// byPassword is the factor of a session that began with a password.
+const byPassword = string(Password)
 
-// WithPassword signs a person in. An unknown address, one without a password and a wrong
-// password take the same statements and one hash.
-func (d *Desk) WithPassword(ctx context.Context, email, text string, v Visitor) (session.Session, session.Cookie, error) {
+// Begin begins an attempt to sign in with an address, known or not.
+func (d *Desk) Begin(ctx context.Context, email string, v Visitor) (secret.Token, error) {
+	_, token, err := d.Attempts.Begin(ctx, Flow{Host: v.Host, Email: email})
+	return token, err
+}
+
+// WithPassword signs the person of an attempt in. previous is the session that the browser
+// has, which ends; zero: none. An unknown address, one without a password and a wrong
+// password take the same statements and one hash. ErrOver tells that the attempt has
+// failed too often: then no hash is made.
+func (d *Desk) WithPassword(ctx context.Context, f Flow, text string, previous session.Session, v Visitor) (session.Session, session.Cookie, error) {
 	fail := func(err error) (session.Session, session.Cookie, error) {
 		return session.Session{}, session.Cookie{}, err
 	}
-	login, err := d.login(ctx, email)
+	f, err := d.Attempts.Try(ctx, f)
+	if err != nil {
+		return fail(err)
+	}
+	login, err := d.login(ctx, f.Email)
 	if err != nil {
 		return fail(err)
 	}
@@ -28,12 +41,11 @@ func (d *Desk) WithPassword(ctx context.Context, email, text string, v Visitor) 
 	switch {
 	case err != nil:
 		return fail(err)
-	case !right || login.EmailVerifiedAt.IsZero() || !login.SuspendedAt.IsZero():
+	case !right:
 		return fail(ErrWrong)
 	}
-	var again password.Hash
 	if old {
-		if again, err = d.Passwords.Hash(ctx, text); err != nil {
+		if err := d.rehash(ctx, login, text); err != nil {
 			return fail(err)
 		}
 	}
@@ -41,18 +53,29 @@ func (d *Desk) WithPassword(ctx context.Context, email, text string, v Visitor) 
 	if err != nil {
 		return fail(err)
 	}
-	var begun session.Session
-	var cookie session.Cookie
-	err = d.under(ctx, login, func(tx pg.Tx) error {
-		if old {
-			if err := identity.Rehash(ctx, tx, login.User, login.PHC, kept(again)); err != nil {
-				return err
-			}
-		}
-		begun, cookie, err = d.enter(ctx, tx, login.User, first, byPassword, v)
-		return err
+	begun, cookie, err := d.entrance().Enter(ctx, Entry{
+		Flow: f, Proof: Proof{User: login.User, Version: login.CredentialVersion, Method: Password},
+		Org: first, Life: life, Device: v.device(), By: v.Origin, Previous: previous,
 	})
+	for _, why := range []error{ErrChanged, ErrSuspended, ErrUnverified} {
+		if errors.Is(err, why) {
+			return fail(ErrWrong)
+		}
+	}
 	return begun, cookie, err
+}
+
+// rehash stores a new hash of a password that has just been verified.
+func (d *Desk) rehash(ctx context.Context, login identity.Login, text string) error {
+	again, err := d.Passwords.Hash(ctx, text)
+	if err != nil {
+		return err
+	}
+	return d.People.AsUser(ctx, login.User, func(tx pg.Tx) error { return identity.Rehash(ctx, tx, login.User, login.PHC, kept(again)) })
+}
+
+func (d *Desk) entrance() *Entrance {
+	return &Entrance{Attempts: d.Attempts, Sessions: d.Sessions, People: d.People, Clock: d.Clock}
 }
 
 // under runs fn under the lock of a login, if its credentials are those that were read
@@ -141,13 +164,8 @@ func (d *Desk) choose(ctx context.Context, text string, about ...string) (passwo
 }
 
 // SignOutEverywhere ends all sessions of a person.
-func (d *Desk) SignOutEverywhere(ctx context.Context, user id.User) error {
-	return d.People.AsUser(ctx, user, func(tx pg.Tx) error {
-		if _, err := identity.Lock(ctx, tx, user); err != nil {
-			return err
-		}
-		return d.Sessions.RevokeAll(ctx, user, id.Session{}, session.Revoked)
-	})
+func (d *Desk) SignOutEverywhere(ctx context.Context, user id.User, v Visitor) error {
+	return d.entrance().LeaveAll(ctx, user, id.Session{}, session.Revoked, v.Origin)
 }
 
 // Address returns the address of a person who has signed in.

@@ -42,7 +42,7 @@ func (s *Site) revoke(v *pages.Visit, own session.Session) (pages.Answer, error)
 
 // revokeAll ends all sessions, also this one.
 func (s *Site) revokeAll(v *pages.Visit, own session.Session) (pages.Answer, error) {
-	if err := s.Desk.SignOutEverywhere(ctxOf(v), own.User); err != nil {
+	if err := s.Desk.SignOutEverywhere(ctxOf(v), own.User, visitor(v)); err != nil {
 		return pages.Answer{}, err
 	}
 	v.SetCookie(sessionCookie, "", 0)

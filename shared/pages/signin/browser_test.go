@@ -47,10 +47,11 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	db := testkit.DB(t)
 	client, table := testkit.SortedTable(t, testkit.DynamoDBEndpoint(t))
+	items := dynamo.NewSorted(client, table, "pk", "sk")
 	s := &stage{t: t, db: db, clock: db.Clock, log: &testkit.Log{}}
 	box := testkit.Box(t)
 	s.desk = &signin.Desk{
-		DB: db.App, People: db.Identity, Sessions: session.NewStore(dynamo.NewSorted(client, table, "pk", "sk"), 2*time.Hour, db.Clock),
+		DB: db.App, People: db.Identity, Sessions: session.NewStore(items, 2*time.Hour, db.Clock), Attempts: signin.NewStore(items, box, db.Clock),
 		Passwords: password.NewHasher(box), Box: box, Clock: db.Clock, Open: true,
 	}
 	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Clock: db.Clock}
@@ -203,8 +204,8 @@ func (b *browser) signUp(email string) {
 // signIn signs in with a password, and returns what comes of it.
 func (b *browser) signIn(email, text string) page {
 	b.stage.t.Helper()
-	b.stage.shows(b.post("/sign-in", "email", email), 200, "Enter your password")
-	return b.post("/sign-in/password", "email", email, "password", text)
+	b.stage.shows(b.follow(b.post("/sign-in", "email", email)), 200, "Enter your password")
+	return b.post("/sign-in/password", "password", text)
 }
 
 var sessionForm = regexp.MustCompile(`name="session" value="(ses_[^"]+)"`)

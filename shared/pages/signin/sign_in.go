@@ -2,8 +2,10 @@ package signin
 
 import (
 	"errors"
+	"time"
 
 	"portico/shared/pages"
+	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
 )
@@ -21,12 +23,34 @@ func (s *Site) showSignIn(v *pages.Visit) (pages.Answer, error) {
 	return pages.Answer{View: "sign_in", Title: "sign_in.title"}, nil
 }
 
-// address leads on to the password, whether the address is known or not.
+// flowCookie names the attempt of the browser.
+const (
+	flowCookie = "portico-flow"
+	flowFor    = 10 * time.Minute
+)
+
+// address begins an attempt and leads on to the password, whether the address is known or
+// not.
 func (s *Site) address(v *pages.Visit) (pages.Answer, error) {
-	if readAddress(v) == "" {
+	address := readAddress(v)
+	if address == "" {
 		return v.Again(), nil
 	}
-	return s.showPassword(v)
+	token, err := s.Desk.Begin(ctxOf(v), address, visitor(v))
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	v.SetCookie(flowCookie, token.Text(), flowFor)
+	return v.Go(passwordPath), nil
+}
+
+// flow returns the attempt of the browser, or signin.ErrOver.
+func (s *Site) flow(v *pages.Visit) (signin.Flow, error) {
+	token, err := secret.ParseToken(v.Cookie(flowCookie))
+	if err != nil {
+		return signin.Flow{}, signin.ErrOver
+	}
+	return s.Desk.Attempts.Find(ctxOf(v), token, v.Request.Host)
 }
 
 // readAddress reads the address of a form, or marks it.
@@ -40,23 +64,45 @@ func readAddress(v *pages.Visit) string {
 
 // showPassword asks for the password of the address before.
 func (s *Site) showPassword(v *pages.Visit) (pages.Answer, error) {
-	address := signin.CleanAddress(v.Form("email"))
-	if address == "" {
+	f, err := s.flow(v)
+	switch {
+	case errors.Is(err, signin.ErrOver):
 		return v.Go(signInPath), nil
+	case err != nil:
+		return pages.Answer{}, err
 	}
-	return pages.Answer{View: "password", Title: "password.title", Data: address}, nil
+	return pages.Answer{View: "password", Title: "password.title", Data: f.Email}, nil
 }
 
 func (s *Site) password(v *pages.Visit) (pages.Answer, error) {
-	begun, cookie, err := s.Desk.WithPassword(ctxOf(v), signin.CleanAddress(v.Form("email")), v.Form("password"), visitor(v))
+	f, err := s.flow(v)
+	if err != nil {
+		return over(v, err)
+	}
+	previous, _, err := s.session(v)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	begun, cookie, err := s.Desk.WithPassword(ctxOf(v), f, v.Form("password"), previous, visitor(v))
 	switch {
 	case errors.Is(err, signin.ErrWrong):
 		v.Mark("password", "wrong.password")
 		return v.Again(), nil
 	case err != nil:
+		return over(v, err)
+	}
+	v.SetCookie(flowCookie, "", 0)
+	return s.begin(v, begun, cookie), nil
+}
+
+// over leads back to the beginning when an attempt has ended, or another request of the
+// same browser was faster; any other error is returned.
+func over(v *pages.Visit, err error) (pages.Answer, error) {
+	if !errors.Is(err, signin.ErrOver) && !errors.Is(err, signin.ErrStep) {
 		return pages.Answer{}, err
 	}
-	return s.begin(v, begun, cookie), nil
+	v.SetCookie(flowCookie, "", 0)
+	return v.Go(signInPath), nil
 }
 
 func (s *Site) showSignOut(*pages.Visit) (pages.Answer, error) {

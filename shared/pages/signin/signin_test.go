@@ -3,6 +3,7 @@ package signin_test
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,9 @@ func TestNoPageActsForAnotherSite(t *testing.T) {
 	}
 }
 
+// attempt is the cookie of an attempt, which is drawn.
+var attempt = regexp.MustCompile(`__Host-portico-flow=[\w-]{43};`)
+
 // P4: a known and an unknown address get the same pages and cost the same hashes, whatever
 // is asked, and one mail each.
 func TestUnknownAddresses(t *testing.T) {
@@ -105,7 +109,7 @@ func TestUnknownAddresses(t *testing.T) {
 			o := outcome{}
 			for _, p := range way(s.browser()) {
 				p.header.Del("Date")
-				o.pages = append(o.pages, strings.ReplaceAll(fmt.Sprint(p.status, p.header, p.text), email, "it"))
+				o.pages = append(o.pages, attempt.ReplaceAllString(strings.ReplaceAll(fmt.Sprint(p.status, p.header, p.text), email, "it"), ""))
 			}
 			o.hashes, o.mails = s.desk.Passwords.Made()-hashes, int64(len(s.mails())-mails)
 			all = append(all, o)
@@ -327,4 +331,53 @@ func TestLogHasNoSecrets(t *testing.T) {
 			t.Errorf("the log has %q", planted)
 		}
 	}
+}
+
+// An attempt fails ten times at most, also by many requests at once; then no hash is made,
+// and the person begins again. Nobody signs in without an attempt, or with that of
+// another browser.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.browser().signUp("ada@example.com")
+	for _, email := range []string{"ada@example.com", "eve@example.com"} {
+		b := s.browser()
+		b.post("/sign-in", "email", email)
+		before := s.desk.Passwords.Made()
+		var wrong atomic.Int32
+		var group sync.WaitGroup
+		for range 15 {
+			one := s.browser()
+			one.cookies["__Host-portico-flow"] = b.cookies["__Host-portico-flow"]
+			group.Go(func() {
+				if one.post("/sign-in/password", "password", "guess").status == http.StatusUnprocessableEntity {
+					wrong.Add(1)
+				}
+			})
+		}
+		group.Wait()
+		if made := s.desk.Passwords.Made() - before; made != 10 || wrong.Load() > 10 {
+			t.Errorf("%s: %d hashes, %d were told wrong", email, made, wrong.Load())
+		}
+		s.shows(b.follow(b.post("/sign-in/password", "password", secretText)), 200, "E-mail address")
+	}
+	b := s.browser()
+	s.shows(b.follow(b.get("/sign-in/password")), 200, "E-mail address")
+	s.shows(b.follow(b.post("/sign-in/password", "password", secretText)), 200, "E-mail address")
+	s.shows(b.follow(b.post("/sign-in", "email", "ada@example.com")), 200, "Enter your password")
+	s.clock.Advance(10 * time.Minute)
+	s.shows(b.follow(b.post("/sign-in/password", "password", secretText)), 200, "E-mail address")
+}
+
+// Who signs in again in a browser ends the session that it had.
+func TestSignInAgain(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	b := s.browser()
+	b.signUp("ada@example.com")
+	before := b.cookies["__Host-portico"]
+	s.shows(b.follow(b.signIn("ada@example.com", secretText)), 200, "Your account")
+	thief := s.browser()
+	thief.cookies["__Host-portico"] = before
+	s.shows(thief.follow(thief.get("/account")), 200, "E-mail address")
 }

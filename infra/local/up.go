@@ -116,7 +116,7 @@ func (p printer) progress(format string, args ...any) {
 
 func (p printer) addresses(s *stack.Stack) {
 	for _, line := range [][2]string{
-		{"API", s.URL}, {"reference", s.URL + "/docs"}, {"local pages", s.URL + "/_local/"}, {"inbox", s.InboxURL()},
+		{"API", s.URL}, {"reference", s.URL + "/docs"}, {"local pages", s.URL + "/_local/"}, {"inbox", s.InboxURL()}, {"sign in", s.SignInURL()},
 		{"Postgres", s.DatabaseURL}, {"data", s.StateDir()},
 	} {
 		if line[1] != "" {

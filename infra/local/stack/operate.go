@@ -97,6 +97,9 @@ func (s *Stack) Report(mail, event string) error { return s.aws.Report(mail, eve
 // InboxURL is the page that shows the inbox's deliveries.
 func (s *Stack) InboxURL() string { return s.URL + inboxPath }
 
+// SignInURL is the page on which people sign in.
+func (s *Stack) SignInURL() string { return localPages(s.URL) + "/sign-in" }
+
 // FireSchedule runs the function of a schedule, and waits for it. The name is
 // the schedule's logical id (SweeperFunctionEveryMinute) or that of its
 // function.

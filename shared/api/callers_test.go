@@ -80,24 +80,36 @@ func TestMatrixOfReadOnlyCallers(t *testing.T) {
 	acme := h.Organization("Acme")
 	own := things(acme)
 	owner := acme.NewMember("owner@example.com", role.Owner)
+	reads := slices.DeleteFunc(auth.All(), func(p auth.Permission) bool { return !strings.HasSuffix(string(p), ":read") })
 	as := acme.AsCaller(auth.Caller{
-		Actor: auth.Actor{Type: auth.Member, ID: owner}, Proved: h.Clock.Now(), ReadOnly: true,
+		Actor: auth.Actor{Type: auth.Staff, ID: "usr_00000000000000000000000001", Name: "Eve"}, For: auth.Actor{Type: auth.Member, ID: owner},
+		Scope: reads, Proved: h.Clock.Now(), ReadOnly: true,
 	})
+	evil := h.Organization("Evil")
 	before := apitest.Checksum(acme)
 	changes := 0
 	for _, o := range sorted(api.All()) {
 		op := o.Meta()
-		if op.Permission == auth.Public || op.Acts.StaffOnly() || op.Method == http.MethodGet {
-			continue
+		switch path := place(t, op, own); {
+		case op.Permission == auth.Public:
+		case op.Acts.StaffOnly():
+			apitest.Want(t, try(as, op, path, "Portico-Organization", evil.Org.String()), "403 staff_only")
+		case op.Method == http.MethodGet && !slices.Contains(reads, op.Permission):
+			apitest.Want(t, try(as, op, path), "403 permission_missing")
+		case op.Method == http.MethodGet:
+			apitest.Want(t, try(as, op, path, "Portico-Organization", evil.Org.String()), "404 organization_not_found")
+		default:
+			apitest.Want(t, try(as, op, path), "403 read_only")
+			changes++
 		}
-		apitest.Want(t, try(as, op, place(t, op, own)), "403 read_only")
-		changes++
 	}
 	after := apitest.Checksum(acme)
 	if unlogged := regexp.MustCompile(`audit_\w+ \w*\n`); unlogged.ReplaceAllString(after, "") != unlogged.ReplaceAllString(before, "") || changes < 50 {
 		t.Errorf("%d operations were tried; the organization was\n%s\nand is\n%s", changes, before, after)
 	}
 	apitest.Want(t, as.Do("GET", "/v1/events", ""), "200 ")
+	as.As.Scope = nil
+	apitest.Want(t, as.Do("GET", "/v1/events", ""), "403 permission_missing")
 }
 
 // A member who has a permission on one resource only reads and changes exactly this one

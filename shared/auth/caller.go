@@ -14,7 +14,8 @@ type Caller struct {
 	// staff impersonates; zero: nobody else.
 	For Actor
 	// Scope bounds the rights of a member's caller, such as the permissions that the
-	// member gave to an app; nil: all of the member's.
+	// member gave to an app. Nil: if the members call themselves all of theirs, otherwise
+	// none.
 	Scope  Set
 	Rights Authority // nil: not known yet
 	// Proved is when the person last proved who they are; zero: it is a program.
@@ -41,8 +42,11 @@ const (
 	System      = "system" // Portico itself; the id says which part of it
 )
 
-// IsStaff reports whether somebody of the company that runs Portico calls.
-func (c Caller) IsStaff() bool { return c.Actor.Type == StaffKey || c.Actor.Type == Staff }
+// IsStaff reports whether somebody of the company that runs Portico calls, in no member's
+// name: only then a request may name the organization.
+func (c Caller) IsStaff() bool {
+	return c.For.ID == "" && (c.Actor.Type == StaffKey || c.Actor.Type == Staff)
+}
 
 // IsKnown reports whether it is known who calls.
 func (c Caller) IsKnown() bool { return c.Actor.ID != "" }

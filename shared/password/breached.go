@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/sha1" // #nosec G505 -- the service's key, not a protection
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -62,8 +64,8 @@ func (b *Breaches) ask(ctx context.Context, prefix, rest string) (known bool, er
 	r.Header.Set("Add-Padding", "true")
 	r.Header.Set("User-Agent", "portico")
 	w, err := b.client.Do(r)
-	if err != nil {
-		return false, err
+	if failed := new(url.Error); errors.As(err, &failed) {
+		return false, failed.Err // without the URL, which has a part of the password's hash
 	}
 	defer func() { _ = w.Body.Close() }()
 	if w.StatusCode != http.StatusOK {

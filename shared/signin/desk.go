@@ -57,13 +57,18 @@ var ErrWrong = errors.New("signin: wrong address or password")
 // life is how long a session lives after its person has signed in.
 const life = 12 * time.Hour
 
-// CleanAddress returns an address as it is kept, or "" if mail cannot be sent to it.
+// CleanAddress returns an address as it is kept, or "" if mail cannot be sent to it. Its
+// domain is as mail is sent to it: otherwise one mailbox would have many addresses.
 func CleanAddress(text string) string {
 	text = strings.TrimSpace(text)
-	if !org.IsEmail(text) || transport.CheckAddress(text) != nil {
+	if !org.IsEmail(text) {
 		return ""
 	}
-	return text
+	address, err := transport.EncodeAddress(text)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(address)
 }
 
 // login finds a person's login.

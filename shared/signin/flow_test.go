@@ -55,7 +55,11 @@ var steps = map[string]func(b *bed, f signin.Flow) (signin.Flow, error){
 		return b.Identify(b.t.Context(), f, "bob@example.com", b.user)
 	},
 	"prove": func(b *bed, f signin.Flow) (signin.Flow, error) {
-		return b.Prove(b.t.Context(), f, b.proof(signin.TOTP))
+		p := b.proof(signin.TOTP)
+		if f.State == signin.Enrol {
+			p.Version++ // by setting it up
+		}
+		return b.Prove(b.t.Context(), f, p)
 	},
 	"second": func(b *bed, f signin.Flow) (signin.Flow, error) {
 		return b.Demand(b.t.Context(), f, signin.Second)
@@ -151,6 +155,10 @@ func TestSecondProof(t *testing.T) {
 		}
 		if f, err := b.Prove(t.Context(), b.in(signin.Enrol), changed); err != nil || f.Version != 4 || fmt.Sprint(f.Factors) != "[password totp]" {
 			t.Errorf("set up: %+v, %v", f, err)
+		}
+		changed.Version = 5
+		if _, err := b.Prove(t.Context(), b.in(signin.Enrol), changed); !errors.Is(err, signin.ErrChanged) {
+			t.Errorf("set up after another change: %v", err)
 		}
 		sso := b.proof(signin.SSO)
 		sso.Connection = "sso_1"

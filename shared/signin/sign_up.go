@@ -84,7 +84,7 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 		return fail(ErrLink)
 	}
 	if p.Organization != "" {
-		if err := d.found(ctx, id.Derive[id.Org]("sign-up "+token), begun.User, m.Email, p, v); err != nil {
+		if err := d.found(ctx, id.Derive[id.Org]("sign-up "+begun.User.String()), begun.User, m.Email, p, v); err != nil {
 			return fail(err)
 		}
 	}
@@ -99,7 +99,7 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 		switch {
 		case err != nil:
 			return err
-		case !login.EmailVerifiedAt.IsZero(): // the same link, at the same time
+		case !login.EmailVerifiedAt.IsZero(), !login.SuspendedAt.IsZero(): // the same link, at the same time
 			return ErrLink
 		}
 		if _, err := identity.Verify(ctx, tx, login, 0, v.Origin, now); err != nil {

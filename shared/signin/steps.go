@@ -47,8 +47,8 @@ type Proof struct {
 }
 
 // Prove notes a proof: the first one, or that of the second factor which is demanded.
-// The second is the same person's, with the same credentials, unless the factor was
-// set up in this attempt.
+// The second is the same person's, with the same credentials; if the factor was set up
+// in this attempt, that is the only change of them.
 func (s *Store) Prove(ctx context.Context, f Flow, p Proof) (Flow, error) {
 	proved, err := f.prove(p, s.now())
 	if err != nil {
@@ -72,7 +72,7 @@ func (f Flow) prove(p Proof, now time.Time) (Flow, error) {
 		f.State = Proved
 	case p.User != f.User:
 		return Flow{}, ErrStep
-	case f.State == Second && p.Version != f.Version:
+	case f.State == Second && p.Version != f.Version, f.State == Enrol && p.Version != f.Version+1:
 		return Flow{}, ErrChanged
 	}
 	f.User, f.Version, f.ProvedAt = p.User, p.Version, now

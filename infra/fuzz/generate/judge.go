@@ -12,9 +12,9 @@ import (
 
 // details match what no reply may tell: SQL, Go, paths of files, other programs,
 // hosts of ours, hashes. No text that this package sends matches one.
-var details = regexp.MustCompile(`SQLSTATE|\bpgx|(?i:postgres|dynamo|dynalite|moto\b)|syntax error at or near|violates [a-z-]+ constraint|relation "|column "|permission denied for|\bportico_(app|worker|master)\b|` +
+var details = regexp.MustCompile(`SQLSTATE|\bpgx|(?i:postgres|dynamo|dynalite|moto\b)|syntax error at or near|violates [a-z-]+ constraint|relation "|column "|permission denied for|\bportico_(app|worker|identity|master)\b|` +
 	`goroutine \d|\.go:\d+|runtime error|panic:|nil pointer|interface conversion|cannot unmarshal|Go (struct|value)|reflect\.|strconv\.|json:|\bhuma\b|portico/shared|github\.com|` +
-	`/(work|root|tmp|home|var|usr|proc)/[a-z]|127\.0\.0\.1:\d|localhost:|\[::1\]:\d|dial tcp|connection refused|context (canceled|deadline)|\bEOF\b|\\x[0-9a-f]{2}\\x|BEGIN [A-Z ]*PRIVATE|AKIA|password`)
+	`/(work|root|tmp|home|var|usr|proc)/[a-z]|127\.0\.0\.1:\d|localhost:|\[::1\]:\d|dial tcp|connection refused|context (canceled|deadline)|\bEOF\b|\\x[0-9a-f]{2}\\x|BEGIN [A-Z ]*PRIVATE|AKIA|password( authentication|=)`)
 
 // plainKey matches an API key. Only the reply that creates one shows it.
 var plainKey = regexp.MustCompile(`ptc_[0-9A-Za-z]{36}`)

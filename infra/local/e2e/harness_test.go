@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -177,7 +178,13 @@ func sealingBox(t *testing.T, s stacktest.Stack) *secret.Box {
 	client := secretsmanager.NewFromConfig(sdk.Config{
 		Region: stack.Region, BaseEndpoint: &s.AWSURL, Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
 	})
-	value, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &s.Template.Secrets[0].ARN})
+	var arn string
+	for _, one := range s.Template.Secrets {
+		if strings.HasSuffix(one.LogicalID, "SealingSecret") {
+			arn = one.ARN
+		}
+	}
+	value, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &arn})
 	testkit.Must(t, err)
 	box, err := secret.Parse([]byte(*value.SecretString))
 	testkit.Must(t, err)

@@ -132,7 +132,7 @@ func (s *Server) admitCaller(c *Call, caller auth.Caller) error {
 // judged returns a member's caller with the rights that a judge gives it.
 func (c *Call) judged(caller auth.Caller, judge role.Judge) auth.Caller {
 	caller.Rights = role.Authority{Judge: judge, Context: role.Context{IP: c.origin.SourceIP, Now: c.Now()}}
-	if caller.Scope != nil {
+	if caller.Scope != nil || caller.Actor.Type != auth.Member {
 		caller.Rights = auth.Bounded{Authority: caller.Rights, By: caller.Scope}
 	}
 	if caller.Actor.Type == auth.Member {
@@ -162,7 +162,7 @@ func allowed(c *Call, op Op) error {
 	if err := c.permits(op); err != nil {
 		return err
 	}
-	if op.Fresh && !c.Caller.Proved.IsZero() && c.Now().Sub(c.Caller.Proved) > freshFor {
+	if op.Fresh && !c.Caller.Member().IsZero() && c.Now().Sub(c.Caller.Proved) > freshFor {
 		return errNotFresh
 	}
 	if len(c.key) > maxIdempotencyKey || strings.ContainsFunc(c.key, func(r rune) bool { return r < ' ' || r > '~' }) {

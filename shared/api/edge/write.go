@@ -94,8 +94,8 @@ func transact[I, O any](s *Server, c *Call, w Write[I, O], in *I, again bool) (d
 
 // once does the work unless there is a stored reply for its key.
 func once[I, O any](c *Call, w Write[I, O], in *I) (out *O, replayed bool, err error) {
-	actor := c.Caller.Actor.ID
-	scope := idempotency.Scope{Org: c.Org, Caller: actor, Operation: w.ID, Key: c.key}
+	// Two members in whose name one app calls have their own keys.
+	scope := idempotency.Scope{Org: c.Org, Caller: c.Caller.Actor.ID + c.Caller.For.ID, Operation: w.ID, Key: c.key}
 	reply, err := idempotency.Claim(c, c.Tx, scope, c.hash(), c.Box)
 	if err != nil {
 		return nil, false, err

@@ -182,8 +182,8 @@ func findStray(ctx context.Context, tx pg.Tx, org id.Org, first, last bool, plac
 	}
 	stray, err := pg.List[id.AuditEntry](ctx, tx, "chain.findStray", `
 		SELECT e.id FROM (SELECT id FROM audit_entry WHERE org_id = $1 AND id BETWEEN $2 AND $3 ORDER BY id LIMIT $4) e
-		WHERE NOT EXISTS (SELECT FROM audit_chain c WHERE c.org_id = $1 AND c.entry_id = e.id)
-			AND NOT EXISTS (SELECT FROM audit_unchained u WHERE u.org_id = $1 AND u.entry_id = e.id)
+		WHERE (SELECT true FROM audit_chain c WHERE c.org_id = $1 AND c.entry_id = e.id LIMIT 1) IS NULL
+			AND (SELECT true FROM audit_unchained u WHERE u.org_id = $1 AND u.entry_id = e.id LIMIT 1) IS NULL
 		ORDER BY e.id LIMIT 1`, [16]byte(org.UUID), [16]byte(low.UUID), [16]byte(high.UUID), strayAtMost)
 	if err != nil || len(stray) == 0 {
 		return nil, err

@@ -59,6 +59,8 @@ func (s *Site) change(v *pages.Visit, own session.Session) (pages.Answer, error)
 	case errors.Is(err, signin.ErrWrong):
 		v.Mark("current", "wrong.current")
 		return v.Again(), nil
+	case errors.Is(err, session.ErrNone): // it has just ended elsewhere
+		return v.Go(signInPath), nil
 	case err != nil:
 		return refused(v, err)
 	}

@@ -3,6 +3,7 @@ package lambdahost
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -74,8 +75,8 @@ type resendEnv struct {
 type peopleEnv struct {
 	Table  string `env:"IDENTITY_TABLE,required,notEmpty"`
 	Pepper string `env:"PEPPER_SECRET,required,notEmpty"`
-	// Public is where the pages are, for links in mails.
-	Public string `env:"PAGES_URL,required,notEmpty"`
+	// Public is where the pages are, for links in mails; "": nobody can sign up or in.
+	Public string `env:"PAGES_URL"`
 	// SignUp is who may sign up: everybody (open), or those whom an organization has
 	// added (invited).
 	SignUp string `env:"SIGN_UP,required,notEmpty"`
@@ -100,6 +101,10 @@ func SignIn() {
 	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people)
 	if people.SignUp != "open" && people.SignUp != "invited" {
 		exitOn(fmt.Errorf("SIGN_UP must be open or invited, not %q", people.SignUp))
+	}
+	if people.Public == "" {
+		h.start(ctx, http.HandlerFunc(unnamed))
+		return
 	}
 	db, err := database.open(ctx)
 	exitOn(err)
@@ -130,6 +135,11 @@ func SignIn() {
 	handler, err := frame.Handler((&site.Site{Desk: desk, Sessions: sessions, Clock: h.clock}).Pages()...)
 	exitOn(err)
 	h.start(ctx, handler)
+}
+
+// unnamed answers every request where the address of the pages is not set.
+func unnamed(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "Nobody can sign in here yet. Operators: set the parameter PublicUrl to the address of this site.", http.StatusNotFound)
 }
 
 // pepper reads the versions of the key that all hashes of passwords need.

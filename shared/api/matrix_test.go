@@ -101,13 +101,7 @@ func TestMatrix(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
 	evil := h.Organization("Evil")
-	foreign := things(evil)
-	before := apitest.Checksum(evil)
-	t.Cleanup(func() {
-		if after := apitest.Checksum(evil); after != before {
-			t.Errorf("the other organization was\n%s\nand is\n%s", before, after)
-		}
-	})
+	foreign := untouched(t, evil)
 	for _, r := range role.AllPredefined() {
 		t.Run(r.Name, func(t *testing.T) {
 			acme := h.Organization("Acme")
@@ -115,6 +109,20 @@ func TestMatrix(t *testing.T) {
 			matrix{own: own, foreign: foreign, holds: r.Permissions}.try(t, as)
 		})
 	}
+}
+
+// untouched makes the resources of an organization, and fails the test if it has changed at
+// the end.
+func untouched(t *testing.T, c apitest.Caller) map[string]string {
+	t.Helper()
+	made := things(c)
+	before := apitest.Checksum(c)
+	t.Cleanup(func() {
+		if after := apitest.Checksum(c); after != before {
+			t.Errorf("the other organization was\n%s\nand is\n%s", before, after)
+		}
+	})
+	return made
 }
 
 // matrix are the resources of two organizations, and what the caller may do.

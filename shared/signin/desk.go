@@ -8,7 +8,6 @@ import (
 
 	"portico/shared/audit"
 	"portico/shared/clock"
-	"portico/shared/id"
 	"portico/shared/identity"
 	"portico/shared/mail/transport"
 	"portico/shared/org"
@@ -43,12 +42,7 @@ type Visitor struct {
 
 func (v Visitor) device() string { return deviceOf(v.Origin.UserAgent) }
 
-func (v Visitor) ip() string {
-	if !v.Origin.SourceIP.IsValid() {
-		return ""
-	}
-	return v.Origin.SourceIP.String()
-}
+func (v Visitor) ip() string { return textOf(v.Origin) }
 
 // ErrWrong is returned when address and password do not belong together, for whatever
 // reason: nobody should learn which addresses are known.
@@ -82,12 +76,4 @@ func hashOf(l identity.Login) password.Hash {
 
 func kept(h password.Hash) identity.Password {
 	return identity.Password{PHC: h.PHC, PepperVersion: h.Pepper}
-}
-
-// enter starts a session under the lock of the person's login, which tx holds.
-func (d *Desk) enter(ctx context.Context, tx pg.Tx, user id.User, org id.Org, method string, v Visitor) (session.Session, session.Cookie, error) {
-	if err := identity.SignedIn(ctx, tx, user, method, v.Origin, d.Clock.Now()); err != nil {
-		return session.Session{}, session.Cookie{}, err
-	}
-	return d.Sessions.Start(ctx, session.Session{User: user, Org: org, Host: v.Host, Factors: []string{method}, Device: v.device(), IP: v.ip()}, life)
 }

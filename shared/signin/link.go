@@ -10,13 +10,12 @@ import (
 	"portico/shared/secret"
 )
 
-// Purpose is what a mailed link is for.
+// Purpose is what a mailed link is for that something is stored about. Those to complete
+// an account and to choose a new password need no item: see Mailed.
 type Purpose string
 
 // The purposes.
 const (
-	VerifyAddress Purpose = "verify_address"
-	ResetPassword Purpose = "reset_password"
 	SignIn        Purpose = "sign_in"
 	ChangeAddress Purpose = "change_address"
 	UndoChange    Purpose = "undo_change" // of an address

@@ -25,7 +25,7 @@ func TestLinkWorksOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		ctx := t.Context()
 		f, _ := b.begin()
-		for _, purpose := range []signin.Purpose{signin.VerifyAddress, signin.ResetPassword, signin.SignIn, signin.ChangeAddress, signin.UndoChange} {
+		for _, purpose := range []signin.Purpose{signin.SignIn, signin.ChangeAddress, signin.UndoChange} {
 			token := b.mail(purpose, f)
 			for range 20 {
 				l, err := b.Look(ctx, token, f)
@@ -59,7 +59,7 @@ func TestLinkWorksOnce(t *testing.T) {
 func TestLinkEnds(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		ctx := t.Context()
-		short, long := b.mail(signin.ResetPassword, signin.Flow{}), b.mail(signin.UndoChange, signin.Flow{})
+		short, long := b.mail(signin.ChangeAddress, signin.Flow{}), b.mail(signin.UndoChange, signin.Flow{})
 		ends := func(what string, token secret.Token) {
 			t.Helper()
 			_, err := b.Look(ctx, token, signin.Flow{})

@@ -92,8 +92,7 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 	if err != nil {
 		return fail(err)
 	}
-	var s session.Session
-	var cookie session.Cookie
+	var version int64
 	err = d.People.AsUser(ctx, begun.User, func(tx pg.Tx) error {
 		login, err := identity.Lock(ctx, tx, begun.User)
 		switch {
@@ -108,10 +107,16 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 		if err := identity.SetPassword(ctx, tx, begun.User, kept(hash), v.Origin, now); err != nil {
 			return err
 		}
-		s, cookie, err = d.enter(ctx, tx, begun.User, first, byPassword, v)
+		login, err = identity.Lock(ctx, tx, begun.User)
+		version = login.CredentialVersion
 		return err
 	})
-	return s, cookie, err
+	if err != nil {
+		return fail(err)
+	}
+	// A process that dies here leaves an account; the person signs in with the password.
+	return d.entrance().start(ctx, session.Session{User: begun.User, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.device(), IP: v.ip()},
+		beginning{version: version, life: life, by: v.Origin, first: func() error { return nil }})
 }
 
 // found makes an organization with the person as its owner, unless it exists.

@@ -49,7 +49,7 @@ func (s *Site) Pages() []pages.Page {
 	return []pages.Page{
 		{ID: "signIn", Path: signInPath, Function: function, Show: s.showSignIn, Act: s.address, Limit: perMinute("sign-in", 20), Records: "none: the next page signs in"},
 		{ID: "signInWithPassword", Path: passwordPath, Function: function, Show: s.showPassword, Act: s.password, Limit: perMinute("sign-in", 20), Records: "session.start"},
-		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "session.end"},
+		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "none: the session keeps why it has ended"},
 		{ID: "signUp", Path: "/sign-up", Function: function, Show: s.showSignUp, Act: s.signUp, Limit: perMinute("sign-up", 10), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signUpSent", Path: signUpSentPath, Function: function, Show: told("sent", "sign_up.sent")},
 		{ID: "confirmSignUp", Path: signin.ConfirmPath, Function: function, Show: s.showConfirm, Act: s.confirm, Limit: perMinute("sign-up", 10), Records: "user.verify_email"},
@@ -59,7 +59,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "resetDone", Path: resetDonePath, Function: function, Show: told("done", "reset.done")},
 		{ID: "account", Path: accountPath, Function: function, Show: s.signedIn(s.showAccount)},
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
-		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "session.revoke"},
+		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "none: the session keeps why it has ended"},
 		{ID: "revokeSessions", Path: "/account/revoke-sessions", Function: function, Act: s.signedIn(s.revokeAll), Limit: perMinute("account", 20), Records: "session.revoke"},
 	}
 }

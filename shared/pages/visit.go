@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/language"
+
 	"portico/shared/captcha"
 )
 
@@ -165,20 +167,19 @@ func (v *Visit) Told() string { return v.told }
 // RequestID returns the id that a person may give to support.
 func (v *Visit) RequestID() string { return v.header.Get("X-Request-Id") }
 
+// matcher chooses one of languages.
+var matcher = newMatcher()
+
+func newMatcher() language.Matcher {
+	var tags []language.Tag
+	for _, lang := range languages {
+		tags = append(tags, language.Make(lang))
+	}
+	return language.NewMatcher(tags)
+}
+
 // languageOf returns the language that a browser likes best of those that we have.
 func languageOf(accept string) string {
-	best, quality := languages[0], ""
-	for part := range strings.SplitSeq(accept, ",") {
-		tag, q, found := strings.Cut(strings.TrimSpace(part), ";q=")
-		if !found {
-			q = "1"
-		}
-		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
-		for _, lang := range languages {
-			if primary == lang && q > quality && q != "0" { // as text: 0.9 > 0.85, 1 > 0.9
-				best, quality = lang, q
-			}
-		}
-	}
-	return best
+	_, best := language.MatchStrings(matcher, accept)
+	return languages[best]
 }

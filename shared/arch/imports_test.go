@@ -24,7 +24,7 @@ var layers = []struct {
 	{"infra/inline infra/fuzz", false}, // the developer's machine only
 	{"shared/lambdahost shared/testkit", false},
 	{"shared/api shared/jobs shared/pages", false},
-	{"shared/audit/scheduled", false},
+	{"shared/audit/scheduled shared/account", false},
 	{"shared/webhook/dispatching shared/captcha shared/provider shared/passkey shared/audit/streaming", false},
 	{"shared/audit shared/job shared/mail shared/org shared/member shared/identity shared/role shared/apikey shared/event shared/eventtype shared/consumer shared/webhook shared/idempotency shared/hostname shared/limit shared/placement shared/erasure shared/session shared/signin", true},
 	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP

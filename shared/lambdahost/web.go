@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"portico/shared/account"
 	"portico/shared/dynamo"
 	"portico/shared/egress"
 	"portico/shared/mail/feedback"
@@ -118,7 +119,7 @@ func SignIn() {
 	exitOn(err)
 	table := dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), people.Table, "pk", "sk")
 	sessions := session.NewStore(table, sessionIdle, h.clock)
-	desk := &signin.Desk{
+	desk := &account.Desk{
 		DB: db, People: home, Sessions: sessions, Attempts: signin.NewStore(table, box, h.clock), Passwords: password.NewHasher(pepper), Box: box, Clock: h.clock,
 		Rules: password.Rules{Words: []string{"portico"}}, Public: people.Public, Open: people.SignUp == "open",
 	}

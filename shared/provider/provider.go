@@ -1,6 +1,6 @@
 // Package provider signs people in with an account that they have elsewhere: by OpenID
 // Connect, as Google and most companies offer it, and with GitHub's OAuth 2.0. It says whom
-// a provider names; what follows from that is decided in shared/signin.
+// a provider names; what follows from that is decided in shared/account.
 //
 // docs/identity.md describes the whole way. RFC 9700 and RFC 9207 have the attacks.
 package provider

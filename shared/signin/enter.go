@@ -49,11 +49,11 @@ func (e *Entrance) Enter(ctx context.Context, in Entry) (session.Session, sessio
 	if err := f.enough(in.NeedsSecond); err != nil {
 		return session.Session{}, session.Cookie{}, err
 	}
-	return e.start(ctx, session.Session{
+	return e.Start(ctx, session.Session{
 		User: f.User, Org: in.Org, Host: f.Host, Factors: textsOf(f.Factors), Connection: f.Connection,
-		ProvedAt: f.ProvedAt, Device: in.Device, IP: textOf(in.By),
-	}, beginning{
-		version: f.Version, life: in.Life, by: in.By, previous: in.Previous,
+		ProvedAt: f.ProvedAt, Device: in.Device, IP: TextOf(in.By),
+	}, Beginning{
+		Version: f.Version, Life: in.Life, By: in.By, previous: in.Previous,
 		first: func() error {
 			_, err := e.Attempts.step(ctx, in.Flow, []State{in.Flow.State}, Entered, nil)
 			return err
@@ -61,34 +61,37 @@ func (e *Entrance) Enter(ctx context.Context, in Entry) (session.Session, sessio
 	})
 }
 
-// beginning is what a session needs to begin.
-type beginning struct {
-	version  int64 // that the person's credentials must have
-	life     time.Duration
-	by       audit.Origin
+// Beginning is what a session needs to begin.
+type Beginning struct {
+	Version int64         // that the person's credentials must have
+	Life    time.Duration // of the organization's sessions
+	By      audit.Origin
+
 	previous session.Session
-	first    func() error // what makes sure that it begins once
+	first    func() error // what makes sure that it begins once; nil: something else does
 }
 
-// start starts a session under the lock of the person's login. The session is the last
+// Start starts a session under the lock of the person's login. The session is the last
 // that is written, but for the commit. If that fails, it ends: nobody has its secret.
-func (e *Entrance) start(ctx context.Context, s session.Session, b beginning) (begun session.Session, c session.Cookie, err error) {
+func (e *Entrance) Start(ctx context.Context, s session.Session, b Beginning) (begun session.Session, c session.Cookie, err error) {
 	err = e.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
-		if err := admit(ctx, tx, s.User, b.version); err != nil {
+		if err := admit(ctx, tx, s.User, b.Version); err != nil {
 			return err
 		}
-		if err := identity.SignedIn(ctx, tx, s.User, strings.Join(s.Factors, ","), b.by, e.Clock.Now()); err != nil {
+		if err := identity.SignedIn(ctx, tx, s.User, strings.Join(s.Factors, ","), b.By, e.Clock.Now()); err != nil {
 			return err
 		}
-		if err := b.first(); err != nil {
-			return err
+		if b.first != nil {
+			if err := b.first(); err != nil {
+				return err
+			}
 		}
 		if !b.previous.ID.IsZero() {
 			if err := e.Sessions.Revoke(ctx, b.previous.User, b.previous.ID, session.Replaced); err != nil && !errors.Is(err, session.ErrNone) {
 				return err
 			}
 		}
-		begun, c, err = e.Sessions.Start(ctx, s, b.life)
+		begun, c, err = e.Sessions.Start(ctx, s, b.Life)
 		return err
 	})
 	if err == nil {
@@ -144,7 +147,8 @@ func textsOf(methods []Method) (texts []string) {
 	return texts
 }
 
-func textOf(by audit.Origin) string {
+// TextOf returns the address that a request came from, or "".
+func TextOf(by audit.Origin) string {
 	if !by.SourceIP.IsValid() {
 		return ""
 	}

@@ -76,8 +76,8 @@ func (e *Entrance) TakeOver(ctx context.Context, a Arrival) (session.Session, se
 	if err != nil {
 		return session.Session{}, session.Cookie{}, err
 	}
-	return e.start(ctx, session.Session{
+	return e.Start(ctx, session.Session{
 		User: h.User, Org: h.Org, Host: h.Host, Factors: h.Factors, Connection: h.Connection,
-		CreatedAt: h.CreatedAt, SignedInAt: h.SignedInAt, ProvedAt: h.ProvedAt, Device: a.Device, IP: textOf(a.By),
-	}, beginning{version: h.Version, life: a.Life, by: a.By, first: func() error { return nil }})
+		CreatedAt: h.CreatedAt, SignedInAt: h.SignedInAt, ProvedAt: h.ProvedAt, Device: a.Device, IP: TextOf(a.By),
+	}, Beginning{Version: h.Version, Life: a.Life, By: a.By})
 }

@@ -3,14 +3,14 @@ package signin
 import (
 	"errors"
 
+	"portico/shared/account"
 	"portico/shared/id"
 	"portico/shared/pages"
 	"portico/shared/session"
-	"portico/shared/signin"
 )
 
-// account is what the account's page shows.
-type account struct {
+// accountView is what the account's page shows.
+type accountView struct {
 	Email    string
 	Own      id.Session
 	Sessions []session.Session
@@ -25,7 +25,7 @@ func (s *Site) showAccount(v *pages.Visit, own session.Session) (pages.Answer, e
 	if err != nil {
 		return pages.Answer{}, err
 	}
-	return pages.Answer{View: "account", Title: "account.title", Data: account{email, own.ID, list}}, nil
+	return pages.Answer{View: "account", Title: "account.title", Data: accountView{email, own.ID, list}}, nil
 }
 
 // revoke ends one of the person's sessions.
@@ -56,7 +56,7 @@ func (s *Site) showChange(*pages.Visit, session.Session) (pages.Answer, error) {
 func (s *Site) change(v *pages.Visit, own session.Session) (pages.Answer, error) {
 	renewed, cookie, err := s.Desk.ChangePassword(ctxOf(v), own, v.Form("current"), v.Form("password"), v.Lang(), visitor(v))
 	switch {
-	case errors.Is(err, signin.ErrWrong):
+	case errors.Is(err, account.ErrWrong):
 		v.Mark("current", "wrong.current")
 		return v.Again(), nil
 	case errors.Is(err, session.ErrNone): // it has just ended elsewhere

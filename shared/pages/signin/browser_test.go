@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/account"
 	"portico/shared/captcha"
 	"portico/shared/clock"
 	"portico/shared/dynamo"
@@ -32,7 +33,7 @@ type stage struct {
 	t      *testing.T
 	db     *testkit.Database
 	clock  *clock.Clock
-	desk   *signin.Desk
+	desk   *account.Desk
 	site   *site.Site
 	log    *testkit.Log
 	server *httptest.Server
@@ -50,7 +51,7 @@ func newStage(t *testing.T) *stage {
 	items := dynamo.NewSorted(client, table, "pk", "sk")
 	s := &stage{t: t, db: db, clock: db.Clock, log: &testkit.Log{}}
 	box := testkit.Box(t)
-	s.desk = &signin.Desk{
+	s.desk = &account.Desk{
 		DB: db.App, People: db.Identity, Sessions: session.NewStore(items, 2*time.Hour, db.Clock), Attempts: signin.NewStore(items, box, db.Clock),
 		Passwords: password.NewHasher(box), Box: box, Clock: db.Clock, Open: true,
 	}

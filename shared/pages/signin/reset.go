@@ -3,8 +3,8 @@ package signin
 import (
 	"errors"
 
+	"portico/shared/account"
 	"portico/shared/pages"
-	"portico/shared/signin"
 )
 
 const (
@@ -30,7 +30,7 @@ func (s *Site) askReset(v *pages.Visit) (pages.Answer, error) {
 func (s *Site) showReset(v *pages.Visit) (pages.Answer, error) {
 	login, err := s.Desk.ReadReset(ctxOf(v), v.Query("token"))
 	switch {
-	case errors.Is(err, signin.ErrLink):
+	case errors.Is(err, account.ErrLink):
 		return stale("/reset"), nil
 	case err != nil:
 		return pages.Answer{}, err
@@ -41,7 +41,7 @@ func (s *Site) showReset(v *pages.Visit) (pages.Answer, error) {
 func (s *Site) reset(v *pages.Visit) (pages.Answer, error) {
 	err := s.Desk.Reset(ctxOf(v), v.Query("token"), v.Form("password"), v.Lang(), visitor(v))
 	switch {
-	case errors.Is(err, signin.ErrLink):
+	case errors.Is(err, account.ErrLink):
 		return stale("/reset"), nil
 	case err != nil:
 		return refused(v, err)

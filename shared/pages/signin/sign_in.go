@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"portico/shared/account"
 	"portico/shared/pages"
 	"portico/shared/secret"
 	"portico/shared/session"
@@ -55,7 +56,7 @@ func (s *Site) flow(v *pages.Visit) (signin.Flow, error) {
 
 // readAddress reads the address of a form, or marks it.
 func readAddress(v *pages.Visit) string {
-	address := signin.CleanAddress(v.Form("email"))
+	address := account.CleanAddress(v.Form("email"))
 	if address == "" {
 		v.Mark("email", "wrong.email")
 	}
@@ -83,16 +84,21 @@ func (s *Site) password(v *pages.Visit) (pages.Answer, error) {
 	if err != nil {
 		return pages.Answer{}, err
 	}
-	begun, cookie, err := s.Desk.WithPassword(ctxOf(v), f, v.Form("password"), previous, visitor(v))
+	next, err := s.Desk.WithPassword(ctxOf(v), f, v.Form("password"), previous, visitor(v))
 	switch {
-	case errors.Is(err, signin.ErrWrong):
+	case errors.Is(err, account.ErrWrong):
 		v.Mark("password", "wrong.password")
 		return v.Again(), nil
 	case err != nil:
 		return over(v, err)
 	}
+	return s.proceed(v, next), nil
+}
+
+// proceed gives the browser its session.
+func (s *Site) proceed(v *pages.Visit, next account.Next) pages.Answer {
 	v.SetCookie(flowCookie, "", 0)
-	return s.begin(v, begun, cookie), nil
+	return s.begin(v, next.Session, next.Cookie)
 }
 
 // over leads back to the beginning when an attempt has ended, or another request of the

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"portico/shared/account"
 	"portico/shared/name"
 	"portico/shared/pages"
 	"portico/shared/password"
-	"portico/shared/signin"
 )
 
 const signUpSentPath = "/sign-up/sent"
@@ -40,9 +40,9 @@ var uninvited = pages.Answer{Status: http.StatusForbidden, View: "done", Title: 
 func (s *Site) showConfirm(v *pages.Visit) (pages.Answer, error) {
 	opened, err := s.Desk.ReadSignUp(ctxOf(v), v.Query("token"))
 	switch {
-	case errors.Is(err, signin.ErrLink):
+	case errors.Is(err, account.ErrLink):
 		return stale("/sign-up"), nil
-	case errors.Is(err, signin.ErrUninvited):
+	case errors.Is(err, account.ErrUninvited):
 		return uninvited, nil
 	case err != nil:
 		return pages.Answer{}, err
@@ -51,7 +51,7 @@ func (s *Site) showConfirm(v *pages.Visit) (pages.Answer, error) {
 }
 
 func (s *Site) confirm(v *pages.Visit) (pages.Answer, error) {
-	p := signin.Person{Name: readName(v, "name"), Password: v.Form("password")}
+	p := account.Person{Name: readName(v, "name"), Password: v.Form("password")}
 	if v.Request.PostForm.Has("organization") {
 		p.Organization = readName(v, "organization")
 	}
@@ -60,9 +60,9 @@ func (s *Site) confirm(v *pages.Visit) (pages.Answer, error) {
 	}
 	begun, cookie, err := s.Desk.Confirm(ctxOf(v), v.Query("token"), p, visitor(v))
 	switch {
-	case errors.Is(err, signin.ErrLink):
+	case errors.Is(err, account.ErrLink):
 		return stale("/sign-up"), nil
-	case errors.Is(err, signin.ErrUninvited):
+	case errors.Is(err, account.ErrUninvited):
 		return uninvited, nil
 	case err != nil:
 		return refused(v, err)
@@ -99,7 +99,7 @@ func refused(v *pages.Visit, err error) (pages.Answer, error) {
 	switch {
 	case errors.As(err, &why):
 		v.Mark("password", whyNot[why])
-	case errors.Is(err, signin.ErrNoOrganization):
+	case errors.Is(err, account.ErrNoOrganization):
 		v.Mark("organization", "wrong.missing")
 	default:
 		return pages.Answer{}, err

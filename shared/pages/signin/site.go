@@ -1,5 +1,5 @@
 // Package signin has the pages on which people sign up, sign in and look after their
-// account. What they decide is in shared/signin.
+// account. What they decide is in shared/account.
 package signin
 
 import (
@@ -9,13 +9,13 @@ import (
 	"io/fs"
 	"time"
 
+	"portico/shared/account"
 	"portico/shared/audit"
 	"portico/shared/captcha"
 	"portico/shared/clock"
 	"portico/shared/observe"
 	"portico/shared/pages"
 	"portico/shared/session"
-	"portico/shared/signin"
 )
 
 //go:embed *.html texts
@@ -26,7 +26,7 @@ func Files() fs.FS { return files }
 
 // Site serves the pages.
 type Site struct {
-	Desk     *signin.Desk
+	Desk     *account.Desk
 	Sessions *session.Store
 	Clock    *clock.Clock
 }
@@ -52,10 +52,10 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "none: the session keeps why it has ended"},
 		{ID: "signUp", Path: "/sign-up", Function: function, Show: s.showSignUp, Act: s.signUp, Limit: perMinute("sign-up", 10), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signUpSent", Path: signUpSentPath, Function: function, Show: told("sent", "sign_up.sent")},
-		{ID: "confirmSignUp", Path: signin.ConfirmPath, Function: function, Show: s.showConfirm, Act: s.confirm, Limit: perMinute("sign-up", 10), Records: "user.verify_email"},
+		{ID: "confirmSignUp", Path: account.ConfirmPath, Function: function, Show: s.showConfirm, Act: s.confirm, Limit: perMinute("sign-up", 10), Records: "user.verify_email"},
 		{ID: "askReset", Path: "/reset", Function: function, Show: s.showAskReset, Act: s.askReset, Limit: perMinute("reset", 10), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "resetSent", Path: resetSentPath, Function: function, Show: told("sent", "reset.sent")},
-		{ID: "reset", Path: signin.ResetPath, Function: function, Show: s.showReset, Act: s.reset, Limit: perMinute("reset", 10), Records: "user.change_password"},
+		{ID: "reset", Path: account.ResetPath, Function: function, Show: s.showReset, Act: s.reset, Limit: perMinute("reset", 10), Records: "user.change_password"},
 		{ID: "resetDone", Path: resetDonePath, Function: function, Show: told("done", "reset.done")},
 		{ID: "account", Path: accountPath, Function: function, Show: s.signedIn(s.showAccount)},
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
@@ -111,8 +111,8 @@ func (s *Site) begin(v *pages.Visit, begun session.Session, cookie session.Cooki
 	return v.Go(accountPath)
 }
 
-func visitor(v *pages.Visit) signin.Visitor {
-	return signin.Visitor{Host: v.Request.Host, Origin: audit.Origin{
+func visitor(v *pages.Visit) account.Visitor {
+	return account.Visitor{Host: v.Request.Host, Origin: audit.Origin{
 		RequestID: observe.RequestID(v.Request.Context()), SourceIP: v.Address(), UserAgent: v.Request.UserAgent(),
 	}}
 }

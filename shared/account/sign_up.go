@@ -1,4 +1,4 @@
-package signin
+package account
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/role"
 	"portico/shared/session"
+	"portico/shared/signin"
 )
 
 // SignUp mails a link to an address, or that it has an account already: with the same
@@ -44,10 +45,10 @@ func (d *Desk) invited(ctx context.Context, email string) (bool, error) {
 
 // ErrUninvited is returned for a person whom no organization has added, where not
 // everybody may sign up.
-var ErrUninvited = errors.New("signin: the person is not invited")
+var ErrUninvited = errors.New("account: the person is not invited")
 
 // ErrNoOrganization is returned if a person whom nobody has added names no organization.
-var ErrNoOrganization = errors.New("signin: the organization has no name")
+var ErrNoOrganization = errors.New("account: the organization has no name")
 
 // Person is who signs up.
 type Person struct {
@@ -115,8 +116,8 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 		return fail(err)
 	}
 	// A process that dies here leaves an account; the person signs in with the password.
-	return d.entrance().start(ctx, session.Session{User: begun.User, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.device(), IP: v.ip()},
-		beginning{version: version, life: life, by: v.Origin, first: func() error { return nil }})
+	return d.entrance().Start(ctx, session.Session{User: begun.User, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.device(), IP: v.ip()},
+		signin.Beginning{Version: version, Life: life, By: v.Origin})
 }
 
 // found makes an organization with the person as its owner, unless it exists.

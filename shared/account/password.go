@@ -1,4 +1,4 @@
-package signin
+package account
 
 import (
 	"context"
@@ -10,59 +10,43 @@ import (
 	"portico/shared/pg"
 	"portico/shared/secret"
 	"portico/shared/session"
+	"portico/shared/signin"
 )
 
 // byPassword is the factor of a session that began with a password.
-const byPassword = string(Password)
+const byPassword = string(signin.Password)
 
 // Begin begins an attempt to sign in with an address, known or not.
 func (d *Desk) Begin(ctx context.Context, email string, v Visitor) (secret.Token, error) {
-	_, token, err := d.Attempts.Begin(ctx, Flow{Host: v.Host, Email: email})
+	_, token, err := d.Attempts.Begin(ctx, signin.Flow{Host: v.Host, Email: email})
 	return token, err
 }
 
-// WithPassword signs the person of an attempt in. previous is the session that the browser
-// has, which ends; zero: none. An unknown address, one without a password and a wrong
-// password take the same statements and one hash. ErrOver tells that the attempt has
-// failed too often: then no hash is made.
-func (d *Desk) WithPassword(ctx context.Context, f Flow, text string, previous session.Session, v Visitor) (session.Session, session.Cookie, error) {
-	fail := func(err error) (session.Session, session.Cookie, error) {
-		return session.Session{}, session.Cookie{}, err
-	}
+// WithPassword proves the person of an attempt by a password; see Proceed. An unknown
+// address, one without a password and a wrong password take the same statements and one
+// hash. signin.ErrOver tells that the attempt has failed too often: then no hash is made.
+func (d *Desk) WithPassword(ctx context.Context, f signin.Flow, text string, previous session.Session, v Visitor) (Next, error) {
 	f, err := d.Attempts.Try(ctx, f)
 	if err != nil {
-		return fail(err)
+		return Next{}, err
 	}
 	login, err := d.login(ctx, f.Email)
 	if err != nil {
-		return fail(err)
+		return Next{}, err
 	}
 	right, old, err := d.Passwords.Verify(ctx, text, hashOf(login))
 	switch {
 	case err != nil:
-		return fail(err)
+		return Next{}, err
 	case !right:
-		return fail(ErrWrong)
+		return Next{}, ErrWrong
 	}
 	if old {
 		if err := d.rehash(ctx, login, text); err != nil {
-			return fail(err)
+			return Next{}, err
 		}
 	}
-	first, err := d.organization(ctx, login.User)
-	if err != nil {
-		return fail(err)
-	}
-	begun, cookie, err := d.entrance().Enter(ctx, Entry{
-		Flow: f, Proof: Proof{User: login.User, Version: login.CredentialVersion, Method: Password},
-		Org: first, Life: life, Device: v.device(), By: v.Origin, Previous: previous,
-	})
-	for _, why := range []error{ErrChanged, ErrSuspended, ErrUnverified} {
-		if errors.Is(err, why) {
-			return fail(ErrWrong)
-		}
-	}
-	return begun, cookie, err
+	return d.Proceed(ctx, f, signin.Proof{User: login.User, Version: login.CredentialVersion, Method: signin.Password}, previous, v)
 }
 
 // rehash stores a new hash of a password that has just been verified.
@@ -74,8 +58,8 @@ func (d *Desk) rehash(ctx context.Context, login identity.Login, text string) er
 	return d.People.AsUser(ctx, login.User, func(tx pg.Tx) error { return identity.Rehash(ctx, tx, login.User, login.PHC, kept(again)) })
 }
 
-func (d *Desk) entrance() *Entrance {
-	return &Entrance{Attempts: d.Attempts, Sessions: d.Sessions, People: d.People, Clock: d.Clock}
+func (d *Desk) entrance() *signin.Entrance {
+	return &signin.Entrance{Attempts: d.Attempts, Sessions: d.Sessions, People: d.People, Clock: d.Clock}
 }
 
 // under runs fn under the lock of a login, if its credentials are those that were read

@@ -1,9 +1,9 @@
-package signin_test
+package account_test
 
 import (
 	"testing"
 
-	"portico/shared/signin"
+	"portico/shared/account"
 )
 
 // One mailbox has one address, however its domain is written.
@@ -23,7 +23,7 @@ func TestCleanAddress(t *testing.T) {
 		"ädä@example.com":                         "",
 		"ada@example.com\r\nBcc: eve@example.com": "",
 	} {
-		if got := signin.CleanAddress(text); got != want {
+		if got := account.CleanAddress(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package signin
+package account
 
 import (
 	"context"
@@ -22,7 +22,7 @@ type Mailed struct {
 }
 
 // ErrLink is returned for a link that is malformed, too old or used.
-var ErrLink = errors.New("signin: the link does not work")
+var ErrLink = errors.New("account: the link does not work")
 
 // How long links work. That of a reset is as good as a password.
 const (

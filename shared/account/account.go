@@ -1,4 +1,6 @@
-package signin
+// Package account is what the pages decide on which people sign up, sign in and look after
+// their account. The steps of an attempt to sign in are in shared/signin.
+package account
 
 import (
 	"context"
@@ -15,6 +17,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/secret"
 	"portico/shared/session"
+	"portico/shared/signin"
 )
 
 // Desk signs people up and in.
@@ -22,7 +25,7 @@ type Desk struct {
 	DB        *pg.DB
 	People    *pg.Identity
 	Sessions  *session.Store
-	Attempts  *Store
+	Attempts  *signin.Store
 	Passwords *password.Hasher
 	Rules     password.Rules
 	Box       *secret.Box
@@ -42,11 +45,11 @@ type Visitor struct {
 
 func (v Visitor) device() string { return deviceOf(v.Origin.UserAgent) }
 
-func (v Visitor) ip() string { return textOf(v.Origin) }
+func (v Visitor) ip() string { return signin.TextOf(v.Origin) }
 
 // ErrWrong is returned when address and password do not belong together, for whatever
 // reason: nobody should learn which addresses are known.
-var ErrWrong = errors.New("signin: wrong address or password")
+var ErrWrong = errors.New("account: wrong address or password")
 
 // life is how long a session lives after its person has signed in.
 const life = 12 * time.Hour

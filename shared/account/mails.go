@@ -21,8 +21,13 @@ const mailEvery = 5 * time.Minute
 
 // send sends a mail about a person's account.
 func (d *Desk) send(ctx context.Context, email, locale string, content template.Content) error {
+	return d.sendFor(ctx, "", email, locale, content)
+}
+
+// sendFor does the same once for each who asks.
+func (d *Desk) sendFor(ctx context.Context, asker, email, locale string, content template.Content) error {
 	now := d.Clock.Now()
-	sum := sha256.Sum256([]byte(strings.ToLower(email)))
+	sum := sha256.Sum256([]byte(asker + strings.ToLower(email)))
 	key := fmt.Sprintf("%s/%s/%d", content.Template.Name, base64.RawURLEncoding.EncodeToString(sum[:]), now.Unix()/int64(mailEvery.Seconds()))
 	return d.DB.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
 		_, err := mail.Send(ctx, tx, d.Box, now, id.Org{}, mail.Mail{To: transport.Address{Address: email}, Locale: locale, Key: key, Content: content})

@@ -47,6 +47,9 @@ type Flow struct {
 	ProvedAt   time.Time // the last proof
 	State      State
 	EndsAt     time.Time
+	// Asked is what a provider was asked for, and has answered, as shared/account writes it;
+	// "": nothing.
+	Asked string
 
 	failures int64
 	rev      int64  // grows with every step
@@ -65,7 +68,7 @@ func (s *Store) Begin(ctx context.Context, f Flow) (Flow, secret.Token, error) {
 	}
 	err := s.place("flow", f.hash).put(ctx, dynamo.Item{
 		"state": dynamo.Text(string(f.State)), "rev": dynamo.Number(0), "failures": dynamo.Number(0),
-		"host": dynamo.Text(f.Host), "to": dynamo.Text(f.To), "email": dynamo.Text(f.Email), "user": userText(f.User),
+		"host": dynamo.Text(f.Host), "to": dynamo.Text(f.To), "email": dynamo.Text(f.Email), "user": userText(f.User), "asked": dynamo.Text(f.Asked),
 	}, f.EndsAt)
 	if err != nil {
 		return Flow{}, secret.Token{}, fmt.Errorf("signin.Begin: %w", err)
@@ -88,6 +91,9 @@ func (s *Store) Find(ctx context.Context, token secret.Token, host string) (Flow
 	}
 	return f, nil
 }
+
+// Mailed reports whether a link to sign in was mailed for the attempt.
+func (f Flow) Mailed() bool { return f.link != "" }
 
 // over reports whether no step can follow.
 func (f Flow) over(now time.Time) bool {
@@ -137,7 +143,7 @@ func decodeFlow(hash string, item dynamo.Item) (f Flow, err error) {
 	}
 	f = Flow{
 		Host: dynamo.TextOf(item["host"]), To: dynamo.TextOf(item["to"]), Email: dynamo.TextOf(item["email"]),
-		Connection: dynamo.TextOf(item["connection"]), State: State(dynamo.TextOf(item["state"])), link: dynamo.TextOf(item["link"]), hash: hash,
+		Connection: dynamo.TextOf(item["connection"]), State: State(dynamo.TextOf(item["state"])), Asked: dynamo.TextOf(item["asked"]), link: dynamo.TextOf(item["link"]), hash: hash,
 	}
 	for _, m := range dynamo.TextsOf(item["factors"]) {
 		f.Factors = append(f.Factors, Method(m))

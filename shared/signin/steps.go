@@ -17,6 +17,12 @@ func (s *Store) Identify(ctx context.Context, f Flow, email string, user id.User
 	return s.step(ctx, f, []State{Started, Identified}, Identified, dynamo.Item{"email": dynamo.Text(email), "user": userText(user)})
 }
 
+// Ask keeps what a provider was asked for, or has answered; "" forgets it. Of several at
+// once one succeeds, so an answer is used once.
+func (s *Store) Ask(ctx context.Context, f Flow, what string) (Flow, error) {
+	return s.step(ctx, f, []State{Started, Identified}, f.State, dynamo.Item{"asked": dynamo.Text(what)})
+}
+
 // Try counts a failure before a secret that the person has typed is compared; Prove
 // takes it back. So also of many requests at once no more than mostFailures compare
 // one. It returns the attempt as it is now, for Prove.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -108,10 +109,11 @@ type browser struct {
 	stage   *stage
 	cookies map[string]string
 	headers map[string]string
+	from    string // the address from which it comes; "": any of this machine
 }
 
 func (s *stage) browser() *browser {
-	return &browser{s, map[string]string{}, map[string]string{"Sec-Fetch-Site": "same-origin", "User-Agent": "X11; Linux Firefox/145.0"}}
+	return &browser{stage: s, cookies: map[string]string{}, headers: map[string]string{"Sec-Fetch-Site": "same-origin", "User-Agent": "X11; Linux Firefox/145.0"}}
 }
 
 // page is an answer.
@@ -148,7 +150,8 @@ func (b *browser) send(method, path string, form url.Values) page {
 	for name, value := range b.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	transport := &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(b.from)}}).DialContext, DisableKeepAlives: true}
+	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	w, err := client.Do(r)
 	testkit.Must(t, err)
 	defer func() { _ = w.Body.Close() }()

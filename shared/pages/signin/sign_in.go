@@ -37,6 +37,10 @@ func (s *Site) address(v *pages.Visit) (pages.Answer, error) {
 	if address == "" {
 		return v.Again(), nil
 	}
+	// The link of an attempt works in its browser only, so the attempt goes on.
+	if f, err := s.flow(v); err == nil && f.Mailed() && f.State == signin.Identified && f.Email == address {
+		return v.Go(passwordPath), nil
+	}
 	token, err := s.Desk.Begin(ctxOf(v), address, visitor(v))
 	if err != nil {
 		return pages.Answer{}, err

@@ -49,6 +49,9 @@ func (s *Site) Pages() []pages.Page {
 	return []pages.Page{
 		{ID: "signIn", Path: signInPath, Function: function, Show: s.showSignIn, Act: s.address, Limit: perMinute("sign-in", 20), Records: "none: the next page signs in"},
 		{ID: "signInWithPassword", Path: passwordPath, Function: function, Show: s.showPassword, Act: s.password, Limit: perMinute("sign-in", 20), Records: "session.start"},
+		{ID: "askSignInLink", Path: "/sign-in/ask-link", Function: function, Act: s.askLink, Limit: perMinute("sign-in", 20), Records: "none: nothing happens before the mailed link is used"},
+		{ID: "signInWithCode", Path: codePath, Function: function, Show: s.showCode, Act: s.code, Limit: perMinute("sign-in", 20), Records: "session.start"},
+		{ID: "signInWithLink", Path: account.LinkPath, Function: function, Show: s.showLink, Act: s.link, Limit: perMinute("sign-in", 20), Records: "session.start"},
 		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "none: the session keeps why it has ended"},
 		{ID: "signUp", Path: "/sign-up", Function: function, Show: s.showSignUp, Act: s.signUp, Limit: perMinute("sign-up", 10), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signUpSent", Path: signUpSentPath, Function: function, Show: told("sent", "sign_up.sent")},

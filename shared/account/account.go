@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"portico/shared/audit"
 	"portico/shared/clock"
@@ -50,9 +49,6 @@ func (v Visitor) ip() string { return signin.TextOf(v.Origin) }
 // ErrWrong is returned when address and password do not belong together, for whatever
 // reason: nobody should learn which addresses are known.
 var ErrWrong = errors.New("account: wrong address or password")
-
-// life is how long a session lives after its person has signed in.
-const life = 12 * time.Hour
 
 // CleanAddress returns an address as it is kept, or "" if mail cannot be sent to it. Its
 // domain is as mail is sent to it: otherwise one mailbox would have many addresses.

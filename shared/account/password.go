@@ -59,7 +59,7 @@ func (d *Desk) rehash(ctx context.Context, login identity.Login, text string) er
 }
 
 func (d *Desk) entrance() *signin.Entrance {
-	return &signin.Entrance{Attempts: d.Attempts, Sessions: d.Sessions, People: d.People, Clock: d.Clock}
+	return &signin.Entrance{Attempts: d.Attempts, Sessions: d.Sessions, People: d.People, Clock: d.Clock, Began: d.began}
 }
 
 // under runs fn under the lock of a login, if its credentials are those that were read
@@ -77,15 +77,6 @@ func (d *Desk) under(ctx context.Context, login identity.Login, fn func(pg.Tx) e
 		}
 		return fn(tx)
 	})
-}
-
-// organization returns the organization that a person enters first; zero: there is none.
-func (d *Desk) organization(ctx context.Context, user id.User) (id.Org, error) {
-	all, err := identity.Memberships(ctx, d.DB, user)
-	if len(all) == 0 {
-		return id.Org{}, err
-	}
-	return all[0].Org, nil // also if another database does not answer
 }
 
 // ChangePassword gives a person a new password. Every other session ends, and this one
@@ -116,7 +107,7 @@ func (d *Desk) ChangePassword(ctx context.Context, s session.Session, present, f
 		if err := identity.SetPassword(ctx, tx, login.User, kept(hash), v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		if err := d.Sessions.RevokeAll(ctx, login.User, s.ID, session.Revoked); err != nil {
+		if err := d.endAll(ctx, login.User, s.ID, session.Revoked, v.Origin); err != nil {
 			return err
 		}
 		if renewed, cookie, err = d.Sessions.Renew(ctx, s, []string{byPassword}, 0); err != nil {
@@ -149,7 +140,12 @@ func (d *Desk) choose(ctx context.Context, text string, about ...string) (passwo
 
 // SignOutEverywhere ends all sessions of a person.
 func (d *Desk) SignOutEverywhere(ctx context.Context, user id.User, v Visitor) error {
-	return d.entrance().LeaveAll(ctx, user, id.Session{}, session.Revoked, v.Origin)
+	return d.People.AsUser(ctx, user, func(tx pg.Tx) error {
+		if err := identity.RevokeSessions(ctx, tx, user, string(session.Revoked), v.Origin, d.Clock.Now()); err != nil {
+			return err
+		}
+		return d.endAll(ctx, user, id.Session{}, session.Revoked, v.Origin)
+	})
 }
 
 // Address returns the address of a person who has signed in.

@@ -19,12 +19,12 @@ type Next struct {
 // that the browser has, which ends; zero: none. It returns ErrWrong if the person may not
 // sign in, for whatever reason.
 func (d *Desk) Proceed(ctx context.Context, f signin.Flow, p signin.Proof, previous session.Session, v Visitor) (Next, error) {
-	first, err := d.organization(ctx, p.User)
+	first, policy, err := d.first(ctx, p.User)
 	if err != nil {
 		return Next{}, err
 	}
 	begun, cookie, err := d.entrance().Enter(ctx, signin.Entry{
-		Flow: f, Proof: p, Org: first, Life: life, Device: v.device(), By: v.Origin, Previous: previous,
+		Flow: f, Proof: p, Org: first, Life: policy.Life, Device: v.device(), By: v.Origin, Previous: previous,
 	})
 	for _, why := range []error{signin.ErrChanged, signin.ErrSuspended, signin.ErrUnverified} {
 		if errors.Is(err, why) {

@@ -44,7 +44,7 @@ func (d *Desk) Reset(ctx context.Context, token, fresh, locale string, v Visitor
 		if err := identity.SetPassword(ctx, tx, login.User, kept(hash), v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		if err := d.Sessions.RevokeAll(ctx, login.User, id.Session{}, session.Revoked); err != nil {
+		if err := d.endAll(ctx, login.User, id.Session{}, session.Revoked, v.Origin); err != nil {
 			return err
 		}
 		return d.tellOfPassword(ctx, login.Email, locale, v)

@@ -10,6 +10,7 @@ import (
 	"portico/shared/mail/template"
 	"portico/shared/member"
 	"portico/shared/org"
+	"portico/shared/password"
 	"portico/shared/pg"
 	"portico/shared/role"
 	"portico/shared/session"
@@ -89,13 +90,28 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 			return fail(err)
 		}
 	}
-	first, err := d.organization(ctx, begun.User)
+	first, policy, err := d.first(ctx, begun.User)
 	if err != nil {
 		return fail(err)
 	}
-	var version int64
-	err = d.People.AsUser(ctx, begun.User, func(tx pg.Tx) error {
-		login, err := identity.Lock(ctx, tx, begun.User)
+	if policy.NeedsSecond { // the person enters it when they have one
+		first, policy = id.Org{}, alone
+	}
+	version, err := d.complete(ctx, begun.User, p.Name, hash, v)
+	if err != nil {
+		return fail(err)
+	}
+	// A process that dies here leaves an account; the person signs in with the password.
+	return d.entrance().Start(ctx, session.Session{User: begun.User, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.device(), IP: v.ip()},
+		signin.Beginning{Version: version, Life: policy.Life, By: v.Origin})
+}
+
+// complete stores what a person has given with the link of a sign-up, and that it has
+// proven the address. It returns the version of the credentials.
+func (d *Desk) complete(ctx context.Context, user id.User, name string, hash password.Hash, v Visitor) (version int64, err error) {
+	now := d.Clock.Now()
+	err = d.People.AsUser(ctx, user, func(tx pg.Tx) error {
+		login, err := identity.Lock(ctx, tx, user)
 		switch {
 		case err != nil:
 			return err
@@ -105,19 +121,17 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 		if _, err := identity.Verify(ctx, tx, login, 0, v.Origin, now); err != nil {
 			return err
 		}
-		if err := identity.SetPassword(ctx, tx, begun.User, kept(hash), v.Origin, now); err != nil {
+		if err := identity.SetPassword(ctx, tx, user, kept(hash), v.Origin, now); err != nil {
 			return err
 		}
-		login, err = identity.Lock(ctx, tx, begun.User)
+		if err := identity.Rename(ctx, tx, user, name); err != nil {
+			return err
+		}
+		login, err = identity.Lock(ctx, tx, user)
 		version = login.CredentialVersion
 		return err
 	})
-	if err != nil {
-		return fail(err)
-	}
-	// A process that dies here leaves an account; the person signs in with the password.
-	return d.entrance().Start(ctx, session.Session{User: begun.User, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.device(), IP: v.ip()},
-		signin.Beginning{Version: version, Life: life, By: v.Origin})
+	return version, err
 }
 
 // found makes an organization with the person as its owner, unless it exists.

@@ -63,7 +63,7 @@ func (c *challenged) serve(challenge *captcha.Challenge) http.Handler {
 	c.server.Captcha.Count = c.count(map[netip.Addr]int64{})
 	handler, err := c.server.Handler(edge.Global[none, none]{
 		Op: edge.Op{
-			ID: "signIn", Method: "POST", Path: "/v1/sign-ins", Function: "sign-in", Summary: "Sign in", Permission: auth.Public, Audit: "session.create",
+			ID: "signIn", Method: "POST", Path: "/v1/sign-ins", Function: "sign-in", Summary: "Sign in", Permission: auth.Public, Audit: "session.start",
 			Challenge: challenge,
 		},
 		Handle: func(*edge.Call, *none) (*none, error) { return &none{}, nil },
@@ -189,7 +189,7 @@ func TestChallengeFailsClosed(t *testing.T) {
 func TestIncompleteChallengeDoesNotStart(t *testing.T) {
 	t.Parallel()
 	op := edge.Op{
-		ID: "signIn", Method: "POST", Path: "/v1/sign-ins", Function: "sign-in", Summary: "Sign in", Permission: auth.Public, Audit: "session.create",
+		ID: "signIn", Method: "POST", Path: "/v1/sign-ins", Function: "sign-in", Summary: "Sign in", Permission: auth.Public, Audit: "session.start",
 		Challenge: &captcha.Challenge{After: 3},
 	}
 	_, err := (&edge.Server{}).Handler(edge.Global[none, none]{Op: op})

@@ -19,6 +19,7 @@ const (
 	exportScheduleFields = "every format filter stream_id member_id"
 	consumerFields       = "name description event_types filter dead_letters_of"
 	recoveryFields       = "since until statuses event_types"
+	sessionFields        = "factors connection host reason"
 	jobFields            = "kind status args cancel_requested_at reason"
 	endpointFields       = "url event_types description status disabled_reason retry_policy retry_schedule timeout_seconds custom_headers " +
 		"custom_header_values metadata filter rate_limit ordered exhaustion_policy signature_scheme client_certificate client_certificate_key"
@@ -58,7 +59,9 @@ var securityActions = []Action{
 	define(Security, "audit_export_schedule.create", "A schedule of exports of the audit log was created.", "audit_export_schedule", exportScheduleFields),
 	define(Security, "audit_export_schedule.update", "A schedule of exports of the audit log was changed.", "audit_export_schedule", exportScheduleFields),
 	define(Security, "audit_export_schedule.delete", "A schedule of exports of the audit log was deleted.", "audit_export_schedule", exportScheduleFields),
-	define(Security, "session.create", "A person signed in.", "session member", ""),
+	define(Security, "session.start", "A member entered the organization: by signing in, from another organization, or at another host.", "session member", sessionFields),
+	define(Security, "session.refuse", "A member who had proven who they are was not let into the organization.", "member", sessionFields),
+	define(Security, "session.end", "A member's session left the organization: it was ended, or went to another organization.", "session member", sessionFields),
 	outlives(define(Security, "organization.create", "The organization was created.", "organization api_key", organizationFields+" key_name")),
 	outlives(define(Security, "organization.delete", "The organization was deleted with all that it owns.", "organization", organizationFields)),
 }

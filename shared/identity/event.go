@@ -28,7 +28,8 @@ const (
 	ChangePassword = "user.change_password"
 	ChangeEmail    = "user.change_email"
 	StartSession   = "session.start"
-	RevokeSession  = "session.revoke"
+	EndSession     = "session.end"    // of one
+	RevokeSession  = "session.revoke" // of all
 	LinkAccount    = "provider_account.link"
 	UnlinkAccount  = "provider_account.unlink"
 	EnrolFactor    = "factor.enrol"

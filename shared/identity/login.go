@@ -108,6 +108,12 @@ func Verify(ctx context.Context, tx pg.Tx, login Login, asked int64, by audit.Or
 	return removed, nil
 }
 
+// Rename gives the user the name that the user has chosen. The names that organizations
+// use for their members stay.
+func Rename(ctx context.Context, tx pg.Tx, user id.User, name string) error {
+	return pg.Exec(ctx, tx, "identity.Rename", `UPDATE user_account SET name = $2 WHERE id = $1`, user, name)
+}
+
 // SignedIn records that a session of the user has begun.
 func SignedIn(ctx context.Context, tx pg.Tx, user id.User, method string, by audit.Origin, now time.Time) error {
 	e := newEvent(StartSession, by, now)

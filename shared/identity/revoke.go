@@ -9,6 +9,13 @@ import (
 	"portico/shared/pg"
 )
 
+// SessionEnded records that one session of the user ends, and why.
+func SessionEnded(ctx context.Context, tx pg.Tx, user id.User, why string, by audit.Origin, now time.Time) error {
+	e := newEvent(EndSession, by, now)
+	e.Detail = why
+	return Record(ctx, tx, user, e)
+}
+
 // RevokeSessions records that all sessions of the user end, and why. It raises the
 // credential version, so that who has proved something before does not enter after it.
 // The login stays locked until the transaction ends; end the sessions before that.

@@ -133,7 +133,7 @@ func SignIn() {
 	book, err := pages.NewBook(site.Files())
 	exitOn(err)
 	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book}
-	handler, err := frame.Handler((&site.Site{Desk: desk, Sessions: sessions, Clock: h.clock}).Pages()...)
+	handler, err := frame.Handler((&site.Site{Desk: desk, Sessions: sessions, Policies: account.NewPolicies(db, sessions, h.clock), Clock: h.clock}).Pages()...)
 	exitOn(err)
 	h.start(ctx, handler)
 }

@@ -101,3 +101,46 @@ func TestTwoProcesses(t *testing.T) {
 		}
 	})
 }
+
+// A session of another host ends with the one that has handed over to it, also if it
+// begins while that is being ended, and when that makes room for a newer one. It ends alone
+// too.
+func TestParent(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		store := b.store()
+		parent, pc := b.start(t, store)
+		begin := func() (session.Session, session.Cookie) {
+			t.Helper()
+			child := b.begun()
+			child.Parent = parent.ID
+			begun, c, err := b.store().Start(t.Context(), child, life)
+			testkit.Must(t, err)
+			return begun, c
+		}
+		one, c1 := begin()
+		testkit.Must(t, store.Revoke(t.Context(), b.user, one.ID, session.SignedOut))
+		expect(t, "the parent of one that was ended", state(t, b.store(), pc), "live")
+		expect(t, "the child", state(t, b.store(), c1), "signed_out")
+		_, c2 := begin()
+		var c3 session.Cookie
+		var once sync.Once
+		slow := b.over(testkit.DynamoDBThrough(t, b.endpoint, func(call, _ string) bool {
+			if call == "UpdateItem" {
+				once.Do(func() { _, c3 = begin() }) // after the list was read
+			}
+			return false
+		}))
+		testkit.Must(t, slow.Revoke(t.Context(), b.user, parent.ID, session.SignedOut))
+		for name, c := range map[string]session.Cookie{"the parent": pc, "its child": c2, "a child that began meanwhile": c3} {
+			expect(t, name, state(t, b.store(), c), "signed_out")
+		}
+		parent, pc = b.start(t, store)
+		b.clock.Advance(time.Minute)
+		_, c4 := begin()
+		for range session.Most - 1 {
+			b.start(t, store)
+		}
+		expect(t, "the oldest", state(t, b.store(), pc), "replaced")
+		expect(t, "its child", state(t, b.store(), c4), "replaced")
+	})
+}

@@ -29,10 +29,10 @@ func (s *Store) List(ctx context.Context, user id.User) ([]Session, error) {
 	}), nil
 }
 
-// Revoke ends one session of a person. If it has ended already, nothing changes; if
-// there is none, it returns ErrNone.
+// Revoke ends one session of a person, and those at other hosts to which it has handed
+// over. If it has ended already, nothing changes; if there is none, it returns ErrNone.
 func (s *Store) Revoke(ctx context.Context, user id.User, session id.Session, why Why) error {
-	found, err := s.end(ctx, user, func(one Session) bool { return one.ID == session }, why)
+	found, err := s.end(ctx, user, func(one Session) bool { return one.ID == session || one.Parent == session }, why)
 	if err == nil && found == 0 {
 		return ErrNone
 	}
@@ -46,11 +46,13 @@ func (s *Store) RevokeAll(ctx context.Context, user id.User, keep id.Session, wh
 	return err
 }
 
-// endTries is how often end looks for sessions that got a new secret meanwhile.
+// endTries is how often end looks for sessions that have begun, or got a new secret,
+// meanwhile.
 const endTries = 5
 
 // end ends those sessions of a person that match, and returns how many there are,
-// with those that have ended before.
+// with those that have ended before. It reads again after it has ended one: so it also
+// ends a session of another host that began after the first reading, see Parent.
 func (s *Store) end(ctx context.Context, user id.User, matches func(Session) bool, why Why) (found int, err error) {
 	for range endTries {
 		now := s.now()
@@ -61,11 +63,13 @@ func (s *Store) end(ctx context.Context, user id.User, matches func(Session) boo
 		all = slices.DeleteFunc(all, func(one Session) bool { return !matches(one) })
 		changed := false
 		for _, one := range all {
-			err := s.mark(ctx, one, why, now)
-			if err != nil && !dynamo.IsRefused(err) {
+			if !one.endedAt.IsZero() {
+				continue
+			}
+			if err := s.mark(ctx, one, why, now); err != nil && !dynamo.IsRefused(err) {
 				return 0, fmt.Errorf("session: end: %w", err)
 			}
-			changed = changed || err != nil
+			changed = true
 		}
 		if !changed {
 			return len(all), nil

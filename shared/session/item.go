@@ -23,6 +23,9 @@ func encode(s Session) dynamo.Item {
 	if !s.Org.IsZero() {
 		item["organization"] = dynamo.Text(s.Org.String())
 	}
+	if !s.Parent.IsZero() {
+		item["parent"] = dynamo.Text(s.Parent.String())
+	}
 	if len(s.Factors) > 0 {
 		item["factors"] = dynamo.Texts(s.Factors)
 	}
@@ -50,6 +53,11 @@ func decode(user id.User, item dynamo.Item, now time.Time) (s Session, err error
 	}
 	if org := dynamo.TextOf(item["organization"]); org != "" {
 		if s.Org, err = id.Parse[id.Org](org); err != nil {
+			return wrong(err)
+		}
+	}
+	if parent := dynamo.TextOf(item["parent"]); parent != "" {
+		if s.Parent, err = id.Parse[id.Session](parent); err != nil {
 			return wrong(err)
 		}
 	}

@@ -32,6 +32,14 @@ var changes = map[string]struct {
 	"revoke": {2, func(ctx context.Context, b *bed, store *session.Store, s session.Session) error {
 		return store.Revoke(ctx, b.user, s.ID, session.Revoked)
 	}},
+	"revoke with the session of another host": {1, func(ctx context.Context, b *bed, store *session.Store, s session.Session) error {
+		child := b.begun()
+		child.Parent = s.ID
+		if _, _, err := b.store().Start(ctx, child, life); err != nil {
+			return err
+		}
+		return store.Revoke(ctx, b.user, s.ID, session.Revoked)
+	}},
 	"revoke all": {4, func(ctx context.Context, b *bed, store *session.Store, _ session.Session) error {
 		return store.RevokeAll(ctx, b.user, id.Session{}, session.Revoked)
 	}},

@@ -31,6 +31,9 @@ type Session struct {
 	Host       string // at any other host the session does not exist
 	Factors    []string
 	Connection string // the single sign-on that the person came through; "": none
+	// Parent is the session at the host where people sign in that has handed over to this
+	// one; zero: none. When it is ended, this one ends too.
+	Parent     id.Session
 	Device, IP string // where it was started
 	CreatedAt  time.Time
 	SignedInAt time.Time // the last time that the person signed in with all that was demanded

@@ -95,10 +95,18 @@ func (s *Store) makeRoom(ctx context.Context, user id.User, now time.Time) error
 	}
 	live, ended := s.split(all, now)
 	slices.SortFunc(live, func(a, b Session) int { return a.CreatedAt.Compare(b.CreatedAt) })
-	for ; len(live) >= Most; live = live[1:] {
-		if err := s.mark(ctx, live[0], Replaced, now); err != nil && !dynamo.IsRefused(err) {
-			return err
+	for len(live) >= Most {
+		oldest := live[0].ID
+		goes := func(one Session) bool { return one.ID == oldest || one.Parent == oldest }
+		for _, one := range live {
+			if !goes(one) {
+				continue
+			}
+			if err := s.mark(ctx, one, Replaced, now); err != nil && !dynamo.IsRefused(err) {
+				return err
+			}
 		}
+		live = slices.DeleteFunc(live, goes)
 	}
 	slices.SortFunc(ended, func(a, b Session) int { return a.forget.Compare(b.forget) })
 	for ; len(ended) > keptEnded; ended = ended[1:] {

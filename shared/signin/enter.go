@@ -22,6 +22,10 @@ type Entrance struct {
 	Sessions *session.Store
 	People   *pg.Identity
 	Clock    *clock.Clock
+	// Began writes what else belongs to the beginning of a session, such as its entry in the
+	// organization's log. It is called when all else is written. If it fails, the session
+	// ends. nil: nothing.
+	Began func(context.Context, session.Session, audit.Origin) error
 }
 
 // Entry is an attempt that is to become a session.
@@ -69,10 +73,11 @@ type Beginning struct {
 
 	previous session.Session
 	first    func() error // what makes sure that it begins once; nil: something else does
+	last     func() error // what must hold after the session is stored; nil: nothing else
 }
 
-// Start starts a session under the lock of the person's login. The session is the last
-// that is written, but for the commit. If that fails, it ends: nobody has its secret.
+// Start starts a session under the lock of the person's login. If anything fails after the
+// session is stored, also the commit, it ends: nobody has its secret.
 func (e *Entrance) Start(ctx context.Context, s session.Session, b Beginning) (begun session.Session, c session.Cookie, err error) {
 	err = e.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
 		if err := admit(ctx, tx, s.User, b.Version); err != nil {
@@ -91,8 +96,18 @@ func (e *Entrance) Start(ctx context.Context, s session.Session, b Beginning) (b
 				return err
 			}
 		}
-		begun, c, err = e.Sessions.Start(ctx, s, b.Life)
-		return err
+		if begun, c, err = e.Sessions.Start(ctx, s, b.Life); err != nil {
+			return err
+		}
+		if b.last != nil {
+			if err := b.last(); err != nil {
+				return err
+			}
+		}
+		if e.Began != nil {
+			return e.Began(ctx, begun, b.By)
+		}
+		return nil
 	})
 	if err == nil {
 		return begun, c, nil

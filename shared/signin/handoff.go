@@ -24,6 +24,7 @@ type HandOff struct {
 	Factors    []string
 	Connection string
 	// Those of the session that hands over.
+	Session                         id.Session
 	CreatedAt, SignedInAt, ProvedAt time.Time
 }
 

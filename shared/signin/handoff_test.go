@@ -17,7 +17,7 @@ func TestHandOff(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		ctx, now, state := t.Context(), b.clock.Now().Truncate(time.Second), secret.NewToken()
 		h := signin.HandOff{
-			User: b.user, Org: id.New[id.Org](now), Host: "acme.example.com", Version: 3, Factors: []string{"password", "totp"}, Connection: "sso_1",
+			User: b.user, Org: id.New[id.Org](now), Host: "acme.example.com", Version: 3, Factors: []string{"password", "totp"}, Connection: "sso_1", Session: id.New[id.Session](now),
 			CreatedAt: now.Add(-2 * time.Hour), SignedInAt: now.Add(-time.Hour), ProvedAt: now,
 		}
 		code, err := b.HandOver(ctx, h, state.Hash())

@@ -14,9 +14,14 @@ import (
 )
 
 // Switch moves a session to another organization. It returns ErrFactors if that demands
-// a second factor which the session does not have, and session.Ended if the person has
-// to sign in again, because that was too long ago for the organization.
-func (e *Entrance) Switch(ctx context.Context, s session.Session, org id.Org, needsSecond bool, life time.Duration) (moved session.Session, c session.Cookie, err error) {
+// a second factor which the session does not have, session.Ended if the person has
+// to sign in again, because that was too long ago for the organization, and ErrStep for a
+// session that another host has got for its organization. before is called when nothing
+// but the writing is left.
+func (e *Entrance) Switch(ctx context.Context, s session.Session, org id.Org, needsSecond bool, life time.Duration, before func() error) (moved session.Session, c session.Cookie, err error) {
+	if !s.Parent.IsZero() {
+		return moved, c, ErrStep
+	}
 	var factors []Method
 	for _, name := range s.Factors {
 		factors = append(factors, Method(name))
@@ -24,8 +29,14 @@ func (e *Entrance) Switch(ctx context.Context, s session.Session, org id.Org, ne
 	if needsSecond && Strength(factors) < 2 {
 		return moved, c, ErrFactors
 	}
+	if !e.Clock.Now().Before(s.SignedInAt.Add(life)) {
+		return moved, c, session.Ended{Why: session.Absolute}
+	}
 	err = e.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
 		if _, err := identity.Lock(ctx, tx, s.User); err != nil {
+			return err
+		}
+		if err := before(); err != nil {
 			return err
 		}
 		moved, c, err = e.Sessions.Switch(ctx, s, org, life)
@@ -44,29 +55,35 @@ func (e *Entrance) HandOver(ctx context.Context, s session.Session, org id.Org, 
 			return err
 		}
 		// s may be five seconds old. Under the lock nobody ends all sessions meanwhile.
-		live, err := e.Sessions.List(ctx, s.User)
-		if err != nil {
+		if err := e.lives(ctx, s.User, s.ID); err != nil {
 			return err
-		}
-		if !slices.ContainsFunc(live, func(one session.Session) bool { return one.ID == s.ID }) {
-			return session.ErrNone
 		}
 		code, err = e.Attempts.HandOver(ctx, HandOff{
 			User: s.User, Org: org, Host: host, Version: login.CredentialVersion, Factors: s.Factors, Connection: s.Connection,
-			CreatedAt: s.CreatedAt, SignedInAt: s.SignedInAt, ProvedAt: s.ProvedAt,
+			Session: s.ID, CreatedAt: s.CreatedAt, SignedInAt: s.SignedInAt, ProvedAt: s.ProvedAt,
 		}, state)
 		return err
 	})
 	return code, err
 }
 
+// lives returns session.ErrNone if a session has ended.
+func (e *Entrance) lives(ctx context.Context, user id.User, wanted id.Session) error {
+	live, err := e.Sessions.List(ctx, user)
+	if err == nil && !slices.ContainsFunc(live, func(one session.Session) bool { return one.ID == wanted }) {
+		err = session.ErrNone
+	}
+	return err
+}
+
 // Arrival is a browser that comes with a code from another host.
 type Arrival struct {
 	Code, State secret.Token
 	Host        string
-	Life        time.Duration // of the organization's sessions
-	Device      string
-	By          audit.Origin
+	// Life returns how long sessions of the organization live; an error refuses.
+	Life   func(HandOff) (time.Duration, error)
+	Device string
+	By     audit.Origin
 }
 
 // TakeOver starts the session that a code stands for; see Store.TakeOver. It is as old as
@@ -76,8 +93,15 @@ func (e *Entrance) TakeOver(ctx context.Context, a Arrival) (session.Session, se
 	if err != nil {
 		return session.Session{}, session.Cookie{}, err
 	}
+	life, err := a.Life(h)
+	if err != nil {
+		return session.Session{}, session.Cookie{}, err
+	}
 	return e.Start(ctx, session.Session{
 		User: h.User, Org: h.Org, Host: h.Host, Factors: h.Factors, Connection: h.Connection,
-		CreatedAt: h.CreatedAt, SignedInAt: h.SignedInAt, ProvedAt: h.ProvedAt, Device: a.Device, IP: TextOf(a.By),
-	}, Beginning{Version: h.Version, Life: a.Life, By: a.By})
+		Parent: h.Session, CreatedAt: h.CreatedAt, SignedInAt: h.SignedInAt, ProvedAt: h.ProvedAt, Device: a.Device, IP: TextOf(a.By),
+	}, Beginning{Version: h.Version, Life: life, By: a.By, last: func() error {
+		// Whoever ends the parent after this reading also finds the child, see Sessions.Revoke.
+		return e.lives(ctx, h.User, h.Session)
+	}})
 }

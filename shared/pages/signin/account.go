@@ -32,8 +32,7 @@ func (s *Site) showAccount(v *pages.Visit, own session.Session) (pages.Answer, e
 func (s *Site) revoke(v *pages.Visit, own session.Session) (pages.Answer, error) {
 	wanted, err := id.Parse[id.Session](v.Form("session"))
 	if err == nil {
-		err = s.Sessions.Revoke(ctxOf(v), own.User, wanted, session.Revoked)
-		if err != nil && !errors.Is(err, session.ErrNone) {
+		if err := s.Desk.Leave(ctxOf(v), own.User, wanted, session.Revoked, visitor(v)); err != nil {
 			return pages.Answer{}, err
 		}
 	}

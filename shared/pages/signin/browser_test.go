@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"portico/shared/account"
+	"portico/shared/audit"
 	"portico/shared/captcha"
 	"portico/shared/clock"
 	"portico/shared/dynamo"
@@ -24,6 +25,7 @@ import (
 	"portico/shared/pages"
 	site "portico/shared/pages/signin"
 	"portico/shared/password"
+	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
 	"portico/shared/testkit"
@@ -38,6 +40,8 @@ type stage struct {
 	site   *site.Site
 	log    *testkit.Log
 	server *httptest.Server
+	items  dynamo.Sorted
+	host   string // by which browsers call it
 }
 
 // sent is one mail.
@@ -49,14 +53,19 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	db := testkit.DB(t)
 	client, table := testkit.SortedTable(t, testkit.DynamoDBEndpoint(t))
-	items := dynamo.NewSorted(client, table, "pk", "sk")
-	s := &stage{t: t, db: db, clock: db.Clock, log: &testkit.Log{}}
-	box := testkit.Box(t)
+	return (&stage{t: t, db: db, clock: db.Clock, items: dynamo.NewSorted(client, table, "pk", "sk")}).process(testkit.Box(t))
+}
+
+// process returns the site as another process has it, with the same stores and clock.
+func (s stage) process(box *secret.Box) *stage {
+	s.t.Helper()
+	t, db, items := s.t, s.db, s.items
+	s.log = &testkit.Log{}
 	s.desk = &account.Desk{
 		DB: db.App, People: db.Identity, Sessions: session.NewStore(items, 2*time.Hour, db.Clock), Attempts: signin.NewStore(items, box, db.Clock),
 		Passwords: password.NewHasher(box), Box: box, Clock: db.Clock, Open: true,
 	}
-	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Clock: db.Clock}
+	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Policies: account.NewPolicies(db.App, s.desk.Sessions, db.Clock), Clock: db.Clock}
 	book, err := pages.NewBook(site.Files())
 	testkit.Must(t, err)
 	never := func(context.Context, netip.Addr, string, int64, time.Duration) (bool, error) { return false, nil }
@@ -65,8 +74,11 @@ func newStage(t *testing.T) *stage {
 	testkit.Must(t, err)
 	s.server = httptest.NewServer(handler)
 	t.Cleanup(s.server.Close)
-	s.desk.Public = s.server.URL
-	return s
+	if s.host == "" {
+		s.host = strings.TrimPrefix(s.server.URL, "http://")
+	}
+	s.desk.Public = "http://" + s.host
+	return &s
 }
 
 // mails lists all mails, the oldest first.
@@ -138,9 +150,10 @@ func (b *browser) post(path string, fields ...string) page {
 func (b *browser) send(method, path string, form url.Values) page {
 	t := b.stage.t
 	t.Helper()
-	address := strings.TrimPrefix(path, b.stage.server.URL)
+	address := strings.TrimPrefix(path, b.stage.desk.Public)
 	r, err := http.NewRequestWithContext(t.Context(), method, b.stage.server.URL+address, strings.NewReader(form.Encode()))
 	testkit.Must(t, err)
+	r.Host = b.stage.host
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -213,3 +226,10 @@ func (b *browser) signIn(email, text string) page {
 }
 
 var sessionForm = regexp.MustCompile(`name="session" value="(ses_[^"]+)"`)
+
+// visitor is somebody without a browser.
+var visitor = account.Visitor{Host: "127.0.0.1", Origin: audit.Origin{RequestID: "r"}}
+
+func (s *stage) entrance() *signin.Entrance {
+	return &signin.Entrance{Attempts: s.desk.Attempts, Sessions: s.desk.Sessions, People: s.desk.People, Clock: s.clock}
+}

@@ -123,9 +123,9 @@ func (s *Site) showSignOut(*pages.Visit) (pages.Answer, error) {
 func (s *Site) signOut(v *pages.Visit) (pages.Answer, error) {
 	found, in, err := s.session(v)
 	if in {
-		err = s.Sessions.Revoke(ctxOf(v), found.User, found.ID, session.SignedOut)
+		err = s.Desk.Leave(ctxOf(v), found.User, found.ID, session.SignedOut, visitor(v))
 	}
-	if err != nil && !errors.Is(err, session.ErrNone) {
+	if err != nil {
 		return pages.Answer{}, err
 	}
 	v.SetCookie(sessionCookie, "", 0)

@@ -296,6 +296,9 @@ func TestInvitedOnly(t *testing.T) {
 	if n := testkit.Value[int](t, s.db, `SELECT count(*) FROM organization WHERE name = 'Mine'`); n != 0 {
 		t.Error("an organization was made")
 	}
+	if name := testkit.Value[string](t, s.db, `SELECT name FROM user_account WHERE email = 'bob@example.com'`); name != "Bob" {
+		t.Errorf("the name is %q", name)
+	}
 }
 
 // oldHash is of secretText with weaker parameters, made by Python's argon2-cffi.

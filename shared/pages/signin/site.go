@@ -28,6 +28,7 @@ func Files() fs.FS { return files }
 type Site struct {
 	Desk     *account.Desk
 	Sessions *session.Store
+	Policies *account.Policies
 	Clock    *clock.Clock
 }
 
@@ -52,7 +53,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "askSignInLink", Path: "/sign-in/ask-link", Function: function, Act: s.askLink, Limit: perMinute("sign-in", 20), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signInWithCode", Path: codePath, Function: function, Show: s.showCode, Act: s.code, Limit: perMinute("sign-in", 20), Records: "session.start"},
 		{ID: "signInWithLink", Path: account.LinkPath, Function: function, Show: s.showLink, Act: s.link, Limit: perMinute("sign-in", 20), Records: "session.start"},
-		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "none: the session keeps why it has ended"},
+		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "signUp", Path: "/sign-up", Function: function, Show: s.showSignUp, Act: s.signUp, Limit: perMinute("sign-up", 10), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signUpSent", Path: signUpSentPath, Function: function, Show: told("sent", "sign_up.sent")},
 		{ID: "confirmSignUp", Path: account.ConfirmPath, Function: function, Show: s.showConfirm, Act: s.confirm, Limit: perMinute("sign-up", 10), Records: "user.verify_email"},
@@ -61,8 +62,9 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "reset", Path: account.ResetPath, Function: function, Show: s.showReset, Act: s.reset, Limit: perMinute("reset", 10), Records: "user.change_password"},
 		{ID: "resetDone", Path: resetDonePath, Function: function, Show: told("done", "reset.done")},
 		{ID: "account", Path: accountPath, Function: function, Show: s.signedIn(s.showAccount)},
+		{ID: "organizations", Path: organizationsPath, Function: function, Show: s.signedIn(s.showOrganizations), Act: s.signedIn(s.enter), Limit: perMinute("account", 20), Records: "session.start"},
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
-		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "none: the session keeps why it has ended"},
+		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "revokeSessions", Path: "/account/revoke-sessions", Function: function, Act: s.signedIn(s.revokeAll), Limit: perMinute("account", 20), Records: "session.revoke"},
 	}
 }
@@ -77,7 +79,8 @@ func told(view, key string) func(*pages.Visit) (pages.Answer, error) {
 // sessionCookie carries the session's secret.
 const sessionCookie = "portico"
 
-// session returns the visitor's session; ok: there is one.
+// session returns the visitor's session, without regard to its organization; ok: there is
+// one. It asks DynamoDB only: so whoever wants to leave can.
 func (s *Site) session(v *pages.Visit) (found session.Session, ok bool, err error) {
 	cookie, err := session.Parse(v.Cookie(sessionCookie))
 	if err != nil {
@@ -97,12 +100,16 @@ func (s *Site) session(v *pages.Visit) (found session.Session, ok bool, err erro
 func (s *Site) signedIn(page func(*pages.Visit, session.Session) (pages.Answer, error)) func(*pages.Visit) (pages.Answer, error) {
 	return func(v *pages.Visit) (pages.Answer, error) {
 		found, ok, err := s.session(v)
+		if ok {
+			found, err = s.Policies.Stays(ctxOf(v), found)
+		}
+		var ended session.Ended
 		switch {
-		case err != nil:
-			return pages.Answer{}, err
-		case !ok:
+		case !ok && err == nil, errors.As(err, &ended):
 			v.SetCookie(sessionCookie, "", 0)
 			return v.Go(signInPath), nil
+		case err != nil:
+			return pages.Answer{}, err
 		}
 		return page(v, found)
 	}
@@ -110,8 +117,13 @@ func (s *Site) signedIn(page func(*pages.Visit, session.Session) (pages.Answer, 
 
 // begin gives the browser a session.
 func (s *Site) begin(v *pages.Visit, begun session.Session, cookie session.Cookie) pages.Answer {
-	v.SetCookie(sessionCookie, cookie.Text(), begun.EndsAt.Sub(s.Clock.Now()))
+	s.keep(v, begun, cookie)
 	return v.Go(accountPath)
+}
+
+// keep gives the browser the secret of a session.
+func (s *Site) keep(v *pages.Visit, begun session.Session, cookie session.Cookie) {
+	v.SetCookie(sessionCookie, cookie.Text(), begun.EndsAt.Sub(s.Clock.Now()))
 }
 
 func visitor(v *pages.Visit) account.Visitor {

@@ -1,0 +1,140 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"portico/shared/audit"
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/member"
+	"portico/shared/pg"
+	"portico/shared/session"
+)
+
+// The actions of sessions, in the log of their organization.
+const (
+	startSession  = "session.start"
+	refuseSession = "session.refuse"
+	endSession    = "session.end"
+)
+
+// Why a session entered an organization, as its log says it.
+const (
+	signedIn   = "signed_in"
+	switched   = "switched"
+	handedOver = "handed_over"
+)
+
+// note writes into an organization's log what happened to sessions of one of its members.
+// A person who is no member any more has no entry: the log says who removed them.
+func (d *Desk) note(ctx context.Context, action string, of id.Org, user id.User, reason string, by audit.Origin, list ...session.Session) error {
+	if of.IsZero() {
+		return nil
+	}
+	return d.DB.InOrg(ctx, of, func(tx pg.Tx) error {
+		policy, err := policyIn(ctx, tx, of, user)
+		if errors.Is(err, member.ErrRemoved) {
+			return nil
+		}
+		for _, s := range list {
+			if err == nil {
+				err = audit.Insert(ctx, tx, of, entryOf(action, policy, s, reason, by, d.Clock.Now()))
+			}
+		}
+		return err
+	})
+}
+
+func entryOf(action string, policy Policy, s session.Session, reason string, by audit.Origin, now time.Time) audit.Entry {
+	member := audit.Target{Type: policy.Member.Type, ID: policy.Member.ID}
+	e := audit.Entry{
+		Action: action, Actor: policy.Member, Targets: []audit.Target{audit.Of("session", s.ID), member},
+		After: audit.Fields{"factors": s.Factors, "host": s.Host, "reason": reason}, Origin: by, CreatedAt: now,
+	}
+	if s.Connection != "" {
+		e.After["connection"] = s.Connection
+	}
+	if action == refuseSession {
+		e.Outcome, e.Targets = audit.Failure, []audit.Target{member}
+	}
+	return e
+}
+
+// began writes that a session has begun; see signin.Entrance.
+func (d *Desk) began(ctx context.Context, s session.Session, by audit.Origin) error {
+	reason := signedIn
+	if !s.Parent.IsZero() {
+		reason = handedOver
+	}
+	return d.note(ctx, startSession, s.Org, s.User, reason, by, s)
+}
+
+// noteEnd writes into the organizations' logs that sessions end. A log that cannot be
+// reached keeps nobody from leaving: then it lacks the entry.
+func (d *Desk) noteEnd(ctx context.Context, user id.User, why session.Why, by audit.Origin, list []session.Session) {
+	of := map[id.Org][]session.Session{}
+	for _, s := range list {
+		of[s.Org] = append(of[s.Org], s)
+	}
+	for org, ended := range of {
+		_ = d.note(ctx, endSession, org, user, string(why), by, ended...)
+	}
+}
+
+// Leave ends one session of a person, and those at other hosts to which it has handed
+// over; the person's history and the organizations' logs say so. While Postgres does not
+// answer it ends without that. It returns nil if it has ended before.
+func (d *Desk) Leave(ctx context.Context, user id.User, wanted id.Session, why session.Why, v Visitor) error {
+	live, err := d.Sessions.List(ctx, user)
+	if err != nil {
+		return err
+	}
+	var list []session.Session
+	for _, s := range live {
+		if s.ID == wanted || s.Parent == wanted {
+			list = append(list, s)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	ended := false
+	end := func() error {
+		err := d.Sessions.Revoke(ctx, user, wanted, why)
+		ended = err == nil || errors.Is(err, session.ErrNone)
+		return err
+	}
+	err = d.People.AsUser(ctx, user, func(tx pg.Tx) error {
+		if err := identity.SessionEnded(ctx, tx, user, string(why), v.Origin, d.Clock.Now()); err != nil {
+			return err
+		}
+		d.noteEnd(ctx, user, why, v.Origin, list)
+		return end()
+	})
+	if !ended {
+		err = end()
+	}
+	if ended {
+		return nil
+	}
+	return err
+}
+
+// endAll ends all sessions of a person but one; zero: all. The caller holds the lock of
+// the person's login, in whose transaction the history is written.
+func (d *Desk) endAll(ctx context.Context, user id.User, keep id.Session, why session.Why, by audit.Origin) error {
+	live, err := d.Sessions.List(ctx, user)
+	if err != nil {
+		return err
+	}
+	var list []session.Session
+	for _, s := range live {
+		if s.ID != keep {
+			list = append(list, s)
+		}
+	}
+	d.noteEnd(ctx, user, why, by, list)
+	return d.Sessions.RevokeAll(ctx, user, keep, why)
+}

@@ -1,0 +1,188 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"portico/shared/auth"
+	"portico/shared/cache"
+	"portico/shared/clock"
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/member"
+	"portico/shared/org"
+	"portico/shared/pg"
+	"portico/shared/session"
+	"portico/shared/signin"
+)
+
+// Policy is what an organization demands of a member's sessions in it.
+type Policy struct {
+	Member      auth.Actor    // who the person is there
+	Life        time.Duration // of a session since the last full sign-in
+	NeedsSecond bool          // whether a second factor is demanded on entering
+}
+
+// alone is the policy of a session without an organization.
+var alone = policyOf(org.Settings{})
+
+func policyOf(set org.Settings) Policy {
+	return Policy{Life: time.Duration(org.SessionHours.Of(set)) * time.Hour, NeedsSecond: org.RequireMFA.Of(set)}
+}
+
+// ScanRow reads what policyIn selects.
+func (p *Policy) ScanRow(row pgx.Rows) error {
+	var of id.Member
+	var name string
+	var set org.Settings
+	err := row.Scan(&of, &name, &set)
+	*p = policyOf(set)
+	p.Member = auth.Actor{Type: auth.Member, ID: of.String(), Name: name}
+	return err
+}
+
+// readPolicy reads what an organization demands of a person. It returns
+// member.ErrRemoved if the person is no member of it.
+func readPolicy(ctx context.Context, db *pg.DB, of id.Org, user id.User) (p Policy, err error) {
+	if of.IsZero() {
+		return alone, nil
+	}
+	err = db.InOrg(ctx, of, func(tx pg.Tx) error {
+		p, err = policyIn(ctx, tx, of, user)
+		return err
+	})
+	return p, err
+}
+
+func policyIn(ctx context.Context, tx pg.Tx, of id.Org, user id.User) (Policy, error) {
+	return pg.One[Policy](ctx, tx, "account.policyIn", member.ErrRemoved, `
+		SELECT m.id, m.name, o.settings FROM member m JOIN organization o ON o.id = m.org_id
+		WHERE m.org_id = $1 AND m.user_id = $2 AND o.deleted_at IS NULL`, of, user)
+}
+
+// Policy returns what an organization demands of a person who enters it now, or
+// member.ErrRemoved. Without an organization it is what Portico demands of everybody.
+func (d *Desk) Policy(ctx context.Context, of id.Org, user id.User) (Policy, error) {
+	return readPolicy(ctx, d.DB, of, user)
+}
+
+// first returns the organization that a person enters after signing in, with its policy;
+// zero: there is none.
+func (d *Desk) first(ctx context.Context, user id.User) (id.Org, Policy, error) {
+	all, err := identity.Memberships(ctx, d.DB, user)
+	for _, m := range all { // also if another database does not answer
+		policy, err := d.Policy(ctx, m.Org, user)
+		if !errors.Is(err, member.ErrRemoved) { // in this moment
+			return m.Org, policy, err
+		}
+	}
+	return id.Org{}, alone, err
+}
+
+const (
+	// policyFor is how long an environment relies on what it has read of a policy.
+	policyFor = 5 * time.Second
+	// policiesAtMost is how many policies an environment keeps in memory.
+	policiesAtMost = 10_000
+)
+
+// Policies knows what organizations demand. It reads each policy once in five seconds: so
+// after that time a removed member's session is in no organization any more, and fewer
+// session_hours hold for sessions that began before.
+type Policies struct {
+	DB       *pg.DB
+	Sessions *session.Store
+	Clock    *clock.Clock
+	known    *cache.Cache[inOrg, Policy]
+}
+
+type inOrg struct {
+	org  id.Org
+	user id.User
+}
+
+// NewPolicies returns the policies of all organizations.
+func NewPolicies(db *pg.DB, sessions *session.Store, clock *clock.Clock) *Policies {
+	return &Policies{DB: db, Sessions: sessions, Clock: clock, known: cache.New[inOrg, Policy](policiesAtMost, policyFor)}
+}
+
+func (p *Policies) of(ctx context.Context, key inOrg) (Policy, error) {
+	now := p.Clock.Now()
+	if known, fresh := p.known.Get(key, now); fresh {
+		return known, nil
+	}
+	read, err := readPolicy(ctx, p.DB, key.org, key.user)
+	if err == nil {
+		p.known.Put(key, read, now)
+	}
+	return read, err
+}
+
+// Stays returns a live session as its organization allows it now. That of a member who
+// was removed has no organization; one that another host has got for the organization
+// ends then. One that is older than the organization allows ends too, and Stays returns
+// session.Ended.
+func (p *Policies) Stays(ctx context.Context, s session.Session) (session.Session, error) {
+	policy, err := p.of(ctx, inOrg{s.Org, s.User})
+	end := func(why session.Why) (session.Session, error) {
+		if err := p.Sessions.Revoke(ctx, s.User, s.ID, why); err != nil && !errors.Is(err, session.ErrNone) {
+			return session.Session{}, err
+		}
+		return session.Session{}, session.Ended{Why: why}
+	}
+	switch {
+	case errors.Is(err, member.ErrRemoved) && !s.Parent.IsZero():
+		return end(session.Revoked)
+	case errors.Is(err, member.ErrRemoved):
+		s.Org, policy = id.Org{}, alone
+	case err != nil:
+		return session.Session{}, err
+	}
+	if !p.Clock.Now().Before(s.SignedInAt.Add(policy.Life)) {
+		return end(session.Absolute)
+	}
+	return s, nil
+}
+
+// Organizations lists the organizations that a person may enter.
+func (d *Desk) Organizations(ctx context.Context, user id.User) ([]identity.Membership, error) {
+	all, err := identity.Memberships(ctx, d.DB, user)
+	if len(all) > 0 {
+		err = nil // those of the other databases
+	}
+	return all, err
+}
+
+// Switch moves a session to another organization of its person and gives it a new secret.
+// It returns member.ErrRemoved if the person is no member of it, signin.ErrFactors if it
+// demands a second factor that the session does not have, and session.Ended if the person
+// has signed in too long ago for it. The session stays where it is then.
+func (d *Desk) Switch(ctx context.Context, s session.Session, to id.Org, v Visitor) (session.Session, session.Cookie, error) {
+	policy, err := d.Policy(ctx, to, s.User)
+	if err != nil {
+		return session.Session{}, session.Cookie{}, err
+	}
+	moved, cookie, err := d.entrance().Switch(ctx, s, to, policy.NeedsSecond, policy.Life, func() error {
+		d.noteEnd(ctx, s.User, switched, v.Origin, []session.Session{s})
+		return d.note(ctx, startSession, to, s.User, switched, v.Origin, s)
+	})
+	if reason := refusal(err); reason != "" {
+		err = errors.Join(err, d.note(ctx, refuseSession, to, s.User, reason, v.Origin, s))
+	}
+	return moved, cookie, err
+}
+
+// refusal says in a log why a person may not enter an organization; "": it is not that.
+func refusal(err error) string {
+	var ended session.Ended
+	switch {
+	case errors.Is(err, signin.ErrFactors):
+		return "factors"
+	case errors.As(err, &ended):
+		return string(ended.Why)
+	}
+	return ""
+}

@@ -1,0 +1,56 @@
+package signin
+
+import (
+	"errors"
+
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/member"
+	"portico/shared/pages"
+	"portico/shared/session"
+	"portico/shared/signin"
+)
+
+const organizationsPath = "/account/organizations"
+
+// organizations is what the page of a person's organizations shows.
+type organizations struct {
+	Own  id.Org // of the session
+	List []identity.Membership
+}
+
+func (s *Site) showOrganizations(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	list, err := s.Desk.Organizations(ctxOf(v), own.User)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	return pages.Answer{View: "organizations", Title: "organizations.title", Data: organizations{own.Org, list}}, nil
+}
+
+// enter moves the session to another organization.
+func (s *Site) enter(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	wanted, err := id.Parse[id.Org](v.Form("organization"))
+	if err != nil {
+		v.Tell("organizations.none")
+		return v.Again(), nil
+	}
+	moved, cookie, err := s.Desk.Switch(ctxOf(v), own, wanted, visitor(v))
+	var ended session.Ended
+	switch {
+	case errors.Is(err, member.ErrRemoved):
+		v.Tell("organizations.none")
+		return v.Again(), nil
+	case errors.Is(err, signin.ErrFactors):
+		v.Tell("organizations.factors")
+		return v.Again(), nil
+	case errors.As(err, &ended):
+		v.Tell("organizations.old")
+		return v.Again(), nil
+	case errors.Is(err, session.ErrNone): // it has just ended elsewhere
+		return v.Go(signInPath), nil
+	case err != nil:
+		return pages.Answer{}, err
+	}
+	s.keep(v, moved, cookie)
+	return v.Go(organizationsPath), nil
+}

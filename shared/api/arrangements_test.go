@@ -62,6 +62,7 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"deleteEventConsumer": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/event-consumers", `{"name":"gone","event_types":["*"]}`), ""
 	},
+	"deleteOAuthClient": func(s *statuses) (string, string) { return s.acme.NewApp(`"events:read"`).String(), "" },
 	"deleteAuditStream": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/audit-streams", apitest.HTTPSStream), ""
 	},

@@ -15,6 +15,7 @@ import (
 	"portico/shared/api/keys"
 	"portico/shared/api/limits"
 	"portico/shared/api/mail"
+	"portico/shared/api/oauth"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
 	"portico/shared/api/schedules"
@@ -33,6 +34,7 @@ var tags = []*huma.Tag{
 	{Name: stream.Tag, Description: "Consumers that read events with requests of their own."},
 	{Name: webhooks.Tag, Description: "Set where events are delivered, how deliveries are signed and tried again, and see the result of each."},
 	{Name: keys.Tag, Description: "The keys with which programs call this API."},
+	{Name: oauth.Tag, Description: "Apps that call this API in the name of members, or of the organization that has registered them."},
 	{Name: limits.Tag, Description: "How much callers may use, and limits of one API key or organization."},
 	{Name: schedules.Tag, Description: "Exports of the audit log of each day or week, written to a bucket or announced by mail."},
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},

@@ -33,6 +33,8 @@ func things(c apitest.Caller) map[string]string {
 	staff := c.Harness.NewStaff()
 	redrive := staff.Make("/v1/staff/job-redrives", `{"filter":{}}`)
 	entries := regexp.MustCompile(`aud_\w{26}`)
+	app := c.NewApp(`"events:read"`)
+	_, grant := c.AsGranted(app, granted, auth.EventsRead)
 	return map[string]string{
 		"/v1/organizations":           c.Org.String(),
 		"/v1/webhook-endpoints":       endpoint,
@@ -60,6 +62,8 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/audit-export-schedules":  c.Make("/v1/audit-export-schedules", `{"every":"day","format":"csv","member_id":"`+member+`"}`),
 		"/v1/erasures":                c.Make("/v1/erasures", `{"recipient":"ada@example.com"}`),
 		"/v1/domains":                 c.Make("/v1/domains", `{"name":"portal.example.com"}`),
+		"/v1/oauth-clients":           app.String(),
+		"/v1/oauth-grants":            grant.String(),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}
 }

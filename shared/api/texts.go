@@ -17,6 +17,7 @@ import (
 	"portico/shared/api/keys"
 	"portico/shared/api/limits"
 	"portico/shared/api/mail"
+	"portico/shared/api/oauth"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
 	"portico/shared/api/schedules"
@@ -37,7 +38,7 @@ type texts struct {
 }
 
 func readTexts() (*texts, error) {
-	return newTexts(edge.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, ownTexts)
+	return newTexts(edge.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, ownTexts)
 }
 
 // newTexts reads the Markdown of all folders. Each heading must be unique.

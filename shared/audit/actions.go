@@ -18,6 +18,7 @@ const (
 	streamFields         = "name type status pause_reason categories actions outcomes url index site bucket region prefix role_arn external_id secret"
 	exportScheduleFields = "every format filter stream_id member_id"
 	consumerFields       = "name description event_types filter dead_letters_of"
+	oauthClientFields    = "name kind redirect_uris permissions published"
 	recoveryFields       = "since until statuses event_types"
 	sessionFields        = "factors connection host reason"
 	jobFields            = "kind status args cancel_requested_at reason"
@@ -45,6 +46,12 @@ var securityActions = []Action{
 	define(Security, "role.delete", "A role was deleted.", "role", roleFields),
 	define(Security, "resource_grant.create", "A member was allowed something on a single object.", "resource_grant member webhook_endpoint event", "permission"),
 	define(Security, "resource_grant.delete", "What a member was allowed on a single object was taken back.", "resource_grant member webhook_endpoint event", "permission"),
+	define(Security, "oauth_client.create", "An OAuth client was registered.", "oauth_client", oauthClientFields),
+	define(Security, "oauth_client.update", "An OAuth client was changed.", "oauth_client", oauthClientFields),
+	define(Security, "oauth_client.rotate_secret", "An OAuth client got a new secret.", "oauth_client", "secret overlap_seconds"),
+	define(Security, "oauth_client.delete", "An OAuth client was deleted. Its tokens work no more.", "oauth_client", oauthClientFields),
+	define(Security, "oauth_grant.create", "A member has let an OAuth client in.", "oauth_grant", "client_id member_id scopes"),
+	define(Security, "oauth_grant.revoke", "What a member had allowed an OAuth client was taken back, by a person, by the app, or because a token was used twice.", "oauth_grant", "client_id member_id scopes reason"),
 	define(Security, "domain.create", "A domain was added.", "domain", domainFields),
 	define(Security, "domain.verify", "A domain was proven by its DNS record.", "domain", domainFields),
 	define(Security, "domain.delete", "A domain was removed.", "domain", domainFields),
@@ -142,6 +149,8 @@ var accessActions = []Action{
 	reads(ReadLog, "The audit log was read.", ""),
 	reads("audit_stream.read", "Streams of the audit log were read, without their secrets.", ""),
 	reads("delivery.read", "Deliveries were read.", ""),
+	reads("oauth_client.read", "OAuth clients were read, without their secrets.", ""),
+	reads("oauth_grant.read", "OAuth grants were read.", ""),
 	reads("domain.read", "Domains were read.", ""),
 	reads("erasure.read", "Erasures were read.", ""),
 	reads("event.read", "Events were read.", ""),

@@ -34,6 +34,8 @@ const (
 	RolesWrite            Permission = "roles:write"
 	APIKeysRead           Permission = "api_keys:read"
 	APIKeysWrite          Permission = "api_keys:write"
+	OAuthClientsRead      Permission = "oauth_clients:read"
+	OAuthClientsWrite     Permission = "oauth_clients:write"
 	DomainsRead           Permission = "domains:read"
 	DomainsWrite          Permission = "domains:write"
 	JobsRead              Permission = "jobs:read"
@@ -74,6 +76,8 @@ var Description = map[Permission]string{
 	RolesWrite:            "Create, change and delete roles.",
 	APIKeysRead:           "Read API keys: what they may do and when they were last used.",
 	APIKeysWrite:          "Create, change, rotate and revoke API keys, none of which may do more than the one that does it.",
+	OAuthClientsRead:      "Read OAuth clients, without their secrets, and which of them members have let in.",
+	OAuthClientsWrite:     "Register, change and delete OAuth clients, none of which may be granted more than the one that does it, and revoke their grants.",
 	DomainsRead:           "Read the organization's domains and the DNS records that prove them.",
 	DomainsWrite:          "Add, verify and delete domains.",
 	JobsRead:              "Read jobs: what Portico does for the organization in the background.",

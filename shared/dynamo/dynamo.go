@@ -168,6 +168,17 @@ func optional(expression string) *string {
 // Text is an attribute that holds a text.
 func Text(text string) types.AttributeValue { return &types.AttributeValueMemberS{Value: text} }
 
+// Bytes is an attribute that holds bytes.
+func Bytes(b []byte) types.AttributeValue { return &types.AttributeValueMemberB{Value: b} }
+
+// BytesOf returns an attribute's bytes, or nil if it does not hold bytes.
+func BytesOf(v types.AttributeValue) []byte {
+	if b, ok := v.(*types.AttributeValueMemberB); ok {
+		return b.Value
+	}
+	return nil
+}
+
 // Texts is an attribute that holds a set of texts; nil for none, because
 // DynamoDB has no empty sets.
 func Texts(texts []string) types.AttributeValue {

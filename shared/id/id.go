@@ -50,6 +50,8 @@ type (
 	userEvent    struct{}
 	passkeyNoun  struct{}
 	sessionNoun  struct{}
+	oauthClient  struct{}
+	oauthGrant   struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -77,6 +79,8 @@ func (scheduleNoun) Prefix() string { return "aes" }
 func (userEvent) Prefix() string    { return "uev" }
 func (passkeyNoun) Prefix() string  { return "pky" }
 func (sessionNoun) Prefix() string  { return "ses" }
+func (oauthClient) Prefix() string  { return "app" }
+func (oauthGrant) Prefix() string   { return "ogr" }
 
 // The identifiers.
 type (
@@ -105,6 +109,8 @@ type (
 	UserEvent           = ID[userEvent]
 	Passkey             = ID[passkeyNoun]
 	Session             = ID[sessionNoun]
+	OAuthClient         = ID[oauthClient]
+	OAuthGrant          = ID[oauthGrant]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

@@ -130,8 +130,9 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 		wake     wakeEnv
 		queues   jobQueuesEnv
 		anchors  anchorEnv
+		apps     appsEnv
 	)
-	environment := []any{&database, &keys, &domains, &limits, &counts, &sealing, &outward, &anchors}
+	environment := []any{&database, &keys, &domains, &limits, &counts, &sealing, &outward, &anchors, &apps}
 	if needs.Wake {
 		environment = append(environment, &wake, &queues)
 	}
@@ -153,6 +154,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 		return nil, err
 	}
 	s.SourceIPs = outward.SourceIPs
+	s.Apps = h.apps(apps, s)
 	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
 	s.Members = member.NewRights(s.DB, h.clock)
 	settings := limit.Settings{Policies: s.Limits, Environments: limits.Environments}

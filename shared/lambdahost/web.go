@@ -9,10 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"portico/shared/account"
+	"portico/shared/api/edge"
 	"portico/shared/dynamo"
 	"portico/shared/egress"
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/unsubscribe"
+	"portico/shared/oauth"
 	"portico/shared/pages"
 	"portico/shared/pages/resend"
 	site "portico/shared/pages/signin"
@@ -150,4 +152,17 @@ func (h *host) pepper(e peopleEnv) (*secret.Box, error) {
 		return nil, fmt.Errorf("PEPPER_SECRET: %w", err)
 	}
 	return box, nil
+}
+
+// appsEnv says where the grants of apps are.
+type appsEnv struct {
+	Table string `env:"IDENTITY_TABLE,required,notEmpty"`
+	// Public is the address of the site, which access tokens are for; "": none is accepted.
+	Public string `env:"PAGES_URL"`
+}
+
+// apps returns the callers with access tokens.
+func (h *host) apps(e appsEnv, s *edge.Server) *oauth.Apps {
+	table := dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), e.Table, "pk", "sk")
+	return &oauth.Apps{Grants: oauth.NewStore(table, s.Box, h.clock), Clients: oauth.NewClients(s.DB, h.clock), Resource: e.Public}
 }

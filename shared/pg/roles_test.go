@@ -23,6 +23,8 @@ var grants = map[string]map[string]string{
 		"idempotency_key":       "INSERT SELECT UPDATE",
 		"webhook_endpoint":      "INSERT SELECT UPDATE",
 		"webhook_secret":        "INSERT SELECT",
+		"oauth_client":          "DELETE INSERT SELECT UPDATE",
+		"oauth_grant":           "DELETE INSERT SELECT UPDATE",
 		"ordering_key":          "INSERT SELECT UPDATE",
 		"event":                 "INSERT SELECT",
 		"webhook_delivery":      "INSERT SELECT",

@@ -40,6 +40,8 @@ func addPeople(t testing.TB, d *Database, org id.Org, user, alone id.User) {
 	d.Insert(t, "resource_grant", Row{"org_id": org, "id": org, "member_id": org, "permission": "p", "resource_type": "t", "resource_id": "r", "created_at": now})
 	hash := sha256.Sum256(org.UUID[:])
 	d.Insert(t, "api_key", Row{"org_id": org, "id": org, "name": "k", "hash": hash[:], "permissions": []string{"events:read"}})
+	d.Insert(t, "oauth_client", Row{"org_id": org, "id": org, "name": "a", "kind": "native", "redirect_uris": []string{}, "permissions": []string{}, "published": false})
+	d.Insert(t, "oauth_grant", Row{"org_id": org, "id": org, "client_id": org, "client_name": "a", "member_id": org, "scopes": []string{}, "resource": "r", "ends_at": now})
 	d.Insert(t, "limit_override", Row{"org_id": org, "policy": "organization_work", "staff_limit": 5})
 	d.Insert(t, "limit_override", Row{"org_id": org, "api_key_id": org, "policy": "work", "staff_limit": 5, "own_limit": 4})
 	d.Insert(t, "audit_entry", Row{

@@ -48,6 +48,7 @@ type Harness struct {
 	Keys    *apikey.Projection
 	table   string              // of Keys in DynamoDB
 	limits  string              // the table of limits in DynamoDB
+	apps    string              // the table Identity, with the grants of apps
 	Names   *testkit.NameServer // answers the DNS queries that verify domains
 	Nudges  *local.Queue
 	Lines   *testkit.Log
@@ -64,6 +65,7 @@ func New(t *testing.T) *Harness {
 	_, dueTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	_, limitTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	_, domainTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "name")
+	_, h.apps = testkit.SortedTable(t, testkit.DynamoDBEndpoint(t))
 	h.Keys, h.table = apikey.NewProjection(client, keyTable, h.App, h.Clock), keyTable
 	h.Keys.Overrides, h.limits = override.NewProjection(client, limitTable, h.Clock), limitTable
 
@@ -84,6 +86,7 @@ func New(t *testing.T) *Harness {
 	}
 	h.Limit(h.Server.Limits)
 	h.Server.Report = (&feedback.Desk{DB: h.App, Wakers: h.Server.Wakers, Subscriptions: h.Server.Subscriptions, Clock: h.Clock, Log: h.Server.Log}).Apply
+	h.Server.Apps = h.newApps(client)
 	h.Names = testkit.NewNameServer(t)
 	_, anchorTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	h.Server.Anchors = anchor.NewTable(client, anchorTable)

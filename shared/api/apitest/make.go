@@ -95,6 +95,7 @@ func (h *Harness) newEnvironment(fails func(call, body string) bool) http.Handle
 	server.Keys = apikey.NewProjection(client, h.table, h.App, h.Clock)
 	server.Keys.Limit(h.settings())
 	server.Members = member.NewRights(h.App, h.Clock)
+	server.Apps = h.newApps(client)
 	server.Keys.Overrides = override.NewProjection(client, h.limits, h.Clock)
 	handler, err := server.Handler(api.All()...)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/member"
+	"portico/shared/oauth"
 	"portico/shared/role"
 )
 
@@ -108,7 +109,14 @@ func (s *Server) identifyBearer(ctx huma.Context, c *Call) error {
 	if plain == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNoKey
 	}
-	hash, err := apikey.Parse(strings.TrimSpace(plain))
+	if plain = strings.TrimSpace(plain); oauth.IsAccess(plain) {
+		caller, err := s.Apps.Caller(c, plain)
+		if err != nil {
+			return err
+		}
+		return s.admitCaller(c, caller)
+	}
+	hash, err := apikey.Parse(plain)
 	if err != nil {
 		return err
 	}

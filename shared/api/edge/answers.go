@@ -12,6 +12,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/idempotency"
 	"portico/shared/member"
+	"portico/shared/oauth"
 	"portico/shared/observe"
 	"portico/shared/org"
 )
@@ -44,7 +45,7 @@ func Answers(op Op, takesBody bool) []Answer {
 		list = append(list, Answer{Status: status, Code: refusals[status].code, Detail: refusals[status].detail})
 	}
 	if op.Permission != auth.Public {
-		list = append(list, answersOf(false, errNoKey, apikey.ErrUnknown, member.ErrRemoved, errNoPermission, errRateLimited)...)
+		list = append(list, answersOf(false, errNoKey, apikey.ErrUnknown, oauth.ErrToken, member.ErrRemoved, errNoPermission, errRateLimited)...)
 		if op.Method != http.MethodGet {
 			list = append(list, answersOf(true, errReadOnly)...)
 		}

@@ -32,6 +32,7 @@ import (
 	"portico/shared/mail/deliverability"
 	"portico/shared/mail/feedback"
 	"portico/shared/member"
+	"portico/shared/oauth"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -47,6 +48,7 @@ type Services struct {
 	Hosts   *hostname.Hosts
 	Anchors anchor.Table   // the ends of the archived audit logs
 	Limits  limit.Policies // those of the stage
+	Apps    *oauth.Apps    // the callers with access tokens
 	Box     *secret.Box
 	Egress  egress.Policy
 	// SourceIPs are the addresses that deliveries come from.

@@ -1,0 +1,49 @@
+package oauth
+
+import (
+	"slices"
+	"strings"
+
+	"portico/shared/auth"
+)
+
+// The scopes that are no permissions.
+const (
+	OpenID        = "openid"  // an ID token, and who the person is
+	Profile       = "profile" // the person's name
+	Email         = "email"   // the person's address
+	OfflineAccess = "offline_access"
+)
+
+// Scopes lists all that exist, sorted.
+func Scopes() []string {
+	all := []string{OpenID, Profile, Email, OfflineAccess}
+	for _, p := range auth.All() {
+		all = append(all, string(p))
+	}
+	return ordered(all)
+}
+
+// ordered returns a sorted copy without duplicates.
+func ordered(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// HasScope reports whether the grant has a scope.
+func (g Grant) HasScope(scope string) bool { return slices.Contains(g.Scopes, scope) }
+
+// Permissions returns the scopes that are permissions, never nil.
+func (g Grant) Permissions() auth.Set {
+	list := auth.Set{}
+	for _, scope := range g.Scopes {
+		if auth.Description[auth.Permission(scope)] != "" {
+			list = append(list, auth.Permission(scope))
+		}
+	}
+	return list
+}
+
+// Scope returns the scopes as RFC 6749 writes them.
+func (g Grant) Scope() string { return strings.Join(g.Scopes, " ") }

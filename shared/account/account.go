@@ -32,6 +32,8 @@ type Desk struct {
 	// Public is where the pages are, such as https://portico.example.com. Links in mails
 	// begin with it, whatever host a request names.
 	Public string
+	// Providers are those that are offered, by name.
+	Providers map[string]Provider
 	// Open lets everybody sign up; otherwise only those whom an organization has added.
 	Open bool
 }

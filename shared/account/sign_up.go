@@ -10,7 +10,6 @@ import (
 	"portico/shared/mail/template"
 	"portico/shared/member"
 	"portico/shared/org"
-	"portico/shared/password"
 	"portico/shared/pg"
 	"portico/shared/role"
 	"portico/shared/session"
@@ -77,39 +76,47 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 	if err != nil {
 		return fail(err)
 	}
-	now := d.Clock.Now()
-	begun, err := identity.Begin(ctx, d.DB, d.People, m.Email, p.Name, now)
-	switch {
-	case err != nil:
+	user, version, err := d.make(ctx, m.Email, p, v, func(tx pg.Tx, user id.User) error {
+		return identity.SetPassword(ctx, tx, user, kept(hash), v.Origin, d.Clock.Now())
+	})
+	if err != nil {
 		return fail(err)
-	case begun.Known:
-		return fail(ErrLink)
 	}
-	if p.Organization != "" {
-		if err := d.found(ctx, id.Derive[id.Org]("sign-up "+begun.User.String()), begun.User, m.Email, p, v); err != nil {
-			return fail(err)
-		}
-	}
-	first, policy, err := d.first(ctx, begun.User)
+	// A process that dies here leaves an account; the person signs in with the password.
+	first, policy, err := d.first(ctx, user)
 	if err != nil {
 		return fail(err)
 	}
 	if policy.NeedsSecond { // the person enters it when they have one
 		first, policy = id.Org{}, alone
 	}
-	version, err := d.complete(ctx, begun.User, p.Name, hash, v)
-	if err != nil {
-		return fail(err)
-	}
-	// A process that dies here leaves an account; the person signs in with the password.
-	return d.entrance().Start(ctx, session.Session{User: begun.User, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.device(), IP: v.ip()},
+	return d.entrance().Start(ctx, session.Session{User: user, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.device(), IP: v.ip()},
 		signin.Beginning{Version: version, Life: policy.Life, By: v.Origin})
 }
 
-// complete stores what a person has given with the link of a sign-up, and that it has
-// proven the address. It returns the version of the credentials.
-func (d *Desk) complete(ctx context.Context, user id.User, name string, hash password.Hash, v Visitor) (version int64, err error) {
-	now := d.Clock.Now()
+// make makes an account whose address is proven, with its first credential, and the
+// organization. Repeated, it writes the same until the address is proven. It returns the
+// version of the credentials.
+func (d *Desk) make(ctx context.Context, email string, p Person, v Visitor, credential func(pg.Tx, id.User) error) (user id.User, version int64, err error) {
+	begun, err := identity.Begin(ctx, d.DB, d.People, email, p.Name, d.Clock.Now())
+	switch {
+	case err != nil:
+		return user, 0, err
+	case begun.Known:
+		return user, 0, ErrLink
+	}
+	if p.Organization != "" {
+		if err := d.found(ctx, id.Derive[id.Org]("sign-up "+begun.User.String()), begun.User, email, p, v); err != nil {
+			return user, 0, err
+		}
+	}
+	version, err = d.prove(ctx, begun.User, p.Name, v, credential)
+	return begun.User, version, err
+}
+
+// prove stores that a person has proven the address, the name, and the first credential.
+// Whoever gave the address before is out.
+func (d *Desk) prove(ctx context.Context, user id.User, name string, v Visitor, credential func(pg.Tx, id.User) error) (version int64, err error) {
 	err = d.People.AsUser(ctx, user, func(tx pg.Tx) error {
 		login, err := identity.Lock(ctx, tx, user)
 		switch {
@@ -118,18 +125,20 @@ func (d *Desk) complete(ctx context.Context, user id.User, name string, hash pas
 		case !login.EmailVerifiedAt.IsZero(), !login.SuspendedAt.IsZero(): // the same link, at the same time
 			return ErrLink
 		}
-		if _, err := identity.Verify(ctx, tx, login, 0, v.Origin, now); err != nil {
+		if _, err := identity.Verify(ctx, tx, login, 0, v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		if err := identity.SetPassword(ctx, tx, user, kept(hash), v.Origin, now); err != nil {
+		if err := credential(tx, user); err != nil {
 			return err
 		}
 		if err := identity.Rename(ctx, tx, user, name); err != nil {
 			return err
 		}
-		login, err = identity.Lock(ctx, tx, user)
+		if login, err = identity.Lock(ctx, tx, user); err != nil {
+			return err
+		}
 		version = login.CredentialVersion
-		return err
+		return d.endAll(ctx, user, id.Session{}, session.Revoked, v.Origin)
 	})
 	return version, err
 }

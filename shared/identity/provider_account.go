@@ -38,6 +38,9 @@ var (
 	ErrTooManyLinks = errors.New("identity: the user has linked too many accounts")
 	// ErrNotLinked is returned when the user has no such account.
 	ErrNotLinked = errors.New("identity: the user has not linked this account")
+	// ErrLastWay is returned if the user could not sign in any more without the account,
+	// except with what is mailed.
+	ErrLastWay = errors.New("identity: the user has no other way to sign in")
 )
 
 func (a ProviderAccount) check() error {
@@ -107,14 +110,23 @@ func Linked(ctx context.Context, tx pg.Tx, user id.User) ([]ProviderAccount, err
 		SELECT id, connection, issuer, subject, email, used_at, created_at FROM user_identity WHERE user_id = $1 ORDER BY id`, user)
 }
 
-// Unlink removes an account from the user.
+// Unlink removes an account from the user, unless it is the last way to sign in.
 func Unlink(ctx context.Context, tx pg.Tx, user id.User, account uuid.UUID, by audit.Origin, now time.Time) error {
 	if err := change(ctx, tx, user, newEvent(UnlinkAccount, by, now)); err != nil {
 		return err
 	}
 	removed, err := pg.Affect(ctx, tx, "identity.Unlink", `DELETE FROM user_identity WHERE user_id = $1 AND id = $2`, user, account)
-	if err == nil && removed == 0 {
-		err = ErrNotLinked
+	switch {
+	case err != nil:
+		return err
+	case removed == 0:
+		return ErrNotLinked
+	}
+	left, err := pg.Value[bool](ctx, tx, "identity.Unlink", `
+		SELECT EXISTS (SELECT FROM user_password WHERE user_id = $1) OR EXISTS (SELECT FROM user_identity WHERE user_id = $1)
+			OR EXISTS (SELECT FROM user_passkey WHERE user_id = $1)`, user)
+	if err == nil && !left {
+		err = ErrLastWay
 	}
 	return err
 }

@@ -2,11 +2,14 @@ package lambdahost
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"portico/shared/account"
 	"portico/shared/api/edge"
@@ -21,6 +24,7 @@ import (
 	stop "portico/shared/pages/unsubscribe"
 	"portico/shared/password"
 	"portico/shared/pg"
+	"portico/shared/provider"
 	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
@@ -100,8 +104,9 @@ func SignIn() {
 		queues   jobQueuesEnv
 		outward  egressEnv
 		people   peopleEnv
+		offered  providersEnv
 	)
-	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people)
+	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people, &offered)
 	if people.SignUp != "open" && people.SignUp != "invited" {
 		exitOn(fmt.Errorf("SIGN_UP must be open or invited, not %q", people.SignUp))
 	}
@@ -125,9 +130,11 @@ func SignIn() {
 		DB: db, People: home, Sessions: sessions, Attempts: signin.NewStore(table, box, h.clock), Passwords: password.NewHasher(pepper), Box: box, Clock: h.clock,
 		Rules: password.Rules{Words: []string{"portico"}}, Public: people.Public, Open: people.SignUp == "open",
 	}
+	policy, err := egress.ParsePolicy(outward.Allow)
+	exitOn(err)
+	desk.Providers, err = h.providers(ctx, offered, people.Public, policy.Transport())
+	exitOn(err)
 	if people.Breached != "" {
-		policy, err := egress.ParsePolicy(outward.Allow)
-		exitOn(err)
 		desk.Rules.Breaches = password.NewBreaches(people.Breached, policy, h.log)
 	}
 	gate, err := h.captcha(ctx)
@@ -165,4 +172,46 @@ type appsEnv struct {
 func (h *host) apps(e appsEnv, s *edge.Server) *oauth.Apps {
 	table := dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), e.Table, "pk", "sk")
 	return &oauth.Apps{Grants: oauth.NewStore(table, s.Box, h.clock), Clients: oauth.NewClients(s.DB, h.clock), Resource: e.Public}
+}
+
+// providersEnv says with which accounts elsewhere people sign in. A provider without a
+// client id is not offered.
+type providersEnv struct {
+	Google       string `env:"GOOGLE_CLIENT_ID"`
+	GoogleIssuer string `env:"GOOGLE_ISSUER,required,notEmpty"`
+	GitHub       string `env:"GITHUB_CLIENT_ID"`
+	GitHubURL    string `env:"GITHUB_URL,required,notEmpty"`
+	GitHubAPI    string `env:"GITHUB_API_URL,required,notEmpty"`
+	// Secret names the secret with the clients' secrets, by the providers' names, as JSON.
+	Secret string `env:"PROVIDER_SECRET"`
+}
+
+// providers returns those that are offered. public is where the pages are.
+func (h *host) providers(ctx context.Context, e providersEnv, public string, transport http.RoundTripper) (map[string]account.Provider, error) {
+	secrets := map[string]string{}
+	if e.Secret != "" {
+		out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+		if err != nil {
+			return nil, fmt.Errorf("PROVIDER_SECRET: %w", err)
+		}
+		if json.Unmarshal([]byte(aws.ToString(out.SecretString)), &secrets) != nil { // its error would show a part
+			return nil, fmt.Errorf(`PROVIDER_SECRET: it must be JSON such as {"google":"…","github":"…"}`)
+		}
+	}
+	client := func(name, id string) provider.Client {
+		return provider.Client{ID: id, Secret: secrets[name], Redirect: public + "/sign-in/" + name + "/callback"}
+	}
+	all := map[string]account.Provider{}
+	if e.Google != "" {
+		all[account.Google] = provider.NewOIDC(e.GoogleIssuer, client(account.Google, e.Google), provider.GoogleOwns, transport, h.clock)
+	}
+	if e.GitHub != "" {
+		all[account.GitHub] = provider.NewGitHub(e.GitHubURL, e.GitHubAPI, client(account.GitHub, e.GitHub), transport)
+	}
+	for name := range all {
+		if secrets[name] == "" {
+			return nil, fmt.Errorf("PROVIDER_SECRET: there is no secret of the client at %s", name)
+		}
+	}
+	return all, nil
 }

@@ -19,7 +19,7 @@ import (
 // languages are those of the pages; the first is for everybody else.
 var languages = []string{"en", "de"}
 
-//go:embed layout.html fault.html texts
+//go:embed layout.html fault.html leave.html texts
 var own embed.FS
 
 // Book has the templates and texts of pages, in each language.

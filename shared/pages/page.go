@@ -21,8 +21,9 @@ type Page struct {
 	Path     string // without parameters: what is secret stands in the query, which is not logged
 	Function string // the folder below functions/web
 
-	// Show answers a GET, and a POST whose form is refused. It changes nothing. Nil: only
-	// the forms of other pages lead here.
+	// Show answers a GET, and a POST whose form is refused. It changes nothing, but for a page
+	// to which another site sends the browser back. Nil: only the forms of other pages lead
+	// here.
 	Show func(*Visit) (Answer, error)
 	// Act answers a POST of a form; nil: the page is only read.
 	Act func(*Visit) (Answer, error)

@@ -67,6 +67,13 @@ func (v *Visit) Go(path string) Answer {
 	return Answer{Status: http.StatusSeeOther, location: path}
 }
 
+// Leave leads to an address of another site that the caller trusts. It is a page and no
+// redirect, because browsers follow redirects of a form only to where our policy lets forms
+// go, which is this host.
+func (v *Visit) Leave(url string) Answer {
+	return Answer{View: "leave", Title: "leave.title", Data: url}
+}
+
 // Mark says what is wrong with a field, by the key of a sentence.
 func (v *Visit) Mark(field, key string) {
 	if v.faults == nil {
@@ -160,6 +167,9 @@ func (v *Visit) Input(name, kind, complete string) Input {
 	}
 	return in
 }
+
+// Note puts an error into the log that the page itself says in its own words.
+func (v *Visit) Note(err error) { v.cause = err }
 
 // Told returns the key of the sentence above the page, or "".
 func (v *Visit) Told() string { return v.told }

@@ -80,11 +80,16 @@ func random() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// Begot reports whether an answer has the state of the attempt.
+func (a Asked) Begot(answer Answer) bool {
+	return a.State != "" && subtle.ConstantTimeCompare([]byte(answer.State), []byte(a.State)) == 1
+}
+
 // check refuses an answer that does not belong to the attempt, or that comes from another
 // issuer than the one that was asked. demanded: the issuer always names itself.
 func (a Answer) check(asked Asked, issuer string, demanded bool) error {
 	switch {
-	case asked.State == "" || subtle.ConstantTimeCompare([]byte(a.State), []byte(asked.State)) != 1:
+	case !asked.Begot(a):
 		return refused("the state is not that of the attempt")
 	case a.Issuer != "" && a.Issuer != issuer || a.Issuer == "" && demanded:
 		return refused("the answer is from the issuer %q, not from %q", a.Issuer, issuer)

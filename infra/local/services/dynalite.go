@@ -46,7 +46,7 @@ func StartDynalite(ctx context.Context, opts DynaliteOptions) (*Dynalite, error)
 	if err != nil {
 		return nil, fmt.Errorf("the local DynamoDB needs Node.js 20.19 or later: install it (on Debian: apt-get install nodejs npm)")
 	}
-	if err := installDynalite(ctx, opts); err != nil {
+	if err := install(ctx, opts.Package, opts.Progress); err != nil {
 		return nil, err
 	}
 	d := &Dynalite{}
@@ -162,8 +162,9 @@ func (d *Dynalite) removeSocket() {
 	}
 }
 
-func installDynalite(ctx context.Context, opts DynaliteOptions) error {
-	lockFile, err := os.Open(filepath.Join(opts.Package, "package-lock.json"))
+// install installs what a folder's lock file names, if that is newer than what is installed.
+func install(ctx context.Context, folder string, progress Progress) error {
+	lockFile, err := os.Open(filepath.Join(folder, "package-lock.json"))
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func installDynalite(ctx context.Context, opts DynaliteOptions) error {
 		return err
 	}
 	// npm writes this file last.
-	installed, err := os.Stat(filepath.Join(opts.Package, "node_modules", ".package-lock.json"))
+	installed, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json"))
 	if err == nil && !installed.ModTime().Before(locked.ModTime()) {
 		return nil
 	}
@@ -185,15 +186,15 @@ func installDynalite(ctx context.Context, opts DynaliteOptions) error {
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return fmt.Errorf("installing the local DynamoDB needs npm: install it (on Debian: apt-get install npm)")
+		return fmt.Errorf("installing what the local stack runs on Node needs npm: install it (on Debian: apt-get install npm)")
 	}
 	begin := time.Now()
-	opts.Progress("installing dynalite: npm ci")
+	progress("installing dynalite and oidc-provider: npm ci")
 	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = opts.Package
+	cmd.Dir = folder
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci in %s: %w\n%s", opts.Package, err, out)
+		return fmt.Errorf("npm ci in %s: %w\n%s", folder, err, out)
 	}
-	opts.Progress("installed dynalite in %v", time.Since(begin).Round(100*time.Millisecond))
+	progress("installed them in %v", time.Since(begin).Round(100*time.Millisecond))
 	return nil
 }

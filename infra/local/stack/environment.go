@@ -15,13 +15,15 @@ type endpoints struct {
 	PID      int
 	URL      string
 	AWS      string
+	Google   string // what plays it, and so for GitHub
+	GitHub   string
 	Postgres string // of an administrator
 	// Databases are the other ones on that server.
 	Databases []string
 }
 
 func (s *Stack) endpoints() endpoints {
-	e := endpoints{URL: s.URL, AWS: s.AWSURL}
+	e := endpoints{URL: s.URL, AWS: s.AWSURL, Google: addressOf(s.listeners.google), GitHub: addressOf(s.listeners.github)}
 	if s.postgres != nil {
 		e.Postgres, e.Databases = s.postgres.AdminURL(), s.opts.Databases
 	}
@@ -60,7 +62,8 @@ func localPages(url string) string { return strings.Replace(url, "127.0.0.1", "l
 // functionEnvironment is the template's environment with the values that must
 // differ on a laptop: the stage, the database and its passwords (deployed
 // functions use IAM), the addresses that may be dialled, the source addresses of
-// deliveries, the base domain, the address of pages, and the limits of callers. Mail has no links to unsubscribe here, because
+// deliveries, the base domain, the address of pages, the providers with which people sign in, and
+// the limits of callers. Mail has no links to unsubscribe here, because
 // these must begin with https. A variable that the template does not give a function
 // is not added.
 func (e endpoints) functionEnvironment(f template.Function, overrides map[string]map[string]string) (map[string]string, error) {
@@ -68,6 +71,8 @@ func (e endpoints) functionEnvironment(f template.Function, overrides map[string
 	for name, value := range map[string]string{
 		"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource, "BASE_DOMAIN": localBase, "AWS_ENDPOINT_URL": e.AWS,
 		"LIMITS": localLimits, "PUBLIC_URL": "", "PAGES_URL": localPages(e.URL),
+		"GOOGLE_ISSUER": e.Google, "GOOGLE_CLIENT_ID": localClient, "GITHUB_URL": e.GitHub, "GITHUB_API_URL": e.GitHub, "GITHUB_CLIENT_ID": localClient,
+		"PROVIDER_SECRET": providerSecret.ARN,
 	} {
 		if _, ok := env[name]; ok {
 			env[name] = value

@@ -71,10 +71,11 @@ type Stack struct {
 	aws       *aws.Server
 	host      *lambda.Host
 	inbox     *inbox.Inbox
+	google    *services.Google
 	callbacks callbacks
 	offset    atomic.Int64 // of the stack's clock, in nanoseconds
 	asked     tally
-	listeners struct{ api, aws net.Listener }
+	listeners struct{ api, aws, google, github net.Listener }
 	servers   []*http.Server
 	triggers  sync.WaitGroup
 	stop      context.CancelFunc // of the triggers
@@ -101,7 +102,7 @@ func Start(ctx context.Context, opts Options) (_ *Stack, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.prepare, s.startServices, s.startAWS, s.startFunctions, s.runCustomResources, s.readClock, s.startAPI,
+		s.prepare, s.startServices, s.startAWS, s.startFunctions, s.runCustomResources, s.readClock, s.startProviders, s.startAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -120,8 +121,10 @@ func (s *Stack) prepare(context.Context) (err error) {
 	if err := s.takeState(); err != nil {
 		return err
 	}
-	if s.listeners.aws, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return err
+	for _, l := range []*net.Listener{&s.listeners.aws, &s.listeners.google, &s.listeners.github} {
+		if *l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
 	}
 	if s.listeners.api, err = listen(s.opts.HTTPAddr, s.opts.Progress); err != nil {
 		return err
@@ -192,7 +195,7 @@ func (s *Stack) Close() {
 		for _, server := range s.servers {
 			closeGently(server)
 		}
-		for _, l := range []net.Listener{s.listeners.api, s.listeners.aws} {
+		for _, l := range []net.Listener{s.listeners.api, s.listeners.aws, s.listeners.google, s.listeners.github} {
 			if l != nil {
 				_ = l.Close() // its server may have closed it
 			}
@@ -201,6 +204,9 @@ func (s *Stack) Close() {
 			s.host.Close()
 		}
 		var wg sync.WaitGroup
+		if s.google != nil {
+			wg.Go(s.google.Stop)
+		}
 		if s.dynalite != nil {
 			wg.Go(s.dynalite.Stop)
 		}

@@ -95,7 +95,7 @@ func (s *Stack) startAWS(context.Context) error {
 		})
 	}
 	s.aws.SetSES(s.Template.SES)
-	for _, secret := range slices.Concat(s.Template.Secrets, s.opts.Secrets) {
+	for _, secret := range slices.Concat(s.Template.Secrets, []template.Secret{providerSecret}, s.opts.Secrets) {
 		if err := s.aws.AddSecret(secret); err != nil {
 			return err
 		}

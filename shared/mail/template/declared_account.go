@@ -22,6 +22,16 @@ type NoticeData struct {
 	URL    string    `json:"url"` // where to act if it was somebody else
 }
 
+// AccountLinkedData tells that an account at a provider signs in from now on.
+type AccountLinkedData struct {
+	Provider string    `json:"provider"` // such as Google
+	Account  string    `json:"account"`  // its address; "": the provider tells none
+	At       time.Time `json:"at"`
+	Device   string    `json:"device"`
+	IP       string    `json:"ip"`
+	URL      string    `json:"url"` // where to remove it
+}
+
 // AddressNoticeData tells the old address of a new one.
 type AddressNoticeData struct {
 	NewAddress string    `json:"new_address"`
@@ -66,6 +76,9 @@ var (
 	ResetPassword = account("reset_password", named[LinkData]{"forgotten", sampleLink("reset")}, named[LinkData]{"unknown device", LinkData{"https://portico.example.com/sign-in/reset/" + sampleToken, sampleTime, "", ""}})
 	// PasswordChanged tells of a new password.
 	PasswordChanged = account("password_changed", named[NoticeData]{"changed", sampleNotice("sign-in/reset")})
+	// AccountLinked tells of another account with which the person signs in.
+	AccountLinked = account("account_linked", named[AccountLinkedData]{"linked", AccountLinkedData{"Google", "ada@gmail.com", sampleTime, sampleDevice, sampleIP, "https://portico.example.com/account/linked"}},
+		named[AccountLinkedData]{"unnamed", AccountLinkedData{"GitHub", "", sampleTime, "", "", "https://portico.example.com/account/linked"}})
 	// NewDevice tells that somebody has signed in with a device that was not known.
 	NewDevice = account("new_device", named[NoticeData]{"new", sampleNotice("account")}, named[NoticeData]{"unknown", NoticeData{sampleTime, "", "", "https://portico.example.com/account"}})
 	// ChangeAddress asks for a proof of the new address. It goes to that address, which may

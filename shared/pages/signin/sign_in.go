@@ -21,7 +21,7 @@ func (s *Site) showSignIn(v *pages.Visit) (pages.Answer, error) {
 	case in:
 		return v.Go(accountPath), nil
 	}
-	return pages.Answer{View: "sign_in", Title: "sign_in.title"}, nil
+	return pages.Answer{View: "sign_in", Title: "sign_in.title", Data: s.offered()}, nil
 }
 
 // flowCookie names the attempt of the browser.

@@ -47,7 +47,7 @@ func perMinute(name string, most int64) captcha.Challenge {
 
 // Pages lists all pages of the site, for the frame and for the gateway.
 func (s *Site) Pages() []pages.Page {
-	return []pages.Page{
+	return append([]pages.Page{
 		{ID: "signIn", Path: signInPath, Function: function, Show: s.showSignIn, Act: s.address, Limit: perMinute("sign-in", 20), Records: "none: the next page signs in"},
 		{ID: "signInWithPassword", Path: passwordPath, Function: function, Show: s.showPassword, Act: s.password, Limit: perMinute("sign-in", 20), Records: "session.start"},
 		{ID: "askSignInLink", Path: "/sign-in/ask-link", Function: function, Act: s.askLink, Limit: perMinute("sign-in", 20), Records: "none: nothing happens before the mailed link is used"},
@@ -66,7 +66,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
 		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "revokeSessions", Path: "/account/revoke-sessions", Function: function, Act: s.signedIn(s.revokeAll), Limit: perMinute("account", 20), Records: "session.revoke"},
-	}
+	}, s.providerPages()...)
 }
 
 // told is a page that only says something: the title and the text of a key.

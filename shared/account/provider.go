@@ -1,0 +1,160 @@
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"portico/shared/id"
+	"portico/shared/identity"
+	"portico/shared/pg"
+	"portico/shared/provider"
+	"portico/shared/secret"
+	"portico/shared/session"
+	"portico/shared/signin"
+)
+
+// The providers, as connections are called.
+const (
+	Google = "google"
+	GitHub = "github"
+)
+
+// Provider is where people have an account with which they sign in here.
+type Provider interface {
+	Begin(context.Context) (url string, asked provider.Asked, err error)
+	Finish(context.Context, provider.Asked, provider.Answer) (provider.Person, error)
+}
+
+// ErrNoProvider is returned for a provider that is not offered.
+var ErrNoProvider = errors.New("account: the provider is not offered")
+
+// trip is what an attempt keeps of its way to a provider and back.
+type trip struct {
+	Provider string         `json:"provider"`
+	User     id.User        `json:"user,omitzero"` // who links the account; zero: somebody signs in
+	Asked    provider.Asked `json:"asked,omitzero"`
+	// Named is who has no account here yet, until the person has completed one.
+	Named *provider.Person `json:"named,omitempty"`
+}
+
+func (t trip) text() string {
+	text, _ := json.Marshal(t) // texts and flags
+	return string(text)
+}
+
+func tripOf(f signin.Flow) (t trip, err error) {
+	if f.Asked == "" {
+		return t, provider.ErrRefused
+	}
+	return t, json.Unmarshal([]byte(f.Asked), &t)
+}
+
+// Visit begins an attempt at a provider, and returns where to send the browser. user is the
+// person who links the account there to theirs; zero: somebody signs in.
+func (d *Desk) Visit(ctx context.Context, name string, user id.User, v Visitor) (url string, token secret.Token, err error) {
+	at := d.Providers[name]
+	if at == nil {
+		return "", token, ErrNoProvider
+	}
+	url, asked, err := at.Begin(ctx)
+	if err != nil {
+		return "", token, err
+	}
+	_, token, err = d.Attempts.Begin(ctx, signin.Flow{Host: v.Host, Asked: trip{Provider: name, User: user, Asked: asked}.text()})
+	return url, token, err
+}
+
+// Return is what a browser comes back with.
+type Return struct {
+	Provider string
+	Flow     signin.Flow
+	Answer   provider.Answer
+	Present  session.Session // that the browser has; zero: none
+	Locale   string
+}
+
+// Arrived says what became of a Return: the person goes on signing in, or has linked an
+// account.
+type Arrived struct {
+	Next
+	Linked bool
+}
+
+// Arrive takes a provider's answer, once. It fails with provider.ErrCancelled, ErrAway or
+// ErrRefused, and as withProvider and attach do.
+func (d *Desk) Arrive(ctx context.Context, r Return, v Visitor) (Arrived, error) {
+	t, err := tripOf(r.Flow)
+	switch {
+	case err != nil:
+		return Arrived{}, err
+	case t.Provider != r.Provider || t.Named != nil || !t.Asked.Begot(r.Answer):
+		return Arrived{}, provider.ErrRefused // it uses nothing up: another site may have sent the browser
+	case d.Providers[t.Provider] == nil:
+		return Arrived{}, ErrNoProvider
+	}
+	f, err := d.Attempts.Ask(ctx, r.Flow, "")
+	if err != nil {
+		return Arrived{}, err
+	}
+	who, err := d.Providers[t.Provider].Finish(ctx, t.Asked, r.Answer)
+	if err != nil {
+		return Arrived{}, err
+	}
+	if who.Email = CleanAddress(who.Email); who.Email == "" {
+		who.Verified, who.Authoritative = false, false
+	}
+	if t.User.IsZero() {
+		next, err := d.withProvider(ctx, f, t.Provider, who, r, v)
+		return Arrived{Next: next}, err
+	}
+	if r.Present.User != t.User {
+		return Arrived{}, provider.ErrRefused // the person has signed out meanwhile, or is another one
+	}
+	return Arrived{Linked: true}, d.attach(ctx, t.User, accountAt(t.Provider, who), r.Locale, v)
+}
+
+func accountAt(name string, who provider.Person) identity.ProviderAccount {
+	return identity.ProviderAccount{Connection: name, Issuer: who.Issuer, Subject: who.Subject, Email: who.Email}
+}
+
+// withProvider signs the person in whom a provider names. Somebody who is new here gets
+// ErrIncomplete, and gives a name next.
+func (d *Desk) withProvider(ctx context.Context, f signin.Flow, name string, who provider.Person, r Return, v Visitor) (Next, error) {
+	linked := accountAt(name, who)
+	user, err := identity.FindLinked(ctx, d.People, linked)
+	if err != nil {
+		return Next{}, err
+	}
+	var version int64
+	if user.IsZero() {
+		if user, version, err = d.meet(ctx, linked, who, r.Locale, v); errors.Is(err, ErrIncomplete) {
+			if _, kept := d.Attempts.Ask(ctx, f, trip{Provider: name, Named: &who}.text()); kept != nil {
+				return Next{}, kept
+			}
+		}
+	} else {
+		version, err = d.used(ctx, user, linked)
+	}
+	if err != nil {
+		return Next{}, err
+	}
+	return d.Proceed(ctx, f, signin.Proof{User: user, Version: version, Method: signin.Provider, Connection: name}, r.Present, v)
+}
+
+// used notes that a person has come with a linked account, and returns the version of their
+// credentials.
+func (d *Desk) used(ctx context.Context, user id.User, linked identity.ProviderAccount) (version int64, err error) {
+	err = d.People.AsUser(ctx, user, func(tx pg.Tx) error {
+		login, err := identity.Lock(ctx, tx, user)
+		if err != nil {
+			return err
+		}
+		version = login.CredentialVersion
+		return identity.UsedLinked(ctx, tx, user, linked, d.Clock.Now())
+	})
+	if errors.Is(err, identity.ErrNotLinked) || errors.Is(err, identity.ErrNoLogin) { // just now
+		err = ErrWrong
+	}
+	return version, err
+}

@@ -42,6 +42,10 @@ type Desk struct {
 type Visitor struct {
 	Host   string
 	Origin audit.Origin
+	Locale string // of mails
+	Known  string // the cookie of the device, see Desk.Remember; "": none
+	// Human returns nil if the visitor has solved a CAPTCHA; nil: none can be demanded.
+	Human func() error
 }
 
 func (v Visitor) device() string { return deviceOf(v.Origin.UserAgent) }

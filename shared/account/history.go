@@ -63,7 +63,7 @@ func entryOf(action string, policy Policy, s session.Session, reason string, by 
 }
 
 // began writes that a session has begun; see signin.Entrance.
-func (d *Desk) began(ctx context.Context, s session.Session, by audit.Origin) error {
+func (d *Desk) began(ctx context.Context, _ identity.Login, s session.Session, by audit.Origin) error {
 	reason := signedIn
 	if !s.Parent.IsZero() {
 		reason = handedOver

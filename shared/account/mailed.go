@@ -33,6 +33,7 @@ const (
 // The pages behind the links, which their seals are bound to, and others that mails name.
 const (
 	signInPath   = "/sign-in"
+	accountPath  = "/account"
 	askResetPath = "/reset"
 	ConfirmPath  = "/sign-up/confirm"
 	ResetPath    = "/reset/confirm"

@@ -70,7 +70,7 @@ func (d *Desk) WithLink(ctx context.Context, token string, f signin.Flow, previo
 // WithCode does the same with the code that another browser has shown. It returns ErrWrong
 // for a wrong code.
 func (d *Desk) WithCode(ctx context.Context, f signin.Flow, typed string, previous session.Session, v Visitor) (Next, error) {
-	f, err := d.Attempts.Try(ctx, f)
+	f, err := d.try(ctx, f, v)
 	if err != nil {
 		return Next{}, err
 	}

@@ -26,12 +26,12 @@ func (d *Desk) Begin(ctx context.Context, email string, v Visitor) (secret.Token
 // address, one without a password and a wrong password take the same statements and one
 // hash. signin.ErrOver tells that the attempt has failed too often: then no hash is made.
 func (d *Desk) WithPassword(ctx context.Context, f signin.Flow, text string, previous session.Session, v Visitor) (Next, error) {
-	f, err := d.Attempts.Try(ctx, f)
+	login, err := d.login(ctx, f.Email)
 	if err != nil {
 		return Next{}, err
 	}
-	login, err := d.login(ctx, f.Email)
-	if err != nil {
+	f.User = login.User
+	if f, err = d.try(ctx, f, v); err != nil {
 		return Next{}, err
 	}
 	right, old, err := d.Passwords.Verify(ctx, text, hashOf(login))
@@ -39,6 +39,9 @@ func (d *Desk) WithPassword(ctx context.Context, f signin.Flow, text string, pre
 	case err != nil:
 		return Next{}, err
 	case !right:
+		if err := identity.Refuse(ctx, d.People, f.Email, byPassword, v.Origin, d.Clock.Now()); err != nil {
+			return Next{}, err
+		}
 		return Next{}, ErrWrong
 	}
 	if old {
@@ -90,12 +93,19 @@ func (d *Desk) ChangePassword(ctx context.Context, s session.Session, present, f
 	if err != nil {
 		return fail(err)
 	}
+	account := d.counted(s.User, v)
+	if err := d.count(ctx, account, v); err != nil {
+		return fail(err)
+	}
 	right, _, err := d.Passwords.Verify(ctx, present, hashOf(login))
 	switch {
 	case err != nil:
 		return fail(err)
 	case !right:
 		return fail(ErrWrong)
+	}
+	if err := d.Attempts.Forgive(ctx, account, true); err != nil {
+		return fail(err)
 	}
 	hash, err := d.choose(ctx, fresh, login.Email)
 	if err != nil {

@@ -23,7 +23,7 @@ func (d *Desk) Proceed(ctx context.Context, f signin.Flow, p signin.Proof, previ
 	if err != nil {
 		return Next{}, err
 	}
-	begun, cookie, err := d.entrance().Enter(ctx, signin.Entry{
+	begun, cookie, err := d.entranceOf(v).Enter(ctx, signin.Entry{
 		Flow: f, Proof: p, Org: first, Life: policy.Life, Device: v.device(), By: v.Origin, Previous: previous,
 	})
 	for _, why := range []error{signin.ErrChanged, signin.ErrSuspended, signin.ErrUnverified} {

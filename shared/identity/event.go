@@ -28,6 +28,7 @@ const (
 	ChangePassword = "user.change_password"
 	ChangeEmail    = "user.change_email"
 	StartSession   = "session.start"
+	RefuseSession  = "session.refuse" // written by refuse_session
 	EndSession     = "session.end"    // of one
 	RevokeSession  = "session.revoke" // of all
 	LinkAccount    = "provider_account.link"

@@ -69,3 +69,56 @@ func TestHistoryIsKept(t *testing.T) {
 		t.Errorf("%d events are left, want 2", n)
 	}
 }
+
+// The upkeep forgets what is older than a year, and logins that nobody completed within a
+// week; nothing else.
+func TestForgetting(t *testing.T) {
+	s := newStore(t)
+	ctx, worker := t.Context(), s.OneSession(t)
+	ann, bob, eve := s.signUp("ann@example.com").User, s.signUp("bob@example.com").User, s.signUp("eve@example.com").User
+	s.Exec(t, `UPDATE user_login SET email_verified_at = NULL, created_at = portico_now() - interval '8 days' WHERE user_id = $1`, bob)
+	s.Exec(t, `UPDATE user_login SET email_verified_at = NULL, created_at = portico_now() - interval '6 days' WHERE user_id = $1`, eve)
+	s.Exec(t, `INSERT INTO user_event (user_id, id, action, created_at) VALUES ($1, gen_random_uuid(), 'old.one', portico_now() - interval '366 days'),
+		($1, gen_random_uuid(), 'old.two', portico_now() - interval '367 days'), ($1, gen_random_uuid(), 'young.one', portico_now() - interval '360 days')`, ann)
+	for _, want := range []int64{1, 1, 0} {
+		if n, err := identity.ForgetHistory(ctx, worker, 1); err != nil || n != want {
+			t.Errorf("%d events forgotten, want %d (%v)", n, want, err)
+		}
+	}
+	for _, want := range []int64{1, 0} {
+		if n, err := identity.ForgetUnproven(ctx, worker, 10); err != nil || n != want {
+			t.Errorf("%d logins forgotten, want %d (%v)", n, want, err)
+		}
+	}
+	if left := testkit.Value[string](t, s.Database, `SELECT string_agg(u.email, ' ' ORDER BY u.email) FROM user_account u`); left != "ann@example.com eve@example.com" {
+		t.Errorf("left: %s", left)
+	}
+	if n := testkit.Value[int](t, s.Database, `SELECT count(*) FROM user_event WHERE action LIKE 'old.%'`); n != 0 {
+		t.Errorf("%d old events are left", n)
+	}
+	if n := testkit.Value[int](t, s.Database, `SELECT count(*) FROM user_event WHERE user_id = $1`, ann); n != 3 {
+		t.Errorf("%d events are left, want 3", n)
+	}
+}
+
+// Who is refused with an address has it in the history; for an address of nobody the same
+// statement writes nothing.
+func TestRefuse(t *testing.T) {
+	s := newStore(t)
+	ann := s.signUp("ann@example.com").User
+	for _, email := range []string{"ANN@example.com", "nobody@example.com"} {
+		testkit.Must(t, identity.Refuse(t.Context(), s.Identity, email, "password", audit.Origin{UserAgent: "a browser"}, s.Clock.Now()))
+	}
+	if got := testkit.Value[string](t, s.Database, `SELECT string_agg(user_id || ' ' || method || ' ' || user_agent, ',') FROM user_event WHERE action = 'session.refuse'`); got != ann.UUID.String()+" password a browser" {
+		t.Errorf("recorded: %s", got)
+	}
+}
+
+// A session with every factor there is can be recorded.
+func TestAllFactors(t *testing.T) {
+	s := newStore(t)
+	ann := s.signUp("ann@example.com").User
+	s.as(ann, func(ctx context.Context, tx pg.Tx) error {
+		return identity.SignedIn(ctx, tx, ann, "link,passkey,password,provider,recovery_code,sso,totp", audit.Origin{}, s.Clock.Now())
+	})
+}

@@ -108,6 +108,13 @@ func Verify(ctx context.Context, tx pg.Tx, login Login, asked int64, by audit.Or
 	return removed, nil
 }
 
+// Refuse records that somebody was not let in with an address, by which means. For an
+// address of nobody it records nothing, after the same statement.
+func Refuse(ctx context.Context, people *pg.Identity, email, method string, by audit.Origin, now time.Time) error {
+	ip, userAgent := by.Columns()
+	return pg.Exec(ctx, people.Unbound(), "identity.Refuse", `SELECT refuse_session($1, $2, $3, $4, $5, $6)`, email, id.New[id.UserEvent](now), method, ip, userAgent, now)
+}
+
 // Rename gives the user the name that the user has chosen. The names that organizations
 // use for their members stay.
 func Rename(ctx context.Context, tx pg.Tx, user id.User, name string) error {

@@ -15,6 +15,7 @@ import (
 	"portico/shared/erasure"
 	"portico/shared/event"
 	"portico/shared/idempotency"
+	"portico/shared/identity"
 	"portico/shared/job"
 	"portico/shared/mail"
 	"portico/shared/mail/dmarc"
@@ -65,6 +66,8 @@ type Maintained struct {
 	DMARCReportsForgotten  int64 `json:"dmarc_reports_forgotten"`
 	StreamItemsForgotten   int64 `json:"stream_items_forgotten"`
 	RefusalsForgotten      int64 `json:"refusals_forgotten"` // counts of refused attempts
+	UserEventsForgotten    int64 `json:"user_events_forgotten"`
+	LoginsForgotten        int64 `json:"logins_forgotten"` // of people who have not proven their address
 }
 
 // keysPerStatement bounds how long one DELETE keeps its locks.
@@ -94,6 +97,7 @@ func (u *Upkeep) Maintain(ctx context.Context) (Maintained, error) {
 		u.forgetAddresses, // whose time without mail is over, and counters of a year ago
 		u.forgetReports,
 		u.forgetRefused,
+		u.forgetPeople, // histories of a year ago, and who did not complete a sign-up
 	} {
 		failed = append(failed, do(ctx, &m))
 	}
@@ -123,6 +127,12 @@ func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
 	return errors.Join(
 		pruneAll(&m.JobCountsRemoved, func() (int64, error) { return job.PruneCounts(ctx, u.DB, keepCounts, keysPerStatement) }),
 		pruneAll(&m.EndpointCountsRemoved, func() (int64, error) { return statistics.Prune(ctx, u.DB, statistics.Keep, keysPerStatement) }))
+}
+
+func (u *Upkeep) forgetPeople(ctx context.Context, m *Maintained) error {
+	return errors.Join(
+		pruneAll(&m.UserEventsForgotten, func() (int64, error) { return identity.ForgetHistory(ctx, u.DB, keysPerStatement) }),
+		pruneAll(&m.LoginsForgotten, func() (int64, error) { return identity.ForgetUnproven(ctx, u.DB, keysPerStatement) }))
 }
 
 // pruneAll calls a function that deletes up to keysPerStatement rows until none are left.

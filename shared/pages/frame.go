@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -90,7 +91,7 @@ func (f *Frame) run(v *Visit) (Answer, error) {
 	}
 	a, err := v.page.Act(v)
 	if err == nil && a.again {
-		return v.show(http.StatusUnprocessableEntity)
+		return v.show(cmp.Or(a.Status, http.StatusUnprocessableEntity))
 	}
 	return a, err
 }
@@ -122,6 +123,7 @@ func (f *Frame) admit(v *Visit) (err error) {
 		return nil
 	}
 	v.Captcha, v.demanded, err = f.Gate.PassPage(v.Request, v.page.Limit, captcha.Visitor{Address: v.Address()})
+	v.solved = err == nil && v.demanded != ""
 	return err
 }
 

@@ -2,9 +2,12 @@ package pages
 
 import (
 	"bytes"
+	"errors"
+	"math"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +30,7 @@ type Visit struct {
 	faults   map[string]string // by the field's name: the sentence's key
 	cause    error             // for the log
 	demanded string
+	solved   bool // a CAPTCHA came with this form
 }
 
 // Answer is what a page answers: a view, or another page to go to.
@@ -150,6 +154,29 @@ func (f *Frame) send(w http.ResponseWriter, v *Visit, a Answer) (status int) {
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // nobody is left to tell
 	return status
+}
+
+// Solve returns nil if a CAPTCHA came with the form, or the stage has no vendor. After an
+// error the form is shown again with one.
+func (v *Visit) Solve() error {
+	gate, demanded := v.frame.Gate, captcha.Challenge{Name: v.page.Limit.Name}
+	if v.solved || gate.Widget(demanded) == nil {
+		return nil
+	}
+	shown, why, err := gate.PassPage(v.Request, demanded, captcha.Visitor{Address: v.Address()})
+	if v.demanded = why; errors.Is(err, captcha.ErrRequired) || errors.Is(err, captcha.ErrInvalid) {
+		v.Captcha = shown
+		v.Tell("captcha.solve")
+	}
+	v.solved = err == nil
+	return err
+}
+
+// Later shows the form again, with the sentence of a key, and says how long to wait.
+func (v *Visit) Later(key string, wait time.Duration) Answer {
+	v.Tell(key)
+	v.header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	return Answer{again: true, Status: http.StatusTooManyRequests}
 }
 
 // Input is a field of a form.

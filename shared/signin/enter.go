@@ -25,7 +25,7 @@ type Entrance struct {
 	// Began writes what else belongs to the beginning of a session, such as its entry in the
 	// organization's log. It is called when all else is written. If it fails, the session
 	// ends. nil: nothing.
-	Began func(context.Context, session.Session, audit.Origin) error
+	Began func(context.Context, identity.Login, session.Session, audit.Origin) error
 }
 
 // Entry is an attempt that is to become a session.
@@ -80,7 +80,8 @@ type Beginning struct {
 // session is stored, also the commit, it ends: nobody has its secret.
 func (e *Entrance) Start(ctx context.Context, s session.Session, b Beginning) (begun session.Session, c session.Cookie, err error) {
 	err = e.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
-		if err := admit(ctx, tx, s.User, b.Version); err != nil {
+		login, err := admit(ctx, tx, s.User, b.Version)
+		if err != nil {
 			return err
 		}
 		if err := identity.SignedIn(ctx, tx, s.User, strings.Join(s.Factors, ","), b.By, e.Clock.Now()); err != nil {
@@ -105,7 +106,7 @@ func (e *Entrance) Start(ctx context.Context, s session.Session, b Beginning) (b
 			}
 		}
 		if e.Began != nil {
-			return e.Began(ctx, begun, b.By)
+			return e.Began(ctx, login, begun, b.By)
 		}
 		return nil
 	})
@@ -118,21 +119,20 @@ func (e *Entrance) Start(ctx context.Context, s session.Session, b Beginning) (b
 	return session.Session{}, session.Cookie{}, fmt.Errorf("signin: start: %w", err)
 }
 
-// admit locks a person's login and returns nil if the person may have a session with
+// admit locks a person's login and returns it if the person may have a session with
 // credentials of this version.
-func admit(ctx context.Context, tx pg.Tx, user id.User, version int64) error {
+func admit(ctx context.Context, tx pg.Tx, user id.User, version int64) (identity.Login, error) {
 	login, err := identity.Lock(ctx, tx, user)
 	switch {
 	case err != nil:
-		return err
 	case login.CredentialVersion != version:
-		return ErrChanged
+		err = ErrChanged
 	case !login.SuspendedAt.IsZero():
-		return ErrSuspended
+		err = ErrSuspended
 	case login.EmailVerifiedAt.IsZero():
-		return ErrUnverified
+		err = ErrUnverified
 	}
-	return nil
+	return login, err
 }
 
 // Change runs fn, which changes the person's credentials and so locks their login, and

@@ -56,6 +56,7 @@ type Flow struct {
 	link     string // the hash of the link that was mailed last
 	hash     string // of the cookie
 	counted  bool   // this request has been counted as a failure by Try
+	account  string // of which Fail has counted it, too; "": of none
 }
 
 // Begin begins an attempt. With an address it is identified at once; User is then
@@ -132,6 +133,11 @@ func (s *Store) step(ctx context.Context, f Flow, from []State, to State, also d
 		return Flow{}, ErrOver
 	case !done:
 		return Flow{}, ErrStep
+	}
+	if f.account != "" && to != Dead { // the secret was right
+		if err := s.Forgive(ctx, f.account, to == Entered); err != nil {
+			return Flow{}, err
+		}
 	}
 	return changed, nil
 }

@@ -40,8 +40,15 @@ func (s *Store) Try(ctx context.Context, f Flow) (Flow, error) {
 		return Flow{}, ErrOver
 	}
 	tried, err := decodeFlow(f.hash, item)
-	tried.counted = true
+	tried.counted, tried.account = true, f.account
 	return tried, err
+}
+
+// CountedAs returns the attempt of a request whose failure Fail has counted for an account.
+// The step that follows forgives it.
+func (f Flow) CountedAs(account string) Flow {
+	f.account = account
+	return f
 }
 
 // Proof is what a person has proved.

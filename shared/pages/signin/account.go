@@ -7,6 +7,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/pages"
 	"portico/shared/session"
+	"portico/shared/signin"
 )
 
 // accountView is what the account's page shows.
@@ -58,10 +59,12 @@ func (s *Site) change(v *pages.Visit, own session.Session) (pages.Answer, error)
 	case errors.Is(err, account.ErrWrong):
 		v.Mark("current", "wrong.current")
 		return v.Again(), nil
+	case errors.As(err, new(signin.Wait)), v.Captcha != nil:
+		return s.over(v, err)
 	case errors.Is(err, session.ErrNone): // it has just ended elsewhere
 		return v.Go(signInPath), nil
 	case err != nil:
 		return refused(v, err)
 	}
-	return s.begin(v, renewed, cookie), nil
+	return s.begin(v, renewed, cookie)
 }

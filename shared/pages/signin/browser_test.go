@@ -40,6 +40,7 @@ type stage struct {
 	site   *site.Site
 	log    *testkit.Log
 	server *httptest.Server
+	frame  *pages.Frame
 	items  dynamo.Sorted
 	host   string // by which browsers call it
 }
@@ -69,8 +70,8 @@ func (s stage) process(box *secret.Box) *stage {
 	book, err := pages.NewBook(site.Files())
 	testkit.Must(t, err)
 	never := func(context.Context, netip.Addr, string, int64, time.Duration) (bool, error) { return false, nil }
-	frame := &pages.Frame{Log: observe.NewLog(s.log, "test"), Book: book, Gate: captcha.Gate{Count: never}}
-	handler, err := frame.Handler(s.site.Pages()...)
+	s.frame = &pages.Frame{Log: observe.NewLog(s.log, "test"), Book: book, Gate: captcha.Gate{Count: never}}
+	handler, err := s.frame.Handler(s.site.Pages()...)
 	testkit.Must(t, err)
 	s.server = httptest.NewServer(handler)
 	t.Cleanup(s.server.Close)
@@ -178,8 +179,8 @@ func (b *browser) send(method, path string, form url.Values) page {
 			delete(b.cookies, c.Name)
 		}
 	}
-	if strings.Contains(string(text), "<script") {
-		t.Errorf("%s %s has a script", method, path)
+	if strings.Contains(string(text), "<script") != strings.Contains(string(text), "h-captcha") {
+		t.Errorf("%s %s has a script, or a CAPTCHA has none", method, path)
 	}
 	return page{w.StatusCode, w.Header.Get("Location"), html.UnescapeString(string(text)), w.Header}
 }

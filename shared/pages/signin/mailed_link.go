@@ -18,7 +18,7 @@ func (s *Site) askLink(v *pages.Visit) (pages.Answer, error) {
 		err = s.Desk.AskLink(ctxOf(v), f, v.Lang(), visitor(v))
 	}
 	if err != nil {
-		return over(v, err)
+		return s.over(v, err)
 	}
 	return v.Go(codePath), nil
 }
@@ -38,7 +38,7 @@ func (s *Site) showCode(v *pages.Visit) (pages.Answer, error) {
 func (s *Site) code(v *pages.Visit) (pages.Answer, error) {
 	f, err := s.flow(v)
 	if err != nil {
-		return over(v, err)
+		return s.over(v, err)
 	}
 	previous, _, err := s.session(v)
 	if err != nil {
@@ -52,9 +52,9 @@ func (s *Site) code(v *pages.Visit) (pages.Answer, error) {
 	case errors.Is(err, account.ErrLink):
 		return stale(signInPath), nil
 	case err != nil:
-		return over(v, err)
+		return s.over(v, err)
 	}
-	return s.proceed(v, next), nil
+	return s.proceed(v, next)
 }
 
 // showLink shows the button that signs in; in another browser than the one that asked, the
@@ -92,9 +92,9 @@ func (s *Site) link(v *pages.Visit) (pages.Answer, error) {
 	case errors.Is(err, account.ErrLink):
 		return stale(signInPath), nil
 	case err != nil:
-		return over(v, err)
+		return s.over(v, err)
 	}
-	return s.proceed(v, next), nil
+	return s.proceed(v, next)
 }
 
 // ownFlow returns the attempt of the browser; zero: it has none.

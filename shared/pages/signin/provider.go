@@ -100,7 +100,7 @@ func (s *Site) arrive(name string) func(*pages.Visit) (pages.Answer, error) {
 			v.SetCookie(flowCookie, "", 0)
 			return v.Go(account.LinkedPath), nil
 		}
-		return s.proceed(v, arrived.Next), nil
+		return s.proceed(v, arrived.Next)
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *Site) complete(v *pages.Visit) (pages.Answer, error) {
 	if err != nil {
 		return incomplete(v, err)
 	}
-	return s.proceed(v, next), nil
+	return s.proceed(v, next)
 }
 
 // incomplete says why an account cannot be completed.

@@ -92,7 +92,7 @@ func TestLinkedByAddress(t *testing.T) {
 				return
 			}
 			s.shows(b.follow(p), 200, email)
-			if m := s.mail(); m.template != "account_linked" || m.to != email || m.link != s.server.URL+"/account/linked" || links != 1 {
+			if m := s.mails()[before]; m.template != "account_linked" || m.to != email || m.link != s.server.URL+"/account/linked" || links != 1 {
 				t.Errorf("the mail %+v, %d links", m, links)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"portico/shared/account"
+	"portico/shared/captcha"
 	"portico/shared/pages"
 	"portico/shared/secret"
 	"portico/shared/session"
@@ -82,7 +83,7 @@ func (s *Site) showPassword(v *pages.Visit) (pages.Answer, error) {
 func (s *Site) password(v *pages.Visit) (pages.Answer, error) {
 	f, err := s.flow(v)
 	if err != nil {
-		return over(v, err)
+		return s.over(v, err)
 	}
 	previous, _, err := s.session(v)
 	if err != nil {
@@ -94,20 +95,28 @@ func (s *Site) password(v *pages.Visit) (pages.Answer, error) {
 		v.Mark("password", "wrong.password")
 		return v.Again(), nil
 	case err != nil:
-		return over(v, err)
+		return s.over(v, err)
 	}
-	return s.proceed(v, next), nil
+	return s.proceed(v, next)
 }
 
 // proceed gives the browser its session.
-func (s *Site) proceed(v *pages.Visit, next account.Next) pages.Answer {
+func (s *Site) proceed(v *pages.Visit, next account.Next) (pages.Answer, error) {
 	v.SetCookie(flowCookie, "", 0)
 	return s.begin(v, next.Session, next.Cookie)
 }
 
 // over leads back to the beginning when an attempt has ended, or another request of the
-// same browser was faster; any other error is returned.
-func over(v *pages.Visit, err error) (pages.Answer, error) {
+// same browser was faster. It shows the form again if too many proofs of the account have
+// failed. Any other error is returned.
+func (s *Site) over(v *pages.Visit, err error) (pages.Answer, error) {
+	var wait signin.Wait
+	switch {
+	case errors.As(err, &wait):
+		return v.Later("wrong.wait", wait.Until.Sub(s.Clock.Now())), nil
+	case errors.Is(err, captcha.ErrRequired), errors.Is(err, captcha.ErrInvalid):
+		return v.Again(), nil // with the CAPTCHA
+	}
 	if !errors.Is(err, signin.ErrOver) && !errors.Is(err, signin.ErrStep) {
 		return pages.Answer{}, err
 	}

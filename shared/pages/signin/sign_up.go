@@ -67,7 +67,7 @@ func (s *Site) confirm(v *pages.Visit) (pages.Answer, error) {
 	case err != nil:
 		return refused(v, err)
 	}
-	return s.begin(v, begun, cookie), nil
+	return s.begin(v, begun, cookie)
 }
 
 // longestName is in characters.

@@ -173,7 +173,7 @@ func TestLinks(t *testing.T) {
 			if p := s.browser().post(link, "name", "Ada", "organization", "Acme", "password", secretText); p.status == 303 {
 				entered.Add(1)
 			} else if p.status != 404 {
-				t.Errorf("%d\n%s", p.status, p.text)
+				t.Errorf("%d\n%s", p.status, s.log)
 			}
 		})
 	}

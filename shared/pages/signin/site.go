@@ -115,10 +115,18 @@ func (s *Site) signedIn(page func(*pages.Visit, session.Session) (pages.Answer, 
 	}
 }
 
-// begin gives the browser a session.
-func (s *Site) begin(v *pages.Visit, begun session.Session, cookie session.Cookie) pages.Answer {
+// deviceCookie says for whom the browser is a known device.
+const deviceCookie = "portico-device"
+
+// begin gives the browser a session, and is a known device from now on.
+func (s *Site) begin(v *pages.Visit, begun session.Session, cookie session.Cookie) (pages.Answer, error) {
+	device, err := s.Desk.Remember(begun.User, visitor(v))
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	v.SetCookie(deviceCookie, device, account.DeviceFor)
 	s.keep(v, begun, cookie)
-	return v.Go(accountPath)
+	return v.Go(accountPath), nil
 }
 
 // keep gives the browser the secret of a session.
@@ -127,7 +135,7 @@ func (s *Site) keep(v *pages.Visit, begun session.Session, cookie session.Cookie
 }
 
 func visitor(v *pages.Visit) account.Visitor {
-	return account.Visitor{Host: v.Request.Host, Origin: audit.Origin{
+	return account.Visitor{Host: v.Request.Host, Locale: v.Lang(), Known: v.Cookie(deviceCookie), Human: v.Solve, Origin: audit.Origin{
 		RequestID: observe.RequestID(v.Request.Context()), SourceIP: v.Address(), UserAgent: v.Request.UserAgent(),
 	}}
 }

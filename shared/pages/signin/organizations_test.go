@@ -43,6 +43,18 @@ func (b *browser) in() (name string) {
 	return before[strings.LastIndex(before, "\n")+1:]
 }
 
+// session returns the browser's session as pages are given it.
+func (b *browser) session() session.Session {
+	b.stage.t.Helper()
+	cookie, err := session.Parse(b.cookies["__Host-portico"])
+	testkit.Must(b.stage.t, err)
+	found, err := b.stage.site.Sessions.Get(b.stage.t.Context(), cookie, b.stage.host)
+	testkit.Must(b.stage.t, err)
+	found, err = b.stage.site.Policies.Stays(b.stage.t.Context(), found)
+	testkit.Must(b.stage.t, err)
+	return found
+}
+
 // entries lists the entries of sessions in an organization's log, the oldest first.
 func (s *stage) entries(org id.Org) (list []string) {
 	s.t.Helper()
@@ -163,12 +175,20 @@ func TestTwoProcesses(t *testing.T) {
 			if got := far.in(); got != "Acme" {
 				t.Fatalf("the session is in %q", got)
 			}
+			if far.session().Org.IsZero() {
+				t.Fatal("the session has no organization")
+			}
 			c.do(s, b)
 			s.clock.Advance(10 * time.Second)
 			if c.left == "" {
 				s.shows(far.follow(far.get("/account")), 200, "E-mail address")
-			} else if got := far.in(); got != "" {
+				return
+			}
+			if got := far.in(); got != "" {
 				t.Errorf("the session is in %q", got)
+			}
+			if got := far.session(); !got.Org.IsZero() {
+				t.Errorf("the session has the organization %s", got.Org)
 			}
 		})
 	}

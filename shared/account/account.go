@@ -12,6 +12,7 @@ import (
 	"portico/shared/identity"
 	"portico/shared/mail/transport"
 	"portico/shared/org"
+	"portico/shared/passkey"
 	"portico/shared/password"
 	"portico/shared/pg"
 	"portico/shared/secret"
@@ -27,6 +28,7 @@ type Desk struct {
 	Attempts  *signin.Store
 	Passwords *password.Hasher
 	Rules     password.Rules
+	Passkeys  *passkey.Site
 	Box       *secret.Box
 	Clock     *clock.Clock
 	// Public is where the pages are, such as https://portico.example.com. Links in mails

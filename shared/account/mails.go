@@ -19,18 +19,25 @@ import (
 // asks for it.
 const mailEvery = 5 * time.Minute
 
-// send sends a mail about a person's account.
+// turn is the number of the time in which the same mail is sent once.
+func (d *Desk) turn() int64 { return d.Clock.Now().Unix() / int64(mailEvery.Seconds()) }
+
+// send sends a mail about a person's account, the same one once in mailEvery.
 func (d *Desk) send(ctx context.Context, email, locale string, content template.Content) error {
 	return d.sendFor(ctx, "", email, locale, content)
 }
 
 // sendFor does the same once for each who asks.
 func (d *Desk) sendFor(ctx context.Context, asker, email, locale string, content template.Content) error {
-	now := d.Clock.Now()
 	sum := sha256.Sum256([]byte(asker + strings.ToLower(email)))
-	key := fmt.Sprintf("%s/%s/%d", content.Template.Name, base64.RawURLEncoding.EncodeToString(sum[:]), now.Unix()/int64(mailEvery.Seconds()))
+	return d.sendOnce(ctx, email, locale, fmt.Sprintf("%s/%d", base64.RawURLEncoding.EncodeToString(sum[:]), d.turn()), content)
+}
+
+// sendOnce sends a mail unless one with this key was sent before.
+func (d *Desk) sendOnce(ctx context.Context, email, locale, key string, content template.Content) error {
+	key = content.Template.Name + "/" + key
 	return d.DB.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
-		_, err := mail.Send(ctx, tx, d.Box, now, id.Org{}, mail.Mail{To: transport.Address{Address: email}, Locale: locale, Key: key, Content: content})
+		_, err := mail.Send(ctx, tx, d.Box, d.Clock.Now(), id.Org{}, mail.Mail{To: transport.Address{Address: email}, Locale: locale, Key: key, Content: content})
 		return err
 	})
 }

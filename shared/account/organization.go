@@ -69,9 +69,15 @@ func (d *Desk) Policy(ctx context.Context, of id.Org, user id.User) (Policy, err
 	return readPolicy(ctx, d.DB, of, user)
 }
 
-// first returns the organization that a person enters after signing in, with its policy;
-// zero: there is none.
-func (d *Desk) first(ctx context.Context, user id.User) (id.Org, Policy, error) {
+// first returns the organization that a person enters after signing in, with its policy:
+// that of the session before, if it was theirs; zero: there is none.
+func (d *Desk) first(ctx context.Context, user id.User, previous session.Session) (id.Org, Policy, error) {
+	if previous.User == user && !previous.Org.IsZero() {
+		policy, err := d.Policy(ctx, previous.Org, user)
+		if !errors.Is(err, member.ErrRemoved) {
+			return previous.Org, policy, err
+		}
+	}
 	all, err := identity.Memberships(ctx, d.DB, user)
 	for _, m := range all { // also if another database does not answer
 		policy, err := d.Policy(ctx, m.Org, user)

@@ -83,7 +83,7 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 		return fail(err)
 	}
 	// A process that dies here leaves an account; the person signs in with the password.
-	first, policy, err := d.first(ctx, user)
+	first, policy, err := d.first(ctx, user, session.Session{})
 	if err != nil {
 		return fail(err)
 	}

@@ -45,6 +45,7 @@ var (
 const (
 	EnrolPasskey  = "passkey.enrol"
 	RemovePasskey = "passkey.remove"
+	refusePasskey = "passkey.refuse" // of a signature that a copy may have made
 )
 
 const passkeyColumns = `id, credential_id, public_key, sign_count, aaguid, name, transports, backup_eligible, backed_up, used_at, created_at`
@@ -85,6 +86,14 @@ func UsePasskey(ctx context.Context, tx pg.Tx, user id.User, p Passkey, now time
 	return used > 0, err
 }
 
+// RefusePasskey records that a signature was refused, because its count was not above the
+// last one: there may be a copy of the passkey.
+func RefusePasskey(ctx context.Context, tx pg.Tx, user id.User, p Passkey, by audit.Origin, now time.Time) error {
+	e := newEvent(refusePasskey, by, now)
+	e.Detail = p.Name
+	return Record(ctx, tx, user, e)
+}
+
 // RenamePasskey gives a passkey of the user another name.
 func RenamePasskey(ctx context.Context, tx pg.Tx, user id.User, passkey id.Passkey, name string) error {
 	renamed, err := pg.Affect(ctx, tx, "identity.RenamePasskey", `UPDATE user_passkey SET name = $3 WHERE user_id = $1 AND id = $2`, user, passkey, name)
@@ -101,10 +110,13 @@ func DeletePasskey(ctx context.Context, tx pg.Tx, user id.User, passkey id.Passk
 		return err
 	}
 	deleted, err := pg.Affect(ctx, tx, "identity.DeletePasskey", `DELETE FROM user_passkey WHERE user_id = $1 AND id = $2`, user, passkey)
-	if err == nil && deleted == 0 {
-		err = ErrPasskeyNotFound
+	switch {
+	case err != nil:
+		return err
+	case deleted == 0:
+		return ErrPasskeyNotFound
 	}
-	return err
+	return dropRecoveryCodes(ctx, tx, user)
 }
 
 // ScanRow reads passkeyColumns.

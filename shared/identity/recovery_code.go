@@ -48,6 +48,14 @@ func UseRecoveryCode(ctx context.Context, tx pg.Tx, user id.User, code string, b
 	return used, left, err
 }
 
+// dropRecoveryCodes removes the codes of a user who has no other second factor left, so
+// that they do not come to life with the next one.
+func dropRecoveryCodes(ctx context.Context, tx pg.Tx, user id.User) error {
+	return pg.Exec(ctx, tx, "identity.dropRecoveryCodes", `
+		DELETE FROM user_recovery_code WHERE user_id = $1
+		AND NOT EXISTS (SELECT FROM user_totp WHERE user_id = $1 AND confirmed_at IS NOT NULL) AND NOT EXISTS (SELECT FROM user_passkey WHERE user_id = $1)`, user)
+}
+
 func hashOf(code string) []byte {
 	sum := sha256.Sum256([]byte(code))
 	return sum[:]

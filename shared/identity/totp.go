@@ -74,8 +74,11 @@ func RemoveTOTP(ctx context.Context, tx pg.Tx, user id.User, by audit.Origin, no
 		return err
 	}
 	removed, err := pg.Affect(ctx, tx, "identity.RemoveTOTP", `DELETE FROM user_totp WHERE user_id = $1`, user)
-	if err == nil && removed == 0 {
-		err = ErrNoTOTP
+	switch {
+	case err != nil:
+		return err
+	case removed == 0:
+		return ErrNoTOTP
 	}
-	return err
+	return dropRecoveryCodes(ctx, tx, user)
 }

@@ -22,6 +22,7 @@ import (
 	"portico/shared/pages/resend"
 	site "portico/shared/pages/signin"
 	stop "portico/shared/pages/unsubscribe"
+	"portico/shared/passkey"
 	"portico/shared/password"
 	"portico/shared/pg"
 	"portico/shared/provider"
@@ -133,6 +134,8 @@ func SignIn() {
 	policy, err := egress.ParsePolicy(outward.Allow)
 	exitOn(err)
 	desk.Providers, err = h.providers(ctx, offered, people.Public, policy.Transport())
+	exitOn(err)
+	desk.Passkeys, err = passkey.NewSite(account.Issuer, people.Public)
 	exitOn(err)
 	if people.Breached != "" {
 		desk.Rules.Breaches = password.NewBreaches(people.Breached, policy, h.log)

@@ -26,12 +26,24 @@ var own embed.FS
 type Book struct {
 	views map[string]map[string]*template.Template // by language and name
 	style string                                   // its hash, for the policy
+	// scripts are our own, by name. A page has one only if its answer names it.
+	scripts map[string]script
 }
 
-// NewBook reads the *.html of a folder, each a view, and texts/<language>.json, and
-// adds the frame's own. It fails if a text is missing in a language.
+type script struct{ text, hash string }
+
+func newScript(text string) script { return script{text, hashOf(text)} }
+
+// hashOf returns what lets a browser use a text of a page as style or script.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// NewBook reads the *.html of a folder, each a view, its *.js, and texts/<language>.json,
+// and adds the frame's own. It fails if a text is missing in a language.
 func NewBook(area fs.FS) (*Book, error) {
-	b := &Book{views: map[string]map[string]*template.Template{}}
+	b := &Book{views: map[string]map[string]*template.Template{}, scripts: map[string]script{}}
 	texts := map[string]map[string]string{}
 	for _, lang := range languages {
 		texts[lang] = map[string]string{}
@@ -58,9 +70,23 @@ func NewBook(area fs.FS) (*Book, error) {
 	}
 	_, rest, _ := strings.Cut(string(layout), "<style>")
 	style, _, _ := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(style))
-	b.style = "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-	return b, nil
+	b.style = hashOf(style)
+	return b, b.readScripts(area)
+}
+
+func (b *Book) readScripts(from fs.FS) error {
+	files, err := fs.Glob(from, "*.js")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		text, err := fs.ReadFile(from, file)
+		if err != nil {
+			return err
+		}
+		b.scripts[strings.TrimSuffix(file, ".js")] = newScript(string(text))
+	}
+	return nil
 }
 
 func readTexts(from fs.FS, lang string, into map[string]string) error {
@@ -104,28 +130,36 @@ func (b *Book) readViews(from fs.FS, lang string, texts map[string]string) error
 	return nil
 }
 
-var errNoView = errors.New("pages: there is no such view")
+var errNoView = errors.New("pages: there is no such view or script")
 
 // write writes a page.
 func (b *Book) write(w io.Writer, v *Visit, a Answer) error {
 	view := b.views[v.lang][a.View]
-	if view == nil {
-		return fmt.Errorf("%w: %q", errNoView, a.View)
+	own, known := b.scripts[a.Script]
+	if view == nil || !known && a.Script != "" {
+		return fmt.Errorf("%w: %q, %q", errNoView, a.View, a.Script)
 	}
 	return view.Execute(w, struct {
 		*Visit
-		Title string
-		Data  any
-	}{v, a.Title, a.Data})
+		Title  string
+		Data   any
+		Script template.JS
+	}{v, a.Title, a.Data, template.JS(own.text)}) //nolint:gosec // it is a file of ours
 }
 
-// policy lets a browser load nothing but the page's own style and, if it shows a
-// CAPTCHA, what its vendor needs.
-func (b *Book) policy(shown *captcha.Shown) string {
+// policy lets a browser use nothing but the page's own style, the one script of ours that
+// the page names, and, if it shows a CAPTCHA, what its vendor needs.
+func (b *Book) policy(shown *captcha.Shown, own string) string {
 	const rest = "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-	if shown == nil {
+	script := b.scripts[own].hash
+	switch {
+	case shown == nil && script == "":
 		return "default-src 'none'; style-src " + b.style + rest
+	case shown == nil:
+		return "default-src 'none'; style-src " + b.style + "; script-src " + script + rest
+	case script != "":
+		script = " " + script
 	}
 	s := " " + shown.Sources
-	return "default-src 'none'; style-src " + b.style + s + "; script-src" + s + "; frame-src" + s + "; connect-src" + s + rest
+	return "default-src 'none'; style-src " + b.style + s + "; script-src" + script + s + "; frame-src" + s + "; connect-src" + s + rest
 }

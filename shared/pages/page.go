@@ -1,6 +1,6 @@
 // Package pages is the frame of the pages that people use in a browser. A page is
 // declared, as an operation of the API is, and the frame enforces what it declares. All
-// work without script, except where a CAPTCHA is demanded.
+// work without script, except where a CAPTCHA is demanded or a passkey is used.
 //
 // What other programs post to is no page of this frame: shared/pages/resend, and
 // shared/pages/unsubscribe, whose form RFC 8058 describes.

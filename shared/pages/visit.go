@@ -39,6 +39,7 @@ type Answer struct {
 	View   string // the name of a template
 	Title  string // the key of its text
 	Data   any    // for the template
+	Script string // the name of the page's own script; "": it has none
 
 	location string
 	again    bool
@@ -94,6 +95,9 @@ func (v *Visit) Marked() bool { return len(v.faults) > 0 || v.told != "" }
 // Tell says a sentence above the page, by its key.
 func (v *Visit) Tell(key string) { v.told = key }
 
+// Because notes for the log why a form was refused.
+func (v *Visit) Because(err error) { v.cause = err }
+
 // Again shows the form again, with what was sent except passwords, and with what is
 // wrong with it: 422.
 func (v *Visit) Again() Answer { return Answer{again: true} }
@@ -144,7 +148,7 @@ func (f *Frame) send(w http.ResponseWriter, v *Visit, a Answer) (status int) {
 		}
 		v.header.Set("Content-Type", "text/html; charset=utf-8")
 	}
-	v.header.Set("Content-Security-Policy", f.Book.policy(v.Captcha))
+	v.header.Set("Content-Security-Policy", f.Book.policy(v.Captcha, a.Script))
 	for _, c := range v.cookies {
 		http.SetCookie(w, c)
 	}

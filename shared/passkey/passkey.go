@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -43,11 +45,15 @@ var ErrRefused = errors.New("passkey: the answer proves nothing")
 // may be a copy of the passkey.
 var ErrCopied = errors.New("passkey: the count of signatures did not grow")
 
-// NewSite returns the site with a name for people, a host name, to which passkeys are bound,
-// and the origins from which they may be used, such as https://console.example.com.
-func NewSite(name, host string, origins ...string) (*Site, error) {
+// NewSite returns the site with a name for people and an origin, such as
+// https://console.example.com, to whose host name passkeys are bound.
+func NewSite(name, origin string) (*Site, error) {
+	where, err := url.Parse(origin)
+	if err != nil {
+		return nil, fmt.Errorf("passkey: %w", err)
+	}
 	web, err := webauthn.New(&webauthn.Config{
-		RPID: host, RPDisplayName: name, RPOrigins: origins, AttestationPreference: protocol.PreferNoAttestation,
+		RPID: where.Hostname(), RPDisplayName: name, RPOrigins: []string{origin}, AttestationPreference: protocol.PreferNoAttestation,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: protocol.ResidentKeyRequired(),
 			UserVerification: protocol.VerificationRequired,
@@ -89,10 +95,22 @@ func (s *Site) Enrolled(u User, c Challenge, response []byte) (identity.Passkey,
 		BackupEligible: made.Flags.BackupEligible, BackedUp: made.Flags.BackupState,
 	}
 	copy(p.AAGUID[:], made.Authenticator.AAGUID)
-	for _, t := range made.Transport {
-		p.Transports = append(p.Transports, string(t))
-	}
+	p.Transports = transportsOf(made)
 	return p, nil
+}
+
+// transports are those that WebAuthn names.
+var transports = []protocol.AuthenticatorTransport{protocol.USB, protocol.NFC, protocol.BLE, protocol.SmartCard, protocol.Hybrid, protocol.Internal}
+
+// transportsOf returns the transports of a passkey, each once. The browser names them and
+// nothing signs them, so those that WebAuthn does not name are left out.
+func transportsOf(made *webauthn.Credential) (names []string) {
+	for _, t := range transports {
+		if slices.Contains(made.Transport, t) {
+			names = append(names, string(t))
+		}
+	}
+	return names
 }
 
 // Ask begins to ask for a signature of any passkey for this site. options are, in JSON, the

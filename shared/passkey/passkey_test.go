@@ -18,7 +18,7 @@ var party = virtualwebauthn.RelyingParty{Name: "Portico", ID: host, Origin: "htt
 
 func newSite(t *testing.T) *passkey.Site {
 	t.Helper()
-	s, err := passkey.NewSite("Portico", host, "https://"+host)
+	s, err := passkey.NewSite("Portico", "https://"+host)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,11 +13,11 @@ import (
 // What is stored of it shows neither the code nor that two links have the same one.
 func TestCode(t *testing.T) {
 	for range 1000 {
-		if code := Code(secret.NewToken()); len(code) != 8 || strings.Trim(code, alphabet) != "" || read(code) != code {
+		if code := Code(secret.NewToken()); len(code) != 8 || strings.Trim(code, alphabet) != "" || ReadCode(code) != code {
 			t.Fatalf("code %q", code)
 		}
 	}
-	if got := read(" abo-iL 0z"); got != "AB0110Z" {
+	if got := ReadCode(" abo-iL 0z"); got != "AB0110Z" {
 		t.Errorf("read %q", got)
 	}
 	box, err := secret.Parse([]byte(`{"current":"1","1":"` + strings.Repeat("test only ", 5) + `"}`))

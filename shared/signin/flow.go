@@ -59,6 +59,9 @@ type Flow struct {
 	account  string // of which Fail has counted it, too; "": of none
 }
 
+// ID names the attempt, for what is sealed for it alone.
+func (f Flow) ID() string { return f.hash }
+
 // Begin begins an attempt. With an address it is identified at once; User is then
 // whose address that is, zero for nobody's.
 func (s *Store) Begin(ctx context.Context, f Flow) (Flow, secret.Token, error) {

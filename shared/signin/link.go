@@ -99,7 +99,7 @@ func (s *Store) TakeCode(ctx context.Context, f Flow, typed string) (MailedLink,
 	if f.link == "" {
 		return MailedLink{}, ErrNone
 	}
-	code, err := s.seal(f.link, read(typed))
+	code, err := s.seal(f.link, ReadCode(typed))
 	if err != nil {
 		return MailedLink{}, fmt.Errorf("signin.TakeCode: %w", err)
 	}

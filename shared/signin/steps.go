@@ -90,9 +90,7 @@ func (f Flow) prove(p Proof, now time.Time) (Flow, error) {
 	}
 	f.User, f.Version, f.ProvedAt = p.User, p.Version, now
 	f.Connection = cmp.Or(p.Connection, f.Connection)
-	f.Factors = slices.Concat(f.Factors, []Method{p.Method})
-	slices.Sort(f.Factors)
-	f.Factors = slices.Compact(f.Factors)
+	f.Factors = f.with(p.Method)
 	return f, nil
 }
 
@@ -103,6 +101,19 @@ func (s *Store) Demand(ctx context.Context, f Flow, what State) (Flow, error) {
 		return Flow{}, ErrStep
 	}
 	return s.step(ctx, f, []State{Proved}, what, nil)
+}
+
+// Confirm notes, where a second factor must be set up, that the person has shown by a
+// mailed code that the mailbox is theirs.
+func (s *Store) Confirm(ctx context.Context, f Flow) (Flow, error) {
+	return s.step(ctx, f, []State{Enrol}, Enrol, dynamo.Item{"factors": dynamo.Texts(textsOf(f.with(Link)))})
+}
+
+// with returns the factors of the attempt with one more.
+func (f Flow) with(m Method) []Method {
+	factors := slices.Concat(f.Factors, []Method{m})
+	slices.Sort(factors)
+	return slices.Compact(factors)
 }
 
 // Kill ends an attempt.

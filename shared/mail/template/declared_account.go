@@ -42,9 +42,40 @@ type AddressNoticeData struct {
 	UndoUntil  time.Time `json:"undo_until"`
 }
 
+// FactorChangedData tells how second factors were changed or used.
+type FactorChangedData struct {
+	Change    string    `json:"change"`     // one of those below
+	Passkey   string    `json:"passkey"`    // its name, or ""
+	CodesLeft int       `json:"codes_left"` // recovery codes that still work, after one was used
+	At        time.Time `json:"at"`
+	Device    string    `json:"device"`
+	IP        string    `json:"ip"`
+	URL       string    `json:"url"` // where to act if it was somebody else
+}
+
+// The changes.
+const (
+	TOTPAdded      = "totp_added"
+	TOTPRemoved    = "totp_removed"
+	PasskeyAdded   = "passkey_added"
+	PasskeyRemoved = "passkey_removed"
+	CodesMade      = "codes_made"
+	CodeUsed       = "code_used"
+)
+
+// CodeData is a code that a person types into the page that asks for it.
+type CodeData struct {
+	Code      string    `json:"code"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Device    string    `json:"device"`
+	IP        string    `json:"ip"`
+	URL       string    `json:"url"` // where to act if it was somebody else
+}
+
 const (
 	sampleDevice = "Firefox on Linux"
 	sampleIP     = "192.0.2.44"
+	sampleReset  = "https://portico.example.com/reset"
 	sampleToken  = "4kzm9qwe7rty2uio5pas8dfg1hjk3lzx6cvb0nmq4wer"
 )
 
@@ -79,6 +110,17 @@ var (
 	// AccountLinked tells of another account with which the person signs in.
 	AccountLinked = account("account_linked", named[AccountLinkedData]{"linked", AccountLinkedData{"Google", "ada@gmail.com", sampleTime, sampleDevice, sampleIP, "https://portico.example.com/account/linked"}},
 		named[AccountLinkedData]{"unnamed", AccountLinkedData{"GitHub", "", sampleTime, "", "", "https://portico.example.com/account/linked"}})
+	// FactorChanged tells that a second factor was added or removed, and of recovery codes.
+	FactorChanged = account("factor_changed",
+		named[FactorChangedData]{"totp added", FactorChangedData{TOTPAdded, "", 0, sampleTime, sampleDevice, sampleIP, sampleReset}},
+		named[FactorChangedData]{"totp removed", FactorChangedData{TOTPRemoved, "", 0, sampleTime, sampleDevice, sampleIP, sampleReset}},
+		named[FactorChangedData]{"passkey added", FactorChangedData{PasskeyAdded, "Ada's laptop & its key", 0, sampleTime, sampleDevice, sampleIP, sampleReset}},
+		named[FactorChangedData]{"passkey removed", FactorChangedData{PasskeyRemoved, "", 0, sampleTime, "", "", sampleReset}},
+		named[FactorChangedData]{"codes made", FactorChangedData{CodesMade, "", 0, sampleTime, sampleDevice, sampleIP, sampleReset}},
+		named[FactorChangedData]{"code used", FactorChangedData{CodeUsed, "", 9, sampleTime, sampleDevice, sampleIP, sampleReset}},
+		named[FactorChangedData]{"code left", FactorChangedData{CodeUsed, "", 1, sampleTime, sampleDevice, sampleIP, sampleReset}})
+	// ConfirmFactor has the code without which nobody sets up the first second factor.
+	ConfirmFactor = account("confirm_factor", named[CodeData]{"code", CodeData{"4KZM9QWE", sampleTime.Add(10 * time.Minute), sampleDevice, sampleIP, sampleReset}})
 	// NewDevice tells that somebody has signed in with a device that was not known.
 	NewDevice = account("new_device", named[NoticeData]{"new", sampleNotice("account")}, named[NoticeData]{"unknown", NoticeData{sampleTime, "", "", "https://portico.example.com/account"}})
 	// ChangeAddress asks for a proof of the new address. It goes to that address, which may

@@ -5,6 +5,7 @@ import (
 
 	"portico/shared/account"
 	"portico/shared/id"
+	"portico/shared/identity"
 	"portico/shared/pages"
 	"portico/shared/session"
 	"portico/shared/signin"
@@ -15,6 +16,7 @@ type accountView struct {
 	Email    string
 	Own      id.Session
 	Sessions []session.Session
+	Factors  identity.SecondFactors
 }
 
 func (s *Site) showAccount(v *pages.Visit, own session.Session) (pages.Answer, error) {
@@ -26,7 +28,11 @@ func (s *Site) showAccount(v *pages.Visit, own session.Session) (pages.Answer, e
 	if err != nil {
 		return pages.Answer{}, err
 	}
-	return pages.Answer{View: "account", Title: "account.title", Data: accountView{email, own.ID, list}}, nil
+	factors, err := s.Desk.SecondFactors(ctxOf(v), own.User)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	return pages.Answer{View: "account", Title: "account.title", Data: accountView{email, own.ID, list, factors}}, nil
 }
 
 // revoke ends one of the person's sessions.

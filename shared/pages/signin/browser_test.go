@@ -24,6 +24,7 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pages"
 	site "portico/shared/pages/signin"
+	"portico/shared/passkey"
 	"portico/shared/password"
 	"portico/shared/secret"
 	"portico/shared/session"
@@ -47,7 +48,7 @@ type stage struct {
 
 // sent is one mail.
 type sent struct {
-	to, locale, template, link, device string
+	to, locale, template, link, device, code, change string
 }
 
 func newStage(t *testing.T) *stage {
@@ -76,9 +77,11 @@ func (s stage) process(box *secret.Box) *stage {
 	s.server = httptest.NewServer(handler)
 	t.Cleanup(s.server.Close)
 	if s.host == "" {
-		s.host = strings.TrimPrefix(s.server.URL, "http://")
+		s.host = strings.Replace(strings.TrimPrefix(s.server.URL, "http://"), "127.0.0.1", "localhost", 1) // passkeys have no addresses
 	}
 	s.desk.Public = "http://" + s.host
+	s.desk.Passkeys, err = passkey.NewSite(account.Issuer, s.desk.Public)
+	testkit.Must(t, err)
 	return &s
 }
 
@@ -96,10 +99,12 @@ func (s *stage) mails() (list []sent) {
 		plain, err := s.desk.Box.Open(sealed, "mail "+of.String())
 		testkit.Must(s.t, err)
 		var kept struct {
-			Data struct{ URL, Device, IP string }
+			Data struct {
+				URL, Device, IP, Code, Change string
+			}
 		}
 		testkit.Must(s.t, json.Unmarshal(plain, &kept))
-		m.link, m.device = kept.Data.URL, kept.Data.Device
+		m.link, m.device, m.code, m.change = kept.Data.URL, kept.Data.Device, kept.Data.Code, kept.Data.Change
 		list = append(list, m)
 	}
 	testkit.Must(s.t, rows.Err())
@@ -179,8 +184,9 @@ func (b *browser) send(method, path string, form url.Values) page {
 			delete(b.cookies, c.Name)
 		}
 	}
-	if strings.Contains(string(text), "<script") != strings.Contains(string(text), "h-captcha") {
-		t.Errorf("%s %s has a script, or a CAPTCHA has none", method, path)
+	own := strings.Contains(w.Header.Get("Content-Security-Policy"), "script-src 'sha256-") && strings.Contains(string(text), "data-passkey")
+	if runs := strings.Contains(string(text), "<script"); runs != (own || strings.Contains(string(text), "h-captcha")) {
+		t.Errorf("%s %s has a script: %v; its policy is %s", method, path, runs, w.Header.Get("Content-Security-Policy"))
 	}
 	return page{w.StatusCode, w.Header.Get("Location"), html.UnescapeString(string(text)), w.Header}
 }

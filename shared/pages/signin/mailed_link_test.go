@@ -19,7 +19,7 @@ func (b *browser) askLink(email string) string {
 	b.stage.shows(b.follow(b.post("/sign-in", "email", email)), 200, "Send me a link instead")
 	b.stage.shows(b.follow(b.post("/sign-in/ask-link")), 200, "Look into your mailbox")
 	m := b.stage.mail()
-	if m.to != email || m.template != "sign_in_link" || !strings.HasPrefix(m.link, b.stage.server.URL+"/sign-in/link?token=") {
+	if m.to != email || m.template != "sign_in_link" || !strings.HasPrefix(m.link, b.stage.desk.Public+"/sign-in/link?token=") {
 		b.stage.t.Fatalf("the mail %+v", m)
 	}
 	return m.link

@@ -76,6 +76,8 @@ func (s *Site) showPassword(v *pages.Visit) (pages.Answer, error) {
 		return v.Go(signInPath), nil
 	case err != nil:
 		return pages.Answer{}, err
+	case f.State != signin.Identified:
+		return v.Go(stepOf(f)), nil
 	}
 	return pages.Answer{View: "password", Title: "password.title", Data: f.Email}, nil
 }
@@ -100,10 +102,17 @@ func (s *Site) password(v *pages.Visit) (pages.Answer, error) {
 	return s.proceed(v, next)
 }
 
-// proceed gives the browser its session.
+// proceed leads to what is demanded, or gives the browser its session.
 func (s *Site) proceed(v *pages.Visit, next account.Next) (pages.Answer, error) {
+	if next.Demand != "" {
+		return v.Go(stepOf(signin.Flow{State: next.Demand})), nil
+	}
 	v.SetCookie(flowCookie, "", 0)
-	return s.begin(v, next.Session, next.Cookie)
+	begun, err := s.begin(v, next.Session, next.Cookie)
+	if err == nil && next.To != "" {
+		return v.Go(next.To), nil
+	}
+	return begun, err
 }
 
 // over leads back to the beginning when an attempt has ended, or another request of the

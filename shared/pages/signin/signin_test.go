@@ -206,7 +206,7 @@ func TestLinksHaveOurHost(t *testing.T) {
 		b.headers = map[string]string{name: "evil.example"}
 		s.clock.Advance(5 * time.Minute)
 		b.post("/sign-up", "email", "ada@example.com")
-		if link := s.mail().link; !strings.HasPrefix(link, s.server.URL+"/sign-up/confirm?token=") {
+		if link := s.mail().link; !strings.HasPrefix(link, s.desk.Public+"/sign-up/confirm?token=") {
 			t.Errorf("%s: %s", name, link)
 		}
 	}

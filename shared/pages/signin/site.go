@@ -16,9 +16,10 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pages"
 	"portico/shared/session"
+	"portico/shared/signin"
 )
 
-//go:embed *.html texts
+//go:embed *.html *.js texts
 var files embed.FS
 
 // Files are the templates and texts of the pages.
@@ -53,6 +54,13 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "askSignInLink", Path: "/sign-in/ask-link", Function: function, Act: s.askLink, Limit: perMinute("sign-in", 20), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signInWithCode", Path: codePath, Function: function, Show: s.showCode, Act: s.code, Limit: perMinute("sign-in", 20), Records: "session.start"},
 		{ID: "signInWithLink", Path: account.LinkPath, Function: function, Show: s.showLink, Act: s.link, Limit: perMinute("sign-in", 20), Records: "session.start"},
+		{ID: "secondFactor", Path: secondPath, Function: function, Show: s.attempt(s.showSecond, signin.Second), Act: s.attempt(s.second, signin.Second), Limit: perMinute("sign-in", 20), Records: "session.start"},
+		{ID: "signInWithPasskey", Path: passkeyPath, Function: function, Show: s.attempt(s.showPasskey, signin.Started, signin.Identified, signin.Second), Act: s.passkey, Limit: perMinute("sign-in", 20), Records: "session.start"},
+		{ID: "signInAgain", Path: againPath, Function: function, Show: s.signedIn(s.showAgain), Act: s.signedIn(s.beginAgain), Limit: perMinute("account", 20), Records: "none: the next pages sign in"},
+		{ID: "enrol", Path: enrolPath, Function: function, Show: s.inAttempt(s.showEnrol)},
+		{ID: "enrolConfirmMailbox", Path: signInPath + "/confirm", Function: function, Show: s.inAttempt(s.showConfirmMailbox), Act: s.inAttempt(s.confirmMailbox), Limit: perMinute("sign-in", 20), Records: "none: it comes before a factor is set up"},
+		{ID: "enrolTOTP", Path: signInPath + "/totp", Function: function, Show: s.inAttempt(s.showTOTP), Act: s.inAttempt(s.enrolTOTP), Limit: perMinute("sign-in", 20), Records: "factor.enrol"},
+		{ID: "enrolPasskey", Path: signInPath + "/passkeys", Function: function, Show: s.inAttempt(s.showPasskeys), Act: s.inAttempt(s.enrolPasskey), Limit: perMinute("sign-in", 20), Records: "passkey.enrol"},
 		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "signUp", Path: "/sign-up", Function: function, Show: s.showSignUp, Act: s.signUp, Limit: perMinute("sign-up", 10), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signUpSent", Path: signUpSentPath, Function: function, Show: told("sent", "sign_up.sent")},
@@ -64,6 +72,13 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "account", Path: accountPath, Function: function, Show: s.signedIn(s.showAccount)},
 		{ID: "organizations", Path: organizationsPath, Function: function, Show: s.signedIn(s.showOrganizations), Act: s.signedIn(s.enter), Limit: perMinute("account", 20), Records: "session.start"},
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
+		{ID: "confirmMailbox", Path: accountPath + "/confirm", Function: function, Show: s.inAccount("/confirm", s.showConfirmMailbox), Act: s.inAccount("/confirm", s.confirmMailbox), Limit: perMinute("account", 20), Records: "none: it comes before a factor is set up"},
+		{ID: "totp", Path: accountPath + "/totp", Function: function, Show: s.inAccount("/totp", s.showTOTP), Act: s.inAccount("/totp", s.enrolTOTP), Limit: perMinute("account", 20), Records: "factor.enrol"},
+		{ID: "removeTOTP", Path: accountPath + "/totp/remove", Function: function, Act: s.recent(accountPath, s.removeTOTP), Limit: perMinute("account", 20), Records: "factor.remove"},
+		{ID: "recoveryCodes", Path: recoveryPath, Function: function, Show: s.recent(recoveryPath, s.showRecoveryCodes), Act: s.recent(recoveryPath, s.makeRecoveryCodes), Limit: perMinute("account", 20), Records: "factor.enrol"},
+		{ID: "passkeys", Path: passkeysPath, Function: function, Show: s.inAccount("/passkeys", s.showPasskeys), Act: s.inAccount("/passkeys", s.enrolPasskey), Limit: perMinute("account", 20), Records: "passkey.enrol"},
+		{ID: "renamePasskey", Path: passkeysPath + "/rename", Function: function, Show: s.recent(passkeysPath, s.showRename), Act: s.recent(passkeysPath, s.renamePasskey), Limit: perMinute("account", 20), Records: "none: the passkey works as before"},
+		{ID: "removePasskey", Path: passkeysPath + "/remove", Function: function, Act: s.recent(passkeysPath, s.removePasskey), Limit: perMinute("account", 20), Records: "passkey.remove"},
 		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "revokeSessions", Path: "/account/revoke-sessions", Function: function, Act: s.signedIn(s.revokeAll), Limit: perMinute("account", 20), Records: "session.revoke"},
 	}, s.providerPages()...)

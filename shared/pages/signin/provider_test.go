@@ -92,7 +92,7 @@ func TestLinkedByAddress(t *testing.T) {
 				return
 			}
 			s.shows(b.follow(p), 200, email)
-			if m := s.mails()[before]; m.template != "account_linked" || m.to != email || m.link != s.server.URL+"/account/linked" || links != 1 {
+			if m := s.mails()[before]; m.template != "account_linked" || m.to != email || m.link != s.desk.Public+"/account/linked" || links != 1 {
 				t.Errorf("the mail %+v, %d links", m, links)
 			}
 		})
@@ -117,7 +117,7 @@ func TestPreHijack(t *testing.T) {
 		return identity.Link(ctx, tx, begun.User, identity.ProviderAccount{Connection: "github", Issuer: e.URL, Subject: "666", Email: "eve@example.com"}, audit.Origin{}, s.clock.Now())
 	}))
 	eve := s.browser()
-	_, cookie, err := s.desk.Sessions.Start(ctx, session.Session{User: begun.User, Host: strings.TrimPrefix(s.server.URL, "http://")}, time.Hour)
+	_, cookie, err := s.desk.Sessions.Start(ctx, session.Session{User: begun.User, Host: strings.TrimPrefix(s.desk.Public, "http://")}, time.Hour)
 	testkit.Must(t, err)
 	eve.cookies["__Host-portico"] = cookie.Text()
 

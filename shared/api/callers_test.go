@@ -60,8 +60,12 @@ func TestMatrixOfCallers(t *testing.T) {
 			if name == "portal" {
 				name = role.Viewer
 			}
-			as := acme.AsCaller(k.as(acme, acme.NewMember("caller@example.com", name)))
-			matrix{own: own, foreign: foreign, holds: k.holds}.try(t, as)
+			member := acme.NewMember(strings.ReplaceAll(k.name, "/", "-")+"@example.com", name)
+			person := strings.HasPrefix(k.name, "member/")
+			if person {
+				own["/v1/me/sessions"] = acme.SignIn(member).String()
+			}
+			matrix{own: own, foreign: foreign, holds: k.holds, person: person}.try(t, acme.AsCaller(k.as(acme, member)))
 		})
 	}
 }
@@ -86,6 +90,8 @@ func TestMatrixOfReadOnlyCallers(t *testing.T) {
 		op := o.Meta()
 		switch path := place(t, op, own); {
 		case op.Permission == auth.Public:
+		case op.Acts == edge.OnSelf && op.Method == http.MethodGet:
+			apitest.Want(t, try(as, op, path), "403 person_only")
 		case op.Acts.StaffOnly():
 			apitest.Want(t, try(as, op, path, "Portico-Organization", evil.Org.String()), "403 staff_only")
 		case op.Method == http.MethodGet && !slices.Contains(reads, op.Permission):
@@ -126,7 +132,7 @@ func TestMatrixOfOneGrant(t *testing.T) {
 			reached := map[string]bool{}
 			for _, o := range sorted(api.All()) {
 				op, as := o.Meta(), acme.AsMember(member)
-				if op.Permission == auth.Public || op.Acts.StaffOnly() {
+				if op.Permission == auth.Public || op.Acts.StaffOnly() || op.Acts == edge.OnSelf {
 					continue
 				}
 				if path := place(t, op, others); path != place(t, op, granted) {

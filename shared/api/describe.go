@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"portico/shared/api/account"
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
@@ -39,6 +40,7 @@ var tags = []*huma.Tag{
 	{Name: schedules.Tag, Description: "Exports of the audit log of each day or week, written to a bucket or announced by mail."},
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
 	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
+	{Name: account.Tag, Description: "The account of the person who calls: name, history, organizations and sessions."},
 	{Name: audit.Tag, Description: "Who changed what, and when."},
 	{Name: jobs.Tag, Description: "What Portico does in the background: its progress, and what has failed."},
 	{Name: mail.Tag, Description: "What became of each mail, and which addresses get none. For staff."},

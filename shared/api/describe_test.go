@@ -222,6 +222,7 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
 	staff := apitest.Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
+	person, _ := h.NewPerson("person@example.com")
 	for _, o := range api.All() {
 		op := o.Meta()
 		if op.Example == "" {
@@ -236,6 +237,9 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 		}
 		if op.Acts.StaffOnly() {
 			as = staff
+		}
+		if op.Acts == edge.OnSelf {
+			as = person
 		}
 		body := strings.NewReplacer("mem_01jdf3z9k2e4nv6xq8r0s1t2v3", own["/v1/members"],
 			"we_01jdf3z9k2e4nv6xq8r0s1t2v3", own["/v1/webhook-endpoints"]).Replace(op.Example)

@@ -37,6 +37,7 @@ func things(c apitest.Caller) map[string]string {
 	_, grant := c.AsGranted(app, granted, auth.EventsRead)
 	return map[string]string{
 		"/v1/organizations":           c.Org.String(),
+		"/v1/me/sessions":             "ses_01890000000000000000000000", // nobody's
 		"/v1/webhook-endpoints":       endpoint,
 		"/v1/events":                  event,
 		"/v1/event-types":             catalogued(c),
@@ -133,6 +134,7 @@ func untouched(t *testing.T, c apitest.Caller) map[string]string {
 type matrix struct {
 	own, foreign map[string]string
 	holds        []auth.Permission
+	person       bool // the caller is one
 }
 
 // try calls every operation with the caller's own resource, another organization's and
@@ -152,7 +154,11 @@ func (m matrix) try(t *testing.T, as apitest.Caller) {
 		}
 		a, b := try(as, op, foreignPath), try(as, op, missing)
 		answers := try(as, op, ownPath) // last, because it may end the key that calls
-		if !slices.Contains(m.holds, op.Permission) {
+		if op.Acts == edge.OnSelf && !m.person {
+			apitest.Want(t, answers, "403 person_only")
+			continue
+		}
+		if op.Acts != edge.OnSelf && !slices.Contains(m.holds, op.Permission) {
 			apitest.Want(t, answers, "403 permission_missing "+string(op.Permission))
 			apitest.Want(t, a, "403 permission_missing "+string(op.Permission))
 			continue
@@ -189,6 +195,10 @@ func TestMatrixOfStaffKeys(t *testing.T) {
 	for _, o := range sorted(api.All()) {
 		op := o.Meta()
 		if op.Permission == auth.Public {
+			continue
+		}
+		if op.Acts == edge.OnSelf {
+			apitest.Want(t, try(with(auth.All()), op, place(t, op, own)), "403 person_only")
 			continue
 		}
 		others := slices.DeleteFunc(auth.All(), func(p auth.Permission) bool { return p == op.Permission })
@@ -271,6 +281,7 @@ func TestServerOwnedFields(t *testing.T) {
 	acme := h.Organization("Acme")
 	own, checked := things(acme), 0
 	staff := apitest.Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
+	person, _ := h.NewPerson("person@example.com")
 	for _, o := range api.All() {
 		op := o.Meta()
 		described := bodyOf(h.Server.OpenAPI(), op)
@@ -284,6 +295,9 @@ func TestServerOwnedFields(t *testing.T) {
 			as, headers := acme, []string(nil)
 			if op.Acts.StaffOnly() {
 				as = staff
+			}
+			if op.Acts == edge.OnSelf {
+				as = person
 			}
 			if op.Acts == edge.OnChosen {
 				headers = []string{"Portico-Organization", acme.Org.String()}

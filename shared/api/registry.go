@@ -3,6 +3,7 @@
 package api
 
 import (
+	"portico/shared/api/account"
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
@@ -43,6 +44,7 @@ func All() []edge.Operation {
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		oauth.Create, oauth.List, oauth.Get, oauth.Update, oauth.Delete, oauth.RotateSecret, oauth.ListGrants, oauth.DeleteGrant,
 		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,
+		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations, account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,
 		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform, audit.Forget,
 		audit.CreateStream, audit.ListStreams, audit.GetStream, audit.UpdateStream, audit.DeleteStream,
 		audit.RotateStreamSecret, audit.TestStream, audit.ReplayStream,

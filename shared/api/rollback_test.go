@@ -13,7 +13,8 @@ import (
 // the commit fails because of the entry, no row of any table has changed, and the same
 // request succeeds later. checkRecord then finds exactly one entry. Only reportMail acts in
 // the database of the mail's organization before its entry is written: a report that was
-// answered has its entry, because whoever got no answer hands it in again.
+// answered has its entry, because whoever got no answer hands it in again. The same holds
+// for what a person does on their own account and its event.
 func TestNoChangeWithoutItsEntry(t *testing.T) {
 	t.Parallel()
 	s := newStatuses(t)
@@ -21,6 +22,9 @@ func TestNoChangeWithoutItsEntry(t *testing.T) {
 	s.acme.Exec(`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 		BEGIN IF NEW.outcome = 'success' AND NEW.action IN (SELECT action FROM spoiled) THEN RAISE 'spoiled'; END IF; RETURN NULL; END $$`)
 	s.acme.Exec(`CREATE CONSTRAINT TRIGGER spoil AFTER INSERT ON audit_entry DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spoil()`)
+	s.acme.Exec(`CREATE FUNCTION spoil_event() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN IF NEW.action IN (SELECT action FROM spoiled) THEN RAISE 'spoiled'; END IF; RETURN NULL; END $$`)
+	s.acme.Exec(`CREATE CONSTRAINT TRIGGER spoil_event AFTER INSERT ON user_event DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spoil_event()`)
 	operations := 0
 	for _, o := range sorted(api.All()) {
 		op := o.Meta()

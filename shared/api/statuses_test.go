@@ -14,6 +14,7 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/api/reference"
 	"portico/shared/auth"
+	"portico/shared/id"
 	"portico/shared/testkit"
 )
 
@@ -49,6 +50,7 @@ type statuses struct {
 	t           *testing.T
 	acme, staff apitest.Caller
 	own         map[string]string
+	person      apitest.Caller
 	spare       apitest.Caller // its organization may be deleted
 	seen        map[string]map[int]bool
 }
@@ -63,6 +65,9 @@ func newStatuses(t *testing.T) *statuses {
 	s := &statuses{t: t, acme: h.Organization("Acme"), staff: h.NewStaff(), spare: h.Organization("Spare"), seen: map[string]map[int]bool{}}
 	s.own = things(s.acme)
 	s.own["/docs"] = "receiving-webhooks"
+	var own id.Session
+	s.person, own = h.NewPerson("person@example.com")
+	s.own["/v1/me/sessions"] = own.String()
 	return s
 }
 
@@ -90,6 +95,8 @@ func documented(op edge.Op, status int) bool {
 // as returns who may call an operation, with its headers.
 func (s *statuses) as(op edge.Op) (apitest.Caller, []string) {
 	switch {
+	case op.Acts == edge.OnSelf:
+		return s.person, nil
 	case op.Acts == edge.OnNamed, op.Acts == edge.OnChosen:
 		return s.staff, []string{"Portico-Organization", s.acme.Org.String()}
 	case op.Acts.StaffOnly(), op.ID == "deleteOrganization":
@@ -137,6 +144,9 @@ func (s *statuses) succeed(op edge.Op) {
 	if op.ID == "deleteOrganization" {
 		s.whileInUse(op)
 		return
+	}
+	if op.Acts == edge.OnSelf {
+		return // it has no Idempotency-Key
 	}
 	other := absent(path)
 	if body != "" {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"portico/shared/api/account"
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
@@ -38,7 +39,7 @@ type texts struct {
 }
 
 func readTexts() (*texts, error) {
-	return newTexts(edge.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, ownTexts)
+	return newTexts(edge.Texts, account.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, ownTexts)
 }
 
 // newTexts reads the Markdown of all folders. Each heading must be unique.

@@ -46,6 +46,9 @@ const (
 	MailWrite             Permission = "mail:write"
 	// Public marks an operation that needs no caller at all. Nobody holds it.
 	Public Permission = "public"
+	// Self marks an operation of a person on their own account. No key, role or grant
+	// holds it: the person does, and apps to which the person has given it.
+	Self Permission = "self"
 )
 
 // Description says what each permission allows; it is the registry of all.

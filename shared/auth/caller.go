@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"slices"
 	"time"
 
 	"portico/shared/id"
@@ -13,6 +14,9 @@ type Caller struct {
 	// For is on whose behalf the actor acts: the member who let an app in, or whom
 	// staff impersonates; zero: nobody else.
 	For Actor
+	// User is the person who calls, or in whose name an app does; zero: a program. For a
+	// member the frame finds it.
+	User id.User
 	// Scope bounds the rights of a member's caller, such as the permissions that the
 	// member gave to an app. Nil: if the members call themselves all of theirs, otherwise
 	// none.
@@ -39,6 +43,7 @@ const (
 	OAuthClient = "oauth_client"
 	Portal      = "portal" // the holder of a link to the portal of one organization
 	Staff       = "staff"  // a person
+	User        = "user"   // a person who acts for no organization; never in an audit log
 	System      = "system" // Portico itself; the id says which part of it
 )
 
@@ -67,6 +72,12 @@ func (c Caller) Member() (member id.Member) {
 		}
 	}
 	return member
+}
+
+// IsSelf reports whether a person calls for themselves, or an app to which the person has
+// given that.
+func (c Caller) IsSelf() bool {
+	return !c.User.IsZero() && (c.For.ID == "" && c.Actor.Type != Staff || c.Actor.Type == OAuthClient && slices.Contains(c.Scope, Self))
 }
 
 // Extent says on which resources the caller has a permission.

@@ -22,8 +22,12 @@ type Event struct {
 	CreatedAt time.Time
 }
 
+// Actions are those that operations on the own account write.
+var Actions = []string{UpdateUser, ChangePassword, RevokeSession}
+
 // The actions, as <noun>.<verb>.
 const (
+	UpdateUser     = "user.update"
 	VerifyEmail    = "user.verify_email"
 	ChangePassword = "user.change_password"
 	ChangeEmail    = "user.change_email"

@@ -81,7 +81,6 @@ type resendEnv struct {
 
 // peopleEnv says where it is kept how people sign in.
 type peopleEnv struct {
-	Table  string `env:"IDENTITY_TABLE,required,notEmpty"`
 	Pepper string `env:"PEPPER_SECRET,required,notEmpty"`
 	// Public is where the pages are, for links in mails; "": nobody can sign up or in.
 	Public string `env:"PAGES_URL"`
@@ -91,9 +90,6 @@ type peopleEnv struct {
 	// Breached is the service of stolen passwords; "": it is not asked.
 	Breached string `env:"BREACHED_PASSWORDS_URL"`
 }
-
-// sessionIdle is how long a session lives without being used.
-const sessionIdle = 2 * time.Hour
 
 // SignIn serves the pages on which people sign up, sign in and look after their account.
 func SignIn() {
@@ -106,8 +102,9 @@ func SignIn() {
 		outward  egressEnv
 		people   peopleEnv
 		offered  providersEnv
+		sessions identityEnv
 	)
-	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people, &offered)
+	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people, &offered, &sessions)
 	if people.SignUp != "open" && people.SignUp != "invited" {
 		exitOn(fmt.Errorf("SIGN_UP must be open or invited, not %q", people.SignUp))
 	}
@@ -125,10 +122,9 @@ func SignIn() {
 	exitOn(err)
 	pepper, err := h.pepper(people)
 	exitOn(err)
-	table := dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), people.Table, "pk", "sk")
-	sessions := session.NewStore(table, sessionIdle, h.clock)
+	table := h.identityTable(sessions)
 	desk := &account.Desk{
-		DB: db, People: home, Sessions: sessions, Attempts: signin.NewStore(table, box, h.clock), Passwords: password.NewHasher(pepper), Box: box, Clock: h.clock,
+		DB: db, People: home, Sessions: session.NewStore(table, sessionIdle, h.clock), Attempts: signin.NewStore(table, box, h.clock), Passwords: password.NewHasher(pepper), Box: box, Clock: h.clock,
 		Rules: password.Rules{Words: []string{"portico"}}, Public: people.Public, Open: people.SignUp == "open",
 	}
 	policy, err := egress.ParsePolicy(outward.Allow)
@@ -145,7 +141,7 @@ func SignIn() {
 	book, err := pages.NewBook(site.Files())
 	exitOn(err)
 	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book}
-	handler, err := frame.Handler((&site.Site{Desk: desk, Sessions: sessions, Policies: account.NewPolicies(db, sessions, h.clock), Clock: h.clock}).Pages()...)
+	handler, err := frame.Handler((&site.Site{Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Clock: h.clock}).Pages()...)
 	exitOn(err)
 	h.start(ctx, handler)
 }
@@ -173,7 +169,7 @@ type appsEnv struct {
 
 // apps returns the callers with access tokens.
 func (h *host) apps(e appsEnv, s *edge.Server) *oauth.Apps {
-	table := dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), e.Table, "pk", "sk")
+	table := h.identityTable(identityEnv{e.Table})
 	return &oauth.Apps{Grants: oauth.NewStore(table, s.Box, h.clock), Clients: oauth.NewClients(s.DB, h.clock), Resource: e.Public}
 }
 
@@ -217,4 +213,38 @@ func (h *host) providers(ctx context.Context, e providersEnv, public string, tra
 		}
 	}
 	return all, nil
+}
+
+// identityEnv names the table of sessions.
+type identityEnv struct {
+	Table string `env:"IDENTITY_TABLE,required,notEmpty"`
+}
+
+// sessionIdle is how long a session lives without being used.
+const sessionIdle = 2 * time.Hour
+
+// IdentityAPI serves the operations of people on their own account.
+func IdentityAPI(operations ...edge.Operation) {
+	serve(special{also: (*host).people}, operations)
+}
+
+// people opens what only these operations use.
+func (h *host) people(server *edge.Server) error {
+	var (
+		database databaseEnv
+		own      identityEnv
+	)
+	if err := read(&database, &own); err != nil {
+		return err
+	}
+	home, err := pg.OpenIdentity(context.Background(), database.URL)
+	if err != nil {
+		return err
+	}
+	server.People, server.Sessions = home, session.NewStore(h.identityTable(own), sessionIdle, h.clock)
+	return nil
+}
+
+func (h *host) identityTable(e identityEnv) dynamo.Sorted {
+	return dynamo.NewSorted(dynamodb.NewFromConfig(h.aws), e.Table, "pk", "sk")
 }

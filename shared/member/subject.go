@@ -16,7 +16,7 @@ import (
 // organization that was deleted. It is one statement.
 func Subject(ctx context.Context, tx pg.Tx, org id.Org, member id.Member) (role.Subject, error) {
 	row, err := pg.One[subjectRow](ctx, tx, "member.Subject", ErrNotFound, `
-		SELECT m.name, m.predefined, r.id, r.name, r.permissions, r.condition, g.ids, g.permissions, g.types, g.resources
+		SELECT m.name, m.user_id, m.predefined, r.id, r.name, r.permissions, r.condition, g.ids, g.permissions, g.types, g.resources
 		FROM member m JOIN organization o ON o.id = m.org_id AND o.deleted_at IS NULL
 		LEFT JOIN role r ON r.org_id = m.org_id AND r.id = m.role_id
 		CROSS JOIN LATERAL (
@@ -33,6 +33,7 @@ func Subject(ctx context.Context, tx pg.Tx, org id.Org, member id.Member) (role.
 // subjectRow is a row of Subject's statement. The grants are columns of equal length.
 type subjectRow struct {
 	name                            string
+	user                            id.User
 	predefined, roleName, condition *string
 	role                            id.Role
 	permissions                     []auth.Permission
@@ -43,11 +44,11 @@ type subjectRow struct {
 
 // ScanRow reads the columns of Subject.
 func (r *subjectRow) ScanRow(row pgx.Rows) error {
-	return row.Scan(&r.name, &r.predefined, &r.role, &r.roleName, &r.permissions, &r.condition, &r.grants, &r.granted, &r.types, &r.resources)
+	return row.Scan(&r.name, &r.user, &r.predefined, &r.role, &r.roleName, &r.permissions, &r.condition, &r.grants, &r.granted, &r.types, &r.resources)
 }
 
 func (r *subjectRow) subject(member id.Member) role.Subject {
-	s := role.Subject{Member: member, Name: r.name}
+	s := role.Subject{Member: member, Name: r.name, User: r.user}
 	if r.predefined != nil {
 		predefined, _ := role.Predefined(*r.predefined)
 		s.Roles = []role.Role{predefined}

@@ -14,6 +14,7 @@ import (
 type Subject struct {
 	Member id.Member
 	Name   string // the member's; no decision depends on it
+	User   id.User
 	Roles  []Role
 	Grants []Grant
 }

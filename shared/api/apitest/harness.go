@@ -24,6 +24,7 @@ import (
 	"portico/shared/audit/anchor"
 	"portico/shared/auth"
 	"portico/shared/claim"
+	"portico/shared/dynamo"
 	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/jobs"
@@ -34,6 +35,7 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/queue"
+	"portico/shared/session"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 	"portico/shared/webhook/fanout"
@@ -89,6 +91,8 @@ func New(t *testing.T) *Harness {
 	h.Server.Apps = h.newApps(client)
 	h.Names = testkit.NewNameServer(t)
 	_, anchorTable := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+	_, identityTable := testkit.SortedTable(t, testkit.DynamoDBEndpoint(t))
+	h.Server.People, h.Server.Sessions = h.Identity, session.NewStore(dynamo.NewSorted(client, identityTable, "pk", "sk"), 2*time.Hour, h.Clock)
 	h.Server.Anchors = anchor.NewTable(client, anchorTable)
 	h.Server.Hosts = hostname.NewHosts(client, domainTable, "portico.example", h.Clock)
 	h.Server.Hosts.Resolver = h.Names.Resolver()

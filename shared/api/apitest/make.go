@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"portico/shared/api"
 	"portico/shared/apikey"
 	"portico/shared/auth"
+	"portico/shared/id"
 	"portico/shared/jobs"
 	"portico/shared/limit/override"
 	"portico/shared/member"
+	"portico/shared/session"
 	"portico/shared/testkit"
 )
 
@@ -41,6 +44,32 @@ func (c Caller) AsCaller(caller auth.Caller) Caller {
 	caller.Org = c.Org
 	c.Key, c.As = "", &caller
 	return c
+}
+
+// NewPerson returns a caller who is a person with an account, for no organization, and the
+// id of the person's session.
+func (h *Harness) NewPerson(email string) (Caller, id.Session) {
+	h.T.Helper()
+	user := id.New[id.User](h.Clock.Now())
+	h.AddUser(h.T, user, email)
+	caller := auth.Caller{Actor: auth.Actor{Type: auth.User, ID: user.String()}, User: user, Proved: h.Clock.Now()}
+	return Caller{Harness: h, As: &caller}, h.signIn(user)
+}
+
+// SignIn gives a member an account and a session, and returns the session's id.
+func (c Caller) SignIn(member string) id.Session {
+	c.T.Helper()
+	parsed, err := id.Parse[id.Member](member)
+	testkit.Must(c.T, err)
+	return c.signIn(testkit.Value[id.User](c.T, c.Database, `SELECT user_id FROM member WHERE id = $1`, parsed))
+}
+
+func (h *Harness) signIn(user id.User) id.Session {
+	h.T.Helper()
+	testkit.Credentials(h.T, h.Database, user)
+	begun, _, err := h.Server.Sessions.Start(h.T.Context(), session.Session{User: user, Host: "localhost", Factors: []string{"password"}, Device: "Firefox, Linux", IP: "192.0.2.1"}, time.Hour)
+	testkit.Must(h.T, err)
+	return begun.ID
 }
 
 // NewKey creates an API key and returns a caller with it, and the key's id.

@@ -47,7 +47,8 @@ func Main(m *testing.M, tag string) {
 // checkRecord checks the audit log after every call of every test: a mutation
 // that succeeds has written one entry with targets, and so has staff who have read
 // records, or who has read the log. A call that was refused has at most one, and so has
-// one that reads, if the organization wants it; any other call has none.
+// one that reads, if the organization wants it; any other call has none. What a person
+// does on their own account is in the person's history instead.
 func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 	c.T.Helper()
 	op, found := operationOf(r)
@@ -55,6 +56,10 @@ func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 		return
 	}
 	entries, targets := c.EntriesOf(r.UserAgent())
+	if op.Acts == edge.OnSelf {
+		c.checkEvent(op, r.UserAgent(), w.Code)
+		return
+	}
 	done := w.Code < 300 && w.Header().Get("Idempotent-Replayed") == ""
 	changes := done && op.Audit != "" && op.RecordedBy == ""
 	reads := done && op.Access != "" && op.Access != edge.NoRecords
@@ -68,6 +73,20 @@ func (c Caller) checkRecord(r *http.Request, w *httptest.ResponseRecorder) {
 	}
 	if changes {
 		recorded.Store(op.ID, true)
+	}
+}
+
+// checkEvent checks that a mutation of a person on their own account has written one event,
+// and any other call none.
+func (c Caller) checkEvent(op edge.Op, userAgent string, status int) {
+	c.T.Helper()
+	want := 0
+	if op.Audit != "" && status < 300 {
+		want = 1
+		recorded.Store(op.ID, true)
+	}
+	if n := testkit.Value[int](c.T, c.Database, `SELECT count(*) FROM user_event WHERE user_agent = $1 AND action = $2`, userAgent, op.Audit); n != want {
+		c.T.Errorf("%s answered %d and wrote %d events %q, want %d", op.ID, status, n, op.Audit, want)
 	}
 }
 

@@ -38,11 +38,13 @@ const (
 	// OnChosen: the organization that a staff key's request names; it must name one.
 	// Staff only.
 	OnChosen
+	// OnSelf: the person who calls, and no organization. Its permission is auth.Self.
+	OnSelf
 )
 
 // StaffOnly reports whether only staff keys may call the operation: it does not act
 // on an existing organization of a caller with an API key, or OnChosen.
-func (a Acts) StaffOnly() bool { return a != OnOwn && a != OnPath }
+func (a Acts) StaffOnly() bool { return a != OnOwn && a != OnPath && a != OnSelf }
 
 var errStaffOnly = fault.New(fault.Denied, "staff_only",
 	"Only staff may do this. An API key can act only on its own organization: see /v1/organization.").
@@ -50,16 +52,19 @@ var errStaffOnly = fault.New(fault.Denied, "staff_only",
 
 var errNamed = fault.InvalidField("header."+organizationHeader, "must be left out: this operation does not act on an existing organization")
 
+// within reports whether a path is that of a resource or of its parts.
+func within(path, resource string) bool { return strings.HasPrefix(path+"/", resource+"/") }
+
 // pathNamesOrganization reports whether a path's {id} is an organization's.
 func pathNamesOrganization(path string) bool {
-	return path == "/v1/organizations/{id}" || strings.HasPrefix(path, "/v1/organizations/{id}/")
+	return within(path, "/v1/organizations/{id}")
 }
 
 // checkActs returns an error if the declaration contradicts its Acts. inside: the
 // handler runs in one organization's transaction.
 func (o Op) checkActs(inside bool) error {
 	switch {
-	case o.Acts < OnOwn || o.Acts > OnChosen:
+	case o.Acts < OnOwn || o.Acts > OnSelf:
 		return fmt.Errorf("operation %s acts on an organization that the frame does not know", o.ID)
 	case o.Permission == auth.Public && o.Acts != OnOwn:
 		return fmt.Errorf("operation %s is public and acts on organizations", o.ID)
@@ -73,7 +78,11 @@ func (o Op) checkActs(inside bool) error {
 		return fmt.Errorf("operation %s would change every organization", o.ID)
 	case o.Acts == OnAll && inside:
 		return fmt.Errorf("operation %s acts on every organization and runs inside of one: make it a Global", o.ID)
-	case o.Acts != OnAll && o.Permission != auth.Public && !inside:
+	case (o.Acts == OnSelf) != (o.Permission == auth.Self) || (o.Acts == OnSelf) != within(o.Path, "/v1/me"):
+		return fmt.Errorf("operation %s: what a person does on their own account is OnSelf, needs the permission self, and is at /v1/me", o.ID)
+	case o.Acts == OnSelf && inside:
+		return fmt.Errorf("operation %s acts on no organization: make it a Self", o.ID)
+	case o.Acts != OnAll && o.Acts != OnSelf && o.Permission != auth.Public && !inside:
 		return fmt.Errorf("operation %s acts on one organization and does not run inside of it: make it a Read or a Write", o.ID)
 	}
 	return nil

@@ -28,6 +28,12 @@ var errNoPermission = fault.New(fault.Denied, "permission_missing",
 	"You lack the required permission.").
 	Means("The API key or the member lacks a permission; the detail says which one.")
 
+var errNotSelf = fault.New(fault.Denied, "person_only", "This is about the account of a person. An API key belongs to none: sign in, or let an app act in your name.").
+	Means("Only a person may do this on their own account, or an app to which the person has given it.")
+
+var errNoAccount = fault.New(fault.Unauthenticated, "account_missing", "You have no account any more. Sign up again.").
+	Means("The person in whose name the call is made has no account.")
+
 var errReadOnly = fault.New(fault.Denied, "read_only", "This session may only read.").
 	Means("The session may only read, because staff look at the organization as one of its members.")
 
@@ -132,6 +138,7 @@ func (s *Server) admitCaller(c *Call, caller auth.Caller) error {
 			return err
 		}
 		caller = c.judged(caller, judge)
+		caller.User = judge.Subject().User
 	}
 	c.Caller = caller
 	return s.countCaller(c)
@@ -170,7 +177,7 @@ func allowed(c *Call, op Op) error {
 	if err := c.permits(op); err != nil {
 		return err
 	}
-	if op.Fresh && !c.Caller.Member().IsZero() && c.Now().Sub(c.Caller.Proved) > freshFor {
+	if op.Fresh && (!c.Caller.Member().IsZero() || !c.Caller.User.IsZero()) && c.Now().Sub(c.Caller.Proved) > freshFor {
 		return errNotFresh
 	}
 	if len(c.key) > maxIdempotencyKey || strings.ContainsFunc(c.key, func(r rune) bool { return r < ' ' || r > '~' }) {
@@ -185,6 +192,10 @@ func (c *Call) permits(op Op) error {
 	p := op.Permission
 	e := c.Caller.Extent(p)
 	switch {
+	case op.Acts == OnSelf && c.Caller.IsSelf():
+		return nil
+	case op.Acts == OnSelf:
+		return errNotSelf
 	case e.All:
 		return nil
 	case e.None() && c.Caller.Member().IsZero():

@@ -54,6 +54,8 @@ func Answers(op Op, takesBody bool) []Answer {
 	case op.Permission == auth.Public:
 	case op.Acts == OnChosen, op.Acts == OnNamed:
 		list = append(list, answersOf(true, errStaffOnly, org.ErrNotFound)...)
+	case op.Acts == OnSelf:
+		list = append(list, answersOf(true, errNotSelf, errNoAccount)...)
 	case op.Acts.StaffOnly():
 		list = append(list, answersOf(true, errStaffOnly)...)
 	default:
@@ -62,7 +64,7 @@ func Answers(op Op, takesBody bool) []Answer {
 	if op.Fresh {
 		list = append(list, answersOf(true, errNotFresh)...)
 	}
-	if op.Audit != "" {
+	if op.Audit != "" && op.Acts != OnSelf {
 		list = append(list, answersOf(false, idempotency.ErrReused, idempotency.ErrInUse)...)
 	}
 	list = append(list, answersOf(true, op.Faults...)...)

@@ -135,9 +135,9 @@ const NoRecords = "none"
 // action returns under which name the audit log has a call.
 func (o Op) action() string {
 	switch {
-	case o.Audit != "":
+	case o.Acts != OnSelf && o.Audit != "":
 		return o.Audit
-	case o.Access == NoRecords:
+	case o.Acts == OnSelf || o.Access == NoRecords:
 		return "operation.call"
 	}
 	return o.Access
@@ -166,7 +166,7 @@ func singular(part string) string {
 // checkRecorded returns an error if the declaration does not say how the audit log has
 // its calls, also refused ones.
 func (o Op) checkRecorded() error {
-	if o.Permission == auth.Public || o.Method != http.MethodGet && o.Audit == "" {
+	if o.Permission == auth.Public || o.Acts == OnSelf || o.Method != http.MethodGet && o.Audit == "" {
 		return nil // nobody is known to call, or check says what is missing
 	}
 	if o.Method == http.MethodGet && o.Access == "" {
@@ -185,7 +185,7 @@ func (o Op) checkRecorded() error {
 // named returns what a request names, before it is known whether that exists: an object,
 // otherwise an organization. Without both it is the organization of the call.
 func (c *Call) named() []audit.Target {
-	if noun, _ := c.op.object(); noun != "" && c.op.Access != NoRecords {
+	if noun, _ := c.op.object(); noun != "" && c.op.Acts != OnSelf && c.op.Access != NoRecords {
 		return []audit.Target{audit.Named(noun, c.object)}
 	}
 	if named, err := id.Parse[id.Org](c.sent.Get(organizationHeader)); err == nil {
@@ -201,7 +201,7 @@ func (c *Call) named() []audit.Target {
 // or what it names, and whether it is one. The organization is zero if it came into none.
 func (c *Call) refused() (in id.Org, e audit.Entry, is bool) {
 	f, bad, who := fault.Of(c.cause), apikey.Refused{}, c.Caller
-	if c.op == nil || f == nil {
+	if c.op == nil || f == nil || c.op.Acts == OnSelf && who.IsSelf() { // that is nobody else's business
 		return in, e, false
 	}
 	after := audit.Fields{"operation": c.op.ID, "code": f.Code}

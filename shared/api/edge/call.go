@@ -103,6 +103,9 @@ func (c *Call) within(work func() error) func(pg.Tx) error {
 	}
 }
 
+// Origin returns where the request came from.
+func (c *Call) Origin() audit.Origin { return c.origin }
+
 // Now returns the time of the service's clock, which tests can set.
 func (c *Call) Now() time.Time { return c.Clock.Now() }
 

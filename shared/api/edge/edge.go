@@ -36,6 +36,7 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/secret"
+	"portico/shared/session"
 	"portico/shared/webhook/fanout"
 )
 
@@ -45,12 +46,15 @@ type Services struct {
 	DB      *pg.DB
 	Keys    *apikey.Projection
 	Members *member.Rights
-	Hosts   *hostname.Hosts
-	Anchors anchor.Table   // the ends of the archived audit logs
-	Limits  limit.Policies // those of the stage
-	Apps    *oauth.Apps    // the callers with access tokens
-	Box     *secret.Box
-	Egress  egress.Policy
+	// People and Sessions are how people sign in; only the function identity has them.
+	People   *pg.Identity
+	Sessions *session.Store
+	Hosts    *hostname.Hosts
+	Anchors  anchor.Table   // the ends of the archived audit logs
+	Limits   limit.Policies // those of the stage
+	Apps     *oauth.Apps    // the callers with access tokens
+	Box      *secret.Box
+	Egress   egress.Policy
 	// SourceIPs are the addresses that deliveries come from.
 	SourceIPs []string
 	// Subscriptions are those of the organizations that published lately.
@@ -176,6 +180,7 @@ func (s *Server) declare(op Op) huma.Operation {
 		switch {
 		case op.Acts == OnNamed:
 			h.Parameters = append(h.Parameters, namedParameter)
+		case op.Acts == OnSelf:
 		case !op.Acts.StaffOnly(), op.Acts == OnChosen:
 			h.Parameters = append(h.Parameters, organizationParameter)
 		}

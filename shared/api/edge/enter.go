@@ -39,7 +39,7 @@ func (s *Server) enter(ctx huma.Context, c *Call) error {
 	if c.op.Acts == OnNamed {
 		return s.enterNamed(c, named)
 	}
-	if c.op.Acts.StaffOnly() && c.op.Acts != OnChosen {
+	if c.op.Acts == OnSelf || c.op.Acts.StaffOnly() && c.op.Acts != OnChosen {
 		if !named.IsZero() {
 			return errNamed
 		}

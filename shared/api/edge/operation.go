@@ -11,6 +11,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/captcha"
 	"portico/shared/fault"
+	"portico/shared/identity"
 	"portico/shared/pg"
 )
 
@@ -96,6 +97,14 @@ type Global[I, O any] struct {
 	Handle func(*Call, *I) (*O, error)
 }
 
+// Self is an operation of a person on their own account, such as /v1/me. Its handler acts
+// as this person by Call.AsSelf. A mutation writes its event into the person's history
+// instead of an audit log.
+type Self[I, O any] struct {
+	Op
+	Handle func(*Call, *I) (*O, error)
+}
+
 // Meta returns the declaration.
 func (o Op) Meta() Op { return o }
 
@@ -103,6 +112,7 @@ func (Read[I, O]) inside() bool   { return true }
 func (Write[I, O]) inside() bool  { return true }
 func (Wait[I, O]) inside() bool   { return true }
 func (Global[I, O]) inside() bool { return false }
+func (Self[I, O]) inside() bool   { return false }
 
 func (r Read[I, O]) register(s *Server) {
 	register(s, s.declare(r.Op), func(ctx context.Context, in *I) (out *O, err error) {
@@ -178,6 +188,28 @@ func (g Global[I, O]) register(s *Server) {
 	})
 }
 
+func (o Self[I, O]) register(s *Server) {
+	register(s, s.declare(o.Op), func(ctx context.Context, in *I) (*O, error) {
+		c := callOf(ctx)
+		if err := checked(c, in); err != nil {
+			return nil, problemOf(c, err)
+		}
+		out, err := o.Handle(c, in)
+		return out, problemOf(c, err)
+	})
+}
+
+// AsSelf runs a function in a transaction at home that is bound to the person who calls:
+// of the tables of people it reaches the rows of this person only.
+func (c *Call) AsSelf(fn func(pg.Tx) error) error {
+	c.must(c.op.Acts == OnSelf, "AsSelf", "OnSelf")
+	err := c.People.AsUser(c, c.Caller.User, fn)
+	if errors.Is(err, identity.ErrNoLogin) {
+		err = errNoAccount
+	}
+	return err
+}
+
 func isAction(name string) bool { _, found := audit.Find(name); return found }
 
 // check returns an error if a declaration is incomplete.
@@ -188,13 +220,15 @@ func (o Op) check() error {
 		return fmt.Errorf("operation %q (%s %s): ID, method, path, function and summary are required", o.ID, o.Method, o.Path)
 	case o.Permission == "":
 		return fmt.Errorf("operation %s has no permission: name one of package auth, or auth.Public", o.ID)
-	case o.Permission != auth.Public && auth.Description[o.Permission] == "":
+	case o.Permission != auth.Public && o.Permission != auth.Self && auth.Description[o.Permission] == "":
 		return fmt.Errorf("operation %s: permission %s is not described in package auth", o.ID, o.Permission)
 	case o.Permission != auth.Public && o.Cost < 1:
 		return fmt.Errorf("operation %s has no limit cost", o.ID)
 	case mutates && o.Audit == "":
 		return fmt.Errorf("operation %s is a mutation without an audit action", o.ID)
-	case mutates && !isAction(o.Audit):
+	case mutates && o.Acts == OnSelf && !slices.Contains(identity.Actions, o.Audit):
+		return fmt.Errorf("operation %s: the event %s is not described in shared/identity/event.go", o.ID, o.Audit)
+	case mutates && o.Acts != OnSelf && !isAction(o.Audit):
 		return fmt.Errorf("operation %s: the audit action %s is not described in shared/audit/actions.go", o.ID, o.Audit)
 	case o.RecordedBy != "" && !slices.Contains(recorders, o.RecordedBy):
 		return fmt.Errorf("operation %s is recorded by %s, which does not name who wrote it", o.ID, o.RecordedBy)

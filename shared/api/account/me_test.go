@@ -1,0 +1,145 @@
+package account_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/api/apitest"
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/role"
+	"portico/shared/testkit"
+)
+
+// A person sees and renames the own account, without an organization and as a member.
+func TestMe(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	ann, _ := h.NewPerson("ann@example.com")
+	apitest.Want(t, ann.Do("GET", "/v1/me", ""), `200 "email":"ann@example.com" "organization_id":null "member_id":null "password":true "totp":true "passkeys":1 "recovery_codes":1 "provider_accounts":1`)
+	apitest.Want(t, ann.Do("PATCH", "/v1/me", `{"name":"Ann"}`), `200 "name":"Ann"`)
+	apitest.Want(t, ann.Do("PATCH", "/v1/me", `{"name":""}`), "422 body.name")
+	apitest.Want(t, ann.Do("PATCH", "/v1/me", `{"name":"Ann\u202e"}`), "422 body.name")
+	for _, field := range []string{"email", "email_verified", "role", "suspended_at"} { // mass assignment
+		apitest.Want(t, ann.Do("PATCH", "/v1/me", `{"name":"Eve","`+field+`":"x"}`), "422 body."+field)
+	}
+	apitest.Want(t, ann.Do("GET", "/v1/me", ""), `200 "name":"Ann" "email":"ann@example.com"`)
+
+	acme := h.Organization("Acme")
+	member := acme.NewMember("bob@example.com", role.Viewer)
+	acme.SignIn(member)
+	bob := acme.AsMember(member)
+	apitest.Want(t, bob.Do("GET", "/v1/me", ""), `200 "email":"bob@example.com" "organization_id":"`+acme.Org.String()+`" "member_id":"`+member+`"`)
+	apitest.Want(t, bob.Do("PATCH", "/v1/me", `{"name":"Robert"}`), `200 "name":"Robert"`)
+	apitest.Want(t, acme.Do("GET", "/v1/members/"+member, ""), `200 "name":"Ada"`) // what the organization calls the member
+}
+
+// Who says to be a member is the person that the organization has as this member, whatever
+// else the caller says.
+func TestMemberIsThePerson(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	member := acme.NewMember("bob@example.com", role.Viewer)
+	acme.SignIn(member)
+	ann, _ := h.NewPerson("ann@example.com")
+	forged := acme.AsCaller(auth.Caller{Actor: auth.Actor{Type: auth.Member, ID: member}, User: ann.As.User, Proved: h.Clock.Now()})
+	apitest.Want(t, forged.Do("GET", "/v1/me", ""), `200 "email":"bob@example.com"`)
+}
+
+// An app acts on the account of the person who has given it that, and no other app does.
+// Staff who look at an organization as one of its members do not.
+func TestWhoActsForAPerson(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	member := acme.NewMember("bob@example.com", role.Owner)
+	acme.SignIn(member)
+	of := func(actor string, scope ...auth.Permission) apitest.Caller {
+		return acme.AsCaller(auth.Caller{
+			Actor: auth.Actor{Type: actor, ID: "app_00000000000000000000000001"}, For: auth.Actor{Type: auth.Member, ID: member}, Scope: scope, Proved: h.Clock.Now(),
+		})
+	}
+	apitest.Want(t, of(auth.OAuthClient, auth.Self).Do("GET", "/v1/me", ""), `200 "email":"bob@example.com"`)
+	apitest.Want(t, of(auth.OAuthClient, auth.EventsRead).Do("GET", "/v1/me", ""), "403 person_only")
+	apitest.Want(t, of(auth.Staff, auth.Self).Do("GET", "/v1/me", ""), "403 person_only")
+	apitest.Want(t, acme.Do("GET", "/v1/me", ""), "403 person_only")
+	apitest.Want(t, h.NewStaff().Do("GET", "/v1/me", ""), "403 person_only")
+	apitest.Want(t, of(auth.OAuthClient, auth.Self).Do("GET", "/v1/me", "", "Portico-Organization", acme.Org.String()), "422 Portico-Organization")
+}
+
+// A person reads the own history page by page, the newest first, and no page of another
+// person's.
+func TestMyEvents(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	ann, _ := h.NewPerson("ann@example.com")
+	for _, name := range []string{"A", "B", "C"} {
+		h.Clock.Advance(time.Second)
+		apitest.Want(t, ann.Do("PATCH", "/v1/me", `{"name":"`+name+`"}`), "200 ")
+	}
+	first := ann.Do("GET", "/v1/me/events?limit=2", "")
+	apitest.Want(t, first, `200 "action":"user.update" "user_agent":"test/`)
+	if n := strings.Count(first.Body, `"id"`); n != 2 {
+		t.Errorf("%d events: %s", n, first.Body)
+	}
+	rest := ann.Do("GET", "/v1/me/events?after="+first.Get(t, "next"), "")
+	if n := strings.Count(rest.Body, `"id"`); n != 2 || !strings.Contains(rest.Body, "user.verify_email") {
+		t.Errorf("%d more events: %s", n, rest.Body)
+	}
+	bob, _ := h.NewPerson("bob@example.com")
+	apitest.Want(t, bob.Do("GET", "/v1/me/events?after="+first.Get(t, "next"), ""), "422 query.after")
+	apitest.Want(t, bob.Do("GET", "/v1/me/events", ""), `200 "action":"user.verify_email" "next":null`)
+}
+
+// A person sees the organizations of which they are a member, and no others.
+func TestMyOrganizations(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme, other := h.Organization("Acme"), h.Organization("Other")
+	member := acme.NewMember("bob@example.com", role.Viewer)
+	acme.SignIn(member)
+	second := other.NewMember("bob@example.com", role.Viewer)
+	h.Organization("Evil").NewMember("eve@example.com", role.Owner)
+	r := acme.AsMember(member).Do("GET", "/v1/me/organizations", "")
+	apitest.Want(t, r, `200 "name":"Acme" "member_id":"`+member+`" "name":"Other" "member_id":"`+second+`" "next":null`)
+	if strings.Contains(r.Body, "Evil") {
+		t.Error(r.Body)
+	}
+	ann, _ := h.NewPerson("ann@example.com")
+	apitest.Want(t, ann.Do("GET", "/v1/me/organizations", ""), `200 "data":[]`)
+}
+
+// A person ends one session or all, and nobody else's.
+func TestMySessions(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	ann, hers := h.NewPerson("ann@example.com")
+	bob, his := h.NewPerson("bob@example.com")
+	apitest.Want(t, ann.Do("GET", "/v1/me/sessions", ""), `200 "id":"`+hers.String()+`" "device":"Firefox, Linux" "source_ip":"192.0.2.1" "factors":["password"]`)
+	apitest.Want(t, ann.Do("DELETE", "/v1/me/sessions/"+his.String(), ""), "404 session_not_found")
+	apitest.Want(t, ann.Do("DELETE", "/v1/me/sessions/"+id.New[id.Session](h.Clock.Now()).String(), ""), "404 session_not_found")
+	if r := ann.Do("DELETE", "/v1/me/sessions/"+hers.String(), ""); r.Status != http.StatusNoContent {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	apitest.Want(t, ann.Do("GET", "/v1/me/sessions", ""), `200 "data":[]`)
+
+	before := testkit.Value[int](t, h.Database, `SELECT credential_version FROM user_login WHERE user_id = $1`, bob.As.User)
+	if r := bob.Do("POST", "/v1/me/revoke-sessions", ""); r.Status != http.StatusNoContent {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	apitest.Want(t, bob.Do("GET", "/v1/me/sessions", ""), `200 "data":[]`)
+	if after := testkit.Value[int](t, h.Database, `SELECT credential_version FROM user_login WHERE user_id = $1`, bob.As.User); after != before+1 {
+		t.Errorf("the credential version was %d and is %d: attempts that have begun still work", before, after)
+	}
+}
+
+// A member who has never signed up has no account.
+func TestWithoutAccount(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	apitest.Want(t, acme.AsMember(acme.NewMember("never@example.com", role.Owner)).Do("GET", "/v1/me", ""), "401 account_missing")
+}

@@ -16,7 +16,7 @@ const permissionsHeader = `# Permissions
 
 Generated from the registries of permissions, roles and operations. Do not edit: run "make generate".
 
-An API key has a set of permissions. A member has a role, and resource grants: one permission on one webhook endpoint or event. An organization can create its own roles; a condition in Cedar may restrict them. A staff key has every permission, or those that were listed when it was made. A caller can give or take only permissions that it has, and the last owner cannot be removed.
+An API key has a set of permissions. A member has a role, and resource grants: one permission on one webhook endpoint or event. An organization can create its own roles; a condition in Cedar may restrict them. A staff key has every permission, or those that were listed when it was made. A caller can give or take only permissions that it has, and the last owner cannot be removed. Nobody holds the permission "self": every person has it for their own account, and so has an app to which the person gives it.
 `
 
 // renderPermissions returns docs/permissions.md: what each permission allows and which predefined roles have it, and the

@@ -2,20 +2,16 @@
 // say they are. It listens on the socket that is its first argument, for the issuer that is
 // the second; the third is where it may send browsers back.
 import { createServer } from 'node:http';
-import Provider, { errors, interactionPolicy } from 'oidc-provider';
+import Provider, { errors } from 'oidc-provider';
 
 const [socket, issuer, redirect] = process.argv.slice(2);
-
-// It asks each time who somebody is.
-const policy = interactionPolicy.base();
-policy.get('login').checks.add(new interactionPolicy.Check('chosen', 'choose an account', (ctx) => !ctx.oidc.result?.login));
 
 const provider = new Provider(issuer, {
   clients: [{ client_id: 'local', client_secret: 'local', redirect_uris: [redirect] }],
   claims: { email: ['email', 'email_verified', 'hd'], profile: ['name'] },
   conformIdTokenClaims: false, // Google's ID tokens have all claims
   features: { devInteractions: { enabled: false } },
-  interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
+  interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   cookies: { keys: [issuer] },
   // An account's id is its address, or "unproven:" and its address.
   findAccount: (_, id) => {
@@ -61,6 +57,8 @@ async function interact(req, res) {
 
 const handle = provider.callback();
 createServer((req, res) => {
+  // It asks each time who somebody is, so it forgets who that was before.
+  req.headers.cookie = (req.headers.cookie ?? '').split('; ').filter((c) => !c.startsWith('_session')).join('; ');
   if (!req.url.startsWith('/interaction/')) return handle(req, res);
   interact(req, res).catch((e) => {
     res.statusCode = e instanceof errors.OIDCProviderError ? e.statusCode : 500;

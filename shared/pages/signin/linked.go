@@ -3,6 +3,7 @@ package signin
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -33,6 +34,20 @@ func (s *Site) showLinked(v *pages.Visit, own session.Session) (pages.Answer, er
 		view.Accounts = append(view.Accounts, linkedAccount{one, account.ProviderNames[one.Connection]})
 	}
 	return pages.Answer{View: "linked", Title: "linked.title", Data: view}, nil
+}
+
+// freshFor is how long a proof lasts for changing how a person signs in. So nobody who finds
+// an open browser gets a way into the account that stays.
+const freshFor = 10 * time.Minute
+
+// fresh refuses a session whose person has proved nothing lately.
+func (s *Site) fresh(page func(*pages.Visit, session.Session) (pages.Answer, error)) func(*pages.Visit, session.Session) (pages.Answer, error) {
+	return func(v *pages.Visit, own session.Session) (pages.Answer, error) {
+		if s.Clock.Now().Sub(own.ProvedAt) > freshFor {
+			return notProven(v, account.ErrStale, "/sign-out")
+		}
+		return page(v, own)
+	}
 }
 
 // addLinked sends the browser to a provider, whose answer links the account.

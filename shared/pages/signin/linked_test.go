@@ -3,6 +3,7 @@ package signin_test
 import (
 	"regexp"
 	"testing"
+	"time"
 
 	"portico/shared/testkit"
 )
@@ -68,6 +69,9 @@ func TestLinkForOthers(t *testing.T) {
 	if n := testkit.Value[int](t, s.db, `SELECT count(*) FROM user_identity WHERE connection = 'google'`); n != 0 {
 		t.Error("it was linked")
 	}
+	s.clock.Advance(11 * time.Minute) // an open browser that somebody finds
+	s.shows(eve.post("/account/linked/add", "provider", "google"), 403, "Your sign-in is too long ago")
+	s.shows(ada.post("/account/linked/remove", "account", linkedForm.FindStringSubmatch(ada.get("/account/linked").text)[1]), 403, "Your sign-in is too long ago")
 	out := s.browser()
 	s.shows(out.follow(out.post("/account/linked/add", "provider", "google")), 200, "E-mail address")
 }

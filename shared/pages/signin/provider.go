@@ -27,8 +27,8 @@ func (s *Site) providerPages() []pages.Page {
 	all := []pages.Page{
 		{ID: "completeSignUp", Path: completePath, Function: function, Show: s.showComplete, Act: s.complete, Limit: perMinute("sign-up", 10), Records: "provider_account.link"},
 		{ID: "linkedAccounts", Path: account.LinkedPath, Function: function, Show: s.signedIn(s.showLinked)},
-		{ID: "linkAccount", Path: account.LinkedPath + "/add", Function: function, Act: s.signedIn(s.addLinked), Limit: perMinute("account", 20), Records: "none: the provider's answer links the account"},
-		{ID: "unlinkAccount", Path: account.LinkedPath + "/remove", Function: function, Act: s.signedIn(s.removeLinked), Limit: perMinute("account", 20), Records: "provider_account.unlink"},
+		{ID: "linkAccount", Path: account.LinkedPath + "/add", Function: function, Act: s.signedIn(s.fresh(s.addLinked)), Limit: perMinute("account", 20), Records: "none: the provider's answer links the account"},
+		{ID: "unlinkAccount", Path: account.LinkedPath + "/remove", Function: function, Act: s.signedIn(s.fresh(s.removeLinked)), Limit: perMinute("account", 20), Records: "provider_account.unlink"},
 	}
 	for _, name := range providers {
 		all = append(all,
@@ -120,6 +120,7 @@ var why = []struct {
 	{account.ErrUnproven, http.StatusForbidden, "provider.unproven"},
 	{account.ErrKnown, http.StatusForbidden, "provider.known"},
 	{account.ErrUninvited, http.StatusForbidden, "uninvited"},
+	{account.ErrStale, http.StatusForbidden, "linked.old"},
 	{identity.ErrLinked, http.StatusConflict, "provider.linked"},
 	{identity.ErrLastWay, http.StatusConflict, "linked.last"},
 	{identity.ErrTooManyLinks, http.StatusConflict, "provider.many"},

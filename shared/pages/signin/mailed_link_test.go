@@ -127,7 +127,8 @@ func TestMailedLinkAskedAgain(t *testing.T) {
 	if n := len(s.mails()); n != 3 {
 		t.Errorf("%d mails, want that to sign up and one link for each who asks", n)
 	}
-	s.shows(b.follow(b.post(link)), 200, "Your account")
+	code := codeForm.FindStringSubmatch(s.browser().get(link).text)
+	s.shows(b.follow(b.post("/sign-in/code", "mailed_code", code[1])), 200, "Your account")
 }
 
 // P4: a known and an unknown address get the same pages, and one mail each.

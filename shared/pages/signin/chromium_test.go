@@ -71,7 +71,7 @@ func TestPasskeyInChromium(t *testing.T) {
 	signedIn()
 	leave()
 	password()
-	do(chromedp.Click(on("a[href='/sign-in/passkey']")))
+	do(chromedp.WaitVisible(on("form[action='/sign-in/second']")), chromedp.Click(on("a[href='/sign-in/passkey']")))
 	signedIn()
 	if got := testkit.Value[string](t, s.db, `SELECT string_agg(method, ' ' ORDER BY id) FROM user_event WHERE action = 'session.start'`); got != "password password passkey passkey,password" {
 		t.Errorf("the sessions: %s", got)

@@ -20,6 +20,7 @@ import (
 	"portico/shared/eventtype/openapi"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/signin"
+	"portico/shared/pages/token"
 	"portico/shared/pages/unsubscribe"
 )
 
@@ -70,5 +71,10 @@ func registered() []op {
 	return append(ops,
 		op{ID: "showUnsubscribe", Method: "GET", Path: unsubscribe.Path, Function: "unsubscribe"},
 		op{ID: "unsubscribe", Method: "POST", Path: unsubscribe.Path, Function: "unsubscribe"},
-		op{ID: "resend", Method: "POST", Path: resend.Path, Function: "resend"})
+		op{ID: "resend", Method: "POST", Path: resend.Path, Function: "resend"},
+		op{ID: "oauthToken", Method: "POST", Path: token.Path, Function: "oauth"},
+		op{ID: "oauthRevoke", Method: "POST", Path: token.RevokePath, Function: "oauth"},
+		op{ID: "oauthIntrospect", Method: "POST", Path: token.IntrospectPath, Function: "oauth"},
+		op{ID: "oauthServer", Method: "GET", Path: token.ServerPath, Function: "oauth"},
+		op{ID: "oauthResource", Method: "GET", Path: token.ResourcePath, Function: "oauth"})
 }

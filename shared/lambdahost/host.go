@@ -154,7 +154,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 		return nil, err
 	}
 	s.SourceIPs = outward.SourceIPs
-	s.Apps = h.apps(apps, s)
+	s.Apps = h.apps(apps, s.DB, s.Box)
 	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
 	s.Members = member.NewRights(s.DB, h.clock)
 	settings := limit.Settings{Policies: s.Limits, Environments: limits.Environments}

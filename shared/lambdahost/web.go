@@ -15,12 +15,14 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/dynamo"
 	"portico/shared/egress"
+	"portico/shared/limit"
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/unsubscribe"
 	"portico/shared/oauth"
 	"portico/shared/pages"
 	"portico/shared/pages/resend"
 	site "portico/shared/pages/signin"
+	"portico/shared/pages/token"
 	stop "portico/shared/pages/unsubscribe"
 	"portico/shared/passkey"
 	"portico/shared/password"
@@ -141,7 +143,10 @@ func SignIn() {
 	book, err := pages.NewBook(site.Files())
 	exitOn(err)
 	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book}
-	handler, err := frame.Handler((&site.Site{Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Clock: h.clock}).Pages()...)
+	apps := &oauth.Desk{Apps: h.apps(appsEnv{sessions.Table, people.Public}, db, box), DB: db, Clock: h.clock}
+	handler, err := frame.Handler((&site.Site{
+		Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Apps: apps, Clock: h.clock,
+	}).Pages()...)
 	exitOn(err)
 	h.start(ctx, handler)
 }
@@ -168,9 +173,37 @@ type appsEnv struct {
 }
 
 // apps returns the callers with access tokens.
-func (h *host) apps(e appsEnv, s *edge.Server) *oauth.Apps {
+func (h *host) apps(e appsEnv, db *pg.DB, box *secret.Box) *oauth.Apps {
 	table := h.identityTable(identityEnv{e.Table})
-	return &oauth.Apps{Grants: oauth.NewStore(table, s.Box, h.clock), Clients: oauth.NewClients(s.DB, h.clock), Resource: e.Public}
+	return &oauth.Apps{Grants: oauth.NewStore(table, box, h.clock), Clients: oauth.NewClients(db, h.clock), Resource: e.Public}
+}
+
+// OAuth gives apps their tokens.
+func OAuth() {
+	ctx := context.Background()
+	var (
+		database databaseEnv
+		sealing  sealingEnv
+		limits   limitEnv
+		counts   limitTableEnv
+		own      appsEnv
+	)
+	h := begin(ctx, &database, &sealing, &limits, &counts, &own)
+	if own.Public == "" {
+		h.start(ctx, http.HandlerFunc(unnamed))
+		return
+	}
+	db, err := database.open(ctx)
+	exitOn(err)
+	h.announceEntries(db, database)
+	box, err := h.box(sealing)
+	exitOn(err)
+	policies, err := limit.NewPolicies(limits.Limits, limits.Delayed...)
+	exitOn(err)
+	counters := edge.NewCounters(dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id"), limit.Settings{Policies: policies, Environments: limits.Environments}, h.clock)
+	h.start(ctx, &token.Handler{
+		Desk: &oauth.Desk{Apps: h.apps(own, db, box), DB: db, Clock: h.clock}, Addresses: counters.Addresses, Apps: counters.Actors, Log: h.log,
+	})
 }
 
 // providersEnv says with which accounts elsewhere people sign in. A provider without a

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"portico/shared/auth"
 	"portico/shared/fault"
@@ -63,4 +64,15 @@ func invalid(err error) error {
 		return ErrToken.Because(err)
 	}
 	return fault.ErrAway.Saying("Access tokens cannot be checked at the moment. Send the request again.").Because(err)
+}
+
+// MetadataPath is where the API says which authorization server it trusts (RFC 9728).
+const MetadataPath = "/.well-known/oauth-protected-resource"
+
+// Challenge is the header that tells whoever calls without a valid token where to get one.
+func (a *Apps) Challenge() string {
+	if a.Resource == "" {
+		return "Bearer"
+	}
+	return `Bearer resource_metadata="` + strings.TrimSuffix(a.Resource, "/") + MetadataPath + `"`
 }

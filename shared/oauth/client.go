@@ -139,9 +139,5 @@ type Registered struct {
 
 // Allows reports whether an app may ask for a scope.
 func (c Client) Allows(scope string) bool {
-	switch scope {
-	case OpenID, Profile, Email, OfflineAccess:
-		return true
-	}
-	return slices.Contains(c.Permissions, auth.Permission(scope))
+	return scope == OfflineAccess || slices.Contains(c.Permissions, auth.Permission(scope))
 }

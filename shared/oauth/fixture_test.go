@@ -58,7 +58,7 @@ func (b *bed) grant(scopes ...string) *oauth.Grant {
 	now := b.clock.Now()
 	return &oauth.Grant{
 		Client: b.app, Org: id.New[id.Org](now), Member: id.New[id.Member](now), User: id.New[id.User](now),
-		Scopes: scopes, Resource: resource, Nonce: "n", ProvedAt: now, Redirect: callback, Challenge: challenge(verifier),
+		Scopes: scopes, Resource: resource, ProvedAt: now, Redirect: callback, Challenge: challenge(verifier),
 	}
 }
 

@@ -18,7 +18,6 @@ type Grant struct {
 	User     id.User   // who the member is
 	Scopes   []string
 	Resource string // the API that its tokens are for
-	Nonce    string // of the ID token
 	ProvedAt time.Time
 
 	// What the code was asked for with.
@@ -89,7 +88,7 @@ func (s *Store) encode(g Grant) dynamo.Item {
 	if len(g.Scopes) > 0 {
 		item["scopes"] = dynamo.Texts(g.Scopes)
 	}
-	texts := map[string]string{"nonce": g.Nonce, "redirect": g.Redirect, "challenge": g.Challenge}
+	texts := map[string]string{"redirect": g.Redirect, "challenge": g.Challenge}
 	if !g.Member.IsZero() {
 		texts["member"], texts["user"] = g.Member.String(), g.User.String()
 	}
@@ -110,7 +109,7 @@ func (s *Store) decode(grant id.OAuthGrant, item dynamo.Item, now time.Time) (g 
 		return g, errUngranted
 	}
 	g = Grant{
-		ID: grant, Scopes: ordered(dynamo.TextsOf(item["scopes"])), Resource: dynamo.TextOf(item["resource"]), Nonce: dynamo.TextOf(item["nonce"]),
+		ID: grant, Scopes: ordered(dynamo.TextsOf(item["scopes"])), Resource: dynamo.TextOf(item["resource"]),
 		Redirect: dynamo.TextOf(item["redirect"]), Challenge: dynamo.TextOf(item["challenge"]), why: Why(dynamo.TextOf(item["why"])),
 	}
 	wrong := func(err error) (Grant, error) { return Grant{}, fmt.Errorf("oauth: item of %s: %w", grant, err) }

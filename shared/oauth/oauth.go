@@ -37,6 +37,8 @@ const (
 	UnsupportedGrantType = "unsupported_grant_type"
 	UnsupportedResponse  = "unsupported_response_type"
 	AccessDenied         = "access_denied"
+	LoginRequired        = "login_required"   // OpenID Connect Core, section 3.1.2.6
+	ConsentRequired      = "consent_required" // the same
 )
 
 // Revoked is the error for a token of a grant that somebody has taken away.

@@ -7,17 +7,12 @@ import (
 	"portico/shared/auth"
 )
 
-// The scopes that are no permissions.
-const (
-	OpenID        = "openid"  // an ID token, and who the person is
-	Profile       = "profile" // the person's name
-	Email         = "email"   // the person's address
-	OfflineAccess = "offline_access"
-)
+// OfflineAccess is the one scope that is no permission: the app gets a refresh token.
+const OfflineAccess = "offline_access"
 
 // Scopes lists all that exist, sorted.
 func Scopes() []string {
-	all := []string{OpenID, Profile, Email, OfflineAccess}
+	all := []string{OfflineAccess}
 	for _, p := range auth.All() {
 		all = append(all, string(p))
 	}

@@ -149,8 +149,8 @@ func (b *Book) write(w io.Writer, v *Visit, a Answer) error {
 
 // policy lets a browser use nothing but the page's own style, the one script of ours that
 // the page names, and, if it shows a CAPTCHA, what its vendor needs.
-func (b *Book) policy(shown *captcha.Shown, own string) string {
-	const rest = "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+func (b *Book) policy(shown *captcha.Shown, own, leads string) string {
+	rest := "; form-action 'self'" + leads + "; frame-ancestors 'none'; base-uri 'none'"
 	script := b.scripts[own].hash
 	switch {
 	case shown == nil && script == "":

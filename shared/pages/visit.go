@@ -30,7 +30,8 @@ type Visit struct {
 	faults   map[string]string // by the field's name: the sentence's key
 	cause    error             // for the log
 	demanded string
-	solved   bool // a CAPTCHA came with this form
+	solved   bool   // a CAPTCHA came with this form
+	leads    string // where the form may lead to besides this host, for the policy
 }
 
 // Answer is what a page answers: a view, or another page to go to.
@@ -78,6 +79,23 @@ func (v *Visit) Go(path string) Answer {
 func (v *Visit) Leave(url string) Answer {
 	return Answer{View: "leave", Title: "leave.title", Data: url}
 }
+
+// Leads says that the form of this page may lead to an address elsewhere, which the page
+// has checked. Browsers refuse all others.
+func (v *Visit) Leads(to string) {
+	u, err := url.Parse(to)
+	switch {
+	case err != nil || strings.ContainsAny(u.Host, ";,'\" "):
+	case u.Host != "":
+		v.leads = " " + u.Scheme + "://" + u.Host
+	default:
+		v.leads = " " + u.Scheme + ":"
+	}
+}
+
+// Redirect leads at once to an address elsewhere, which the page has checked. After a form,
+// only Leads makes browsers follow it.
+func (v *Visit) Redirect(to string) Answer { return Answer{Status: http.StatusSeeOther, location: to} }
 
 // Mark says what is wrong with a field, by the key of a sentence.
 func (v *Visit) Mark(field, key string) {
@@ -148,7 +166,7 @@ func (f *Frame) send(w http.ResponseWriter, v *Visit, a Answer) (status int) {
 		}
 		v.header.Set("Content-Type", "text/html; charset=utf-8")
 	}
-	v.header.Set("Content-Security-Policy", f.Book.policy(v.Captcha, a.Script))
+	v.header.Set("Content-Security-Policy", f.Book.policy(v.Captcha, a.Script, v.leads))
 	for _, c := range v.cookies {
 		http.SetCookie(w, c)
 	}

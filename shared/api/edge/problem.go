@@ -32,7 +32,8 @@ type Problem struct {
 
 	Captcha *CaptchaWidget `json:"captcha,omitempty" doc:"The CAPTCHA to show, if one must be solved first."`
 
-	retryAfter int // seconds; 0: no header
+	retryAfter int    // seconds; 0: no header
+	challenge  string // how to authenticate, for a 401
 }
 
 // Error makes a Problem an error for huma.
@@ -55,7 +56,7 @@ func (p *Problem) GetHeaders() http.Header {
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
 	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
+		h.Set("WWW-Authenticate", p.challenge)
 	}
 	return h
 }
@@ -100,6 +101,9 @@ func newProblem(c *Call, err error) *Problem {
 	p.Errors, p.Captcha = fieldsOf(f), c.widget
 	if over := (overLimit{}); errors.As(err, &over) {
 		p.Type, p.ViolatedPolicies = QuotaExceeded, over.names()
+	}
+	if p.challenge = "Bearer"; c.Apps != nil {
+		p.challenge = c.Apps.Challenge()
 	}
 	p.retryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
 	if p.Status == http.StatusServiceUnavailable {

@@ -197,3 +197,15 @@ func TestOAuthGrants(t *testing.T) {
 	apitest.Want(t, acme.Do("DELETE", path, ""), `204`)
 	apitest.Want(t, acme.Do("GET", "/v1/oauth-grants", ""), `200 "revoked_at":"`)
 }
+
+// Every 401 says where the API describes how to get a token.
+func TestChallengeNamesMetadata(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	for _, key := range []string{"", "ptc_x", "pto_x"} {
+		r := (apitest.Caller{Harness: h, Key: key}).Do("GET", "/v1/events", "")
+		if got := r.Header.Get("WWW-Authenticate"); r.Status != 401 || got != `Bearer resource_metadata="`+apitest.Resource+`/.well-known/oauth-protected-resource"` {
+			t.Errorf("%q: %d %s", key, r.Status, got)
+		}
+	}
+}

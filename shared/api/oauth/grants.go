@@ -43,7 +43,7 @@ type OAuthGrantBody struct {
 	ClientID   id.OAuthClient `json:"client_id" doc:"The app. Another organization may have registered it." example:"app_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	ClientName string         `json:"client_name" doc:"The app's name when the member let it in." example:"Invoices"`
 	MemberID   id.Member      `json:"member_id" doc:"The member who has let the app in. It acts for this member." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	Scopes     []string       `json:"scopes" nullable:"false" doc:"What the app may do, as far as the member may." example:"[\"events:read\",\"openid\"]"`
+	Scopes     []string       `json:"scopes" nullable:"false" doc:"What the app may do, as far as the member may." example:"[\"events:read\",\"offline_access\"]"`
 	Resource   string         `json:"resource" doc:"The API that the app may call." example:"https://api.example.com"`
 	CreatedAt  clock.Stamp    `json:"created_at" format:"date-time" doc:"When the member let the app in."`
 	EndsAt     clock.Stamp    `json:"ends_at" format:"date-time" doc:"When the app must ask again at the latest."`

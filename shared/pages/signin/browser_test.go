@@ -21,6 +21,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/dynamo"
 	"portico/shared/id"
+	"portico/shared/oauth"
 	"portico/shared/observe"
 	"portico/shared/pages"
 	site "portico/shared/pages/signin"
@@ -39,6 +40,7 @@ type stage struct {
 	clock  *clock.Clock
 	desk   *account.Desk
 	site   *site.Site
+	apps   *oauth.Apps
 	log    *testkit.Log
 	server *httptest.Server
 	frame  *pages.Frame
@@ -68,6 +70,8 @@ func (s stage) process(box *secret.Box) *stage {
 		Passwords: password.NewHasher(box), Box: box, Clock: db.Clock, Open: true,
 	}
 	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Policies: account.NewPolicies(db.App, s.desk.Sessions, db.Clock), Clock: db.Clock}
+	s.apps = &oauth.Apps{Grants: oauth.NewStore(items, box, db.Clock), Clients: oauth.NewClients(db.App, db.Clock)}
+	s.site.Apps = &oauth.Desk{Apps: s.apps, DB: db.App, Clock: db.Clock}
 	book, err := pages.NewBook(site.Files())
 	testkit.Must(t, err)
 	never := func(context.Context, netip.Addr, string, int64, time.Duration) (bool, error) { return false, nil }
@@ -82,6 +86,7 @@ func (s stage) process(box *secret.Box) *stage {
 	s.desk.Public = "http://" + s.host
 	s.desk.Passkeys, err = passkey.NewSite(account.Issuer, s.desk.Public)
 	testkit.Must(t, err)
+	s.apps.Resource = s.desk.Public
 	return &s
 }
 

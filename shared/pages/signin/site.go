@@ -13,6 +13,7 @@ import (
 	"portico/shared/audit"
 	"portico/shared/captcha"
 	"portico/shared/clock"
+	"portico/shared/oauth"
 	"portico/shared/observe"
 	"portico/shared/pages"
 	"portico/shared/session"
@@ -30,6 +31,7 @@ type Site struct {
 	Desk     *account.Desk
 	Sessions *session.Store
 	Policies *account.Policies
+	Apps     *oauth.Desk // lets apps in
 	Clock    *clock.Clock
 }
 
@@ -69,6 +71,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "resetSent", Path: resetSentPath, Function: function, Show: told("sent", "reset.sent")},
 		{ID: "reset", Path: account.ResetPath, Function: function, Show: s.showReset, Act: s.reset, Limit: perMinute("reset", 10), Records: "user.change_password"},
 		{ID: "resetDone", Path: resetDonePath, Function: function, Show: told("done", "reset.done")},
+		{ID: "authorize", Path: oauth.AuthorizePath, Function: function, Show: s.asked(s.showConsent), Act: s.asked(s.consent), Limit: perMinute("authorize", 20), Records: "oauth_grant.create"},
 		{ID: "account", Path: accountPath, Function: function, Show: s.signedIn(s.showAccount)},
 		{ID: "organizations", Path: organizationsPath, Function: function, Show: s.signedIn(s.showOrganizations), Act: s.signedIn(s.enter), Limit: perMinute("account", 20), Records: "session.start"},
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
@@ -141,6 +144,10 @@ func (s *Site) begin(v *pages.Visit, begun session.Session, cookie session.Cooki
 	}
 	v.SetCookie(deviceCookie, device, account.DeviceFor)
 	s.keep(v, begun, cookie)
+	if to := v.Cookie(toCookie); to != "" {
+		v.SetCookie(toCookie, "", 0)
+		return v.Go(to), nil
+	}
 	return v.Go(accountPath), nil
 }
 

@@ -1,0 +1,6 @@
+// Command oauth gives apps their tokens; see shared/pages/token.
+package main
+
+import "portico/shared/lambdahost"
+
+func main() { lambdahost.OAuth() }

@@ -14,7 +14,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"portico/shared/api"
 	"portico/shared/eventtype/openapi"
@@ -60,13 +59,8 @@ func registered() []op {
 		ops = append(ops, op{ID: o.ID, Method: o.Method, Path: o.Path, Function: o.Function})
 	}
 	for _, page := range (&signin.Site{}).Pages() {
-		for _, method := range page.Methods() {
-			o := op{ID: page.ID, Method: method, Path: page.Path, Function: page.Function}
-			if method == "GET" {
-				o.ID = "show" + strings.ToUpper(o.ID[:1]) + o.ID[1:]
-			}
-			ops = append(ops, o)
-		}
+		// One route for each page, because API Gateway takes 300: the frame of the pages refuses wrong methods.
+		ops = append(ops, op{ID: page.ID, Method: anyMethod, Path: page.Path, Function: page.Function})
 	}
 	return append(ops,
 		op{ID: "showUnsubscribe", Method: "GET", Path: unsubscribe.Path, Function: "unsubscribe"},

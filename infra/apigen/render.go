@@ -12,10 +12,13 @@ import (
 // op is one route of the HTTP API.
 type op struct {
 	ID       string // operationId
-	Method   string // upper case
+	Method   string // upper case, or anyMethod
 	Path     string // "/v1/events/{id}"
 	Function string // folder under functions/api: "webhook-endpoints"
 }
+
+// anyMethod is a route's method if its function answers all.
+const anyMethod = "x-amazon-apigateway-any-method"
 
 // fallback is the function that answers requests without a route.
 const fallback = "system"
@@ -65,7 +68,7 @@ func render(ops []op) ([]byte, error) {
 		fmt.Fprintf(out, integration, strings.ToLower(o.Method), o.ID, parameters(o.Path), logicalID(o.Function))
 	}
 	out.WriteString("  /$default:\n")
-	fmt.Fprintf(out, integration, "x-amazon-apigateway-any-method", "notFound", "      isDefaultRoute: true\n", logicalID(fallback))
+	fmt.Fprintf(out, integration, anyMethod, "notFound", "      isDefaultRoute: true\n", logicalID(fallback))
 	return out.Bytes(), nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/signin"
+	"portico/shared/pages/token"
 	"portico/shared/pages/unsubscribe"
 	"portico/shared/testkit"
 )
@@ -157,9 +158,13 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 		code = append(code, method+" "+unsubscribe.Path+" → portico-unsubscribe")
 	}
 	for _, page := range (&signin.Site{}).Pages() {
-		for _, method := range page.Methods() {
-			code = append(code, method+" "+page.Path+" → portico-"+page.Function)
-		}
+		code = append(code, "ANY "+page.Path+" → portico-"+page.Function)
+	}
+	for _, path := range []string{token.Path, token.RevokePath, token.IntrospectPath} {
+		code = append(code, "POST "+path+" → portico-oauth")
+	}
+	for _, path := range []string{token.ServerPath, token.ResourcePath} {
+		code = append(code, "GET "+path+" → portico-oauth")
 	}
 	code = append(code, "POST "+resend.Path+" → portico-resend")
 	for _, r := range shared.Template.Routes {

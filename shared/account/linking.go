@@ -22,8 +22,8 @@ var (
 	// ErrKnown is returned if an account has the address, and the provider is not who decides
 	// whose it is: the person signs in otherwise and then links the account.
 	ErrKnown = errors.New("account: an account has the address")
-	// ErrMailed is returned for somebody whom an organization has added, if the provider is
-	// not who decides whose the address is: the person proves it with the mail.
+	// ErrMailed is returned for somebody new, if the provider is not who decides whose the
+	// address is: the person proves it with the mail.
 	ErrMailed = errors.New("account: the address is to be proven by mail")
 	// ErrIncomplete is returned for somebody new, who has to give a name.
 	ErrIncomplete = errors.New("account: the account has to be completed")
@@ -63,10 +63,10 @@ func (d *Desk) welcome(ctx context.Context, who provider.Person) (invited bool, 
 	switch {
 	case err != nil:
 		return false, err
-	case invited && !who.Authoritative:
-		return true, ErrMailed
 	case !invited && !d.Open:
 		return false, ErrUninvited
+	case !who.Authoritative:
+		return invited, ErrMailed
 	}
 	return invited, nil
 }
@@ -88,9 +88,10 @@ func (d *Desk) ReadNewcomer(ctx context.Context, f signin.Flow) (Newcomer, error
 	return Newcomer{t.Named.Email, t.Named.Name, invited}, err
 }
 
+// newcomer reads who completes an account: only who has proven the address by the provider.
 func newcomer(f signin.Flow) (trip, error) {
 	t, err := tripOf(f)
-	if err != nil || t.Named == nil {
+	if err != nil || t.Named == nil || !t.Named.Authoritative {
 		return t, ErrLink
 	}
 	return t, nil

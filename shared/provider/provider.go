@@ -30,7 +30,7 @@ type Person struct {
 	Verified bool
 	// Authoritative is whether the provider also runs the mailboxes of the address's
 	// domain. Without it, the address may have belonged to somebody else when it was
-	// proven, so it does not lead to an account that exists here.
+	// proven, so it leads to no account here, neither an old nor a new one.
 	Authoritative bool
 }
 

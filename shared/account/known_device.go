@@ -83,24 +83,34 @@ func (d *Desk) entranceOf(v Visitor) *signin.Entrance {
 
 // try counts a failure of an account and of an attempt before a secret that somebody has
 // typed is compared; the step that follows takes it back. All methods have one count. An
-// address without an account is counted, too. It returns signin.Wait, what Visitor.Human
-// returns, and signin.ErrOver.
+// address without an account is counted, too. It returns signin.ErrStep for an attempt of
+// nobody in particular, and what tryAs does.
 func (d *Desk) try(ctx context.Context, f signin.Flow, v Visitor) (signin.Flow, error) {
-	if f.User.IsZero() && f.Email != "" {
+	user := f.User
+	switch {
+	case user.IsZero() && f.Email == "":
+		return f, signin.ErrStep
+	case user.IsZero():
 		login, err := d.login(ctx, f.Email)
 		if err != nil {
 			return f, err
 		}
-		f.User = login.User
+		user = login.User
 	}
+	return d.tryAs(ctx, f, user, v)
+}
+
+// tryAs does the same when it is known whose address it is; zero: nobody's. It returns
+// signin.Wait, what Visitor.Human returns, and signin.ErrOver.
+func (d *Desk) tryAs(ctx context.Context, f signin.Flow, user id.User, v Visitor) (signin.Flow, error) {
 	account := f.Email
-	if !f.User.IsZero() {
-		account = d.counted(f.User, v)
+	if !user.IsZero() {
+		account = d.counted(user, v)
 	}
 	if err := d.count(ctx, account, v); err != nil {
 		return f, err
 	}
-	return d.Attempts.Try(ctx, f.CountedAs(account))
+	return d.Attempts.Try(ctx, f.CountedAs(account, user))
 }
 
 // counted names the count of a person's failures for a visitor.

@@ -19,9 +19,13 @@ const LinkPath = "/sign-in/link"
 var ErrElsewhere = errors.New("account: another browser has asked for the link")
 
 // AskLink mails a link that signs the person of an attempt in. An address without an account
-// gets the link to make one: with the same statements, and one mail each.
+// gets the link to make one: with the same statements, and one mail each. It returns
+// signin.ErrStep if no address was given.
 func (d *Desk) AskLink(ctx context.Context, f signin.Flow, locale string, v Visitor) error {
-	if f.Mailed() {
+	switch {
+	case f.Email == "":
+		return signin.ErrStep
+	case f.Mailed():
 		return nil // its code would no longer work
 	}
 	login, err := d.login(ctx, f.Email)

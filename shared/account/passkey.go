@@ -50,9 +50,10 @@ func (d *Desk) AskPasskey(f signin.Flow) (Ceremony, error) {
 
 // WithPasskey proves the person of an attempt by a passkey, alone or as the second factor;
 // see Proceed. sealed is that of AskPasskey, response what the browser has answered. It
-// returns ErrWrong for an answer that proves nothing.
+// returns ErrWrong for an answer that proves nothing. A failure counts in the attempt only:
+// nobody guesses a signature, and the attempt may be of nobody in particular.
 func (d *Desk) WithPasskey(ctx context.Context, f signin.Flow, sealed, response string, previous session.Session, v Visitor) (Next, error) {
-	f, err := d.try(ctx, f, v)
+	f, err := d.Attempts.Try(ctx, f)
 	if err != nil {
 		return Next{}, err
 	}

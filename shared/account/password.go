@@ -26,12 +26,14 @@ func (d *Desk) Begin(ctx context.Context, email string, v Visitor) (secret.Token
 // address, one without a password and a wrong password take the same statements and one
 // hash. signin.ErrOver tells that the attempt has failed too often: then no hash is made.
 func (d *Desk) WithPassword(ctx context.Context, f signin.Flow, text string, previous session.Session, v Visitor) (Next, error) {
+	if f.Email == "" {
+		return Next{}, signin.ErrStep
+	}
 	login, err := d.login(ctx, f.Email)
 	if err != nil {
 		return Next{}, err
 	}
-	f.User = login.User
-	if f, err = d.try(ctx, f, v); err != nil {
+	if f, err = d.tryAs(ctx, f, login.User, v); err != nil {
 		return Next{}, err
 	}
 	right, old, err := d.Passwords.Verify(ctx, text, hashOf(login))

@@ -59,7 +59,7 @@ func (e *Entrance) Enter(ctx context.Context, in Entry) (session.Session, sessio
 	}, Beginning{
 		Version: f.Version, Life: in.Life, By: in.By, previous: in.Previous,
 		first: func() error {
-			_, err := e.Attempts.step(ctx, in.Flow, []State{in.Flow.State}, Entered, nil)
+			_, err := e.Attempts.step(ctx, in.Flow.provedBy(f.User), []State{in.Flow.State}, Entered, nil)
 			return err
 		},
 	})

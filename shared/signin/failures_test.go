@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/id"
 	"portico/shared/signin"
 	"portico/shared/testkit"
 )
@@ -96,4 +97,31 @@ func TestFailuresAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Who is proved to be another person than the one who was counted forgives nothing, whether
+// the proof enters or is the first of two.
+func TestForgivenByNobodyElse(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	ctx := t.Context()
+	proof := signin.Proof{User: h.user, Version: h.version, Method: signin.Password}
+	for name, prove := range map[string]func(f signin.Flow) error{
+		"first": func(f signin.Flow) error { _, err := h.Prove(ctx, f, proof); return err },
+		"enter": func(f signin.Flow) error {
+			_, _, err := h.Enter(ctx, signin.Entry{Flow: f, Proof: proof, Life: life, By: by})
+			return err
+		},
+	} {
+		for range 5 {
+			testkit.Must(t, h.Fail(ctx, name, false))
+		}
+		f, _ := h.begin()
+		f, err := h.Try(ctx, f.CountedAs(name, id.New[id.User](h.clock.Now())))
+		testkit.Must(t, err)
+		testkit.Must(t, prove(f))
+		if err := h.Fail(ctx, name, false); !errors.Is(err, signin.ErrHuman) {
+			t.Errorf("%s: the next try: %v", name, err)
+		}
+	}
 }

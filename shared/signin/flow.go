@@ -52,11 +52,12 @@ type Flow struct {
 	Asked string
 
 	failures int64
-	rev      int64  // grows with every step
-	link     string // the hash of the link that was mailed last
-	hash     string // of the cookie
-	counted  bool   // this request has been counted as a failure by Try
-	account  string // of which Fail has counted it, too; "": of none
+	rev      int64   // grows with every step
+	link     string  // the hash of the link that was mailed last
+	hash     string  // of the cookie
+	counted  bool    // this request has been counted as a failure by Try
+	account  string  // of which Fail has counted it, too; "": of none
+	whose    id.User // whose count that is; zero: nobody's
 }
 
 // ID names the attempt, for what is sealed for it alone.

@@ -40,14 +40,23 @@ func (s *Store) Try(ctx context.Context, f Flow) (Flow, error) {
 		return Flow{}, ErrOver
 	}
 	tried, err := decodeFlow(f.hash, item)
-	tried.counted, tried.account = true, f.account
+	tried.counted, tried.account, tried.whose = true, f.account, f.whose
 	return tried, err
 }
 
-// CountedAs returns the attempt of a request whose failure Fail has counted for an account.
-// The step that follows forgives it.
-func (f Flow) CountedAs(account string) Flow {
-	f.account = account
+// CountedAs returns the attempt of a request whose failure Fail has counted for an account
+// of a person; zero: nobody's. The step that follows forgives it, if this person is proved.
+func (f Flow) CountedAs(account string, whose id.User) Flow {
+	f.account, f.whose = account, whose
+	return f
+}
+
+// provedBy returns the attempt for the step with which a person is proved: who has tried as
+// somebody else does not forgive that one's failures.
+func (f Flow) provedBy(user id.User) Flow {
+	if user != f.whose {
+		f.account = ""
+	}
 	return f
 }
 
@@ -67,7 +76,7 @@ func (s *Store) Prove(ctx context.Context, f Flow, p Proof) (Flow, error) {
 	if err != nil {
 		return Flow{}, err
 	}
-	return s.step(ctx, f, unproved, proved.State, dynamo.Item{
+	return s.step(ctx, f.provedBy(p.User), unproved, proved.State, dynamo.Item{
 		"user": userText(proved.User), "version": dynamo.Number(proved.Version), "connection": dynamo.Text(proved.Connection),
 		"factors": dynamo.Texts(textsOf(proved.Factors)), "proved": dynamo.Time(proved.ProvedAt),
 	})

@@ -55,6 +55,26 @@ func TestGuessing(t *testing.T) {
 	}
 }
 
+// A password of a known and of an unknown address costs one search for the person, so its
+// time tells nobody which it is.
+func TestOneSearchForEachPassword(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.browser().signUp("ada@example.com")
+	s.db.Exec(t, `CREATE SEQUENCE searches`)
+	s.db.Exec(t, `ALTER FUNCTION find_credentials RENAME TO found_credentials`)
+	s.db.Exec(t, `CREATE FUNCTION find_credentials(address text)
+		RETURNS TABLE (user_id uuid, email text, email_verified_at timestamptz, suspended_at timestamptz, credential_version bigint, phc text, pepper_version integer)
+		LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$ SELECT nextval('searches'); SELECT * FROM found_credentials(address) $$`)
+	s.db.Exec(t, `GRANT EXECUTE ON FUNCTION find_credentials TO portico_identity`)
+	for i, email := range []string{"ada@example.com", "eve@example.com"} {
+		s.shows(s.browser().guess(email, 1), 422, "wrong")
+		if n := testkit.Value[int](t, s.db, `SELECT last_value FROM searches`); n != i+1 {
+			t.Errorf("%s: %d searches so far, want %d", email, n, i+1)
+		}
+	}
+}
+
 // One count is for all methods: the code of a mailed link, the password, and the password
 // that a change asks for.
 func TestOneCountForAllMethods(t *testing.T) {

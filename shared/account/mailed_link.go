@@ -3,14 +3,20 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
+	"portico/shared/limit"
 	"portico/shared/mail/template"
 	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
 )
+
+// mostAskers is for how many networks an address gets a link to sign in while the same mail
+// is sent once: who has many networks fills no mailbox.
+const mostAskers = 5
 
 // LinkPath is the page behind a link to sign in.
 const LinkPath = "/sign-in/link"
@@ -20,7 +26,8 @@ var ErrElsewhere = errors.New("account: another browser has asked for the link")
 
 // AskLink mails a link that signs the person of an attempt in. An address without an account
 // gets the link to make one: with the same statements, and one mail each. It returns
-// signin.ErrStep if no address was given.
+// signin.ErrStep if no address was given. If too many networks have asked lately it mails
+// nothing, and nobody is told.
 func (d *Desk) AskLink(ctx context.Context, f signin.Flow, locale string, v Visitor) error {
 	switch {
 	case f.Email == "":
@@ -30,6 +37,10 @@ func (d *Desk) AskLink(ctx context.Context, f signin.Flow, locale string, v Visi
 	}
 	login, err := d.login(ctx, f.Email)
 	if err != nil {
+		return err
+	}
+	network := limit.AddressKey(v.Origin.SourceIP)
+	if may, err := d.Attempts.Among(ctx, fmt.Sprintf("links/%s/%d", f.Email, d.turn()), network, mostAskers, mailEvery); !may || err != nil {
 		return err
 	}
 	until := d.Clock.Now().Add(linkFor)
@@ -42,7 +53,7 @@ func (d *Desk) AskLink(ctx context.Context, f signin.Flow, locale string, v Visi
 	}
 	link := d.Public + LinkPath + "?" + url.Values{"token": {token.Text()}}.Encode()
 	// It works for its browser only, so nobody keeps the person's own mail back with one of theirs.
-	return d.sendFor(ctx, v.ip()+" ", login.Email, locale, template.SignInLink.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
+	return d.sendOf(ctx, login, network, locale, template.SignInLink.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
 }
 
 // linkFor is how long a link to sign in works.

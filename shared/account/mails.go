@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portico/shared/id"
+	"portico/shared/identity"
 	"portico/shared/mail"
 	"portico/shared/mail/template"
 	"portico/shared/mail/transport"
@@ -58,9 +59,16 @@ func (d *Desk) notice(path string, v Visitor) template.NoticeData {
 	return template.NoticeData{At: d.Clock.Now(), Device: v.device(), IP: v.ip(), URL: d.Public + path}
 }
 
-// tellOfPassword tells a person of a new password. It is called last in the transaction
-// that stores it: a mail about a change that then fails is better than a change that
-// nobody is told of.
-func (d *Desk) tellOfPassword(ctx context.Context, email, locale string, v Visitor) error {
-	return d.send(ctx, email, locale, template.PasswordChanged.With(d.notice(askResetPath, v)))
+// sendOf does the same once for each version of the person's credentials: what was mailed
+// before a change of them does not work any more.
+func (d *Desk) sendOf(ctx context.Context, login identity.Login, asker, locale string, content template.Content) error {
+	return d.sendFor(ctx, fmt.Sprintf("%d %s ", login.CredentialVersion, asker), login.Email, locale, content)
+}
+
+// tellOfPassword tells a person of a new password, each time. login is as it was before. It
+// is called last in the transaction that stores the password: a mail about a change that
+// then fails is better than a change that nobody is told of.
+func (d *Desk) tellOfPassword(ctx context.Context, login identity.Login, locale string, v Visitor) error {
+	key := fmt.Sprintf("%s/%d", login.User, login.CredentialVersion)
+	return d.sendOnce(ctx, login.Email, locale, key, template.PasswordChanged.With(d.notice(askResetPath, v)))
 }

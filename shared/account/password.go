@@ -125,7 +125,7 @@ func (d *Desk) ChangePassword(ctx context.Context, s session.Session, present, f
 		if renewed, cookie, err = d.Sessions.Renew(ctx, s, []string{byPassword}, 0); err != nil {
 			return err
 		}
-		return d.tellOfPassword(ctx, login.Email, locale, v)
+		return d.tellOfPassword(ctx, login, locale, v)
 	})
 	return renewed, cookie, err
 }

@@ -26,7 +26,7 @@ func (d *Desk) AskReset(ctx context.Context, email, locale string, v Visitor) er
 	if err != nil {
 		return err
 	}
-	return d.send(ctx, login.Email, locale, template.ResetPassword.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
+	return d.sendOf(ctx, login, "", locale, template.ResetPassword.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
 }
 
 // Reset gives the person of a link a new password. All sessions end; the person signs in
@@ -47,7 +47,7 @@ func (d *Desk) Reset(ctx context.Context, token, fresh, locale string, v Visitor
 		if err := d.endAll(ctx, login.User, id.Session{}, session.Revoked, v.Origin); err != nil {
 			return err
 		}
-		return d.tellOfPassword(ctx, login.Email, locale, v)
+		return d.tellOfPassword(ctx, login, locale, v)
 	})
 	if errors.Is(err, ErrWrong) { // somebody else was faster
 		return ErrLink

@@ -3,6 +3,7 @@ package signin_test
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"portico/shared/signin"
 	"portico/shared/testkit"
 )
 
@@ -129,6 +131,39 @@ func TestMailedLinkAskedAgain(t *testing.T) {
 	}
 	code := codeForm.FindStringSubmatch(s.browser().get(link).text)
 	s.shows(b.follow(b.post("/sign-in/code", "mailed_code", code[1])), 200, "Your account")
+}
+
+// The addresses of one IPv6 network are one who asks, and an address gets no more than five
+// links in five minutes, known or not.
+func TestMailedLinkBombing(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.browser().signUp("ada@example.com")
+	ask := func(from string) {
+		v := visitor
+		v.Origin.SourceIP = netip.MustParseAddr(from)
+		f, _, err := s.desk.Attempts.Begin(t.Context(), signin.Flow{Host: s.host, Email: "ada@example.com"})
+		testkit.Must(t, err)
+		testkit.Must(t, s.desk.AskLink(t.Context(), f, "en", v))
+	}
+	before := len(s.mails())
+	for i := range 10 {
+		ask(fmt.Sprintf("2001:db8::%d", i+1))
+	}
+	if n := len(s.mails()) - before; n != 1 {
+		t.Errorf("one network got %d mails sent", n)
+	}
+	for i := range 10 {
+		ask(fmt.Sprintf("2001:db8:0:%d::1", i+1))
+	}
+	if n := len(s.mails()) - before; n != 5 {
+		t.Errorf("many networks got %d mails sent", n)
+	}
+	s.clock.Advance(5 * time.Minute)
+	ask("2001:db8:0:10::1")
+	if n := len(s.mails()) - before; n != 6 {
+		t.Errorf("%d mails after five minutes", n)
+	}
 }
 
 // P4: a known and an unknown address get the same pages, and one mail each.

@@ -98,9 +98,10 @@ func TestPasskeyForgivesNobodyElse(t *testing.T) {
 	s.browser().signUp(ada)
 	s.browser().signUp("eve@example.com")
 	key := s.withPasskey("eve@example.com")
-	s.shows(s.browser().guess(ada, 10), 422, "wrong")
+	s.shows(s.browser().guess(ada, 9), 422, "wrong")
 	b := s.browser()
 	b.post("/sign-in", "email", ada)
 	s.shows(b.follow(key.enter(b)), 200, "eve@example.com")
+	s.shows(s.browser().guess(ada, 1), 422, "wrong")
 	s.shows(s.browser().signIn(ada, secretText), 429, "Too many tries have failed")
 }

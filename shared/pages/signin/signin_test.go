@@ -159,6 +159,33 @@ func TestReset(t *testing.T) {
 	s.shows(b.follow(b.signIn("ada@example.com", "depart slowly")), 200, "Your account")
 }
 
+// Each change of the password is mailed, however soon it follows; and after it a new link to
+// reset is, because the one before does not work.
+func TestChangesAreMailed(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	b := s.browser()
+	b.signUp("ada@example.com")
+	for i, text := range []string{"depart slowly", "arrive slowly", "remain slowly"} {
+		for range 2 {
+			b.post("/reset", "email", "ada@example.com")
+		}
+		s.shows(b.follow(b.post(s.mail().link, "password", text)), 200, "Your password is changed")
+		resets, changes := 0, 0
+		for _, m := range s.mails() {
+			switch m.template {
+			case "reset_password":
+				resets++
+			case "password_changed":
+				changes++
+			}
+		}
+		if resets != i+1 || changes != i+1 {
+			t.Errorf("%d links and %d mails of changes, want %d each", resets, changes, i+1)
+		}
+	}
+}
+
 // E2: a link works for a bounded time and once, also if it is used twice at the same time.
 func TestLinks(t *testing.T) {
 	t.Parallel()

@@ -133,8 +133,8 @@ func TestMailedLinkAskedAgain(t *testing.T) {
 	s.shows(b.follow(b.post("/sign-in/code", "mailed_code", code[1])), 200, "Your account")
 }
 
-// The addresses of one IPv6 network are one who asks, and an address gets no more than five
-// links in five minutes, known or not.
+// The addresses of one IPv6 network are one who asks, and a mailbox gets no more than five
+// links in five minutes.
 func TestMailedLinkBombing(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

@@ -33,14 +33,18 @@ func (d *Desk) MailCode(ctx context.Context, at Standing, locale string, v Visit
 // ConfirmMailbox notes that a person has shown a mailed code, in the attempt or, with a new
 // secret, in the session. It returns ErrWrong for another code.
 func (d *Desk) ConfirmMailbox(ctx context.Context, at Standing, typed string, v Visitor) (next Next, err error) {
+	counted := d.counted(at.user(), v)
 	if at.InAttempt() {
-		if at.Flow, err = d.try(ctx, at.Flow, v); err != nil {
-			return Next{}, err
-		}
+		at.Flow, err = d.tryAs(ctx, at.Flow, at.user(), v)
+	} else {
+		err = d.count(ctx, counted, v)
 	}
+	if err != nil {
+		return Next{}, err
+	}
+	var login identity.Login
 	err = d.People.AsUser(ctx, at.user(), func(tx pg.Tx) error {
-		login, err := identity.Lock(ctx, tx, at.user())
-		if err != nil {
+		if login, err = identity.Lock(ctx, tx, at.user()); err != nil {
 			return err
 		}
 		right, err := d.isCode(login, typed)
@@ -54,10 +58,13 @@ func (d *Desk) ConfirmMailbox(ctx context.Context, at Standing, typed string, v 
 			_, err = d.Attempts.Confirm(ctx, at.Flow)
 			return err
 		}
+		if err := d.Attempts.Forgive(ctx, counted, false); err != nil {
+			return err
+		}
 		next.Session, next.Cookie, err = d.Sessions.Renew(ctx, at.Session, []string{string(signin.Link)}, 0)
 		return err
 	})
-	return next, err
+	return next, d.refuse(ctx, login.Email, signin.Link, err, v)
 }
 
 func (d *Desk) isCode(login identity.Login, typed string) (bool, error) {

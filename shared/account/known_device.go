@@ -82,7 +82,7 @@ func (d *Desk) entranceOf(v Visitor) *signin.Entrance {
 }
 
 // try counts a failure of an account and of an attempt before a secret that somebody has
-// typed is compared; the step that follows takes it back. All methods have one count. An
+// typed is compared; the step that follows takes it back. All first factors have one count. An
 // address without an account is counted, too. It returns signin.ErrStep for an attempt of
 // nobody in particular, and what tryAs does.
 func (d *Desk) try(ctx context.Context, f signin.Flow, v Visitor) (signin.Flow, error) {
@@ -111,6 +111,17 @@ func (d *Desk) tryAs(ctx context.Context, f signin.Flow, user id.User, v Visitor
 		return f, err
 	}
 	return d.Attempts.Try(ctx, f.CountedAs(account, user))
+}
+
+// trySecond counts a failure of the second factor. It has a count of its own, so a stranger
+// without the first factor keeps nobody from the second.
+func (d *Desk) trySecond(ctx context.Context, f signin.Flow, v Visitor) (signin.Flow, error) {
+	first := d.counted(f.User, v)
+	second := first + " second"
+	if err := d.count(ctx, second, v); err != nil {
+		return f, err
+	}
+	return d.Attempts.Try(ctx, f.CountedAs(second, f.User, first))
 }
 
 // counted names the count of a person's failures for a visitor.

@@ -91,7 +91,7 @@ func (d *Desk) WithCode(ctx context.Context, f signin.Flow, typed string, previo
 	}
 	link, err := d.Attempts.TakeCode(ctx, f, typed)
 	if errors.Is(unusable(err), ErrLink) {
-		return Next{}, ErrWrong
+		return Next{}, d.refuse(ctx, f.Email, signin.Link, ErrWrong, v)
 	}
 	if err != nil {
 		return Next{}, err

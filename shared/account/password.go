@@ -41,10 +41,7 @@ func (d *Desk) WithPassword(ctx context.Context, f signin.Flow, text string, pre
 	case err != nil:
 		return Next{}, err
 	case !right:
-		if err := identity.Refuse(ctx, d.People, f.Email, byPassword, v.Origin, d.Clock.Now()); err != nil {
-			return Next{}, err
-		}
-		return Next{}, ErrWrong
+		return Next{}, d.refuse(ctx, f.Email, signin.Password, ErrWrong, v)
 	}
 	if old {
 		if err := d.rehash(ctx, login, text); err != nil {
@@ -52,6 +49,14 @@ func (d *Desk) WithPassword(ctx context.Context, f signin.Flow, text string, pre
 		}
 	}
 	return d.Proceed(ctx, f, signin.Proof{User: login.User, Version: login.CredentialVersion, Method: signin.Password}, previous, v)
+}
+
+// refuse returns err. If that is ErrWrong, the history of the person with an address says it.
+func (d *Desk) refuse(ctx context.Context, email string, m signin.Method, err error, v Visitor) error {
+	if !errors.Is(err, ErrWrong) {
+		return err
+	}
+	return errors.Join(err, identity.Refuse(ctx, d.People, email, string(m), v.Origin, d.Clock.Now()))
 }
 
 // rehash stores a new hash of a password that has just been verified.

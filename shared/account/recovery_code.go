@@ -45,17 +45,17 @@ func (d *Desk) WithSecondCode(ctx context.Context, f signin.Flow, typed, locale 
 	if f.State != signin.Second {
 		return Next{}, signin.ErrStep
 	}
-	f, err := d.try(ctx, f, v)
+	f, err := d.trySecond(ctx, f, v)
 	if err != nil {
 		return Next{}, err
 	}
 	var method signin.Method
+	var login identity.Login
 	err = d.People.AsUser(ctx, f.User, func(tx pg.Tx) error {
-		login, err := identity.Lock(ctx, tx, f.User)
-		switch {
-		case err != nil:
+		if login, err = identity.Lock(ctx, tx, f.User); err != nil {
 			return err
-		case login.CredentialVersion != f.Version:
+		}
+		if login.CredentialVersion != f.Version {
 			return ErrWrong
 		}
 		right, err := d.useTOTP(ctx, tx, f.User, typed)
@@ -67,7 +67,7 @@ func (d *Desk) WithSecondCode(ctx context.Context, f signin.Flow, typed, locale 
 		return d.useRecoveryCode(ctx, tx, login, typed, locale, v)
 	})
 	if err != nil {
-		return Next{}, err
+		return Next{}, d.refuse(ctx, login.Email, signin.TOTP, err, v)
 	}
 	return d.Proceed(ctx, f, signin.Proof{User: f.User, Version: f.Version, Method: method}, previous, v)
 }

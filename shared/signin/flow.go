@@ -52,12 +52,13 @@ type Flow struct {
 	Asked string
 
 	failures int64
-	rev      int64   // grows with every step
-	link     string  // the hash of the link that was mailed last
-	hash     string  // of the cookie
-	counted  bool    // this request has been counted as a failure by Try
-	account  string  // of which Fail has counted it, too; "": of none
-	whose    id.User // whose count that is; zero: nobody's
+	rev      int64    // grows with every step
+	link     string   // the hash of the link that was mailed last
+	hash     string   // of the cookie
+	counted  bool     // this request has been counted as a failure by Try
+	account  string   // of which Fail has counted it, too; "": of none
+	whose    id.User  // whose count that is; zero: nobody's
+	others   []string // accounts to forgive, too, when the person enters
 }
 
 // ID names the attempt, for what is sealed for it alone.
@@ -138,12 +139,21 @@ func (s *Store) step(ctx context.Context, f Flow, from []State, to State, also d
 	case !done:
 		return Flow{}, ErrStep
 	}
-	if f.account != "" && to != Dead { // the secret was right
-		if err := s.Forgive(ctx, f.account, to == Entered); err != nil {
-			return Flow{}, err
+	return changed, s.forgive(ctx, f, to)
+}
+
+// forgive takes back what Fail has counted in a request, because the secret was right.
+func (s *Store) forgive(ctx context.Context, f Flow, to State) error {
+	if f.account == "" || to == Dead {
+		return nil
+	}
+	err := s.Forgive(ctx, f.account, to == Entered)
+	for _, account := range f.others {
+		if err == nil && to == Entered {
+			err = s.Forgive(ctx, account, true)
 		}
 	}
-	return changed, nil
+	return err
 }
 
 // decodeFlow reads an item; without one the attempt has no state.

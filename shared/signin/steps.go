@@ -40,14 +40,15 @@ func (s *Store) Try(ctx context.Context, f Flow) (Flow, error) {
 		return Flow{}, ErrOver
 	}
 	tried, err := decodeFlow(f.hash, item)
-	tried.counted, tried.account, tried.whose = true, f.account, f.whose
+	tried.counted, tried.account, tried.whose, tried.others = true, f.account, f.whose, f.others
 	return tried, err
 }
 
 // CountedAs returns the attempt of a request whose failure Fail has counted for an account
-// of a person; zero: nobody's. The step that follows forgives it, if this person is proved.
-func (f Flow) CountedAs(account string, whose id.User) Flow {
-	f.account, f.whose = account, whose
+// of a person; zero: nobody's. The step that follows forgives it, if this person is proved,
+// and when they enter, also those of the other accounts.
+func (f Flow) CountedAs(account string, whose id.User, others ...string) Flow {
+	f.account, f.whose, f.others = account, whose, others
 	return f
 }
 
@@ -55,7 +56,7 @@ func (f Flow) CountedAs(account string, whose id.User) Flow {
 // somebody else does not forgive that one's failures.
 func (f Flow) provedBy(user id.User) Flow {
 	if user != f.whose {
-		f.account = ""
+		f.account, f.others = "", nil
 	}
 	return f
 }

@@ -83,6 +83,8 @@ func (s *Site) confirmMailbox(v *pages.Visit, at account.Standing, base string) 
 	case errors.Is(err, account.ErrWrong):
 		v.Mark("mailed_code", "wrong.mailed_code")
 		return v.Again(), nil
+	case errors.As(err, new(signin.Wait)), v.Captcha != nil:
+		return s.over(v, err)
 	case err != nil:
 		return pages.Answer{}, err
 	}

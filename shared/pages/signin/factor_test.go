@@ -248,6 +248,47 @@ func TestWrongCodesEndTheAttempt(t *testing.T) {
 	s.shows(b.follow(b.get("/account")), 200, "E-mail address")
 }
 
+// A stranger who tries passwords keeps nobody from the second factor, which has a count of
+// its own; entering forgives both. Wrong codes stand in the history.
+func TestSecondFactorHasItsOwnCount(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	_, a := s.withApp()
+	login, err := identity.Find(t.Context(), s.db.Identity, ada)
+	testkit.Must(t, err)
+	half := func() *browser {
+		b := s.browser()
+		b.cookies["__Host-portico-flow"] = s.second(login).Text()
+		return b
+	}
+	s.shows(s.browser().guess(ada, 10), 422, "wrong")
+	b := half()
+	s.shows(b.follow(b.post("/sign-in/second", "code", a.next())), 200, "Your account")
+	s.shows(s.browser().guess(ada, 9), 422, "wrong")
+	for range 10 {
+		s.shows(half().post("/sign-in/second", "code", "000000"), 422, "wrong or was used before")
+	}
+	s.shows(half().post("/sign-in/second", "code", "000000"), 429, "Too many tries have failed")
+	if n := testkit.Value[int](t, s.db, `SELECT count(*) FROM user_event WHERE action = 'session.refuse' AND method = 'totp'`); n != 10 {
+		t.Errorf("the history has %d wrong codes, want 10", n)
+	}
+}
+
+// The mailed code is counted for the account also in a session, and stands in the history.
+func TestMailedCodeIsCountedInASession(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	b := s.browser()
+	b.signUp(ada)
+	for range 10 {
+		s.shows(b.post("/account/confirm", "mailed_code", "AAAAAAAA"), 422, "mailed_code-fault")
+	}
+	s.shows(b.post("/account/confirm", "mailed_code", "AAAAAAAA"), 429, "Too many tries have failed")
+	if n := testkit.Value[int](t, s.db, `SELECT count(*) FROM user_event WHERE action = 'session.refuse' AND method = 'link'`); n != 10 {
+		t.Errorf("the history has %d wrong codes, want 10", n)
+	}
+}
+
 // open are the pages for everybody.
 var open = []string{"/sign-in", "/sign-out", "/sign-up", "/sign-up/sent", "/sign-up/confirm", "/reset", "/reset/sent", "/reset/confirm", "/reset/done", "/sign-in/link"}
 

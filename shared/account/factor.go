@@ -64,7 +64,7 @@ func (d *Desk) MayEnrol(ctx context.Context, at Standing) error {
 	return d.People.AsUser(ctx, at.user(), func(tx pg.Tx) error { return d.may(ctx, tx, at, true) })
 }
 
-// may returns nil if the person may change second factors.
+// may returns nil if the person may change second factors, or linked accounts.
 func (d *Desk) may(ctx context.Context, tx pg.Tx, at Standing, enrols bool) error {
 	own, err := identity.SecondFactorsOf(ctx, tx, at.user())
 	switch {
@@ -115,20 +115,27 @@ func (d *Desk) apply(ctx context.Context, c factorChange) (next Next, err error)
 		if c.at.InAttempt() {
 			return d.endAll(ctx, user, id.Session{}, session.Revoked, c.by.Origin)
 		}
-		if err := d.endAll(ctx, user, c.at.Session.ID, session.Revoked, c.by.Origin); err != nil {
-			return err
-		}
 		var added []string
 		if c.enrols != "" {
 			added = []string{string(c.enrols)}
 		}
-		next.Session, next.Cookie, err = d.Sessions.Renew(ctx, c.at.Session, added, 0)
+		next, err = d.keepOnly(ctx, c.at.Session, added, c.by)
 		return err
 	})
 	if err != nil || !c.at.InAttempt() {
 		return next, err
 	}
 	return d.Proceed(ctx, c.at.Flow, signin.Proof{User: user, Version: c.at.Flow.Version + 1, Method: c.enrols}, c.at.Session, c.by)
+}
+
+// keepOnly ends all sessions of a person but one, because they may be of somebody else, and
+// gives that one a new secret. It fails if that one has ended.
+func (d *Desk) keepOnly(ctx context.Context, s session.Session, added []string, v Visitor) (next Next, err error) {
+	if err := d.endAll(ctx, s.User, s.ID, session.Revoked, v.Origin); err != nil {
+		return Next{}, err
+	}
+	next.Session, next.Cookie, err = d.Sessions.Renew(ctx, s, added, 0)
+	return next, err
 }
 
 // tellOfFactor tells a person of a change of second factors, or that a recovery code was

@@ -127,14 +127,40 @@ func (d *Desk) Complete(ctx context.Context, f signin.Flow, p Person, previous s
 	return d.Proceed(ctx, f, signin.Proof{User: user, Version: version, Method: signin.Provider, Connection: t.Provider}, previous, v)
 }
 
-// attach links an account to that of a person who has signed in. It fails with
+// attach links an account to that of a person who has signed in; see relink. It fails with
 // identity.ErrLinked and ErrTooManyLinks.
-func (d *Desk) attach(ctx context.Context, user id.User, linked identity.ProviderAccount, locale string, v Visitor) error {
-	login, err := d.loginOf(ctx, user)
-	if err == nil {
-		_, err = d.add(ctx, login, linked, locale, v)
-	}
-	return err
+func (d *Desk) attach(ctx context.Context, s session.Session, linked identity.ProviderAccount, locale string, v Visitor) (Next, error) {
+	return d.relink(ctx, s, true, v, func(tx pg.Tx, login identity.Login) error {
+		if err := identity.Link(ctx, tx, s.User, linked, v.Origin, d.Clock.Now()); err != nil {
+			return err
+		}
+		return d.tellOfLink(ctx, login.Email, linked, locale, v)
+	})
+}
+
+// relink changes the linked accounts of a person who has signed in, under the lock of the
+// login. It needs what a change of second factors needs: so who has stolen a password links
+// nothing, and a session that has ended meanwhile changes nothing. All other sessions end.
+func (d *Desk) relink(ctx context.Context, s session.Session, links bool, v Visitor, do func(pg.Tx, identity.Login) error) (next Next, err error) {
+	err = d.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
+		login, err := identity.Lock(ctx, tx, s.User)
+		switch {
+		case err != nil:
+			return err
+		case !login.SuspendedAt.IsZero():
+			return ErrWrong
+		}
+		if err := d.may(ctx, tx, Standing{Session: s}, links); err != nil {
+			return err
+		}
+		if err := do(tx, login); err != nil {
+			return err
+		}
+		next, err = d.keepOnly(ctx, s, nil, v)
+		return err
+	})
+	next.To = LinkedPath
+	return next, err
 }
 
 // add links an account and tells the person. It returns the new version of the credentials.
@@ -175,14 +201,14 @@ func (d *Desk) Linked(ctx context.Context, user id.User) (list []identity.Provid
 	return list, err
 }
 
-// Unlink removes an account from a person's, and ends their other sessions. It fails with
+// Unlink removes an account from a person's, and tells them; see relink. It fails with
 // identity.ErrNotLinked, and with identity.ErrLastWay if the person had no other way to
 // sign in.
-func (d *Desk) Unlink(ctx context.Context, s session.Session, linked uuid.UUID, v Visitor) error {
-	return d.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
+func (d *Desk) Unlink(ctx context.Context, s session.Session, linked uuid.UUID, locale string, v Visitor) (Next, error) {
+	return d.relink(ctx, s, false, v, func(tx pg.Tx, login identity.Login) error {
 		if err := identity.Unlink(ctx, tx, s.User, linked, v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		return d.endAll(ctx, s.User, s.ID, session.Revoked, v.Origin)
+		return d.tellOfFactor(ctx, login, template.FactorChangedData{Change: template.AccountUnlinked}, locale, v)
 	})
 }

@@ -74,44 +74,37 @@ type Return struct {
 	Locale   string
 }
 
-// Arrived says what became of a Return: the person goes on signing in, or has linked an
-// account.
-type Arrived struct {
-	Next
-	Linked bool
-}
-
-// Arrive takes a provider's answer, once. It fails with provider.ErrCancelled, ErrAway or
-// ErrRefused, and as withProvider and attach do.
-func (d *Desk) Arrive(ctx context.Context, r Return, v Visitor) (Arrived, error) {
+// Arrive takes a provider's answer, once: the person goes on signing in, or has linked an
+// account. It fails with provider.ErrCancelled, ErrAway or ErrRefused, and as withProvider
+// and attach do.
+func (d *Desk) Arrive(ctx context.Context, r Return, v Visitor) (Next, error) {
 	t, err := tripOf(r.Flow)
 	switch {
 	case err != nil:
-		return Arrived{}, err
+		return Next{}, err
 	case t.Provider != r.Provider || t.Named != nil || !t.Asked.Begot(r.Answer):
-		return Arrived{}, provider.ErrRefused // it uses nothing up: another site may have sent the browser
+		return Next{}, provider.ErrRefused // it uses nothing up: another site may have sent the browser
 	case d.Providers[t.Provider] == nil:
-		return Arrived{}, ErrNoProvider
+		return Next{}, ErrNoProvider
 	}
 	f, err := d.Attempts.Ask(ctx, r.Flow, "")
 	if err != nil {
-		return Arrived{}, err
+		return Next{}, err
 	}
 	who, err := d.Providers[t.Provider].Finish(ctx, t.Asked, r.Answer)
 	if err != nil {
-		return Arrived{}, err
+		return Next{}, err
 	}
 	if who.Email = CleanAddress(who.Email); who.Email == "" {
 		who.Verified, who.Authoritative = false, false
 	}
 	if t.User.IsZero() {
-		next, err := d.withProvider(ctx, f, t.Provider, who, r, v)
-		return Arrived{Next: next}, err
+		return d.withProvider(ctx, f, t.Provider, who, r, v)
 	}
 	if r.Present.User != t.User {
-		return Arrived{}, provider.ErrRefused // the person has signed out meanwhile, or is another one
+		return Next{}, provider.ErrRefused // the person has signed out meanwhile, or is another one
 	}
-	return Arrived{Linked: true}, d.attach(ctx, t.User, accountAt(t.Provider, who), r.Locale, v)
+	return d.attach(ctx, r.Present, accountAt(t.Provider, who), r.Locale, v)
 }
 
 func accountAt(name string, who provider.Person) identity.ProviderAccount {

@@ -42,7 +42,8 @@ type AddressNoticeData struct {
 	UndoUntil  time.Time `json:"undo_until"`
 }
 
-// FactorChangedData tells how second factors were changed or used.
+// FactorChangedData tells how second factors were changed or used, or that a linked account
+// was removed.
 type FactorChangedData struct {
 	Change    string    `json:"change"`     // one of those below
 	Passkey   string    `json:"passkey"`    // its name, or ""
@@ -61,6 +62,8 @@ const (
 	PasskeyRemoved = "passkey_removed"
 	CodesMade      = "codes_made"
 	CodeUsed       = "code_used"
+	// AccountUnlinked: an account at a provider does not sign in any more.
+	AccountUnlinked = "account_unlinked"
 )
 
 // CodeData is a code that a person types into the page that asks for it.
@@ -117,6 +120,7 @@ var (
 		named[FactorChangedData]{"passkey added", FactorChangedData{PasskeyAdded, "Ada's laptop & its key", 0, sampleTime, sampleDevice, sampleIP, sampleReset}},
 		named[FactorChangedData]{"passkey removed", FactorChangedData{PasskeyRemoved, "", 0, sampleTime, "", "", sampleReset}},
 		named[FactorChangedData]{"codes made", FactorChangedData{CodesMade, "", 0, sampleTime, sampleDevice, sampleIP, sampleReset}},
+		named[FactorChangedData]{"account unlinked", FactorChangedData{AccountUnlinked, "", 0, sampleTime, sampleDevice, sampleIP, sampleReset}},
 		named[FactorChangedData]{"code used", FactorChangedData{CodeUsed, "", 9, sampleTime, sampleDevice, sampleIP, sampleReset}},
 		named[FactorChangedData]{"code left", FactorChangedData{CodeUsed, "", 1, sampleTime, sampleDevice, sampleIP, sampleReset}})
 	// ConfirmFactor has the code without which nobody sets up the first second factor.

@@ -2,8 +2,6 @@ package signin
 
 import (
 	"errors"
-	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -36,39 +34,32 @@ func (s *Site) showLinked(v *pages.Visit, own session.Session) (pages.Answer, er
 	return pages.Answer{View: "linked", Title: "linked.title", Data: view}, nil
 }
 
-// freshFor is how long a proof lasts for changing how a person signs in. So nobody who finds
-// an open browser gets a way into the account that stays.
-const freshFor = 10 * time.Minute
-
-// fresh refuses a session whose person has proved nothing lately.
-func (s *Site) fresh(page func(*pages.Visit, session.Session) (pages.Answer, error)) func(*pages.Visit, session.Session) (pages.Answer, error) {
-	return func(v *pages.Visit, own session.Session) (pages.Answer, error) {
-		if s.Clock.Now().Sub(own.ProvedAt) > freshFor {
-			return notProven(v, account.ErrStale, "/sign-out")
-		}
-		return page(v, own)
-	}
-}
-
-// addLinked sends the browser to a provider, whose answer links the account.
+// addLinked sends the browser to a provider, whose answer links the account. Whether the
+// person may do so is decided then; asking before saves them the way.
 func (s *Site) addLinked(v *pages.Visit, own session.Session) (pages.Answer, error) {
 	name := v.Form("provider")
-	if !slices.Contains(providers, name) {
+	if s.Desk.Providers[name] == nil {
 		return notProven(v, account.ErrNoProvider, account.LinkedPath)
+	}
+	if err := s.Desk.MayEnrol(ctxOf(v), account.Standing{Session: own}); err != nil {
+		return pages.Answer{}, err
 	}
 	return s.leave(v, name, own.User)
 }
 
 func (s *Site) removeLinked(v *pages.Visit, own session.Session) (pages.Answer, error) {
 	linked, err := uuid.Parse(v.Form("account"))
-	if err == nil {
-		err = s.Desk.Unlink(ctxOf(v), own, linked, visitor(v))
-		switch {
-		case errors.Is(err, identity.ErrLastWay):
-			return notProven(v, err, account.LinkedPath)
-		case err != nil && !errors.Is(err, identity.ErrNotLinked):
-			return pages.Answer{}, err
-		}
+	if err != nil {
+		return v.Go(account.LinkedPath), nil
 	}
-	return v.Go(account.LinkedPath), nil // one that is not there does not show up again either
+	next, err := s.Desk.Unlink(ctxOf(v), own, linked, v.Lang(), visitor(v))
+	switch {
+	case errors.Is(err, identity.ErrLastWay):
+		return notProven(v, err, account.LinkedPath)
+	case errors.Is(err, identity.ErrNotLinked): // it does not show up again either
+		return v.Go(account.LinkedPath), nil
+	case err != nil:
+		return pages.Answer{}, err
+	}
+	return s.proceed(v, next)
 }

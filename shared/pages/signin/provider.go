@@ -27,8 +27,8 @@ func (s *Site) providerPages() []pages.Page {
 	all := []pages.Page{
 		{ID: "completeSignUp", Path: completePath, Function: function, Show: s.showComplete, Act: s.complete, Limit: perMinute("sign-up", 10), Records: "provider_account.link"},
 		{ID: "linkedAccounts", Path: account.LinkedPath, Function: function, Show: s.signedIn(s.showLinked)},
-		{ID: "linkAccount", Path: account.LinkedPath + "/add", Function: function, Act: s.signedIn(s.fresh(s.addLinked)), Limit: perMinute("account", 20), Records: "none: the provider's answer links the account"},
-		{ID: "unlinkAccount", Path: account.LinkedPath + "/remove", Function: function, Act: s.signedIn(s.fresh(s.removeLinked)), Limit: perMinute("account", 20), Records: "provider_account.unlink"},
+		{ID: "linkAccount", Path: account.LinkedPath + "/add", Function: function, Act: s.recent(account.LinkedPath, s.addLinked), Limit: perMinute("account", 20), Records: "none: the provider's answer links the account"},
+		{ID: "unlinkAccount", Path: account.LinkedPath + "/remove", Function: function, Act: s.recent(account.LinkedPath, s.removeLinked), Limit: perMinute("account", 20), Records: "provider_account.unlink"},
 	}
 	for _, name := range providers {
 		all = append(all,
@@ -85,7 +85,7 @@ func (s *Site) arrive(name string) func(*pages.Visit) (pages.Answer, error) {
 		if err != nil {
 			return notProven(v, err, again)
 		}
-		arrived, err := s.Desk.Arrive(ctxOf(v), account.Return{
+		next, err := s.Desk.Arrive(ctxOf(v), account.Return{
 			Provider: name, Flow: f, Present: present, Locale: v.Lang(),
 			Answer: provider.Answer{Code: v.Query("code"), State: v.Query("state"), Issuer: v.Query("iss"), Error: v.Query("error")},
 		}, visitor(v))
@@ -95,12 +95,12 @@ func (s *Site) arrive(name string) func(*pages.Visit) (pages.Answer, error) {
 		case errors.Is(err, account.ErrMailed):
 			return v.Go(signUpSentPath), nil
 		case err != nil:
+			if a, err := stepUp(v, account.LinkedPath, err); err == nil {
+				return a, nil
+			}
 			return notProven(v, err, again)
-		case arrived.Linked:
-			v.SetCookie(flowCookie, "", 0)
-			return v.Go(account.LinkedPath), nil
 		}
-		return s.proceed(v, arrived.Next)
+		return s.proceed(v, next)
 	}
 }
 
@@ -120,7 +120,6 @@ var why = []struct {
 	{account.ErrUnproven, http.StatusForbidden, "provider.unproven"},
 	{account.ErrKnown, http.StatusForbidden, "provider.known"},
 	{account.ErrUninvited, http.StatusForbidden, "uninvited"},
-	{account.ErrStale, http.StatusForbidden, "linked.old"},
 	{identity.ErrLinked, http.StatusConflict, "provider.linked"},
 	{identity.ErrLastWay, http.StatusConflict, "linked.last"},
 	{identity.ErrTooManyLinks, http.StatusConflict, "provider.many"},

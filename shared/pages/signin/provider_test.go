@@ -195,7 +195,7 @@ func TestOtherSubjects(t *testing.T) {
 	ada, eve := s.browser(), s.browser()
 	ada.follow(e.signIn(ada, "google", gmail))
 	ada.post("/sign-up/complete", "name", "Ada", "organization", "Acme")
-	eve.signUp("eve@example.com")
+	eve.signUpConfirmed("eve@example.com")
 	s.shows(eve.follow(e.link(eve, "github", them{subject: "1", email: "eve@example.com", verified: true})), 200, "eve@example.com")
 	eve = s.browser()
 	s.shows(eve.follow(e.signIn(eve, "github", them{subject: "1", email: gmail.email, verified: true})), 200, "eve@example.com")

@@ -20,14 +20,24 @@ func (s *Site) recent(back string, page func(*pages.Visit, session.Session) (pag
 			return again(v, back), nil
 		}
 		a, err := page(v, own)
-		switch {
-		case errors.Is(err, account.ErrStale):
-			return again(v, back), nil
-		case errors.Is(err, session.ErrNone): // it has just ended elsewhere
-			return v.Go(signInPath), nil
+		if err != nil {
+			return stepUp(v, back, err)
 		}
-		return a, err
+		return a, nil
 	})
+}
+
+// stepUp leads to where a person shows what a change has lacked; any other error is returned.
+func stepUp(v *pages.Visit, back string, err error) (pages.Answer, error) {
+	switch {
+	case errors.Is(err, account.ErrStale):
+		return again(v, back), nil
+	case errors.Is(err, account.ErrUnconfirmed):
+		return v.Go(accountPath + "/confirm?" + url.Values{"to": {back}}.Encode()), nil
+	case errors.Is(err, session.ErrNone): // it has just ended elsewhere
+		return v.Go(signInPath), nil
+	}
+	return pages.Answer{}, err
 }
 
 func again(v *pages.Visit, back string) pages.Answer {

@@ -1,7 +1,10 @@
 // Package auth says who calls and what they may do.
 package auth
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Permission allows a group of operations: `<resource>:<read|write|delete|create>`.
 type Permission string
@@ -89,6 +92,14 @@ var Description = map[Permission]string{
 	LimitsWrite:           "Set limits of organizations. For staff.",
 	MailRead:              "Read the log of mails, the mail templates and which addresses get none. For staff.",
 	MailWrite:             "Change mail templates and which addresses get no mail. For staff.",
+}
+
+// Scopes says what each permission allows that a person can give to an app: all that can
+// be held, and Self.
+func Scopes() map[Permission]string {
+	all := maps.Clone(Description)
+	all[Self] = "Read your account, change your name, and see and end your sessions, in all your organizations."
+	return all
 }
 
 // All returns every permission that can be held, sorted.

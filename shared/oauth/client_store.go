@@ -43,9 +43,11 @@ func Insert(ctx context.Context, tx pg.Tx, org id.Org, c Client) error {
 	return err
 }
 
-// Get returns the organization's app or ErrNotFound.
+// Get returns the organization's app or ErrNotFound, also in an organization that was
+// deleted: its apps act nowhere any more.
 func Get(ctx context.Context, tx pg.Tx, org id.Org, client id.OAuthClient) (Client, error) {
-	return pg.One[Client](ctx, tx, "oauth.Get", ErrNotFound, `SELECT `+clientColumns+` FROM oauth_client WHERE org_id = $1 AND id = $2`, org, client)
+	return pg.One[Client](ctx, tx, "oauth.Get", ErrNotFound, `SELECT `+clientColumns+` FROM oauth_client
+		WHERE org_id = $1 AND id = $2 AND EXISTS (SELECT FROM organization WHERE id = $1 AND deleted_at IS NULL)`, org, client)
 }
 
 // Lock does the same and locks the app until the transaction ends.

@@ -13,7 +13,7 @@ const OfflineAccess = "offline_access"
 // Scopes lists all that exist, sorted.
 func Scopes() []string {
 	all := []string{OfflineAccess}
-	for _, p := range auth.All() {
+	for p := range auth.Scopes() {
 		all = append(all, string(p))
 	}
 	return ordered(all)
@@ -33,7 +33,7 @@ func (g Grant) HasScope(scope string) bool { return slices.Contains(g.Scopes, sc
 func (g Grant) Permissions() auth.Set {
 	list := auth.Set{}
 	for _, scope := range g.Scopes {
-		if auth.Description[auth.Permission(scope)] != "" {
+		if auth.Scopes()[auth.Permission(scope)] != "" {
 			list = append(list, auth.Permission(scope))
 		}
 	}

@@ -141,7 +141,9 @@ func giveable(c *edge.Call, permissions ...auth.Permission) error {
 	if err != nil {
 		return err
 	}
-	return own.Check(apikey.APIKey{Permissions: permissions})
+	// A person gives self, which nobody else has.
+	others := slices.DeleteFunc(slices.Clone(permissions), func(p auth.Permission) bool { return p == auth.Self })
+	return own.Check(apikey.APIKey{Permissions: others})
 }
 
 func create(c *edge.Call, in *createInput) (*createdOutput, error) {

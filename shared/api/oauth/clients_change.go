@@ -92,8 +92,8 @@ func sorted(list []auth.Permission) []auth.Permission {
 func checkPermissions(list []auth.Permission) error {
 	var faults []error
 	for i, p := range list {
-		if auth.Description[p] == "" {
-			faults = append(faults, fault.InvalidField(fmt.Sprintf("body.permissions[%d]", i), fmt.Sprintf("%q is not a permission. List them with GET /v1/permissions", p)))
+		if auth.Scopes()[p] == "" {
+			faults = append(faults, fault.InvalidField(fmt.Sprintf("body.permissions[%d]", i), fmt.Sprintf("%q is not a permission. List them with GET /v1/permissions; also self is one", p)))
 		}
 	}
 	return fault.Join(faults...)

@@ -158,15 +158,22 @@ func TestAppsCall(t *testing.T) {
 func TestAccessIsTakenAway(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
-	acme := h.Organization("Acme")
+	acme, evil := h.Organization("Acme"), h.Organization("Evil")
 	client := acme.NewApp(`"events:read"`)
 	member := acme.NewMember("ada@example.com", role.Developer)
+	staff := h.NewStaff()
 	for name, take := range map[string]func(grant string){
 		"grant": func(grant string) { apitest.Want(t, acme.Do("DELETE", "/v1/oauth-grants/"+grant, ""), `204`) },
 		"app":   func(string) { apitest.Want(t, acme.Do("DELETE", "/v1/oauth-clients/"+client.String(), ""), `204`) },
+		"organization": func(string) {
+			apitest.Want(t, staff.Do("DELETE", "/v1/organizations/"+evil.Org.String(), ""), `202`)
+		},
 	} {
-		if name == "app" {
+		switch name {
+		case "app":
 			client = acme.NewApp(`"events:read"`)
+		case "organization":
+			client = evil.NewApp(`"events:read"`)
 		}
 		here, grant := acme.AsGranted(client, member, auth.EventsRead)
 		there := here.Environment(apitest.Never)
@@ -179,6 +186,23 @@ func TestAccessIsTakenAway(t *testing.T) {
 			apitest.Want(t, c.Do("GET", "/v1/events", ""), `401 access_token_invalid`)
 		}
 	}
+}
+
+// An app acts on the account of a person who has let it, in the organization that the
+// person has chosen; without that it does not, and it never does for itself.
+func TestAppOfAPerson(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	client := acme.NewApp(`"events:read","self"`)
+	member := acme.NewMember("ada@example.com", role.Viewer)
+	session := acme.SignIn(member)
+	app := acme.AsApp(client, member, auth.Self)
+	apitest.Want(t, app.Do("GET", "/v1/me", ""), `200 "email":"ada@example.com" "organization_id":"`+acme.Org.String()+`"`)
+	apitest.Want(t, app.Do("DELETE", "/v1/me/sessions/"+session.String(), ""), `204`)
+	apitest.Want(t, acme.AsApp(client, member, auth.EventsRead).Do("GET", "/v1/me", ""), `403 person_only`)
+	apitest.Want(t, acme.AsApp(client, "", auth.Self).Do("GET", "/v1/me", ""), `403 person_only`)
+	apitest.Want(t, acme.Do("POST", "/v1/api-keys", `{"name":"x","permissions":["self"]}`), `422 body.permissions[0]`)
 }
 
 // Grants are listed and revoked by those of the organization that the app was let into.

@@ -76,7 +76,7 @@ func (s *Site) showConsent(v *pages.Visit, own session.Session, r oauth.Request)
 			shown.Lasting = true
 			continue
 		}
-		shown.Permissions = append(shown.Permissions, auth.Description[auth.Permission(scope)])
+		shown.Permissions = append(shown.Permissions, auth.Scopes()[auth.Permission(scope)])
 	}
 	return pages.Answer{View: "authorize", Title: "authorize.title", Data: shown}, nil
 }

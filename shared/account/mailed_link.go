@@ -62,7 +62,7 @@ const linkFor = 10 * time.Minute
 // ReadLink returns for whom a link to sign in is. It changes nothing. For the browser of
 // another attempt it returns ErrElsewhere, and the code to type where the link was asked for.
 func (d *Desk) ReadLink(ctx context.Context, token string, f signin.Flow) (email, code string, err error) {
-	link, secret, err := d.look(ctx, token, f)
+	link, secret, err := d.look(ctx, token, signin.SignIn, f)
 	if errors.Is(err, ErrElsewhere) {
 		code = signin.Code(secret)
 	}
@@ -71,7 +71,7 @@ func (d *Desk) ReadLink(ctx context.Context, token string, f signin.Flow) (email
 
 // WithLink signs the person of a mailed link in, once. It returns what ReadLink does.
 func (d *Desk) WithLink(ctx context.Context, token string, f signin.Flow, previous session.Session, v Visitor) (Next, error) {
-	_, secret, err := d.look(ctx, token, f)
+	_, secret, err := d.look(ctx, token, signin.SignIn, f)
 	if err != nil {
 		return Next{}, err
 	}
@@ -110,14 +110,14 @@ func (d *Desk) proceedByLink(ctx context.Context, f signin.Flow, link signin.Mai
 	return next, err
 }
 
-// look reads a link to sign in. Those for other purposes are none.
-func (d *Desk) look(ctx context.Context, token string, f signin.Flow) (signin.MailedLink, secret.Token, error) {
+// look reads a mailed link. Those for other purposes are none.
+func (d *Desk) look(ctx context.Context, token string, purpose signin.Purpose, f signin.Flow) (signin.MailedLink, secret.Token, error) {
 	read, err := secret.ParseToken(token)
 	if err != nil {
 		return signin.MailedLink{}, read, ErrLink
 	}
 	link, err := d.Attempts.Look(ctx, read, f)
-	if err = unusable(err); (err == nil || errors.Is(err, ErrElsewhere)) && link.Purpose != signin.SignIn {
+	if err = unusable(err); (err == nil || errors.Is(err, ErrElsewhere)) && link.Purpose != purpose {
 		err = ErrLink
 	}
 	return link, read, err

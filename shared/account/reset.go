@@ -21,12 +21,17 @@ func (d *Desk) AskReset(ctx context.Context, email, locale string, v Visitor) er
 	if login.EmailVerifiedAt.IsZero() {
 		return d.sendSignUp(ctx, email, locale, v)
 	}
+	return d.sendReset(ctx, "", login, locale, v)
+}
+
+// sendReset mails a person the link to choose a new password, once for each who asks.
+func (d *Desk) sendReset(ctx context.Context, asker string, login identity.Login, locale string, v Visitor) error {
 	until := d.Clock.Now().Add(resetFor)
 	link, err := d.link(ResetPath, Mailed{Email: login.Email, User: login.User, Version: login.CredentialVersion, Until: until})
 	if err != nil {
 		return err
 	}
-	return d.sendOf(ctx, login, "", locale, template.ResetPassword.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
+	return d.sendOf(ctx, login, asker, locale, template.ResetPassword.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
 }
 
 // Reset gives the person of a link a new password. All sessions end; the person signs in

@@ -3,7 +3,10 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"portico/shared/audit"
 	"portico/shared/clock"
@@ -99,4 +102,45 @@ func (h homeAddress) copyTo(ctx context.Context, db *pg.DB, user id.User) error 
 			return pg.Exec(ctx, tx, "identity.CopyAddressKind", `SELECT copy_address($1, $2)`, user, *h.Address)
 		})
 	})
+}
+
+// ChangedAddressSince reports whether the user has changed the address after a time.
+func ChangedAddressSince(ctx context.Context, tx pg.Tx, user id.User, since time.Time) (bool, error) {
+	return pg.Value[bool](ctx, tx, "identity.ChangedAddressSince", `
+		SELECT EXISTS (SELECT FROM user_event WHERE user_id = $1 AND id >= uuid_floor($2) AND action = $3)`, user, since, ChangeEmail)
+}
+
+// UndoAddress gives the user back an address that the user had before, which may be the
+// present one. It removes the password and what else signs in and was set up since a time:
+// it may be somebody else's. Factors from before stay, so that the mailbox alone is not
+// enough. Lock the login first, and call it last in the transaction.
+func UndoAddress(ctx context.Context, tx pg.Tx, db *pg.DB, login Login, email string, since time.Time, by audit.Origin, now time.Time) error {
+	if err := disarm(ctx, tx, login.User, since, by, now); err != nil || login.Email == email {
+		return err
+	}
+	return ChangeAddress(ctx, tx, db, login.User, email, by, now)
+}
+
+// Suspend does the same without the address, which somebody else has by now, and lets
+// nobody sign in as the user until staff have looked into it.
+func Suspend(ctx context.Context, tx pg.Tx, user id.User, since time.Time, by audit.Origin, now time.Time) error {
+	if err := disarm(ctx, tx, user, since, by, now); err != nil {
+		return err
+	}
+	return pg.Exec(ctx, tx, "identity.Suspend", `UPDATE user_login SET suspended_at = $2 WHERE user_id = $1`, user, now)
+}
+
+func disarm(ctx context.Context, tx pg.Tx, user id.User, since time.Time, by audit.Origin, now time.Time) error {
+	if err := change(ctx, tx, user, newEvent(UndoEmail, by, now)); err != nil {
+		return err
+	}
+	var batch pgx.Batch
+	batch.Queue(`DELETE FROM user_password WHERE user_id = $1`, user)
+	for _, table := range credentials[1:] {
+		batch.Queue(`DELETE FROM `+table+` WHERE user_id = $1 AND created_at >= $2`, user, since)
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("identity.disarm: %w", err)
+	}
+	return nil
 }

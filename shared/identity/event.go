@@ -31,6 +31,7 @@ const (
 	VerifyEmail    = "user.verify_email"
 	ChangePassword = "user.change_password"
 	ChangeEmail    = "user.change_email"
+	UndoEmail      = "user.undo_email" // a change of the address is taken back
 	StartSession   = "session.start"
 	RefuseSession  = "session.refuse" // written by refuse_session
 	EndSession     = "session.end"    // of one

@@ -8,7 +8,7 @@ var all = []*Template{
 	EndpointDisabled.Template, DeadDeliveries.Template, CertificateExpiring.Template, AuditStreamPaused.Template,
 	AuditExportReady.Template, AuditExportFailing.Template,
 	VerifyAddress.Template, SignUpKnownAddress.Template, SignInLink.Template, ResetPassword.Template, PasswordChanged.Template, FactorChanged.Template, ConfirmFactor.Template, AccountLinked.Template, NewDevice.Template,
-	ChangeAddress.Template, AddressChangeRequested.Template, AddressChanged.Template,
+	ChangeAddress.Template, ChangeAddressTaken.Template, AddressChangeRequested.Template, AddressChanged.Template,
 }
 
 // categoryWebhooks is about webhook endpoints and their deliveries, categoryKeys

@@ -130,6 +130,8 @@ var (
 	// ChangeAddress asks for a proof of the new address. It goes to that address, which may
 	// be a stranger's, so it does not name the account.
 	ChangeAddress = account("change_address", named[LinkData]{"new", sampleLink("change-address")})
+	// ChangeAddressTaken is sent in place of ChangeAddress if another account has the address.
+	ChangeAddressTaken = account("change_address_taken", named[NoticeData]{"taken", sampleNotice("sign-in")})
 	// AddressChangeRequested tells the old address that a new one is to be proven.
 	AddressChangeRequested = account("address_change_requested", named[AddressNoticeData]{"asked", sampleAddressNotice("sign-in/keep-address")})
 	// AddressChanged tells the old address that it is no longer used.

@@ -53,7 +53,7 @@ func (s *stage) history() string {
 
 // A person asks for a new address, opens the mailed link and signs in with it from then on.
 // Both addresses are told; other sessions end, and this one gets a new secret.
-func TestChangeAddress(t *testing.T) {
+func TestChangeAddressOnPages(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	b, other := s.browser(), s.browser()

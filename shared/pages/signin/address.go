@@ -9,16 +9,19 @@ import (
 	"portico/shared/session"
 )
 
-const addressSentPath = account.AddressPath + "/sent"
+const (
+	addressSentPath   = account.AddressPath + "/sent"
+	addressUndonePath = "/reset/address" // the reader has no session
+)
 
 // addressPages are those on which a person changes the address.
 func (s *Site) addressPages() []pages.Page {
 	return []pages.Page{
 		{ID: "changeAddress", Path: account.AddressPath, Function: function, Show: s.recent(account.AddressPath, s.showAddress), Act: s.recent(account.AddressPath, s.changeAddress), Limit: perMinute("account", 20), Records: "none: nothing happens before the mailed link is used"},
-		{ID: "changeAddressSent", Path: addressSentPath, Function: function, Show: told("sent", "address.sent")},
+		{ID: "changeAddressSent", Path: addressSentPath, Function: function, Show: s.signedIn(func(v *pages.Visit, _ session.Session) (pages.Answer, error) { return told("sent", "address.sent")(v) })},
 		{ID: "confirmAddress", Path: account.ConfirmAddressPath, Function: function, Show: s.byOwner(s.showConfirmAddress), Act: s.byOwner(s.confirmAddress), Limit: perMinute("account", 20), Records: "user.change_email"},
 		{ID: "undoAddress", Path: account.UndoAddressPath, Function: function, Show: s.showUndoAddress, Act: s.undoAddress, Limit: perMinute("reset", 10), Records: "user.undo_email"},
-		{ID: "undoAddressDone", Path: account.UndoAddressPath + "/done", Function: function, Show: told("done", "address.undone")},
+		{ID: "undoAddressDone", Path: addressUndonePath, Function: function, Show: told("done", "address.undone")},
 	}
 }
 
@@ -114,5 +117,5 @@ func (s *Site) undoAddress(v *pages.Visit) (pages.Answer, error) {
 	if err != nil {
 		return saying(http.StatusConflict, "address.lost"), nil
 	}
-	return v.Go(account.UndoAddressPath + "/done"), nil
+	return v.Go(addressUndonePath), nil
 }

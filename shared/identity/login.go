@@ -55,8 +55,19 @@ func Begin(ctx context.Context, db *pg.DB, people *pg.Identity, email, name stri
 	if err != nil {
 		return Begun{}, err
 	}
-	return pg.Value[Begun](ctx, people.Unbound(), "identity.Begin", `SELECT id, known FROM begin_user($1, $2, $3)`, email, name, fresh)
+	// Sign-ups of one address at the same time lock its rows in any order, so Postgres may
+	// end one of them. It does the same when it is repeated.
+	for range beginTries {
+		begun, failed := pg.Value[Begun](ctx, people.Unbound(), "identity.Begin", `SELECT id, known FROM begin_user($1, $2, $3)`, email, name, fresh)
+		if err = failed; err == nil || !pg.IsTransient(err) {
+			return begun, err
+		}
+	}
+	return Begun{}, err
 }
+
+// beginTries is how often Begin asks Postgres.
+const beginTries = 4
 
 // ScanRow reads what Begin selects.
 func (b *Begun) ScanRow(row pgx.Rows) error { return row.Scan(&b.User, &b.Known) }

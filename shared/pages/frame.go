@@ -14,6 +14,7 @@ import (
 	"portico/shared/captcha"
 	"portico/shared/fault"
 	"portico/shared/observe"
+	"portico/shared/pg"
 )
 
 // Frame serves pages.
@@ -152,6 +153,8 @@ func (f *Frame) fault(v *Visit, status int) Answer {
 // statusOf returns the status of an error of a page.
 func statusOf(err error) int {
 	switch known := fault.Of(err); {
+	case known == nil && pg.IsTransient(err):
+		return http.StatusServiceUnavailable
 	case known != nil && known.Kind == fault.Unavailable:
 		return http.StatusServiceUnavailable
 	case known != nil && known.Kind == fault.TooMany:

@@ -15,7 +15,7 @@ import (
 var ListMyEvents = edge.Self[edge.Page, listEventsOutput]{
 	Op: edge.Op{
 		ID: "listMyEvents", Method: http.MethodGet, Path: "/v1/me/events", Function: function, Acts: edge.OnSelf,
-		Permission: auth.Self, Cost: 1, Tag: Tag, Summary: "List what has happened to your account", Description: "Sign-ins, and changes of what you sign in with, the newest first.",
+		Permission: auth.Self, Cost: 1, Tag: Tag, Summary: "List your account events", Description: "Sign-ins, and changes of what you sign in with, the newest first.",
 	},
 	Handle: listMyEvents,
 }

@@ -28,7 +28,7 @@ var ListMySessions = edge.Self[struct{}, listSessionsOutput]{
 var RevokeMySession = edge.Self[sessionPath, struct{}]{
 	Op: edge.Op{
 		ID: "revokeMySession", Method: http.MethodDelete, Path: "/v1/me/sessions/{id}", Function: function, Acts: edge.OnSelf,
-		Permission: auth.Self, Cost: 1, Audit: identity.RevokeSession, Status: http.StatusNoContent, Tag: Tag, Summary: "End one of your sessions",
+		Permission: auth.Self, Cost: 1, Audit: identity.RevokeSession, Status: http.StatusNoContent, Tag: Tag, Summary: "End a session",
 		Faults: []*fault.Error{errNoSession},
 	},
 	Handle: revokeMySession,

@@ -56,12 +56,16 @@ func TestRefusedKeysLookAlike(t *testing.T) {
 
 	refused := unknown.From("198.51.100.1:1")
 	apitest.Want(t, refused, "401 api_key_invalid")
+	challenge := refused.Header.Get("Www-Authenticate")
+	if !strings.HasPrefix(challenge, "Bearer") {
+		t.Errorf("challenge %q", challenge)
+	}
 	for cause, c := range map[string]apitest.Caller{
 		"expired at": expired, "revoked at": revoked, "does not work from 198.51.100.1": bound, "malformed": mistyped, "unknown key": unknown,
 	} {
 		h.Lines.Reset()
 		r := c.From("198.51.100.1:1")
-		if r.Status != refused.Status || r.Body != refused.Body || r.Header.Get("Www-Authenticate") != "Bearer" {
+		if r.Status != refused.Status || r.Body != refused.Body || r.Header.Get("Www-Authenticate") != challenge {
 			t.Errorf("%s: %d %s", cause, r.Status, r.Body)
 		}
 		if !strings.Contains(h.Lines.String(), cause) {

@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/api/apitest"
 	"portico/shared/auth"
+	"portico/shared/id"
 	"portico/shared/oauth"
 	"portico/shared/role"
 	"portico/shared/testkit"
@@ -159,7 +160,7 @@ func TestAccessIsTakenAway(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
 	acme, evil := h.Organization("Acme"), h.Organization("Evil")
-	client := acme.NewApp(`"events:read"`)
+	var client id.OAuthClient
 	member := acme.NewMember("ada@example.com", role.Developer)
 	staff := h.NewStaff()
 	for name, take := range map[string]func(grant string){
@@ -169,10 +170,8 @@ func TestAccessIsTakenAway(t *testing.T) {
 			apitest.Want(t, staff.Do("DELETE", "/v1/organizations/"+evil.Org.String(), ""), `202`)
 		},
 	} {
-		switch name {
-		case "app":
-			client = acme.NewApp(`"events:read"`)
-		case "organization":
+		client = acme.NewApp(`"events:read"`)
+		if name == "organization" {
 			client = evil.NewApp(`"events:read"`)
 		}
 		here, grant := acme.AsGranted(client, member, auth.EventsRead)

@@ -15,6 +15,7 @@ import (
 	"portico/shared/member"
 	"portico/shared/org"
 	"portico/shared/pg"
+	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
 )
@@ -175,10 +176,16 @@ func (d *Desk) Switch(ctx context.Context, s session.Session, to id.Org, v Visit
 		d.noteEnd(ctx, s.User, switched, v.Origin, []session.Session{s})
 		return d.note(ctx, startSession, to, s.User, switched, v.Origin, s)
 	})
+	return moved, cookie, d.refused(ctx, s, to, err, v)
+}
+
+// refused writes into an organization's log that it does not let a session in, if that is what
+// err says, and returns err.
+func (d *Desk) refused(ctx context.Context, s session.Session, to id.Org, err error, v Visitor) error {
 	if reason := refusal(err); reason != "" {
 		err = errors.Join(err, d.note(ctx, refuseSession, to, s.User, reason, v.Origin, s))
 	}
-	return moved, cookie, err
+	return err
 }
 
 // refusal says in a log why a person may not enter an organization; "": it is not that.
@@ -191,4 +198,36 @@ func refusal(err error) string {
 		return string(ended.Why)
 	}
 	return ""
+}
+
+// HandOver returns a code with which the host of an organization starts a session of its
+// own for the person of this one; see signin.Entrance. It returns what Switch does.
+func (d *Desk) HandOver(ctx context.Context, s session.Session, to id.Org, host, state string, v Visitor) (secret.Token, error) {
+	policy, err := d.Policy(ctx, to, s.User)
+	if err != nil {
+		return secret.Token{}, err
+	}
+	entrance := d.entrance()
+	if err := entrance.Fits(s, policy.NeedsSecond, policy.Life); err != nil {
+		return secret.Token{}, d.refused(ctx, s, to, err, v)
+	}
+	return entrance.HandOver(ctx, s, to, host, state)
+}
+
+// TakeOver starts a session at the host of an organization, for a browser that comes with a
+// code from the site's own host and with the state that this host has given it. It returns
+// signin.ErrNone, ErrUsed and ErrElsewhere for a code that does not work, and what Switch
+// does.
+func (d *Desk) TakeOver(ctx context.Context, code, state secret.Token, v Visitor) (session.Session, session.Cookie, error) {
+	entrance := d.entrance()
+	return entrance.TakeOver(ctx, signin.Arrival{
+		Code: code, State: state, Host: v.Host, Device: v.device(), By: v.Origin,
+		Life: func(h signin.HandOff) (time.Duration, error) {
+			policy, err := d.Policy(ctx, h.Org, h.User)
+			if err == nil {
+				err = entrance.Fits(session.Session{Factors: h.Factors, SignedInAt: h.SignedInAt}, policy.NeedsSecond, policy.Life)
+			}
+			return policy.Life, err
+		},
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -105,8 +106,10 @@ func SignIn() {
 		people   peopleEnv
 		offered  providersEnv
 		sessions identityEnv
+		domains  domainEnv
+		origin   originEnv
 	)
-	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people, &offered, &sessions)
+	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people, &offered, &sessions, &domains, &origin)
 	if people.SignUp != "open" && people.SignUp != "invited" {
 		exitOn(fmt.Errorf("SIGN_UP must be open or invited, not %q", people.SignUp))
 	}
@@ -122,33 +125,45 @@ func SignIn() {
 	exitOn(err)
 	box, err := h.box(sealing)
 	exitOn(err)
-	pepper, err := h.pepper(people)
-	exitOn(err)
+	desk := &account.Desk{DB: db, People: home, Box: box, Clock: h.clock, Public: people.Public, Open: people.SignUp == "open"}
 	table := h.identityTable(sessions)
-	desk := &account.Desk{
-		DB: db, People: home, Sessions: session.NewStore(table, sessionIdle, h.clock), Attempts: signin.NewStore(table, box, h.clock), Passwords: password.NewHasher(pepper), Box: box, Clock: h.clock,
-		Rules: password.Rules{Words: []string{"portico"}}, Public: people.Public, Open: people.SignUp == "open",
-	}
-	policy, err := egress.ParsePolicy(outward.Allow)
-	exitOn(err)
-	desk.Providers, err = h.providers(ctx, offered, people.Public, policy.Transport())
-	exitOn(err)
-	desk.Passkeys, err = passkey.NewSite(account.Issuer, people.Public)
-	exitOn(err)
-	if people.Breached != "" {
-		desk.Rules.Breaches = password.NewBreaches(people.Breached, policy, h.log)
-	}
+	desk.Sessions, desk.Attempts = session.NewStore(table, sessionIdle, h.clock), signin.NewStore(table, box, h.clock)
+	exitOn(h.equip(ctx, desk, people, offered, outward))
 	gate, err := h.captcha(ctx)
 	exitOn(err)
 	book, err := pages.NewBook(site.Files())
 	exitOn(err)
-	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book}
+	public, err := url.Parse(people.Public)
+	exitOn(err)
+	hosts := pages.Hosts{Public: public, Org: h.hosts(domains).Org, Hidden: origin.Secret != ""}
+	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book, Hosts: hosts}
 	apps := &oauth.Desk{Apps: h.apps(appsEnv{sessions.Table, people.Public}, db, box), DB: db, Clock: h.clock}
 	handler, err := frame.Handler((&site.Site{
-		Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Apps: apps, Clock: h.clock,
+		Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Apps: apps, Hosts: hosts, Clock: h.clock,
 	}).Pages()...)
 	exitOn(err)
 	h.start(ctx, handler)
+}
+
+// equip gives the desk what proves who somebody is.
+func (h *host) equip(ctx context.Context, desk *account.Desk, e peopleEnv, offered providersEnv, outward egressEnv) error {
+	pepper, err := h.pepper(e)
+	if err != nil {
+		return err
+	}
+	policy, err := egress.ParsePolicy(outward.Allow)
+	if err != nil {
+		return err
+	}
+	desk.Passwords, desk.Rules = password.NewHasher(pepper), password.Rules{Words: []string{"portico"}}
+	if e.Breached != "" {
+		desk.Rules.Breaches = password.NewBreaches(e.Breached, policy, h.log)
+	}
+	if desk.Providers, err = h.providers(ctx, offered, e.Public, policy.Transport()); err != nil {
+		return err
+	}
+	desk.Passkeys, err = passkey.NewSite(account.Issuer, e.Public)
+	return err
 }
 
 // unnamed answers every request where the address of the pages is not set.

@@ -19,9 +19,10 @@ import (
 
 // Frame serves pages.
 type Frame struct {
-	Log  *observe.Log
-	Gate captcha.Gate
-	Book *Book
+	Log   *observe.Log
+	Gate  captcha.Gate
+	Book  *Book
+	Hosts Hosts
 
 	pages map[string]*Page
 	// cross refuses forms that another site has made. It has no exception.
@@ -72,9 +73,15 @@ func (f *Frame) answer(w http.ResponseWriter, v *Visit) (status int) {
 
 func (f *Frame) run(v *Visit) (Answer, error) {
 	r := v.Request
+	var err error
+	if v.place, err = f.Hosts.placeOf(r.Context(), r.Host); err != nil {
+		return Answer{}, err
+	}
 	switch {
 	case v.page == nil:
 		return f.fault(v, http.StatusNotFound), nil
+	case v.place.host == "", !v.place.org.IsZero() && !v.page.AtOrganizations:
+		return f.elsewhere(v), nil
 	case (r.Method == http.MethodGet || r.Method == http.MethodHead) && v.page.Show != nil:
 		if err := f.admit(v); err != nil {
 			return Answer{}, err

@@ -18,6 +18,7 @@ import (
 	"portico/shared/captcha"
 	"portico/shared/dynamo"
 	"portico/shared/fault"
+	"portico/shared/id"
 	"portico/shared/observe"
 	"portico/shared/pages"
 )
@@ -68,6 +69,9 @@ func (s *site) pages() []pages.Page {
 		{ID: "sample", Path: "/sample", Function: "sample", Show: show, Act: act, Limit: limit, Records: "sample.act"},
 		{ID: "read", Path: "/sample/read", Function: "sample", Show: show},
 		{ID: "act", Path: "/sample/act", Function: "sample", Act: act, Limit: limit, Records: "none: it is a sample"},
+		{ID: "everywhere", Path: "/everywhere", Function: "sample", AtOrganizations: true, Act: act, Limit: limit, Records: "none: it is a sample", Show: func(v *pages.Visit) (pages.Answer, error) {
+			return pages.Answer{View: "sample", Title: "sample", Data: "At " + v.Host() + " of " + v.Org().String()}, nil
+		}},
 	}
 }
 
@@ -84,11 +88,22 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	org := id.New[id.Org](time.Now())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r.WithContext(observe.WithRequestID(r.Context(), "request-1")))
 	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
+	public, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.frame.Hosts = pages.Hosts{Public: public, Org: func(_ context.Context, name string) (found id.Org, err error) {
+		if name == "acme.example.com" {
+			found = org
+		}
+		return found, nil
+	}}
 	return s
 }
 
@@ -103,6 +118,9 @@ func (s *site) call(method, path, body string, headers ...string) (status int, p
 	}
 	r.Header.Set("Content-Type", form)
 	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

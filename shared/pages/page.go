@@ -20,6 +20,9 @@ type Page struct {
 	ID       string // for routes and the log, such as "signIn"
 	Path     string // without parameters: what is secret stands in the query, which is not logged
 	Function string // the folder below functions/web
+	// AtOrganizations: the page also answers at the hosts of organizations. All others lead
+	// from there to the site's own host.
+	AtOrganizations bool
 
 	// Show answers a GET, and a POST whose form is refused. It changes nothing, but for a page
 	// to which another site sends the browser back. Nil: only the forms of other pages lead

@@ -23,6 +23,7 @@ type Visit struct {
 
 	page     *Page
 	frame    *Frame
+	place    place
 	lang     string
 	header   http.Header
 	cookies  []*http.Cookie

@@ -22,15 +22,8 @@ func (e *Entrance) Switch(ctx context.Context, s session.Session, org id.Org, ne
 	if !s.Parent.IsZero() {
 		return moved, c, ErrStep
 	}
-	var factors []Method
-	for _, name := range s.Factors {
-		factors = append(factors, Method(name))
-	}
-	if needsSecond && Strength(factors) < 2 {
-		return moved, c, ErrFactors
-	}
-	if !e.Clock.Now().Before(s.SignedInAt.Add(life)) {
-		return moved, c, session.Ended{Why: session.Absolute}
+	if err := e.Fits(s, needsSecond, life); err != nil {
+		return moved, c, err
 	}
 	err = e.People.AsUser(ctx, s.User, func(tx pg.Tx) error {
 		if _, err := identity.Lock(ctx, tx, s.User); err != nil {
@@ -43,6 +36,22 @@ func (e *Entrance) Switch(ctx context.Context, s session.Session, org id.Org, ne
 		return err
 	})
 	return moved, c, err
+}
+
+// Fits returns nil if an organization that demands this of sessions lets one in: otherwise
+// ErrFactors or session.Ended.
+func (e *Entrance) Fits(s session.Session, needsSecond bool, life time.Duration) error {
+	var factors []Method
+	for _, name := range s.Factors {
+		factors = append(factors, Method(name))
+	}
+	if needsSecond && Strength(factors) < 2 {
+		return ErrFactors
+	}
+	if !e.Clock.Now().Before(s.SignedInAt.Add(life)) {
+		return session.Ended{Why: session.Absolute}
+	}
+	return nil
 }
 
 // HandOver returns a code with which another host starts a session of one organization

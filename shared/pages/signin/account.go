@@ -20,6 +20,9 @@ type accountView struct {
 }
 
 func (s *Site) showAccount(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	if !v.Org().IsZero() {
+		return s.atOrganization(v, own)
+	}
 	email, err := s.Desk.Address(ctxOf(v), own.User)
 	if err != nil {
 		return pages.Answer{}, err

@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"html"
@@ -45,7 +46,8 @@ type stage struct {
 	server *httptest.Server
 	frame  *pages.Frame
 	items  dynamo.Sorted
-	host   string // by which browsers call it
+	host   string            // by which browsers call it
+	hosts  map[string]id.Org // those of organizations
 }
 
 // sent is one mail.
@@ -87,6 +89,10 @@ func (s stage) process(box *secret.Box) *stage {
 	s.desk.Passkeys, err = passkey.NewSite(account.Issuer, s.desk.Public)
 	testkit.Must(t, err)
 	s.apps.Resource = s.desk.Public
+	public, err := url.Parse(s.desk.Public)
+	testkit.Must(t, err)
+	s.site.Hosts = pages.Hosts{Public: public, Org: func(_ context.Context, name string) (id.Org, error) { return s.hosts[name], nil }}
+	s.frame.Hosts = s.site.Hosts
 	return &s
 }
 
@@ -133,6 +139,7 @@ type browser struct {
 	cookies map[string]string
 	headers map[string]string
 	from    string // the address from which it comes; "": any of this machine
+	at      string // the host that it calls; "": that of the site
 }
 
 func (s *stage) browser() *browser {
@@ -164,7 +171,7 @@ func (b *browser) send(method, path string, form url.Values) page {
 	address := strings.TrimPrefix(path, b.stage.desk.Public)
 	r, err := http.NewRequestWithContext(t.Context(), method, b.stage.server.URL+address, strings.NewReader(form.Encode()))
 	testkit.Must(t, err)
-	r.Host = b.stage.host
+	r.Host = cmp.Or(b.at, b.stage.host)
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

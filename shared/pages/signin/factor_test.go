@@ -290,7 +290,7 @@ func TestMailedCodeIsCountedInASession(t *testing.T) {
 }
 
 // open are the pages for everybody.
-var open = []string{"/sign-in", "/sign-out", "/sign-up", "/sign-up/sent", "/sign-up/confirm", "/reset", "/reset/sent", "/reset/confirm", "/reset/done", "/reset/address", "/sign-in/link"}
+var open = []string{"/sign-in", "/sign-out", "/sign-up", "/sign-up/sent", "/sign-up/confirm", "/reset", "/reset/sent", "/reset/confirm", "/reset/done", "/reset/address", "/sign-in/link", "/sign-in/hand-off", "/sign-in/take-over"}
 
 // M4: who has shown the first of two factors sees the pages of the attempt and those for
 // everybody, and no other, and no page gives them a session.

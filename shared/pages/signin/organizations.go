@@ -35,16 +35,9 @@ func (s *Site) enter(v *pages.Visit, own session.Session) (pages.Answer, error) 
 		return v.Again(), nil
 	}
 	moved, cookie, err := s.Desk.Switch(ctxOf(v), own, wanted, visitor(v))
-	var ended session.Ended
-	switch {
-	case errors.Is(err, member.ErrRemoved):
-		v.Tell("organizations.none")
-		return v.Again(), nil
-	case errors.Is(err, signin.ErrFactors):
-		v.Tell("organizations.factors")
-		return v.Again(), nil
-	case errors.As(err, &ended):
-		v.Tell("organizations.old")
+	switch key := notEntered(err); {
+	case key != "":
+		v.Tell(key)
 		return v.Again(), nil
 	case errors.Is(err, session.ErrNone): // it has just ended elsewhere
 		return v.Go(signInPath), nil
@@ -53,4 +46,19 @@ func (s *Site) enter(v *pages.Visit, own session.Session) (pages.Answer, error) 
 	}
 	s.keep(v, moved, cookie)
 	return v.Go(organizationsPath), nil
+}
+
+// notEntered returns the key of the sentence that says why an organization does not let a
+// session in; "": err says something else.
+func notEntered(err error) string {
+	var ended session.Ended
+	switch {
+	case errors.Is(err, member.ErrRemoved):
+		return "organizations.none"
+	case errors.Is(err, signin.ErrFactors):
+		return "organizations.factors"
+	case errors.As(err, &ended):
+		return "organizations.old"
+	}
+	return ""
 }

@@ -1,6 +1,8 @@
 package signin
 
 import (
+	"cmp"
+
 	"errors"
 	"time"
 
@@ -21,6 +23,8 @@ func (s *Site) showSignIn(v *pages.Visit) (pages.Answer, error) {
 		return pages.Answer{}, err
 	case in:
 		return v.Go(accountPath), nil
+	case !v.Org().IsZero():
+		return s.sendHome(v)
 	}
 	return pages.Answer{View: "sign_in", Title: "sign_in.title", Data: s.offered()}, nil
 }
@@ -34,6 +38,9 @@ const (
 // address begins an attempt and leads on to the password, whether the address is known or
 // not.
 func (s *Site) address(v *pages.Visit) (pages.Answer, error) {
+	if !v.Org().IsZero() {
+		return v.Go(signInPath), nil
+	}
 	address := readAddress(v)
 	if address == "" {
 		return v.Again(), nil
@@ -56,7 +63,7 @@ func (s *Site) flow(v *pages.Visit) (signin.Flow, error) {
 	if err != nil {
 		return signin.Flow{}, signin.ErrOver
 	}
-	return s.Desk.Attempts.Find(ctxOf(v), token, v.Request.Host)
+	return s.Desk.Attempts.Find(ctxOf(v), token, v.Host())
 }
 
 // readAddress reads the address of a form, or marks it.
@@ -137,11 +144,12 @@ func (s *Site) showSignOut(*pages.Visit) (pages.Answer, error) {
 	return pages.Answer{View: "sign_out", Title: "sign_out.title"}, nil
 }
 
-// signOut ends the session, if there is one.
+// signOut ends the session, if there is one, and with it the one that has handed over:
+// otherwise whoever has the browser next would be signed in again by a click.
 func (s *Site) signOut(v *pages.Visit) (pages.Answer, error) {
 	found, in, err := s.session(v)
 	if in {
-		err = s.Desk.Leave(ctxOf(v), found.User, found.ID, session.SignedOut, visitor(v))
+		err = s.Desk.Leave(ctxOf(v), found.User, cmp.Or(found.Parent, found.ID), session.SignedOut, visitor(v))
 	}
 	if err != nil {
 		return pages.Answer{}, err

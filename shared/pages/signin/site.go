@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"portico/shared/account"
@@ -32,6 +33,7 @@ type Site struct {
 	Sessions *session.Store
 	Policies *account.Policies
 	Apps     *oauth.Desk // lets apps in
+	Hosts    pages.Hosts
 	Clock    *clock.Clock
 }
 
@@ -51,7 +53,7 @@ func perMinute(name string, most int64) captcha.Challenge {
 // Pages lists all pages of the site, for the frame and for the gateway.
 func (s *Site) Pages() []pages.Page {
 	return append([]pages.Page{
-		{ID: "signIn", Path: signInPath, Function: function, Show: s.showSignIn, Act: s.address, Limit: perMinute("sign-in", 20), Records: "none: the next page signs in"},
+		{ID: "signIn", Path: signInPath, Function: function, AtOrganizations: true, Show: s.showSignIn, Act: s.address, Limit: perMinute("sign-in", 20), Records: "none: the next page signs in"},
 		{ID: "signInWithPassword", Path: passwordPath, Function: function, Show: s.showPassword, Act: s.password, Limit: perMinute("sign-in", 20), Records: "session.start"},
 		{ID: "askSignInLink", Path: "/sign-in/ask-link", Function: function, Act: s.askLink, Limit: perMinute("sign-in", 20), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signInWithCode", Path: codePath, Function: function, Show: s.showCode, Act: s.code, Limit: perMinute("sign-in", 20), Records: "session.start"},
@@ -63,7 +65,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "enrolConfirmMailbox", Path: signInPath + "/confirm", Function: function, Show: s.inAttempt(s.showConfirmMailbox), Act: s.inAttempt(s.confirmMailbox), Limit: perMinute("sign-in", 20), Records: "none: it comes before a factor is set up"},
 		{ID: "enrolTOTP", Path: signInPath + "/totp", Function: function, Show: s.inAttempt(s.showTOTP), Act: s.inAttempt(s.enrolTOTP), Limit: perMinute("sign-in", 20), Records: "factor.enrol"},
 		{ID: "enrolPasskey", Path: signInPath + "/passkeys", Function: function, Show: s.inAttempt(s.showPasskeys), Act: s.inAttempt(s.enrolPasskey), Limit: perMinute("sign-in", 20), Records: "passkey.enrol"},
-		{ID: "signOut", Path: "/sign-out", Function: function, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "session.end"},
+		{ID: "signOut", Path: "/sign-out", Function: function, AtOrganizations: true, Show: s.showSignOut, Act: s.signOut, Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "signUp", Path: "/sign-up", Function: function, Show: s.showSignUp, Act: s.signUp, Limit: perMinute("sign-up", 10), Records: "none: nothing happens before the mailed link is used"},
 		{ID: "signUpSent", Path: signUpSentPath, Function: function, Show: told("sent", "sign_up.sent")},
 		{ID: "confirmSignUp", Path: account.ConfirmPath, Function: function, Show: s.showConfirm, Act: s.confirm, Limit: perMinute("sign-up", 10), Records: "user.verify_email"},
@@ -72,7 +74,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "reset", Path: account.ResetPath, Function: function, Show: s.showReset, Act: s.reset, Limit: perMinute("reset", 10), Records: "user.change_password"},
 		{ID: "resetDone", Path: resetDonePath, Function: function, Show: told("done", "reset.done")},
 		{ID: "authorize", Path: oauth.AuthorizePath, Function: function, Show: s.asked(s.showConsent), Act: s.asked(s.consent), Limit: perMinute("authorize", 20), Records: "oauth_grant.create"},
-		{ID: "account", Path: accountPath, Function: function, Show: s.signedIn(s.showAccount)},
+		{ID: "account", Path: accountPath, Function: function, AtOrganizations: true, Show: s.signedIn(s.showAccount)},
 		{ID: "organizations", Path: organizationsPath, Function: function, Show: s.signedIn(s.showOrganizations), Act: s.signedIn(s.enter), Limit: perMinute("account", 20), Records: "session.start"},
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
 		{ID: "confirmMailbox", Path: accountPath + "/confirm", Function: function, Show: s.inAccount("/confirm", s.showConfirmMailbox), Act: s.inAccount("/confirm", s.confirmMailbox), Limit: perMinute("account", 20), Records: "none: it comes before a factor is set up"},
@@ -84,7 +86,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "removePasskey", Path: passkeysPath + "/remove", Function: function, Act: s.recent(passkeysPath, s.removePasskey), Limit: perMinute("account", 20), Records: "passkey.remove"},
 		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "revokeSessions", Path: "/account/revoke-sessions", Function: function, Act: s.signedIn(s.revokeAll), Limit: perMinute("account", 20), Records: "session.revoke"},
-	}, append(s.addressPages(), s.providerPages()...)...)
+	}, slices.Concat(s.addressPages(), s.providerPages(), s.handOffPages())...)
 }
 
 // told is a page that only says something: the title and the text of a key.
@@ -105,11 +107,13 @@ func (s *Site) session(v *pages.Visit) (found session.Session, ok bool, err erro
 		return found, false, nil
 	}
 	var ended session.Ended
-	switch found, err = s.Sessions.Get(v.Request.Context(), cookie, v.Request.Host); {
+	switch found, err = s.Sessions.Get(v.Request.Context(), cookie, v.Host()); {
 	case errors.Is(err, session.ErrNone), errors.As(err, &ended):
 		return found, false, nil
 	case err != nil:
 		return found, false, err
+	case found.Org != v.Org() && !v.Org().IsZero(): // the host had another organization
+		return found, false, nil
 	}
 	return found, true, nil
 }
@@ -157,7 +161,7 @@ func (s *Site) keep(v *pages.Visit, begun session.Session, cookie session.Cookie
 }
 
 func visitor(v *pages.Visit) account.Visitor {
-	return account.Visitor{Host: v.Request.Host, Locale: v.Lang(), Known: v.Cookie(deviceCookie), Human: v.Solve, Origin: audit.Origin{
+	return account.Visitor{Host: v.Host(), Locale: v.Lang(), Known: v.Cookie(deviceCookie), Human: v.Solve, Origin: audit.Origin{
 		RequestID: observe.RequestID(v.Request.Context()), SourceIP: v.Address(), UserAgent: v.Request.UserAgent(),
 	}}
 }

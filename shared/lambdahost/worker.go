@@ -260,3 +260,10 @@ func (h *host) logins(database databaseEnv, e migrateEnv) pg.Databases[jobs.Logi
 	exitOn(err)
 	return logins
 }
+
+// deleter erases organizations. It logs in as portico_app also in a function
+// whose other work is that of portico_worker, which may not erase.
+func (h *host) deleter(db *pg.DB, keys keysEnv, domains domainEnv, limits limitTableEnv) jobs.Deleter {
+	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, db, h.clock)
+	return jobs.Deleter{DB: db, Keys: projection, Hosts: h.hosts(domains), Overrides: h.overrides(limits), Clock: h.clock}
+}

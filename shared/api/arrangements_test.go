@@ -62,6 +62,14 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"deleteEventConsumer": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/event-consumers", `{"name":"gone","event_types":["*"]}`), ""
 	},
+	"deleteSSOConnection": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/sso-connections", `{"type":"saml","name":"gone"}`), ""
+	},
+	"activateSSOConnection": func(s *statuses) (string, string) {
+		s.acme.Prove("/v1/domains/" + s.acme.Make("/v1/domains", `{"name":"sso.example.com"}`))
+		s.acme.Exec(`UPDATE domain SET verified_at = portico_now() WHERE name = 'sso.example.com'`)
+		return s.acme.Make("/v1/sso-connections", `{"type":"oidc","name":"Okta","issuer":"https://idp.example.com","client_id":"c","client_secret":"s","domains":["sso.example.com"]}`), ""
+	},
 	"deleteOAuthClient": func(s *statuses) (string, string) { return s.acme.NewApp(`"events:read"`).String(), "" },
 	"deleteAuditStream": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/audit-streams", apitest.HTTPSStream), ""

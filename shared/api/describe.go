@@ -20,6 +20,7 @@ import (
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
 	"portico/shared/api/schedules"
+	"portico/shared/api/sso"
 	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
@@ -40,6 +41,7 @@ var tags = []*huma.Tag{
 	{Name: schedules.Tag, Description: "Exports of the audit log of each day or week, written to a bucket or announced by mail."},
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
 	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
+	{Name: sso.Tag, Description: "Single sign-on: connections to the organization's own identity provider. Signing in by them is not built yet."},
 	{Name: account.Tag, Description: "The account of the person who calls: name, history, organizations and sessions."},
 	{Name: audit.Tag, Description: "Who changed what, and when."},
 	{Name: jobs.Tag, Description: "What Portico does in the background: its progress, and what has failed."},

@@ -12,12 +12,12 @@ import (
 	"portico/shared/id"
 )
 
-var idForm = regexp.MustCompile(`^(org|key|we|whs|evt|dlv|aud|mem|usr|role|grant|staff|dom|mail|job|sup)_`)
+var idForm = regexp.MustCompile(`^(org|key|we|whs|evt|dlv|aud|mem|usr|role|grant|staff|dom|mail|job|sup|sso|sst)_`)
 
 // Whoever copies the id of an example into a request gets no error about its form.
 func TestExampleIDsCanBeRead(t *testing.T) {
 	t.Parallel()
-	alike := regexp.MustCompile(`\b(org|key|we|whs|evt|dlv|aud|mem|usr|role|grant|staff|dom|mail|job|sup)_[0-9][0-9a-z]{5,}`)
+	alike := regexp.MustCompile(`\b(org|key|we|whs|evt|dlv|aud|mem|usr|role|grant|staff|dom|mail|job|sup|sso|sst)_[0-9][0-9a-z]{5,}`)
 	text, err := json.Marshal(apitest.Published().Root)
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +39,7 @@ func TestMalformedIDsInBodies(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
 	acme, staff, checked := h.Organization("Acme"), h.NewStaff(), []string{}
+	connection := acme.Make("/v1/sso-connections", `{"type":"saml","name":"Okta"}`)
 	for _, o := range api.All() {
 		op := o.Meta()
 		if op.Example == "" {
@@ -64,7 +65,7 @@ func TestMalformedIDsInBodies(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r := as.Do(op.Method, op.Path, string(text))
+				r := as.Do(op.Method, strings.Replace(op.Path, "/sso-connections/{id}", "/sso-connections/"+connection, 1), string(text))
 				if want := "body." + strings.Join(path, "."); r.Status != 422 || !slices.Equal(r.Locations(t), []string{want}) {
 					t.Errorf("%s with %s: %d %s, want a 422 at %s", op.ID, wrong, r.Status, r.Body, want)
 				}
@@ -72,7 +73,7 @@ func TestMalformedIDsInBodies(t *testing.T) {
 			checked = append(checked, strings.Join(path, "."))
 		}
 	}
-	if slices.Sort(checked); !slices.Equal(checked, []string{"dead_letters_of", "filter.organization_id", "member_id", "member_id", "resource_id"}) {
+	if slices.Sort(checked); !slices.Equal(checked, []string{"break_glass_member_id", "break_glass_member_id", "dead_letters_of", "filter.organization_id", "member_id", "member_id", "resource_id"}) {
 		t.Errorf("the ids in bodies: %v", checked)
 	}
 }

@@ -63,6 +63,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/audit-export-schedules":  c.Make("/v1/audit-export-schedules", `{"every":"day","format":"csv","member_id":"`+member+`"}`),
 		"/v1/erasures":                c.Make("/v1/erasures", `{"recipient":"ada@example.com"}`),
 		"/v1/domains":                 c.Make("/v1/domains", `{"name":"portal.example.com"}`),
+		"/v1/sso-connections":         c.Make("/v1/sso-connections", `{"type":"saml","name":"Okta"}`),
 		"/v1/oauth-clients":           app.String(),
 		"/v1/oauth-grants":            grant.String(),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),

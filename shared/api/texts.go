@@ -22,6 +22,7 @@ import (
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
 	"portico/shared/api/schedules"
+	"portico/shared/api/sso"
 	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
@@ -39,7 +40,7 @@ type texts struct {
 }
 
 func readTexts() (*texts, error) {
-	return newTexts(edge.Texts, account.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, ownTexts)
+	return newTexts(edge.Texts, account.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, sso.Texts, ownTexts)
 }
 
 // newTexts reads the Markdown of all folders. Each heading must be unique.

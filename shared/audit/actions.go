@@ -19,6 +19,7 @@ const (
 	exportScheduleFields = "every format filter stream_id member_id"
 	consumerFields       = "name description event_types filter dead_letters_of"
 	oauthClientFields    = "name kind redirect_uris permissions published"
+	ssoFields            = "type name status issuer sso_url certificates client_id client_secret domains default_role enforced break_glass_member_id"
 	recoveryFields       = "since until statuses event_types"
 	sessionFields        = "factors connection host reason"
 	jobFields            = "kind status args cancel_requested_at reason"
@@ -52,6 +53,11 @@ var securityActions = []Action{
 	define(Security, "oauth_client.delete", "An OAuth client was deleted. Its tokens work no more.", "oauth_client", oauthClientFields),
 	define(Security, "oauth_grant.create", "A member has let an OAuth client in.", "oauth_grant", "client_id member_id scopes"),
 	define(Security, "oauth_grant.revoke", "What a member had allowed an OAuth client was taken back, by a person, by the app, or because a token was used twice.", "oauth_grant", "client_id member_id scopes reason"),
+	define(Security, "sso_connection.create", "A single sign-on connection was created.", "sso_connection", ssoFields),
+	define(Security, "sso_connection.update", "A single sign-on connection was changed.", "sso_connection", ssoFields),
+	define(Security, "sso_connection.activate", "A single sign-on connection was activated: people sign in by it.", "sso_connection", ssoFields),
+	define(Security, "sso_connection.disable", "A single sign-on connection was disabled: nobody signs in by it any more.", "sso_connection", ssoFields),
+	define(Security, "sso_connection.delete", "A single sign-on connection was deleted.", "sso_connection", ssoFields),
 	define(Security, "domain.create", "A domain was added.", "domain", domainFields),
 	define(Security, "domain.verify", "A domain was proven by its DNS record.", "domain", domainFields),
 	define(Security, "domain.delete", "A domain was removed.", "domain", domainFields),
@@ -166,6 +172,7 @@ var accessActions = []Action{
 	reads("recovery.read", "Recoveries were read.", "webhook_endpoint"),
 	reads("resource_grant.read", "Resource grants were read.", ""),
 	reads("role.read", "Roles were read.", ""),
+	reads("sso_connection.read", "Single sign-on connections or their traces were read, without secrets.", ""),
 	reads("webhook_endpoint.read", "Webhook endpoints were read, without their secrets.", ""),
 }
 

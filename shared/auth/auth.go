@@ -39,6 +39,8 @@ const (
 	APIKeysWrite          Permission = "api_keys:write"
 	OAuthClientsRead      Permission = "oauth_clients:read"
 	OAuthClientsWrite     Permission = "oauth_clients:write"
+	SSOConnectionsRead    Permission = "sso_connections:read"
+	SSOConnectionsWrite   Permission = "sso_connections:write"
 	DomainsRead           Permission = "domains:read"
 	DomainsWrite          Permission = "domains:write"
 	JobsRead              Permission = "jobs:read"
@@ -84,6 +86,8 @@ var Description = map[Permission]string{
 	APIKeysWrite:          "Create, change, rotate and revoke API keys, none of which may do more than the one that does it.",
 	OAuthClientsRead:      "Read OAuth clients, without their secrets, and which of them members have let in.",
 	OAuthClientsWrite:     "Register, change and delete OAuth clients, none of which may be granted more than the one that does it, and revoke their grants.",
+	SSOConnectionsRead:    "Read single sign-on connections, without their secrets, and the traces of logins that have failed.",
+	SSOConnectionsWrite:   "Create, change, activate and delete single sign-on connections. So its holder may enter as any member whose address is in a domain of the organization.",
 	DomainsRead:           "Read the organization's domains and the DNS records that prove them.",
 	DomainsWrite:          "Add, verify and delete domains.",
 	JobsRead:              "Read jobs: what Portico does for the organization in the background.",

@@ -52,6 +52,8 @@ type (
 	sessionNoun  struct{}
 	oauthClient  struct{}
 	oauthGrant   struct{}
+	ssoNoun      struct{}
+	ssoTrace     struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -81,6 +83,8 @@ func (passkeyNoun) Prefix() string  { return "pky" }
 func (sessionNoun) Prefix() string  { return "ses" }
 func (oauthClient) Prefix() string  { return "app" }
 func (oauthGrant) Prefix() string   { return "ogr" }
+func (ssoNoun) Prefix() string      { return "sso" }
+func (ssoTrace) Prefix() string     { return "sst" }
 
 // The identifiers.
 type (
@@ -111,6 +115,8 @@ type (
 	Session             = ID[sessionNoun]
 	OAuthClient         = ID[oauthClient]
 	OAuthGrant          = ID[oauthGrant]
+	SSOConnection       = ID[ssoNoun]
+	SSOTrace            = ID[ssoTrace]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

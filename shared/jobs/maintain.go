@@ -21,6 +21,7 @@ import (
 	"portico/shared/mail/dmarc"
 	"portico/shared/observe"
 	"portico/shared/pg"
+	"portico/shared/sso"
 	"portico/shared/webhook"
 	"portico/shared/webhook/recovery"
 	"portico/shared/webhook/statistics"
@@ -67,6 +68,7 @@ type Maintained struct {
 	StreamItemsForgotten   int64 `json:"stream_items_forgotten"`
 	RefusalsForgotten      int64 `json:"refusals_forgotten"` // counts of refused attempts
 	UserEventsForgotten    int64 `json:"user_events_forgotten"`
+	SSOTracesForgotten     int64 `json:"sso_traces_forgotten"`
 	LoginsForgotten        int64 `json:"logins_forgotten"` // of people who have not proven their address
 }
 
@@ -132,6 +134,7 @@ func (u *Upkeep) pruneCounts(ctx context.Context, m *Maintained) error {
 func (u *Upkeep) forgetPeople(ctx context.Context, m *Maintained) error {
 	return errors.Join(
 		pruneAll(&m.UserEventsForgotten, func() (int64, error) { return identity.ForgetHistory(ctx, u.DB, keysPerStatement) }),
+		pruneAll(&m.SSOTracesForgotten, func() (int64, error) { return sso.ForgetTraces(ctx, u.DB, keysPerStatement) }),
 		pruneAll(&m.LoginsForgotten, func() (int64, error) { return identity.ForgetUnproven(ctx, u.DB, keysPerStatement) }))
 }
 

@@ -21,10 +21,10 @@ func names() []string { return []string{Owner, Admin, Developer, Viewer} }
 var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite, auth.DeliveriesWrite, auth.EventConsumersWrite, auth.EventStreamWrite}
 
 // ownersOnly are the permissions that an admin does not have.
-var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete, auth.OrganizationsCreate, auth.AuditLogDelete}
+var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete, auth.OrganizationsCreate, auth.AuditLogDelete, auth.SSOConnectionsWrite}
 
 // confidential are the read permissions that only owners and admins have.
-var confidential = []auth.Permission{auth.AuditLogRead, auth.AuditStreamsRead}
+var confidential = []auth.Permission{auth.AuditLogRead, auth.AuditStreamsRead, auth.SSOConnectionsRead}
 
 // Predefined returns a role that every organization has and none can change.
 func Predefined(name string) (Role, bool) {
@@ -34,7 +34,7 @@ func Predefined(name string) (Role, bool) {
 		r.Description = "May do everything. An organization that has an owner always keeps one."
 		r.Permissions = auth.All()
 	case Admin:
-		r.Description = "May do everything except change or delete the organization itself, and erase actors from the audit log."
+		r.Description = "May do everything except change or delete the organization itself, set up single sign-on, and erase actors from the audit log."
 		r.Permissions = those(func(p auth.Permission) bool { return !slices.Contains(ownersOnly, p) })
 	case Developer:
 		r.Description = "May read everything except the audit log, publish and consume events, and work on webhook endpoints."

@@ -69,9 +69,9 @@ var (
 	// ErrPredefined is returned when a predefined role would be changed.
 	ErrPredefined = fault.New(fault.Conflict, "role_is_predefined", "Predefined roles cannot be changed.").
 			Means("Predefined roles cannot be changed.")
-	// ErrInUse is returned when a role that members have would be deleted.
-	ErrInUse = fault.New(fault.Conflict, "role_in_use", "Members have this role. Give them another one first.").
-			Means("Members have the role.")
+	// ErrInUse is returned when a role that members have, or a connection gives, would be deleted.
+	ErrInUse = fault.New(fault.Conflict, "role_in_use", "Members have this role, or a single sign-on connection gives it. Give them another one first.").
+			Means("Members have the role, or a single sign-on connection gives it.")
 	// ErrNameTaken is returned when another role has the same name.
 	ErrNameTaken = fault.New(fault.Conflict, "role_name_taken", "Another role has this name. Choose a different one.").
 			Means("Another role has this name.")

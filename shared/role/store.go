@@ -92,8 +92,8 @@ func set(field *string, to *string) {
 	}
 }
 
-// Delete removes one of the organization's own roles that no member has, and
-// returns it. check refuses a role that the caller could not grant.
+// Delete removes one of the organization's own roles that no member has and no connection
+// gives, and returns it. check refuses a role that the caller could not grant.
 func Delete(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, check func(Role) error) (Role, error) {
 	if ref.Predefined != "" {
 		return Role{}, ErrPredefined
@@ -107,7 +107,8 @@ func Delete(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, check func(Role)
 	}
 	removed, err := pg.Affect(ctx, tx, "role.Delete", `
 		DELETE FROM role WHERE org_id = $1 AND id = $2
-		AND NOT EXISTS (SELECT FROM member WHERE org_id = $1 AND role_id = $2)`, org, ref.Custom)
+		AND NOT EXISTS (SELECT FROM member WHERE org_id = $1 AND role_id = $2)
+		AND NOT EXISTS (SELECT FROM sso_connection WHERE org_id = $1 AND role_id = $2)`, org, ref.Custom)
 	if err == nil && removed == 0 {
 		return r, ErrInUse
 	}

@@ -1,10 +1,12 @@
-// Command organization serves /v1/organization, domains, members, roles and
-// permissions; see shared/api/organizations and shared/api/people.
+// Command organization serves /v1/organization, domains, members, roles,
+// permissions and single sign-on; see shared/api/organizations, shared/api/people and
+// shared/api/sso.
 package main
 
 import (
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
+	"portico/shared/api/sso"
 	"portico/shared/lambdahost"
 )
 
@@ -16,5 +18,6 @@ func main() {
 		people.ListPermissions, people.CreateRole, people.ListRoles, people.GetRole, people.UpdateRole, people.DeleteRole,
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
+		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces,
 	)
 }

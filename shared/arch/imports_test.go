@@ -30,7 +30,7 @@ var layers = []struct {
 	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP
 	{"shared/webhook/filter shared/webhook/signing shared/webhook/statistics shared/audit/record", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
-	{"shared/botscore shared/claim shared/bucket shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/password shared/totp shared/clock shared/egress " +
+	{"shared/botscore shared/claim shared/bucket shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/password shared/totp shared/saml shared/clock shared/egress " +
 		"shared/observe shared/name shared/jsontext shared/pattern infra/migrations docs", true},
 }
 
@@ -157,6 +157,10 @@ var only = map[string][]string{
 	"github.com/robfig/cron":           {"shared/job/schedule"},
 	"github.com/pquerna/otp":           {"shared/totp"},
 	"github.com/boombuler/barcode":     {"shared/totp"},
+	"github.com/crewjam/saml":          {"shared/saml"},
+	"github.com/russellhaering":        {"shared/saml"},
+	"github.com/beevik/etree":          {"shared/saml"},
+	"github.com/mattermost":            {"shared/saml"},
 	"golang.org/x/crypto":              {"shared/password"},
 	"golang.org/x/text/unicode":        {"shared/password"},
 	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport", "shared/mail/inspect", "shared/mail/template", "shared/webhook/sending"},

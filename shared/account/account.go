@@ -10,8 +10,6 @@ import (
 	"portico/shared/audit"
 	"portico/shared/clock"
 	"portico/shared/identity"
-	"portico/shared/mail/transport"
-	"portico/shared/org"
 	"portico/shared/passkey"
 	"portico/shared/password"
 	"portico/shared/pg"
@@ -36,7 +34,8 @@ type Desk struct {
 	Public string
 	// Providers are those that are offered, by name.
 	Providers map[string]Provider
-	// Open lets everybody sign up; otherwise only those whom an organization has added.
+	// Open lets everybody sign up, who then makes an organization; otherwise only those whom
+	// an organization has added or invited.
 	Open bool
 }
 
@@ -58,20 +57,6 @@ func (v Visitor) ip() string { return signin.TextOf(v.Origin) }
 // reason: nobody should learn which addresses are known.
 var ErrWrong = errors.New("account: wrong address or password")
 
-// CleanAddress returns an address as it is kept, or "" if mail cannot be sent to it. Its
-// domain is as mail is sent to it: otherwise one mailbox would have many addresses.
-func CleanAddress(text string) string {
-	text = strings.TrimSpace(text)
-	if !org.IsEmail(text) {
-		return ""
-	}
-	address, err := transport.EncodeAddress(text)
-	if err != nil {
-		return ""
-	}
-	return strings.ToLower(address)
-}
-
 // login finds a person's login.
 func (d *Desk) login(ctx context.Context, email string) (identity.Login, error) {
 	return identity.Find(ctx, d.People, email)
@@ -83,4 +68,30 @@ func hashOf(l identity.Login) password.Hash {
 
 func kept(h password.Hash) identity.Password {
 	return identity.Password{PHC: h.PHC, PepperVersion: h.Pepper}
+}
+
+// browsers and systems are what people know their device by, with what a browser says of
+// itself. The first that matches counts, because browsers also name those before them.
+var (
+	browsers = [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"CriOS/", "Chrome"}, {"FxiOS/", "Firefox"}, {"Safari/", "Safari"}}
+	systems  = [][2]string{{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}}
+)
+
+// deviceOf says in words with what somebody came; "" if that is unknown. Nothing of what
+// the browser says is repeated, because mails show it.
+func deviceOf(userAgent string) string {
+	browser, system := first(browsers, userAgent), first(systems, userAgent)
+	if browser == "" || system == "" {
+		return browser + system
+	}
+	return browser + ", " + system
+}
+
+func first(known [][2]string, userAgent string) string {
+	for _, k := range known {
+		if strings.Contains(userAgent, k[0]) {
+			return k[1]
+		}
+	}
+	return ""
 }

@@ -38,6 +38,9 @@ func (d *Desk) note(ctx context.Context, action string, of id.Org, user id.User,
 		if errors.Is(err, member.ErrRemoved) {
 			return nil
 		}
+		if err == nil && action == startSession && !policy.Entered {
+			err = enter(ctx, tx, of, policy, d.Clock.Now())
+		}
 		for _, s := range list {
 			if err == nil {
 				err = audit.Insert(ctx, tx, of, entryOf(action, policy, s, reason, by, d.Clock.Now()))
@@ -45,6 +48,15 @@ func (d *Desk) note(ctx context.Context, action string, of id.Org, user id.User,
 		}
 		return err
 	})
+}
+
+// enter notes that a person has entered an organization by choice.
+func enter(ctx context.Context, tx pg.Tx, of id.Org, p Policy, now time.Time) error {
+	entered, err := id.Parse[id.Member](p.Member.ID)
+	if err == nil {
+		err = member.Enter(ctx, tx, of, entered, now)
+	}
+	return err
 }
 
 func entryOf(action string, policy Policy, s session.Session, reason string, by audit.Origin, now time.Time) audit.Entry {

@@ -57,24 +57,19 @@ func (d *Desk) meet(ctx context.Context, linked identity.ProviderAccount, who pr
 }
 
 // welcome reports whether somebody new may have an account, and whether an organization has
-// added them.
+// invited them, so that none is made.
 func (d *Desk) welcome(ctx context.Context, who provider.Person) (invited bool, err error) {
-	invited, err = d.invited(ctx, who.Email)
-	switch {
-	case err != nil:
-		return false, err
-	case !invited && !d.Open:
-		return false, ErrUninvited
-	case !who.Authoritative:
-		return invited, ErrMailed
+	invited, err = d.admitted(ctx, who.Email)
+	if err == nil && !who.Authoritative {
+		err = ErrMailed
 	}
-	return invited, nil
+	return invited, err
 }
 
 // Newcomer is somebody who completes an account that a provider vouches for.
 type Newcomer struct {
 	Email, Name string
-	Invited     bool // an organization has added the person, so none is made
+	Invited     bool // by an organization, so none is made
 }
 
 // ReadNewcomer returns who completes an account with an attempt, or ErrLink. It changes

@@ -71,7 +71,7 @@ func (d *Desk) open(path, token string) (m Mailed, err error) {
 // Opened is the link of a sign-up that works.
 type Opened struct {
 	Email   string
-	Invited bool // an organization has added the person, so none is made
+	Invited bool // by an organization, so none is made
 }
 
 // ReadSignUp reads the link of a sign-up. It changes nothing.
@@ -87,10 +87,7 @@ func (d *Desk) ReadSignUp(ctx context.Context, token string) (Opened, error) {
 	case !login.EmailVerifiedAt.IsZero():
 		return Opened{}, ErrLink
 	}
-	invited, err := d.invited(ctx, m.Email)
-	if err == nil && !invited && !d.Open {
-		err = ErrUninvited
-	}
+	invited, err := d.admitted(ctx, m.Email)
 	return Opened{m.Email, invited}, err
 }
 

@@ -25,6 +25,7 @@ type Policy struct {
 	Member      auth.Actor    // who the person is there
 	Life        time.Duration // of a session since the last full sign-in
 	NeedsSecond bool          // whether a second factor is demanded on entering
+	Entered     bool          // the person has been there by choice
 }
 
 // alone is the policy of a session without an organization.
@@ -39,8 +40,10 @@ func (p *Policy) ScanRow(row pgx.Rows) error {
 	var of id.Member
 	var name string
 	var set org.Settings
-	err := row.Scan(&of, &name, &set)
+	var entered bool
+	err := row.Scan(&of, &name, &set, &entered)
 	*p = policyOf(set)
+	p.Entered = entered
 	p.Member = auth.Actor{Type: auth.Member, ID: of.String(), Name: name}
 	return err
 }
@@ -60,7 +63,7 @@ func readPolicy(ctx context.Context, db *pg.DB, of id.Org, user id.User) (p Poli
 
 func policyIn(ctx context.Context, tx pg.Tx, of id.Org, user id.User) (Policy, error) {
 	return pg.One[Policy](ctx, tx, "account.policyIn", member.ErrRemoved, `
-		SELECT m.id, m.name, o.settings FROM member m JOIN organization o ON o.id = m.org_id
+		SELECT m.id, m.name, o.settings, m.entered_at IS NOT NULL FROM member m JOIN organization o ON o.id = m.org_id
 		WHERE m.org_id = $1 AND m.user_id = $2 AND o.deleted_at IS NULL`, of, user)
 }
 
@@ -71,7 +74,8 @@ func (d *Desk) Policy(ctx context.Context, of id.Org, user id.User) (Policy, err
 }
 
 // first returns the organization that a person enters after signing in, with its policy:
-// that of the session before, if it was theirs; zero: there is none.
+// that of the session before, if it was theirs, or the oldest that they have entered by
+// choice: whoever adds an address as a member does not decide it. Zero: there is none.
 func (d *Desk) first(ctx context.Context, user id.User, previous session.Session) (id.Org, Policy, error) {
 	if previous.User == user && !previous.Org.IsZero() {
 		policy, err := d.Policy(ctx, previous.Org, user)
@@ -81,6 +85,9 @@ func (d *Desk) first(ctx context.Context, user id.User, previous session.Session
 	}
 	all, err := identity.Memberships(ctx, d.DB, user)
 	for _, m := range all { // also if another database does not answer
+		if !m.Entered {
+			continue
+		}
 		policy, err := d.Policy(ctx, m.Org, user)
 		if !errors.Is(err, member.ErrRemoved) { // in this moment
 			return m.Org, policy, err
@@ -200,12 +207,20 @@ func refusal(err error) string {
 	return ""
 }
 
+// ErrUnentered is returned if the person has not chosen to enter an organization that has
+// added them. Otherwise its host would lead them in.
+var ErrUnentered = errors.New("account: the person has never entered the organization")
+
 // HandOver returns a code with which the host of an organization starts a session of its
-// own for the person of this one; see signin.Entrance. It returns what Switch does.
+// own for the person of this one; see signin.Entrance. It returns what Switch does,
+// and ErrUnentered.
 func (d *Desk) HandOver(ctx context.Context, s session.Session, to id.Org, host, state string, v Visitor) (secret.Token, error) {
 	policy, err := d.Policy(ctx, to, s.User)
 	if err != nil {
 		return secret.Token{}, err
+	}
+	if !policy.Entered {
+		return secret.Token{}, ErrUnentered
 	}
 	entrance := d.entrance()
 	if err := entrance.Fits(s, policy.NeedsSecond, policy.Life); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/identity"
+	"portico/shared/mail"
 	"portico/shared/pg"
 	"portico/shared/provider"
 	"portico/shared/secret"
@@ -95,7 +96,7 @@ func (d *Desk) Arrive(ctx context.Context, r Return, v Visitor) (Next, error) {
 	if err != nil {
 		return Next{}, err
 	}
-	if who.Email = CleanAddress(who.Email); who.Email == "" {
+	if who.Email = mail.CleanAddress(who.Email); who.Email == "" {
 		who.Verified, who.Authoritative = false, false
 	}
 	if t.User.IsZero() {

@@ -7,6 +7,7 @@ import (
 	"portico/shared/audit"
 	"portico/shared/id"
 	"portico/shared/identity"
+	"portico/shared/invitation"
 	"portico/shared/mail/template"
 	"portico/shared/member"
 	"portico/shared/org"
@@ -30,24 +31,37 @@ func (d *Desk) SignUp(ctx context.Context, email, locale string, v Visitor) erro
 	return d.sendSignUp(ctx, email, locale, v)
 }
 
-// invited reports whether an organization has added an address as a member.
-func (d *Desk) invited(ctx context.Context, email string) (bool, error) {
+// admitted reports whether a newcomer may have an account without an organization of their
+// own. Where everybody may sign up that is nobody, or a stranger's invitation would keep
+// people from their own organization. Otherwise it is who was added or invited by one; it
+// returns ErrUninvited for all others.
+func (d *Desk) admitted(ctx context.Context, email string) (bool, error) {
+	if d.Open {
+		return false, nil
+	}
+	offers, err := invitation.To(ctx, d.DB, email)
+	if len(offers) > 0 {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
 	user, err := member.KnownUser(ctx, d.DB, email)
 	if err != nil {
 		return false, err
 	}
 	all, err := identity.Memberships(ctx, d.DB, user)
-	if len(all) > 0 {
-		err = nil
+	if len(all) == 0 && err == nil {
+		err = ErrUninvited
 	}
-	return len(all) > 0, err
+	return err == nil, err
 }
 
-// ErrUninvited is returned for a person whom no organization has added, where not
-// everybody may sign up.
+// ErrUninvited is returned for a person whom no organization has added or invited, where
+// not everybody may sign up.
 var ErrUninvited = errors.New("account: the person is not invited")
 
-// ErrNoOrganization is returned if a person whom nobody has added names no organization.
+// ErrNoOrganization is returned if a person who makes an organization gives it no name.
 var ErrNoOrganization = errors.New("account: the organization has no name")
 
 // Person is who signs up.
@@ -83,9 +97,14 @@ func (d *Desk) Confirm(ctx context.Context, token string, p Person, v Visitor) (
 		return fail(err)
 	}
 	// A process that dies here leaves an account; the person signs in with the password.
+	return d.begin(ctx, user, version, v)
+}
+
+// begin starts the first session of a person who has just chosen a password.
+func (d *Desk) begin(ctx context.Context, user id.User, version int64, v Visitor) (session.Session, session.Cookie, error) {
 	first, policy, err := d.first(ctx, user, session.Session{})
 	if err != nil {
-		return fail(err)
+		return session.Session{}, session.Cookie{}, err
 	}
 	if policy.NeedsSecond { // the person enters it when they have one
 		first, policy = id.Org{}, alone
@@ -152,6 +171,9 @@ func (d *Desk) found(ctx context.Context, of id.Org, user id.User, email string,
 		}
 		owner, err := member.Insert(ctx, tx, of, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: p.Name, Role: role.Ref{Predefined: role.Owner}, CreatedAt: now})
 		if err != nil {
+			return err
+		}
+		if err := member.Enter(ctx, tx, of, owner.ID, now); err != nil {
 			return err
 		}
 		return audit.Insert(ctx, tx, of, audit.Entry{

@@ -18,6 +18,9 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"updateAPIKey":          func(s *statuses) (string, string) { return s.key(), "" },
 	"deleteWebhookEndpoint": func(s *statuses) (string, string) { return s.endpoint(), "" },
 	"deleteMember":          func(s *statuses) (string, string) { return s.acme.NewMember("gone@example.com", "viewer"), "" },
+	"deleteInvitation": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/invitations", `{"email":"gone@example.com","role":"viewer"}`), ""
+	},
 	"deleteDomain": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/domains", `{"name":"gone.example.com"}`), ""
 	},

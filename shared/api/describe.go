@@ -12,6 +12,7 @@ import (
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
+	"portico/shared/api/invitations"
 	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
 	"portico/shared/api/limits"
@@ -40,6 +41,7 @@ var tags = []*huma.Tag{
 	{Name: limits.Tag, Description: "How much callers may use, and limits of one API key or organization."},
 	{Name: schedules.Tag, Description: "Exports of the audit log of each day or week, written to a bucket or announced by mail."},
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
+	{Name: invitations.Tag, Description: "Asking people to become members of the organization."},
 	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
 	{Name: sso.Tag, Description: "Single sign-on: connections to the organization's own identity provider. Signing in by them is not built yet."},
 	{Name: account.Tag, Description: "The account of the person who calls: name, history, organizations and sessions."},

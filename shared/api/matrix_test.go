@@ -45,6 +45,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/audit-streams":           c.Make("/v1/audit-streams", apitest.HTTPSStream),
 		"/v1/deliveries":              regexp.MustCompile(`dlv_\w{26}`).FindString(deliveries),
 		"/v1/members":                 member,
+		"/v1/invitations":             c.Make("/v1/invitations", `{"email":"fourth@example.com","role":"viewer"}`),
 		"/v1/roles":                   c.Make("/v1/roles", `{"name":"own","permissions":["events:read"]}`),
 		"/v1/resource-grants":         c.Make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
 		"/v1/jobs":                    c.NewJob(apitest.Export, "x").String(),

@@ -7,6 +7,7 @@ import (
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
+	"portico/shared/api/invitations"
 	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
 	"portico/shared/api/limits"
@@ -40,6 +41,7 @@ func All() []edge.Operation {
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,
+		invitations.Create, invitations.List, invitations.Resend, invitations.Delete,
 		people.ListPermissions, people.CreateRole, people.ListRoles, people.GetRole, people.UpdateRole, people.DeleteRole,
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,

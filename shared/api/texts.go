@@ -14,6 +14,7 @@ import (
 	"portico/shared/api/audit"
 	"portico/shared/api/edge"
 	"portico/shared/api/events"
+	"portico/shared/api/invitations"
 	"portico/shared/api/jobs"
 	"portico/shared/api/keys"
 	"portico/shared/api/limits"
@@ -40,7 +41,7 @@ type texts struct {
 }
 
 func readTexts() (*texts, error) {
-	return newTexts(edge.Texts, account.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, sso.Texts, ownTexts)
+	return newTexts(edge.Texts, account.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, invitations.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, sso.Texts, ownTexts)
 }
 
 // newTexts reads the Markdown of all folders. Each heading must be unique.

@@ -6,6 +6,7 @@ import "strings"
 const (
 	apiKeyFields         = "name permissions allowed_ips expires_at revoked_at"
 	memberFields         = "email name role locale"
+	invitationFields     = "email role locale"
 	roleFields           = "name description permissions condition"
 	domainFields         = "name verified_at"
 	organizationFields   = "name settings branding version"
@@ -42,6 +43,10 @@ var securityActions = []Action{
 	define(Security, "member.create", "A member was added.", "member", memberFields),
 	define(Security, "member.update", "A member was changed, such as the role.", "member", memberFields),
 	define(Security, "member.delete", "A member was removed.", "member", memberFields),
+	define(Security, "invitation.create", "Somebody was invited to become a member.", "invitation", invitationFields),
+	define(Security, "invitation.resend", "An invitation was mailed again, with a new link.", "invitation", invitationFields),
+	define(Security, "invitation.revoke", "An invitation was taken back.", "invitation", invitationFields),
+	define(Security, "invitation.accept", "Somebody has accepted an invitation, and is a member.", "invitation member", invitationFields),
 	define(Security, "role.create", "A role was created.", "role", roleFields),
 	define(Security, "role.update", "A role was changed.", "role", roleFields),
 	define(Security, "role.delete", "A role was deleted.", "role", roleFields),
@@ -168,6 +173,7 @@ var accessActions = []Action{
 	reads("mail.read", "Mails were read.", ""),
 	reads("mail_suppression.read", "Addresses that get no mail were read.", ""),
 	reads("member.read", "Members were read.", ""),
+	reads("invitation.read", "Invitations were read.", ""),
 	reads("organization.read", "The organization was read.", ""),
 	reads("recovery.read", "Recoveries were read.", "webhook_endpoint"),
 	reads("resource_grant.read", "Resource grants were read.", ""),

@@ -54,6 +54,7 @@ type (
 	oauthGrant   struct{}
 	ssoNoun      struct{}
 	ssoTrace     struct{}
+	invitation   struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -85,6 +86,7 @@ func (oauthClient) Prefix() string  { return "app" }
 func (oauthGrant) Prefix() string   { return "ogr" }
 func (ssoNoun) Prefix() string      { return "sso" }
 func (ssoTrace) Prefix() string     { return "sst" }
+func (invitation) Prefix() string   { return "inv" }
 
 // The identifiers.
 type (
@@ -117,6 +119,7 @@ type (
 	OAuthGrant          = ID[oauthGrant]
 	SSOConnection       = ID[ssoNoun]
 	SSOTrace            = ID[ssoTrace]
+	Invitation          = ID[invitation]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

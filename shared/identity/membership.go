@@ -14,19 +14,21 @@ type Membership struct {
 	Org    id.Org
 	Name   string
 	Member id.Member
+	// Entered: by choice. Otherwise somebody has added the user, who has not been there yet.
+	Entered bool
 }
 
 // mostMemberships bounds what one database returns: strangers may add a user to any number
 // of organizations.
 const mostMemberships = 200
 
-// Memberships returns the organizations of a user in all databases, in each the oldest
-// membership first. If a database does not answer, it returns those of the others together
+// Memberships returns the organizations of a user in all databases, in each those
+// that they have entered and then the oldest first. If a database does not answer, it returns those of the others together
 // with the error.
 func Memberships(ctx context.Context, db *pg.DB, user id.User) (all []Membership, err error) {
 	err = db.All().Each(func(_ string, q pg.Querier) error {
 		list, err := pg.List[Membership](ctx, q, "identity.Memberships",
-			`SELECT org_id AS org, org_name AS name, member_id AS member FROM memberships_of($1, $2)`, user, mostMemberships)
+			`SELECT org_id AS org, org_name AS name, member_id AS member, entered FROM memberships_of($1, $2)`, user, mostMemberships)
 		all = append(all, list...)
 		return err
 	})

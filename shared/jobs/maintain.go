@@ -16,6 +16,7 @@ import (
 	"portico/shared/event"
 	"portico/shared/idempotency"
 	"portico/shared/identity"
+	"portico/shared/invitation"
 	"portico/shared/job"
 	"portico/shared/mail"
 	"portico/shared/mail/dmarc"
@@ -70,6 +71,7 @@ type Maintained struct {
 	UserEventsForgotten    int64 `json:"user_events_forgotten"`
 	SSOTracesForgotten     int64 `json:"sso_traces_forgotten"`
 	LoginsForgotten        int64 `json:"logins_forgotten"` // of people who have not proven their address
+	InvitationsForgotten   int64 `json:"invitations_forgotten"`
 }
 
 // keysPerStatement bounds how long one DELETE keeps its locks.
@@ -135,7 +137,8 @@ func (u *Upkeep) forgetPeople(ctx context.Context, m *Maintained) error {
 	return errors.Join(
 		pruneAll(&m.UserEventsForgotten, func() (int64, error) { return identity.ForgetHistory(ctx, u.DB, keysPerStatement) }),
 		pruneAll(&m.SSOTracesForgotten, func() (int64, error) { return sso.ForgetTraces(ctx, u.DB, keysPerStatement) }),
-		pruneAll(&m.LoginsForgotten, func() (int64, error) { return identity.ForgetUnproven(ctx, u.DB, keysPerStatement) }))
+		pruneAll(&m.LoginsForgotten, func() (int64, error) { return identity.ForgetUnproven(ctx, u.DB, keysPerStatement) }),
+		pruneAll(&m.InvitationsForgotten, func() (int64, error) { return invitation.Forget(ctx, u.DB, keysPerStatement) }))
 }
 
 // pruneAll calls a function that deletes up to keysPerStatement rows until none are left.

@@ -49,6 +49,12 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, c Chang
 	return before, after, err
 }
 
+// Enter notes that a member's user has entered the organization by choice: from now on
+// signing in may lead there.
+func Enter(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, now time.Time) error {
+	return pg.Exec(ctx, tx, "member.Enter", `UPDATE member SET entered_at = $3 WHERE org_id = $1 AND id = $2 AND entered_at IS NULL`, org, member, now)
+}
+
 // Delete removes a member with their resource grants and returns it. It also
 // deletes the user if the user is a member of no other organization.
 func Delete(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, check func(role.Role) error) (Member, error) {

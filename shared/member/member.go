@@ -105,6 +105,18 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, member id.Member) (Member, e
 		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id WHERE m.org_id = $1 AND m.id = $2`, org, member)
 }
 
+// OfUser returns the organization's member who is a user, or ErrNotFound.
+func OfUser(ctx context.Context, tx pg.Tx, org id.Org, user id.User) (Member, error) {
+	return pg.One[Member](ctx, tx, "member.OfUser", ErrNotFound, `
+		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id WHERE m.org_id = $1 AND m.user_id = $2`, org, user)
+}
+
+// Known reports whether an address is that of a member.
+func Known(ctx context.Context, tx pg.Tx, org id.Org, email string) (bool, error) {
+	return pg.Value[bool](ctx, tx, "member.Known", `
+		SELECT EXISTS (SELECT FROM member m WHERE m.org_id = $1 AND m.user_id = user_with($2))`, org, email)
+}
+
 // List returns up to limit members older than after, newest first. A zero after
 // starts with the newest.
 func List(ctx context.Context, tx pg.Tx, org id.Org, after id.Member, limit int) ([]Member, error) {

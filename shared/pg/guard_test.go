@@ -41,7 +41,7 @@ pol AS (
   SELECT p.*, p.polroles = ARRAY['portico_app'::regrole::oid] AS for_app, p.polroles = ARRAY['portico_worker'::regrole::oid] AS for_worker,
          p.polname = 'erase' AND p.polroles = ARRAY['portico_owner'::regrole::oid] AS for_eraser,
          -- api_key_org reads it: of a key only its hash is known before its organization is; list_organizations, list_jobs, list_finished_jobs and list_mails, for staff; drop_partition, which asks whether any is unfinished; drop_audit_quarter, which moves the beginnings of chains; and memberships_of, which asks before an organization is known
-         p.polrelid IN ('api_key'::regclass, 'audit_chain'::regclass, 'audit_head'::regclass, 'audit_unchained'::regclass, 'organization'::regclass, 'job'::regclass, 'job_log'::regclass, 'mail'::regclass, 'member'::regclass, 'oauth_client'::regclass, 'placement'::regclass, 'sso_connection'::regclass, 'webhook_delivery'::regclass) AND p.polname = 'lookup' AND p.polcmd = 'r' AND p.polroles = ARRAY['portico_owner'::regrole::oid] AS for_lookup,
+         p.polrelid IN ('api_key'::regclass, 'audit_chain'::regclass, 'audit_head'::regclass, 'audit_unchained'::regclass, 'invitation'::regclass, 'organization'::regclass, 'job'::regclass, 'job_log'::regclass, 'mail'::regclass, 'member'::regclass, 'oauth_client'::regclass, 'placement'::regclass, 'sso_connection'::regclass, 'webhook_delivery'::regclass) AND p.polname = 'lookup' AND p.polcmd = 'r' AND p.polroles = ARRAY['portico_owner'::regrole::oid] AS for_lookup,
          pg_get_expr(p.polqual, p.polrelid) AS visible, pg_get_expr(p.polwithcheck, p.polrelid) AS writable
   FROM pg_policy p),
 role AS (SELECT * FROM pg_roles WHERE rolname IN ('portico_app', 'portico_worker', 'portico_identity'))

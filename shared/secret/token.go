@@ -35,7 +35,10 @@ func ParseToken(text string) (t Token, err error) {
 func (t Token) Text() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
 
 // Hash returns the token's SHA-256 in base64url, under which it is stored.
-func (t Token) Hash() string {
+func (t Token) Hash() string { return base64.RawURLEncoding.EncodeToString(t.Sum()) }
+
+// Sum returns the token's SHA-256.
+func (t Token) Sum() []byte {
 	sum := sha256.Sum256(t[:])
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return sum[:]
 }

@@ -39,6 +39,9 @@ func addPeople(t testing.TB, d *Database, org id.Org, user, alone id.User) {
 	d.Insert(t, "member", Row{"org_id": org, "id": uuid.New(), "user_id": user, "name": "", "predefined": "owner", "created_at": now, "updated_at": now})
 	d.Insert(t, "resource_grant", Row{"org_id": org, "id": org, "member_id": org, "permission": "p", "resource_type": "t", "resource_id": "r", "created_at": now})
 	hash := sha256.Sum256(org.UUID[:])
+	d.Insert(t, "invitation", Row{
+		"org_id": org, "id": org, "email": "a@example.com", "predefined": "viewer", "locale": "", "token_hash": hash[:], "inviter_type": "staff_key", "inviter_id": "k", "inviter_name": "", "expires_at": now,
+	})
 	d.Insert(t, "api_key", Row{"org_id": org, "id": org, "name": "k", "hash": hash[:], "permissions": []string{"events:read"}})
 	d.Insert(t, "oauth_client", Row{"org_id": org, "id": org, "name": "a", "kind": "native", "redirect_uris": []string{}, "permissions": []string{}, "published": false})
 	d.Insert(t, "oauth_grant", Row{"org_id": org, "id": org, "client_id": org, "client_name": "a", "member_id": org, "scopes": []string{}, "resource": "r", "ends_at": now})

@@ -1,9 +1,10 @@
-// Command organization serves /v1/organization, domains, members, roles,
-// permissions and single sign-on; see shared/api/organizations, shared/api/people and
-// shared/api/sso.
+// Command organization serves /v1/organization, domains, members, invitations, roles,
+// permissions and single sign-on; see shared/api/organizations, shared/api/people,
+// shared/api/invitations and shared/api/sso.
 package main
 
 import (
+	"portico/shared/api/invitations"
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
 	"portico/shared/api/sso"
@@ -15,6 +16,7 @@ func main() {
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,
+		invitations.Create, invitations.List, invitations.Resend, invitations.Delete,
 		people.ListPermissions, people.CreateRole, people.ListRoles, people.GetRole, people.UpdateRole, people.DeleteRole,
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,

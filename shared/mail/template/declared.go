@@ -4,7 +4,7 @@ import "time"
 
 // all is in the order in which previews show them.
 var all = []*Template{
-	MemberAdded.Template, APIKeyExpiring.Template,
+	MemberAdded.Template, Invitation.Template, APIKeyExpiring.Template,
 	EndpointDisabled.Template, DeadDeliveries.Template, CertificateExpiring.Template, AuditStreamPaused.Template,
 	AuditExportReady.Template, AuditExportFailing.Template,
 	VerifyAddress.Template, SignUpKnownAddress.Template, SignInLink.Template, ResetPassword.Template, PasswordChanged.Template, FactorChanged.Template, ConfirmFactor.Template, AccountLinked.Template, NewDevice.Template,
@@ -33,6 +33,21 @@ type MemberAddedData struct {
 var MemberAdded = declare(Template{Name: "member_added", Stream: Product},
 	named[MemberAddedData]{"by a person", MemberAddedData{"Acme", "Developer", "Ada Lovelace", "https://portico.example.com/acme"}},
 	named[MemberAddedData]{"by a program", MemberAddedData{"Straßenbau Müller & Söhne GmbH", "Owner", "", ""}},
+)
+
+// InvitationData asks a person to become a member.
+type InvitationData struct {
+	Organization string    `json:"organization"`
+	Role         string    `json:"role"`
+	InvitedBy    string    `json:"invited_by"` // a display name, or ""
+	URL          string    `json:"url"`
+	ExpiresAt    time.Time `json:"expires_at"`
+}
+
+// Invitation is sent to a person whom an organization invites.
+var Invitation = declare(Template{Name: "invitation", Stream: Product},
+	named[InvitationData]{"by a person", InvitationData{"Acme", "Developer", "Ada Lovelace", "https://portico.example.com/sign-in/invitation?token=" + sampleToken, sampleTime.AddDate(0, 0, 7)}},
+	named[InvitationData]{"by a program", InvitationData{"Straßenbau Müller & Söhne GmbH", "Owner", "", "https://portico.example.com/sign-in/invitation?token=" + sampleToken, sampleTime.AddDate(0, 0, 7)}},
 )
 
 // APIKeyExpiringData is about one API key.

@@ -139,6 +139,7 @@ func TestHandOffObeysTheOrganization(t *testing.T) {
 	}
 	s.hosts[acmeHost] = acme
 	s.set(other, `{"require_mfa": true}`)
+	s.db.Exec(t, `UPDATE member SET entered_at = portico_now() WHERE org_id = $1`, other)
 	strict := s.browser()
 	strict.at = "strict.example.com"
 	s.hosts[strict.at] = other

@@ -3,8 +3,10 @@ package signin
 import (
 	"errors"
 
+	"portico/shared/account"
 	"portico/shared/id"
 	"portico/shared/identity"
+	"portico/shared/invitation"
 	"portico/shared/member"
 	"portico/shared/pages"
 	"portico/shared/session"
@@ -15,8 +17,9 @@ const organizationsPath = "/account/organizations"
 
 // organizations is what the page of a person's organizations shows.
 type organizations struct {
-	Own  id.Org // of the session
-	List []identity.Membership
+	Own    id.Org // of the session
+	List   []identity.Membership
+	Offers []invitation.Offer
 }
 
 func (s *Site) showOrganizations(v *pages.Visit, own session.Session) (pages.Answer, error) {
@@ -24,7 +27,11 @@ func (s *Site) showOrganizations(v *pages.Visit, own session.Session) (pages.Ans
 	if err != nil {
 		return pages.Answer{}, err
 	}
-	return pages.Answer{View: "organizations", Title: "organizations.title", Data: organizations{own.Org, list}}, nil
+	offers, err := s.Desk.Offers(ctxOf(v), own.User)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	return pages.Answer{View: "organizations", Title: "organizations.title", Data: organizations{own.Org, list, offers}}, nil
 }
 
 // enter moves the session to another organization.
@@ -59,6 +66,8 @@ func notEntered(err error) string {
 		return "organizations.factors"
 	case errors.As(err, &ended):
 		return "organizations.old"
+	case errors.Is(err, account.ErrUnentered):
+		return "organizations.unentered"
 	}
 	return ""
 }

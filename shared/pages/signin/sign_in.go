@@ -8,6 +8,7 @@ import (
 
 	"portico/shared/account"
 	"portico/shared/captcha"
+	"portico/shared/mail"
 	"portico/shared/pages"
 	"portico/shared/secret"
 	"portico/shared/session"
@@ -68,7 +69,7 @@ func (s *Site) flow(v *pages.Visit) (signin.Flow, error) {
 
 // readAddress reads the address of a form, or marks it.
 func readAddress(v *pages.Visit) string {
-	address := account.CleanAddress(v.Form("email"))
+	address := mail.CleanAddress(v.Form("email"))
 	if address == "" {
 		v.Mark("email", "wrong.email")
 	}

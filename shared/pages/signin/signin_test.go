@@ -302,7 +302,7 @@ func TestInvitedOnly(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.desk.Open = false
-	s.shows(s.browser().get("/sign-up"), 200, "if an organization has added you")
+	s.shows(s.browser().get("/sign-up"), 200, "if an organization has added or invited you")
 	now := s.clock.Now()
 	user := id.New[id.User](now)
 	s.db.AddUser(t, user, "bob@example.com")
@@ -313,14 +313,14 @@ func TestInvitedOnly(t *testing.T) {
 		t.Errorf("%+v, %+v; the mails %+v", refused, sent, s.mails())
 	}
 	eves := s.mails()[0].link
-	s.shows(stranger.get(eves), 403, "No organization has added you yet")
-	s.shows(stranger.post(eves, "name", "Eve", "organization", "Eves", "password", secretText), 403, "No organization has added you yet")
+	s.shows(stranger.get(eves), 403, "No organization has invited you yet")
+	s.shows(stranger.post(eves, "name", "Eve", "organization", "Eves", "password", secretText), 403, "No organization has invited you yet")
 	link := s.mail().link
 	p := bob.get(link)
-	if s.shows(p, 200, "added to an organization already"); strings.Contains(p.text, `name="organization"`) {
+	if s.shows(p, 200, "so none is made for you"); strings.Contains(p.text, `name="organization"`) {
 		t.Errorf("it asks for an organization:\n%s", main(p.text))
 	}
-	s.shows(bob.follow(bob.post(link, "name", "Bob", "organization", "Mine", "password", secretText)), 200, "bob@example.com")
+	s.shows(bob.follow(bob.post(link, "name", "Bob", "organization", "Mine", "password", secretText)), 200, "has added you")
 	if n := testkit.Value[int](t, s.db, `SELECT count(*) FROM organization WHERE name = 'Mine'`); n != 0 {
 		t.Error("an organization was made")
 	}

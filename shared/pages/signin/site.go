@@ -86,7 +86,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "removePasskey", Path: passkeysPath + "/remove", Function: function, Act: s.recent(passkeysPath, s.removePasskey), Limit: perMinute("account", 20), Records: "passkey.remove"},
 		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "revokeSessions", Path: "/account/revoke-sessions", Function: function, Act: s.signedIn(s.revokeAll), Limit: perMinute("account", 20), Records: "session.revoke"},
-	}, slices.Concat(s.addressPages(), s.providerPages(), s.handOffPages())...)
+	}, slices.Concat(s.addressPages(), s.providerPages(), s.handOffPages(), s.invitationPages())...)
 }
 
 // told is a page that only says something: the title and the text of a key.
@@ -151,6 +151,9 @@ func (s *Site) begin(v *pages.Visit, begun session.Session, cookie session.Cooki
 	if to := v.Cookie(toCookie); to != "" {
 		v.SetCookie(toCookie, "", 0)
 		return v.Go(to), nil
+	}
+	if begun.Org.IsZero() {
+		return v.Go(organizationsPath), nil // to choose one
 	}
 	return v.Go(accountPath), nil
 }

@@ -1,0 +1,128 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"portico/shared/apikey"
+	"portico/shared/audit"
+	"portico/shared/auth"
+	"portico/shared/id"
+	"portico/shared/member"
+	"portico/shared/oauth"
+	"portico/shared/pg"
+	"portico/shared/role"
+)
+
+// Person is who accepts an invitation, with the address that they have proven.
+type Person struct {
+	User  id.User
+	Email string
+	Name  string
+}
+
+// Accept makes a person a member. Who is a member already keeps their role. It returns
+// ErrNotFound, ErrEnded, ErrAnother, and ErrLapsed if the inviter could not add the member
+// now. It writes the entry of the audit log.
+func Accept(ctx context.Context, tx pg.Tx, org id.Org, wanted id.Invitation, p Person, by audit.Origin, now time.Time) error {
+	i, err := Lock(ctx, tx, org, wanted)
+	switch {
+	case err != nil:
+		return err
+	case !strings.EqualFold(i.Email, p.Email):
+		return ErrAnother
+	case i.Status(now) != Open:
+		return ErrEnded
+	}
+	m, err := member.OfUser(ctx, tx, org, p.User)
+	if errors.Is(err, member.ErrNotFound) {
+		m, err = join(ctx, tx, org, i, p, now)
+	}
+	if err != nil {
+		return err
+	}
+	if err := member.Enter(ctx, tx, org, m.ID, now); err != nil {
+		return err
+	}
+	if err := pg.Exec(ctx, tx, "invitation.Accept", `UPDATE invitation SET accepted_at = $3 WHERE org_id = $1 AND id = $2`, org, i.ID, now); err != nil {
+		return err
+	}
+	return audit.Insert(ctx, tx, org, audit.Entry{
+		Action: "invitation.accept", Actor: audit.Actor{Type: auth.Member, ID: m.ID.String(), Name: m.Name}, Targets: []audit.Target{audit.Of("invitation", i.ID), audit.Of("member", m.ID)},
+		After: Fields(i), Origin: by, CreatedAt: now,
+	})
+}
+
+// Fields are what an audit entry shows of an invitation.
+func Fields(i Invitation) audit.Fields {
+	return audit.Fields{"email": i.Email, "role": i.Role.String(), "locale": i.Locale}
+}
+
+func join(ctx context.Context, tx pg.Tx, org id.Org, i Invitation, p Person, now time.Time) (member.Member, error) {
+	err := member.CheckRole(ctx, tx, org, i.Role, func(r role.Role) error {
+		given, err := gives(ctx, tx, org, i.Inviter, now)
+		if err == nil {
+			err = role.MayGrant(append(slices.Clone(r.Permissions), auth.MembersWrite), given)
+		}
+		return err
+	})
+	if errors.Is(err, role.ErrNotFound) || errors.Is(err, role.ErrGrantExceeded) || errors.Is(err, member.ErrRemoved) {
+		err = errors.Join(ErrLapsed, err)
+	}
+	if err != nil {
+		return member.Member{}, err
+	}
+	return member.Insert(ctx, tx, org, member.Member{
+		ID: id.New[id.Member](now), UserID: p.User, Email: strings.ToLower(p.Email), Name: p.Name, Role: i.Role, Locale: i.Locale, CreatedAt: now,
+	})
+}
+
+// gives returns what an inviter may give to others now: a key that was rotated what its
+// successor may.
+func gives(ctx context.Context, tx pg.Tx, org id.Org, by auth.Actor, now time.Time) (auth.Set, error) {
+	switch by.Type {
+	case auth.StaffKey, auth.Staff:
+		return auth.All(), nil // it was checked when it was made; they may do it at any time
+	case auth.Member:
+		inviter, err := id.Parse[id.Member](by.ID)
+		if err != nil {
+			return nil, err
+		}
+		judge, err := member.Judge(ctx, tx, org, inviter)
+		return role.Authority{Judge: judge}.Gives(), err
+	case auth.APIKey:
+		return keyGives(ctx, tx, org, by.ID, now)
+	case auth.OAuthClient:
+		app, err := id.Parse[id.OAuthClient](by.ID)
+		if err != nil {
+			return nil, err
+		}
+		client, err := oauth.Get(ctx, tx, org, app)
+		if errors.Is(err, oauth.ErrNotFound) {
+			err = nil
+		}
+		return client.Permissions, err
+	}
+	return nil, nil
+}
+
+func keyGives(ctx context.Context, tx pg.Tx, org id.Org, text string, now time.Time) (auth.Set, error) {
+	next, err := id.Parse[id.APIKey](text)
+	if err != nil {
+		return nil, err
+	}
+	var key apikey.Stored
+	for !next.IsZero() {
+		if key, err = apikey.Get(ctx, tx, org, next); err != nil {
+			return nil, err
+		}
+		next = key.ReplacedBy
+	}
+	if s := key.Status(now); s == apikey.Revoked || s == apikey.Expired {
+		return nil, nil
+	}
+	return key.Permissions, nil
+}

@@ -1,0 +1,134 @@
+package signin
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"portico/shared/account"
+	"portico/shared/id"
+	"portico/shared/invitation"
+	"portico/shared/pages"
+	"portico/shared/session"
+	"portico/shared/signin"
+)
+
+// invitationPages are those on which a person accepts an invitation.
+func (s *Site) invitationPages() []pages.Page {
+	return []pages.Page{
+		{ID: "invitation", Path: invitation.Path, Function: function, Show: s.showInvitation, Act: s.invitation, Limit: perMinute("sign-up", 10), Records: "invitation.accept"},
+		{ID: "acceptInvitation", Path: organizationsPath + "/accept", Function: function, Act: s.signedIn(s.acceptOffer), Limit: perMinute("account", 20), Records: "invitation.accept"},
+	}
+}
+
+// invited is what the page of an invitation shows.
+type invited struct {
+	account.Invitation
+	As   string // the address of whoever is signed in; "": nobody is
+	Mine bool   // which is the invited one
+}
+
+// reader returns the invitation of the link, and the session of its reader; zero: there is
+// none.
+func (s *Site) reader(v *pages.Visit) (i invited, own session.Session, err error) {
+	if i.Invitation, err = s.Desk.ReadInvitation(ctxOf(v), v.Query("token")); err != nil {
+		return i, own, err
+	}
+	own, in, err := s.session(v)
+	if err == nil && in {
+		i.As, err = s.Desk.Address(ctxOf(v), own.User)
+	}
+	i.Mine = strings.EqualFold(i.As, i.Email)
+	return i, own, err
+}
+
+// notInvited is the page for a link of an invitation that cannot be accepted.
+func notInvited(err error) (pages.Answer, error) {
+	if errors.Is(err, account.ErrLink) {
+		return saying(http.StatusNotFound, "invitation.over"), nil
+	}
+	return pages.Answer{}, err
+}
+
+func (s *Site) showInvitation(v *pages.Visit) (pages.Answer, error) {
+	i, _, err := s.reader(v)
+	if err != nil {
+		return notInvited(err)
+	}
+	return pages.Answer{View: "invitation", Title: "invitation.title", Data: i}, nil
+}
+
+// invitation makes whoever has proven the invited address a member: the person who is signed
+// in with it, or who makes the account. Others sign in first.
+func (s *Site) invitation(v *pages.Visit) (pages.Answer, error) {
+	i, own, err := s.reader(v)
+	switch {
+	case err != nil:
+		return notInvited(err)
+	case i.Mine:
+		return s.accept(v, own, i.Org, i.ID)
+	case i.As != "":
+		v.Tell("invitation.another")
+		return v.Again(), nil
+	case i.Known:
+		return s.signInTo(v, i)
+	}
+	return s.join(v)
+}
+
+// accept leads into the organization; if it demands more than the session has, to the page
+// on which people enter theirs.
+func (s *Site) accept(v *pages.Visit, own session.Session, of id.Org, wanted id.Invitation) (pages.Answer, error) {
+	moved, cookie, err := s.Desk.Accept(ctxOf(v), own, of, wanted, visitor(v))
+	var ended session.Ended
+	switch {
+	case errors.Is(err, signin.ErrFactors), errors.As(err, &ended):
+		return v.Go(organizationsPath), nil
+	case errors.Is(err, session.ErrNone): // it has just ended elsewhere
+		return v.Go(signInPath), nil
+	case err != nil:
+		return notInvited(err)
+	}
+	s.keep(v, moved, cookie)
+	return v.Go(organizationsPath), nil
+}
+
+// signInTo begins an attempt with the invited address, which leads back to the invitation.
+func (s *Site) signInTo(v *pages.Visit, i invited) (pages.Answer, error) {
+	token, err := s.Desk.Begin(ctxOf(v), i.Email, visitor(v))
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	v.SetCookie(flowCookie, token.Text(), flowFor)
+	v.SetCookie(toCookie, v.Request.URL.RequestURI(), toFor)
+	return v.Go(passwordPath), nil
+}
+
+func (s *Site) join(v *pages.Visit) (pages.Answer, error) {
+	p := account.Person{Name: readName(v, "name"), Password: v.Form("password")}
+	if v.Marked() {
+		return v.Again(), nil
+	}
+	begun, cookie, err := s.Desk.Join(ctxOf(v), v.Query("token"), p, visitor(v))
+	switch {
+	case errors.Is(err, account.ErrLink):
+		return notInvited(err)
+	case err != nil:
+		return refused(v, err)
+	}
+	return s.begin(v, begun, cookie)
+}
+
+// acceptOffer accepts an invitation from the list of a person's organizations.
+func (s *Site) acceptOffer(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	of, err := id.Parse[id.Org](v.Form("organization"))
+	wanted, failed := id.Parse[id.Invitation](v.Form("invitation"))
+	if err != nil || failed != nil {
+		return saying(http.StatusNotFound, "invitation.over"), nil
+	}
+	a, err := s.accept(v, own, of, wanted)
+	if errors.Is(err, invitation.ErrAnother) {
+		return saying(http.StatusNotFound, "invitation.over"), nil
+	}
+	return a, err
+}

@@ -17,6 +17,7 @@ import (
 
 	"portico/shared/api"
 	"portico/shared/eventtype/openapi"
+	"portico/shared/pages"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/signin"
 	"portico/shared/pages/token"
@@ -58,9 +59,8 @@ func registered() []op {
 		o := operation.Meta()
 		ops = append(ops, op{ID: o.ID, Method: o.Method, Path: o.Path, Function: o.Function})
 	}
-	for _, page := range (&signin.Site{}).Pages() {
-		// One route for each page, because API Gateway takes 300: the frame of the pages refuses wrong methods.
-		ops = append(ops, op{ID: page.ID, Method: anyMethod, Path: page.Path, Function: page.Function})
+	for _, r := range pages.Routes((&signin.Site{}).Pages()) {
+		ops = append(ops, op{ID: r.ID, Method: anyMethod, Path: r.Path, Function: r.Function})
 	}
 	return append(ops,
 		op{ID: "showUnsubscribe", Method: "GET", Path: unsubscribe.Path, Function: "unsubscribe"},

@@ -10,6 +10,7 @@ import (
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"portico/shared/api"
+	"portico/shared/pages"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/signin"
 	"portico/shared/pages/token"
@@ -157,8 +158,8 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		code = append(code, method+" "+unsubscribe.Path+" → portico-unsubscribe")
 	}
-	for _, page := range (&signin.Site{}).Pages() {
-		code = append(code, "ANY "+page.Path+" → portico-"+page.Function)
+	for _, r := range pages.Routes((&signin.Site{}).Pages()) {
+		code = append(code, "ANY "+r.Path+" → portico-"+r.Function)
 	}
 	for _, path := range []string{token.Path, token.RevokePath, token.IntrospectPath} {
 		code = append(code, "POST "+path+" → portico-oauth")

@@ -10,6 +10,7 @@ import (
 	"portico/shared/audit"
 	"portico/shared/clock"
 	"portico/shared/identity"
+	"portico/shared/oauth"
 	"portico/shared/passkey"
 	"portico/shared/password"
 	"portico/shared/pg"
@@ -23,6 +24,7 @@ type Desk struct {
 	DB        *pg.DB
 	People    *pg.Identity
 	Sessions  *session.Store
+	Apps      *oauth.Desk
 	Attempts  *signin.Store
 	Passwords *password.Hasher
 	Rules     password.Rules

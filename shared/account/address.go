@@ -204,15 +204,15 @@ func (d *Desk) UndoAddress(ctx context.Context, token string, v Visitor) error {
 	return err
 }
 
-// expel ends all sessions of a person under the lock of the login, before fn changes what
-// they sign in with.
+// expel ends all sessions of a person, and what they have allowed apps, under the lock of
+// the login, before fn changes what they sign in with.
 func (d *Desk) expel(ctx context.Context, user id.User, v Visitor, fn func(pg.Tx, identity.Login) error) error {
 	err := d.People.AsUser(ctx, user, func(tx pg.Tx) error {
 		login, err := identity.Lock(ctx, tx, user)
 		if err != nil {
 			return err
 		}
-		if err := d.endAll(ctx, user, id.Session{}, session.Revoked, v.Origin); err != nil {
+		if err := d.expelAll(ctx, user, id.Session{}, v.Origin); err != nil {
 			return err
 		}
 		return fn(tx, login)

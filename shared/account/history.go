@@ -150,3 +150,12 @@ func (d *Desk) endAll(ctx context.Context, user id.User, keep id.Session, why se
 	d.noteEnd(ctx, user, why, by, list)
 	return d.Sessions.RevokeAll(ctx, user, keep, why)
 }
+
+// expelAll does the same and takes away what the person has allowed apps: somebody else may
+// have allowed it.
+func (d *Desk) expelAll(ctx context.Context, user id.User, keep id.Session, by audit.Origin) error {
+	if err := d.endAll(ctx, user, keep, session.Revoked, by); err != nil {
+		return err
+	}
+	return d.Apps.RevokeAll(ctx, user, by)
+}

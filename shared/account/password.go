@@ -89,8 +89,8 @@ func (d *Desk) under(ctx context.Context, login identity.Login, fn func(pg.Tx) e
 	})
 }
 
-// ChangePassword gives a person a new password. Every other session ends, and this one
-// gets a new secret. It returns ErrWrong if the present password is wrong, and a
+// ChangePassword gives a person a new password. Every other session ends, and what was
+// allowed apps; this session gets a new secret. It returns ErrWrong if the present password is wrong, and a
 // password.Refusal if the new one cannot be chosen.
 func (d *Desk) ChangePassword(ctx context.Context, s session.Session, present, fresh, locale string, v Visitor) (session.Session, session.Cookie, error) {
 	fail := func(err error) (session.Session, session.Cookie, error) {
@@ -124,7 +124,7 @@ func (d *Desk) ChangePassword(ctx context.Context, s session.Session, present, f
 		if err := identity.SetPassword(ctx, tx, login.User, kept(hash), v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		if err := d.endAll(ctx, login.User, s.ID, session.Revoked, v.Origin); err != nil {
+		if err := d.expelAll(ctx, login.User, s.ID, v.Origin); err != nil {
 			return err
 		}
 		if renewed, cookie, err = d.Sessions.Renew(ctx, s, []string{byPassword}, 0); err != nil {
@@ -155,13 +155,13 @@ func (d *Desk) choose(ctx context.Context, text string, about ...string) (passwo
 	return d.Passwords.Hash(ctx, text)
 }
 
-// SignOutEverywhere ends all sessions of a person.
+// SignOutEverywhere ends all sessions of a person, and what they have allowed apps.
 func (d *Desk) SignOutEverywhere(ctx context.Context, user id.User, v Visitor) error {
 	return d.People.AsUser(ctx, user, func(tx pg.Tx) error {
 		if err := identity.RevokeSessions(ctx, tx, user, string(session.Revoked), v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		return d.endAll(ctx, user, id.Session{}, session.Revoked, v.Origin)
+		return d.expelAll(ctx, user, id.Session{}, v.Origin)
 	})
 }
 

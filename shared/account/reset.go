@@ -8,7 +8,6 @@ import (
 	"portico/shared/identity"
 	"portico/shared/mail/template"
 	"portico/shared/pg"
-	"portico/shared/session"
 )
 
 // AskReset mails a link to choose a new password. An address without an account gets the
@@ -34,8 +33,9 @@ func (d *Desk) sendReset(ctx context.Context, asker string, login identity.Login
 	return d.sendOf(ctx, login, asker, locale, template.ResetPassword.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
 }
 
-// Reset gives the person of a link a new password. All sessions end; the person signs in
-// with the new password, and with a second factor if there is one.
+// Reset gives the person of a link a new password. All sessions end, and what was
+// allowed apps; the person signs in with the new password, and with a second factor if there
+// is one.
 func (d *Desk) Reset(ctx context.Context, token, fresh, locale string, v Visitor) error {
 	login, err := d.ReadReset(ctx, token)
 	if err != nil {
@@ -49,7 +49,7 @@ func (d *Desk) Reset(ctx context.Context, token, fresh, locale string, v Visitor
 		if err := identity.SetPassword(ctx, tx, login.User, kept(hash), v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		if err := d.endAll(ctx, login.User, id.Session{}, session.Revoked, v.Origin); err != nil {
+		if err := d.expelAll(ctx, login.User, id.Session{}, v.Origin); err != nil {
 			return err
 		}
 		return d.tellOfPassword(ctx, login, locale, v)

@@ -70,6 +70,7 @@ func SignIn() {
 	desk := &account.Desk{DB: db, People: home, Box: box, Clock: h.clock, Public: people.Public, Open: people.SignUp == "open"}
 	table := h.identityTable(sessions)
 	desk.Sessions, desk.Attempts = session.NewStore(table, sessionIdle, h.clock), signin.NewStore(table, box, h.clock)
+	desk.Apps = &oauth.Desk{Apps: h.apps(appsEnv{sessions.Table, people.Public}, db, box), DB: db, Clock: h.clock}
 	exitOn(h.equip(ctx, desk, people, offered, outward))
 	gate, err := h.captcha(ctx)
 	exitOn(err)
@@ -79,9 +80,8 @@ func SignIn() {
 	exitOn(err)
 	hosts := pages.Hosts{Public: public, Org: h.hosts(domains).Org, Hidden: origin.Secret != ""}
 	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book, Hosts: hosts}
-	apps := &oauth.Desk{Apps: h.apps(appsEnv{sessions.Table, people.Public}, db, box), DB: db, Clock: h.clock}
 	handler, err := frame.Handler((&site.Site{
-		Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Apps: apps, Hosts: hosts, Clock: h.clock,
+		Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Hosts: hosts, Clock: h.clock,
 	}).Pages()...)
 	exitOn(err)
 	h.start(ctx, handler)

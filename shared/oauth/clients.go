@@ -36,11 +36,17 @@ func NewClients(db *pg.DB, clock *clock.Clock) *Clients {
 
 // Get returns an app or ErrNotFound.
 func (s *Clients) Get(ctx context.Context, client id.OAuthClient) (Registered, error) {
+	return s.find(ctx, client, func() error { return nil })
+}
+
+// find does the same. It calls stranger before it asks Postgres for an app of which this
+// environment knows nothing; an error of stranger is returned.
+func (s *Clients) find(ctx context.Context, client id.OAuthClient, stranger func() error) (Registered, error) {
 	now := s.clock.Now()
 	if one, fresh := s.known.Get(client, now); fresh {
 		return one.client, one.err
 	}
-	c, err := s.read(ctx, client, now)
+	c, err := s.read(ctx, client, stranger, now)
 	if err == nil || errors.Is(err, ErrNotFound) {
 		s.known.Put(client, known{c, err}, now)
 	}
@@ -48,10 +54,13 @@ func (s *Clients) Get(ctx context.Context, client id.OAuthClient) (Registered, e
 }
 
 // read reads an app from Postgres: first, once in an hour, which organization's it is.
-func (s *Clients) read(ctx context.Context, client id.OAuthClient, now time.Time) (Registered, error) {
+func (s *Clients) read(ctx context.Context, client id.OAuthClient, stranger func() error, now time.Time) (Registered, error) {
 	org, fresh := s.orgs.Get(client, now)
 	if !fresh {
-		var err error
+		err := stranger()
+		if err != nil {
+			return Registered{}, err
+		}
 		if org, err = pg.Search[id.Org](ctx, s.db.All(), "oauth.Clients", `SELECT oauth_client_org($1)`, client); err != nil {
 			return Registered{}, err
 		}

@@ -25,6 +25,8 @@ type Person struct {
 	Org      id.Org
 	ProvedAt time.Time
 	By       audit.Origin
+	// Live returns nil if the person's session has not ended, as it is stored.
+	Live func(context.Context) error
 }
 
 // Question is what the person is asked.
@@ -79,7 +81,9 @@ func (d *Desk) Ask(ctx context.Context, r Request, p Person) (q Question, err er
 }
 
 // Allow lets the app in and returns the code for it. The grant is stored before the
-// commit: without the commit nobody has its code.
+// commit: without the commit nobody has its code. Grants over the maximum are revoked
+// before their rows go. The session is looked at after the grant is stored: if it ends
+// later, so does the grant, see RevokeAll.
 func (d *Desk) Allow(ctx context.Context, r Request, p Person) (code string, err error) {
 	g := Grant{
 		Client: r.Client.ID, Org: p.Org, User: p.User, Scopes: r.Scopes, Resource: r.Resource, ProvedAt: p.ProvedAt,
@@ -88,6 +92,9 @@ func (d *Desk) Allow(ctx context.Context, r Request, p Person) (code string, err
 	err = d.as(ctx, r, p, func(tx pg.Tx, member id.Member) error {
 		g.Member = member
 		if code, err = d.Grants.Begin(ctx, &g); err != nil {
+			return err
+		}
+		if err := p.Live(ctx); err != nil {
 			return err
 		}
 		gone, err := InsertRow(ctx, tx, p.Org, g, r.Client.Name)

@@ -19,13 +19,15 @@ var errClient = Error{InvalidClient, "the app is not known, or its secret is wro
 // Proof is how an app says who it is; Secret "": it sends none.
 type Proof struct{ ID, Secret string }
 
-// Authenticate returns the app. A native app has no secret to prove it with.
-func (d *Desk) Authenticate(ctx context.Context, p Proof) (Registered, error) {
+// Authenticate returns the app. A native app has no secret to prove it with. It calls
+// stranger before it costs a statement to find out whether there is such an app; an error of
+// stranger is returned.
+func (d *Desk) Authenticate(ctx context.Context, p Proof, stranger func() error) (Registered, error) {
 	var client id.OAuthClient
 	if client.UnmarshalText([]byte(p.ID)) != nil {
 		return Registered{}, errClient
 	}
-	found, err := d.Clients.Get(ctx, client)
+	found, err := d.Clients.find(ctx, client, stranger)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return Registered{}, errClient

@@ -29,6 +29,7 @@ type Grant struct {
 	Generation uint32
 	RotatedAt  time.Time
 
+	era       string // see Store.RevokeAll
 	revokedAt time.Time
 	why       Why
 	seed      []byte
@@ -88,7 +89,7 @@ func (s *Store) encode(g Grant) dynamo.Item {
 	if len(g.Scopes) > 0 {
 		item["scopes"] = dynamo.Texts(g.Scopes)
 	}
-	texts := map[string]string{"redirect": g.Redirect, "challenge": g.Challenge}
+	texts := map[string]string{"redirect": g.Redirect, "challenge": g.Challenge, "era": g.era}
 	if !g.Member.IsZero() {
 		texts["member"], texts["user"] = g.Member.String(), g.User.String()
 	}
@@ -111,6 +112,7 @@ func (s *Store) decode(grant id.OAuthGrant, item dynamo.Item, now time.Time) (g 
 	g = Grant{
 		ID: grant, Scopes: ordered(dynamo.TextsOf(item["scopes"])), Resource: dynamo.TextOf(item["resource"]),
 		Redirect: dynamo.TextOf(item["redirect"]), Challenge: dynamo.TextOf(item["challenge"]), why: Why(dynamo.TextOf(item["why"])),
+		era: dynamo.TextOf(item["era"]),
 	}
 	wrong := func(err error) (Grant, error) { return Grant{}, fmt.Errorf("oauth: item of %s: %w", grant, err) }
 	texts := map[string]interface{ UnmarshalText([]byte) error }{"client": &g.Client, "organization": &g.Org}

@@ -57,4 +57,5 @@ const (
 	ByPerson Why = "revoked" // by the person or somebody else of the organization
 	ByClient Why = "app"     // by the app itself
 	Reused   Why = "reused"  // a code or refresh token was used again: it may have been stolen
+	All      Why = "all"     // the person has ended all sessions, or has a new password
 )

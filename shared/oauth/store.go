@@ -23,7 +23,9 @@ const (
 	// long a revoked one still works.
 	trusted = 5 * time.Second
 	cached  = 10_000
-	// kept is how long a grant stays after its code has ended without being redeemed.
+	// kept is how long a grant stays after its code has ended without being redeemed, and
+	// how long the code takes the grant away if it is used again. Later it is only refused:
+	// it may come from an old log.
 	kept = 10 * time.Minute
 )
 
@@ -60,7 +62,9 @@ var errUngranted = Error{InvalidGrant, "the code or token is not valid, has ende
 // for a minute.
 func (s *Store) Begin(ctx context.Context, g *Grant) (code string, err error) {
 	now := s.now()
-	s.prepare(g, now)
+	if err := s.prepare(ctx, g, now); err != nil {
+		return "", err
+	}
 	g.forget = now.Add(codeFor + kept)
 	if err := s.put(ctx, *g); err != nil {
 		return "", err
@@ -72,17 +76,21 @@ func (s *Store) Begin(ctx context.Context, g *Grant) (code string, err error) {
 // its tokens.
 func (s *Store) Issue(ctx context.Context, g *Grant) (Tokens, error) {
 	now := s.now()
-	s.prepare(g, now)
+	if err := s.prepare(ctx, g, now); err != nil {
+		return Tokens{}, err
+	}
 	g.Generation = 1
 	return g.tokens(now), s.put(ctx, *g)
 }
 
-func (s *Store) prepare(g *Grant, now time.Time) {
+func (s *Store) prepare(ctx context.Context, g *Grant, now time.Time) (err error) {
 	g.ID, g.Scopes = id.New[id.OAuthGrant](now), append([]string{}, ordered(g.Scopes)...)
 	g.CreatedAt, g.EndsAt, g.Generation = now, now.Add(g.life()), 0
 	g.RotatedAt, g.forget = now, g.EndsAt
 	g.seed = make([]byte, 32)
 	_, _ = rand.Read(g.seed) // never fails
+	g.era, err = s.era(ctx, *g)
+	return err
 }
 
 // life returns how long the grant lives.
@@ -100,13 +108,22 @@ func (s *Store) put(ctx context.Context, g Grant) error {
 	return nil
 }
 
+// load returns a grant as it is now.
+func (s *Store) load(ctx context.Context, grant id.OAuthGrant) (Grant, error) {
+	item, err := s.of(grant).Get(ctx, grantKey)
+	if err != nil {
+		return Grant{}, fmt.Errorf("oauth: load: %w", err)
+	}
+	g, err := s.decode(grant, item, s.now())
+	if err != nil {
+		return g, err
+	}
+	return s.inEra(ctx, g)
+}
+
 // read returns the grant of a token whose MAC is right, for one app; zero: any.
 func (s *Store) read(ctx context.Context, t token, client id.OAuthClient) (Grant, error) {
-	item, err := s.of(t.grant).Get(ctx, grantKey)
-	if err != nil {
-		return Grant{}, fmt.Errorf("oauth: read: %w", err)
-	}
-	g, err := s.decode(t.grant, item, s.now())
+	g, err := s.load(ctx, t.grant)
 	if err == nil && (!t.isOf(g.seed) || !client.IsZero() && g.Client != client) {
 		err = errUngranted
 	}
@@ -117,10 +134,11 @@ func (s *Store) read(ctx context.Context, t token, client id.OAuthClient) (Grant
 var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
 // Redeem gives an app the first tokens of a grant for its code. Of several tries at once
-// one gets them. A second try takes the grant away: somebody else may have the code.
+// one gets them. A second try takes the grant away, as long as a code could be on its way:
+// somebody else may have it.
 func (s *Store) Redeem(ctx context.Context, code string, client id.OAuthClient, redirect, verifier string) (Grant, Tokens, error) {
 	t, err := parse(code)
-	if err != nil || t.kind != authorization {
+	if err != nil || t.kind != authorization || !s.now().Before(t.end.Add(kept)) {
 		return Grant{}, Tokens{}, errUngranted
 	}
 	g, err := s.read(ctx, t, client)
@@ -239,11 +257,7 @@ func (s *Store) Access(ctx context.Context, text, resource string) (Grant, error
 	}
 	seen, fresh := s.known.Get(t.grant, now)
 	if !fresh {
-		item, err := s.of(t.grant).Get(ctx, grantKey)
-		if err != nil {
-			return Grant{}, fmt.Errorf("oauth.Access: %w", err)
-		}
-		seen.grant, seen.err = s.decode(t.grant, item, now)
+		seen.grant, seen.err = s.load(ctx, t.grant)
 		if seen.err != nil && !errors.Is(seen.err, errUngranted) {
 			return Grant{}, seen.err
 		}

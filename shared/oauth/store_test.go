@@ -256,3 +256,66 @@ func TestWithoutOfflineAccess(t *testing.T) {
 		}
 	})
 }
+
+// All grants of a person end with one write, also those whose code is on its way; in other
+// processes after five seconds. Those of others, those of apps for themselves and later ones
+// of the person stay.
+func TestRevokeAll(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		ctx, warm := t.Context(), b.store()
+		mine, others, own := b.grant("events:read", oauth.OfflineAccess), b.grant("events:read"), &oauth.Grant{Client: b.app, Org: id.New[id.Org](b.clock.Now()), Scopes: []string{"events:read"}, Resource: resource}
+		issue := func(g *oauth.Grant) oauth.Tokens {
+			t.Helper()
+			tokens, err := b.store().Issue(ctx, g)
+			testkit.Must(t, err)
+			_, err = warm.Access(ctx, tokens.Access, resource)
+			testkit.Must(t, err)
+			return tokens
+		}
+		first, second, third := issue(mine), issue(others), issue(own)
+		coming := b.grant("events:read")
+		coming.User = mine.User
+		code, err := b.store().Begin(ctx, coming)
+		testkit.Must(t, err)
+		for range 2 {
+			testkit.Must(t, b.store().RevokeAll(ctx, mine.User))
+			b.clock.Advance(5 * time.Second)
+			for name, one := range map[string]*oauth.Store{"warm": warm, "new": b.store()} {
+				_, err := one.Access(ctx, first.Access, resource)
+				var revoked oauth.Revoked
+				if !errors.As(err, &revoked) || revoked.Why != oauth.All {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			_, err = b.refresh(t, b.store(), first.Refresh)
+			refused(t, "the refresh token", err)
+			_, _, err = b.store().Redeem(ctx, code, b.app, callback, verifier)
+			refused(t, "the code", err)
+			if !b.works(t, second.Access) || !b.works(t, third.Access) {
+				t.Error("grants of others ended, too")
+			}
+		}
+		later := b.grant("events:read", oauth.OfflineAccess)
+		later.User = mine.User
+		if tokens := issue(later); !b.works(t, tokens.Access) {
+			t.Error("a later grant does not work")
+		}
+	})
+}
+
+// A code that is used again takes its grant away for ten minutes after its end. Later it may
+// come from an old log, and is only refused.
+func TestOldCodeEndsNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		for age, stays := range map[time.Duration]bool{10 * time.Minute: false, 12 * time.Minute: true} {
+			code := b.begun(t)
+			_, tokens, err := b.store().Redeem(t.Context(), code, b.app, callback, verifier)
+			testkit.Must(t, err)
+			b.clock.Advance(age)
+			_, _, err = b.store().Redeem(t.Context(), code, b.app, callback, verifier)
+			if refused(t, age.String(), err); b.works(t, tokens.Access) != stays {
+				t.Errorf("after %s it works: %t", age, !stays)
+			}
+		}
+	})
+}

@@ -32,6 +32,24 @@ func (s *Store) Get(ctx context.Context, c Cookie, host string) (Session, error)
 	return found, nil
 }
 
+// Live returns nil if a session has not ended, as it is stored: without the five seconds of
+// Get. It returns the errors of Get.
+func (s *Store) Live(ctx context.Context, one Session) error {
+	item, err := s.of(one.User).Get(ctx, one.key)
+	if err != nil {
+		return fmt.Errorf("session.Live: %w", err)
+	}
+	now := s.now()
+	found, err := decode(one.User, item, now)
+	if err != nil {
+		return err
+	}
+	if why := found.end(now, s.idle); why != "" {
+		return Ended{why}
+	}
+	return nil
+}
+
 // read reads a session in one call, which also writes that it was used if that was
 // not written for a minute. seen is what this environment knows about that; zero:
 // nothing, as for a new environment.

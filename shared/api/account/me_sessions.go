@@ -10,6 +10,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/identity"
+	"portico/shared/oauth"
 	"portico/shared/pg"
 	"portico/shared/session"
 	"portico/shared/signin"
@@ -43,7 +44,11 @@ var RevokeMySessions = edge.Self[struct{}, struct{}]{
 	},
 	Handle: func(c *edge.Call, _ *struct{}) (*struct{}, error) {
 		entrance := signin.Entrance{Sessions: c.Sessions, People: c.People, Clock: c.Clock}
-		return nil, entrance.LeaveAll(c, c.Caller.User, id.Session{}, session.Revoked, c.Origin())
+		if err := entrance.LeaveAll(c, c.Caller.User, id.Session{}, session.Revoked, c.Origin()); err != nil {
+			return nil, err
+		}
+		apps := oauth.Desk{Apps: c.Apps, DB: c.DB, Clock: c.Clock}
+		return nil, apps.RevokeAll(c, c.Caller.User, c.Origin())
 	},
 }
 

@@ -136,6 +136,19 @@ func TestMySessions(t *testing.T) {
 	}
 }
 
+// Ending all sessions ends what the person has allowed apps.
+func TestAppsEndWithMySessions(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	member := acme.NewMember("bob@example.com", role.Viewer)
+	acme.SignIn(member)
+	app := acme.AsApp(acme.NewApp(`"events:read","self"`), member, auth.Self)
+	apitest.Want(t, app.Do("POST", "/v1/me/revoke-sessions", ""), `204`)
+	h.Clock.Advance(10 * time.Second)
+	apitest.Want(t, app.Do("GET", "/v1/me", ""), `401 access_token_invalid`)
+}
+
 // A member who has never signed up has no account.
 func TestWithoutAccount(t *testing.T) {
 	t.Parallel()

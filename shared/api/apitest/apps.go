@@ -47,7 +47,7 @@ func (c Caller) AsGranted(client id.OAuthClient, member string, scopes ...auth.P
 	}
 	if member != "" {
 		testkit.Must(c.T, g.Member.UnmarshalText([]byte(member)))
-		g.User = id.New[id.User](c.Clock.Now())
+		g.User = testkit.Value[id.User](c.T, c.Database, `SELECT user_id FROM member WHERE id = $1`, g.Member)
 	}
 	tokens, err := c.Server.Apps.Grants.Issue(c.T.Context(), &g)
 	testkit.Must(c.T, err)

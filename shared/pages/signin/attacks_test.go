@@ -260,9 +260,9 @@ func TestIntrospection(t *testing.T) {
 	testkit.Must(t, err)
 	ctx := t.Context()
 	look := func(of *client, text string) bool {
-		app, err := s.site.Apps.Clients.Get(ctx, of.id)
+		app, err := s.desk.Apps.Clients.Get(ctx, of.id)
 		testkit.Must(t, err)
-		found, err := s.site.Apps.Introspect(ctx, app, text)
+		found, err := s.desk.Apps.Introspect(ctx, app, text)
 		testkit.Must(t, err)
 		return found.OK
 	}

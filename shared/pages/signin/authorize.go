@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -21,7 +22,7 @@ const (
 // app is told of errors only if it is known where it may be told.
 func (s *Site) asked(page func(*pages.Visit, session.Session, oauth.Request) (pages.Answer, error)) func(*pages.Visit) (pages.Answer, error) {
 	return func(v *pages.Visit) (pages.Answer, error) {
-		r, err := s.Apps.Read(ctxOf(v), v.Request.URL.Query())
+		r, err := s.Desk.Apps.Read(ctxOf(v), v.Request.URL.Query())
 		if errors.Is(err, oauth.ErrStranger) {
 			return pages.Answer{Status: http.StatusBadRequest, View: "done", Title: "authorize.stranger.title", Data: "authorize.stranger.text"}, nil
 		}
@@ -29,6 +30,12 @@ func (s *Site) asked(page func(*pages.Visit, session.Session, oauth.Request) (pa
 			return s.tell(v, r, err)
 		}
 		own, in, err := s.session(v)
+		if in {
+			own, err = s.Policies.Stays(ctxOf(v), own)
+		}
+		if errors.As(err, new(session.Ended)) {
+			in, err = false, nil
+		}
 		switch {
 		case err != nil:
 			return pages.Answer{}, err
@@ -37,11 +44,16 @@ func (s *Site) asked(page func(*pages.Visit, session.Session, oauth.Request) (pa
 		case r.Silent:
 			return s.tell(v, r, oauth.Error{Code: oauth.ConsentRequired, Description: "the person is always asked"})
 		case !in:
-			v.SetCookie(toCookie, v.Request.URL.RequestURI(), toFor)
-			return v.Go(signInPath), nil
+			return s.signInFirst(v), nil
 		}
 		return page(v, own, r)
 	}
+}
+
+// signInFirst leads a person to signing in, and then back.
+func (s *Site) signInFirst(v *pages.Visit) pages.Answer {
+	v.SetCookie(toCookie, v.Request.URL.RequestURI(), toFor)
+	return v.Go(signInPath)
 }
 
 // tell leads back to the app with an error. Any other error is returned.
@@ -50,7 +62,7 @@ func (s *Site) tell(v *pages.Visit, r oauth.Request, err error) (pages.Answer, e
 	if !errors.As(err, &known) {
 		return pages.Answer{}, err
 	}
-	return v.Redirect(r.Reply(s.Apps.Resource, "error", known.Code, "error_description", known.Description)), nil
+	return v.Redirect(r.Reply(s.Desk.Apps.Resource, "error", known.Code, "error_description", known.Description)), nil
 }
 
 // consent is what the page shows.
@@ -60,12 +72,15 @@ type consent struct {
 	Lasting     bool
 }
 
-func person(v *pages.Visit, own session.Session) oauth.Person {
-	return oauth.Person{User: own.User, Org: own.Org, ProvedAt: own.SignedInAt, By: visitor(v).Origin}
+func (s *Site) person(v *pages.Visit, own session.Session) oauth.Person {
+	return oauth.Person{
+		User: own.User, Org: own.Org, ProvedAt: own.SignedInAt, By: visitor(v).Origin,
+		Live: func(ctx context.Context) error { return s.Sessions.Live(ctx, own) },
+	}
 }
 
 func (s *Site) showConsent(v *pages.Visit, own session.Session, r oauth.Request) (pages.Answer, error) {
-	q, err := s.Apps.Ask(ctxOf(v), r, person(v, own))
+	q, err := s.Desk.Apps.Ask(ctxOf(v), r, s.person(v, own))
 	if err != nil {
 		return s.tell(v, r, err)
 	}
@@ -85,9 +100,12 @@ func (s *Site) consent(v *pages.Visit, own session.Session, r oauth.Request) (pa
 	if v.Form("decision") != "allow" {
 		return s.tell(v, r, oauth.Error{Code: oauth.AccessDenied, Description: "the person has refused"})
 	}
-	code, err := s.Apps.Allow(ctxOf(v), r, person(v, own))
-	if err != nil {
+	code, err := s.Desk.Apps.Allow(ctxOf(v), r, s.person(v, own))
+	switch {
+	case errors.Is(err, session.ErrNone), errors.As(err, new(session.Ended)): // just now
+		return s.signInFirst(v), nil
+	case err != nil:
 		return s.tell(v, r, err)
 	}
-	return v.Redirect(r.Reply(s.Apps.Resource, "code", code)), nil
+	return v.Redirect(r.Reply(s.Desk.Apps.Resource, "code", code)), nil
 }

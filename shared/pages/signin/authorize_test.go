@@ -42,7 +42,7 @@ func (s *stage) register(change func(*oauth.Client)) *client {
 	}
 	secret := c.Register(s.clock.Now())
 	s.db.InOrg(s.t, publisher, func(ctx context.Context, tx pg.Tx) error { return oauth.Insert(ctx, tx, publisher, c) })
-	tokens := httptest.NewServer(&token.Handler{Desk: s.site.Apps, Log: observe.NewLog(s.log, "test")})
+	tokens := httptest.NewServer(&token.Handler{Desk: s.desk.Apps, Log: observe.NewLog(s.log, "test")})
 	s.t.Cleanup(tokens.Close)
 	return &client{oauth2.Config{
 		ClientID: c.ID.String(), ClientSecret: secret, RedirectURL: c.RedirectURIs[0], Scopes: []string{"events:read", "offline_access"},

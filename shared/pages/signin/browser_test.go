@@ -71,9 +71,9 @@ func (s stage) process(box *secret.Box) *stage {
 		DB: db.App, People: db.Identity, Sessions: session.NewStore(items, 2*time.Hour, db.Clock), Attempts: signin.NewStore(items, box, db.Clock),
 		Passwords: password.NewHasher(box), Box: box, Clock: db.Clock, Open: true,
 	}
-	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Policies: account.NewPolicies(db.App, s.desk.Sessions, db.Clock), Clock: db.Clock}
 	s.apps = &oauth.Apps{Grants: oauth.NewStore(items, box, db.Clock), Clients: oauth.NewClients(db.App, db.Clock)}
-	s.site.Apps = &oauth.Desk{Apps: s.apps, DB: db.App, Clock: db.Clock}
+	s.desk.Apps = &oauth.Desk{Apps: s.apps, DB: db.App, Clock: db.Clock}
+	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Policies: account.NewPolicies(db.App, s.desk.Sessions, db.Clock), Clock: db.Clock}
 	book, err := pages.NewBook(site.Files())
 	testkit.Must(t, err)
 	never := func(context.Context, netip.Addr, string, int64, time.Duration) (bool, error) { return false, nil }

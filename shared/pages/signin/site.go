@@ -32,7 +32,6 @@ type Site struct {
 	Desk     *account.Desk
 	Sessions *session.Store
 	Policies *account.Policies
-	Apps     *oauth.Desk // lets apps in
 	Hosts    pages.Hosts
 	Clock    *clock.Clock
 }

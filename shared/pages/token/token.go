@@ -21,8 +21,9 @@ import (
 // Handler serves the endpoints.
 type Handler struct {
 	Desk *oauth.Desk
-	// Addresses counts requests that are refused, by address, and Apps all, by app; nil:
-	// not counted.
+	// Addresses counts requests that are refused, by address; Apps counts all others, by app,
+	// and by address, too, if the app has no secret: so nobody can use up another one's
+	// limit. nil: not counted.
 	Addresses, Apps *limit.Items
 	Log             *observe.Log
 }
@@ -101,12 +102,21 @@ func (h *Handler) form(r *http.Request, answer endpoint) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !h.allowed(r, h.Apps, proof.ID) {
-		return nil, errBusy
-	}
-	app, err := h.Desk.Authenticate(r.Context(), proof)
+	app, err := h.Desk.Authenticate(r.Context(), proof, func() error {
+		if !h.allowed(r, h.Addresses, limit.AddressKey(addressOf(r))) {
+			return errBusy
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
+	}
+	key := app.ID.String()
+	if app.Kind == oauth.Native {
+		key += " " + limit.AddressKey(addressOf(r))
+	}
+	if !h.allowed(r, h.Apps, key) {
+		return nil, errBusy
 	}
 	return answer(r, app)
 }
@@ -132,8 +142,8 @@ func proofOf(r *http.Request) (p oauth.Proof, err error) {
 // allowed counts a request, and reports whether it is within the limit. While the counts
 // cannot be asked, it is decided with what this environment knows.
 func (h *Handler) allowed(r *http.Request, of *limit.Items, key string) bool {
-	if of == nil || len(key) > 100 {
-		return true // such a long one is no app's
+	if of == nil {
+		return true
 	}
 	d, _, _ := of.Take(r.Context(), key, limit.Amounts{Requests: 1}, false)
 	return d.Allowed()

@@ -57,6 +57,7 @@ func TestOAuthClients(t *testing.T) {
 		{"redirect to script", "POST", "", redirect("native", "javascript:alert(1)"), acme, `422 body.redirect_uris[0]`},
 		{"redirect without a host", "POST", "", redirect("web", "https:///cb"), acme, `422 body.redirect_uris[0]`},
 		{"change", "PATCH", own, `{"name":"Bills","published":true,"redirect_uris":["https://b.example.com/cb"],"permissions":["events:read","events:write"]}`, acme, `200 "name":"Bills" "published":true "events:write"`},
+		{"get what was changed", "GET", own, "", acme, `200 "name":"Bills" https://b.example.com/cb "published":true "events:write"`},
 		{"change to a bad redirect", "PATCH", own, `{"redirect_uris":["com.example.app:/cb"]}`, acme, `422 body.redirect_uris[0]`},
 		{"change one that has more", "PATCH", own, `{"permissions":[]}`, acme.With(auth.OAuthClientsWrite), `403 grant_exceeded`},
 		{"change another organization's", "PATCH", foreign, `{"name":"x"}`, acme, `404 oauth_client_not_found`},

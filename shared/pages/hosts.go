@@ -29,14 +29,15 @@ type place struct {
 	org  id.Org
 }
 
+// placeOf ignores the port, because API Gateway does not tell it.
 func (h Hosts) placeOf(ctx context.Context, host string) (place, error) {
-	if h.Hidden || strings.EqualFold(host, h.Public.Host) {
-		return place{host: h.Public.Host}, nil
-	}
-	if name, port, err := net.SplitHostPort(host); err == nil && port == h.Public.Port() {
+	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if h.Hidden || host == strings.ToLower(h.Public.Hostname()) {
+		return place{host: h.Public.Host}, nil
+	}
 	org, err := h.Org(ctx, host)
 	if err != nil || org.IsZero() {
 		return place{}, err

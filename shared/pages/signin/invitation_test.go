@@ -232,10 +232,10 @@ func TestInvitationLapses(t *testing.T) {
 		if got := strings.Contains(s.members(of), "ada@example.com"); got != (c.as != "") {
 			t.Errorf("%s: %d, the members %s", name, answer.status, s.members(of))
 		}
+		s.db.Exec(t, `UPDATE invitation SET mailed_at = NULL WHERE org_id = $1`, of) // an address gets few a day
 		if c.as == "" {
 			s.shows(answer, 404, overText)
 			s.db.Exec(t, `UPDATE invitation SET revoked_at = portico_now() WHERE org_id = $1`, of)
-			s.clock.Advance(24 * time.Hour) // the address has got many invitations
 			s.shows(b.follow(b.signIn("ada@example.com", secretText)), 200, "Your account")
 		}
 	}

@@ -241,7 +241,8 @@ func TestInvitationLapses(t *testing.T) {
 	}
 }
 
-// Of fifty who accept at once, by the link or as somebody new, one makes the member.
+// Of many who accept at once, by the link, as somebody new or as a member already, one makes
+// the member and the entry.
 func TestInvitationsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -249,11 +250,13 @@ func TestInvitationsAtOnce(t *testing.T) {
 	b.signUp("ada@example.com")
 	known, link := s.offer("ada@example.com", staff)
 	unknown, fresh := s.offer("bob@example.com", staff)
+	added, needless := s.offer("ada@example.com", staff)
+	s.db.Exec(t, `INSERT INTO member (org_id, id, user_id, name, predefined, created_at, updated_at) SELECT $1, gen_random_uuid(), id, 'Ada', 'viewer', portico_now(), portico_now() FROM user_account`, added)
 	var group sync.WaitGroup
 	for range 25 {
 		one := s.browser()
 		one.cookies["__Host-portico"] = b.cookies["__Host-portico"]
-		for _, try := range []func() page{func() page { return one.post(link) }, func() page { return s.browser().post(fresh, "name", "Bob", "password", secretText) }} {
+		for _, try := range []func() page{func() page { return one.post(link) }, func() page { return one.post(needless) }, func() page { return s.browser().post(fresh, "name", "Bob", "password", secretText) }} {
 			group.Go(func() {
 				if p := try(); p.status != 303 && p.status != 404 {
 					t.Errorf("%d\n%s", p.status, s.log)
@@ -262,10 +265,10 @@ func TestInvitationsAtOnce(t *testing.T) {
 		}
 	}
 	group.Wait()
-	if got := s.members(known) + ", " + s.members(unknown); got != "ada@example.com developer Ada, bob@example.com developer Bob" {
+	if got := s.members(known) + ", " + s.members(unknown) + ", " + s.members(added); got != "ada@example.com developer Ada, bob@example.com developer Bob, ada@example.com viewer Ada" {
 		t.Errorf("the members %s", got)
 	}
-	if n := testkit.Value[int](t, s.db, `SELECT count(*) FROM audit_entry WHERE action = 'invitation.accept'`); n != 2 {
+	if n := testkit.Value[int](t, s.db, `SELECT count(*) FROM audit_entry WHERE action = 'invitation.accept'`); n != 3 {
 		t.Errorf("%d entries", n)
 	}
 }

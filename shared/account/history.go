@@ -99,37 +99,50 @@ func (d *Desk) noteEnd(ctx context.Context, user id.User, why session.Why, by au
 // over; the person's history and the organizations' logs say so. While Postgres does not
 // answer it ends without that. It returns nil if it has ended before.
 func (d *Desk) Leave(ctx context.Context, user id.User, wanted id.Session, why session.Why, v Visitor) error {
-	live, err := d.Sessions.List(ctx, user)
+	list, err := d.family(ctx, user, wanted)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	if err = d.revoke(ctx, user, wanted, why, v, list); err != nil {
+		err = d.Sessions.Revoke(ctx, user, wanted, why)
+	}
+	if errors.Is(err, session.ErrNone) {
+		return nil
+	}
+	return err
+}
+
+// Revoke ends one session of a person at their wish, as Leave does. It returns
+// session.ErrNone if there is none, and an error if the person's history could not be
+// written; then the session may have ended, and a repetition writes it.
+func (d *Desk) Revoke(ctx context.Context, user id.User, wanted id.Session, v Visitor) error {
+	list, err := d.family(ctx, user, wanted)
 	if err != nil {
 		return err
 	}
-	var list []session.Session
+	return d.revoke(ctx, user, wanted, session.Revoked, v, list)
+}
+
+// family returns a live session and those that it has handed over to.
+func (d *Desk) family(ctx context.Context, user id.User, of id.Session) (list []session.Session, err error) {
+	live, err := d.Sessions.List(ctx, user)
 	for _, s := range live {
-		if s.ID == wanted || s.Parent == wanted {
+		if s.ID == of || s.Parent == of {
 			list = append(list, s)
 		}
 	}
-	if len(list) == 0 {
-		return nil
-	}
-	ended := false
-	end := func() error {
-		err := d.Sessions.Revoke(ctx, user, wanted, why)
-		ended = err == nil || errors.Is(err, session.ErrNone)
-		return err
-	}
-	err = d.People.AsUser(ctx, user, func(tx pg.Tx) error {
+	return list, err
+}
+
+func (d *Desk) revoke(ctx context.Context, user id.User, wanted id.Session, why session.Why, v Visitor, list []session.Session) error {
+	err := d.People.AsUser(ctx, user, func(tx pg.Tx) error {
 		if err := identity.SessionEnded(ctx, tx, user, string(why), v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		d.noteEnd(ctx, user, why, v.Origin, list)
-		return end()
+		return d.Sessions.Revoke(ctx, user, wanted, why)
 	})
-	if !ended {
-		err = end()
-	}
-	if ended {
-		return nil
+	if err == nil {
+		d.noteEnd(ctx, user, why, v.Origin, list)
 	}
 	return err
 }

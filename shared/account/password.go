@@ -157,12 +157,12 @@ func (d *Desk) choose(ctx context.Context, text string, about ...string) (passwo
 
 // SignOutEverywhere ends all sessions of a person, and what they have allowed apps.
 func (d *Desk) SignOutEverywhere(ctx context.Context, user id.User, v Visitor) error {
-	return d.People.AsUser(ctx, user, func(tx pg.Tx) error {
-		if err := identity.RevokeSessions(ctx, tx, user, string(session.Revoked), v.Origin, d.Clock.Now()); err != nil {
-			return err
-		}
-		return d.expelAll(ctx, user, id.Session{}, v.Origin)
-	})
+	left, err := d.entrance().LeaveAll(ctx, user, id.Session{}, session.Revoked, v.Origin)
+	if err != nil {
+		return err
+	}
+	d.noteEnd(ctx, user, session.Revoked, v.Origin, left)
+	return d.Apps.RevokeAll(ctx, user, v.Origin)
 }
 
 // Address returns the address of a person who has signed in.

@@ -46,6 +46,8 @@ func (d *Desk) Proceed(ctx context.Context, f signin.Flow, p signin.Proof, previ
 		return Next{Demand: demand}, err
 	case errors.Is(err, signin.ErrChanged), errors.Is(err, signin.ErrSuspended), errors.Is(err, signin.ErrUnverified):
 		return Next{}, ErrWrong
+	case err == nil && !previous.ID.IsZero():
+		d.noteEnd(ctx, previous.User, session.Replaced, v.Origin, []session.Session{previous})
 	}
 	return Next{Session: begun, Cookie: cookie, To: f.To}, err
 }

@@ -23,7 +23,7 @@ type Event struct {
 }
 
 // Actions are those that operations on the own account write.
-var Actions = []string{UpdateUser, ChangePassword, RevokeSession}
+var Actions = []string{UpdateUser, ChangePassword, RevokeSession, EndSession}
 
 // The actions, as <noun>.<verb>.
 const (

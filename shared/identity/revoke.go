@@ -24,10 +24,3 @@ func RevokeSessions(ctx context.Context, tx pg.Tx, user id.User, why string, by 
 	e.Detail = why
 	return change(ctx, tx, user, e)
 }
-
-// RevokedSession records that the user has ended one session.
-func RevokedSession(ctx context.Context, tx pg.Tx, user id.User, session string, by audit.Origin, now time.Time) error {
-	e := newEvent(RevokeSession, by, now)
-	e.Detail = session
-	return Record(ctx, tx, user, e)
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,11 +149,18 @@ func (e *Entrance) Change(ctx context.Context, user id.User, keep id.Session, wh
 }
 
 // LeaveAll ends all sessions of a person but one; zero: all. Attempts that have proved
-// something do not lead to a session any more, nor do hand-offs.
-func (e *Entrance) LeaveAll(ctx context.Context, user id.User, keep id.Session, why session.Why, by audit.Origin) error {
-	return e.Change(ctx, user, keep, why, func(tx pg.Tx) error {
-		return identity.RevokeSessions(ctx, tx, user, string(why), by, e.Clock.Now())
+// something do not lead to a session any more, nor do hand-offs. It returns those that were
+// live.
+func (e *Entrance) LeaveAll(ctx context.Context, user id.User, keep id.Session, why session.Why, by audit.Origin) (left []session.Session, err error) {
+	err = e.Change(ctx, user, keep, why, func(tx pg.Tx) error {
+		if err := identity.RevokeSessions(ctx, tx, user, string(why), by, e.Clock.Now()); err != nil {
+			return err
+		}
+		left, err = e.Sessions.List(ctx, user)
+		left = slices.DeleteFunc(left, func(one session.Session) bool { return one.ID == keep })
+		return err
 	})
+	return left, err
 }
 
 func textsOf(methods []Method) (texts []string) {

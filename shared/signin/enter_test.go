@@ -176,7 +176,8 @@ func TestEnterRefuses(t *testing.T) {
 		"password changed": {signin.ErrChanged, func(h *home) signin.Entry { f := h.proved(signin.Password); h.changePassword(); return h.entry(f) }},
 		"left everywhere": {signin.ErrChanged, func(h *home) signin.Entry {
 			f := h.proved(signin.Password)
-			testkit.Must(h.t, h.LeaveAll(h.t.Context(), h.user, id.Session{}, session.Revoked, by))
+			_, err := h.LeaveAll(h.t.Context(), h.user, id.Session{}, session.Revoked, by)
+			testkit.Must(h.t, err)
 			return h.entry(f)
 		}},
 		"suspended": {signin.ErrSuspended, func(h *home) signin.Entry {
@@ -353,7 +354,7 @@ func TestLeaveAllAgainstEnters(t *testing.T) {
 			return false
 		}
 	})
-	err := h.LeaveAll(t.Context(), h.user, id.Session{}, session.Revoked, by)
+	_, err := h.LeaveAll(t.Context(), h.user, id.Session{}, session.Revoked, by)
 	close(left)
 	all.Wait()
 	testkit.Must(t, err)
@@ -386,7 +387,8 @@ func TestKillsOfEnter(t *testing.T) {
 				t.Errorf("call %d failed: %v; live: %+v", last, err, h.live())
 			}
 		}
-		testkit.Must(t, h.LeaveAll(t.Context(), h.user, id.Session{}, session.Revoked, by))
+		_, err := h.LeaveAll(t.Context(), h.user, id.Session{}, session.Revoked, by)
+		testkit.Must(t, err)
 		h.changePassword()
 	}
 	h.db.Exec(t, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the commit fails'; END $$`)

@@ -32,7 +32,8 @@ func TestSwitch(t *testing.T) {
 	testkit.Must(t, err)
 	_, _, err = h.Switch(ctx, strong, org, true, life, nothing)
 	testkit.Must(t, err)
-	testkit.Must(t, h.LeaveAll(ctx, h.user, id.Session{}, session.Revoked, by))
+	_, err = h.LeaveAll(ctx, h.user, id.Session{}, session.Revoked, by)
+	testkit.Must(t, err)
 	if _, _, err := h.Switch(ctx, moved, org, false, life, nothing); !errors.Is(err, session.ErrNone) {
 		t.Errorf("after it has ended: %v", err)
 	}
@@ -92,7 +93,8 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("to an organization with shorter sessions: %v", err)
 	}
 	arrival.Code, arrival.Life = hand(), lives(life)
-	testkit.Must(t, h.LeaveAll(ctx, h.user, parent.ID, session.Revoked, by))
+	_, err = h.LeaveAll(ctx, h.user, parent.ID, session.Revoked, by)
+	testkit.Must(t, err)
 	if _, _, err := h.TakeOver(ctx, arrival); !errors.Is(err, signin.ErrChanged) {
 		t.Errorf("after leaving all other sessions: %v", err)
 	}

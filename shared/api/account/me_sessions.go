@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"portico/shared/account"
 	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/clock"
@@ -11,9 +12,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/identity"
 	"portico/shared/oauth"
-	"portico/shared/pg"
 	"portico/shared/session"
-	"portico/shared/signin"
 )
 
 // ListMySessions is GET /v1/me/sessions.
@@ -29,7 +28,7 @@ var ListMySessions = edge.Self[struct{}, listSessionsOutput]{
 var RevokeMySession = edge.Self[sessionPath, struct{}]{
 	Op: edge.Op{
 		ID: "revokeMySession", Method: http.MethodDelete, Path: "/v1/me/sessions/{id}", Function: function, Acts: edge.OnSelf,
-		Permission: auth.Self, Cost: 1, Audit: identity.RevokeSession, Status: http.StatusNoContent, Tag: Tag, Summary: "End a session",
+		Permission: auth.Self, Cost: 1, Audit: identity.EndSession, Status: http.StatusNoContent, Tag: Tag, Summary: "End a session",
 		Faults: []*fault.Error{errNoSession},
 	},
 	Handle: revokeMySession,
@@ -43,12 +42,7 @@ var RevokeMySessions = edge.Self[struct{}, struct{}]{
 		Description: "#revokeMySessions",
 	},
 	Handle: func(c *edge.Call, _ *struct{}) (*struct{}, error) {
-		entrance := signin.Entrance{Sessions: c.Sessions, People: c.People, Clock: c.Clock}
-		if err := entrance.LeaveAll(c, c.Caller.User, id.Session{}, session.Revoked, c.Origin()); err != nil {
-			return nil, err
-		}
-		apps := oauth.Desk{Apps: c.Apps, DB: c.DB, Clock: c.Clock}
-		return nil, apps.RevokeAll(c, c.Caller.User, c.Origin())
+		return nil, deskOf(c).SignOutEverywhere(c, c.Caller.User, account.Visitor{Origin: c.Origin()})
 	},
 }
 
@@ -88,15 +82,14 @@ func showSession(s session.Session) sessionBody {
 	return b
 }
 
-// revokeMySession ends the session before the event commits: an event without an end
-// would mislead.
+// deskOf is what ends sessions as the pages do.
+func deskOf(c *edge.Call) *account.Desk {
+	apps := &oauth.Desk{Apps: c.Apps, DB: c.DB, Clock: c.Clock}
+	return &account.Desk{DB: c.DB, People: c.People, Sessions: c.Sessions, Apps: apps, Clock: c.Clock}
+}
+
 func revokeMySession(c *edge.Call, in *sessionPath) (*struct{}, error) {
-	err := c.AsSelf(func(tx pg.Tx) error {
-		if err := identity.RevokedSession(c, tx, c.Caller.User, in.ID.String(), c.Origin(), c.Now()); err != nil {
-			return err
-		}
-		return c.Sessions.Revoke(c, c.Caller.User, in.ID, session.Revoked)
-	})
+	err := deskOf(c).Revoke(c, c.Caller.User, in.ID, account.Visitor{Origin: c.Origin()})
 	if errors.Is(err, session.ErrNone) {
 		err = errNoSession
 	}

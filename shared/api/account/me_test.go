@@ -136,6 +136,23 @@ func TestMySessions(t *testing.T) {
 	}
 }
 
+// The organization's log says that a session has ended, if the person is a member.
+func TestEndsAreWritten(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	ann, bob := acme.NewMember("ann@example.com", role.Viewer), acme.NewMember("bob@example.com", role.Viewer)
+	first, second := acme.SignIn(ann), acme.SignIn(bob)
+	apitest.Want(t, acme.AsMember(ann).Do("DELETE", "/v1/me/sessions/"+first.String(), ""), "204")
+	apitest.Want(t, acme.AsMember(ann).Do("DELETE", "/v1/me/sessions/"+first.String(), ""), "204")
+	apitest.Want(t, acme.AsMember(bob).Do("POST", "/v1/me/revoke-sessions", ""), "204")
+	r := acme.Do("GET", "/v1/audit-log?action=session.end", "")
+	apitest.Want(t, r, `200 "`+second.String()+`" "reason":"revoked" "`+first.String()+`" "reason":"revoked" "next":null`)
+	if n := strings.Count(r.Body, "session.end"); n != 2 {
+		t.Errorf("%d entries: %s", n, r.Body)
+	}
+}
+
 // Ending all sessions ends what the person has allowed apps.
 func TestAppsEndWithMySessions(t *testing.T) {
 	t.Parallel()

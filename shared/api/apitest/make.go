@@ -53,7 +53,7 @@ func (h *Harness) NewPerson(email string) (Caller, id.Session) {
 	user := id.New[id.User](h.Clock.Now())
 	h.AddUser(h.T, user, email)
 	caller := auth.Caller{Actor: auth.Actor{Type: auth.User, ID: user.String()}, User: user, Proved: h.Clock.Now()}
-	return Caller{Harness: h, As: &caller}, h.signIn(user)
+	return Caller{Harness: h, As: &caller}, h.signIn(user, id.Org{})
 }
 
 // SignIn gives a member an account and a session, and returns the session's id.
@@ -61,13 +61,13 @@ func (c Caller) SignIn(member string) id.Session {
 	c.T.Helper()
 	parsed, err := id.Parse[id.Member](member)
 	testkit.Must(c.T, err)
-	return c.signIn(testkit.Value[id.User](c.T, c.Database, `SELECT user_id FROM member WHERE id = $1`, parsed))
+	return c.signIn(testkit.Value[id.User](c.T, c.Database, `SELECT user_id FROM member WHERE id = $1`, parsed), c.Org)
 }
 
-func (h *Harness) signIn(user id.User) id.Session {
+func (h *Harness) signIn(user id.User, into id.Org) id.Session {
 	h.T.Helper()
 	testkit.Credentials(h.T, h.Database, user)
-	begun, _, err := h.Server.Sessions.Start(h.T.Context(), session.Session{User: user, Host: "localhost", Factors: []string{"password"}, Device: "Firefox, Linux", IP: "192.0.2.1"}, time.Hour)
+	begun, _, err := h.Server.Sessions.Start(h.T.Context(), session.Session{User: user, Org: into, Host: "localhost", Factors: []string{"password"}, Device: "Firefox, Linux", IP: "192.0.2.1"}, time.Hour)
 	testkit.Must(h.T, err)
 	return begun.ID
 }

@@ -195,6 +195,9 @@ func (o Self[I, O]) register(s *Server) {
 			return nil, problemOf(c, err)
 		}
 		out, err := o.Handle(c, in)
+		if errors.Is(err, identity.ErrNoLogin) {
+			err = errNoAccount
+		}
 		return out, problemOf(c, err)
 	})
 }
@@ -203,11 +206,7 @@ func (o Self[I, O]) register(s *Server) {
 // of the tables of people it reaches the rows of this person only.
 func (c *Call) AsSelf(fn func(pg.Tx) error) error {
 	c.must(c.op.Acts == OnSelf, "AsSelf", "OnSelf")
-	err := c.People.AsUser(c, c.Caller.User, fn)
-	if errors.Is(err, identity.ErrNoLogin) {
-		err = errNoAccount
-	}
-	return err
+	return c.People.AsUser(c, c.Caller.User, fn)
 }
 
 func isAction(name string) bool { _, found := audit.Find(name); return found }

@@ -237,16 +237,17 @@ func TestLeavingIsWritten(t *testing.T) {
 	one.post("/account/revoke-session", "session", other) // has ended before
 	one.post("/sign-out")
 	one.signIn("ada@example.com", secretText)
+	one.signIn("ada@example.com", secretText) // in place of the session
 	one.post("/account/revoke-sessions")
 	history := testkit.Value[string](t, s.db, `SELECT string_agg(action || ' ' || detail, ', ' ORDER BY id) FROM user_event WHERE action LIKE 'session.%'`)
-	if want := "session.start , session.start , session.end revoked, session.end signed_out, session.start , session.revoke revoked"; history != want {
+	if want := "session.start , session.start , session.end revoked, session.end signed_out, session.start , session.start , session.revoke revoked"; history != want {
 		t.Errorf("the history has %s", history)
 	}
 	var log []string
 	for _, e := range s.entries(acme) {
 		log = append(log, strings.Join(strings.Fields(e)[:2], " "))
 	}
-	if got, want := strings.Join(log, ", "), "session.start signed_in, session.start signed_in, session.end revoked, session.end signed_out, session.start signed_in, session.end revoked"; got != want {
+	if got, want := strings.Join(log, ", "), "session.start signed_in, session.start signed_in, session.end revoked, session.end signed_out, session.start signed_in, session.start signed_in, session.end replaced, session.end revoked"; got != want {
 		t.Errorf("the log has %s", got)
 	}
 }

@@ -14,11 +14,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"portico/shared/api"
 	"portico/shared/eventtype/openapi"
 	"portico/shared/pages"
 	"portico/shared/pages/resend"
+	"portico/shared/pages/saml"
 	"portico/shared/pages/signin"
 	"portico/shared/pages/token"
 	"portico/shared/pages/unsubscribe"
@@ -59,7 +61,7 @@ func registered() []op {
 		o := operation.Meta()
 		ops = append(ops, op{ID: o.ID, Method: o.Method, Path: o.Path, Function: o.Function})
 	}
-	for _, r := range pages.Routes((&signin.Site{}).Pages()) {
+	for _, r := range pages.Routes(slices.Concat((&signin.Site{}).Pages(), (&saml.Site{}).Pages())) {
 		ops = append(ops, op{ID: r.ID, Method: anyMethod, Path: r.Path, Function: r.Function})
 	}
 	return append(ops,

@@ -157,7 +157,7 @@ var only = map[string][]string{
 	"github.com/robfig/cron":           {"shared/job/schedule"},
 	"github.com/pquerna/otp":           {"shared/totp"},
 	"github.com/boombuler/barcode":     {"shared/totp"},
-	"github.com/crewjam/saml":          {"shared/saml"},
+	"github.com/crewjam/saml":          {"shared/saml", "infra/local/samlidp"},
 	"github.com/russellhaering":        {"shared/saml"},
 	"github.com/beevik/etree":          {"shared/saml"},
 	"github.com/mattermost":            {"shared/saml"},

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"portico/shared/account"
+	"portico/shared/account/assertion"
 	"portico/shared/egress"
 	"portico/shared/oauth"
 	"portico/shared/pages"
+	"portico/shared/pages/saml"
 	site "portico/shared/pages/signin"
 	"portico/shared/passkey"
 	"portico/shared/password"
@@ -74,15 +77,15 @@ func SignIn() {
 	exitOn(h.equip(ctx, desk, people, offered, outward))
 	gate, err := h.captcha(ctx)
 	exitOn(err)
-	book, err := pages.NewBook(site.Files())
+	book, err := pages.NewBook(site.Files(), saml.Files())
 	exitOn(err)
 	public, err := url.Parse(people.Public)
 	exitOn(err)
 	hosts := pages.Hosts{Public: public, Org: h.hosts(domains).Org, Hidden: origin.Secret != ""}
 	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book, Hosts: hosts}
-	handler, err := frame.Handler((&site.Site{
-		Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Hosts: hosts, Clock: h.clock,
-	}).Pages()...)
+	signs := &site.Site{Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Hosts: hosts, Clock: h.clock}
+	asserted := &saml.Site{Desk: &assertion.Desk{DB: db, Attempts: desk.Attempts, Clock: h.clock, Public: people.Public}}
+	handler, err := frame.Handler(slices.Concat(signs.Pages(), asserted.Pages())...)
 	exitOn(err)
 	h.start(ctx, handler)
 }

@@ -40,14 +40,15 @@ func hashOf(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// NewBook reads the *.html of a folder, each a view, its *.js, and texts/<language>.json,
+// NewBook reads the *.html of folders, each a view, their *.js, and texts/<language>.json,
 // and adds the frame's own. It fails if a text is missing in a language.
-func NewBook(area fs.FS) (*Book, error) {
+func NewBook(areas ...fs.FS) (*Book, error) {
+	all := append([]fs.FS{own}, areas...)
 	b := &Book{views: map[string]map[string]*template.Template{}, scripts: map[string]script{}}
 	texts := map[string]map[string]string{}
 	for _, lang := range languages {
 		texts[lang] = map[string]string{}
-		for _, from := range []fs.FS{own, area} {
+		for _, from := range all {
 			if err := readTexts(from, lang, texts[lang]); err != nil {
 				return nil, err
 			}
@@ -58,7 +59,7 @@ func NewBook(area fs.FS) (*Book, error) {
 			}
 		}
 		b.views[lang] = map[string]*template.Template{}
-		for _, from := range []fs.FS{own, area} {
+		for _, from := range all {
 			if err := b.readViews(from, lang, texts[lang]); err != nil {
 				return nil, err
 			}
@@ -71,7 +72,12 @@ func NewBook(area fs.FS) (*Book, error) {
 	_, rest, _ := strings.Cut(string(layout), "<style>")
 	style, _, _ := strings.Cut(rest, "</style>")
 	b.style = hashOf(style)
-	return b, b.readScripts(area)
+	for _, from := range areas {
+		if err := b.readScripts(from); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 func (b *Book) readScripts(from fs.FS) error {

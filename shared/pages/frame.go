@@ -25,12 +25,16 @@ type Frame struct {
 	Hosts Hosts
 
 	pages map[string]*Page
-	// cross refuses forms that another site has made. It has no exception.
+	// cross refuses forms that another site has made, but for a page that is declared
+	// FromElsewhere.
 	cross http.CrossOriginProtection
 }
 
-// maxForm bounds a form, in bytes.
-const maxForm = 64 << 10
+// What a form has at most, in bytes, and one that another site has made.
+const (
+	maxForm          = 64 << 10
+	maxFromElsewhere = 512 << 10
+)
 
 // retryAfter is what a person is told to wait after too many forms, or while a store is
 // away.
@@ -47,8 +51,8 @@ func (f *Frame) Handler(pages ...Page) (http.Handler, error) {
 // person's input nor the query.
 func (f *Frame) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	page := f.pages[r.URL.Path]
-	v := &Visit{Request: r, page: page, frame: f, lang: languageOf(r.Header.Get("Accept-Language")), header: w.Header()}
+	page, connection := f.find(r.URL.Path)
+	v := &Visit{Request: r, page: page, connection: connection, frame: f, lang: languageOf(r.Header.Get("Accept-Language")), header: w.Header()}
 	guard(v.header)
 	v.header.Set("X-Request-Id", observe.RequestID(r.Context()))
 	status := f.answer(w, v)
@@ -91,6 +95,9 @@ func (f *Frame) run(v *Visit) (Answer, error) {
 		v.header.Set("Allow", strings.Join(v.page.Methods(), ", "))
 		return f.fault(v, http.StatusMethodNotAllowed), nil
 	}
+	if v.page.FromElsewhere {
+		r.Header.Del("Cookie")
+	}
 	if status := f.readForm(v); status != 0 {
 		return f.fault(v, status), nil
 	}
@@ -107,13 +114,16 @@ func (f *Frame) run(v *Visit) (Answer, error) {
 // readForm reads the form of a POST. It returns the status of a form that is refused
 // unread.
 func (f *Frame) readForm(v *Visit) (status int) {
-	if f.cross.Check(v.Request) != nil {
+	most := int64(maxForm)
+	if v.page.FromElsewhere {
+		most = maxFromElsewhere
+	} else if f.cross.Check(v.Request) != nil {
 		return http.StatusForbidden
 	}
 	if kind, _, err := mime.ParseMediaType(v.Request.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		return http.StatusUnsupportedMediaType
 	}
-	v.Request.Body = http.MaxBytesReader(nil, v.Request.Body, maxForm)
+	v.Request.Body = http.MaxBytesReader(nil, v.Request.Body, most)
 	err := v.Request.ParseForm()
 	var large *http.MaxBytesError
 	switch {

@@ -72,6 +72,9 @@ func (s *site) pages() []pages.Page {
 		{ID: "everywhere", Path: "/everywhere", Function: "sample", AtOrganizations: true, Act: act, Limit: limit, Records: "none: it is a sample", Show: func(v *pages.Visit) (pages.Answer, error) {
 			return pages.Answer{View: "sample", Title: "sample", Data: "At " + v.Host() + " of " + v.Org().String()}, nil
 		}},
+		{ID: "foreign", Path: "/foreign/{connection}/in", Function: "sample", FromElsewhere: true, Limit: limit, Records: "none: it is a sample", Act: func(v *pages.Visit) (pages.Answer, error) {
+			return v.Document("text/plain", []byte(v.Connection()+v.Cookie("portico")+strings.Join(v.Request.Header["Cookie"], " "))), nil
+		}},
 	}
 }
 
@@ -228,6 +231,28 @@ func TestCrossSite(t *testing.T) {
 			if status, page, _ := s.call("POST", path, "to=/", tt.headers...); status != tt.want || (s.acted == 1) != (tt.want == 303) {
 				t.Errorf("%s %v: %d, acted %d times\n%s", path, tt.headers, status, s.acted, page)
 			}
+		}
+	}
+}
+
+// A page that is declared to takes forms of other sites, also large ones, and never sees a
+// cookie.
+func TestFromElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	large := "x=" + strings.Repeat("y", 500<<10)
+	for _, body := range []string{"to=/", large} {
+		status, text, h := s.call("POST", "/foreign/x1/in", body, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example", "Cookie", "__Host-portico=planted; other=planted")
+		if status != 200 || text != "x1" || h.Get("Content-Type") != "text/plain" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%d %v\n%s", status, h, text)
+		}
+	}
+	if status, _, _ := s.call("POST", "/foreign/x1/in", large+large); status != 413 {
+		t.Errorf("a larger one: %d", status)
+	}
+	for _, path := range []string{"/foreign/x1", "/foreign//in/", "/foreign/x1/in/", "/foreign/x1/x", "/foreign/x/1/in", "/foreign"} {
+		if status, _, _ := s.call("POST", path, "to=/"); status != 404 {
+			t.Errorf("%s: %d", path, status)
 		}
 	}
 }

@@ -18,11 +18,15 @@ import (
 // Page is one path.
 type Page struct {
 	ID       string // for routes and the log, such as "signIn"
-	Path     string // without parameters: what is secret stands in the query, which is not logged
+	Path     string // its one parameter may be {connection}, the second step: what is secret stands in the query, which is not logged
 	Function string // the folder below functions/web
 	// AtOrganizations: the page also answers at the hosts of organizations. All others lead
 	// from there to the site's own host.
 	AtOrganizations bool
+	// FromElsewhere: its form is made by another site, as SAML demands, so no check of where
+	// a form comes from protects it. The frame takes all cookies away before the page sees the
+	// request.
+	FromElsewhere bool
 
 	// Show answers a GET, and a POST whose form is refused. It changes nothing, but for a page
 	// to which another site sends the browser back. Nil: only the forms of other pages lead
@@ -42,7 +46,7 @@ type Page struct {
 
 var (
 	idForm      = regexp.MustCompile(`^[a-z][A-Za-z]+$`)
-	pathForm    = regexp.MustCompile(`^(/[a-z][a-z0-9-]*)+$`)
+	pathForm    = regexp.MustCompile(`^/[a-z][a-z0-9-]*(/\{connection\})?(/[a-z][a-z0-9-]*)*$`)
 	recordsForm = regexp.MustCompile(`^([a-z_]+\.[a-z_]+|none: .{10,})$`)
 )
 
@@ -93,4 +97,20 @@ func index(pages []Page) (map[string]*Page, error) {
 		byPath[p.Path], ids[p.ID] = &p, true
 	}
 	return byPath, errors.Join(faults...)
+}
+
+// connection is the parameter of paths.
+const connection = "{connection}"
+
+// find returns the page of a path, and the connection that the path names; "": none.
+func (f *Frame) find(path string) (page *Page, named string) {
+	if page = f.pages[path]; page != nil {
+		return page, ""
+	}
+	steps := strings.Split(path, "/")
+	if len(steps) < 3 {
+		return nil, ""
+	}
+	named, steps[2] = steps[2], connection
+	return f.pages[strings.Join(steps, "/")], named
 }

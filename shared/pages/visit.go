@@ -21,18 +21,20 @@ type Visit struct {
 	Request *http.Request
 	Captcha *captcha.Shown // what the form must show; nil: nothing
 
-	page     *Page
-	frame    *Frame
-	place    place
-	lang     string
-	header   http.Header
-	cookies  []*http.Cookie
-	told     string            // a sentence above the page
-	faults   map[string]string // by the field's name: the sentence's key
-	cause    error             // for the log
-	demanded string
-	solved   bool   // a CAPTCHA came with this form
-	leads    string // where the form may lead to besides this host, for the policy
+	page  *Page
+	frame *Frame
+	place place
+	// connection is what the path names; "": nothing.
+	connection string
+	lang       string
+	header     http.Header
+	cookies    []*http.Cookie
+	told       string            // a sentence above the page
+	faults     map[string]string // by the field's name: the sentence's key
+	cause      error             // for the log
+	demanded   string
+	solved     bool   // a CAPTCHA came with this form
+	leads      string // where the form may lead to besides this host, for the policy
 }
 
 // Answer is what a page answers: a view, or another page to go to.
@@ -45,6 +47,8 @@ type Answer struct {
 
 	location string
 	again    bool
+	document []byte // in place of a view
+	kind     string // its type
 }
 
 // Address returns where the visit is from, as the gateway saw it.
@@ -58,6 +62,17 @@ func (v *Visit) Address() netip.Addr {
 
 // Lang returns the person's language, "en" or "de".
 func (v *Visit) Lang() string { return v.lang }
+
+// Connection returns the connection that the path names, as it stands there.
+func (v *Visit) Connection() string { return v.connection }
+
+// Document answers with a text that is not for people, of a type such as text/xml.
+func (v *Visit) Document(kind string, text []byte) Answer {
+	return Answer{document: text, kind: kind}
+}
+
+// Missing answers that there is no page here.
+func (v *Visit) Missing() Answer { return v.frame.fault(v, http.StatusNotFound) }
 
 // Form returns a field of the form that was sent. Fields of the address are not among
 // them.
@@ -158,7 +173,11 @@ func (f *Frame) send(w http.ResponseWriter, v *Visit, a Answer) (status int) {
 		v.header.Set("Location", a.location)
 	}
 	var body bytes.Buffer
-	if a.location == "" {
+	switch {
+	case a.document != nil:
+		v.header.Set("Content-Type", a.kind)
+		body.Write(a.document)
+	case a.location == "":
 		if err := f.Book.write(&body, v, a); err != nil {
 			v.cause = err
 			body.Reset()

@@ -40,7 +40,7 @@ func ReadMetadata(text []byte) (IdentityProvider, error) {
 	}
 	role := entity.IDPSSODescriptors[0]
 	at := slices.IndexFunc(role.SingleSignOnServices, func(e saml.Endpoint) bool { return e.Binding == saml.HTTPRedirectBinding })
-	if at < 0 || !secure(role.SingleSignOnServices[at].Location) {
+	if at < 0 || !MayLead(role.SingleSignOnServices[at].Location) {
 		return idp, refused(NoEndpoint, "the metadata has no SingleSignOnService for HTTP-Redirect with an https address")
 	}
 	idp.URL = role.SingleSignOnServices[at].Location
@@ -48,9 +48,9 @@ func ReadMetadata(text []byte) (IdentityProvider, error) {
 	return idp, err
 }
 
-// secure reports whether browsers may be sent to an address: by https, or on their own
-// machine.
-func secure(address string) bool {
+// MayLead reports whether browsers may be sent to an address: by https, or on their own
+// machine, where a provider for tests may run.
+func MayLead(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(address) > 2048 {
 		return false

@@ -17,8 +17,8 @@ const (
 	bearer    = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 )
 
-// skew is how far a provider's clock may be from ours.
-const skew = time.Minute
+// Skew is how far a provider's clock may be from ours.
+const Skew = time.Minute
 
 // responseText is what we read of a Response.
 type responseText struct {
@@ -246,9 +246,9 @@ func (p period) check(now time.Time) (ends time.Time, err error) {
 		}
 	}
 	switch {
-	case now.Add(skew).Before(begins):
+	case now.Add(Skew).Before(begins):
 		return ends, refused(NotYet, "valid from %s, and here it is %s: are the clocks right?", p.NotBefore, now.Format(time.RFC3339))
-	case !ends.IsZero() && !now.Add(-skew).Before(ends):
+	case !ends.IsZero() && !now.Add(-Skew).Before(ends):
 		return ends, refused(Expired, "valid until %s, and here it is %s: are the clocks right?", p.NotOnOrAfter, now.Format(time.RFC3339))
 	}
 	return ends, nil

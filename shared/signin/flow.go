@@ -84,11 +84,24 @@ func (s *Store) Begin(ctx context.Context, f Flow) (Flow, secret.Token, error) {
 
 // Find returns the attempt of a cookie at a host, or ErrOver.
 func (s *Store) Find(ctx context.Context, token secret.Token, host string) (Flow, error) {
-	item, err := s.place("flow", token.Hash()).get(ctx)
+	return s.find(ctx, token.Hash(), host)
+}
+
+// Named returns the attempt with an ID at a host, or ErrOver. The ID has gone to another
+// site and come back with whatever browser, so nothing may be given to this browser.
+func (s *Store) Named(ctx context.Context, name, host string) (Flow, error) {
+	if _, err := secret.ParseToken(name); err != nil { // a hash is as long as a token
+		return Flow{}, ErrOver
+	}
+	return s.find(ctx, name, host)
+}
+
+func (s *Store) find(ctx context.Context, hash, host string) (Flow, error) {
+	item, err := s.place("flow", hash).get(ctx)
 	if err != nil {
 		return Flow{}, fmt.Errorf("signin.Find: %w", err)
 	}
-	f, err := decodeFlow(token.Hash(), item)
+	f, err := decodeFlow(hash, item)
 	switch {
 	case err != nil:
 		return Flow{}, fmt.Errorf("signin.Find: %w", err)

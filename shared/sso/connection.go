@@ -5,7 +5,6 @@ package sso
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/role"
+	"portico/shared/saml"
 )
 
 // The types of connections.
@@ -87,12 +87,14 @@ const MaxConnections = 20
 // The paths below the address of the pages that an identity provider is told.
 const (
 	CallbackPath = "/sign-in/sso/callback" // the redirect URI of OpenID Connect
-	samlPath     = "/saml/"
+	SAMLPath     = "/saml/"                // before the connection's id
+	// ArrivedPath is where a browser goes on after its provider's SAML response.
+	ArrivedPath = "/sign-in/sso/arrived"
 )
 
 // EntityID is what we are called in SAML messages of a connection. public is where the
 // pages are.
-func EntityID(public string, of id.SSOConnection) string { return public + samlPath + of.String() }
+func EntityID(public string, of id.SSOConnection) string { return public + SAMLPath + of.String() }
 
 // ACS is where a provider sends its SAML responses.
 func ACS(public string, of id.SSOConnection) string { return EntityID(public, of) + "/acs" }
@@ -129,22 +131,9 @@ type Certificate struct {
 	EndsAt  time.Time
 }
 
-// ParseCertificate reads a certificate in PEM.
-func ParseCertificate(text string) (*x509.Certificate, error) {
-	block, rest := pem.Decode([]byte(text))
-	if block == nil || block.Type != "CERTIFICATE" || strings.TrimSpace(string(rest)) != "" {
-		return nil, errors.New("must be one certificate in PEM, which begins with -----BEGIN CERTIFICATE-----")
-	}
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, errors.New("cannot be read as a certificate (X.509)")
-	}
-	return certificate, nil
-}
-
 // ShowCertificate returns what people see of a stored certificate.
 func ShowCertificate(text string) (c Certificate, err error) {
-	parsed, err := ParseCertificate(text)
+	parsed, err := saml.ReadCertificate(text)
 	if err != nil {
 		return c, err
 	}
@@ -160,8 +149,8 @@ func (c *Connection) Complete(base string) error {
 	if c.Type == OIDC && c.Issuer != "" && !isHTTPS(c.Issuer) {
 		wrong("issuer", "must be an address that begins with https://, without query or fragment")
 	}
-	if c.SSOURL != "" && !isHTTPS(strings.Split(c.SSOURL, "?")[0]) {
-		wrong("sso_url", "must be an address that begins with https://")
+	if c.SSOURL != "" && !saml.MayLead(c.SSOURL) {
+		wrong("sso_url", "must be an address that begins with https://, without a fragment")
 	}
 	for name, foreign := range map[string]bool{
 		"sso_url": c.Type == OIDC && c.SSOURL != "", "certificates": c.Type == OIDC && len(c.Certificates) > 0,
@@ -171,13 +160,15 @@ func (c *Connection) Complete(base string) error {
 			wrong(name, "is not for connections of the type "+c.Type)
 		}
 	}
-	c.CertificatesEndAt = nil
+	c.CertificatesEndAt, c.Certificates = nil, slices.Clone(c.Certificates)
 	for i, text := range c.Certificates {
-		certificate, err := ParseCertificate(text)
-		if err != nil {
-			wrong(fmt.Sprintf("certificates[%d]", i), err.Error())
+		certificate, err := saml.ReadCertificate(text)
+		var refused *saml.Error
+		if errors.As(err, &refused) {
+			wrong(fmt.Sprintf("certificates[%d]", i), "must be a certificate in PEM: "+refused.Text)
 			continue
 		}
+		c.Certificates[i] = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))
 		if end := certificate.NotAfter.UTC(); c.CertificatesEndAt == nil || end.After(*c.CertificatesEndAt) {
 			c.CertificatesEndAt = &end
 		}

@@ -80,12 +80,16 @@ func clip(text string, most int) string {
 	return text
 }
 
-// AddTrace writes a trace of the organization's connection. Claims are redacted here. If
+// AddTrace writes a trace of the organization's connection, which gets an id unless it has
+// one. Claims are redacted here. If
 // the connection has too many, the oldest go. One that was deleted meanwhile gets none.
 func AddTrace(ctx context.Context, tx pg.Tx, org id.Org, connection id.SSOConnection, t Trace, now time.Time) error {
 	claims, err := json.Marshal(Redact(t.Claims))
 	if err != nil {
 		return err
+	}
+	if t.ID.IsZero() {
+		t.ID = id.New[id.SSOTrace](now)
 	}
 	return pg.Exec(ctx, tx, "sso.AddTrace", `
 		WITH gone AS (
@@ -94,7 +98,7 @@ func AddTrace(ctx context.Context, tx pg.Tx, org id.Org, connection id.SSOConnec
 		)
 		INSERT INTO sso_trace (org_id, id, connection_id, step, code, detail, claims, test, created_at)
 		SELECT org_id, $2, id, $4, $5, $6, $7, $8, $10 FROM sso_connection WHERE org_id = $1 AND id = $3`,
-		org, id.New[id.SSOTrace](now), connection, t.Step, t.Code, clip(t.Detail, maxDetail), claims, t.Test, maxTraces-1, now)
+		org, t.ID, connection, t.Step, t.Code, clip(t.Detail, maxDetail), claims, t.Test, maxTraces-1, now)
 }
 
 // ScanRow reads the columns of ListTraces.

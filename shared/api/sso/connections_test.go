@@ -2,10 +2,17 @@ package sso_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
 
+	"portico/infra/local/samlidp"
 	"portico/shared/api/apitest"
 	"portico/shared/auth"
 	"portico/shared/id"
@@ -139,4 +146,47 @@ func TestTraces(t *testing.T) {
 		t.Fatalf("%d traces deleted, %v; want 1", gone, err)
 	}
 	apitest.Want(t, acme.Do("GET", "/v1/sso-connections/"+connection+"/traces", ""), `200 "code":"ok" "test":true !domain_not_verified`)
+}
+
+// A certificate may come as metadata has it, or in PEM; it is kept in PEM. Those that nothing
+// could be verified with are refused at once. A provider for tests may run on the machine of
+// the browser, without TLS.
+func TestSAMLSettings(t *testing.T) {
+	t.Parallel()
+	acme := apitest.New(t).Organization("Acme")
+	path := "/v1/sso-connections/" + acme.Make("/v1/sso-connections", `{`+entra+`}`)
+	good, err := samlidp.NewKey(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := base64.StdEncoding.EncodeToString(good.Certificate)
+	for _, tt := range []struct{ name, body, want string }{
+		{"as metadata has it", `{"certificates":["` + text + `"]}`, `200 CERTIFICATE-----\n "subject":"CN=SAML`},
+		{"in PEM", `{"certificates":["-----BEGIN CERTIFICATE-----\n` + text + `\n-----END CERTIFICATE-----\n"]}`, `200 "subject":"CN=SAML`},
+		{"of an elliptic curve", `{"certificates":["` + text + `","` + certificate(t, elliptic.P256()) + `"]}`, `422 body.certificates[1] RSA`},
+		{"that is cut", `{"certificates":["` + text[:len(text)-8] + `"]}`, `422 body.certificates[0] cannot`},
+		{"a provider on this machine", `{"sso_url":"http://localhost:8443/sso?tenant=1"}`, `200 tenant=1`},
+		{"one elsewhere without TLS", `{"sso_url":"http://idp.example.com/sso"}`, `422 body.sso_url https://`},
+		{"a fragment", `{"sso_url":"https://idp.example.com/sso#x"}`, `422 body.sso_url fragment`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { apitest.Want(t, acme.Do("PATCH", path, tt.body), tt.want) })
+	}
+	verified(acme, "corp.example.com")
+	apitest.Want(t, acme.Do("PATCH", path, `{"issuer":"urn:acme","domains":["corp.example.com"]}`), `200 urn:acme`)
+	apitest.Want(t, acme.Do("POST", path+"/activate", ""), `200 "status":"active"`)
+}
+
+// certificate makes one with a key of an elliptic curve.
+func certificate(t *testing.T, curve elliptic.Curve) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
 }

@@ -70,6 +70,38 @@ func TestMatrixOfCallers(t *testing.T) {
 	}
 }
 
+// Every route is called with every role of every role model, by a member of an organization
+// that has this model. The rules are those of TestMatrix; no other role can be given.
+func TestMatrixOfRoleModels(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	foreign := untouched(t, h.Organization("Evil"))
+	for model, roles := range map[string][]string{"single": {"owner"}, "two_tier": {"owner", "admin", "member"}, "custom": {"own"}} {
+		for _, name := range roles {
+			t.Run(model+"/"+name, func(t *testing.T) {
+				acme := h.Organization("Acme")
+				apitest.Want(t, acme.Do("PATCH", "/v1/organization", `{"settings":{"role_model":"`+model+`"}}`), `200 "role_model":"`+model+`"`)
+				own, given, holds := things(acme), name, []auth.Permission{auth.EventsRead, auth.MembersRead, auth.RolesWrite}
+				if r, predefined := role.Predefined(name); predefined {
+					holds = r.Permissions
+				} else {
+					given = acme.Make("/v1/roles", `{"name":"caller's","permissions":["events:read","members:read","roles:write"]}`)
+				}
+				member := acme.NewMember(model+"-"+name+"@example.com", given)
+				as := acme.AsMember(member)
+				own["/v1/me/sessions"] = acme.SignIn(member).String()
+				for _, r := range role.AllPredefined() {
+					if model != "custom" && !slices.Contains(roles, r.Name) {
+						apitest.Want(t, acme.Do("PATCH", "/v1/members/"+member, `{"role":"`+r.Name+`"}`), "409 role_not_in_model")
+						apitest.Want(t, acme.Do("POST", "/v1/invitations", `{"email":"x@example.com","role":"`+r.Name+`"}`), "409 role_not_in_model")
+					}
+				}
+				matrix{own: own, foreign: foreign, holds: holds, person: true}.try(t, as)
+			})
+		}
+	}
+}
+
 // Staff who look at an organization as one of its members read what the member may
 // read, and change nothing.
 func TestMatrixOfReadOnlyCallers(t *testing.T) {

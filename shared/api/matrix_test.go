@@ -28,7 +28,7 @@ func things(c apitest.Caller) map[string]string {
 	event := c.Publish(`{"type":"a","data":{}}`).Get(c.T, "id")
 	member := c.NewMember("first@example.com", "owner")
 	c.NewMember("second@example.com", "owner")
-	granted := c.NewMember("third@example.com", "viewer")
+	granted := c.NewMember("third@example.com", weakest(c))
 	deliveries := c.Do("GET", "/v1/deliveries", "").Body
 	staff := c.Harness.NewStaff()
 	redrive := staff.Make("/v1/staff/job-redrives", `{"filter":{}}`)
@@ -45,8 +45,8 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/audit-streams":           c.Make("/v1/audit-streams", apitest.HTTPSStream),
 		"/v1/deliveries":              regexp.MustCompile(`dlv_\w{26}`).FindString(deliveries),
 		"/v1/members":                 member,
-		"/v1/invitations":             c.Make("/v1/invitations", `{"email":"fourth@example.com","role":"viewer"}`),
-		"/v1/roles":                   c.Make("/v1/roles", `{"name":"own","permissions":["events:read"]}`),
+		"/v1/invitations":             c.Make("/v1/invitations", `{"email":"fourth@example.com","role":"`+weakest(c)+`"}`),
+		"/v1/roles":                   someRole(c),
 		"/v1/resource-grants":         c.Make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
 		"/v1/jobs":                    c.NewJob(apitest.Export, "x").String(),
 		"/v1/staff/mails":             c.NewMail("ada@example.com", "things").String(),
@@ -69,6 +69,26 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/oauth-grants":            grant.String(),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}
+}
+
+// someRole makes a role of the organization's own, or returns the weakest one if its role
+// model has none.
+func someRole(c apitest.Caller) string {
+	c.T.Helper()
+	r := c.Do("POST", "/v1/roles", `{"name":"own","permissions":["events:read"]}`)
+	if r.Status == http.StatusConflict {
+		apitest.Want(c.T, r, "409 role_not_in_model")
+		return weakest(c)
+	}
+	return r.Get(c.T, "id")
+}
+
+// weakest returns the last role that the organization's role model has.
+func weakest(c apitest.Caller) string {
+	c.T.Helper()
+	var list struct{ Data []struct{ ID string } }
+	c.Do("GET", "/v1/roles", "").Decode(c.T, &list)
+	return list.Data[len(list.Data)-1].ID
 }
 
 // catalogued adds an event type with a name that no other organization has.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/org"
 	"portico/shared/pg"
 	"portico/shared/role"
 )
@@ -34,10 +36,11 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, c Chang
 	}
 	after.UpdatedAt = now
 	if after.Role != before.Role {
-		for _, ref := range []role.Ref{before.Role, after.Role} {
-			if err := CheckRole(ctx, tx, org, ref, check); err != nil {
-				return before, after, err
-			}
+		if err := holdRole(ctx, tx, org, before.Role, check); err != nil {
+			return before, after, err
+		}
+		if err := CheckRole(ctx, tx, org, after.Role, check); err != nil {
+			return before, after, err
 		}
 		if err := keepsOwner(ctx, tx, org, before); err != nil {
 			return before, after, err
@@ -62,7 +65,7 @@ func Delete(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, check f
 	if err != nil {
 		return m, err
 	}
-	if err := CheckRole(ctx, tx, org, m.Role, check); err != nil {
+	if err := holdRole(ctx, tx, org, m.Role, check); err != nil {
 		return m, err
 	}
 	if err := keepsOwner(ctx, tx, org, m); err != nil {
@@ -71,8 +74,39 @@ func Delete(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, check f
 	return m, pg.Exec(ctx, tx, "member.Delete", `DELETE FROM member WHERE org_id = $1 AND id = $2`, org, member)
 }
 
-// CheckRole asks check about a role, which stays as it is until the transaction ends.
-func CheckRole(ctx context.Context, tx pg.Tx, org id.Org, ref role.Ref, check func(role.Role) error) error {
+// CheckRole returns role.ErrNotInModel if the organization's role model does not have a role,
+// and otherwise asks check whether it may be given. Role and model stay as they are until the
+// transaction ends.
+func CheckRole(ctx context.Context, tx pg.Tx, of id.Org, ref role.Ref, check func(role.Role) error) error {
+	model, err := org.HoldRoleModel(ctx, tx, of)
+	if err == nil {
+		err = model.Check(ref)
+	}
+	if err != nil {
+		return err
+	}
+	return holdRole(ctx, tx, of, ref, check)
+}
+
+// ChooseRole returns the role that was chosen, nil if none was: then that of the organization's
+// role model for everybody. field is where it can be given.
+func ChooseRole(ctx context.Context, tx pg.Tx, of id.Org, field string, chosen *role.Ref) (role.Ref, error) {
+	if chosen != nil {
+		return *chosen, nil
+	}
+	model, err := org.HoldRoleModel(ctx, tx, of)
+	if err != nil {
+		return role.Ref{}, err
+	}
+	ref, found := model.Fallback()
+	if !found {
+		return ref, fault.InvalidField(field, "is required, because your organization's setting role_model is custom")
+	}
+	return ref, nil
+}
+
+// holdRole asks check about a role, which stays as it is until the transaction ends.
+func holdRole(ctx context.Context, tx pg.Tx, org id.Org, ref role.Ref, check func(role.Role) error) error {
 	r, err := role.Hold(ctx, tx, org, ref)
 	if err != nil {
 		return err

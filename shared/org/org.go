@@ -96,6 +96,11 @@ func Update(ctx context.Context, tx pg.Tx, org id.Org, c Change, now time.Time) 
 	}
 	after.Settings = before.Settings.with(c.Settings)
 	after.Branding = before.Branding.with(c.Branding)
+	if model := after.Settings.RoleModel(); model != before.Settings.RoleModel() {
+		if err := fits(ctx, tx, org, model, now); err != nil {
+			return before, after, err
+		}
+	}
 	after.Version++
 	after.UpdatedAt = now
 	err = pg.Exec(ctx, tx, "org.Update", `UPDATE organization SET name = $2, settings = $3, branding = $4, version = $5, updated_at = $6 WHERE id = $1`,

@@ -10,6 +10,7 @@ import (
 	_ "time/tzdata" // a function's machine may have no zones
 
 	"portico/shared/fault"
+	"portico/shared/role"
 )
 
 // Settings are the values that an organization has set. Other settings have the
@@ -33,7 +34,9 @@ var (
 	// JSON has one kind of number.
 	SessionHours = Setting[float64]{"session_hours", 12, "Hours after which members must sign in again, 1 to 720.", checkHours}
 	RequireMFA   = Setting[bool]{"require_mfa", false, "Whether members must sign in with a second factor.", nil}
-	RecordReads  = Setting[bool]{"record_reads", false, "Whether each read of records leaves an entry in the audit log. Then each costs a write.", nil}
+	RoleModel    = Setting[string]{"role_model", string(role.Custom), "Which roles there are. single: none, every member may everything (is owner). two_tier: admin and member, besides the owners. " +
+		"custom: all predefined roles and your own. A narrower model needs members, open invitations and single sign-on connections to have its roles already, and no role of your own.", checkRoleModel}
+	RecordReads = Setting[bool]{"record_reads", false, "Whether each read of records leaves an entry in the audit log. Then each costs a write.", nil}
 	// The upkeep reads it by the function event_retentions.
 	EventRetentionDays = unset[float64]{Setting[float64]{"event_retention_days", 0, "Days after which events are deleted with their deliveries and attempts, 1 to 3650. " +
 		"null: when Portico deletes them for all organizations; a longer time than that has no effect.", checkDays}}
@@ -43,7 +46,7 @@ var (
 )
 
 // registry lists all settings. A setting that is no longer in it is not shown.
-var registry = []setting{Timezone, Locale, SessionHours, RequireMFA, RecordReads, EventRetentionDays, AuditRetentionDays}
+var registry = []setting{Timezone, Locale, SessionHours, RequireMFA, RoleModel, RecordReads, EventRetentionDays, AuditRetentionDays}
 
 // setting is a Setting of any type.
 type setting interface {
@@ -166,6 +169,13 @@ func CheckLocale(field, name string) error {
 func checkLocale(name string) string {
 	if !slices.Contains(locales, name) {
 		return "must be one of " + strings.Join(locales, ", ")
+	}
+	return ""
+}
+
+func checkRoleModel(name string) string {
+	if !slices.Contains(role.Models(), role.Model(name)) {
+		return "must be one of single, two_tier, custom"
 	}
 	return ""
 }

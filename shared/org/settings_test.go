@@ -52,7 +52,7 @@ func TestSettingsHaveDefaults(t *testing.T) {
 			t.Errorf("%s is %v", name, days)
 		}
 	}
-	if len(all) != 7 || all["record_reads"] != false || all["locale"] != "de" || all["timezone"] != "UTC" || all["session_hours"] != 12.0 || all["require_mfa"] != false {
+	if len(all) != 8 || all["role_model"] != "custom" || all["record_reads"] != false || all["locale"] != "de" || all["timezone"] != "UTC" || all["session_hours"] != 12.0 || all["require_mfa"] != false {
 		t.Errorf("%v", all)
 	}
 	if org.Locale.Of(set) != "de" || org.SessionHours.Of(set) != 12 || org.RequireMFA.Of(nil) {

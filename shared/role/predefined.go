@@ -11,11 +11,12 @@ import (
 const (
 	Owner     = "owner"
 	Admin     = "admin"
+	Member    = "member" // below admin where there are two tiers
 	Developer = "developer"
 	Viewer    = "viewer"
 )
 
-func names() []string { return []string{Owner, Admin, Developer, Viewer} }
+func names() []string { return []string{Owner, Admin, Member, Developer, Viewer} }
 
 // writes are the permissions to change things that a developer has.
 var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite, auth.DeliveriesWrite, auth.EventConsumersWrite, auth.EventStreamWrite}
@@ -36,9 +37,12 @@ func Predefined(name string) (Role, bool) {
 	case Admin:
 		r.Description = "May do everything except change or delete the organization itself, set up single sign-on, and erase actors from the audit log."
 		r.Permissions = those(func(p auth.Permission) bool { return !slices.Contains(ownersOnly, p) })
+	case Member:
+		r.Description = "The tier below admin where role_model is two_tier. May do what a developer may."
+		r.Permissions = those(readsAndWorks)
 	case Developer:
 		r.Description = "May read everything except the audit log, publish and consume events, and work on webhook endpoints."
-		r.Permissions = those(func(p auth.Permission) bool { return readable(p) || slices.Contains(writes, p) })
+		r.Permissions = those(readsAndWorks)
 	case Viewer:
 		r.Description = "May read everything except the audit log."
 		r.Permissions = those(readable)
@@ -61,6 +65,8 @@ func AllPredefined() []Role {
 func readable(p auth.Permission) bool {
 	return strings.HasSuffix(string(p), ":read") && !slices.Contains(confidential, p)
 }
+
+func readsAndWorks(p auth.Permission) bool { return readable(p) || slices.Contains(writes, p) }
 
 // those returns the permissions that may is true for, sorted.
 func those(may func(auth.Permission) bool) []auth.Permission {

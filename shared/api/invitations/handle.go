@@ -36,9 +36,11 @@ func (in *createInvitationInput) Check(*edge.Call) error {
 	if in.email = mail.CleanAddress(in.Body.Email); in.email == "" {
 		faults = append(faults, fault.InvalidField("body.email", "must be an e-mail address such as ada@example.com"))
 	}
-	ref, err := role.ParseRef(in.Body.Role)
-	if in.role = ref; err != nil {
-		faults = append(faults, fault.InvalidField("body.role", err.Error()))
+	if in.Body.Role != "" {
+		ref, err := role.ParseRef(in.Body.Role)
+		if in.role = &ref; err != nil {
+			faults = append(faults, fault.InvalidField("body.role", err.Error()))
+		}
 	}
 	if in.Body.Locale != "" {
 		faults = append(faults, org.CheckLocale("body.locale", in.Body.Locale))
@@ -76,13 +78,17 @@ func create(c *edge.Call, in *createInvitationInput) (*createdOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := offered(c, in.role)
+	chosen, err := member.ChooseRole(c, c.Tx, c.Org, "body.role", in.role)
+	if err != nil {
+		return nil, err
+	}
+	r, err := offered(c, chosen)
 	if err != nil {
 		return nil, err
 	}
 	now, token := c.Now(), secret.NewToken()
 	i := invitation.Invitation{
-		ID: id.New[id.Invitation](now), Email: in.email, Role: in.role, Locale: in.Body.Locale, Inviter: inviter(c.Caller), CreatedAt: now, ExpiresAt: now.Add(invitation.Lasts),
+		ID: id.New[id.Invitation](now), Email: in.email, Role: chosen, Locale: in.Body.Locale, Inviter: inviter(c.Caller), CreatedAt: now, ExpiresAt: now.Add(invitation.Lasts),
 	}
 	if err := invitation.Insert(c, c.Tx, c.Org, i, token); err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ var Create = edge.Write[createInvitationInput, createdOutput]{
 	Op: edge.Op{
 		ID: "createInvitation", Method: http.MethodPost, Path: "/v1/invitations", Function: function,
 		Faults: []*fault.Error{
-			role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, invitation.ErrExists, invitation.ErrTooMany, invitation.ErrTooManyMails, invitation.ErrNoPages,
+			role.ErrNotFound, role.ErrNotInModel, role.ErrGrantExceeded, member.ErrExists, invitation.ErrExists, invitation.ErrTooMany, invitation.ErrTooManyMails, invitation.ErrNoPages,
 		},
 		Example:    `{"email":"grace@example.com","role":"developer"}`,
 		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "invitation.create", AddsJobs: true, Status: http.StatusCreated, Tag: Tag, Summary: "Invite somebody",
@@ -53,7 +53,7 @@ var List = edge.Read[edge.Page, listOutput]{
 var Resend = edge.Write[path, output]{
 	Op: edge.Op{
 		ID: "resendInvitation", Method: http.MethodPost, Path: "/v1/invitations/{id}/resend", Function: function,
-		Faults:     []*fault.Error{invitation.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, invitation.ErrEnded, invitation.ErrTooManyMails, invitation.ErrNoPages},
+		Faults:     []*fault.Error{invitation.ErrNotFound, role.ErrNotFound, role.ErrNotInModel, role.ErrGrantExceeded, invitation.ErrEnded, invitation.ErrTooManyMails, invitation.ErrNoPages},
 		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "invitation.resend", AddsJobs: true, Tag: Tag, Summary: "Send an invitation again",
 		Description: "#resendInvitation",
 	},
@@ -78,7 +78,7 @@ type path struct {
 type invitationBody struct {
 	ID         id.Invitation `json:"id" doc:"The invitation's id." example:"inv_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Email      string        `json:"email" doc:"The invited address, in lower case." example:"ada@example.com"`
-	Role       string        `json:"role" doc:"The role that the member gets: owner, admin, developer, viewer or the id of your own role." example:"developer"`
+	Role       string        `json:"role" doc:"The role that the member gets: owner, admin, member, developer, viewer or the id of your own role." example:"developer"`
 	Locale     *string       `json:"locale" doc:"The language of mails to the member; null: that of your organization." example:"de"`
 	Status     string        `json:"status" enum:"open,accepted,revoked,expired" doc:"Where the invitation stands." example:"open"`
 	InvitedBy  string        `json:"invited_by" doc:"The id of who has invited, or sent it last: a member, an API key, an OAuth client or staff." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
@@ -94,11 +94,11 @@ type listOutput struct{ Body edge.List[invitationBody] }
 type createInvitationInput struct {
 	Body struct {
 		Email  string `json:"email" maxLength:"254" doc:"The address to invite." example:"ada@example.com"`
-		Role   string `json:"role" maxLength:"40" doc:"The role that the member gets: owner, admin, developer, viewer or the id of your own role." example:"developer"`
+		Role   string `json:"role,omitempty" maxLength:"40" doc:"#CreateInvitation.role" example:"developer"`
 		Locale string `json:"locale,omitempty" maxLength:"10" doc:"The language of mails to the member; without it that of your organization." example:"de"`
 	}
-	email string // as it is kept
-	role  role.Ref
+	email string    // as it is kept
+	role  *role.Ref // nil: none was chosen
 }
 
 type createdOutput struct {

@@ -10,6 +10,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
+	"portico/shared/role"
 )
 
 // GetOwn is GET /v1/organization.
@@ -25,9 +26,9 @@ var GetOwn = edge.Read[struct{}, organizationOutput]{
 var UpdateOwn = edge.Write[updateOrganizationInput, organizationOutput]{
 	Op: edge.Op{
 		ID: "updateOrganization", Method: http.MethodPatch, Path: "/v1/organization", Function: function,
-		Faults:     []*fault.Error{org.ErrVersion},
+		Faults:     []*fault.Error{org.ErrVersion, role.ErrModelTooNarrow},
 		Example:    `{"version":1,"name":"Acme","settings":{"timezone":"Europe/Berlin"},"branding":{"primary_color":"#0a7cff"}}`,
-		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: Tag, Summary: "Change your organization",
+		Permission: auth.OrganizationWrite, Fresh: true, Cost: 1, Audit: "organization.update", Tag: Tag, Summary: "Change your organization",
 		Description: "#updateOrganization\n\nSettings: " + org.DescribeSettings(),
 	},
 	Handle: updateOwn,

@@ -15,6 +15,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
+	"portico/shared/role"
 )
 
 // Tag groups the operations in the documentation.
@@ -66,9 +67,9 @@ var Get = edge.Read[OrganizationPath, organizationOutput]{
 var Update = edge.Write[updateNamedOrganizationInput, organizationOutput]{
 	Op: edge.Op{
 		ID: "updateNamedOrganization", Method: http.MethodPatch, Path: organizationsPath + "/{id}", Function: function, Acts: edge.OnPath,
-		Faults:     []*fault.Error{org.ErrVersion},
+		Faults:     []*fault.Error{org.ErrVersion, role.ErrModelTooNarrow},
 		Example:    `{"version":1,"name":"Acme"}`,
-		Permission: auth.OrganizationWrite, Cost: 1, Audit: "organization.update", Tag: Tag, Summary: "Change an organization",
+		Permission: auth.OrganizationWrite, Fresh: true, Cost: 1, Audit: "organization.update", Tag: Tag, Summary: "Change an organization",
 		Description: "As `PATCH /v1/organization` does. An API key may name its own organization only.",
 	},
 	Handle: func(c *edge.Call, in *updateNamedOrganizationInput) (*organizationOutput, error) {

@@ -19,7 +19,7 @@ import (
 var CreateMember = edge.Write[createMemberInput, createdMemberOutput]{
 	Op: edge.Op{
 		ID: "createMember", Method: http.MethodPost, Path: "/v1/members", Function: function,
-		Faults:     []*fault.Error{role.ErrNotFound, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
+		Faults:     []*fault.Error{role.ErrNotFound, role.ErrNotInModel, role.ErrGrantExceeded, member.ErrExists, member.ErrTooMany},
 		Example:    `{"email":"ada@example.com","name":"Ada Lovelace","role":"developer"}`,
 		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "member.create", AddsJobs: true, Status: http.StatusCreated, Tag: Tag, Summary: "Add a member",
 		Description: "#createMember",
@@ -50,7 +50,7 @@ var GetMember = edge.Read[MemberPath, memberOutput]{
 var UpdateMember = edge.Write[updateMemberInput, memberOutput]{
 	Op: edge.Op{
 		ID: "updateMember", Method: http.MethodPatch, Path: "/v1/members/{id}", Function: function,
-		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded, member.ErrOwnRole, member.ErrLastOwner},
+		Faults:     []*fault.Error{member.ErrNotFound, role.ErrNotFound, role.ErrNotInModel, role.ErrGrantExceeded, member.ErrOwnRole, member.ErrLastOwner},
 		Example:    `{"role":"admin"}`,
 		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "member.update", Tag: Tag, Summary: "Change a member's name, role or language",
 		Description: "To change the role, your API key must have all permissions of the old and the new one. The last owner stays owner.",
@@ -80,7 +80,7 @@ type memberBody struct {
 	ID        id.Member   `json:"id" doc:"The member's id." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Email     string      `json:"email" doc:"The member's e-mail address, in lower case." example:"ada@example.com"`
 	Name      string      `json:"name" doc:"The member's name in your organization." example:"Ada Lovelace"`
-	Role      string      `json:"role" doc:"owner, admin, developer, viewer or the id of your own role." example:"developer"`
+	Role      string      `json:"role" doc:"owner, admin, member, developer, viewer or the id of your own role." example:"developer"`
 	Locale    *string     `json:"locale" doc:"The language of mails to the member; null: that of your organization." example:"de"`
 	CreatedAt clock.Stamp `json:"created_at" format:"date-time" doc:"When the member was added."`
 	UpdatedAt clock.Stamp `json:"updated_at" format:"date-time" doc:"When the name, role or language was last changed."`
@@ -94,7 +94,7 @@ type createMemberInput struct {
 	Body struct {
 		Email  string `json:"email" maxLength:"254" doc:"The member's e-mail address, stored in lower case. It cannot be changed." example:"ada@example.com"`
 		Name   string `json:"name,omitempty" maxLength:"200" doc:"The member's name in your organization." example:"Ada Lovelace"`
-		Role   string `json:"role" maxLength:"40" doc:"owner, admin, developer, viewer or the id of your own role." example:"developer"`
+		Role   string `json:"role,omitempty" maxLength:"40" doc:"#CreateMember.role" example:"developer"`
 		Locale string `json:"locale,omitempty" maxLength:"10" doc:"The language of mails to the member. If left out: that of your organization." example:"de"`
 	}
 	role *role.Ref // set by Check
@@ -109,7 +109,7 @@ type updateMemberInput struct {
 	MemberPath
 	Body struct {
 		Name   *string `json:"name,omitempty" maxLength:"200" doc:"The member's name in your organization."`
-		Role   *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, developer, viewer or the id of your own role."`
+		Role   *string `json:"role,omitempty" maxLength:"40" doc:"owner, admin, member, developer, viewer or the id of your own role."`
 		Locale *string `json:"locale,omitempty" maxLength:"10" doc:"The language of mails to the member; empty: that of your organization." example:"de"`
 	}
 	role *role.Ref // set by Check
@@ -171,7 +171,9 @@ func (in *createMemberInput) Check(*edge.Call) (err error) {
 	if !org.IsEmail(in.Body.Email) {
 		email = fault.InvalidField("body.email", "must be an e-mail address such as ada@example.com")
 	}
-	in.role, err = roleOf(&in.Body.Role)
+	if in.Body.Role != "" {
+		in.role, err = roleOf(&in.Body.Role)
+	}
 	return fault.Join(email, edge.CheckName("body.name", &in.Body.Name), localeOf(&in.Body.Locale), err)
 }
 
@@ -185,7 +187,11 @@ func (in *updateMemberInput) Check(*edge.Call) (err error) {
 
 func createMember(c *edge.Call, in *createMemberInput) (*createdMemberOutput, error) {
 	b, given := in.Body, ""
-	err := member.CheckRole(c, c.Tx, c.Org, *in.role, func(r role.Role) error {
+	chosen, err := member.ChooseRole(c, c.Tx, c.Org, "body.role", in.role)
+	if err != nil {
+		return nil, err
+	}
+	err = member.CheckRole(c, c.Tx, c.Org, chosen, func(r role.Role) error {
 		given = r.Name
 		return mayGive(c)(r)
 	})
@@ -197,7 +203,7 @@ func createMember(c *edge.Call, in *createMemberInput) (*createdMemberOutput, er
 	if err != nil {
 		return nil, err
 	}
-	m, err := member.Insert(c, c.Tx, c.Org, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: *in.role, Locale: b.Locale, CreatedAt: now})
+	m, err := member.Insert(c, c.Tx, c.Org, member.Member{ID: id.New[id.Member](now), UserID: user, Email: email, Name: b.Name, Role: chosen, Locale: b.Locale, CreatedAt: now})
 	if err != nil {
 		return nil, err
 	}

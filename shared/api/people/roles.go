@@ -10,6 +10,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/member"
+	"portico/shared/org"
 	"portico/shared/role"
 )
 
@@ -17,10 +18,10 @@ import (
 var CreateRole = edge.Write[createRoleInput, createdRoleOutput]{
 	Op: edge.Op{
 		ID: "createRole", Method: http.MethodPost, Path: "/v1/roles", Function: function,
-		Faults:     []*fault.Error{role.ErrGrantExceeded, role.ErrNameTaken, role.ErrTooMany},
+		Faults:     []*fault.Error{role.ErrNotInModel, role.ErrGrantExceeded, role.ErrNameTaken, role.ErrTooMany},
 		Example:    `{"name":"Support","description":"Looks, and changes nothing.","permissions":["events:read","deliveries:read"]}`,
 		Permission: auth.RolesWrite, Fresh: true, Cost: 1, Audit: "role.create", Status: http.StatusCreated, Tag: Tag, Summary: "Create a role",
-		Description: "A role is a set of permissions. Your API key must have all of them.",
+		Description: "#createRole",
 	},
 	Handle: createRole,
 }
@@ -30,7 +31,7 @@ var ListRoles = edge.Read[edge.Page, listRolesOutput]{
 	Op: edge.Op{
 		ID: "listRoles", Method: http.MethodGet, Path: "/v1/roles", Function: function,
 		Permission: auth.RolesRead, Cost: 1, Access: "role.read", Tag: Tag, Summary: "List roles",
-		Description: "Your own roles, newest first. The last page ends with the predefined roles.",
+		Description: "Your own roles, newest first. The last page ends with the predefined roles that your organization's `role_model` has.",
 	},
 	Handle: listRoles,
 }
@@ -69,11 +70,11 @@ var DeleteRole = edge.Write[RolePath, struct{}]{
 
 // RolePath names a role.
 type RolePath struct {
-	ID role.Ref `path:"id" doc:"owner, admin, developer, viewer or the id of your own role." example:"role_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	ID role.Ref `path:"id" doc:"owner, admin, member, developer, viewer or the id of your own role." example:"role_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }
 
 type roleBody struct {
-	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"owner, admin, developer, viewer or the id of your own role."`
+	ID          string            `json:"id" example:"role_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"owner, admin, member, developer, viewer or the id of your own role."`
 	Name        string            `json:"name" doc:"The role's name." example:"Support"`
 	Description string            `json:"description" doc:"A note for people." example:"Looks, and changes nothing."`
 	Permissions []auth.Permission `json:"permissions" nullable:"false" doc:"The permissions of members with this role." example:"[\"events:read\"]"`
@@ -160,6 +161,13 @@ func createRole(c *edge.Call, in *createRoleInput) (*createdRoleOutput, error) {
 		Ref: role.Ref{Custom: id.New[id.Role](now)}, Name: b.Name, Description: b.Description,
 		Permissions: b.Permissions, Condition: b.Condition, CreatedAt: now, UpdatedAt: now,
 	}
+	model, err := org.HoldRoleModel(c, c.Tx, c.Org)
+	if err != nil {
+		return nil, err
+	}
+	if err := model.Check(r.Ref); err != nil {
+		return nil, err
+	}
 	if err := mayGive(c)(r); err != nil {
 		return nil, err
 	}
@@ -180,10 +188,16 @@ func listRoles(c *edge.Call, in *edge.Page) (*listRolesOutput, error) {
 		return nil, err
 	}
 	list := edge.ListOf(roles, in.Limit, showRole, func(last role.Role) *string { return c.Cursor("roles", last.Ref.Custom.UUID) })
-	if list.Next == nil {
-		for _, r := range role.AllPredefined() {
-			list.Data = append(list.Data, showRole(r))
-		}
+	if list.Next != nil {
+		return &listRolesOutput{Body: list}, nil
+	}
+	o, err := org.Get(c, c.Tx, c.Org)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range o.Settings.RoleModel().Predefined() {
+		r, _ := role.Predefined(name)
+		list.Data = append(list.Data, showRole(r))
 	}
 	return &listRolesOutput{Body: list}, nil
 }

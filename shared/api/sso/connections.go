@@ -8,6 +8,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
+	"portico/shared/org"
 	"portico/shared/role"
 	"portico/shared/sso"
 )
@@ -16,7 +17,7 @@ import (
 var Create = edge.Write[createConnectionInput, createdOutput]{
 	Op: edge.Op{
 		ID: "createSSOConnection", Method: http.MethodPost, Path: "/v1/sso-connections", Function: function,
-		Faults:     []*fault.Error{sso.ErrTooMany, role.ErrNotFound, role.ErrGrantExceeded},
+		Faults:     []*fault.Error{sso.ErrTooMany, role.ErrNotFound, role.ErrNotInModel, role.ErrGrantExceeded},
 		Example:    `{"type":"oidc","name":"Okta","domains":["example.com"],"default_role":"viewer","issuer":"https://example.okta.com","client_id":"0oa1","client_secret":"s3cret"}`,
 		Permission: auth.SSOConnectionsWrite, Fresh: true, Cost: 1, Audit: "sso_connection.create", Status: http.StatusCreated,
 		Tag: Tag, Summary: "Create a connection", Description: "#createSSOConnection",
@@ -47,7 +48,7 @@ var Get = edge.Read[ConnectionPath, connectionOutput]{
 var Update = edge.Write[updateConnectionInput, connectionOutput]{
 	Op: edge.Op{
 		ID: "updateSSOConnection", Method: http.MethodPatch, Path: "/v1/sso-connections/{id}", Function: function,
-		Faults:     append([]*fault.Error{sso.ErrNotFound, role.ErrNotFound, role.ErrGrantExceeded}, unfit...),
+		Faults:     append([]*fault.Error{sso.ErrNotFound, role.ErrNotFound, role.ErrNotInModel, role.ErrGrantExceeded}, unfit...),
 		Example:    `{"name":"Okta","domains":["example.com"]}`,
 		Permission: auth.SSOConnectionsWrite, Fresh: true, Cost: 1, Audit: "sso_connection.update",
 		Tag: Tag, Summary: "Change a connection", Description: "#updateSSOConnection",
@@ -107,6 +108,14 @@ func mayGive(c *edge.Call) func(role.Role) error {
 func create(c *edge.Call, in *createConnectionInput) (*createdOutput, error) {
 	b, now := in.Body, c.Now()
 	made := sso.Connection{ID: id.New[id.SSOConnection](now), Type: b.Type, Status: sso.Draft, Version: 1, CreatedAt: now, UpdatedAt: now, DefaultRole: role.Ref{Predefined: role.Viewer}}
+	model, err := org.HoldRoleModel(c, c.Tx, c.Org)
+	if err != nil {
+		return nil, err
+	}
+	if everybodys, found := model.Fallback(); found && b.DefaultRole == nil {
+		text := everybodys.String()
+		in.Body.DefaultRole = &text
+	}
 	if err := in.apply(c, &made); err != nil {
 		return nil, err
 	}

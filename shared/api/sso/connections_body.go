@@ -65,7 +65,7 @@ type SSOSettings struct {
 	ClientID     *string  `json:"client_id,omitempty" maxLength:"255" doc:"oidc: what the provider knows Portico by; empty: not known yet." example:"0oa1"`
 	ClientSecret *string  `json:"client_secret,omitempty" maxLength:"1000" doc:"oidc: the client's secret, which is never shown; empty: removed." example:"s3cret"`
 	Domains      []string `json:"domains,omitempty" maxItems:"20" nullable:"false" doc:"#SSOConnection.domains" example:"[\"example.com\"]"`
-	DefaultRole  *string  `json:"default_role,omitempty" maxLength:"40" doc:"The role of people who become members by signing in. You must have all of its permissions. Default: viewer." example:"viewer"`
+	DefaultRole  *string  `json:"default_role,omitempty" maxLength:"40" doc:"#SSOSettings.default_role" example:"viewer"`
 	Enforced     *bool    `json:"enforced,omitempty" doc:"#SSOConnection.enforced"`
 	BreakGlass   *string  `json:"break_glass_member_id,omitempty" maxLength:"40" doc:"The one owner who enters without the provider although it is enforced; empty: nobody." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 }

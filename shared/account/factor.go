@@ -150,8 +150,10 @@ func (d *Desk) tellOfFactor(ctx context.Context, login identity.Login, what temp
 const recent = 10 * time.Minute
 
 // Recent reports whether the person of a session has signed in lately, with all factors
-// that were demanded.
-func (d *Desk) Recent(s session.Session) bool { return d.Clock.Now().Sub(s.SignedInAt) < recent }
+// that were demanded. By a connection they never have: it proves nothing of their own account.
+func (d *Desk) Recent(s session.Session) bool {
+	return !Bound(s) && d.Clock.Now().Sub(s.SignedInAt) < recent
+}
 
 // Again begins an attempt in which the person of a session signs in again, with all factors
 // that they have, to do something that needs a recent proof. Then they go to a page.

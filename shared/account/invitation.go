@@ -78,9 +78,13 @@ func (d *Desk) Offers(ctx context.Context, user id.User) ([]invitation.Offer, er
 }
 
 // Accept makes the person of a session a member of the organization that invites their
-// address, and moves the session there. It returns ErrLink, invitation.ErrAnother, and what
-// Switch does: then the person is a member, and enters later.
+// address, and moves the session there. It returns ErrLink, invitation.ErrAnother, ErrBound
+// for a session by a connection, and what Switch does: then the person is a member, and
+// enters later.
 func (d *Desk) Accept(ctx context.Context, s session.Session, of id.Org, wanted id.Invitation, v Visitor) (session.Session, session.Cookie, error) {
+	if Bound(s) {
+		return session.Session{}, session.Cookie{}, ErrBound
+	}
 	if err := d.accept(ctx, s.User, of, wanted, v); err != nil {
 		return session.Session{}, session.Cookie{}, err
 	}

@@ -67,11 +67,13 @@ func (d *Desk) Remember(user id.User, v Visitor) (cookie string, err error) {
 }
 
 // entranceOf is the entrance for a visitor: whoever enters with a device that is not known
-// is mailed. The mail is written before the session is used, and for each session.
+// is mailed. The mail is written before the session is used, and for each session. Devices of
+// those who come by a connection are not known: each has a count of failures of its own, so
+// who runs the provider could guess on and on.
 func (d *Desk) entranceOf(v Visitor) *signin.Entrance {
 	e := d.entrance()
 	e.Began = func(ctx context.Context, login identity.Login, s session.Session, by audit.Origin) error {
-		if !d.knownDevice(v).knows(login.User, d.Clock.Now()) {
+		if !Bound(s) && !d.knownDevice(v).knows(login.User, d.Clock.Now()) {
 			if err := d.sendFor(ctx, s.ID.String()+" ", login.Email, v.Locale, template.NewDevice.With(d.notice(accountPath, v))); err != nil {
 				return err
 			}

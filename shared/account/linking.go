@@ -52,7 +52,7 @@ func (d *Desk) meet(ctx context.Context, linked identity.ProviderAccount, who pr
 	case !who.Authoritative:
 		return id.User{}, 0, ErrKnown
 	}
-	version, err := d.add(ctx, login, linked, locale, v)
+	version, err := d.add(ctx, login, linked, ProviderNames[linked.Connection], locale, v)
 	return login.User, version, err
 }
 
@@ -129,7 +129,7 @@ func (d *Desk) attach(ctx context.Context, s session.Session, linked identity.Pr
 		if err := identity.Link(ctx, tx, s.User, linked, v.Origin, d.Clock.Now()); err != nil {
 			return err
 		}
-		return d.tellOfLink(ctx, login.Email, linked, locale, v)
+		return d.tellOfLink(ctx, login.Email, linked, ProviderNames[linked.Connection], locale, v)
 	})
 }
 
@@ -158,8 +158,9 @@ func (d *Desk) relink(ctx context.Context, s session.Session, links bool, v Visi
 	return next, err
 }
 
-// add links an account and tells the person. It returns the new version of the credentials.
-func (d *Desk) add(ctx context.Context, login identity.Login, linked identity.ProviderAccount, locale string, v Visitor) (version int64, err error) {
+// add links an account at a provider that is called so, and tells the person. It returns the
+// new version of the credentials.
+func (d *Desk) add(ctx context.Context, login identity.Login, linked identity.ProviderAccount, called, locale string, v Visitor) (version int64, err error) {
 	err = d.under(ctx, login, func(tx pg.Tx) error {
 		if err := identity.Link(ctx, tx, login.User, linked, v.Origin, d.Clock.Now()); err != nil {
 			return err
@@ -169,15 +170,15 @@ func (d *Desk) add(ctx context.Context, login identity.Login, linked identity.Pr
 			return err
 		}
 		version = after.CredentialVersion
-		return d.tellOfLink(ctx, login.Email, linked, locale, v)
+		return d.tellOfLink(ctx, login.Email, linked, called, locale, v)
 	})
 	return version, err
 }
 
 // tellOfLink tells a person of a linked account; see tellOfPassword.
-func (d *Desk) tellOfLink(ctx context.Context, email string, linked identity.ProviderAccount, locale string, v Visitor) error {
+func (d *Desk) tellOfLink(ctx context.Context, email string, linked identity.ProviderAccount, called, locale string, v Visitor) error {
 	return d.sendFor(ctx, linked.Connection+" "+linked.Subject+" ", email, locale, template.AccountLinked.With(template.AccountLinkedData{
-		Provider: ProviderNames[linked.Connection], Account: linked.Email, At: d.Clock.Now(), Device: v.device(), IP: v.ip(), URL: d.Public + LinkedPath,
+		Provider: called, Account: linked.Email, At: d.Clock.Now(), Device: v.device(), IP: v.ip(), URL: d.Public + LinkedPath,
 	}))
 }
 

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,10 +23,34 @@ import (
 
 // Policy is what an organization demands of a member's sessions in it.
 type Policy struct {
-	Member      auth.Actor    // who the person is there
-	Life        time.Duration // of a session since the last full sign-in
-	NeedsSecond bool          // whether a second factor is demanded on entering
-	Entered     bool          // the person has been there by choice
+	Member      auth.Actor         // who the person is there
+	Life        time.Duration      // of a session since the last full sign-in
+	NeedsSecond bool               // whether a second factor is demanded on entering
+	Entered     bool               // the person has been there by choice
+	Connections []id.SSOConnection // that are active
+	Enforced    bool               // nobody else enters than who comes by one of them,
+	BreakGlass  bool               // except this person
+}
+
+var (
+	// ErrBound is returned for a session by a connection, which is in the organization of
+	// the connection alone, and only while the connection is active.
+	ErrBound = errors.New("account: a session by a connection is in its organization alone")
+	// ErrEnforced is returned if an organization is entered by its own connections only.
+	ErrEnforced = errors.New("account: the organization is entered by its connections only")
+)
+
+// admits returns nil if an organization with this policy is entered by a connection, or, if
+// that is none of an organization's, by other means; otherwise ErrBound or ErrEnforced.
+func (p Policy) admits(connection string) error {
+	of, bound := boundTo(connection)
+	switch {
+	case bound && !slices.Contains(p.Connections, of):
+		return ErrBound
+	case !bound && p.Enforced && !p.BreakGlass:
+		return ErrEnforced
+	}
+	return nil
 }
 
 // alone is the policy of a session without an organization.
@@ -41,9 +66,11 @@ func (p *Policy) ScanRow(row pgx.Rows) error {
 	var name string
 	var set org.Settings
 	var entered bool
-	err := row.Scan(&of, &name, &set, &entered)
+	var connections []id.SSOConnection
+	var enforced, breakGlass bool
+	err := row.Scan(&of, &name, &set, &entered, &connections, &enforced, &breakGlass)
 	*p = policyOf(set)
-	p.Entered = entered
+	p.Entered, p.Connections, p.Enforced, p.BreakGlass = entered, connections, enforced, breakGlass
 	p.Member = auth.Actor{Type: auth.Member, ID: of.String(), Name: name}
 	return err
 }
@@ -63,23 +90,34 @@ func readPolicy(ctx context.Context, db *pg.DB, of id.Org, user id.User) (p Poli
 
 func policyIn(ctx context.Context, tx pg.Tx, of id.Org, user id.User) (Policy, error) {
 	return pg.One[Policy](ctx, tx, "account.policyIn", member.ErrRemoved, `
-		SELECT m.id, m.name, o.settings, m.entered_at IS NOT NULL FROM member m JOIN organization o ON o.id = m.org_id
+		SELECT m.id, m.name, o.settings, m.entered_at IS NOT NULL,
+			array(SELECT c.id FROM sso_connection c WHERE c.org_id = $1 AND c.status = 'active'),
+			EXISTS (SELECT FROM sso_connection c WHERE c.org_id = $1 AND c.status = 'active' AND c.enforced),
+			m.predefined = 'owner' IS TRUE
+				AND EXISTS (SELECT FROM sso_connection c WHERE c.org_id = $1 AND c.status = 'active' AND c.enforced AND c.break_glass_id = m.id)
+		FROM member m JOIN organization o ON o.id = m.org_id
 		WHERE m.org_id = $1 AND m.user_id = $2 AND o.deleted_at IS NULL`, of, user)
 }
 
-// Policy returns what an organization demands of a person who enters it now, or
-// member.ErrRemoved. Without an organization it is what Portico demands of everybody.
-func (d *Desk) Policy(ctx context.Context, of id.Org, user id.User) (Policy, error) {
-	return readPolicy(ctx, d.DB, of, user)
+// Policy returns what an organization demands of a person who enters it now by a connection,
+// or, if that is none of an organization's, by other means. It returns member.ErrRemoved,
+// ErrBound or ErrEnforced. Without an organization it is what Portico demands of everybody.
+func (d *Desk) Policy(ctx context.Context, of id.Org, user id.User, connection string) (Policy, error) {
+	policy, err := readPolicy(ctx, d.DB, of, user)
+	if err == nil {
+		err = policy.admits(connection)
+	}
+	return policy, err
 }
 
 // first returns the organization that a person enters after signing in, with its policy:
 // that of the session before, if it was theirs, or the oldest that they have entered by
-// choice: whoever adds an address as a member does not decide it. Zero: there is none.
+// choice: whoever adds an address as a member does not decide it. Zero: there is none that
+// lets the person in who has not come by its connection.
 func (d *Desk) first(ctx context.Context, user id.User, previous session.Session) (id.Org, Policy, error) {
 	if previous.User == user && !previous.Org.IsZero() {
-		policy, err := d.Policy(ctx, previous.Org, user)
-		if !errors.Is(err, member.ErrRemoved) {
+		policy, err := d.Policy(ctx, previous.Org, user, "")
+		if !isOut(err) {
 			return previous.Org, policy, err
 		}
 	}
@@ -88,12 +126,17 @@ func (d *Desk) first(ctx context.Context, user id.User, previous session.Session
 		if !m.Entered {
 			continue
 		}
-		policy, err := d.Policy(ctx, m.Org, user)
-		if !errors.Is(err, member.ErrRemoved) { // in this moment
+		policy, err := d.Policy(ctx, m.Org, user, "")
+		if !isOut(err) {
 			return m.Org, policy, err
 		}
 	}
 	return id.Org{}, alone, err
+}
+
+// isOut reports whether Policy says that the person does not enter.
+func isOut(err error) bool {
+	return errors.Is(err, member.ErrRemoved) || errors.Is(err, ErrBound) || errors.Is(err, ErrEnforced)
 }
 
 const (
@@ -136,11 +179,15 @@ func (p *Policies) of(ctx context.Context, key inOrg) (Policy, error) {
 }
 
 // Stays returns a live session as its organization allows it now. That of a member who
-// was removed has no organization; one that another host has got for the organization
+// was removed, or whom the organization now lets in only by its connection, has no
+// organization; one by a connection, or that another host has got for the organization,
 // ends then. One that is older than the organization allows ends too, and Stays returns
 // session.Ended.
 func (p *Policies) Stays(ctx context.Context, s session.Session) (session.Session, error) {
 	policy, err := p.of(ctx, inOrg{s.Org, s.User})
+	if err == nil {
+		err = policy.admits(s.Connection)
+	}
 	end := func(why session.Why) (session.Session, error) {
 		if err := p.Sessions.Revoke(ctx, s.User, s.ID, why); err != nil && !errors.Is(err, session.ErrNone) {
 			return session.Session{}, err
@@ -148,9 +195,9 @@ func (p *Policies) Stays(ctx context.Context, s session.Session) (session.Sessio
 		return session.Session{}, session.Ended{Why: why}
 	}
 	switch {
-	case errors.Is(err, member.ErrRemoved) && !s.Parent.IsZero():
+	case isOut(err) && (Bound(s) || !s.Parent.IsZero()):
 		return end(session.Revoked)
-	case errors.Is(err, member.ErrRemoved):
+	case isOut(err):
 		s.Org, policy = id.Org{}, alone
 	case err != nil:
 		return session.Session{}, err
@@ -171,13 +218,14 @@ func (d *Desk) Organizations(ctx context.Context, user id.User) ([]identity.Memb
 }
 
 // Switch moves a session to another organization of its person and gives it a new secret.
-// It returns member.ErrRemoved if the person is no member of it, signin.ErrFactors if it
+// It returns member.ErrRemoved if the person is no member of it, ErrBound or ErrEnforced if it
+// is entered otherwise, signin.ErrFactors if it
 // demands a second factor that the session does not have, and session.Ended if the person
 // has signed in too long ago for it. The session stays where it is then.
 func (d *Desk) Switch(ctx context.Context, s session.Session, to id.Org, v Visitor) (session.Session, session.Cookie, error) {
-	policy, err := d.Policy(ctx, to, s.User)
+	policy, err := d.Policy(ctx, to, s.User, s.Connection)
 	if err != nil {
-		return session.Session{}, session.Cookie{}, err
+		return session.Session{}, session.Cookie{}, d.refused(ctx, s, to, err, v)
 	}
 	moved, cookie, err := d.entrance().Switch(ctx, s, to, policy.NeedsSecond, policy.Life, func() error {
 		d.noteEnd(ctx, s.User, switched, v.Origin, []session.Session{s})
@@ -201,6 +249,10 @@ func refusal(err error) string {
 	switch {
 	case errors.Is(err, signin.ErrFactors):
 		return "factors"
+	case errors.Is(err, ErrBound):
+		return "other_connection"
+	case errors.Is(err, ErrEnforced):
+		return "sso_enforced"
 	case errors.As(err, &ended):
 		return string(ended.Why)
 	}
@@ -215,9 +267,9 @@ var ErrUnentered = errors.New("account: the person has never entered the organiz
 // own for the person of this one; see signin.Entrance. It returns what Switch does,
 // and ErrUnentered.
 func (d *Desk) HandOver(ctx context.Context, s session.Session, to id.Org, host, state string, v Visitor) (secret.Token, error) {
-	policy, err := d.Policy(ctx, to, s.User)
+	policy, err := d.Policy(ctx, to, s.User, s.Connection)
 	if err != nil {
-		return secret.Token{}, err
+		return secret.Token{}, d.refused(ctx, s, to, err, v)
 	}
 	if !policy.Entered {
 		return secret.Token{}, ErrUnentered
@@ -238,7 +290,7 @@ func (d *Desk) TakeOver(ctx context.Context, code, state secret.Token, v Visitor
 	return entrance.TakeOver(ctx, signin.Arrival{
 		Code: code, State: state, Host: v.Host, Device: v.device(), By: v.Origin,
 		Life: func(h signin.HandOff) (time.Duration, error) {
-			policy, err := d.Policy(ctx, h.Org, h.User)
+			policy, err := d.Policy(ctx, h.Org, h.User, h.Connection)
 			if err == nil {
 				err = entrance.Fits(session.Session{Factors: h.Factors, SignedInAt: h.SignedInAt}, policy.NeedsSecond, policy.Life)
 			}

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -23,7 +24,7 @@ type Next struct {
 // that the browser has, which ends; zero: none. It returns ErrWrong if the person may not
 // sign in, for whatever reason.
 func (d *Desk) Proceed(ctx context.Context, f signin.Flow, p signin.Proof, previous session.Session, v Visitor) (Next, error) {
-	into, policy, err := d.first(ctx, p.User, previous)
+	into, policy, err := d.into(ctx, f, p, previous)
 	if err != nil {
 		return Next{}, err
 	}
@@ -45,11 +46,26 @@ func (d *Desk) Proceed(ctx context.Context, f signin.Flow, p signin.Proof, previ
 		}
 		return Next{Demand: demand}, err
 	case errors.Is(err, signin.ErrChanged), errors.Is(err, signin.ErrSuspended), errors.Is(err, signin.ErrUnverified):
-		return Next{}, ErrWrong
+		return Next{}, errors.Join(ErrWrong, err)
 	case err == nil && !previous.ID.IsZero():
 		d.noteEnd(ctx, previous.User, session.Replaced, v.Origin, []session.Session{previous})
 	}
 	return Next{Session: begun, Cookie: cookie, To: f.To}, err
+}
+
+// into returns the organization that a person enters, with its policy. Who has come by a
+// connection enters its organization, also if a second factor came after it.
+func (d *Desk) into(ctx context.Context, f signin.Flow, p signin.Proof, previous session.Session) (id.Org, Policy, error) {
+	connection := cmp.Or(p.Connection, f.Connection)
+	if _, bound := boundTo(connection); !bound {
+		return d.first(ctx, p.User, previous)
+	}
+	c, err := d.ConnectionOf(ctx, f)
+	if err != nil {
+		return id.Org{}, Policy{}, err
+	}
+	policy, err := d.Policy(ctx, c.Org, p.User, connection)
+	return c.Org, policy, err
 }
 
 // demand returns what a person must prove after the first factor: the second one, if it is

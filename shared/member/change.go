@@ -2,6 +2,8 @@ package member
 
 import (
 	"context"
+	"crypto/sha256"
+	"strings"
 	"time"
 
 	"portico/shared/fault"
@@ -59,7 +61,8 @@ func Enter(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, now time
 }
 
 // Delete removes a member with their resource grants and returns it. It also
-// deletes the user if the user is a member of no other organization.
+// deletes the user if the user is a member of no other organization. The organization's
+// identity provider does not bring them back, see former_member.
 func Delete(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, check func(role.Role) error) (Member, error) {
 	m, err := hold(ctx, tx, org, member, true)
 	if err != nil {
@@ -71,7 +74,18 @@ func Delete(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, check f
 	if err := keepsOwner(ctx, tx, org, m); err != nil {
 		return m, err
 	}
+	if err := pg.Exec(ctx, tx, "member.Delete: note", `
+		INSERT INTO former_member (org_id, user_id, email_hash) VALUES ($1, $2, $3)
+		ON CONFLICT (org_id, user_id) DO UPDATE SET email_hash = excluded.email_hash, removed_at = excluded.removed_at`, org, m.UserID, HashOf(m.Email)); err != nil {
+		return m, err
+	}
 	return m, pg.Exec(ctx, tx, "member.Delete", `DELETE FROM member WHERE org_id = $1 AND id = $2`, org, member)
+}
+
+// HashOf returns what is kept of the address of a removed member.
+func HashOf(email string) []byte {
+	sum := sha256.Sum256([]byte(strings.ToLower(email)))
+	return sum[:]
 }
 
 // CheckRole returns role.ErrNotInModel if the organization's role model does not have a role,

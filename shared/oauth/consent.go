@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"portico/shared/audit"
@@ -25,6 +26,9 @@ type Person struct {
 	Org      id.Org
 	ProvedAt time.Time
 	By       audit.Origin
+	// Bound: the session has come by the connection of the organization and is in it alone,
+	// so no app gets anything of the person's own account.
+	Bound bool
 	// Live returns nil if the person's session has not ended, as it is stored.
 	Live func(context.Context) error
 }
@@ -37,13 +41,13 @@ type Question struct {
 }
 
 // nobody is told to an app that the person cannot let in: they are in no organization, or
-// in another one than the app is for.
+// in another one than the app is for, or may not give away what the app asks for.
 var nobody = Error{AccessDenied, "the person cannot let this app in"}
 
 // as works in a transaction of the organization that the app is let into, for the member
 // that the person is there.
 func (d *Desk) as(ctx context.Context, r Request, p Person, work func(pg.Tx, id.Member) error) error {
-	if p.Org.IsZero() || !r.Client.mayActIn(p.Org) {
+	if p.Org.IsZero() || !r.Client.mayActIn(p.Org) || p.Bound && slices.Contains(r.Scopes, string(auth.Self)) {
 		return nobody
 	}
 	return d.DB.InOrg(ctx, p.Org, func(tx pg.Tx) error {

@@ -27,6 +27,7 @@ var grants = map[string]map[string]string{
 		"oauth_grant":           "DELETE INSERT SELECT UPDATE",
 		"sso_connection":        "DELETE INSERT SELECT UPDATE",
 		"sso_trace":             "DELETE INSERT SELECT",
+		"former_member":         "INSERT SELECT UPDATE",
 		"ordering_key":          "INSERT SELECT UPDATE",
 		"event":                 "INSERT SELECT",
 		"webhook_delivery":      "INSERT SELECT",

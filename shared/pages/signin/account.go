@@ -23,6 +23,9 @@ func (s *Site) showAccount(v *pages.Visit, own session.Session) (pages.Answer, e
 	if !v.Org().IsZero() {
 		return s.atOrganization(v, own)
 	}
+	if account.Bound(own) {
+		return s.byConnection(v, own)
+	}
 	email, err := s.Desk.Address(ctxOf(v), own.User)
 	if err != nil {
 		return pages.Answer{}, err
@@ -36,6 +39,16 @@ func (s *Site) showAccount(v *pages.Visit, own session.Session) (pages.Answer, e
 		return pages.Answer{}, err
 	}
 	return pages.Answer{View: "account", Title: "account.title", Data: accountView{email, own.ID, list, factors}}, nil
+}
+
+// byConnection is what a person sees of the account who has come by an organization's
+// connection: not what else they do with it.
+func (s *Site) byConnection(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	email, err := s.Desk.Address(ctxOf(v), own.User)
+	return pages.Answer{View: "account_bound", Title: "account.title", Data: struct {
+		Email string
+		Own   session.Session
+	}{email, own}}, err
 }
 
 // revoke ends one of the person's sessions.

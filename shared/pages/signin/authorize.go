@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"portico/shared/account"
 	"portico/shared/auth"
 	"portico/shared/oauth"
 	"portico/shared/pages"
@@ -74,7 +75,7 @@ type consent struct {
 
 func (s *Site) person(v *pages.Visit, own session.Session) oauth.Person {
 	return oauth.Person{
-		User: own.User, Org: own.Org, ProvedAt: own.SignedInAt, By: visitor(v).Origin,
+		User: own.User, Org: own.Org, ProvedAt: own.SignedInAt, Bound: account.Bound(own), By: visitor(v).Origin,
 		Live: func(ctx context.Context) error { return s.Sessions.Live(ctx, own) },
 	}
 }

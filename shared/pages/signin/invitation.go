@@ -82,8 +82,10 @@ func (s *Site) accept(v *pages.Visit, own session.Session, of id.Org, wanted id.
 	moved, cookie, err := s.Desk.Accept(ctxOf(v), own, of, wanted, visitor(v))
 	var ended session.Ended
 	switch {
-	case errors.Is(err, signin.ErrFactors), errors.As(err, &ended):
+	case errors.Is(err, signin.ErrFactors), errors.Is(err, account.ErrEnforced), errors.As(err, &ended):
 		return v.Go(organizationsPath), nil
+	case errors.Is(err, account.ErrBound):
+		return saying(http.StatusForbidden, "connection.bound"), nil
 	case errors.Is(err, session.ErrNone): // it has just ended elsewhere
 		return v.Go(signInPath), nil
 	case err != nil:

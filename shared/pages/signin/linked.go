@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/google/uuid"
@@ -29,7 +30,7 @@ func (s *Site) showLinked(v *pages.Visit, own session.Session) (pages.Answer, er
 	}
 	view := linkedView{Offers: s.offered()}
 	for _, one := range list {
-		view.Accounts = append(view.Accounts, linkedAccount{one, account.ProviderNames[one.Connection]})
+		view.Accounts = append(view.Accounts, linkedAccount{one, cmp.Or(account.ProviderNames[one.Connection], "Single sign-on")})
 	}
 	return pages.Answer{View: "linked", Title: "linked.title", Data: view}, nil
 }

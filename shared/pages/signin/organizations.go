@@ -68,6 +68,10 @@ func notEntered(err error) string {
 		return "organizations.old"
 	case errors.Is(err, account.ErrUnentered):
 		return "organizations.unentered"
+	case errors.Is(err, account.ErrBound):
+		return "organizations.bound"
+	case errors.Is(err, account.ErrEnforced):
+		return "organizations.enforced"
 	}
 	return ""
 }

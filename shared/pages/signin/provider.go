@@ -116,6 +116,7 @@ var why = []struct {
 	{provider.ErrRefused, http.StatusBadRequest, "provider.refused"},
 	{signin.ErrOver, http.StatusBadRequest, "provider.refused"},
 	{signin.ErrStep, http.StatusBadRequest, "provider.refused"},
+	{account.ErrNotAdmitted, http.StatusForbidden, "connection.refused"},
 	{account.ErrWrong, http.StatusForbidden, "provider.wrong"},
 	{account.ErrUnproven, http.StatusForbidden, "provider.unproven"},
 	{account.ErrKnown, http.StatusForbidden, "provider.known"},

@@ -129,6 +129,8 @@ func (s *Site) proceed(v *pages.Visit, next account.Next) (pages.Answer, error) 
 func (s *Site) over(v *pages.Visit, err error) (pages.Answer, error) {
 	var wait signin.Wait
 	switch {
+	case errors.Is(err, account.ErrNotAdmitted):
+		return notProven(v, err, signInPath)
 	case errors.As(err, &wait):
 		return v.Later("wrong.wait", wait.Until.Sub(s.Clock.Now())), nil
 	case errors.Is(err, captcha.ErrRequired), errors.Is(err, captcha.ErrInvalid):

@@ -73,7 +73,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "reset", Path: account.ResetPath, Function: function, Show: s.showReset, Act: s.reset, Limit: perMinute("reset", 10), Records: "user.change_password"},
 		{ID: "resetDone", Path: resetDonePath, Function: function, Show: told("done", "reset.done")},
 		{ID: "authorize", Path: oauth.AuthorizePath, Function: function, Show: s.asked(s.showConsent), Act: s.asked(s.consent), Limit: perMinute("authorize", 20), Records: "oauth_grant.create"},
-		{ID: "account", Path: accountPath, Function: function, AtOrganizations: true, Show: s.signedIn(s.showAccount)},
+		{ID: "account", Path: accountPath, Function: function, AtOrganizations: true, Show: s.inSession(s.showAccount)},
 		{ID: "organizations", Path: organizationsPath, Function: function, Show: s.signedIn(s.showOrganizations), Act: s.signedIn(s.enter), Limit: perMinute("account", 20), Records: "session.start"},
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
 		{ID: "confirmMailbox", Path: accountPath + "/confirm", Function: function, Show: s.inAccount("/confirm", s.showConfirmMailbox), Act: s.inAccount("/confirm", s.confirmMailbox), Limit: perMinute("account", 20), Records: "none: it comes before a factor is set up"},
@@ -117,8 +117,19 @@ func (s *Site) session(v *pages.Visit) (found session.Session, ok bool, err erro
 	return found, true, nil
 }
 
-// signedIn leads whoever has no session to the page for signing in.
+// signedIn is a page of a person's own account. It leads whoever has no session to the page
+// for signing in, and who has come by an organization's connection to what they may see.
 func (s *Site) signedIn(page func(*pages.Visit, session.Session) (pages.Answer, error)) func(*pages.Visit) (pages.Answer, error) {
+	return s.inSession(func(v *pages.Visit, own session.Session) (pages.Answer, error) {
+		if account.Bound(own) {
+			return v.Go(accountPath), nil
+		}
+		return page(v, own)
+	})
+}
+
+// inSession leads whoever has no session to the page for signing in.
+func (s *Site) inSession(page func(*pages.Visit, session.Session) (pages.Answer, error)) func(*pages.Visit) (pages.Answer, error) {
 	return func(v *pages.Visit) (pages.Answer, error) {
 		found, ok, err := s.session(v)
 		if ok {
@@ -141,11 +152,13 @@ const deviceCookie = "portico-device"
 
 // begin gives the browser a session, and is a known device from now on.
 func (s *Site) begin(v *pages.Visit, begun session.Session, cookie session.Cookie) (pages.Answer, error) {
-	device, err := s.Desk.Remember(begun.User, visitor(v))
-	if err != nil {
-		return pages.Answer{}, err
+	if !account.Bound(begun) {
+		device, err := s.Desk.Remember(begun.User, visitor(v))
+		if err != nil {
+			return pages.Answer{}, err
+		}
+		v.SetCookie(deviceCookie, device, account.DeviceFor)
 	}
-	v.SetCookie(deviceCookie, device, account.DeviceFor)
 	s.keep(v, begun, cookie)
 	if to := v.Cookie(toCookie); to != "" {
 		v.SetCookie(toCookie, "", 0)

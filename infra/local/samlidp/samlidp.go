@@ -7,8 +7,10 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -32,19 +34,40 @@ type Provider struct {
 	idp *saml.IdentityProvider
 }
 
-// Key signs, with its certificate in DER.
-type Key struct {
-	Private     *rsa.PrivateKey
-	Certificate []byte
-}
+// Key signs. Both are in DER: the key, and its certificate.
+type Key struct{ Private, Certificate []byte }
 
 // NewKey makes a key with a certificate from a time on, for ten years.
 func NewKey(from time.Time) (k Key, err error) {
-	if k.Private, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
 		return k, err
 	}
 	c := &x509.Certificate{SerialNumber: big.NewInt(from.Unix()), Subject: pkix.Name{CommonName: "SAML provider of the local stack"}, NotBefore: from, NotAfter: from.AddDate(10, 0, 0)}
-	k.Certificate, err = x509.CreateCertificate(rand.Reader, c, c, k.Private.Public(), k.Private)
+	k.Private = x509.MarshalPKCS1PrivateKey(key)
+	k.Certificate, err = x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	return k, err
+}
+
+// KeepKey returns the key in a file, which it makes if there is none; "": a new one.
+func KeepKey(file string) (k Key, err error) {
+	if file == "" {
+		return NewKey(time.Now())
+	}
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &k)
+		return k, err
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return k, err
+	}
+	if k, err = NewKey(time.Now()); err != nil {
+		return k, err
+	}
+	if text, err = json.Marshal(k); err == nil {
+		err = os.WriteFile(file, text, 0o600)
+	}
 	return k, err
 }
 
@@ -58,9 +81,13 @@ func New(address, services string, k Key) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	key, err := x509.ParsePKCS1PrivateKey(k.Private)
+	if err != nil {
+		return nil, err
+	}
 	p := &Provider{Services: services}
 	p.idp = &saml.IdentityProvider{
-		Key: k.Private, Certificate: certificate, Logger: log.New(io.Discard, "", 0), SignatureMethod: "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+		Key: key, Certificate: certificate, Logger: log.New(io.Discard, "", 0), SignatureMethod: "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
 		MetadataURL: *at.JoinPath("metadata"), SSOURL: *at.JoinPath("sso"), ServiceProviderProvider: p, SessionProvider: p,
 	}
 	return p, nil

@@ -42,6 +42,7 @@ const (
 	controlPath = "/_local/"
 	inboxPath   = controlPath + "inbox"
 	mailboxPath = controlPath + "mailbox"
+	samlPath    = controlPath + "saml"
 )
 
 func (s *Stack) control() *control {
@@ -66,10 +67,14 @@ func (c *control) above(next http.Handler) http.Handler {
 	all := http.NewServeMux()
 	all.Handle("POST "+inboxPath, c.stack.inbox)
 	all.Handle("/", noWebhooks(c.mux))
-	own := fromThisMachine(all)
+	own, provider := fromThisMachine(all), fromThisMachine(c.stack.saml)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, controlPath) {
 			next.ServeHTTP(w, r)
+			return
+		}
+		if strings.HasPrefix(r.URL.Path, samlPath+"/") { // its page posts to another site
+			provider.ServeHTTP(w, r)
 			return
 		}
 		// Pages, and mails in them, load nothing from elsewhere.

@@ -3,10 +3,13 @@ package stack
 import (
 	"context"
 	"net"
+	"path/filepath"
 
 	"portico/infra/local/github"
+	"portico/infra/local/samlidp"
 	"portico/infra/local/services"
 	"portico/infra/local/template"
+	"portico/shared/sso"
 )
 
 // localClient is what the local Google and the local GitHub know us by: id and secret.
@@ -15,14 +18,36 @@ const localClient = "local"
 // providerSecret has the secrets of the local providers.
 var providerSecret = template.Secret{Name: "local-providers", ARN: "local-providers", Value: `{"google":"` + localClient + `","github":"` + localClient + `"}`}
 
-// startProviders serves what plays Google and GitHub. Both ask in a form who somebody is.
+// startProviders serves what plays Google and GitHub, and an organization's SAML provider.
+// All ask in a form who somebody is.
 func (s *Stack) startProviders(context.Context) error {
+	if err := s.startSAML(); err != nil {
+		return err
+	}
 	back := localPages(s.URL) + "/sign-in/"
 	s.google = &services.Google{Package: s.opts.NodePackage, Issuer: addressOf(s.listeners.google), Redirect: back + "google/callback"}
 	s.serve(s.listeners.google, fromThisMachine(s.google))
 	s.serve(s.listeners.github, fromThisMachine(&github.GitHub{ID: localClient, Secret: localClient, Redirect: back + "github/callback"}))
 	return nil
 }
+
+// startSAML makes the SAML provider, which the control pages serve: so its address stays
+// the same from run to run, and connections to it work on. For browsers it is another
+// site than the pages, which are at localhost.
+func (s *Stack) startSAML() (err error) {
+	file := ""
+	if !s.opts.Throwaway {
+		file = filepath.Join(s.stateDir, "saml.json")
+	}
+	key, err := samlidp.KeepKey(file)
+	if err == nil {
+		s.saml, err = samlidp.New(s.URL+samlPath, localPages(s.URL)+sso.SAMLPath, key)
+	}
+	return err
+}
+
+// SAML returns what plays the SAML provider of an organization.
+func (s *Stack) SAML() *samlidp.Provider { return s.saml }
 
 // addressOf is how browsers, and functions, reach a listener.
 func addressOf(l net.Listener) string {

@@ -21,6 +21,7 @@ import (
 	"portico/infra/local/aws"
 	"portico/infra/local/inbox"
 	"portico/infra/local/lambda"
+	"portico/infra/local/samlidp"
 	"portico/infra/local/services"
 	"portico/infra/local/template"
 )
@@ -72,6 +73,7 @@ type Stack struct {
 	host      *lambda.Host
 	inbox     *inbox.Inbox
 	google    *services.Google
+	saml      *samlidp.Provider
 	callbacks callbacks
 	offset    atomic.Int64 // of the stack's clock, in nanoseconds
 	asked     tally

@@ -178,6 +178,7 @@ func TestPages(t *testing.T) {
 		"/_local/mailbox?state=Reject":            {"No mail is like this"},
 		"/_local/mailbox/account":                 {`name="quota"`, `value="-1"`, "bounce@"},
 		"/_local/mailbox?contains=nobody":         {"No mail is like this"},
+		"/_local/saml/metadata":                   {"EntityDescriptor", shared.URL + "/_local/saml/sso"},
 		"/_local/mail":                            {"member_added", "cannot be rendered"}, // this test's repository has no templates
 	} {
 		status, body := call(t, "GET", shared.URL+path)

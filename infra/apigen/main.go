@@ -71,6 +71,9 @@ func registered() []op {
 		op{ID: "oauthToken", Method: "POST", Path: token.Path, Function: "oauth"},
 		op{ID: "oauthRevoke", Method: "POST", Path: token.RevokePath, Function: "oauth"},
 		op{ID: "oauthIntrospect", Method: "POST", Path: token.IntrospectPath, Function: "oauth"},
+		op{ID: "oauthUserInfo", Method: anyMethod, Path: token.UserInfoPath, Function: "oauth"},
+		op{ID: "oauthKeys", Method: "GET", Path: token.KeysPath, Function: "oauth"},
+		op{ID: "openIDServer", Method: "GET", Path: token.OpenIDPath, Function: "oauth"},
 		op{ID: "oauthServer", Method: "GET", Path: token.ServerPath, Function: "oauth"},
 		op{ID: "oauthResource", Method: "GET", Path: token.ResourcePath, Function: "oauth"})
 }

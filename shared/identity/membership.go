@@ -56,6 +56,23 @@ func FactorsOf(ctx context.Context, tx pg.Tx, org id.Org, of id.Member) (f Facto
 	return f, err
 }
 
+// About is what a user says of themselves.
+type About struct {
+	Name          string
+	Email         string
+	EmailVerified bool
+}
+
+// AboutOf returns what a member of the organization to which tx is bound says of themselves,
+// or ErrNoLogin for one who cannot sign in. Call it last in the transaction.
+func AboutOf(ctx context.Context, tx pg.Tx, org id.Org, of id.Member) (about About, err error) {
+	err = atHome(ctx, tx, org, of, func(tx pg.Tx, user id.User) error {
+		about, err = pg.One[About](ctx, tx, "identity.AboutOf", ErrNoLogin, `SELECT name, email, email_verified FROM profile_of($1)`, user)
+		return err
+	})
+	return about, err
+}
+
 // ResetFactors removes the second factors of a member of the organization to which tx is
 // bound, and returns whether there were any. The user signs in with the first factor alone
 // until a new one is enrolled. Call it last in the transaction.

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"portico/shared/api/edge"
+	"portico/shared/apikey"
 	"portico/shared/dynamo"
 	"portico/shared/limit"
 	"portico/shared/mail/feedback"
@@ -19,6 +20,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/secret"
 	"portico/shared/session"
+	"portico/shared/signingkey"
 	"portico/shared/webhook/fanout"
 )
 
@@ -95,9 +97,10 @@ func OAuth() {
 		sealing  sealingEnv
 		limits   limitEnv
 		counts   limitTableEnv
+		keys     keysEnv
 		own      appsEnv
 	)
-	h := begin(ctx, &database, &sealing, &limits, &counts, &own)
+	h := begin(ctx, &database, &sealing, &limits, &counts, &keys, &own)
 	if own.Public == "" {
 		h.start(ctx, http.HandlerFunc(unnamed))
 		return
@@ -109,9 +112,13 @@ func OAuth() {
 	exitOn(err)
 	policies, err := limit.NewPolicies(limits.Limits, limits.Delayed...)
 	exitOn(err)
-	counters := edge.NewCounters(dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id"), limit.Settings{Policies: policies, Environments: limits.Environments}, h.clock)
+	settings, client := limit.Settings{Policies: policies, Environments: limits.Environments}, dynamodb.NewFromConfig(h.aws)
+	counters := edge.NewCounters(dynamo.NewTable(client, counts.Table, "id"), settings, h.clock)
+	known := apikey.NewProjection(client, keys.Table, db, h.clock)
+	known.Limit(settings)
 	h.start(ctx, &token.Handler{
-		Desk: &oauth.Desk{Apps: h.apps(own, db, box), DB: db, Clock: h.clock}, Addresses: counters.Addresses, Apps: counters.Actors, Log: h.log,
+		Keys: known,
+		Desk: &oauth.Desk{Apps: h.apps(own, db, box), DB: db, Clock: h.clock, Keys: &signingkey.Ring{DB: db, Box: box, Clock: h.clock}}, Addresses: counters.Addresses, Apps: counters.Actors, Log: h.log,
 	})
 }
 

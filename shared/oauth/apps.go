@@ -44,7 +44,7 @@ func (a *Apps) Caller(ctx context.Context, token string) (auth.Caller, error) {
 	if g.Member.IsZero() {
 		caller.Rights = caller.Scope
 	} else {
-		caller.For = auth.Actor{Type: auth.Member, ID: g.Member.String()}
+		caller.For, caller.Proved = auth.Actor{Type: auth.Member, ID: g.Member.String()}, g.ProvedAt
 	}
 	return caller, nil
 }
@@ -70,9 +70,10 @@ func invalid(err error) error {
 const MetadataPath = "/.well-known/oauth-protected-resource"
 
 // Challenge is the header that tells whoever calls without a valid token where to get one.
-func (a *Apps) Challenge() string {
-	if a.Resource == "" {
-		return "Bearer"
+// parameters are others that it has.
+func (a *Apps) Challenge(parameters ...string) string {
+	if a.Resource != "" {
+		parameters = append([]string{`resource_metadata="` + strings.TrimSuffix(a.Resource, "/") + MetadataPath + `"`}, parameters...)
 	}
-	return `Bearer resource_metadata="` + strings.TrimSuffix(a.Resource, "/") + MetadataPath + `"`
+	return strings.TrimSpace("Bearer " + strings.Join(parameters, ", "))
 }

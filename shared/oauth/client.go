@@ -139,5 +139,5 @@ type Registered struct {
 
 // Allows reports whether an app may ask for a scope.
 func (c Client) Allows(scope string) bool {
-	return scope == OfflineAccess || slices.Contains(c.Permissions, auth.Permission(scope))
+	return scope == OfflineAccess || slices.Contains(About, scope) || slices.Contains(c.Permissions, auth.Permission(scope))
 }

@@ -11,6 +11,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/org"
 	"portico/shared/pg"
+	"portico/shared/signingkey"
 )
 
 // Desk lets apps in, and gives them their tokens.
@@ -18,6 +19,7 @@ type Desk struct {
 	*Apps
 	DB    *pg.DB
 	Clock *clock.Clock
+	Keys  *signingkey.Ring // sign ID tokens; nil: this desk gives no tokens
 }
 
 // Person is who is asked to let an app in, and into which organization.
@@ -25,6 +27,7 @@ type Person struct {
 	User     id.User
 	Org      id.Org
 	ProvedAt time.Time
+	Methods  []string // see Grant
 	By       audit.Origin
 	// Bound: the session has come by the connection of the organization and is in it alone,
 	// so no app gets anything of the person's own account.
@@ -91,7 +94,7 @@ func (d *Desk) Ask(ctx context.Context, r Request, p Person) (q Question, err er
 func (d *Desk) Allow(ctx context.Context, r Request, p Person) (code string, err error) {
 	g := Grant{
 		Client: r.Client.ID, Org: p.Org, User: p.User, Scopes: r.Scopes, Resource: r.Resource, ProvedAt: p.ProvedAt,
-		Redirect: r.Redirect, Challenge: r.Challenge,
+		Methods: p.Methods, Redirect: r.Redirect, Challenge: r.Challenge, Nonce: r.Nonce,
 	}
 	err = d.as(ctx, r, p, func(tx pg.Tx, member id.Member) error {
 		g.Member = member

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -46,9 +47,15 @@ func (d *Desk) Exchange(ctx context.Context, c Registered, form url.Values, by a
 	}
 	switch form.Get("grant_type") {
 	case "authorization_code":
-		g, t, err = d.Grants.Redeem(ctx, form.Get("code"), c.ID, form.Get("redirect_uri"), form.Get("code_verifier"))
+		g, t, err = d.Grants.Redeem(ctx, form.Get("code"), Redemption{
+			Client: c.ID, Redirect: form.Get("redirect_uri"), Verifier: form.Get("code_verifier"),
+			Check: func(g Grant) error { return d.identifiable(ctx, g) },
+		})
 	case "refresh_token":
-		g, t, err = d.Grants.Refresh(ctx, form.Get("refresh_token"), c.ID, func(g Grant) error { return d.refreshable(ctx, c, g, form) })
+		g, t, err = d.Grants.Refresh(ctx, form.Get("refresh_token"), c.ID, func(g Grant) error {
+			return cmp.Or(d.refreshable(ctx, c, g, form), d.identifiable(ctx, g))
+		})
+		g.Nonce = "" // belongs to the first ID token
 	case "client_credentials":
 		g, t, err = d.forItself(ctx, c, form)
 	case "":
@@ -56,7 +63,11 @@ func (d *Desk) Exchange(ctx context.Context, c Registered, form url.Values, by a
 	default:
 		err = Error{UnsupportedGrantType, "grant_type must be authorization_code, refresh_token or client_credentials"}
 	}
-	return g, t, d.ended(ctx, err, by)
+	if err != nil {
+		return g, t, d.ended(ctx, err, by)
+	}
+	t.ID, err = d.identify(ctx, c, g, t.Access)
+	return g, t, err
 }
 
 // ended tells the app no more of a grant that was revoked than that it is none. The
@@ -127,25 +138,54 @@ func (d *Desk) Revoke(ctx context.Context, c Registered, token string, by audit.
 
 // Status is what an app learns of one of its tokens (RFC 7662).
 type Status struct {
-	Grant Grant
-	End   time.Time
-	OK    bool
+	Grant   Grant
+	End     time.Time
+	OK      bool
+	Subject string // of the person; "": the app acts for itself
 }
 
 // Introspect returns the status of a token. Of another app's token it says no more than
 // of junk.
-func (d *Desk) Introspect(ctx context.Context, c Registered, token string) (s Status, err error) {
+func (d *Desk) Introspect(ctx context.Context, c Registered, token string) (Status, error) {
 	if c.Kind != Web {
-		return s, errClient
+		return Status{}, errClient
 	}
-	s.Grant, s.End, s.OK, err = d.Grants.Of(ctx, token, c.ID)
-	if err != nil || !s.OK || s.Grant.Member.IsZero() {
-		return s, err
-	}
-	if err := d.refreshable(ctx, c, s.Grant, nil); errors.Is(err, errUngranted) {
-		return Status{}, nil
-	} else if err != nil {
+	g, end, ok, err := d.Grants.Of(ctx, token, c.ID)
+	if err != nil || !ok {
 		return Status{}, err
 	}
-	return s, nil
+	return d.status(ctx, c, g, end)
+}
+
+// IntrospectIn does the same for an organization, of the tokens of all apps that act in it.
+func (d *Desk) IntrospectIn(ctx context.Context, org id.Org, token string) (Status, error) {
+	g, end, ok, err := d.Grants.Of(ctx, token, id.OAuthClient{})
+	if err != nil || !ok || g.Org != org {
+		return Status{}, err
+	}
+	c, err := d.Clients.Get(ctx, g.Client)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Status{}, nil
+	case err != nil:
+		return Status{}, err
+	}
+	return d.status(ctx, c, g, end)
+}
+
+// status returns the status of a token of a grant that has not ended.
+func (d *Desk) status(ctx context.Context, c Registered, g Grant, end time.Time) (s Status, err error) {
+	s = Status{Grant: g, End: end, OK: true}
+	if g.Member.IsZero() {
+		return s, nil
+	}
+	err = d.refreshable(ctx, c, g, nil)
+	switch {
+	case errors.Is(err, errUngranted):
+		return Status{}, nil
+	case err != nil:
+		return Status{}, err
+	}
+	s.Subject, err = d.Keys.Subject(ctx, c.Org, g.User)
+	return s, err
 }

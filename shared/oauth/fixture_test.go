@@ -70,10 +70,15 @@ func (b *bed) begun(t *testing.T) (code string) {
 	return code
 }
 
+// right is what the app of begun brings.
+func (b *bed) right() oauth.Redemption {
+	return oauth.Redemption{Client: b.app, Redirect: callback, Verifier: verifier}
+}
+
 // redeemed returns the tokens of a new grant.
 func (b *bed) redeemed(t *testing.T) oauth.Tokens {
 	t.Helper()
-	_, tokens, err := b.store().Redeem(t.Context(), b.begun(t), b.app, callback, verifier)
+	_, tokens, err := b.store().Redeem(t.Context(), b.begun(t), b.right())
 	testkit.Must(t, err)
 	return tokens
 }

@@ -19,9 +19,10 @@ type Grant struct {
 	Scopes   []string
 	Resource string // the API that its tokens are for
 	ProvedAt time.Time
+	Methods  []string // with which the person has signed in, as RFC 8176 names them
 
 	// What the code was asked for with.
-	Redirect, Challenge string
+	Redirect, Challenge, Nonce string
 
 	CreatedAt time.Time
 	EndsAt    time.Time
@@ -41,6 +42,7 @@ type Tokens struct {
 	Access  string
 	Refresh string // "": without the scope offline_access
 	Life    time.Duration
+	ID      string // "": without the scope openid
 }
 
 // tokens returns those of the present generation. They are always the same: whoever asks
@@ -89,7 +91,10 @@ func (s *Store) encode(g Grant) dynamo.Item {
 	if len(g.Scopes) > 0 {
 		item["scopes"] = dynamo.Texts(g.Scopes)
 	}
-	texts := map[string]string{"redirect": g.Redirect, "challenge": g.Challenge, "era": g.era}
+	if len(g.Methods) > 0 {
+		item["methods"] = dynamo.Texts(g.Methods)
+	}
+	texts := map[string]string{"redirect": g.Redirect, "challenge": g.Challenge, "nonce": g.Nonce, "era": g.era}
 	if !g.Member.IsZero() {
 		texts["member"], texts["user"] = g.Member.String(), g.User.String()
 	}
@@ -111,8 +116,8 @@ func (s *Store) decode(grant id.OAuthGrant, item dynamo.Item, now time.Time) (g 
 	}
 	g = Grant{
 		ID: grant, Scopes: ordered(dynamo.TextsOf(item["scopes"])), Resource: dynamo.TextOf(item["resource"]),
-		Redirect: dynamo.TextOf(item["redirect"]), Challenge: dynamo.TextOf(item["challenge"]), why: Why(dynamo.TextOf(item["why"])),
-		era: dynamo.TextOf(item["era"]),
+		Redirect: dynamo.TextOf(item["redirect"]), Challenge: dynamo.TextOf(item["challenge"]), Nonce: dynamo.TextOf(item["nonce"]), why: Why(dynamo.TextOf(item["why"])),
+		era: dynamo.TextOf(item["era"]), Methods: ordered(dynamo.TextsOf(item["methods"])),
 	}
 	wrong := func(err error) (Grant, error) { return Grant{}, fmt.Errorf("oauth: item of %s: %w", grant, err) }
 	texts := map[string]interface{ UnmarshalText([]byte) error }{"client": &g.Client, "organization": &g.Org}

@@ -14,6 +14,7 @@ import (
 const (
 	codeFor    = time.Minute
 	accessFor  = time.Hour
+	identFor   = time.Hour            // an ID token
 	refreshFor = 30 * 24 * time.Hour  // without being used
 	grantFor   = 180 * 24 * time.Hour // however often it is used
 	// grace is how long the refresh token before still gives its successor, so that a
@@ -37,8 +38,10 @@ const (
 	UnsupportedGrantType = "unsupported_grant_type"
 	UnsupportedResponse  = "unsupported_response_type"
 	AccessDenied         = "access_denied"
-	LoginRequired        = "login_required"   // OpenID Connect Core, section 3.1.2.6
-	ConsentRequired      = "consent_required" // the same
+	LoginRequired        = "login_required"     // OpenID Connect Core, section 3.1.2.6
+	ConsentRequired      = "consent_required"   // the same
+	InvalidToken         = "invalid_token"      // RFC 6750
+	InsufficientScope    = "insufficient_scope" // the same
 )
 
 // Revoked is the error for a token of a grant that somebody has taken away.

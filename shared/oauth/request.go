@@ -6,7 +6,9 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"portico/shared/id"
 )
@@ -19,7 +21,11 @@ type Request struct {
 	Challenge string
 	Scopes    []string
 	Resource  string
-	Silent    bool // the app wants an error instead of a page
+	Nonce     string // comes back in the ID token
+	Silent    bool   // the app wants an error instead of a page
+	Again     bool   // the app wants the person to sign in again
+	// Age is how long ago the person may have signed in at most; negative: whenever.
+	Age time.Duration
 }
 
 // ErrStranger is returned for a request of which it is not known where it may lead back
@@ -30,8 +36,11 @@ var ErrStranger = errors.New("oauth: the app or its redirect_uri is not known")
 // challengeForm is what the transformation S256 of RFC 7636 returns.
 var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// longestState is in bytes.
-const longestState = 2000
+// In bytes.
+const (
+	longestState = 2000
+	longestNonce = 500
+)
 
 // AuthorizePath is the page to which apps lead people.
 const AuthorizePath = "/oauth/authorize"
@@ -58,7 +67,8 @@ func (a *Apps) Read(ctx context.Context, query url.Values) (Request, error) {
 }
 
 func (r *Request) read(query url.Values) error {
-	r.Silent = query.Get("prompt") == "none"
+	prompt := strings.Fields(query.Get("prompt"))
+	r.Silent, r.Again, r.Nonce = slices.Contains(prompt, "none"), slices.Contains(prompt, "login"), query.Get("nonce")
 	r.Scopes = ordered(strings.Fields(query.Get("scope")))
 	switch repeated := repeatedIn(query); {
 	case repeated != "":
@@ -75,12 +85,53 @@ func (r *Request) read(query url.Values) error {
 		return Error{InvalidRequest, "PKCE is required: send code_challenge, and S256 as code_challenge_method"}
 	case len(r.State) > longestState:
 		return Error{InvalidRequest, "state is too long"}
+	case len(r.Nonce) > longestNonce:
+		return Error{InvalidRequest, "nonce is too long"}
 	case query.Has("resource") && query.Get("resource") != r.Resource:
 		return Error{InvalidTarget, "resource must be the address of this API"}
 	case len(r.Scopes) == 0:
 		return Error{InvalidScope, "scope is missing"}
 	}
+	if err := r.readAge(query); err != nil {
+		return err
+	}
+	if err := checkPrompt(prompt); err != nil {
+		return err
+	}
 	return r.Client.checkScopes(r.Scopes)
+}
+
+// longestAge is in seconds: longer than any session.
+const longestAge = 1e9
+
+func (r *Request) readAge(query url.Values) error {
+	if r.Age = -1; !query.Has("max_age") {
+		return nil
+	}
+	seconds, err := strconv.ParseUint(query.Get("max_age"), 10, 64)
+	if err != nil {
+		return Error{InvalidRequest, "max_age must be a number of seconds"}
+	}
+	r.Age = time.Duration(min(seconds, longestAge)) * time.Second
+	return nil
+}
+
+// checkPrompt refuses what the pages cannot do (OpenID Connect Core, section 3.1.2.1).
+func checkPrompt(prompt []string) error {
+	for _, one := range prompt {
+		switch {
+		case one == "select_account":
+			return Error{"account_selection_required", "the person signs in to one account only: send prompt=login"}
+		case !slices.Contains([]string{"none", "login", "consent"}, one), one == "none" && len(prompt) > 1:
+			return Error{InvalidRequest, "prompt must be none, or login and consent"}
+		}
+	}
+	return nil
+}
+
+// Stale reports whether the person must sign in again before the app is let in.
+func (r Request) Stale(signedInAt, now time.Time) bool {
+	return r.Again || r.Age >= 0 && now.Sub(signedInAt) > r.Age
 }
 
 // repeatedIn returns a parameter that occurs more than once; "": none does.

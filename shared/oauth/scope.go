@@ -7,12 +7,20 @@ import (
 	"portico/shared/auth"
 )
 
-// OfflineAccess is the one scope that is no permission: the app gets a refresh token.
-const OfflineAccess = "offline_access"
+// The scopes that are no permissions.
+const (
+	OfflineAccess = "offline_access" // the app gets a refresh token
+	OpenID        = "openid"         // the app gets an ID token, which says who the person is for it
+	Profile       = "profile"        // the app learns the person's name
+	Email         = "email"          // and their address
+)
+
+// About are the scopes that say what an app learns of the person.
+var About = []string{OpenID, Profile, Email}
 
 // Scopes lists all that exist, sorted.
 func Scopes() []string {
-	all := []string{OfflineAccess}
+	all := append([]string{OfflineAccess}, About...)
 	for p := range auth.Scopes() {
 		all = append(all, string(p))
 	}

@@ -3,12 +3,8 @@ package oauth
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"portico/shared/cache"
@@ -128,45 +124,6 @@ func (s *Store) read(ctx context.Context, t token, client id.OAuthClient) (Grant
 		err = errUngranted
 	}
 	return g, err
-}
-
-// verifierForm is what RFC 7636 lets a verifier be.
-var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
-
-// Redeem gives an app the first tokens of a grant for its code. Of several tries at once
-// one gets them. A second try takes the grant away, as long as a code could be on its way:
-// somebody else may have it.
-func (s *Store) Redeem(ctx context.Context, code string, client id.OAuthClient, redirect, verifier string) (Grant, Tokens, error) {
-	t, err := parse(code)
-	if err != nil || t.kind != authorization || !s.now().Before(t.end.Add(kept)) {
-		return Grant{}, Tokens{}, errUngranted
-	}
-	g, err := s.read(ctx, t, client)
-	if err != nil {
-		return Grant{}, Tokens{}, err
-	}
-	if err := g.check(s.now()); err != nil {
-		return Grant{}, Tokens{}, err
-	}
-	if g.Generation > 0 {
-		return Grant{}, Tokens{}, s.reused(ctx, g)
-	}
-	sum := sha256.Sum256([]byte(verifier))
-	right := base64.RawURLEncoding.EncodeToString(sum[:])
-	switch {
-	case !s.now().Before(t.end), redirect != g.Redirect:
-		return Grant{}, Tokens{}, errUngranted
-	case !verifierForm.MatchString(verifier), subtle.ConstantTimeCompare([]byte(right), []byte(g.Challenge)) != 1:
-		return Grant{}, Tokens{}, Error{InvalidGrant, "code_verifier does not belong to the code_challenge"}
-	}
-	next, won, err := s.advance(ctx, g)
-	switch {
-	case err != nil:
-		return Grant{}, Tokens{}, err
-	case !won:
-		return Grant{}, Tokens{}, s.reused(ctx, g)
-	}
-	return next, next.tokens(s.now()), nil
 }
 
 // advance moves a grant to its next generation, if nobody else has. Otherwise won is

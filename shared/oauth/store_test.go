@@ -42,12 +42,12 @@ func TestCodeIsBound(t *testing.T) {
 			"a code with a line end":   {code[:len(code)-1] + "\n", b.app, callback, verifier},
 			"a refresh token's prefix": {"ptr_" + code[4:], b.app, callback, verifier},
 		} {
-			_, tokens, err := s.Redeem(ctx, one.code, one.app, one.redirect, one.verifier)
+			_, tokens, err := s.Redeem(ctx, one.code, oauth.Redemption{Client: one.app, Redirect: one.redirect, Verifier: one.verifier})
 			if refused(t, name, err); tokens.Access != "" {
 				t.Errorf("%s: got tokens", name)
 			}
 		}
-		g, tokens, err := s.Redeem(ctx, code, b.app, callback, verifier)
+		g, tokens, err := s.Redeem(ctx, code, b.right())
 		testkit.Must(t, err)
 		if g.Scope() != "events:read offline_access" || tokens.Life > time.Hour || tokens.Life < 59*time.Minute || !b.works(t, tokens.Access) {
 			t.Errorf("%+v, %+v", g, tokens)
@@ -60,7 +60,7 @@ func TestCodeEnds(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		code := b.begun(t)
 		b.clock.Advance(time.Minute)
-		_, _, err := b.store().Redeem(t.Context(), code, b.app, callback, verifier)
+		_, _, err := b.store().Redeem(t.Context(), code, b.right())
 		refused(t, "after a minute", err)
 	})
 }
@@ -72,7 +72,7 @@ func TestConcurrentRedemptions(t *testing.T) {
 		code := b.begun(t)
 		var won []string
 		together(50, func(mu *sync.Mutex) {
-			_, tokens, err := b.store().Redeem(t.Context(), code, b.app, callback, verifier)
+			_, tokens, err := b.store().Redeem(t.Context(), code, b.right())
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -113,7 +113,7 @@ func TestRefresh(t *testing.T) {
 			}
 			got[tokens]++
 		})
-		b.clock.Advance(29 * time.Second)
+		b.clock.Advance(20 * time.Second) // the clock goes on meanwhile
 		again, err := b.refresh(t, b.store(), first.Refresh)
 		testkit.Must(t, err)
 		again.Life = 0
@@ -250,7 +250,7 @@ func TestWithoutOfflineAccess(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		code, err := b.store().Begin(t.Context(), b.grant("events:read"))
 		testkit.Must(t, err)
-		_, tokens, err := b.store().Redeem(t.Context(), code, b.app, callback, verifier)
+		_, tokens, err := b.store().Redeem(t.Context(), code, b.right())
 		if err != nil || tokens.Refresh != "" || !b.works(t, tokens.Access) {
 			t.Errorf("%+v, %v", tokens, err)
 		}
@@ -289,7 +289,7 @@ func TestRevokeAll(t *testing.T) {
 			}
 			_, err = b.refresh(t, b.store(), first.Refresh)
 			refused(t, "the refresh token", err)
-			_, _, err = b.store().Redeem(ctx, code, b.app, callback, verifier)
+			_, _, err = b.store().Redeem(ctx, code, b.right())
 			refused(t, "the code", err)
 			if !b.works(t, second.Access) || !b.works(t, third.Access) {
 				t.Error("grants of others ended, too")
@@ -309,10 +309,10 @@ func TestOldCodeEndsNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		for age, stays := range map[time.Duration]bool{10 * time.Minute: false, 12 * time.Minute: true} {
 			code := b.begun(t)
-			_, tokens, err := b.store().Redeem(t.Context(), code, b.app, callback, verifier)
+			_, tokens, err := b.store().Redeem(t.Context(), code, b.right())
 			testkit.Must(t, err)
 			b.clock.Advance(age)
-			_, _, err = b.store().Redeem(t.Context(), code, b.app, callback, verifier)
+			_, _, err = b.store().Redeem(t.Context(), code, b.right())
 			if refused(t, age.String(), err); b.works(t, tokens.Access) != stays {
 				t.Errorf("after %s it works: %t", age, !stays)
 			}

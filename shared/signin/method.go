@@ -16,6 +16,25 @@ const (
 	Passkey      Method = "passkey"
 )
 
+// references are the names that RFC 8176 has for methods. It has none for signing in elsewhere.
+var references = map[Method][]string{
+	Password: {"pwd"}, Link: {"otp"}, TOTP: {"otp"}, RecoveryCode: {"otp"}, Passkey: {"pop", "user"},
+}
+
+// References names a session's factors as RFC 8176 does, sorted. Two classes are "mfa".
+func References(factors []string) (names []string) {
+	methods := make([]Method, len(factors))
+	for i, f := range factors {
+		methods[i] = Method(f)
+		names = append(names, references[methods[i]]...)
+	}
+	if Strength(methods) == 2 {
+		names = append(names, "mfa")
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // second are the methods of the second class of factors; all others are of the first.
 // The mailbox resets the password, so a password and a link are no more than one.
 var second = []Method{TOTP, RecoveryCode, Passkey}

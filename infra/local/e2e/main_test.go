@@ -165,9 +165,10 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 	for _, path := range []string{token.Path, token.RevokePath, token.IntrospectPath} {
 		code = append(code, "POST "+path+" → portico-oauth")
 	}
-	for _, path := range []string{token.ServerPath, token.ResourcePath} {
+	for _, path := range []string{token.ServerPath, token.OpenIDPath, token.ResourcePath, token.KeysPath} {
 		code = append(code, "GET "+path+" → portico-oauth")
 	}
+	code = append(code, "ANY "+token.UserInfoPath+" → portico-oauth")
 	code = append(code, "POST "+resend.Path+" → portico-resend")
 	for _, r := range shared.Template.Routes {
 		if r.Path != "$default" {

@@ -38,7 +38,8 @@ func (c Caller) AsApp(client id.OAuthClient, member string, scopes ...auth.Permi
 	return c
 }
 
-// AsGranted does the same and returns the grant, which is listed if it is a member's.
+// AsGranted does the same and returns the grant, which is listed if it is a member's. The
+// member has just signed in.
 func (c Caller) AsGranted(client id.OAuthClient, member string, scopes ...auth.Permission) (Caller, id.OAuthGrant) {
 	c.T.Helper()
 	g := oauth.Grant{Client: client, Org: c.Org, Resource: Resource}
@@ -46,6 +47,7 @@ func (c Caller) AsGranted(client id.OAuthClient, member string, scopes ...auth.P
 		g.Scopes = append(g.Scopes, string(scope))
 	}
 	if member != "" {
+		g.ProvedAt = c.Clock.Now()
 		testkit.Must(c.T, g.Member.UnmarshalText([]byte(member)))
 		g.User = testkit.Value[id.User](c.T, c.Database, `SELECT user_id FROM member WHERE id = $1`, g.Member)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -13,7 +14,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
 
+	"portico/shared/auth"
 	"portico/shared/fault"
+	"portico/shared/oauth"
 	"portico/shared/observe"
 	"portico/shared/pg"
 )
@@ -33,7 +36,7 @@ type Problem struct {
 	Captcha *CaptchaWidget `json:"captcha,omitempty" doc:"The CAPTCHA to show, if one must be solved first."`
 
 	retryAfter int    // seconds; 0: no header
-	challenge  string // how to authenticate, for a 401
+	challenge  string // how to authenticate; "": no header
 }
 
 // Error makes a Problem an error for huma.
@@ -55,7 +58,7 @@ func (p *Problem) GetHeaders() http.Header {
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
-	if p.Status == http.StatusUnauthorized {
+	if p.challenge != "" {
 		h.Set("WWW-Authenticate", p.challenge)
 	}
 	return h
@@ -102,14 +105,27 @@ func newProblem(c *Call, err error) *Problem {
 	if over := (overLimit{}); errors.As(err, &over) {
 		p.Type, p.ViolatedPolicies = QuotaExceeded, over.names()
 	}
-	if p.challenge = "Bearer"; c.Apps != nil {
-		p.challenge = c.Apps.Challenge()
-	}
+	p.challenge = c.challengeFor(f)
 	p.retryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
 	if p.Status == http.StatusServiceUnavailable {
 		p.retryAfter = max(p.retryAfter, 1)
 	}
 	return p
+}
+
+// challengeFor returns how to authenticate after a fault, or "". An app learns what is wrong
+// with its token (RFC 6750), and that its person must sign in again (RFC 9470).
+func (c *Call) challengeFor(f *fault.Error) string {
+	apps := cmp.Or(c.Apps, &oauth.Apps{})
+	switch {
+	case f.Code == oauth.ErrToken.Code:
+		return apps.Challenge(`error="invalid_token"`)
+	case f.Code == errNotFresh.Code && c.Caller.Actor.Type == auth.OAuthClient:
+		return apps.Challenge(`error="insufficient_user_authentication"`, fmt.Sprintf("max_age=%d", int(freshFor.Seconds())))
+	case f.Kind == fault.Unauthenticated:
+		return apps.Challenge()
+	}
+	return ""
 }
 
 func problem(ctx context.Context, status int, code, detail string) *Problem {

@@ -226,10 +226,32 @@ func TestOAuthGrants(t *testing.T) {
 func TestChallengeNamesMetadata(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
-	for _, key := range []string{"", "ptc_x", "pto_x"} {
+	for key, more := range map[string]string{"": "", "ptc_x": "", "pto_x": `, error="invalid_token"`} {
 		r := (apitest.Caller{Harness: h, Key: key}).Do("GET", "/v1/events", "")
-		if got := r.Header.Get("WWW-Authenticate"); r.Status != 401 || got != `Bearer resource_metadata="`+apitest.Resource+`/.well-known/oauth-protected-resource"` {
+		if got := r.Header.Get("WWW-Authenticate"); r.Status != 401 || got != metadata+more {
 			t.Errorf("%q: %d %s", key, r.Status, got)
 		}
+	}
+}
+
+const metadata = `Bearer resource_metadata="` + apitest.Resource + `/.well-known/oauth-protected-resource"`
+
+// What needs a recent proof, an app may do in the name of a member who has signed in lately.
+// Later it learns that they must do so again (RFC 9470); an API key is told nothing.
+func TestAppNeedsRecentSignIn(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	app := acme.AsApp(acme.NewApp(`"oauth_clients:write"`), acme.NewMember("ada@example.com", role.Owner), auth.OAuthClientsWrite)
+	const body = `{"name":"Bills","kind":"native","redirect_uris":["com.example.app:/callback"],"permissions":[]}`
+	apitest.Want(t, app.Do("POST", "/v1/oauth-clients", body), `201`)
+	h.Clock.Advance(11 * time.Minute)
+	r := app.Do("POST", "/v1/oauth-clients", body)
+	apitest.Want(t, r, `403 reauthentication_required`)
+	if got := r.Header.Get("WWW-Authenticate"); got != metadata+`, error="insufficient_user_authentication", max_age=600` {
+		t.Errorf("the challenge: %s", got)
+	}
+	if got := app.Do("GET", "/v1/events", "").Header.Get("WWW-Authenticate"); got != "" {
+		t.Errorf("without the permission: %s", got)
 	}
 }

@@ -99,6 +99,13 @@ func TestWrongRequestsAreTold(t *testing.T) {
 		"a request object":         {[]string{"request", "x"}, "request_not_supported"},
 		"a request elsewhere":      {[]string{"request_uri", "https://evil.example"}, "request_uri_not_supported"},
 		"without asking":           {[]string{"prompt", "none"}, "consent_required"},
+		"without asking and login": {[]string{"prompt", "none login"}, "invalid_request"},
+		"an unknown prompt":        {[]string{"prompt", "create"}, "invalid_request"},
+		"a choice of accounts":     {[]string{"prompt", "select_account"}, "account_selection_required"},
+		"a negative age":           {[]string{"max_age", "-1"}, "invalid_request"},
+		"an age that is no number": {[]string{"max_age", "x"}, "invalid_request"},
+		"an empty age":             {[]string{"max_age", ""}, "invalid_request"},
+		"a nonce that is too long": {[]string{"nonce", strings.Repeat("x", 501)}, "invalid_request"},
 		"a state that is too long": {[]string{"state", strings.Repeat("x", 2001)}, "invalid_request"},
 	} {
 		for _, p := range []page{b.get(a.ask("v", one.changes...)), b.post(a.ask("v", one.changes...), "decision", "allow")} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"portico/shared/account"
@@ -11,6 +12,7 @@ import (
 	"portico/shared/oauth"
 	"portico/shared/pages"
 	"portico/shared/session"
+	"portico/shared/signin"
 )
 
 // toCookie says where a person goes after signing in, if an app has led them here.
@@ -46,6 +48,9 @@ func (s *Site) asked(page func(*pages.Visit, session.Session, oauth.Request) (pa
 			return s.tell(v, r, oauth.Error{Code: oauth.ConsentRequired, Description: "the person is always asked"})
 		case !in:
 			return s.signInFirst(v), nil
+		case r.Stale(own.SignedInAt, s.Clock.Now()):
+			s.returns(v)
+			return again(v, oauth.AuthorizePath), nil
 		}
 		return page(v, own, r)
 	}
@@ -53,8 +58,17 @@ func (s *Site) asked(page func(*pages.Visit, session.Session, oauth.Request) (pa
 
 // signInFirst leads a person to signing in, and then back.
 func (s *Site) signInFirst(v *pages.Visit) pages.Answer {
-	v.SetCookie(toCookie, v.Request.URL.RequestURI(), toFor)
+	s.returns(v)
 	return v.Go(signInPath)
+}
+
+// returns leads the person back here after signing in. They have then signed in lately, so
+// the page does not demand it once more; the app checks auth_time.
+func (s *Site) returns(v *pages.Visit) {
+	query := v.Request.URL.Query()
+	query.Del("prompt")
+	query.Del("max_age")
+	v.SetCookie(toCookie, oauth.AuthorizePath+"?"+query.Encode(), toFor)
 }
 
 // tell leads back to the app with an error. Any other error is returned.
@@ -69,13 +83,14 @@ func (s *Site) tell(v *pages.Visit, r oauth.Request, err error) (pages.Answer, e
 // consent is what the page shows.
 type consent struct {
 	oauth.Question
+	About       []string // the keys of texts: what the app learns of the person
 	Permissions []string // in the words of the registry
 	Lasting     bool
 }
 
 func (s *Site) person(v *pages.Visit, own session.Session) oauth.Person {
 	return oauth.Person{
-		User: own.User, Org: own.Org, ProvedAt: own.SignedInAt, Bound: account.Bound(own), By: visitor(v).Origin,
+		User: own.User, Org: own.Org, ProvedAt: own.SignedInAt, Methods: signin.References(own.Factors), Bound: account.Bound(own), By: visitor(v).Origin,
 		Live: func(ctx context.Context) error { return s.Sessions.Live(ctx, own) },
 	}
 }
@@ -88,11 +103,14 @@ func (s *Site) showConsent(v *pages.Visit, own session.Session, r oauth.Request)
 	v.Leads(r.Redirect)
 	shown := consent{Question: q}
 	for _, scope := range r.Scopes {
-		if scope == oauth.OfflineAccess {
+		switch {
+		case scope == oauth.OfflineAccess:
 			shown.Lasting = true
-			continue
+		case slices.Contains(oauth.About, scope):
+			shown.About = append(shown.About, "authorize."+scope)
+		default:
+			shown.Permissions = append(shown.Permissions, auth.Scopes()[auth.Permission(scope)])
 		}
-		shown.Permissions = append(shown.Permissions, auth.Scopes()[auth.Permission(scope)])
 	}
 	return pages.Answer{View: "authorize", Title: "authorize.title", Data: shown}, nil
 }

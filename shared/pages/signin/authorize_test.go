@@ -36,6 +36,11 @@ func (s *stage) register(change func(*oauth.Client)) *client {
 	s.t.Helper()
 	publisher := s.db.NewOrg(s.t)
 	s.db.Exec(s.t, `UPDATE organization SET name = 'Makers' WHERE id = $1`, publisher)
+	return s.registerAt(publisher, change)
+}
+
+func (s *stage) registerAt(publisher id.Org, change func(*oauth.Client)) *client {
+	s.t.Helper()
 	c := oauth.Client{Name: "Invoices", Kind: oauth.Web, RedirectURIs: []string{callback}, Permissions: []auth.Permission{auth.EventsRead, auth.EventsWrite}, Published: true}
 	if change != nil {
 		change(&c)

@@ -31,6 +31,7 @@ import (
 	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
+	"portico/shared/signingkey"
 	"portico/shared/testkit"
 )
 
@@ -72,7 +73,7 @@ func (s stage) process(box *secret.Box) *stage {
 		Passwords: password.NewHasher(box), Box: box, Clock: db.Clock, Open: true,
 	}
 	s.apps = &oauth.Apps{Grants: oauth.NewStore(items, box, db.Clock), Clients: oauth.NewClients(db.App, db.Clock)}
-	s.desk.Apps = &oauth.Desk{Apps: s.apps, DB: db.App, Clock: db.Clock}
+	s.desk.Apps = &oauth.Desk{Apps: s.apps, DB: db.App, Clock: db.Clock, Keys: &signingkey.Ring{DB: db.App, Box: box, Clock: db.Clock}}
 	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Policies: account.NewPolicies(db.App, s.desk.Sessions, db.Clock), Clock: db.Clock}
 	book, err := pages.NewBook(site.Files())
 	testkit.Must(t, err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"portico/shared/account"
+	"portico/shared/oauth"
 	"portico/shared/pages"
 	"portico/shared/session"
 )
@@ -59,7 +60,11 @@ func (s *Site) showAgain(v *pages.Visit, own session.Session) (pages.Answer, err
 
 // beginAgain begins an attempt, whose pages then ask for each factor.
 func (s *Site) beginAgain(v *pages.Visit, own session.Session) (pages.Answer, error) {
-	token, err := s.Desk.Again(ctxOf(v), own, inAccount(v.Form("to")), visitor(v))
+	to := inAccount(v.Form("to"))
+	if v.Form("to") == oauth.AuthorizePath {
+		to = "" // a cookie has it
+	}
+	token, err := s.Desk.Again(ctxOf(v), own, to, visitor(v))
 	if err != nil {
 		return pages.Answer{}, err
 	}

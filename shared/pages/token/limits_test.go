@@ -19,6 +19,7 @@ import (
 	"portico/shared/observe"
 	"portico/shared/pages/token"
 	"portico/shared/pg"
+	"portico/shared/signingkey"
 	"portico/shared/testkit"
 )
 
@@ -51,7 +52,7 @@ func newBench(t *testing.T) *bench {
 		Clients: oauth.NewClients(b.db.App, b.db.Clock), Resource: "https://portico.example.com",
 	}
 	b.handler = &token.Handler{
-		Desk: &oauth.Desk{Apps: apps, DB: b.db.App, Clock: b.db.Clock}, Addresses: items(limit.ByAddress), Apps: items(limit.ByKey), Log: observe.NewLog(&testkit.Log{}, "test"),
+		Desk: &oauth.Desk{Apps: apps, DB: b.db.App, Clock: b.db.Clock, Keys: &signingkey.Ring{DB: b.db.App, Box: testkit.Box(t), Clock: b.db.Clock}}, Addresses: items(limit.ByAddress), Apps: items(limit.ByKey), Log: observe.NewLog(&testkit.Log{}, "test"),
 	}
 	return b
 }

@@ -1,5 +1,6 @@
 // Package token serves what apps ask for without a person: tokens (RFC 6749), their end
-// (RFC 7009), their status (RFC 7662), and the addresses of all of it (RFC 8414, RFC 9728).
+// (RFC 7009), their status (RFC 7662), who let them in (OpenID Connect), and the addresses of
+// all of it (RFC 8414, RFC 9728).
 package token
 
 import (
@@ -10,8 +11,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
+	"portico/shared/apikey"
 	"portico/shared/audit"
 	"portico/shared/limit"
 	"portico/shared/oauth"
@@ -21,6 +24,7 @@ import (
 // Handler serves the endpoints.
 type Handler struct {
 	Desk *oauth.Desk
+	Keys *apikey.Projection // nil: no API key may introspect
 	// Addresses counts requests that are refused, by address; Apps counts all others, by app,
 	// and by address, too, if the app has no secret: so nobody can use up another one's
 	// limit. nil: not counted.
@@ -36,7 +40,10 @@ const (
 	Path           = "/oauth/token"
 	RevokePath     = "/oauth/revoke"
 	IntrospectPath = "/oauth/introspect"
+	UserInfoPath   = "/oauth/userinfo"
+	KeysPath       = "/oauth/jwks.json"
 	ServerPath     = "/.well-known/oauth-authorization-server"
+	OpenIDPath     = "/.well-known/openid-configuration"
 	ResourcePath   = oauth.MetadataPath
 )
 
@@ -57,8 +64,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, body any, err error) {
 	switch endpoints := map[string]endpoint{Path: h.token, RevokePath: h.revoke, IntrospectPath: h.introspect}; {
-	case r.URL.Path == ServerPath, r.URL.Path == ResourcePath:
+	case slices.Contains([]string{ServerPath, OpenIDPath, ResourcePath, KeysPath}, r.URL.Path):
 		return h.describe(w, r)
+	case r.URL.Path == UserInfoPath:
+		return h.userInfo(w, r)
 	case endpoints[r.URL.Path] == nil:
 		return http.StatusNotFound, nil, nil
 	default:
@@ -98,16 +107,14 @@ func (h *Handler) form(r *http.Request, answer endpoint) (any, error) {
 			return nil, oauth.Error{Code: oauth.InvalidRequest, Description: "a parameter occurs more than once"}
 		}
 	}
+	if body, asks, err := h.introspectFor(r); asks {
+		return body, err
+	}
 	proof, err := proofOf(r)
 	if err != nil {
 		return nil, err
 	}
-	app, err := h.Desk.Authenticate(r.Context(), proof, func() error {
-		if !h.allowed(r, h.Addresses, limit.AddressKey(addressOf(r))) {
-			return errBusy
-		}
-		return nil
-	})
+	app, err := h.Desk.Authenticate(r.Context(), proof, func() error { return h.stranger(r) })
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +126,14 @@ func (h *Handler) form(r *http.Request, answer endpoint) (any, error) {
 		return nil, errBusy
 	}
 	return answer(r, app)
+}
+
+// stranger counts a request of somebody of whom this environment knows nothing.
+func (h *Handler) stranger(r *http.Request) error {
+	if !h.allowed(r, h.Addresses, limit.AddressKey(addressOf(r))) {
+		return errBusy
+	}
+	return nil
 }
 
 // proofOf returns how an app says who it is: in the header or in the form, not in both.
@@ -156,21 +171,27 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) (int
 	switch {
 	case errors.Is(err, errBusy), errors.As(err, &known) && !h.allowed(r, h.Addresses, limit.AddressKey(addressOf(r))):
 		w.Header().Set("Retry-After", "60")
-		return http.StatusTooManyRequests, fault("temporarily_unavailable", "there were too many requests: wait a minute")
+		return http.StatusTooManyRequests, problem("temporarily_unavailable", "there were too many requests: wait a minute")
 	case known.Code == "":
 		w.Header().Set("Retry-After", "1")
-		return http.StatusServiceUnavailable, fault("temporarily_unavailable", "send the request again")
+		return http.StatusServiceUnavailable, problem("temporarily_unavailable", "send the request again")
 	case known == errMethod:
 		w.Header().Set("Allow", http.MethodPost)
-		return http.StatusMethodNotAllowed, fault(known.Code, known.Description)
+		return http.StatusMethodNotAllowed, problem(known.Code, known.Description)
+	case known.Code == oauth.InvalidToken, known.Code == oauth.InsufficientScope:
+		w.Header().Set("WWW-Authenticate", `Bearer error="`+known.Code+`", error_description="`+known.Description+`"`)
+		if known.Code == oauth.InsufficientScope {
+			return http.StatusForbidden, problem(known.Code, known.Description)
+		}
+		return http.StatusUnauthorized, problem(known.Code, known.Description)
 	case known.Code == oauth.InvalidClient:
 		w.Header().Set("WWW-Authenticate", `Basic realm="oauth"`)
-		return http.StatusUnauthorized, fault(known.Code, known.Description)
+		return http.StatusUnauthorized, problem(known.Code, known.Description)
 	}
-	return http.StatusBadRequest, fault(known.Code, known.Description)
+	return http.StatusBadRequest, problem(known.Code, known.Description)
 }
 
-func fault(code, description string) any {
+func problem(code, description string) any {
 	return map[string]string{"error": code, "error_description": description}
 }
 

@@ -17,7 +17,10 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"rotateAPIKey":          func(s *statuses) (string, string) { return s.key(), "" },
 	"updateAPIKey":          func(s *statuses) (string, string) { return s.key(), "" },
 	"deleteWebhookEndpoint": func(s *statuses) (string, string) { return s.endpoint(), "" },
-	"deleteMember":          func(s *statuses) (string, string) { return s.acme.NewMember("gone@example.com", "viewer"), "" },
+	"setStaff": func(*statuses) (string, string) {
+		return "", `{"email":"person@example.com","name":"Ann","level":"support"}`
+	},
+	"deleteMember": func(s *statuses) (string, string) { return s.acme.NewMember("gone@example.com", "viewer"), "" },
 	"deleteInvitation": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/invitations", `{"email":"gone@example.com","role":"viewer"}`), ""
 	},

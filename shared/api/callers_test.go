@@ -13,6 +13,7 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/role"
+	"portico/shared/staff"
 )
 
 // caller is a kind of caller, with the permissions that it has.
@@ -110,11 +111,13 @@ func TestMatrixOfReadOnlyCallers(t *testing.T) {
 	acme := h.Organization("Acme")
 	own := things(acme)
 	owner := acme.NewMember("owner@example.com", role.Owner)
-	reads := slices.DeleteFunc(auth.All(), func(p auth.Permission) bool { return !strings.HasSuffix(string(p), ":read") })
-	as := acme.AsCaller(auth.Caller{
-		Actor: auth.Actor{Type: auth.Staff, ID: "usr_00000000000000000000000001", Name: "Eve"}, For: auth.Actor{Type: auth.Member, ID: owner},
-		Scope: reads, Proved: h.Clock.Now(), ReadOnly: true,
-	})
+	grace := h.NewStaffPerson(staff.Admin)
+	as := acme.AsCaller(auth.Caller{Actor: grace.As.Actor, For: auth.Actor{Type: auth.Member, ID: owner}, Proved: h.Clock.Now()})
+	reads := staff.Reads()
+	apitest.Want(t, as.Do("GET", "/v1/events", ""), "404 organization_not_found")
+	grace.Open(acme.Org, "")
+	apitest.Want(t, as.Do("GET", "/v1/events", ""), "404 organization_not_found") // not as a member
+	access := grace.Open(acme.Org, owner)
 	evil := h.Organization("Evil")
 	before := apitest.Checksum(acme)
 	changes := 0
@@ -140,7 +143,12 @@ func TestMatrixOfReadOnlyCallers(t *testing.T) {
 		t.Errorf("%d operations were tried; the organization was\n%s\nand is\n%s", changes, before, after)
 	}
 	apitest.Want(t, as.Do("GET", "/v1/events", ""), "200 ")
-	as.As.Scope = nil
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log?action=event.read", ""), `200 "type":"staff","id":"`+grace.As.Actor.ID+`","name":"Grace Hopper"`)
+	apitest.Want(t, acme.Do("POST", "/v1/staff-access/"+access+"/end", ""), "200 ")
+	apitest.Want(t, as.Do("GET", "/v1/events", ""), "404 organization_not_found")
+	grace.Open(acme.Org, owner)
+	h.Bootstrap(`{"command":"set_staff","email":"` + grace.As.Actor.ID + `@example.com","name":"Grace Hopper","level":"support"}`)
+	h.Clock.Advance(10 * time.Second)
 	apitest.Want(t, as.Do("GET", "/v1/events", ""), "403 permission_missing")
 }
 

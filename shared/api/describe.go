@@ -22,6 +22,7 @@ import (
 	"portico/shared/api/people"
 	"portico/shared/api/schedules"
 	"portico/shared/api/sso"
+	"portico/shared/api/staff"
 	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
@@ -48,6 +49,7 @@ var tags = []*huma.Tag{
 	{Name: audit.Tag, Description: "Who changed what, and when."},
 	{Name: jobs.Tag, Description: "What Portico does in the background: its progress, and what has failed."},
 	{Name: mail.Tag, Description: "What became of each mail, and which addresses get none. For staff."},
+	{Name: staff.Tag, Description: "The people who run Portico, and for how long and why they may enter organizations."},
 	{Name: systemTag, Description: "The API's health and documentation. These requests need no key."},
 }
 

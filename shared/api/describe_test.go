@@ -232,7 +232,7 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 		own := things(as)
 		path := place(t, op, own)
 		var headers []string
-		if op.Acts == edge.OnNamed || op.Acts == edge.OnChosen {
+		if op.Acts == edge.OnNamed || op.Acts == edge.OnChosen || op.Acts == edge.OnClosed {
 			headers = []string{"Portico-Organization", as.Org.String()}
 		}
 		if op.Acts.StaffOnly() {

@@ -16,6 +16,7 @@ import (
 	"portico/shared/api/edge"
 	"portico/shared/auth"
 	"portico/shared/role"
+	level "portico/shared/staff"
 	"portico/shared/testkit"
 )
 
@@ -29,6 +30,7 @@ func things(c apitest.Caller) map[string]string {
 	member := c.NewMember("first@example.com", "owner")
 	c.NewMember("second@example.com", "owner")
 	granted := c.NewMember("third@example.com", weakest(c))
+	grace := c.Harness.NewStaffPerson(level.Admin)
 	deliveries := c.Do("GET", "/v1/deliveries", "").Body
 	staff := c.Harness.NewStaff()
 	redrive := staff.Make("/v1/staff/job-redrives", `{"filter":{}}`)
@@ -47,6 +49,8 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/members":                 member,
 		"/v1/invitations":             c.Make("/v1/invitations", `{"email":"fourth@example.com","role":"`+weakest(c)+`"}`),
 		"/v1/roles":                   someRole(c),
+		"/v1/staff-access":            grace.Open(c.Org, ""),
+		"/v1/staff/users":             grace.As.Actor.ID,
 		"/v1/resource-grants":         c.Make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
 		"/v1/jobs":                    c.NewJob(apitest.Export, "x").String(),
 		"/v1/staff/mails":             c.NewMail("ada@example.com", "things").String(),
@@ -321,7 +325,7 @@ func TestServerOwnedFields(t *testing.T) {
 			if op.Acts == edge.OnSelf {
 				as = person
 			}
-			if op.Acts == edge.OnChosen {
+			if op.Acts == edge.OnChosen || op.Acts == edge.OnClosed {
 				headers = []string{"Portico-Organization", acme.Org.String()}
 			}
 			r := as.Do(op.Method, place(t, op, own), `{"`+field+`":"x"}`, headers...)

@@ -40,7 +40,7 @@ func TestPathsThatCannotBeStored(t *testing.T) {
 			body = ""
 		}
 		var headers []string
-		if op.Acts == edge.OnChosen {
+		if op.Acts == edge.OnChosen || op.Acts == edge.OnClosed {
 			headers = []string{"Portico-Organization", acme.Org.String()}
 		}
 		for _, text := range []string{"a%00b", "%ff"} {

@@ -17,6 +17,7 @@ import (
 	"portico/shared/api/people"
 	"portico/shared/api/schedules"
 	"portico/shared/api/sso"
+	"portico/shared/api/staff"
 	"portico/shared/api/stream"
 	"portico/shared/api/webhooks"
 )
@@ -46,6 +47,7 @@ func All() []edge.Operation {
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		oauth.Create, oauth.List, oauth.Get, oauth.Update, oauth.Delete, oauth.RotateSecret, oauth.ListGrants, oauth.DeleteGrant,
+		staff.OpenAccess, staff.ListAccess, staff.EndAccess, staff.List, staff.Set, staff.Disable,
 		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces,
 		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,
 		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations, account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,

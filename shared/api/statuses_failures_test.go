@@ -22,7 +22,7 @@ import (
 // inNoOrganization calls an operation for an organization that does not exist.
 func (s *statuses) inNoOrganization(op edge.Op) {
 	s.t.Helper()
-	if op.Permission == auth.Public || op.Acts == edge.OnSelf || op.Acts.StaffOnly() && op.Acts != edge.OnNamed && op.Acts != edge.OnChosen {
+	if op.Permission == auth.Public || op.Acts == edge.OnSelf || op.Acts.StaffOnly() && op.Acts != edge.OnNamed && op.Acts != edge.OnChosen && op.Acts != edge.OnClosed {
 		return
 	}
 	path, headers := place(s.t, op, s.own), []string{"Portico-Organization", "org_01890000000000000000000000"}

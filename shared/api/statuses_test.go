@@ -15,6 +15,7 @@ import (
 	"portico/shared/api/reference"
 	"portico/shared/auth"
 	"portico/shared/id"
+	"portico/shared/staff"
 	"portico/shared/testkit"
 )
 
@@ -49,6 +50,7 @@ func TestEveryStatusIsSeen(t *testing.T) {
 type statuses struct {
 	t           *testing.T
 	acme, staff apitest.Caller
+	grace       apitest.Caller // a person of staff
 	own         map[string]string
 	person      apitest.Caller
 	spare       apitest.Caller // its organization may be deleted
@@ -62,7 +64,7 @@ func newStatuses(t *testing.T) *statuses {
 	var err error
 	h.Handler, err = h.Server.Handler(append(operations, api.System(reference.New)...)...)
 	testkit.Must(t, err)
-	s := &statuses{t: t, acme: h.Organization("Acme"), staff: h.NewStaff(), spare: h.Organization("Spare"), seen: map[string]map[int]bool{}}
+	s := &statuses{t: t, acme: h.Organization("Acme"), staff: h.NewStaff(), grace: h.NewStaffPerson(staff.Admin), spare: h.Organization("Spare"), seen: map[string]map[int]bool{}}
 	s.own = things(s.acme)
 	s.own["/docs"] = "receiving-webhooks"
 	var own id.Session
@@ -97,6 +99,8 @@ func (s *statuses) as(op edge.Op) (apitest.Caller, []string) {
 	switch {
 	case op.Acts == edge.OnSelf:
 		return s.person, nil
+	case op.Acts == edge.OnClosed:
+		return s.grace, []string{"Portico-Organization", s.acme.Org.String()}
 	case op.Acts == edge.OnNamed, op.Acts == edge.OnChosen:
 		return s.staff, []string{"Portico-Organization", s.acme.Org.String()}
 	case op.Acts.StaffOnly(), op.ID == "deleteOrganization":

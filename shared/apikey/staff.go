@@ -31,7 +31,7 @@ func (k StaffKey) caller() auth.Caller {
 // staffMay returns all permissions for a staff key that has no list of its own.
 func staffMay(listed auth.Set) auth.Set {
 	if len(listed) == 0 {
-		return auth.All()
+		return auth.AllOfStaff()
 	}
 	return listed
 }

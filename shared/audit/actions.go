@@ -20,6 +20,8 @@ const (
 	exportScheduleFields = "every format filter stream_id member_id"
 	consumerFields       = "name description event_types filter dead_letters_of"
 	oauthClientFields    = "name kind redirect_uris permissions published"
+	staffAccessFields    = "name reason member_id ends_at ended_at"
+	staffFields          = "name level"
 	ssoFields            = "type name status issuer sso_url certificates client_id client_secret domains default_role enforced break_glass_member_id"
 	recoveryFields       = "since until statuses event_types"
 	sessionFields        = "factors connection host reason"
@@ -63,6 +65,10 @@ var securityActions = []Action{
 	define(Security, "sso_connection.activate", "A single sign-on connection was activated: people sign in by it.", "sso_connection", ssoFields),
 	define(Security, "sso_connection.disable", "A single sign-on connection was disabled: nobody signs in by it any more.", "sso_connection", ssoFields),
 	define(Security, "sso_connection.delete", "A single sign-on connection was deleted.", "sso_connection", ssoFields),
+	define(Security, "staff_access.open", "A person of staff may enter the organization for a while.", "staff_access member", staffAccessFields),
+	define(Security, "staff_access.end", "The access of a person of staff was ended.", "staff_access member", staffAccessFields),
+	define(Security, "staff.set", "Somebody became staff, or got another name or level. Only the platform's log has this.", "user", staffFields),
+	define(Security, "staff.disable", "Somebody is not staff any more. Only the platform's log has this.", "user", staffFields),
 	define(Security, "domain.create", "A domain was added.", "domain", domainFields),
 	define(Security, "domain.verify", "A domain was proven by its DNS record.", "domain", domainFields),
 	define(Security, "domain.delete", "A domain was removed.", "domain", domainFields),
@@ -179,6 +185,8 @@ var accessActions = []Action{
 	reads("resource_grant.read", "Resource grants were read.", ""),
 	reads("role.read", "Roles were read.", ""),
 	reads("sso_connection.read", "Single sign-on connections or their traces were read, without secrets.", ""),
+	reads("staff.read", "Who is staff was read. Only the platform's log has this.", ""),
+	reads("staff_access.read", "The access of staff to the organization was read.", ""),
 	reads("webhook_endpoint.read", "Webhook endpoints were read, without their secrets.", ""),
 }
 

@@ -49,6 +49,10 @@ const (
 	LimitsWrite           Permission = "limits:write"
 	MailRead              Permission = "mail:read"
 	MailWrite             Permission = "mail:write"
+	StaffRead             Permission = "staff:read"
+	StaffWrite            Permission = "staff:write"
+	StaffAccessRead       Permission = "staff_access:read"
+	StaffAccessWrite      Permission = "staff_access:write"
 	// Public marks an operation that needs no caller at all. Nobody holds it.
 	Public Permission = "public"
 	// Self marks an operation of a person on their own account. No key, role or grant
@@ -96,22 +100,30 @@ var Description = map[Permission]string{
 	LimitsWrite:           "Set limits of organizations. For staff.",
 	MailRead:              "Read the log of mails, the mail templates and which addresses get none. For staff.",
 	MailWrite:             "Change mail templates and which addresses get no mail. For staff.",
+	StaffRead:             "Read who is staff. For staff.",
+	StaffWrite:            "Decide who is staff. For staff.",
+	StaffAccessRead:       "Read who of staff may enter the organization, or could, and why.",
+	StaffAccessWrite:      "End the access of staff to the organization. Staff also open it.",
 }
 
 // Scopes says what each permission allows that a person can give to an app: all that can
 // be held, and Self.
 func Scopes() map[Permission]string {
 	all := maps.Clone(Description)
+	for _, p := range ofStaff {
+		delete(all, p)
+	}
 	all[Self] = "Read your account, change your name, and see and end your sessions, in all your organizations."
 	return all
 }
 
-// All returns every permission that can be held, sorted.
+// ofStaff are the permissions that no organization's key, role or app can hold.
+var ofStaff = []Permission{StaffRead, StaffWrite}
+
+// All returns every permission that an organization's key or role can hold, sorted.
 func All() []Permission {
-	all := make([]Permission, 0, len(Description))
-	for p := range Description {
-		all = append(all, p)
-	}
-	slices.Sort(all)
-	return all
+	return slices.DeleteFunc(AllOfStaff(), func(p Permission) bool { return slices.Contains(ofStaff, p) })
 }
+
+// AllOfStaff returns every permission that staff can hold, sorted.
+func AllOfStaff() []Permission { return slices.Sorted(maps.Keys(Description)) }

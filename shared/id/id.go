@@ -55,6 +55,7 @@ type (
 	ssoNoun      struct{}
 	ssoTrace     struct{}
 	invitation   struct{}
+	staffAccess  struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -87,6 +88,7 @@ func (oauthGrant) Prefix() string   { return "ogr" }
 func (ssoNoun) Prefix() string      { return "sso" }
 func (ssoTrace) Prefix() string     { return "sst" }
 func (invitation) Prefix() string   { return "inv" }
+func (staffAccess) Prefix() string  { return "sac" }
 
 // The identifiers.
 type (
@@ -120,6 +122,7 @@ type (
 	SSOConnection       = ID[ssoNoun]
 	SSOTrace            = ID[ssoTrace]
 	Invitation          = ID[invitation]
+	StaffAccess         = ID[staffAccess]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

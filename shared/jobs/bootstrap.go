@@ -36,6 +36,8 @@ var commands = map[string]command{
 	"create_organization": commandOf(Bootstrap.CreateOrganization),
 	"create_staff_key":    commandOf(Bootstrap.CreateStaffKey),
 	"revoke_staff_key":    commandOf(Bootstrap.RevokeStaffKey),
+	"set_staff":           commandOf(Bootstrap.SetStaff),
+	"disable_staff":       commandOf(Bootstrap.DisableStaff),
 	"delete_organization": commandOf(Bootstrap.DeleteOrganization),
 }
 

@@ -23,6 +23,7 @@ import (
 	"portico/shared/limit"
 	"portico/shared/member"
 	"portico/shared/observe"
+	"portico/shared/staff"
 	"portico/shared/webhook/fanout"
 )
 
@@ -156,7 +157,7 @@ func (h *host) server(ctx context.Context, needs edge.Needs) (*edge.Server, erro
 	s.SourceIPs = outward.SourceIPs
 	s.Apps = h.apps(apps, s.DB, s.Box)
 	s.Keys = apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, s.DB, h.clock)
-	s.Members = member.NewRights(s.DB, h.clock)
+	s.Members, s.Staff = member.NewRights(s.DB, h.clock), staff.NewPeople(s.DB, h.clock)
 	settings := limit.Settings{Policies: s.Limits, Environments: limits.Environments}
 	s.Keys.Limit(settings)
 	s.Keys.Overrides = h.overrides(counts)

@@ -25,7 +25,7 @@ var writes = []auth.Permission{auth.EventsWrite, auth.WebhookEndpointsWrite, aut
 var ownersOnly = []auth.Permission{auth.OrganizationWrite, auth.OrganizationDelete, auth.OrganizationsCreate, auth.AuditLogDelete, auth.SSOConnectionsWrite}
 
 // confidential are the read permissions that only owners and admins have.
-var confidential = []auth.Permission{auth.AuditLogRead, auth.AuditStreamsRead, auth.SSOConnectionsRead}
+var confidential = []auth.Permission{auth.AuditLogRead, auth.AuditStreamsRead, auth.SSOConnectionsRead, auth.StaffAccessRead}
 
 // Predefined returns a role that every organization has and none can change.
 func Predefined(name string) (Role, bool) {

@@ -48,6 +48,7 @@ func addPeople(t testing.TB, d *Database, org id.Org, user, alone id.User) {
 	d.Insert(t, "sso_connection", Row{"org_id": org, "id": org, "type": "saml", "name": "c", "role_id": org, "break_glass_id": org})
 	d.Insert(t, "sso_trace", Row{"org_id": org, "id": org, "connection_id": org, "step": "admit", "code": "ok"})
 	d.Insert(t, "former_member", Row{"org_id": org, "user_id": uuid.New(), "email_hash": hash[:]})
+	d.Insert(t, "staff_access", Row{"org_id": org, "id": org, "user_id": user, "name": "g", "reason": "r", "created_at": now, "ends_at": now.Add(time.Hour)})
 	d.Insert(t, "limit_override", Row{"org_id": org, "policy": "organization_work", "staff_limit": 5})
 	d.Insert(t, "limit_override", Row{"org_id": org, "api_key_id": org, "policy": "work", "staff_limit": 5, "own_limit": 4})
 	d.Insert(t, "audit_entry", Row{

@@ -8,6 +8,7 @@ import (
 	"portico/shared/api/organizations"
 	"portico/shared/api/people"
 	"portico/shared/api/sso"
+	"portico/shared/api/staff"
 	"portico/shared/lambdahost"
 )
 
@@ -20,6 +21,7 @@ func main() {
 		people.ListPermissions, people.CreateRole, people.ListRoles, people.GetRole, people.UpdateRole, people.DeleteRole,
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
+		staff.OpenAccess, staff.ListAccess, staff.EndAccess, staff.List, staff.Set, staff.Disable,
 		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces,
 	)
 }

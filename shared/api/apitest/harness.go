@@ -36,6 +36,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/queue"
 	"portico/shared/session"
+	"portico/shared/staff"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 	"portico/shared/webhook/fanout"
@@ -77,7 +78,7 @@ func New(t *testing.T) *Harness {
 	exports := testkit.Bucket(t)
 	h.Server = &edge.Server{
 		Services: edge.Services{
-			DB: h.App, Keys: h.Keys, Members: member.NewRights(h.App, h.Clock), Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
+			DB: h.App, Keys: h.Keys, Members: member.NewRights(h.App, h.Clock), Staff: staff.NewPeople(h.App, h.Clock), Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
 			Subscriptions: fanout.NewCache(), Jobs: kinds(t, h.App, exports), Exports: exports, Limits: testkit.Limits(t),
 		},
 		Log: observe.NewLog(h.Lines, "test"),

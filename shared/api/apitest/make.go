@@ -15,6 +15,7 @@ import (
 	"portico/shared/limit/override"
 	"portico/shared/member"
 	"portico/shared/session"
+	"portico/shared/staff"
 	"portico/shared/testkit"
 )
 
@@ -157,6 +158,36 @@ func (h *Harness) Bootstrap(payload string) jobs.CreatedStaffKey {
 func (h *Harness) NewStaff() Caller {
 	h.T.Helper()
 	return Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
+}
+
+// NewStaffPerson returns a person of staff who has just proved who they are, without an
+// organization.
+func (h *Harness) NewStaffPerson(level staff.Level) Caller {
+	h.T.Helper()
+	user := id.New[id.User](h.Clock.Now())
+	email := user.String() + "@example.com"
+	h.AddUser(h.T, user, email)
+	testkit.Credentials(h.T, h.Database, user)
+	h.Bootstrap(`{"command":"set_staff","email":"` + email + `","name":"Grace Hopper","level":"` + string(level) + `"}`)
+	caller := auth.Caller{Actor: auth.Actor{Type: auth.Staff, ID: user.String()}, Proved: h.Clock.Now()}
+	return Caller{Harness: h, As: &caller}
+}
+
+// Open lets a person of staff enter an organization for an hour, with a member as this
+// member, and returns the access' id.
+func (c Caller) Open(of id.Org, member string) string {
+	c.T.Helper()
+	body := map[string]any{"reason": "Ticket 4711", "minutes": 60}
+	if member != "" {
+		body["member_id"] = member
+	}
+	text, err := json.Marshal(body)
+	testkit.Must(c.T, err)
+	r := c.Do("POST", "/v1/staff-access", string(text), "Portico-Organization", of.String())
+	if r.Status != http.StatusCreated {
+		c.T.Fatalf("open: %d %s", r.Status, r.Body)
+	}
+	return r.Get(c.T, "id")
 }
 
 func (c Caller) NewEndpoint(types string) (id, secret string) {

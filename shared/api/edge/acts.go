@@ -38,6 +38,9 @@ const (
 	// OnChosen: the organization that a staff key's request names; it must name one.
 	// Staff only.
 	OnChosen
+	// OnClosed: as OnChosen, also while the person of staff who calls has no access to the
+	// organization.
+	OnClosed
 	// OnSelf: the person who calls, and no organization. Its permission is auth.Self.
 	OnSelf
 )

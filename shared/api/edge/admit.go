@@ -131,14 +131,21 @@ func (s *Server) identifyBearer(ctx huma.Context, c *Call) error {
 
 // admitCaller sets a caller who is not identified by an API key, and counts the call
 // against the limits that an API key has by default, and those of the organization.
-func (s *Server) admitCaller(c *Call, caller auth.Caller) error {
+func (s *Server) admitCaller(c *Call, caller auth.Caller) (err error) {
+	if caller.Actor.Type == auth.Staff {
+		if caller, err = s.asStaff(c, caller); err != nil {
+			return err
+		}
+	}
 	if m := caller.Member(); !m.IsZero() {
 		judge, err := s.Members.Of(c, caller.Org, m)
 		if err != nil {
 			return err
 		}
 		caller = c.judged(caller, judge)
-		caller.User = judge.Subject().User
+		if caller.Actor.Type != auth.Staff {
+			caller.User = judge.Subject().User
+		}
 	}
 	c.Caller = caller
 	return s.countCaller(c)

@@ -15,6 +15,7 @@ import (
 	"portico/shared/oauth"
 	"portico/shared/observe"
 	"portico/shared/org"
+	"portico/shared/staff"
 )
 
 const ProblemType = "application/problem+json"
@@ -45,14 +46,14 @@ func Answers(op Op, takesBody bool) []Answer {
 		list = append(list, Answer{Status: status, Code: refusals[status].code, Detail: refusals[status].detail})
 	}
 	if op.Permission != auth.Public {
-		list = append(list, answersOf(false, errNoKey, apikey.ErrUnknown, oauth.ErrToken, member.ErrRemoved, errNoPermission, errRateLimited)...)
+		list = append(list, answersOf(false, errNoKey, apikey.ErrUnknown, oauth.ErrToken, member.ErrRemoved, staff.ErrNotStaff, errNoPermission, errRateLimited)...)
 		if op.Method != http.MethodGet {
 			list = append(list, answersOf(true, errReadOnly)...)
 		}
 	}
 	switch {
 	case op.Permission == auth.Public:
-	case op.Acts == OnChosen, op.Acts == OnNamed:
+	case op.Acts == OnChosen, op.Acts == OnNamed, op.Acts == OnClosed:
 		list = append(list, answersOf(true, errStaffOnly, org.ErrNotFound)...)
 	case op.Acts == OnSelf:
 		list = append(list, answersOf(true, errNotSelf, errNoAccount)...)

@@ -160,6 +160,9 @@ func singular(part string) string {
 	if stem, changes := strings.CutSuffix(noun, "ies"); changes {
 		return stem + "y"
 	}
+	if strings.HasSuffix(noun, "ss") {
+		return noun // staff_access
+	}
 	return strings.TrimSuffix(noun, "s")
 }
 

@@ -37,6 +37,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/secret"
 	"portico/shared/session"
+	"portico/shared/staff"
 	"portico/shared/webhook/fanout"
 )
 
@@ -46,6 +47,7 @@ type Services struct {
 	DB      *pg.DB
 	Keys    *apikey.Projection
 	Members *member.Rights
+	Staff   *staff.People
 	// People and Sessions are how people sign in; only the function identity has them.
 	People   *pg.Identity
 	Sessions *session.Store
@@ -181,7 +183,7 @@ func (s *Server) declare(op Op) huma.Operation {
 		case op.Acts == OnNamed:
 			h.Parameters = append(h.Parameters, namedParameter)
 		case op.Acts == OnSelf:
-		case !op.Acts.StaffOnly(), op.Acts == OnChosen:
+		case !op.Acts.StaffOnly(), op.Acts == OnChosen, op.Acts == OnClosed:
 			h.Parameters = append(h.Parameters, organizationParameter)
 		}
 	}

@@ -4,10 +4,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
+	"portico/shared/auth"
 	"portico/shared/fault"
 	"portico/shared/id"
 	"portico/shared/org"
 	"portico/shared/pg"
+	"portico/shared/staff"
 )
 
 const (
@@ -39,7 +41,7 @@ func (s *Server) enter(ctx huma.Context, c *Call) error {
 	if c.op.Acts == OnNamed {
 		return s.enterNamed(c, named)
 	}
-	if c.op.Acts == OnSelf || c.op.Acts.StaffOnly() && c.op.Acts != OnChosen {
+	if c.op.Acts == OnSelf || c.op.Acts.StaffOnly() && c.op.Acts != OnChosen && c.op.Acts != OnClosed {
 		if !named.IsZero() {
 			return errNamed
 		}
@@ -55,6 +57,9 @@ func (s *Server) enter(ctx huma.Context, c *Call) error {
 		if !named.IsZero() && named != c.Caller.Org {
 			return org.ErrNotFound
 		}
+		if c.Caller.Actor.Type == auth.Staff {
+			return s.enterNamed(c, c.Caller.Org)
+		}
 		return nil
 	}
 	if named.IsZero() {
@@ -63,20 +68,57 @@ func (s *Server) enter(ctx huma.Context, c *Call) error {
 	return s.enterNamed(c, named)
 }
 
-// enterNamed sets the organization of a staff key's call, if it exists; zero: the
-// platform.
+// enterNamed sets the organization of a call of staff, if it exists; zero: the
+// platform. For a person of staff it exists only while they have access to it.
 func (s *Server) enterNamed(c *Call, named id.Org) error {
 	if named.IsZero() {
 		return nil
 	}
 	err := s.DB.InOrg(c, named, func(tx pg.Tx) error {
-		_, err := org.Get(c, tx, named)
-		return err
+		if _, err := org.Get(c, tx, named); err != nil {
+			return err
+		}
+		return c.mayEnter(tx, named)
 	})
 	if err == nil {
 		c.Caller.Org = named
 	}
 	return err
+}
+
+// mayEnter returns org.ErrNotFound for a person of staff without an open access to the
+// organization; who looks at it as one of its members needs one as this member.
+func (c *Call) mayEnter(tx pg.Tx, named id.Org) error {
+	if c.Caller.Actor.Type != auth.Staff || c.op.Acts == OnClosed {
+		return nil
+	}
+	may, err := staff.MayEnter(c, tx, named, c.Caller.User, c.Caller.Member(), c.Now())
+	if err == nil && !may {
+		err = org.ErrNotFound
+	}
+	return err
+}
+
+// asStaff gives a person of staff the rights of their level. Who looks at an organization
+// as one of its members reads what both may read, and changes nothing.
+func (s *Server) asStaff(c *Call, caller auth.Caller) (auth.Caller, error) {
+	user, err := id.Parse[id.User](caller.Actor.ID)
+	if err != nil {
+		return caller, err
+	}
+	person, err := s.Staff.Of(c, user)
+	if err != nil {
+		return caller, err
+	}
+	caller.User, caller.Actor.Name, caller.Rights = user, person.Name, person.Level.Permissions()
+	if caller.For.ID == "" {
+		return caller, nil
+	}
+	caller.ReadOnly, caller.Scope = true, auth.Bounded{Authority: person.Level.Permissions(), By: staff.Reads()}.Gives()
+	if !person.Level.MayImpersonate() {
+		caller.Scope = auth.Set{}
+	}
+	return caller, nil
 }
 
 // inOrg runs a function in a transaction that is bound to the call's organization,

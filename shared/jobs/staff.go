@@ -13,6 +13,7 @@ import (
 	"portico/shared/clock"
 	"portico/shared/id"
 	"portico/shared/pg"
+	"portico/shared/staff"
 )
 
 // CreateStaffKey asks for a staff key.
@@ -118,4 +119,65 @@ func (b Bootstrap) RevokeStaffKey(ctx context.Context, in RevokeStaffKey) (Revok
 		}
 		return audit.Insert(ctx, tx, id.Org{}, e)
 	})
+}
+
+// SetStaff asks that somebody becomes staff, or gets another name or level. Later an admin
+// can do the same by the API.
+type SetStaff struct {
+	Email string      `json:"email"` // with which the person has signed up
+	Name  string      `json:"name"`
+	Level staff.Level `json:"level"`
+}
+
+// StaffSet is the reply.
+type StaffSet struct {
+	UserID string `json:"user_id"`
+}
+
+// SetStaff makes somebody staff, in whatever way they were before. It may be repeated.
+func (b Bootstrap) SetStaff(ctx context.Context, in SetStaff) (made StaffSet, err error) {
+	if err := checkName("name", in.Name); err != nil {
+		return made, err
+	}
+	if !slices.Contains(staff.Levels(), in.Level) {
+		return made, fmt.Errorf(`"level" must be one of %q`, staff.Levels())
+	}
+	return b.changeStaff(ctx, "set_staff", in.Email, func(tx pg.Tx, user id.User) (before, after staff.Person, err error) {
+		return staff.Set(ctx, tx, user, in.Name, in.Level, b.Clock.Now())
+	})
+}
+
+// DisableStaff asks that somebody is not staff any more.
+type DisableStaff struct {
+	Email string `json:"email"`
+}
+
+// DisableStaff ends that somebody is staff. It holds everywhere after ten seconds, and may be
+// repeated.
+func (b Bootstrap) DisableStaff(ctx context.Context, in DisableStaff) (StaffSet, error) {
+	return b.changeStaff(ctx, "disable_staff", in.Email, func(tx pg.Tx, user id.User) (before, after staff.Person, err error) {
+		return staff.Disable(ctx, tx, user, b.Clock.Now())
+	})
+}
+
+// changeStaff runs a change of the person with an address at home, with its audit entry.
+func (b Bootstrap) changeStaff(ctx context.Context, command, email string, change func(pg.Tx, id.User) (before, after staff.Person, err error)) (made StaffSet, err error) {
+	err = b.DB.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
+		user, err := staff.Find(ctx, tx, email)
+		if err != nil {
+			return fmt.Errorf("nobody has signed up with %q and proven it: %w", email, err)
+		}
+		before, after, err := change(tx, user)
+		if err != nil {
+			return err
+		}
+		made.UserID = user.String()
+		e := entryOf(ctx, command, b.Clock.Now())
+		e.Action, e.Targets = "staff.set", []audit.Target{audit.Of("user", user)}
+		if e.Before, e.After = before.Fields(), after.Fields(); e.After == nil {
+			e.Action = "staff.disable"
+		}
+		return audit.Insert(ctx, tx, id.Org{}, e)
+	})
+	return made, err
 }

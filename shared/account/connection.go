@@ -100,10 +100,22 @@ func (d *Desk) ConnectionOf(ctx context.Context, f signin.Flow) (sso.Found, erro
 // ErrNotAdmitted. step is one of sso's, code is in snake case, detail is for people, and
 // claims are redacted.
 func (d *Desk) Refuse(ctx context.Context, c sso.Found, step, code, detail string, claims map[string]string) error {
-	t := sso.Trace{Step: step, Code: code, Detail: detail, Claims: claims}
-	err := d.DB.InOrg(ctx, c.Org, func(tx pg.Tx) error { return sso.AddTrace(ctx, tx, c.Org, c.ID, t, d.Clock.Now()) })
-	return errors.Join(fmt.Errorf("%w: %s", ErrNotAdmitted, code), err)
+	now := d.Clock.Now()
+	t := sso.Trace{ID: id.New[id.SSOTrace](now), Step: step, Code: code, Detail: detail, Claims: claims}
+	err := d.DB.InOrg(ctx, c.Org, func(tx pg.Tx) error { return sso.AddTrace(ctx, tx, c.Org, c.ID, t, now) })
+	return errors.Join(Refused{t.ID, code}, err)
 }
+
+// Refused is ErrNotAdmitted with the trace that says why.
+type Refused struct {
+	Trace id.SSOTrace
+	Code  string
+}
+
+func (r Refused) Error() string { return fmt.Sprintf("%s: %s (%s)", ErrNotAdmitted, r.Code, r.Trace) }
+
+// Is reports that it is ErrNotAdmitted.
+func (r Refused) Is(target error) bool { return target == ErrNotAdmitted }
 
 // Named is whom the provider of a connection names, after its answer was verified. Verified
 // says that the provider answers for the address: an assertion of SAML always does.

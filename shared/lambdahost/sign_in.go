@@ -83,9 +83,9 @@ func SignIn() {
 	exitOn(err)
 	hosts := pages.Hosts{Public: public, Org: h.hosts(domains).Org, Hidden: origin.Secret != ""}
 	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book, Hosts: hosts}
-	signs := &site.Site{Desk: desk, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Hosts: hosts, Clock: h.clock}
-	asserted := &saml.Site{Desk: &assertion.Desk{DB: db, Attempts: desk.Attempts, Clock: h.clock, Public: people.Public}}
-	handler, err := frame.Handler(slices.Concat(signs.Pages(), asserted.Pages())...)
+	asserted := &assertion.Desk{Desk: desk}
+	signs := &site.Site{Desk: desk, SAML: asserted, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Hosts: hosts, Clock: h.clock}
+	handler, err := frame.Handler(slices.Concat(signs.Pages(), (&saml.Site{Desk: asserted}).Pages())...)
 	exitOn(err)
 	h.start(ctx, handler)
 }

@@ -8,57 +8,29 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"time"
 
-	"portico/shared/clock"
+	"portico/shared/account"
 	"portico/shared/id"
-	"portico/shared/pg"
+	"portico/shared/provider"
 	"portico/shared/saml"
+	"portico/shared/session"
 	"portico/shared/signin"
 	"portico/shared/sso"
 )
 
-// Desk knows the connections and the attempts.
-type Desk struct {
-	DB       *pg.DB
-	Attempts *signin.Store
-	Clock    *clock.Clock
-	Public   string // where the pages are, such as https://portico.example.com
-}
+// Desk lets people in whom a response names.
+type Desk struct{ *account.Desk }
 
-// Trip is what an attempt keeps of its way to a provider and back.
-type Trip struct {
-	Connection id.SSOConnection `json:"connection"`
-	// Version is that of the connection when the trip began. After a change of the connection
-	// nobody enters by it.
-	Version int64  `json:"version"`
-	Asked   *asked `json:"asked,omitempty"` // nil: the person was taken
-}
-
-// asked is the request that awaits its response, or the person whom the response has named.
+// asked is what a trip keeps: the request that awaits its response, or the person whom the response has named.
 type asked struct {
 	Request string       `json:"request,omitempty"`
 	Person  *saml.Person `json:"person,omitempty"`
 }
 
-// Refused says why a response was refused, as its trace does.
-type Refused struct {
-	Trace  id.SSOTrace
-	Code   string
-	Detail string
-}
-
-func (r *Refused) Error() string {
-	return fmt.Sprintf("assertion: %s: %s (%s)", r.Code, r.Detail, r.Trace)
-}
-
 // The codes of what is wrong besides the response itself.
 const (
-	Unasked  = "unasked" // it answers no attempt that awaits it
-	Disabled = "disabled_meanwhile"
-	Changed  = "changed_meanwhile"
-	Replayed = "replayed" // the assertion was used before
+	unasked  = "unasked"  // it answers no attempt that awaits it
+	replayed = "replayed" // the assertion was used before
 )
 
 // Metadata is what a provider's administrator needs to know of us.
@@ -92,23 +64,26 @@ func (d *Desk) Begin(ctx context.Context, f signin.Flow, c sso.Connection) (url 
 	if err != nil {
 		return "", err
 	}
-	_, err = d.keep(ctx, f, Trip{c.ID, c.Version, &asked{Request: request}})
+	_, err = d.keep(ctx, f, account.ConnectionTrip{Connection: c.ID, Version: c.Version}, asked{Request: request})
 	return url, err
 }
 
-func (d *Desk) keep(ctx context.Context, f signin.Flow, t Trip) (signin.Flow, error) {
-	text, err := json.Marshal(t)
-	if err != nil {
+// keep notes in an attempt where its trip is.
+func (d *Desk) keep(ctx context.Context, f signin.Flow, t account.ConnectionTrip, now asked) (_ signin.Flow, err error) {
+	if t.Asked, err = json.Marshal(now); err != nil {
 		return f, err
 	}
-	return d.Attempts.Ask(ctx, f, string(text))
+	return d.Attempts.Ask(ctx, f, t.Text())
 }
 
-func tripOf(f signin.Flow) (t Trip, err error) {
-	if f.Asked != "" {
-		err = json.Unmarshal([]byte(f.Asked), &t)
+// tripOf returns where the trip of an attempt is; nothing asked: it has none to a SAML
+// provider.
+func tripOf(f signin.Flow) (t account.ConnectionTrip, now asked) {
+	t, err := account.ConnectionTripOf(f)
+	if err != nil || json.Unmarshal(t.Asked, &now) != nil {
+		return account.ConnectionTrip{}, asked{}
 	}
-	return t, err
+	return t, now
 }
 
 // Response is what a browser brings from a provider.
@@ -119,77 +94,54 @@ type Response struct {
 	Host       string
 }
 
-// Receive keeps what a response says in the attempt that awaits it. It fails with *Refused,
-// and leaves a trace then, or with sso.ErrNotFound.
+// Receive keeps what a response says in the attempt that awaits it. It fails with
+// account.ErrNotAdmitted, and leaves a trace then, or with sso.ErrNotFound.
 func (d *Desk) Receive(ctx context.Context, r Response) error {
-	found, err := sso.Find(ctx, d.DB, r.Connection)
-	switch {
-	case err != nil:
+	f, err := d.Attempts.Named(ctx, r.State, r.Host)
+	if err != nil && !errors.Is(err, signin.ErrOver) {
 		return err
-	case found.Type != sso.SAML:
-		return sso.ErrNotFound
 	}
-	f, trip, err := d.awaited(ctx, r)
+	t, awaited := tripOf(f)
+	if t.Connection != r.Connection || awaited.Request == "" {
+		return d.refuseUnasked(ctx, r.Connection)
+	}
+	c, err := d.ConnectionOf(ctx, f)
 	if err != nil {
 		return err
 	}
-	now := d.Clock.Now()
-	if code, detail := against(found.Connection, trip); code != "" {
-		return d.refuse(ctx, found, sso.Trace{Step: sso.Callback, Code: code, Detail: detail}, now)
-	}
-	both, err := d.both(found.Connection)
+	both, err := d.both(c.Connection)
 	if err != nil {
 		return err
 	}
-	person, err := both.Verify(r.Form, trip.Asked.Request, now)
+	person, err := both.Verify(r.Form, awaited.Request, d.Clock.Now())
 	var wrong *saml.Error
 	switch {
 	case errors.As(err, &wrong):
-		return d.refuse(ctx, found, sso.Trace{Step: stepOf(wrong), Code: string(wrong.Code), Detail: wrong.Text}, now)
+		return d.Refuse(ctx, c, stepOf(wrong), string(wrong.Code), wrong.Text, nil)
 	case err != nil:
 		return err
 	}
-	trip.Asked = &asked{Person: &person}
 	// If the process dies between the two writes, the person begins again.
-	err = d.Attempts.Spend(ctx, r.Connection.String(), person.Assertion, person.Ends.Add(saml.Skew))
+	err = d.Attempts.Spend(ctx, c.ID.String(), person.Assertion, person.Ends.Add(saml.Skew))
 	if err == nil {
-		_, err = d.keep(ctx, f, trip)
+		_, err = d.keep(ctx, f, t, asked{Person: &person})
 	}
 	if errors.Is(err, signin.ErrUsed) || errors.Is(err, signin.ErrStep) || errors.Is(err, signin.ErrOver) {
-		return d.refuse(ctx, found, sso.Trace{
-			Step: sso.Verify, Code: Replayed, Detail: "The assertion was used before. Each response works once.", Claims: Claims(person),
-		}, now)
+		return d.Refuse(ctx, c, sso.Verify, replayed, "The assertion was used before. Each response works once.", claims(person))
 	}
 	return err
 }
 
-// awaited returns the attempt that a response names, and what it awaits; zero: nothing of
-// this connection.
-func (d *Desk) awaited(ctx context.Context, r Response) (f signin.Flow, t Trip, err error) {
-	f, err = d.Attempts.Named(ctx, r.State, r.Host)
-	if errors.Is(err, signin.ErrOver) {
-		return f, t, nil
-	}
-	if err == nil {
-		t, err = tripOf(f)
-	}
-	if t.Connection != r.Connection || t.Asked == nil || t.Asked.Request == "" {
-		t = Trip{}
-	}
-	return f, t, err
-}
-
-// against says why a trip ends before its response is read; "": it does not.
-func against(c sso.Connection, t Trip) (code, detail string) {
+// refuseUnasked refuses a response that nobody awaits at the address of a connection.
+func (d *Desk) refuseUnasked(ctx context.Context, connection id.SSOConnection) error {
+	c, err := sso.Find(ctx, d.DB, connection)
 	switch {
-	case t.Asked == nil:
-		return Unasked, "The response answers no sign-in by this connection that has begun at our page in the last ten minutes. People begin at our page, not at the provider's."
-	case c.Status != sso.Active:
-		return Disabled, "The connection was disabled while somebody signed in by it."
-	case c.Version != t.Version:
-		return Changed, "The connection was changed while somebody signed in by it. They can try again."
+	case err != nil:
+		return err
+	case c.Type != sso.SAML:
+		return sso.ErrNotFound
 	}
-	return "", ""
+	return d.Refuse(ctx, c, sso.Callback, unasked, "The response answers no sign-in by this connection that has begun at our page in the last ten minutes. People begin at our page, not at the provider's.", nil)
 }
 
 // stepOf returns the step of a trace.
@@ -200,30 +152,23 @@ func stepOf(e *saml.Error) string {
 	return sso.Verify
 }
 
-// Claims is what a response says of a person, for a trace.
-func Claims(p saml.Person) map[string]string {
+func claims(p saml.Person) map[string]string {
 	return map[string]string{"name_id": p.Subject, "name_id_format": p.Format, "email": p.Email, "name": p.Name}
 }
 
-// refuse leaves a trace, and returns what it says.
-func (d *Desk) refuse(ctx context.Context, found sso.Found, t sso.Trace, now time.Time) error {
-	t.ID = id.New[id.SSOTrace](now)
-	err := d.DB.InOrg(ctx, found.Org, func(tx pg.Tx) error { return sso.AddTrace(ctx, tx, found.Org, found.ID, t, now) })
-	if err != nil {
-		return err
+// Arrive lets the person in who waits in the attempt of a browser, once; see
+// account.Desk.ByConnection. It returns signin.ErrStep if nobody waits there.
+func (d *Desk) Arrive(ctx context.Context, f signin.Flow, previous session.Session, v account.Visitor) (account.Next, error) {
+	t, waits := tripOf(f)
+	if waits.Person == nil {
+		return account.Next{}, signin.ErrStep
 	}
-	return &Refused{t.ID, t.Code, t.Detail}
-}
-
-// Take returns whom a response has named to an attempt, once, and the attempt afterwards. It
-// fails with signin.ErrStep if nobody waits there.
-func (d *Desk) Take(ctx context.Context, f signin.Flow) (signin.Flow, saml.Person, error) {
-	t, err := tripOf(f)
-	if err != nil || t.Asked == nil || t.Asked.Person == nil {
-		return f, saml.Person{}, errors.Join(err, signin.ErrStep)
-	}
-	who := *t.Asked.Person
 	t.Asked = nil
-	f, err = d.keep(ctx, f, t)
-	return f, who, err
+	f, err := d.Attempts.Ask(ctx, f, t.Text())
+	if err != nil {
+		return account.Next{}, err
+	}
+	who := *waits.Person
+	named := provider.Person{Subject: who.Subject, Email: who.Email, Name: who.Name, Verified: true}
+	return d.ByConnection(ctx, f, account.Named{Person: named, Claims: claims(who)}, previous, v)
 }

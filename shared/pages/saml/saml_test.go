@@ -56,7 +56,7 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// Whom a provider names waits in the attempt that has begun here, once. The browser that
+// Whom a provider names waits in the attempt that has begun here. The browser that
 // brings the response gets nothing but the way to the next page.
 func TestResponse(t *testing.T) {
 	t.Parallel()
@@ -64,18 +64,15 @@ func TestResponse(t *testing.T) {
 	c := s.connect()
 	f, to := s.begin(c)
 	form := s.answer(to)
-	if _, err := s.waits(f); !errors.Is(err, signin.ErrStep) {
-		t.Errorf("before the response: %v", err)
+	if who := s.waits(f); who != "" {
+		t.Errorf("before the response: %q", who)
 	}
 	p := s.post(c.ID, form)
 	if p.status != 303 || p.location != sso.ArrivedPath || p.header.Get("Set-Cookie") != "" || len(s.traces(c)) != 0 {
 		t.Fatalf("%d to %s, %v\n%s%+v", p.status, p.location, p.header, p.text, s.traces(c))
 	}
-	if who, err := s.waits(f); who != "ada@acme.example" || err != nil {
-		t.Errorf("it names %q (%v)", who, err)
-	}
-	if _, err := s.waits(f); !errors.Is(err, signin.ErrStep) {
-		t.Errorf("taken once more: %v", err)
+	if who := s.waits(f); who != "ada@acme.example" {
+		t.Errorf("it names %q", who)
 	}
 }
 
@@ -139,7 +136,7 @@ func TestRefusals(t *testing.T) {
 		f, to := s.begin(c)
 		at, form := tt.do(c, to)
 		p := s.post(at.ID, form)
-		who, err := s.waits(f)
+		who := s.waits(f)
 		if tt.want == "ok" {
 			if p.status != 303 || who != "ada@acme.example" {
 				t.Errorf("%s: %d, %q waits %+v\n%s", name, p.status, who, s.traces(at), p.text)
@@ -151,8 +148,8 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %d, the traces %+v, want %s", name, p.status, traces, tt.want)
 			continue
 		}
-		if p.status != 403 || !strings.Contains(p.text, traces[0].ID.String()) || !strings.Contains(p.text, `href="/sign-in"`) || p.header.Get("Set-Cookie") != "" || !errors.Is(err, signin.ErrStep) {
-			t.Errorf("%s: %d, %q waits (%v)\n%s", name, p.status, who, err, p.text)
+		if p.status != 403 || !strings.Contains(p.text, traces[0].ID.String()) || !strings.Contains(p.text, `href="/sign-in"`) || p.header.Get("Set-Cookie") != "" || who != "" {
+			t.Errorf("%s: %d, %q waits\n%s", name, p.status, who, p.text)
 		}
 	}
 }
@@ -168,8 +165,8 @@ func TestLateResponses(t *testing.T) {
 	if p := s.post(c.ID, form); p.status != 403 || len(s.traces(c)) != 1 || s.traces(c)[0].Code != "expired" {
 		t.Errorf("%d, %+v", p.status, s.traces(c))
 	}
-	if _, err := s.waits(f); !errors.Is(err, signin.ErrStep) {
-		t.Errorf("somebody waits: %v", err)
+	if who := s.waits(f); who != "" {
+		t.Errorf("%q waits", who)
 	}
 	s.clock.Advance(2 * time.Minute)
 	if p := s.post(c.ID, form); p.status != 403 || len(s.traces(c)) != 2 || s.traces(c)[0].Code != "unasked" {
@@ -211,18 +208,15 @@ func TestReplayed(t *testing.T) {
 	if p := s.post(c.ID, form); p.status != 403 {
 		t.Errorf("afterwards: %d", p.status)
 	}
-	if who, _ := s.waits(f); who != "ada@acme.example" {
+	if who := s.waits(f); who != "ada@acme.example" {
 		t.Errorf("%q waits", who)
-	}
-	if p := s.post(c.ID, form); p.status != 403 {
-		t.Errorf("after the person was taken: %d", p.status)
 	}
 	for _, trace := range s.traces(c) {
 		if trace.Code != "replayed" && trace.Code != "unasked" {
 			t.Errorf("the trace %+v", trace)
 		}
 	}
-	if len(s.traces(c)) != tries+1 {
+	if len(s.traces(c)) != tries {
 		t.Errorf("%d traces", len(s.traces(c)))
 	}
 	// A provider that gives every assertion the same id.
@@ -245,8 +239,7 @@ func TestNoSuchConnection(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	c := s.connect()
-	_, to := s.begin(c)
-	form := s.answer(to)
+	form := url.Values{"SAMLResponse": {"x"}}
 	s.set(c, `type = 'oidc'`)
 	for _, of := range []id.SSOConnection{c.ID, id.New[id.SSOConnection](s.clock.Now())} {
 		if p := s.post(of, form); p.status != 404 || len(s.traces(c)) != 0 {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"portico/shared/account"
 	"portico/shared/account/assertion"
 	"portico/shared/captcha"
 	"portico/shared/id"
@@ -57,30 +58,18 @@ func (s *Site) receive(v *pages.Visit) (pages.Answer, error) {
 		return v.Missing(), nil
 	}
 	err = s.Desk.Receive(ctxOf(v), assertion.Response{Connection: connection, Form: v.Form("SAMLResponse"), State: v.Form("RelayState"), Host: v.Host()})
-	var refused *assertion.Refused
 	switch {
 	case errors.Is(err, sso.ErrNotFound):
 		return v.Missing(), nil
-	case errors.As(err, &refused):
+	case errors.Is(err, account.ErrNotAdmitted):
 		v.Note(err)
-		return pages.Answer{Status: http.StatusForbidden, View: "saml_refused", Title: "saml.title", Data: told(refused)}, nil
+		var refused account.Refused // without a trace if the connection was deleted
+		errors.As(err, &refused)
+		return pages.Answer{Status: http.StatusForbidden, View: "saml_refused", Title: "saml.title", Data: refused.Trace}, nil
 	case err != nil:
 		return pages.Answer{}, err
 	}
 	return v.Go(sso.ArrivedPath), nil
-}
-
-// told says what a person can do: begin at our page, or show the trace to who runs the
-// connection. It does not say what is wrong, because whoever attacks would learn it.
-func told(r *assertion.Refused) any {
-	text := "saml.refused"
-	switch r.Code {
-	case assertion.Unasked, assertion.Replayed, assertion.Changed:
-		text = "saml.again"
-	case assertion.Disabled:
-		text = "saml.disabled"
-	}
-	return struct{ Text, Trace string }{text, r.Trace.String()}
 }
 
 func ctxOf(v *pages.Visit) context.Context { return v.Request.Context() }

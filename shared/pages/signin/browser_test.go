@@ -12,11 +12,13 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"portico/shared/account"
+	"portico/shared/account/assertion"
 	"portico/shared/audit"
 	"portico/shared/captcha"
 	"portico/shared/clock"
@@ -25,6 +27,7 @@ import (
 	"portico/shared/oauth"
 	"portico/shared/observe"
 	"portico/shared/pages"
+	"portico/shared/pages/saml"
 	site "portico/shared/pages/signin"
 	"portico/shared/passkey"
 	"portico/shared/password"
@@ -74,12 +77,12 @@ func (s stage) process(box *secret.Box) *stage {
 	}
 	s.apps = &oauth.Apps{Grants: oauth.NewStore(items, box, db.Clock), Clients: oauth.NewClients(db.App, db.Clock)}
 	s.desk.Apps = &oauth.Desk{Apps: s.apps, DB: db.App, Clock: db.Clock, Keys: &signingkey.Ring{DB: db.App, Box: box, Clock: db.Clock}}
-	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Policies: account.NewPolicies(db.App, s.desk.Sessions, db.Clock), Clock: db.Clock}
-	book, err := pages.NewBook(site.Files())
+	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Policies: account.NewPolicies(db.App, s.desk.Sessions, db.Clock), Clock: db.Clock, SAML: &assertion.Desk{Desk: s.desk}}
+	book, err := pages.NewBook(site.Files(), saml.Files())
 	testkit.Must(t, err)
 	never := func(context.Context, netip.Addr, string, int64, time.Duration) (bool, error) { return false, nil }
 	s.frame = &pages.Frame{Log: observe.NewLog(s.log, "test"), Book: book, Gate: captcha.Gate{Count: never}}
-	handler, err := s.frame.Handler(s.site.Pages()...)
+	handler, err := s.frame.Handler(slices.Concat(s.site.Pages(), (&saml.Site{Desk: s.site.SAML}).Pages())...)
 	testkit.Must(t, err)
 	s.server = httptest.NewServer(handler)
 	t.Cleanup(s.server.Close)

@@ -10,6 +10,7 @@ import (
 	"portico/shared/pages"
 	"portico/shared/provider"
 	"portico/shared/signin"
+	"portico/shared/sso"
 )
 
 // providers are in the order in which pages show them.
@@ -30,6 +31,7 @@ func (s *Site) providerPages() []pages.Page {
 		{ID: "linkAccount", Path: account.LinkedPath + "/add", Function: function, Act: s.recent(account.LinkedPath, s.addLinked), Limit: perMinute("account", 20), Records: "none: the provider's answer links the account"},
 		{ID: "unlinkAccount", Path: account.LinkedPath + "/remove", Function: function, Act: s.recent(account.LinkedPath, s.removeLinked), Limit: perMinute("account", 20), Records: "provider_account.unlink"},
 	}
+	all = append(all, pages.Page{ID: "arriveSAML", Path: sso.ArrivedPath, Function: function, Show: s.arriveSAML})
 	for _, name := range providers {
 		all = append(all,
 			pages.Page{ID: "signInWith" + account.ProviderNames[name], Path: providerPath(name), Function: function, Act: s.visit(name), Limit: perMinute("sign-in", 20), Records: "none: the provider's answer signs in"},
@@ -104,6 +106,24 @@ func (s *Site) arrive(name string) func(*pages.Visit) (pages.Answer, error) {
 	}
 }
 
+// arriveSAML goes on with a provider's response, which waits in the attempt of the browser.
+// Like arrive it acts on a GET.
+func (s *Site) arriveSAML(v *pages.Visit) (pages.Answer, error) {
+	present, _, err := s.session(v)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	f, err := s.flow(v)
+	if err != nil {
+		return notProven(v, err, signInPath)
+	}
+	next, err := s.SAML.Arrive(ctxOf(v), f, present, visitor(v))
+	if err != nil {
+		return notProven(v, err, signInPath)
+	}
+	return s.proceed(v, next)
+}
+
 // why are the pages for what a provider's answer does not lead to.
 var why = []struct {
 	err    error
@@ -133,7 +153,12 @@ func notProven(v *pages.Visit, err error, again string) (pages.Answer, error) {
 	for _, one := range why {
 		if errors.Is(err, one.err) {
 			v.Note(err)
-			return pages.Answer{Status: one.status, View: "not_proven", Title: one.key + ".title", Data: struct{ Text, Again string }{one.key + ".text", again}}, nil
+			var refused account.Refused // by a connection; otherwise no trace is shown
+			errors.As(err, &refused)
+			return pages.Answer{Status: one.status, View: "not_proven", Title: one.key + ".title", Data: struct {
+				Text, Again string
+				Trace       id.SSOTrace
+			}{one.key + ".text", again, refused.Trace}}, nil
 		}
 	}
 	return pages.Answer{}, err

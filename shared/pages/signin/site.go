@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portico/shared/account"
+	"portico/shared/account/assertion"
 	"portico/shared/audit"
 	"portico/shared/captcha"
 	"portico/shared/clock"
@@ -34,6 +35,7 @@ type Site struct {
 	Policies *account.Policies
 	Hosts    pages.Hosts
 	Clock    *clock.Clock
+	SAML     *assertion.Desk
 }
 
 const function = "sign-in"

@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"portico/shared/api"
+	"portico/shared/directory"
 	"portico/shared/eventtype/openapi"
 	"portico/shared/pages"
 	"portico/shared/pages/resend"
@@ -68,6 +69,7 @@ func registered() []op {
 		op{ID: "showUnsubscribe", Method: "GET", Path: unsubscribe.Path, Function: "unsubscribe"},
 		op{ID: "unsubscribe", Method: "POST", Path: unsubscribe.Path, Function: "unsubscribe"},
 		op{ID: "resend", Method: "POST", Path: resend.Path, Function: "resend"},
+		op{ID: "scim", Method: anyMethod, Path: directory.Path + "{page+}", Function: "organization"},
 		op{ID: "oauthToken", Method: "POST", Path: token.Path, Function: "oauth"},
 		op{ID: "oauthRevoke", Method: "POST", Path: token.RevokePath, Function: "oauth"},
 		op{ID: "oauthIntrospect", Method: "POST", Path: token.IntrospectPath, Function: "oauth"},

@@ -68,6 +68,13 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"deleteEventConsumer": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/event-consumers", `{"name":"gone","event_types":["*"]}`), ""
 	},
+	"createDirectory": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/sso-connections", `{"type":"saml","name":"Okta"}`), "{}"
+	},
+	"getDirectory":         func(s *statuses) (string, string) { return directed(s.acme), "" },
+	"updateDirectory":      func(s *statuses) (string, string) { return directed(s.acme), "{}" },
+	"rotateDirectoryToken": func(s *statuses) (string, string) { return directed(s.acme), "" },
+	"deleteDirectory":      func(s *statuses) (string, string) { return directed(s.acme), "" },
 	"deleteSSOConnection": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/sso-connections", `{"type":"saml","name":"gone"}`), ""
 	},

@@ -68,11 +68,19 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/audit-export-schedules":  c.Make("/v1/audit-export-schedules", `{"every":"day","format":"csv","member_id":"`+member+`"}`),
 		"/v1/erasures":                c.Make("/v1/erasures", `{"recipient":"ada@example.com"}`),
 		"/v1/domains":                 c.Make("/v1/domains", `{"name":"portal.example.com"}`),
-		"/v1/sso-connections":         c.Make("/v1/sso-connections", `{"type":"saml","name":"Okta"}`),
+		"/v1/sso-connections":         directed(c),
 		"/v1/oauth-clients":           app.String(),
 		"/v1/oauth-grants":            grant.String(),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}
+}
+
+// directed makes a connection with a directory.
+func directed(c apitest.Caller) string {
+	c.T.Helper()
+	connection := c.Make("/v1/sso-connections", `{"type":"saml","name":"Okta"}`)
+	apitest.Want(c.T, c.Do("POST", "/v1/sso-connections/"+connection+"/directory", "{}"), "201 ")
+	return connection
 }
 
 // someRole makes a role of the organization's own, or returns the weakest one if its role

@@ -26,7 +26,7 @@ var layers = []struct {
 	{"shared/api shared/jobs shared/pages", false},
 	{"shared/audit/scheduled shared/account", false},
 	{"shared/webhook/dispatching shared/captcha shared/provider shared/passkey shared/audit/streaming", false},
-	{"shared/audit shared/job shared/mail shared/org shared/member shared/identity shared/role shared/apikey shared/event shared/eventtype shared/consumer shared/webhook shared/idempotency shared/hostname shared/limit shared/placement shared/erasure shared/session shared/signin shared/oauth shared/signingkey shared/sso shared/invitation shared/staff", true},
+	{"shared/audit shared/job shared/mail shared/org shared/member shared/identity shared/role shared/apikey shared/event shared/eventtype shared/consumer shared/webhook shared/idempotency shared/hostname shared/limit shared/placement shared/erasure shared/session shared/signin shared/oauth shared/signingkey shared/sso shared/invitation shared/directory shared/staff", true},
 	{"shared/webhook/sending infra/portico", false}, // the command knows the API only over HTTP
 	{"shared/webhook/filter shared/webhook/signing shared/webhook/statistics shared/audit/record", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},

@@ -24,6 +24,9 @@ const (
 	staffFields          = "name level"
 	ssoFields            = "type name status issuer sso_url certificates client_id client_secret domains default_role enforced break_glass_member_id"
 	recoveryFields       = "since until statuses event_types"
+	directoryFields      = "group_roles token"
+	directoryUserFields  = "user_name external_id email given_name family_name display_name active member_id"
+	directoryGroupFields = "display_name external_id members"
 	sessionFields        = "factors connection host reason"
 	jobFields            = "kind status args cancel_requested_at reason"
 	endpointFields       = "url event_types description status disabled_reason retry_policy retry_schedule timeout_seconds custom_headers " +
@@ -69,6 +72,16 @@ var securityActions = []Action{
 	define(Security, "staff_access.end", "The access of a person of staff was ended.", "staff_access member", staffAccessFields),
 	define(Security, "staff.set", "Somebody became staff, or got another name or level. Only the platform's log has this.", "user", staffFields),
 	define(Security, "staff.disable", "Somebody is not staff any more. Only the platform's log has this.", "user", staffFields),
+	define(Security, "directory.create", "A directory was created, by which an identity provider says who the members are.", "sso_connection", directoryFields),
+	define(Security, "directory.update", "A directory was changed: which groups have which role.", "sso_connection", directoryFields),
+	define(Security, "directory.rotate_token", "A directory got another token.", "sso_connection", directoryFields),
+	define(Security, "directory.delete", "A directory was deleted. Its members stay.", "sso_connection", directoryFields),
+	define(Security, "directory_user.create", "A directory has a new person.", "directory_user sso_connection", directoryUserFields),
+	define(Security, "directory_user.update", "A person of a directory was changed, or is active or not any more.", "directory_user sso_connection", directoryUserFields),
+	define(Security, "directory_user.delete", "A person was removed from a directory.", "directory_user sso_connection", directoryUserFields),
+	define(Security, "directory_group.create", "A directory has a new group.", "directory_group sso_connection", directoryGroupFields),
+	define(Security, "directory_group.update", "A group of a directory was changed, or who is in it.", "directory_group sso_connection", directoryGroupFields),
+	define(Security, "directory_group.delete", "A group was removed from a directory.", "directory_group sso_connection", directoryGroupFields),
 	define(Security, "domain.create", "A domain was added.", "domain", domainFields),
 	define(Security, "domain.verify", "A domain was proven by its DNS record.", "domain", domainFields),
 	define(Security, "domain.delete", "A domain was removed.", "domain", domainFields),
@@ -184,9 +197,9 @@ var accessActions = []Action{
 	reads("recovery.read", "Recoveries were read.", "webhook_endpoint"),
 	reads("resource_grant.read", "Resource grants were read.", ""),
 	reads("role.read", "Roles were read.", ""),
-	reads("sso_connection.read", "Single sign-on connections or their traces were read, without secrets.", ""),
 	reads("staff.read", "Who is staff was read. Only the platform's log has this.", ""),
 	reads("staff_access.read", "The access of staff to the organization was read.", ""),
+	reads("sso_connection.read", "Single sign-on connections, their directories or their traces were read, without secrets.", ""),
 	reads("webhook_endpoint.read", "Webhook endpoints were read, without their secrets.", ""),
 }
 

@@ -56,6 +56,8 @@ type (
 	ssoTrace     struct{}
 	invitation   struct{}
 	staffAccess  struct{}
+	directUser   struct{}
+	directGroup  struct{}
 )
 
 func (orgNoun) Prefix() string      { return "org" }
@@ -89,6 +91,8 @@ func (ssoNoun) Prefix() string      { return "sso" }
 func (ssoTrace) Prefix() string     { return "sst" }
 func (invitation) Prefix() string   { return "inv" }
 func (staffAccess) Prefix() string  { return "sac" }
+func (directUser) Prefix() string   { return "dru" }
+func (directGroup) Prefix() string  { return "drg" }
 
 // The identifiers.
 type (
@@ -123,6 +127,8 @@ type (
 	SSOTrace            = ID[ssoTrace]
 	Invitation          = ID[invitation]
 	StaffAccess         = ID[staffAccess]
+	DirectoryUser       = ID[directUser]
+	DirectoryGroup      = ID[directGroup]
 )
 
 // New returns a fresh UUIDv7 for t, with the fraction of the millisecond in

@@ -63,7 +63,7 @@ func Fields(i Invitation) audit.Fields {
 
 func join(ctx context.Context, tx pg.Tx, org id.Org, i Invitation, p Person, now time.Time) (member.Member, error) {
 	err := member.CheckRole(ctx, tx, org, i.Role, func(r role.Role) error {
-		given, err := gives(ctx, tx, org, i.Inviter, now)
+		given, err := Gives(ctx, tx, org, i.Inviter, now)
 		if err == nil {
 			err = role.MayGrant(append(slices.Clone(r.Permissions), auth.MembersWrite), given)
 		}
@@ -80,9 +80,9 @@ func join(ctx context.Context, tx pg.Tx, org id.Org, i Invitation, p Person, now
 	})
 }
 
-// gives returns what an inviter may give to others now: a key that was rotated what its
+// Gives returns what an inviter, or who has made a directory, may give to others now: a key that was rotated what its
 // successor may.
-func gives(ctx context.Context, tx pg.Tx, org id.Org, by auth.Actor, now time.Time) (auth.Set, error) {
+func Gives(ctx context.Context, tx pg.Tx, org id.Org, by auth.Actor, now time.Time) (auth.Set, error) {
 	switch by.Type {
 	case auth.StaffKey, auth.Staff:
 		return auth.All(), nil // it was checked when it was made; they may do it at any time

@@ -43,6 +43,7 @@ type special struct {
 	elsewhere []edge.Operation
 	mail      func(*host, *edge.Server) error
 	also      func(*host, *edge.Server) error
+	beside    func(*edge.Server, http.Handler) http.Handler
 }
 
 func serve(s special, operations []edge.Operation) {
@@ -67,6 +68,9 @@ func serve(s special, operations []edge.Operation) {
 	}
 	handler, err := server.Handler(operations...)
 	exitOn(err)
+	if s.beside != nil {
+		handler = s.beside(server, handler)
+	}
 	h.start(ctx, handler)
 }
 

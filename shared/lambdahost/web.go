@@ -3,18 +3,21 @@ package lambdahost
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"portico/shared/api/edge"
 	"portico/shared/apikey"
+	"portico/shared/directory"
 	"portico/shared/dynamo"
 	"portico/shared/limit"
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/unsubscribe"
 	"portico/shared/oauth"
 	"portico/shared/pages/resend"
+	"portico/shared/pages/scim"
 	"portico/shared/pages/token"
 	stop "portico/shared/pages/unsubscribe"
 	"portico/shared/pg"
@@ -119,6 +122,23 @@ func OAuth() {
 	h.start(ctx, &token.Handler{
 		Keys: known,
 		Desk: &oauth.Desk{Apps: h.apps(own, db, box), DB: db, Clock: h.clock, Keys: &signingkey.Ring{DB: db, Box: box, Clock: h.clock}}, Addresses: counters.Addresses, Apps: counters.Actors, Log: h.log,
+	})
+}
+
+// Organization serves operations, and directories to identity providers.
+func Organization(operations ...edge.Operation) { serve(special{beside: directories}, operations) }
+
+// directories serves directories, and by next everything else.
+func directories(s *edge.Server, next http.Handler) http.Handler {
+	served := &scim.Handler{
+		Desk: &directory.Desk{DB: s.DB, Clock: s.Clock}, Public: s.Apps.Resource, Addresses: s.Counters.Addresses, Directories: s.Counters.Actors, Log: s.Log,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, directory.Path) {
+			served.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

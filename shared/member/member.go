@@ -111,6 +111,12 @@ func OfUser(ctx context.Context, tx pg.Tx, org id.Org, user id.User) (Member, er
 		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id WHERE m.org_id = $1 AND m.user_id = $2`, org, user)
 }
 
+// OfAddress returns the organization's member with an e-mail address, or ErrNotFound.
+func OfAddress(ctx context.Context, tx pg.Tx, org id.Org, email string) (Member, error) {
+	return pg.One[Member](ctx, tx, "member.OfAddress", ErrNotFound, `
+		SELECT `+columns+` FROM member m JOIN user_account u ON u.id = m.user_id WHERE m.org_id = $1 AND m.user_id = user_with($2)`, org, email)
+}
+
 // Known reports whether an address is that of a member.
 func Known(ctx context.Context, tx pg.Tx, org id.Org, email string) (bool, error) {
 	return pg.Value[bool](ctx, tx, "member.Known", `

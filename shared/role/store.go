@@ -108,7 +108,9 @@ func Delete(ctx context.Context, tx pg.Tx, org id.Org, ref Ref, check func(Role)
 	removed, err := pg.Affect(ctx, tx, "role.Delete", `
 		DELETE FROM role WHERE org_id = $1 AND id = $2
 		AND NOT EXISTS (SELECT FROM member WHERE org_id = $1 AND role_id = $2)
-		AND NOT EXISTS (SELECT FROM sso_connection WHERE org_id = $1 AND role_id = $2)`, org, ref.Custom)
+		AND NOT EXISTS (SELECT FROM sso_connection WHERE org_id = $1 AND role_id = $2)
+		AND NOT EXISTS (SELECT FROM directory WHERE org_id = $1 AND group_roles @> jsonb_build_array(jsonb_build_object('role', $3::text)))`,
+		org, ref.Custom, ref.String())
 	if err == nil && removed == 0 {
 		return r, ErrInUse
 	}

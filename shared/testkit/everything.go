@@ -49,6 +49,12 @@ func addPeople(t testing.TB, d *Database, org id.Org, user, alone id.User) {
 	d.Insert(t, "sso_trace", Row{"org_id": org, "id": org, "connection_id": org, "step": "admit", "code": "ok"})
 	d.Insert(t, "former_member", Row{"org_id": org, "user_id": uuid.New(), "email_hash": hash[:]})
 	d.Insert(t, "staff_access", Row{"org_id": org, "id": org, "user_id": user, "name": "g", "reason": "r", "created_at": now, "ends_at": now.Add(time.Hour)})
+	d.Insert(t, "directory", Row{"org_id": org, "connection_id": org, "token_hash": hash[:], "maker_type": "staff_key", "maker_id": "k"})
+	d.Insert(t, "directory_user", Row{
+		"org_id": org, "id": org, "connection_id": org, "user_name": "a", "external_id": "", "email": "a@example.com", "given_name": "", "family_name": "", "display_name": "", "active": true, "member_id": org,
+	})
+	d.Insert(t, "directory_group", Row{"org_id": org, "id": org, "connection_id": org, "display_name": "g", "external_id": ""})
+	d.Insert(t, "directory_group_user", Row{"org_id": org, "group_id": org, "user_id": org})
 	d.Insert(t, "limit_override", Row{"org_id": org, "policy": "organization_work", "staff_limit": 5})
 	d.Insert(t, "limit_override", Row{"org_id": org, "api_key_id": org, "policy": "work", "staff_limit": 5, "own_limit": 4})
 	d.Insert(t, "audit_entry", Row{

@@ -1,6 +1,6 @@
 // Command organization serves /v1/organization, domains, members, invitations, roles,
-// permissions and single sign-on; see shared/api/organizations, shared/api/people,
-// shared/api/invitations and shared/api/sso.
+// permissions, single sign-on and the directories of identity providers (SCIM); see shared/api/organizations, shared/api/people,
+// shared/api/invitations, shared/api/sso and shared/pages/scim.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	lambdahost.API(
+	lambdahost.Organization(
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,
@@ -22,6 +22,7 @@ func main() {
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 		staff.OpenAccess, staff.ListAccess, staff.EndAccess, staff.List, staff.Set, staff.Disable,
+		sso.CreateDirectory, sso.GetDirectory, sso.UpdateDirectory, sso.RotateDirectoryToken, sso.DeleteDirectory,
 		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces,
 	)
 }

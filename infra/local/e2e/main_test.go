@@ -10,6 +10,7 @@ import (
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"portico/shared/api"
+	"portico/shared/directory"
 	"portico/shared/pages"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/saml"
@@ -169,6 +170,7 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 		code = append(code, "GET "+path+" → portico-oauth")
 	}
 	code = append(code, "ANY "+token.UserInfoPath+" → portico-oauth")
+	code = append(code, "ANY "+directory.Path+"{page+} → portico-organization")
 	code = append(code, "POST "+resend.Path+" → portico-resend")
 	for _, r := range shared.Template.Routes {
 		if r.Path != "$default" {

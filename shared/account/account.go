@@ -14,6 +14,7 @@ import (
 	"portico/shared/passkey"
 	"portico/shared/password"
 	"portico/shared/pg"
+	"portico/shared/provider"
 	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
@@ -36,6 +37,8 @@ type Desk struct {
 	Public string
 	// Providers are those that are offered, by name.
 	Providers map[string]Provider
+	// OpenID returns the provider of a connection.
+	OpenID func(issuer string, client provider.Client) Provider
 	// Open lets everybody sign up, who then makes an organization; otherwise only those whom
 	// an organization has added or invited.
 	Open bool

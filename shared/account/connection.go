@@ -19,7 +19,6 @@ import (
 	"portico/shared/pg"
 	"portico/shared/provider"
 	"portico/shared/role"
-	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
 	"portico/shared/sso"
@@ -65,13 +64,6 @@ func boundTo(connection string) (id.SSOConnection, bool) {
 func Bound(s session.Session) bool {
 	_, bound := boundTo(s.Connection)
 	return bound
-}
-
-// VisitConnection begins an attempt at the provider of an active connection. asked is what
-// the protocol compares the answer with.
-func (d *Desk) VisitConnection(ctx context.Context, c sso.Found, asked json.RawMessage, v Visitor) (secret.Token, error) {
-	_, token, err := d.Attempts.Begin(ctx, signin.Flow{Host: v.Host, Asked: ConnectionTrip{Connection: c.ID, Version: c.Version, Asked: asked}.Text()})
-	return token, err
 }
 
 // ConnectionOf returns the connection of an attempt. If it was disabled, changed or deleted
@@ -125,9 +117,9 @@ type Named struct {
 }
 
 // ByConnection signs in whom the provider of a connection names, as Proceed does, into the
-// connection's organization alone. f is an attempt that VisitConnection has begun. Its
-// protocol has verified the answer, and has used it up with Attempts.Ask, which keeps the
-// trip without Asked: so an answer counts once.
+// connection's organization alone. f is an attempt with a ConnectionTrip. Its protocol has
+// verified the answer, and has used it up with Attempts.Ask, which keeps the trip without
+// Asked: so an answer counts once.
 //
 // Who has not come before is the person with the address, if the organization has verified
 // its domain and the connection may assert it; they become a member with the default role.

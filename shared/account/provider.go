@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 
 	"portico/shared/id"
 	"portico/shared/identity"
@@ -13,6 +14,7 @@ import (
 	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
+	"portico/shared/sso"
 )
 
 // The providers, as connections are called.
@@ -151,4 +153,81 @@ func (d *Desk) used(ctx context.Context, user id.User, linked identity.ProviderA
 		err = ErrWrong
 	}
 	return version, err
+}
+
+// ConnectionFor returns the active connection by which people with an address sign in. of is
+// the organization that has its domain. It returns sso.ErrNotFound if there is none.
+func (d *Desk) ConnectionFor(ctx context.Context, of id.Org, email string) (c sso.Found, err error) {
+	if of.IsZero() {
+		return c, sso.ErrNotFound
+	}
+	c.Org = of
+	err = d.DB.InOrg(ctx, of, func(tx pg.Tx) error {
+		c.Connection, err = sso.ForDomain(ctx, tx, of, sso.DomainOf(email))
+		return err
+	})
+	return c, err
+}
+
+// openID returns the provider of a connection, which is asked for its addresses and keys each
+// time: they may change, and few people sign in by one connection.
+func (d *Desk) openID(c sso.Found) (Provider, error) {
+	plain, err := c.Secret(d.Box)
+	return d.OpenID(c.Issuer, provider.Client{ID: c.ClientID, Secret: plain, Redirect: d.Public + sso.CallbackPath}), err
+}
+
+// BeginOpenID notes in an attempt that it goes to the provider of an active connection of the
+// type oidc, and returns where to send the browser. It returns ErrNotAdmitted, after a trace
+// says why, if the provider does not answer, or is at a private address.
+func (d *Desk) BeginOpenID(ctx context.Context, f signin.Flow, c sso.Found) (url string, err error) {
+	at, err := d.openID(c)
+	if err != nil {
+		return "", err
+	}
+	url, asked, err := at.Begin(ctx)
+	if err != nil {
+		return "", errors.Join(d.Refuse(ctx, c, sso.Discover, "provider_away", err.Error(), nil), err)
+	}
+	kept, err := json.Marshal(asked)
+	if err == nil {
+		_, err = d.Attempts.Ask(ctx, f, ConnectionTrip{Connection: c.ID, Version: c.Version, Asked: kept}.Text())
+	}
+	return url, err
+}
+
+// ArriveOpenID takes the answer of a connection's provider, once; see ByConnection. One that
+// proves nothing leaves a trace.
+func (d *Desk) ArriveOpenID(ctx context.Context, r Return, v Visitor) (Next, error) {
+	c, err := d.ConnectionOf(ctx, r.Flow)
+	if err != nil {
+		return Next{}, err
+	}
+	t, err := ConnectionTripOf(r.Flow)
+	if err != nil {
+		return Next{}, err
+	}
+	var asked provider.Asked
+	if c.Type != sso.OIDC || json.Unmarshal(t.Asked, &asked) != nil || !asked.Begot(r.Answer) { // it uses nothing up: another site may have sent the browser
+		return Next{}, d.Refuse(ctx, c, sso.Callback, "unasked", "The answer does not belong to what was asked in this browser, or was used before.", nil)
+	}
+	t.Asked = nil
+	f, err := d.Attempts.Ask(ctx, r.Flow, t.Text())
+	if err != nil {
+		return Next{}, err
+	}
+	at, err := d.openID(c)
+	if err != nil {
+		return Next{}, err
+	}
+	who, err := at.Finish(ctx, asked, r.Answer)
+	switch {
+	case errors.Is(err, provider.ErrCancelled):
+		return Next{}, errors.Join(d.Refuse(ctx, c, sso.Callback, "cancelled", "The person, or the provider, has refused.", nil), err)
+	case errors.Is(err, provider.ErrAway):
+		return Next{}, errors.Join(d.Refuse(ctx, c, sso.Callback, "provider_away", err.Error(), nil), err)
+	case err != nil:
+		return Next{}, errors.Join(d.Refuse(ctx, c, sso.Verify, "answer_refused", err.Error(), map[string]string{"iss": r.Answer.Issuer, "error": r.Answer.Error}), err)
+	}
+	said := map[string]string{"iss": who.Issuer, "sub": who.Subject, "email": who.Email, "name": who.Name, "email_verified": strconv.FormatBool(who.Verified)}
+	return d.ByConnection(ctx, f, Named{who, said}, r.Present, v)
 }

@@ -107,6 +107,9 @@ func (h *host) equip(ctx context.Context, desk *account.Desk, e peopleEnv, offer
 	if desk.Providers, err = h.providers(ctx, offered, e.Public, policy.Transport()); err != nil {
 		return err
 	}
+	desk.OpenID = func(issuer string, client provider.Client) account.Provider {
+		return provider.NewOIDC(issuer, client, nil, policy.Transport(), h.clock)
+	}
 	desk.Passkeys, err = passkey.NewSite(account.Issuer, e.Public)
 	return err
 }

@@ -50,7 +50,7 @@ var nobody = Error{AccessDenied, "the person cannot let this app in"}
 // as works in a transaction of the organization that the app is let into, for the member
 // that the person is there.
 func (d *Desk) as(ctx context.Context, r Request, p Person, work func(pg.Tx, id.Member) error) error {
-	if p.Org.IsZero() || !r.Client.mayActIn(p.Org) || p.Bound && slices.Contains(r.Scopes, string(auth.Self)) {
+	if p.Org.IsZero() || !r.Client.mayActIn(p.Org) || p.Bound && slices.ContainsFunc(r.Scopes, isPersonal) {
 		return nobody
 	}
 	return d.DB.InOrg(ctx, p.Org, func(tx pg.Tx) error {
@@ -64,6 +64,9 @@ func (d *Desk) as(ctx context.Context, r Request, p Person, work func(pg.Tx, id.
 		return work(tx, member)
 	})
 }
+
+// isPersonal reports whether a scope is about the person's own account or who they are.
+func isPersonal(scope string) bool { return scope == string(auth.Self) || slices.Contains(About, scope) }
 
 // Ask returns what the person is asked, each time: a native app could not prove that it is
 // the one that was let in before (RFC 8252, section 8.6).

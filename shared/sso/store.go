@@ -71,6 +71,13 @@ func List(ctx context.Context, tx pg.Tx, org id.Org, after id.SSOConnection, lim
 		WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`, org, after, limit)
 }
 
+// ForDomain returns the organization's active connection for addresses at a domain, or
+// ErrNotFound.
+func ForDomain(ctx context.Context, tx pg.Tx, org id.Org, domain string) (Connection, error) {
+	return pg.One[Connection](ctx, tx, "sso.ForDomain", ErrNotFound, `
+		SELECT `+columns+` FROM sso_connection WHERE org_id = $1 AND status = 'active' AND $2 = ANY (domains)`, org, domain)
+}
+
 // Find returns a connection of whatever organization, or ErrNotFound.
 func Find(ctx context.Context, db *pg.DB, connection id.SSOConnection) (Found, error) {
 	org, err := pg.Search[id.Org](ctx, db.All(), "sso.Find", `SELECT sso_connection_org($1)`, connection)

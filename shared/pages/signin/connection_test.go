@@ -57,7 +57,7 @@ func vouched(subject, email string) account.Named {
 // leave begins an attempt at a connection.
 func (b *browser) leave(c sso.Found) signin.Flow {
 	b.stage.t.Helper()
-	token, err := b.stage.desk.VisitConnection(b.stage.t.Context(), c, nil, account.Visitor{Host: b.stage.host})
+	_, token, err := b.stage.desk.Attempts.Begin(b.stage.t.Context(), signin.Flow{Host: b.stage.host, Asked: account.ConnectionTrip{Connection: c.ID, Version: c.Version}.Text()})
 	testkit.Must(b.stage.t, err)
 	b.cookies["__Host-portico-flow"] = token.Text()
 	f, err := b.stage.desk.Attempts.Find(b.stage.t.Context(), token, b.stage.host)
@@ -309,8 +309,10 @@ func TestSessionByConnectionIsBound(t *testing.T) {
 		t.Error("the session can change the account")
 	}
 	app := s.register(func(c *oauth.Client) { c.Permissions = append(c.Permissions, auth.Self) })
-	if got := app.answer(b.post(app.ask(strings.Repeat("v", 43), "scope", "self"), "decision", "allow")).Get("error"); got != "access_denied" {
-		t.Errorf("an app gets the person's account: %q", got)
+	for _, scope := range []string{"self", "openid"} {
+		if got := app.answer(b.post(app.ask(strings.Repeat("v", 43), "scope", scope), "decision", "allow")).Get("error"); got != "access_denied" {
+			t.Errorf("an app gets the person's account by %s: %q", scope, got)
+		}
 	}
 	if code := app.code(b, strings.Repeat("v", 43)); code == "" {
 		t.Error("an app cannot be let into the organization")

@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -39,6 +40,7 @@ type them struct {
 	verified       bool
 	hosted         string // the claim hd
 	claims         map[string]any
+	header         string // of the ID token, if it is another one than usual
 
 	nonce, challenge string
 }
@@ -129,7 +131,7 @@ func (e *elsewhere) idToken(who them) string {
 	maps.Copy(claims, who.claims)
 	text, err := json.Marshal(claims)
 	testkit.Must(e.stage.t, err)
-	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"first"}`)) + "." + base64.RawURLEncoding.EncodeToString(text)
+	signed := base64.RawURLEncoding.EncodeToString([]byte(cmp.Or(who.header, `{"alg":"RS256","kid":"first"}`))) + "." + base64.RawURLEncoding.EncodeToString(text)
 	digest := sha256.Sum256([]byte(signed))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, e.key, crypto.SHA256, digest[:])
 	testkit.Must(e.stage.t, err)

@@ -103,7 +103,7 @@ func (s *Site) signInTo(v *pages.Visit, i invited) (pages.Answer, error) {
 	}
 	v.SetCookie(flowCookie, token.Text(), flowFor)
 	v.SetCookie(toCookie, v.Request.URL.RequestURI(), toFor)
-	return v.Go(passwordPath), nil
+	return s.after(v, i.Email)
 }
 
 func (s *Site) join(v *pages.Visit) (pages.Answer, error) {

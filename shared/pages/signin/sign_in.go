@@ -13,6 +13,7 @@ import (
 	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
+	"portico/shared/sso"
 )
 
 const passwordPath = "/sign-in/password"
@@ -55,7 +56,7 @@ func (s *Site) address(v *pages.Visit) (pages.Answer, error) {
 		return pages.Answer{}, err
 	}
 	v.SetCookie(flowCookie, token.Text(), flowFor)
-	return v.Go(passwordPath), nil
+	return s.after(v, address)
 }
 
 // flow returns the attempt of the browser, or signin.ErrOver.
@@ -87,7 +88,11 @@ func (s *Site) showPassword(v *pages.Visit) (pages.Answer, error) {
 	case f.State != signin.Identified:
 		return v.Go(stepOf(f)), nil
 	}
-	return pages.Answer{View: "password", Title: "password.title", Data: f.Email}, nil
+	c, err := s.connectionFor(v, f.Email)
+	if errors.Is(err, sso.ErrNotFound) {
+		err = nil
+	}
+	return pages.Answer{View: "password", Title: "password.title", Data: struct{ Email, Connection string }{f.Email, c.Name}}, err
 }
 
 func (s *Site) password(v *pages.Visit) (pages.Answer, error) {

@@ -87,7 +87,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "removePasskey", Path: passkeysPath + "/remove", Function: function, Act: s.recent(passkeysPath, s.removePasskey), Limit: perMinute("account", 20), Records: "passkey.remove"},
 		{ID: "revokeSession", Path: "/account/revoke-session", Function: function, Act: s.signedIn(s.revoke), Limit: perMinute("account", 20), Records: "session.end"},
 		{ID: "revokeSessions", Path: "/account/revoke-sessions", Function: function, Act: s.signedIn(s.revokeAll), Limit: perMinute("account", 20), Records: "session.revoke"},
-	}, slices.Concat(s.addressPages(), s.providerPages(), s.handOffPages(), s.invitationPages())...)
+	}, slices.Concat(s.addressPages(), s.providerPages(), s.handOffPages(), s.invitationPages(), s.connectionPages())...)
 }
 
 // told is a page that only says something: the title and the text of a key.

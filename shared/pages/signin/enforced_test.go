@@ -1,0 +1,69 @@
+package signin_test
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"portico/shared/account"
+	"portico/shared/audit"
+	"portico/shared/id"
+	"portico/shared/secret"
+	"portico/shared/sso"
+	"portico/shared/testkit"
+)
+
+// An organization with an enforced connection is entered by it alone: the first page leads
+// there, a password leads elsewhere, nobody switches in or is handed over, and who is in by
+// other means is out. Its break-glass owner, who is told apart by no page, still enters.
+func TestEnforcedConnection(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	in, owner := s.browser(), s.browser()
+	in.signUp(ada)
+	acme := testkit.Value[id.Org](t, s.db, `SELECT id FROM organization WHERE name = 'Acme'`)
+	owner.signUp("grace@example.com")
+	s.db.Exec(t, `DELETE FROM member WHERE org_id <> $1`, acme)
+	glass := id.New[id.Member](s.clock.Now())
+	s.db.Insert(t, "member", testkit.Row{"org_id": acme, "id": glass, "user_id": s.user("grace@example.com"), "name": "Grace", "predefined": "owner", "entered_at": s.clock.Now(), "created_at": s.clock.Now(), "updated_at": s.clock.Now()})
+	if got := in.session().Org; got != acme {
+		t.Fatalf("the session is in %s", got)
+	}
+	c := s.connection(acme, func(c *sso.Connection) { c.Enforced, c.BreakGlass = true, glass })
+	s.hosts = map[string]id.Org{"example.com": acme}
+	s.clock.Advance(10 * time.Second)
+	own := in.session()
+	if !own.Org.IsZero() {
+		t.Errorf("the session of before is in %s", own.Org)
+	}
+	s.shows(in.post("/account/organizations", "organization", acme.String()), 422, "by its own single sign-on only")
+	v := account.Visitor{Host: s.host, Origin: audit.Origin{SourceIP: netip.MustParseAddr("203.0.113.7")}}
+	if _, err := s.desk.HandOver(t.Context(), own, acme, acmeHost, secret.NewToken().Hash(), v); !errors.Is(err, account.ErrEnforced) {
+		t.Errorf("HandOver: %v", err)
+	}
+	if got := strings.Join(s.entries(acme), ", "); !strings.Contains(got, "session.refuse sso_enforced failure Ada") {
+		t.Errorf("the log: %s", got)
+	}
+	b := s.browser()
+	if p := b.post("/sign-in", "email", ada); p.location != "/sign-in/sso" {
+		t.Errorf("the first page leads to %q", p.location)
+	}
+	s.shows(b.get("/sign-in/sso"), 200, `action="/sign-in/sso"`)
+	s.shows(b.follow(b.post("/sign-in/password", "password", secretText)), 200, "Your organizations")
+	if got := b.session().Org; !got.IsZero() {
+		t.Errorf("the password leads into %s", got)
+	}
+	_, err := b.comes(c, vouched("1", ada))
+	testkit.Must(t, err)
+	if got := b.session().Org; got != acme {
+		t.Errorf("the connection leads into %s", got)
+	}
+	b = s.browser()
+	b.post("/sign-in", "email", "grace@example.com")
+	s.shows(b.follow(b.post("/sign-in/password", "password", secretText)), 200, "Your account")
+	if got := b.session().Org; got != acme {
+		t.Errorf("the break-glass owner is in %s", got)
+	}
+}

@@ -131,5 +131,6 @@ func TestSAMLNotAdmitted(t *testing.T) {
 		if traces := s.traces(c); !strings.HasPrefix(traces, tt.want) || strings.Contains(traces, "ada@") {
 			t.Errorf("%s: the traces %s", name, traces)
 		}
+		s.shows(b.get(sso.ArrivedPath), 400, "This did not work") // the answer is used up
 	}
 }

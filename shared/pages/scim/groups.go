@@ -2,6 +2,7 @@ package scim
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"portico/shared/directory"
@@ -95,7 +96,7 @@ func createGroup(ctx context.Context, d *directory.Open, in request, body object
 
 // unknownMember returns the refusal of a member who is not in the directory.
 func unknownMember(err error) error {
-	if err == directory.ErrNoUser {
+	if errors.Is(err, directory.ErrNoUser) {
 		return errMember
 	}
 	return err

@@ -169,7 +169,11 @@ func TestForeignAnswersOfOpenID(t *testing.T) {
 	s.shows(again.follow(again.fromIDP(query)), 200, "single sign-on of your organization")
 	again.cookies = map[string]string{"__Host-portico-flow": flow}
 	s.shows(again.fromIDP(query), 400, "This did not work")
-	if e.used != 2 {
+	tries := s.browser()
+	query = e.toIDP(tries, ada)
+	tries.fromIDP(e.answer(query, them{subject: "1", email: ada, verified: true, claims: map[string]any{"aud": "them"}}))
+	s.shows(tries.fromIDP(e.answer(query, employee)), 403, "did not let you in") // a refused answer uses the attempt up, too
+	if e.used != 3 {
 		t.Errorf("%d codes were used", e.used)
 	}
 }

@@ -66,7 +66,9 @@ func (d *Desk) as(ctx context.Context, r Request, p Person, work func(pg.Tx, id.
 }
 
 // isPersonal reports whether a scope is about the person's own account or who they are.
-func isPersonal(scope string) bool { return scope == string(auth.Self) || slices.Contains(About, scope) }
+func isPersonal(scope string) bool {
+	return scope == string(auth.Self) || slices.Contains(About, scope)
+}
 
 // Ask returns what the person is asked, each time: a native app could not prove that it is
 // the one that was let in before (RFC 8252, section 8.6).

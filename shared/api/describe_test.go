@@ -222,7 +222,8 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
 	staff := apitest.Caller{Harness: h, Key: h.Bootstrap(`{"command":"create_staff_key","name":"Ada"}`).StaffKey}
-	person, _ := h.NewPerson("person@example.com")
+	person, _ := h.NewPerson("grace@example.com")
+	support := h.NewStaffPerson("support")
 	for _, o := range api.All() {
 		op := o.Meta()
 		if op.Example == "" {
@@ -230,6 +231,9 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 		}
 		as := h.Organization("Acme")
 		own := things(as)
+		if op.ID == "createDirectory" { // each connection has one at most
+			own["/v1/sso-connections"] = as.Make("/v1/sso-connections", `{"type":"saml","name":"Okta"}`)
+		}
 		path := place(t, op, own)
 		var headers []string
 		if op.Acts == edge.OnNamed || op.Acts == edge.OnChosen || op.Acts == edge.OnClosed {
@@ -238,8 +242,11 @@ func TestRequestExamplesAreAccepted(t *testing.T) {
 		if op.Acts.StaffOnly() {
 			as = staff
 		}
-		if op.Acts == edge.OnSelf {
+		switch op.Acts {
+		case edge.OnSelf:
 			as = person
+		case edge.OnClosed:
+			as = support
 		}
 		body := strings.NewReplacer("mem_01jdf3z9k2e4nv6xq8r0s1t2v3", own["/v1/members"],
 			"we_01jdf3z9k2e4nv6xq8r0s1t2v3", own["/v1/webhook-endpoints"]).Replace(op.Example)

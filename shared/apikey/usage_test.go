@@ -122,7 +122,7 @@ func TestStaffKey(t *testing.T) {
 func testStaffKey(t *testing.T, listed []auth.Permission) {
 	want := listed
 	if listed == nil {
-		want = auth.All()
+		want = auth.AllOfStaff()
 	}
 	eachStore(t, func(f *fixture) {
 		ctx := context.Background()

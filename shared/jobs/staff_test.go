@@ -19,7 +19,7 @@ func TestBootstrapRefuses(t *testing.T) {
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "hash")
 	b := jobs.Bootstrap{DB: db.App, Keys: apikey.NewProjection(client, table, db.App, db.Clock), Clock: db.Clock}
 	past, long := db.Clock.Now().Add(-time.Second).Format(time.RFC3339), strings.Repeat("x", 201)
-	const known = "must be one of create_organization, create_staff_key, delete_organization, revoke_staff_key"
+	const known = "must be one of create_organization, create_staff_key, delete_organization, disable_staff, revoke_staff_key, set_staff"
 	for payload, want := range map[string]string{
 		`{`: "not JSON", `[]`: "not JSON", `{}`: known, `{"command":"make"}`: known, `{"command":1}`: known,
 		`{"command":"create_organization"}`:                                                   `"name" must be`,

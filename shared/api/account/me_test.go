@@ -10,6 +10,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/role"
+	"portico/shared/staff"
 	"portico/shared/testkit"
 )
 
@@ -57,17 +58,17 @@ func TestWhoActsForAPerson(t *testing.T) {
 	acme := h.Organization("Acme")
 	member := acme.NewMember("bob@example.com", role.Owner)
 	acme.SignIn(member)
-	of := func(actor string, scope ...auth.Permission) apitest.Caller {
+	of := func(actor, id string, scope ...auth.Permission) apitest.Caller {
 		return acme.AsCaller(auth.Caller{
-			Actor: auth.Actor{Type: actor, ID: "app_00000000000000000000000001"}, For: auth.Actor{Type: auth.Member, ID: member}, Scope: scope, Proved: h.Clock.Now(),
+			Actor: auth.Actor{Type: actor, ID: id}, For: auth.Actor{Type: auth.Member, ID: member}, Scope: scope, Proved: h.Clock.Now(),
 		})
 	}
-	apitest.Want(t, of(auth.OAuthClient, auth.Self).Do("GET", "/v1/me", ""), `200 "email":"bob@example.com"`)
-	apitest.Want(t, of(auth.OAuthClient, auth.EventsRead).Do("GET", "/v1/me", ""), "403 person_only")
-	apitest.Want(t, of(auth.Staff, auth.Self).Do("GET", "/v1/me", ""), "403 person_only")
+	apitest.Want(t, of(auth.OAuthClient, "app_00000000000000000000000001", auth.Self).Do("GET", "/v1/me", ""), `200 "email":"bob@example.com"`)
+	apitest.Want(t, of(auth.OAuthClient, "app_00000000000000000000000001", auth.EventsRead).Do("GET", "/v1/me", ""), "403 person_only")
+	apitest.Want(t, of(auth.Staff, h.NewStaffPerson(staff.Operator).As.Actor.ID, auth.Self).Do("GET", "/v1/me", ""), "403 person_only")
 	apitest.Want(t, acme.Do("GET", "/v1/me", ""), "403 person_only")
 	apitest.Want(t, h.NewStaff().Do("GET", "/v1/me", ""), "403 person_only")
-	apitest.Want(t, of(auth.OAuthClient, auth.Self).Do("GET", "/v1/me", "", "Portico-Organization", acme.Org.String()), "422 Portico-Organization")
+	apitest.Want(t, of(auth.OAuthClient, "app_00000000000000000000000001", auth.Self).Do("GET", "/v1/me", "", "Portico-Organization", acme.Org.String()), "422 Portico-Organization")
 }
 
 // A person reads the own history page by page, the newest first, and no page of another

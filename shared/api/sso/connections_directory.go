@@ -97,22 +97,26 @@ type directoryTokenOutput struct {
 	}
 }
 
-type groupRolesInput struct {
-	GroupRoles []GroupRole `json:"group_roles,omitempty" maxItems:"100" nullable:"false" doc:"#Directory.group_roles"`
+// GroupRoleRequest is the role that a group is to give.
+type GroupRoleRequest GroupRole
+
+// DirectoryRequest has what can be changed of a directory.
+type DirectoryRequest struct {
+	GroupRoles []GroupRoleRequest `json:"group_roles,omitempty" maxItems:"100" nullable:"false" doc:"#Directory.group_roles"`
 }
 
 type createDirectoryInput struct {
 	ConnectionPath
-	Body groupRolesInput
+	Body DirectoryRequest
 }
 
 type updateDirectoryInput struct {
 	ConnectionPath
-	Body groupRolesInput
+	Body DirectoryRequest
 }
 
 // rolesOf reads the roles of groups, all of which the caller must be able to give.
-func (in groupRolesInput) rolesOf(c *edge.Call) (list []directory.GroupRole, err error) {
+func (in DirectoryRequest) rolesOf(c *edge.Call) (list []directory.GroupRole, err error) {
 	var faults []error
 	for i, g := range in.GroupRoles {
 		field := fmt.Sprintf("body.group_roles[%d]", i)
@@ -201,7 +205,9 @@ func updateDirectory(c *edge.Call, in *updateDirectoryInput) (*directoryOutput, 
 	}
 	after := before
 	if in.Body.GroupRoles == nil { // the roles that there are must be the caller's to give, too
-		in.Body.GroupRoles = showDirectory(c, before).GroupRoles
+		for _, g := range showDirectory(c, before).GroupRoles {
+			in.Body.GroupRoles = append(in.Body.GroupRoles, GroupRoleRequest(g))
+		}
 	}
 	if after.GroupRoles, err = in.Body.rolesOf(c); err != nil {
 		return nil, err

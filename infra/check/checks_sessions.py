@@ -8,7 +8,7 @@ APP, WORKER, IDENTITY = "portico_app", "portico_worker", "portico_identity"
 
 # The functions of shared/lambdahost with which programs start, and whose sessions each environment holds. People start the others.
 ENTRIES = {
-    "API": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "AuditAPI": {APP}, "Unsubscribe": {APP}, "Resend": {APP}, "SignIn": {APP, IDENTITY}, "OAuth": {APP}, "IdentityAPI": {APP, IDENTITY}, "MailFeedback": {APP}, "Jobs": {APP, WORKER},
+    "API": {APP}, "Organization": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "AuditAPI": {APP}, "Unsubscribe": {APP}, "Resend": {APP}, "SignIn": {APP, IDENTITY}, "OAuth": {APP}, "IdentityAPI": {APP, IDENTITY}, "MailFeedback": {APP}, "Jobs": {APP, WORKER},
     "Dispatcher": {WORKER}, "Sequencer": {WORKER}, "Sweeper": {WORKER}, "Maintenance": {WORKER},
     "Default": set(), "Bootstrap": set(), "Migrate": set(), "Move": set(), "Restore": set(),
 }

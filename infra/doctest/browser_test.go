@@ -56,7 +56,8 @@ func (b *tab) watch(event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		url := e.Request.URL
-		if !strings.HasPrefix(url, running.URL+"/") && !strings.HasPrefix(url, "data:") && !strings.HasPrefix(url, "blob:"+running.URL) {
+		named := strings.Replace(url, "localhost", "127.0.0.1", 1) // the pages for people send browsers to this name
+		if !strings.HasPrefix(named, running.URL+"/") && !strings.HasPrefix(url, "data:") && !strings.HasPrefix(url, "blob:"+running.URL) {
 			b.fault("request to %s", url)
 		}
 	case *runtime.EventConsoleAPICalled:

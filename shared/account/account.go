@@ -54,7 +54,8 @@ type Visitor struct {
 	Human func() error
 }
 
-func (v Visitor) device() string { return deviceOf(v.Origin.UserAgent) }
+// Device is what people know the browser by; "": unknown.
+func (v Visitor) Device() string { return deviceOf(v.Origin.UserAgent) }
 
 func (v Visitor) ip() string { return signin.TextOf(v.Origin) }
 

@@ -79,7 +79,7 @@ func (d *Desk) AskAddress(ctx context.Context, own session.Session, email string
 	if err := d.tellOfAddress(ctx, template.AddressChangeRequested, login, email, v); err != nil {
 		return err
 	}
-	content := template.ChangeAddress.With(template.LinkData{URL: link, ExpiresAt: d.Clock.Now().Add(linkFor), Device: v.device(), IP: v.ip()})
+	content := template.ChangeAddress.With(template.LinkData{URL: link, ExpiresAt: d.Clock.Now().Add(linkFor), Device: v.Device(), IP: v.ip()})
 	if !free {
 		content = template.ChangeAddressTaken.With(d.notice(signInPath, v))
 	}
@@ -111,7 +111,7 @@ func (d *Desk) tellOfAddress(ctx context.Context, what template.Of[template.Addr
 		return err
 	}
 	return d.sendFor(ctx, asker(login)+email+" ", login.Email, v.Locale, what.With(template.AddressNoticeData{
-		NewAddress: email, At: now, Device: v.device(), IP: v.ip(), URL: link, UndoUntil: now.Add(undoFor),
+		NewAddress: email, At: now, Device: v.Device(), IP: v.ip(), URL: link, UndoUntil: now.Add(undoFor),
 	}))
 }
 

@@ -27,7 +27,7 @@ func (d *Desk) MailCode(ctx context.Context, at Standing, locale string, v Visit
 		return err
 	}
 	until := time.Unix((turn+codeTurns)*int64(mailEvery.Seconds()), 0).UTC()
-	return d.sendOf(ctx, login, "", locale, template.ConfirmFactor.With(template.CodeData{Code: code, ExpiresAt: until, Device: v.device(), IP: v.ip(), URL: d.Public + askResetPath}))
+	return d.sendOf(ctx, login, "", locale, template.ConfirmFactor.With(template.CodeData{Code: code, ExpiresAt: until, Device: v.Device(), IP: v.ip(), URL: d.Public + askResetPath}))
 }
 
 // ConfirmMailbox notes that a person has shown a mailed code, in the attempt or, with a new

@@ -141,7 +141,7 @@ func (d *Desk) keepOnly(ctx context.Context, s session.Session, added []string, 
 // tellOfFactor tells a person of a change of second factors, or that a recovery code was
 // used. Each is told, however many there are in a short time.
 func (d *Desk) tellOfFactor(ctx context.Context, login identity.Login, what template.FactorChangedData, locale string, v Visitor) error {
-	what.At, what.Device, what.IP, what.URL = d.Clock.Now(), v.device(), v.ip(), d.Public+askResetPath
+	what.At, what.Device, what.IP, what.URL = d.Clock.Now(), v.Device(), v.ip(), d.Public+askResetPath
 	key := fmt.Sprintf("%s/%s/%d/%d", what.Change, login.User, login.CredentialVersion, what.CodesLeft)
 	return d.sendOnce(ctx, login.Email, locale, key, template.FactorChanged.With(what))
 }

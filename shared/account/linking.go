@@ -178,7 +178,7 @@ func (d *Desk) add(ctx context.Context, login identity.Login, linked identity.Pr
 // tellOfLink tells a person of a linked account; see tellOfPassword.
 func (d *Desk) tellOfLink(ctx context.Context, email string, linked identity.ProviderAccount, called, locale string, v Visitor) error {
 	return d.sendFor(ctx, linked.Connection+" "+linked.Subject+" ", email, locale, template.AccountLinked.With(template.AccountLinkedData{
-		Provider: called, Account: linked.Email, At: d.Clock.Now(), Device: v.device(), IP: v.ip(), URL: d.Public + LinkedPath,
+		Provider: called, Account: linked.Email, At: d.Clock.Now(), Device: v.Device(), IP: v.ip(), URL: d.Public + LinkedPath,
 	}))
 }
 

@@ -53,7 +53,7 @@ func (d *Desk) AskLink(ctx context.Context, f signin.Flow, locale string, v Visi
 	}
 	link := d.Public + LinkPath + "?" + url.Values{"token": {token.Text()}}.Encode()
 	// It works for its browser only, so nobody keeps the person's own mail back with one of theirs.
-	return d.sendOf(ctx, login, network, locale, template.SignInLink.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
+	return d.sendOf(ctx, login, network, locale, template.SignInLink.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.Device(), IP: v.ip()}))
 }
 
 // linkFor is how long a link to sign in works.

@@ -50,13 +50,13 @@ func (d *Desk) sendSignUp(ctx context.Context, email, locale string, v Visitor) 
 	if err != nil {
 		return err
 	}
-	return d.send(ctx, email, locale, template.VerifyAddress.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
+	return d.send(ctx, email, locale, template.VerifyAddress.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.Device(), IP: v.ip()}))
 }
 
 // notice is what is said of something that was done, with the page on which to act if it
 // was somebody else.
 func (d *Desk) notice(path string, v Visitor) template.NoticeData {
-	return template.NoticeData{At: d.Clock.Now(), Device: v.device(), IP: v.ip(), URL: d.Public + path}
+	return template.NoticeData{At: d.Clock.Now(), Device: v.Device(), IP: v.ip(), URL: d.Public + path}
 }
 
 // sendOf does the same once for each version of the person's credentials: what was mailed

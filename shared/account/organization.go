@@ -288,7 +288,7 @@ func (d *Desk) HandOver(ctx context.Context, s session.Session, to id.Org, host,
 func (d *Desk) TakeOver(ctx context.Context, code, state secret.Token, v Visitor) (session.Session, session.Cookie, error) {
 	entrance := d.entrance()
 	return entrance.TakeOver(ctx, signin.Arrival{
-		Code: code, State: state, Host: v.Host, Device: v.device(), By: v.Origin,
+		Code: code, State: state, Host: v.Host, Device: v.Device(), By: v.Origin,
 		Life: func(h signin.HandOff) (time.Duration, error) {
 			policy, err := d.Policy(ctx, h.Org, h.User, h.Connection)
 			if err == nil {

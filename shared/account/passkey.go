@@ -53,9 +53,18 @@ func (d *Desk) AskPasskey(f signin.Flow) (Ceremony, error) {
 // returns ErrWrong for an answer that proves nothing. A failure counts in the attempt only:
 // nobody guesses a signature, and the attempt may be of nobody in particular.
 func (d *Desk) WithPasskey(ctx context.Context, f signin.Flow, sealed, response string, previous session.Session, v Visitor) (Next, error) {
-	f, err := d.Attempts.Try(ctx, f)
+	f, proof, err := d.ByPasskey(ctx, f, sealed, response, v)
 	if err != nil {
 		return Next{}, err
+	}
+	return d.Proceed(ctx, f, proof, previous, v)
+}
+
+// ByPasskey returns whom a passkey proves in an attempt, as WithPasskey says, and does not
+// let them in yet.
+func (d *Desk) ByPasskey(ctx context.Context, f signin.Flow, sealed, response string, v Visitor) (_ signin.Flow, proved signin.Proof, err error) {
+	if f, err = d.Attempts.Try(ctx, f); err != nil {
+		return f, proved, err
 	}
 	var login identity.Login
 	proof, err := d.Passkeys.Answered(d.unseal(sealed, asking(f)), []byte(response), func(user id.User) (who passkey.User, err error) {
@@ -68,9 +77,9 @@ func (d *Desk) WithPasskey(ctx context.Context, f signin.Flow, sealed, response 
 	copied := errors.Is(err, passkey.ErrCopied)
 	switch {
 	case errors.Is(err, passkey.ErrRefused):
-		return Next{}, fmt.Errorf("%w: %w", ErrWrong, err)
+		return f, proved, fmt.Errorf("%w: %w", ErrWrong, err)
 	case err != nil && !copied:
-		return Next{}, err
+		return f, proved, err
 	}
 	err = d.People.AsUser(ctx, login.User, func(tx pg.Tx) error {
 		if !copied {
@@ -84,11 +93,11 @@ func (d *Desk) WithPasskey(ctx context.Context, f signin.Flow, sealed, response 
 	})
 	switch {
 	case err != nil:
-		return Next{}, err
+		return f, proved, err
 	case copied:
-		return Next{}, fmt.Errorf("%w: %w", ErrWrong, passkey.ErrCopied)
+		return f, proved, fmt.Errorf("%w: %w", ErrWrong, passkey.ErrCopied)
 	}
-	return d.Proceed(ctx, f, signin.Proof{User: login.User, Version: login.CredentialVersion, Method: signin.Passkey}, previous, v)
+	return f, signin.Proof{User: login.User, Version: login.CredentialVersion, Method: signin.Passkey}, nil
 }
 
 // withPasskeys returns a person with their passkeys, or ErrWrong.

@@ -192,7 +192,7 @@ func (d *Desk) sendReset(ctx context.Context, asker string, login identity.Login
 	if err != nil {
 		return err
 	}
-	return d.sendOf(ctx, login, asker, locale, template.ResetPassword.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.device(), IP: v.ip()}))
+	return d.sendOf(ctx, login, asker, locale, template.ResetPassword.With(template.LinkData{URL: link, ExpiresAt: until, Device: v.Device(), IP: v.ip()}))
 }
 
 // Reset gives the person of a link a new password. All sessions end, and what was

@@ -35,7 +35,7 @@ func (d *Desk) Proceed(ctx context.Context, f signin.Flow, p signin.Proof, previ
 		}
 	}
 	begun, cookie, err := d.entranceOf(v).Enter(ctx, signin.Entry{
-		Flow: f, Proof: p, NeedsSecond: demand != "", Org: into, Life: policy.Life, Device: v.device(), By: v.Origin, Previous: previous,
+		Flow: f, Proof: p, NeedsSecond: demand != "", Org: into, Life: policy.Life, Device: v.Device(), By: v.Origin, Previous: previous,
 	})
 	switch {
 	case errors.Is(err, signin.ErrFactors) && f.State == demand:

@@ -109,7 +109,7 @@ func (d *Desk) begin(ctx context.Context, user id.User, version int64, v Visitor
 	if policy.NeedsSecond { // the person enters it when they have one
 		first, policy = id.Org{}, alone
 	}
-	return d.entrance().Start(ctx, session.Session{User: user, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.device(), IP: v.ip()},
+	return d.entrance().Start(ctx, session.Session{User: user, Org: first, Host: v.Host, Factors: []string{byPassword}, Device: v.Device(), IP: v.ip()},
 		signin.Beginning{Version: version, Life: policy.Life, By: v.Origin})
 }
 

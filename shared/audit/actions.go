@@ -71,6 +71,7 @@ var securityActions = []Action{
 	define(Security, "staff_access.open", "A person of staff may enter the organization for a while.", "staff_access member", staffAccessFields),
 	define(Security, "staff_access.end", "The access of a person of staff was ended.", "staff_access member", staffAccessFields),
 	define(Security, "staff.set", "Somebody became staff, or got another name or level. Only the platform's log has this.", "user", staffFields),
+	define(Security, "staff.enter", "A person of staff signed in. Only the platform's log has this.", "session", "factors"),
 	define(Security, "staff.disable", "Somebody is not staff any more. Only the platform's log has this.", "user", staffFields),
 	define(Security, "directory.create", "A directory was created, by which an identity provider says who the members are.", "sso_connection", directoryFields),
 	define(Security, "directory.update", "A directory was changed: which groups have which role.", "sso_connection", directoryFields),

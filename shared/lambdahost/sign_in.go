@@ -2,6 +2,7 @@ package lambdahost
 
 import (
 	"context"
+	"errors"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,10 +13,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"portico/shared/account"
+	"portico/shared/account/admin"
 	"portico/shared/account/assertion"
+	"portico/shared/dynamo"
 	"portico/shared/egress"
 	"portico/shared/oauth"
 	"portico/shared/pages"
+	adminsite "portico/shared/pages/admin"
 	"portico/shared/pages/saml"
 	site "portico/shared/pages/signin"
 	"portico/shared/passkey"
@@ -25,6 +29,7 @@ import (
 	"portico/shared/secret"
 	"portico/shared/session"
 	"portico/shared/signin"
+	"portico/shared/staff"
 )
 
 // peopleEnv says where it is kept how people sign in.
@@ -77,7 +82,7 @@ func SignIn() {
 	exitOn(h.equip(ctx, desk, people, offered, outward))
 	gate, err := h.captcha(ctx)
 	exitOn(err)
-	book, err := pages.NewBook(site.Files(), saml.Files())
+	book, err := pages.NewBook(site.Files(), saml.Files(), adminsite.Files())
 	exitOn(err)
 	public, err := url.Parse(people.Public)
 	exitOn(err)
@@ -85,9 +90,18 @@ func SignIn() {
 	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book, Hosts: hosts}
 	asserted := &assertion.Desk{Desk: desk}
 	signs := &site.Site{Desk: desk, SAML: asserted, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Hosts: hosts, Clock: h.clock}
-	handler, err := frame.Handler(slices.Concat(signs.Pages(), (&saml.Site{Desk: asserted}).Pages())...)
+	door := &adminsite.Site{Desk: h.admin(desk, db, table)}
+	handler, err := frame.Handler(slices.Concat(signs.Pages(), (&saml.Site{Desk: asserted}).Pages(), door.Pages())...)
 	exitOn(err)
 	h.start(ctx, handler)
+}
+
+// admin returns the desk at which staff sign in. Their provider is not one of customers.
+func (h *host) admin(desk *account.Desk, db *pg.DB, table dynamo.Sorted) *admin.Desk {
+	own, company := *desk, desk.Providers[admin.Company]
+	delete(desk.Providers, admin.Company)
+	own.Sessions = session.NewStore(table, admin.Idle, h.clock)
+	return &admin.Desk{Desk: &own, Staff: staff.NewPeople(db, h.clock), Company: company}
 }
 
 // equip gives the desk what proves who somebody is.
@@ -131,6 +145,9 @@ type providersEnv struct {
 	GitHub       string `env:"GITHUB_CLIENT_ID"`
 	GitHubURL    string `env:"GITHUB_URL,required,notEmpty"`
 	GitHubAPI    string `env:"GITHUB_API_URL,required,notEmpty"`
+	// Staff is the client id at the issuer by which staff sign in; "": with passkeys only.
+	Staff       string `env:"STAFF_CLIENT_ID"`
+	StaffIssuer string `env:"STAFF_ISSUER"`
 	// Secret names the secret with the clients' secrets, by the providers' names, as JSON.
 	Secret string `env:"PROVIDER_SECRET"`
 }
@@ -156,6 +173,13 @@ func (h *host) providers(ctx context.Context, e providersEnv, public string, tra
 	}
 	if e.GitHub != "" {
 		all[account.GitHub] = provider.NewGitHub(e.GitHubURL, e.GitHubAPI, client(account.GitHub, e.GitHub), transport)
+	}
+	if e.Staff != "" {
+		if e.StaffIssuer == "" {
+			return nil, errors.New("STAFF_CLIENT_ID needs STAFF_ISSUER: set the parameter StaffIssuer")
+		}
+		company := provider.Client{ID: e.Staff, Secret: secrets[admin.Company], Redirect: public + admin.CallbackPath}
+		all[admin.Company] = provider.NewOIDC(e.StaffIssuer, company, nil, transport, h.clock)
 	}
 	for name := range all {
 		if secrets[name] == "" {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"portico/shared/account"
+	"portico/shared/account/admin"
 	"portico/shared/account/assertion"
 	"portico/shared/audit"
 	"portico/shared/captcha"
@@ -27,6 +28,7 @@ import (
 	"portico/shared/oauth"
 	"portico/shared/observe"
 	"portico/shared/pages"
+	adminsite "portico/shared/pages/admin"
 	"portico/shared/pages/saml"
 	site "portico/shared/pages/signin"
 	"portico/shared/passkey"
@@ -35,6 +37,7 @@ import (
 	"portico/shared/session"
 	"portico/shared/signin"
 	"portico/shared/signingkey"
+	"portico/shared/staff"
 	"portico/shared/testkit"
 )
 
@@ -45,6 +48,7 @@ type stage struct {
 	clock  *clock.Clock
 	desk   *account.Desk
 	site   *site.Site
+	door   *admin.Desk // of staff
 	apps   *oauth.Apps
 	log    *testkit.Log
 	server *httptest.Server
@@ -78,11 +82,14 @@ func (s stage) process(box *secret.Box) *stage {
 	s.apps = &oauth.Apps{Grants: oauth.NewStore(items, box, db.Clock), Clients: oauth.NewClients(db.App, db.Clock)}
 	s.desk.Apps = &oauth.Desk{Apps: s.apps, DB: db.App, Clock: db.Clock, Keys: &signingkey.Ring{DB: db.App, Box: box, Clock: db.Clock}}
 	s.site = &site.Site{Desk: s.desk, Sessions: s.desk.Sessions, Policies: account.NewPolicies(db.App, s.desk.Sessions, db.Clock), Clock: db.Clock, SAML: &assertion.Desk{Desk: s.desk}}
-	book, err := pages.NewBook(site.Files(), saml.Files())
+	own := *s.desk
+	own.Sessions = session.NewStore(items, admin.Idle, db.Clock)
+	s.door = &admin.Desk{Desk: &own, Staff: staff.NewPeople(db.App, db.Clock)}
+	book, err := pages.NewBook(site.Files(), saml.Files(), adminsite.Files())
 	testkit.Must(t, err)
 	never := func(context.Context, netip.Addr, string, int64, time.Duration) (bool, error) { return false, nil }
 	s.frame = &pages.Frame{Log: observe.NewLog(s.log, "test"), Book: book, Gate: captcha.Gate{Count: never}}
-	handler, err := s.frame.Handler(slices.Concat(s.site.Pages(), (&saml.Site{Desk: s.site.SAML}).Pages())...)
+	handler, err := s.frame.Handler(slices.Concat(s.site.Pages(), (&saml.Site{Desk: s.site.SAML}).Pages(), (&adminsite.Site{Desk: s.door}).Pages())...)
 	testkit.Must(t, err)
 	s.server = httptest.NewServer(handler)
 	t.Cleanup(s.server.Close)
@@ -92,6 +99,7 @@ func (s stage) process(box *secret.Box) *stage {
 	s.desk.Public = "http://" + s.host
 	s.desk.Passkeys, err = passkey.NewSite(account.Issuer, s.desk.Public)
 	testkit.Must(t, err)
+	own.Public, own.Passkeys = s.desk.Public, s.desk.Passkeys
 	s.apps.Resource = s.desk.Public
 	public, err := url.Parse(s.desk.Public)
 	testkit.Must(t, err)

@@ -270,7 +270,7 @@ func TestSessionByConnectionIsBound(t *testing.T) {
 	s := newStage(t)
 	s.browser().signUp(ada)
 	own := testkit.Value[id.Org](t, s.db, `SELECT id FROM organization WHERE name = 'Acme'`)
-	of, link := s.offer(ada, staff)
+	of, link := s.offer(ada, staffKey)
 	s.hosts = map[string]id.Org{acmeHost: own}
 	acme := s.db.NewOrg(t)
 	c := s.connection(acme, nil)

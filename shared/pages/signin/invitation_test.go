@@ -42,7 +42,7 @@ func (s *stage) offerTo(of id.Org, email string, as role.Ref, by auth.Actor) str
 	return s.mail().link
 }
 
-var staff = auth.Actor{Type: auth.StaffKey, ID: "staff_01890000000000000000000000"}
+var staffKey = auth.Actor{Type: auth.StaffKey, ID: "staff_01890000000000000000000000"}
 
 // members lists an organization's members.
 func (s *stage) members(of id.Org) string {
@@ -63,7 +63,7 @@ func TestJoin(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.desk.Open = false
-	acme, link := s.offer("ada@example.com", staff)
+	acme, link := s.offer("ada@example.com", staffKey)
 	b := s.browser()
 	for range 100 {
 		s.shows(b.get(link), 200, "invites you to become a member with the role developer")
@@ -102,7 +102,7 @@ func TestAcceptInvitation(t *testing.T) {
 	s.browser().signUp("ada@example.com")
 	eve := s.browser()
 	eve.signUp("eve@example.com")
-	acme, link := s.offer("ada@example.com", staff)
+	acme, link := s.offer("ada@example.com", staffKey)
 	s.shows(eve.get(link), 200, "You are signed in as eve@example.com")
 	s.shows(eve.post(link), 422, "The invitation is for another address")
 	s.shows(eve.post(link, "name", "Eve", "password", secretText), 422, "another address")
@@ -130,8 +130,8 @@ func TestOffers(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.desk.Open = false
-	acme, _ := s.offer("ada@example.com", staff)
-	strict, _ := s.offer("ada@example.com", staff)
+	acme, _ := s.offer("ada@example.com", staffKey)
+	strict, _ := s.offer("ada@example.com", staffKey)
 	s.set(strict, `{"require_mfa": true}`)
 	b := s.browser()
 	b.post("/sign-up", "email", "ada@example.com")
@@ -159,7 +159,7 @@ func TestInvitationIsOver(t *testing.T) {
 	s := newStage(t)
 	b := s.browser()
 	b.signUp("ada@example.com")
-	acme, link := s.offer("ada@example.com", staff)
+	acme, link := s.offer("ada@example.com", staffKey)
 	other := s.db.NewOrg(t)
 	token := strings.TrimPrefix(link, s.desk.Public+invitation.Path+"?token=")
 	parsed, err := invitation.ParseLink(token)
@@ -174,7 +174,7 @@ func TestInvitationIsOver(t *testing.T) {
 		"replaced":        {`UPDATE invitation SET token_hash = sha256('x')`, ``},
 		"no organization": {`UPDATE organization SET deleted_at = now()`, ``},
 	} {
-		one, mine := s.offer("ada@example.com", staff)
+		one, mine := s.offer("ada@example.com", staffKey)
 		s.db.Exec(t, change[0]+map[bool]string{true: ` WHERE id = $1`, false: ` WHERE org_id = $1`}[strings.Contains(change[0], "organization SET")], one)
 		s.shows(b.get(mine), 404, overText)
 		if s.shows(b.post(mine), 404, overText); s.members(one) != "none" {
@@ -248,9 +248,9 @@ func TestInvitationsAtOnce(t *testing.T) {
 	s := newStage(t)
 	b := s.browser()
 	b.signUp("ada@example.com")
-	known, link := s.offer("ada@example.com", staff)
-	unknown, fresh := s.offer("bob@example.com", staff)
-	added, needless := s.offer("ada@example.com", staff)
+	known, link := s.offer("ada@example.com", staffKey)
+	unknown, fresh := s.offer("bob@example.com", staffKey)
+	added, needless := s.offer("ada@example.com", staffKey)
 	s.db.Exec(t, `INSERT INTO member (org_id, id, user_id, name, predefined, created_at, updated_at) SELECT $1, gen_random_uuid(), id, 'Ada', 'viewer', portico_now(), portico_now() FROM user_account`, added)
 	var group sync.WaitGroup
 	for range 25 {
@@ -278,7 +278,7 @@ func TestInvitationsAtOnce(t *testing.T) {
 func TestInvitationSurvivesADeath(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	acme, link := s.offer("ada@example.com", staff)
+	acme, link := s.offer("ada@example.com", staffKey)
 	s.db.Exec(t, `ALTER TABLE audit_entry ADD CONSTRAINT broken CHECK (action <> 'invitation.accept')`)
 	b := s.browser()
 	if p := b.post(link, "name", "Ada", "password", secretText); p.status != 500 || s.members(acme) != "none" || b.cookies["__Host-portico"] != "" {
@@ -292,7 +292,7 @@ func TestInvitationSurvivesADeath(t *testing.T) {
 		t.Errorf("the members %s", got)
 	}
 	// Or it dies after the person is a member, before the session moves.
-	bobs, other := s.offer("bob@example.com", staff)
+	bobs, other := s.offer("bob@example.com", staffKey)
 	b = s.browser()
 	b.signUp("bob@example.com")
 	s.db.Exec(t, `ALTER TABLE audit_entry ADD CONSTRAINT broken CHECK (action <> 'session.start' OR org_id <> '`+bobs.UUID.String()+`')`)

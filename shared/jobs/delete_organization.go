@@ -14,6 +14,7 @@ import (
 	"portico/shared/limit/override"
 	"portico/shared/org"
 	"portico/shared/pg"
+	"portico/shared/sso"
 )
 
 // Deleter erases organizations.
@@ -124,6 +125,9 @@ func (d Deleter) erase(ctx context.Context, own id.Org) (rows int, err error) {
 	}
 	err = d.DB.InOrg(ctx, own, func(tx pg.Tx) error { return d.Hosts.DeleteAll(ctx, tx, own) })
 	if err != nil {
+		return 0, err
+	}
+	if err := sso.ForgetAll(ctx, d.DB, own); err != nil {
 		return 0, err
 	}
 	return org.Erase(ctx, d.DB, own)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/uuid"
 
 	"portico/shared/apikey"
 	"portico/shared/hostname"
@@ -54,6 +55,9 @@ func TestDeleteOrganization(t *testing.T) {
 	evil, evilKey := populate("Evil")
 	signsIn := testkit.Value[id.User](t, db, `SELECT id FROM user_account WHERE email = $1`, acme.UUID.String()+"@example.com")
 	testkit.Credentials(t, db, signsIn)
+	db.Insert(t, "user_identity", testkit.Row{ // by the organization's connection: it is the one row that goes
+		"id": uuid.New(), "user_id": signsIn, "connection": id.SSOConnection(acme).String(), "issuer": "https://idp.example.com", "subject": "1", "email": "a@example.com",
+	})
 	before, waited := db.Rows(t, evil), 0
 	deleter := jobs.Deleter{DB: db.App, Keys: keys, Hosts: hosts, Overrides: overrides, Clock: db.Clock, Wait: func(_ context.Context, d time.Duration) error {
 		if waited++; waited == 1 {

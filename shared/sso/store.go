@@ -2,6 +2,7 @@ package sso
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -157,6 +158,19 @@ func Forget(ctx context.Context, db *pg.DB, connection id.SSOConnection) error {
 	return db.PlatformIn(ctx, pg.Home, func(tx pg.Tx) error {
 		return pg.Exec(ctx, tx, "sso.Forget", `SELECT forget_connection($1)`, connection.String())
 	})
+}
+
+// ForgetAll does so for all connections of an organization, which is being erased.
+func ForgetAll(ctx context.Context, db *pg.DB, org id.Org) error {
+	var all []Connection
+	err := db.InOrg(ctx, org, func(tx pg.Tx) (err error) {
+		all, err = List(ctx, tx, org, id.SSOConnection{}, MaxConnections)
+		return err
+	})
+	for _, c := range all {
+		err = errors.Join(err, Forget(ctx, db, c.ID))
+	}
+	return err
 }
 
 // secretContext binds a sealed client secret to its connection.

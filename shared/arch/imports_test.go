@@ -31,7 +31,7 @@ var layers = []struct {
 	{"shared/webhook/filter shared/webhook/signing shared/webhook/statistics shared/audit/record", false},
 	{"shared/mail/template shared/mail/transport shared/mail/unsubscribe shared/mail/inspect", false},
 	{"shared/botscore shared/claim shared/bucket shared/cache shared/dynamo shared/pg shared/queue shared/auth shared/fault shared/id shared/secret shared/password shared/totp shared/saml shared/clock shared/egress " +
-		"shared/observe shared/name shared/jsontext shared/pattern infra/migrations docs", true},
+		"shared/observe shared/name shared/jsontext shared/pattern infra/migrations infra/local/nameserver docs", true},
 }
 
 const domain = 8 // the index in layers
@@ -163,7 +163,7 @@ var only = map[string][]string{
 	"github.com/mattermost":            {"shared/saml"},
 	"golang.org/x/crypto":              {"shared/password"},
 	"golang.org/x/text/unicode":        {"shared/password"},
-	"golang.org/x/net":                 {"shared/hostname", "shared/testkit", "shared/mail/transport", "shared/mail/inspect", "shared/mail/template", "shared/webhook/sending"},
+	"golang.org/x/net":                 {"shared/hostname", "shared/mail/transport", "shared/mail/inspect", "shared/mail/template", "shared/webhook/sending", "infra/local/nameserver"},
 	"github.com/santhosh-tekuri":       {"infra/fuzz/generate", "shared/eventtype/schema"},
 	"github.com/yuin/goldmark":         {"shared/api/reference"},
 	"github.com/nicksnyder/go-i18n":    {"shared/mail/template"},

@@ -3,6 +3,7 @@ package lambdahost
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -39,6 +40,8 @@ type (
 		Table string `env:"DOMAIN_TABLE,required,notEmpty"`
 		// Base is the domain whose subdomains organizations may have; empty: none.
 		Base string `env:"BASE_DOMAIN"`
+		// NameServer is asked instead of those of the machine; only the local stack sets it.
+		NameServer string `env:"PORTICO_NAME_SERVER"`
 	}
 	limitTableEnv struct {
 		Table string `env:"LIMIT_TABLE,required,notEmpty"`
@@ -169,7 +172,13 @@ func (h *host) box(e sealingEnv) (*secret.Box, error) {
 }
 
 func (h *host) hosts(e domainEnv) *hostname.Hosts {
-	return hostname.NewHosts(dynamodb.NewFromConfig(h.aws), e.Table, e.Base, h.clock)
+	hosts := hostname.NewHosts(dynamodb.NewFromConfig(h.aws), e.Table, e.Base, h.clock)
+	if e.NameServer != "" {
+		hosts.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "udp", e.NameServer)
+		}}
+	}
+	return hosts
 }
 
 func (h *host) overrides(e limitTableEnv) *override.Projection {

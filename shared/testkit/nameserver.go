@@ -3,133 +3,28 @@ package testkit
 import (
 	"context"
 	"net"
-	"sync"
 	"testing"
 
-	"golang.org/x/net/dns/dnsmessage"
+	"portico/infra/local/nameserver"
 )
 
-// NameServer answers questions for TXT, MX and CNAME records, on loopback. A name that
-// it does not know does not exist.
-type NameServer struct {
-	address string
-
-	mu      sync.Mutex
-	records map[string][][]string // the texts of each record, by name
-	aliases map[string]string
-	mail    map[string][]string // the hosts of MX records, by name
-	code    dnsmessage.RCode    // of every answer; success: the name decides
-	silent  bool
-}
+// NameServer is a DNS server with a resolver.
+type NameServer struct{ *nameserver.Server }
 
 // NewNameServer starts a server that stops when the test ends.
 func NewNameServer(t testing.TB) *NameServer {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	s, err := nameserver.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
-	s := &NameServer{address: conn.LocalAddr().String(), records: map[string][][]string{}, aliases: map[string]string{}, mail: map[string][]string{}}
-	go func() {
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			if reply := s.reply(buf[:n]); reply != nil {
-				_, _ = conn.WriteTo(reply, from)
-			}
-		}
-	}()
-	return s
+	t.Cleanup(s.Close)
+	return &NameServer{s}
 }
 
 // Resolver returns a resolver that asks only this server.
 func (s *NameServer) Resolver() *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", s.address)
+		return new(net.Dialer).DialContext(ctx, "udp", s.Address())
 	}}
-}
-
-// Set gives a name these records, each with one text. Without records the name does
-// not exist.
-func (s *NameServer) Set(name string, texts ...string) {
-	var records [][]string
-	for _, text := range texts {
-		records = append(records, []string{text})
-	}
-	s.SetRecords(name, records...)
-}
-
-// SetRecords gives a name records with several texts each.
-func (s *NameServer) SetRecords(name string, records ...[]string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.records[name+"."] = records
-}
-
-// Alias makes a name an alias of another.
-func (s *NameServer) Alias(name, of string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.aliases[name+"."] = of + "."
-}
-
-// SetMX gives a name these MX records, all with preference 10.
-func (s *NameServer) SetMX(name string, hosts ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mail[name+"."] = hosts
-}
-
-// Fail makes the server answer with a code, or not at all.
-func (s *NameServer) Fail(code dnsmessage.RCode, silent bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.code, s.silent = code, silent
-}
-
-// reply returns nil if the server does not answer.
-func (s *NameServer) reply(question []byte) []byte {
-	var m dnsmessage.Message
-	if err := m.Unpack(question); err != nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m.Response, m.RecursionAvailable, m.Additionals, m.RCode = true, true, nil, s.code
-	name, asked := m.Questions[0].Name, m.Questions[0].Type
-	if alias := s.aliases[name.String()]; alias != "" {
-		of := dnsmessage.MustNewName(alias)
-		m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.CNAMEResource{CNAME: of}})
-		name = of
-	}
-	if asked == dnsmessage.TypeTXT {
-		for _, texts := range s.records[name.String()] {
-			m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.TXTResource{TXT: texts}})
-		}
-	}
-	if asked == dnsmessage.TypeMX {
-		for _, host := range s.mail[name.String()] {
-			m.Answers = append(m.Answers, dnsmessage.Resource{Header: header(name), Body: &dnsmessage.MXResource{Pref: 10, MX: dnsmessage.MustNewName(host + ".")}})
-		}
-	}
-	known := len(s.records[name.String()])+len(s.mail[name.String()]) > 0 // a known name without such a record exists
-	if len(m.Answers) == 0 && !known && s.code == dnsmessage.RCodeSuccess {
-		m.RCode = dnsmessage.RCodeNameError
-	}
-	if s.code != dnsmessage.RCodeSuccess {
-		m.Answers = nil
-	}
-	reply, err := m.Pack()
-	if err != nil || s.silent {
-		return nil
-	}
-	return reply
-}
-
-func header(name dnsmessage.Name) dnsmessage.ResourceHeader {
-	return dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 60}
 }

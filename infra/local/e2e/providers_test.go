@@ -34,14 +34,21 @@ func newPerson(t *testing.T) *person {
 
 var leaving = regexp.MustCompile(`http-equiv="refresh" content="0; url=([^"]+)"`)
 
+// leave uses the button of a provider, and returns where that leads.
+func (p *person) leave(name string) string {
+	p.t.Helper()
+	text := p.Open(http.MethodPost, "/sign-in/"+name, nil)
+	found := leaving.FindStringSubmatch(text)
+	if found == nil {
+		p.t.Fatalf("the page does not lead to the provider:\n%s", text)
+	}
+	return found[1]
+}
+
 // visit goes to a provider by the button, says there who the person is, and comes back.
 func (p *person) visit(name string, who url.Values) string {
 	p.t.Helper()
-	found := leaving.FindStringSubmatch(p.Open(http.MethodPost, "/sign-in/"+name, nil))
-	if found == nil {
-		p.t.Fatal("the page does not lead to the provider")
-	}
-	form, err := p.others.Get(found[1])
+	form, err := p.others.Get(p.leave(name))
 	testkit.Must(p.t, err)
 	if text := p.Text(form); !strings.Contains(text, "Who are you?") {
 		p.t.Fatalf("%s asks nothing: %s %s", name, form.Status, text)
@@ -60,27 +67,21 @@ func (p *person) visit(name string, who url.Values) string {
 func TestProviders(t *testing.T) {
 	t.Parallel()
 	for name, email := range map[string]string{"google": "providers.test@gmail.com", "github": unique(t) + "@example.com"} {
-		shows := func(text, want string) {
-			t.Helper()
-			if !strings.Contains(text, want) {
-				t.Fatalf("%s: no %q in\n%s", name, want, text)
-			}
-		}
 		who := url.Values{"email": {email}, "proven": {"yes"}}
 		p := newPerson(t)
-		shows(p.visit(name, url.Values{"cancel": {"yes"}}), "You have cancelled")
-		shows(p.visit(name, url.Values{"email": {email}}), "Your address is not proven there")
+		shows(t, p.visit(name, url.Values{"cancel": {"yes"}}), "You have cancelled")
+		shows(t, p.visit(name, url.Values{"email": {email}}), "Your address is not proven there")
 		if name == "github" { // which runs no mailboxes
-			shows(p.visit(name, who), "Look into your mailbox")
-			shows(p.Open(http.MethodPost, p.Mailed(email), url.Values{"name": {"Ada"}, "organization": {"Acme"}, "password": {"vanish quietly"}}), email)
-			shows(p.Open(http.MethodPost, "/sign-out", nil), "E-mail address")
-			shows(p.visit(name, who), "You have an account already")
+			shows(t, p.visit(name, who), "Look into your mailbox")
+			shows(t, p.Open(http.MethodPost, p.Mailed(email), url.Values{"name": {"Ada"}, "organization": {"Acme"}, "password": {"vanish quietly"}}), email)
+			shows(t, p.Open(http.MethodPost, "/sign-out", nil), "E-mail address")
+			shows(t, p.visit(name, who), "You have an account already")
 			continue
 		}
-		shows(p.visit(name, who), "Complete your account")
-		shows(p.Open(http.MethodPost, "/sign-up/complete", url.Values{"name": {"Ada"}, "organization": {"Acme"}}), email)
-		shows(p.Open(http.MethodPost, "/sign-out", nil), "E-mail address")
-		shows(p.visit(name, who), "Your account")
-		shows(p.Open(http.MethodGet, "/account/linked", nil), "Remove")
+		shows(t, p.visit(name, who), "Complete your account")
+		shows(t, p.Open(http.MethodPost, "/sign-up/complete", url.Values{"name": {"Ada"}, "organization": {"Acme"}}), email)
+		shows(t, p.Open(http.MethodPost, "/sign-out", nil), "E-mail address")
+		shows(t, p.visit(name, who), "Your account")
+		shows(t, p.Open(http.MethodGet, "/account/linked", nil), "Remove")
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"portico/infra/local/aws"
 	"portico/infra/local/lambda"
+	"portico/infra/local/nameserver"
 )
 
 //go:embed pages/*.html
@@ -43,6 +44,8 @@ const (
 	inboxPath   = controlPath + "inbox"
 	mailboxPath = controlPath + "mailbox"
 	samlPath    = controlPath + "saml"
+	openIDPath  = controlPath + "openid"
+	dnsPath     = controlPath + "dns"
 )
 
 func (s *Stack) control() *control {
@@ -59,6 +62,7 @@ func (s *Stack) control() *control {
 	c.mux.HandleFunc("GET "+mailboxPath+"/account", c.mailAccount)
 	c.mux.HandleFunc("POST "+mailboxPath+"/account", c.setMailAccount)
 	c.mux.HandleFunc("GET /_local/mail", c.preview)
+	c.mux.HandleFunc("POST "+dnsPath, c.setDNS)
 	return c
 }
 
@@ -67,15 +71,18 @@ func (c *control) above(next http.Handler) http.Handler {
 	all := http.NewServeMux()
 	all.Handle("POST "+inboxPath, c.stack.inbox)
 	all.Handle("/", noWebhooks(c.mux))
-	own, provider := fromThisMachine(all), fromThisMachine(c.stack.saml)
+	own := fromThisMachine(all)
+	providers := map[string]http.Handler{samlPath: fromThisMachine(c.stack.saml), openIDPath: fromThisMachine(c.stack.openID)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, controlPath) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if strings.HasPrefix(r.URL.Path, samlPath+"/") { // its page posts to another site
-			provider.ServeHTTP(w, r)
-			return
+		for path, provider := range providers {
+			if strings.HasPrefix(r.URL.Path, path+"/") { // its page leads to another site
+				provider.ServeHTTP(w, r)
+				return
+			}
 		}
 		// Pages, and mails in them, load nothing from elsewhere.
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; frame-ancestors 'none'")
@@ -120,7 +127,7 @@ func (c *control) index(w http.ResponseWriter, _ *http.Request) {
 	}
 	c.page(w, "index.html", map[string]any{
 		"Stack": c.stack, "Functions": c.functionStates(), "Queues": queues,
-		"Schedules": c.stack.Template.Schedules, "Mails": len(c.stack.Mailbox().List()), "Webhooks": len(c.stack.inbox.Received()),
+		"Schedules": c.stack.Template.Schedules, "Texts": c.stack.names.Texts(), "Mails": len(c.stack.Mailbox().List()), "Webhooks": len(c.stack.inbox.Received()),
 	})
 }
 
@@ -167,6 +174,26 @@ func (c *control) fire(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// setDNS gives a name a TXT record, which the functions find from now on; without a value
+// the name does not exist. A form of the page then leads back to the page.
+func (c *control) setDNS(w http.ResponseWriter, r *http.Request) {
+	name, value := strings.ToLower(strings.TrimSuffix(r.PostFormValue("name"), ".")), r.PostFormValue("value")
+	if !nameserver.IsName(name) || len(value) > 255 {
+		http.Error(w, "name must be a host name, and value have up to 255 bytes", http.StatusBadRequest)
+		return
+	}
+	if value == "" {
+		c.stack.names.Set(name)
+	} else {
+		c.stack.names.Set(name, value)
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Redirect(w, r, controlPath, http.StatusSeeOther)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (c *control) clock(w http.ResponseWriter, r *http.Request) {

@@ -17,13 +17,14 @@ type endpoints struct {
 	AWS      string
 	Google   string // what plays it, and so for GitHub
 	GitHub   string
+	Names    string // the name server
 	Postgres string // of an administrator
 	// Databases are the other ones on that server.
 	Databases []string
 }
 
 func (s *Stack) endpoints() endpoints {
-	e := endpoints{URL: s.URL, AWS: s.AWSURL, Google: addressOf(s.listeners.google), GitHub: addressOf(s.listeners.github)}
+	e := endpoints{URL: s.URL, AWS: s.AWSURL, Google: addressOf(s.listeners.google), GitHub: addressOf(s.listeners.github), Names: s.names.Address()}
 	if s.postgres != nil {
 		e.Postgres, e.Databases = s.postgres.AdminURL(), s.opts.Databases
 	}
@@ -31,9 +32,9 @@ func (s *Stack) endpoints() endpoints {
 }
 
 // environment has the variables that every function gets in addition to its own:
-// with them the SDK finds these endpoints.
+// with them the SDK finds these endpoints, and DNS has the records that somebody has set.
 func (e endpoints) environment() map[string]string {
-	return map[string]string{"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": e.AWS}
+	return map[string]string{"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": e.AWS, "PORTICO_NAME_SERVER": e.Names}
 }
 
 // rolePassword is that of the database's application roles.

@@ -18,22 +18,24 @@ const localClient = "local"
 // providerSecret has the secrets of the local providers.
 var providerSecret = template.Secret{Name: "local-providers", ARN: "local-providers", Value: `{"google":"` + localClient + `","github":"` + localClient + `"}`}
 
-// startProviders serves what plays Google and GitHub, and an organization's SAML provider.
+// startProviders serves what plays Google and GitHub, and an organization's own providers.
 // All ask in a form who somebody is.
 func (s *Stack) startProviders(context.Context) error {
 	if err := s.startSAML(); err != nil {
 		return err
 	}
 	back := localPages(s.URL) + "/sign-in/"
-	s.google = &services.Google{Package: s.opts.NodePackage, Issuer: addressOf(s.listeners.google), Redirect: back + "google/callback"}
+	s.google = &services.OpenID{Name: "Google", Package: s.opts.NodePackage, Issuer: addressOf(s.listeners.google), Redirect: back + "google/callback"}
+	s.openID = &services.OpenID{Name: "OpenID Connect provider", Package: s.opts.NodePackage, Issuer: s.URL + openIDPath, Redirect: localPages(s.URL) + sso.CallbackPath}
 	s.serve(s.listeners.google, fromThisMachine(s.google))
 	s.serve(s.listeners.github, fromThisMachine(&github.GitHub{ID: localClient, Secret: localClient, Redirect: back + "github/callback"}))
 	return nil
 }
 
-// startSAML makes the SAML provider, which the control pages serve: so its address stays
-// the same from run to run, and connections to it work on. For browsers it is another
-// site than the pages, which are at localhost.
+// startSAML makes the SAML provider. Like the OpenID Connect provider of an organization, it
+// is served with the control pages: so its address stays the same from run to run, and
+// connections to it work on. For browsers it is another site than the pages, which are at
+// localhost.
 func (s *Stack) startSAML() (err error) {
 	file := ""
 	if !s.opts.Throwaway {
@@ -48,6 +50,9 @@ func (s *Stack) startSAML() (err error) {
 
 // SAML returns what plays the SAML provider of an organization.
 func (s *Stack) SAML() *samlidp.Provider { return s.saml }
+
+// OpenIDIssuer is what plays the OpenID Connect provider of an organization.
+func (s *Stack) OpenIDIssuer() string { return s.openID.Issuer }
 
 // addressOf is how browsers, and functions, reach a listener.
 func addressOf(l net.Listener) string {

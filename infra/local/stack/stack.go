@@ -21,6 +21,7 @@ import (
 	"portico/infra/local/aws"
 	"portico/infra/local/inbox"
 	"portico/infra/local/lambda"
+	"portico/infra/local/nameserver"
 	"portico/infra/local/samlidp"
 	"portico/infra/local/services"
 	"portico/infra/local/template"
@@ -72,8 +73,10 @@ type Stack struct {
 	aws       *aws.Server
 	host      *lambda.Host
 	inbox     *inbox.Inbox
-	google    *services.Google
+	google    *services.OpenID
+	openID    *services.OpenID // an organization's
 	saml      *samlidp.Provider
+	names     *nameserver.Server
 	callbacks callbacks
 	offset    atomic.Int64 // of the stack's clock, in nanoseconds
 	asked     tally
@@ -127,6 +130,9 @@ func (s *Stack) prepare(context.Context) (err error) {
 		if *l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			return err
 		}
+	}
+	if s.names, err = nameserver.Start(); err != nil {
+		return err
 	}
 	if s.listeners.api, err = listen(s.opts.HTTPAddr, s.opts.Progress); err != nil {
 		return err
@@ -205,9 +211,14 @@ func (s *Stack) Close() {
 		if s.host != nil {
 			s.host.Close()
 		}
+		if s.names != nil {
+			s.names.Close()
+		}
 		var wg sync.WaitGroup
-		if s.google != nil {
-			wg.Go(s.google.Stop)
+		for _, provider := range []*services.OpenID{s.google, s.openID} {
+			if provider != nil {
+				wg.Go(provider.Stop)
+			}
 		}
 		if s.dynalite != nil {
 			wg.Go(s.dynalite.Stop)

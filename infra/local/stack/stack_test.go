@@ -170,16 +170,17 @@ func TestPages(t *testing.T) {
 		"/_local/mailbox":       {"Hello &lt;you&gt;", "you@portico.test", "/_local/mailbox/" + id},
 		"/_local/mailbox/" + id: {"Hello &lt;you&gt;", "iframe sandbox", "us@portico.test", `name="event" value="Bounce"`, "Delivery</span>"},
 
-		"/_local/mailbox/" + id + "?width=phone":  {`class="phone"`, "desktop</a>"},
-		"/_local/mailbox/" + id + "?form=text":    {"<pre>&lt;plain&gt;</pre>"},
-		"/_local/mailbox/" + id + "?form=headers": {"us@portico.test", "<td>Subject"},
-		"/_local/mailbox?contains=YOU":            {"/_local/mailbox/" + id},
-		"/_local/mailbox?state=Delivery":          {"/_local/mailbox/" + id},
-		"/_local/mailbox?state=Reject":            {"No mail is like this"},
-		"/_local/mailbox/account":                 {`name="quota"`, `value="-1"`, "bounce@"},
-		"/_local/mailbox?contains=nobody":         {"No mail is like this"},
-		"/_local/saml/metadata":                   {"EntityDescriptor", shared.URL + "/_local/saml/sso"},
-		"/_local/mail":                            {"member_added", "cannot be rendered"}, // this test's repository has no templates
+		"/_local/mailbox/" + id + "?width=phone":          {`class="phone"`, "desktop</a>"},
+		"/_local/mailbox/" + id + "?form=text":            {"<pre>&lt;plain&gt;</pre>"},
+		"/_local/mailbox/" + id + "?form=headers":         {"us@portico.test", "<td>Subject"},
+		"/_local/mailbox?contains=YOU":                    {"/_local/mailbox/" + id},
+		"/_local/mailbox?state=Delivery":                  {"/_local/mailbox/" + id},
+		"/_local/mailbox?state=Reject":                    {"No mail is like this"},
+		"/_local/mailbox/account":                         {`name="quota"`, `value="-1"`, "bounce@"},
+		"/_local/mailbox?contains=nobody":                 {"No mail is like this"},
+		"/_local/saml/metadata":                           {"EntityDescriptor", shared.URL + "/_local/saml/sso"},
+		"/_local/openid/.well-known/openid-configuration": {`"issuer":"` + shared.URL + `/_local/openid"`, shared.URL + "/_local/openid/auth"},
+		"/_local/mail":                                    {"member_added", "cannot be rendered"}, // this test's repository has no templates
 	} {
 		status, body := call(t, "GET", shared.URL+path)
 		for _, want := range wants {

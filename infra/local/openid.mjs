@@ -1,17 +1,21 @@
-// Plays Google in the local stack: an OpenID Connect provider in which everybody is who they
-// say they are. It listens on the socket that is its first argument, for the issuer that is
-// the second; the third is where it may send browsers back.
+// Plays Google, or the OpenID Connect provider of an organization, in the local stack:
+// everybody is who they say they are. It listens on the socket that is its first argument,
+// for the issuer that is the second; the third is where it may send browsers back, the fourth
+// its name.
 import { createServer } from 'node:http';
 import Provider, { errors } from 'oidc-provider';
 
-const [socket, issuer, redirect] = process.argv.slice(2);
+const [socket, issuer, redirect, name] = process.argv.slice(2);
+
+// path is that of the issuer, below which everything is.
+const path = new URL(issuer).pathname.replace(/\/$/, '');
 
 const provider = new Provider(issuer, {
   clients: [{ client_id: 'local', client_secret: 'local', redirect_uris: [redirect] }],
   claims: { email: ['email', 'email_verified', 'hd'], profile: ['name'] },
-  conformIdTokenClaims: false, // Google's ID tokens have all claims
+  conformIdTokenClaims: false, // ID tokens have all claims, as Google's do
   features: { devInteractions: { enabled: false } },
-  interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+  interactions: { url: (_, interaction) => `${path}/interaction/${interaction.uid}` },
   cookies: { keys: [issuer] },
   // An account's id is its address, or "unproven:" and its address.
   findAccount: (_, id) => {
@@ -30,10 +34,10 @@ const provider = new Provider(issuer, {
 });
 
 const form = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Google of the local stack</title><body style="font:16px system-ui;max-width:24rem;margin:10vh auto">
-<h1>Google of the local stack</h1>
-<form method="post"><p><label>Who are you? <input name="email" type="email" required value="ada@gmail.com"></label></p>
-<p><label><input type="checkbox" name="proven" value="yes" checked> Google knows that the address is yours</label></p>
+<title>${name} of the local stack</title><body style="font:16px system-ui;max-width:24rem;margin:10vh auto">
+<h1>${name} of the local stack</h1>
+<form method="post"><p><label>Who are you? <input name="email" type="email" required value="${name === 'Google' ? 'ada@gmail.com' : 'ada@acme.example.com'}"></label></p>
+<p><label><input type="checkbox" name="proven" value="yes" checked> ${name} knows that the address is yours</label></p>
 <button>Sign in</button> <button name="cancel" value="yes" formnovalidate>Cancel</button></form>`;
 
 async function read(req) {
@@ -59,6 +63,8 @@ const handle = provider.callback();
 createServer((req, res) => {
   // It asks each time who somebody is, so it forgets who that was before.
   req.headers.cookie = (req.headers.cookie ?? '').split('; ').filter((c) => !c.startsWith('_session')).join('; ');
+  req.originalUrl = req.url; // by which oidc-provider knows the path
+  req.url = req.url.slice(path.length);
   if (!req.url.startsWith('/interaction/')) return handle(req, res);
   interact(req, res).catch((e) => {
     res.statusCode = e instanceof errors.OIDCProviderError ? e.statusCode : 500;

@@ -172,3 +172,15 @@ func (d *Desk) expelAll(ctx context.Context, user id.User, keep id.Session, by a
 	}
 	return d.Apps.RevokeAll(ctx, user, by)
 }
+
+// TakeAway ends the access of an app to what is the person's, in one organization or, if in
+// is zero, in all; their history and the organizations' logs say so. See oauth.Desk.
+func (d *Desk) TakeAway(ctx context.Context, user id.User, in id.Org, app id.OAuthClient, v Visitor) error {
+	name, err := d.Apps.TakeAway(ctx, user, in, app, v.Origin)
+	if err != nil {
+		return err
+	}
+	return d.People.AsUser(ctx, user, func(tx pg.Tx) error {
+		return identity.AppTakenAway(ctx, tx, user, name, v.Origin, d.Clock.Now())
+	})
+}

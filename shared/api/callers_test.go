@@ -64,7 +64,7 @@ func TestMatrixOfCallers(t *testing.T) {
 			member := acme.NewMember(strings.ReplaceAll(k.name, "/", "-")+"@example.com", name)
 			person := strings.HasPrefix(k.name, "member/")
 			if person {
-				own["/v1/me/sessions"] = acme.SignIn(member).String()
+				own["/v1/me/sessions"], own["/v1/me/apps"] = acme.SignIn(member).String(), letIn(acme, member)
 			}
 			matrix{own: own, foreign: foreign, holds: k.holds, person: person}.try(t, acme.AsCaller(k.as(acme, member)))
 		})
@@ -90,7 +90,7 @@ func TestMatrixOfRoleModels(t *testing.T) {
 				}
 				member := acme.NewMember(model+"-"+name+"@example.com", given)
 				as := acme.AsMember(member)
-				own["/v1/me/sessions"] = acme.SignIn(member).String()
+				own["/v1/me/sessions"], own["/v1/me/apps"] = acme.SignIn(member).String(), letIn(acme, member)
 				for _, r := range role.AllPredefined() {
 					if model != "custom" && !slices.Contains(roles, r.Name) {
 						apitest.Want(t, acme.Do("PATCH", "/v1/members/"+member, `{"role":"`+r.Name+`"}`), "409 role_not_in_model")

@@ -40,6 +40,7 @@ func things(c apitest.Caller) map[string]string {
 	return map[string]string{
 		"/v1/organizations":           c.Org.String(),
 		"/v1/me/sessions":             "ses_01890000000000000000000000", // nobody's
+		"/v1/me/apps":                 app.String(),
 		"/v1/webhook-endpoints":       endpoint,
 		"/v1/events":                  event,
 		"/v1/event-types":             catalogued(c),
@@ -73,6 +74,14 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/oauth-grants":            grant.String(),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}
+}
+
+// letIn makes an app that a member has let in.
+func letIn(c apitest.Caller, member string) string {
+	c.T.Helper()
+	app := c.NewApp(`"events:read"`)
+	c.AsGranted(app, member, auth.EventsRead)
+	return app.String()
 }
 
 // directed makes a connection with a directory.

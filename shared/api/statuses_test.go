@@ -15,6 +15,7 @@ import (
 	"portico/shared/api/reference"
 	"portico/shared/auth"
 	"portico/shared/id"
+	"portico/shared/role"
 	"portico/shared/staff"
 	"portico/shared/testkit"
 )
@@ -70,6 +71,7 @@ func newStatuses(t *testing.T) *statuses {
 	var own id.Session
 	s.person, own = h.NewPerson("person@example.com")
 	s.own["/v1/me/sessions"] = own.String()
+	s.own["/v1/me/apps"] = letIn(s.acme, s.acme.NewMember("person@example.com", role.Viewer))
 	return s
 }
 

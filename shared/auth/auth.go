@@ -113,7 +113,7 @@ func Scopes() map[Permission]string {
 	for _, p := range ofStaff {
 		delete(all, p)
 	}
-	all[Self] = "Read your account, change your name, and see and end your sessions, in all your organizations."
+	all[Self] = "Read your account, change your name, see and end your sessions, and see the apps that you have let in and take their access away, in all your organizations."
 	return all
 }
 

@@ -23,7 +23,7 @@ type Event struct {
 }
 
 // Actions are those that operations on the own account write.
-var Actions = []string{UpdateUser, ChangePassword, RevokeSession, EndSession}
+var Actions = []string{UpdateUser, ChangePassword, RevokeSession, EndSession, RevokeGrant}
 
 // The actions, as <noun>.<verb>.
 const (
@@ -33,9 +33,10 @@ const (
 	ChangeEmail    = "user.change_email"
 	UndoEmail      = "user.undo_email" // a change of the address is taken back
 	StartSession   = "session.start"
-	RefuseSession  = "session.refuse" // written by refuse_session
-	EndSession     = "session.end"    // of one
-	RevokeSession  = "session.revoke" // of all
+	RefuseSession  = "session.refuse"     // written by refuse_session
+	EndSession     = "session.end"        // of one
+	RevokeSession  = "session.revoke"     // of all
+	RevokeGrant    = "oauth_grant.revoke" // of all that an app had
 	LinkAccount    = "provider_account.link"
 	UnlinkAccount  = "provider_account.unlink"
 	EnrolFactor    = "factor.enrol"

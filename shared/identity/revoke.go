@@ -24,3 +24,10 @@ func RevokeSessions(ctx context.Context, tx pg.Tx, user id.User, why string, by 
 	e.Detail = why
 	return change(ctx, tx, user, e)
 }
+
+// AppTakenAway records that an app has no access any more.
+func AppTakenAway(ctx context.Context, tx pg.Tx, user id.User, name string, by audit.Origin, now time.Time) error {
+	e := newEvent(RevokeGrant, by, now)
+	e.Detail = name
+	return Record(ctx, tx, user, e)
+}

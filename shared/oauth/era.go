@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"portico/shared/audit"
-	"portico/shared/auth"
 	"portico/shared/dynamo"
 	"portico/shared/id"
 	"portico/shared/identity"
@@ -62,33 +61,9 @@ func (d *Desk) RevokeAll(ctx context.Context, user id.User, by audit.Origin) err
 	if err := d.Grants.RevokeAll(ctx, user); err != nil {
 		return err
 	}
-	in, _ := identity.Memberships(ctx, d.DB, user)
-	for _, m := range in {
-		_ = d.noteAll(ctx, m, by)
-	}
-	return nil
-}
-
-// mostNoted is how many grants of a member are noted at once.
-const mostNoted = 100
-
-// noteAll notes that the grants of a member were revoked.
-func (d *Desk) noteAll(ctx context.Context, m identity.Membership, by audit.Origin) error {
 	now := d.Clock.Now()
-	return d.DB.InOrg(ctx, m.Org, func(tx pg.Tx) error {
-		rows, err := pg.List[Row](ctx, tx, "oauth.noteAll", `
-			UPDATE oauth_grant SET revoked_at = $3 WHERE org_id = $1 AND id IN (
-				SELECT id FROM oauth_grant WHERE org_id = $1 AND member_id = $2 AND revoked_at IS NULL AND ends_at > $3 ORDER BY id DESC LIMIT $4)
-			RETURNING `+rowColumns, m.Org, m.Member, now, mostNoted)
-		for _, row := range rows {
-			if err != nil {
-				return err
-			}
-			err = audit.Insert(ctx, tx, m.Org, audit.Entry{
-				Action: "oauth_grant.revoke", Actor: audit.Actor{Type: auth.Member, ID: m.Member.String()}, Targets: []audit.Target{audit.Of("oauth_grant", row.ID)},
-				After: audit.Fields{"client_id": row.ClientID.String(), "member_id": row.MemberID.String(), "scopes": row.Scopes, "reason": string(All)}, Origin: by, CreatedAt: now,
-			})
-		}
-		return err
+	_ = d.inEach(ctx, user, id.Org{}, func(tx pg.Tx, m identity.Membership) error {
+		return noteAll(ctx, tx, m, id.OAuthClient{}, All, by, now)
 	})
+	return nil
 }

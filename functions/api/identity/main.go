@@ -10,5 +10,6 @@ func main() {
 	lambdahost.IdentityAPI(
 		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations,
 		account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,
+		account.ListMyApps, account.RevokeMyApp,
 	)
 }

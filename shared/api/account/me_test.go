@@ -167,6 +167,58 @@ func TestAppsEndWithMySessions(t *testing.T) {
 	apitest.Want(t, app.Do("GET", "/v1/me", ""), `401 access_token_invalid`)
 }
 
+// A person sees the apps that they have let in, with what these may do in which
+// organization, and takes an app's access away everywhere within ten seconds. Nobody else
+// sees them, and nothing of others ends.
+func TestMyApps(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme, other := h.Organization("Acme"), h.Organization("Other")
+	member, second, colleague := acme.NewMember("bob@example.com", role.Viewer), other.NewMember("bob@example.com", role.Viewer), acme.NewMember("eve@example.com", role.Viewer)
+	acme.SignIn(member)
+	acme.SignIn(colleague)
+	bob, eve := acme.AsMember(member), acme.AsMember(colleague)
+	apitest.Want(t, bob.Do("GET", "/v1/me/apps", ""), `200 "data":[] "next":null`)
+	client, kept := other.NewApp(`"events:read","self"`), acme.NewApp(`"events:read"`)
+	here, grant := acme.AsGranted(client, member, auth.EventsRead, auth.Self)
+	h.Clock.Advance(time.Second)
+	there, newer := other.AsGranted(client, second, auth.EventsRead)
+	stays, _ := acme.AsGranted(kept, member, auth.EventsRead)
+	hers, _ := acme.AsGranted(client, colleague, auth.EventsRead)
+
+	r := bob.Do("GET", "/v1/me/apps", "")
+	apitest.Want(t, r, `200 "id":"`+client.String()+`" "name":"Invoices" "id":"`+newer.String()+`" "organization_name":"Other" "id":"`+grant.String()+`" "organization_id":"`+acme.Org.String()+`" "organization_name":"Acme" "scopes":["events:read","self"] "last_used_at":"`)
+	if n := strings.Count(r.Body, `"ogr_`); n != 3 {
+		t.Errorf("%d grants: %s", n, r.Body)
+	}
+	apps := []apitest.Caller{here, here.Environment(apitest.Never), there, there.Environment(apitest.Never)}
+	for _, c := range apps {
+		apitest.Want(t, c.Do("GET", "/v1/events", ""), `200`)
+	}
+	apitest.Want(t, here.Do("GET", "/v1/me/apps", ""), `200 `+kept.String())
+	apitest.Want(t, bob.Do("DELETE", "/v1/me/apps/"+id.New[id.OAuthClient](h.Clock.Now()).String(), ""), `404 app_not_found`)
+	apitest.Want(t, eve.Do("DELETE", "/v1/me/apps/"+kept.String(), ""), `404 app_not_found`)
+	apitest.Want(t, bob.Do("DELETE", "/v1/me/apps/"+client.String(), ""), `204`)
+	apitest.Want(t, bob.Do("DELETE", "/v1/me/apps/"+client.String(), ""), `204`)
+	h.Clock.Advance(10 * time.Second)
+	for _, c := range apps {
+		apitest.Want(t, c.Do("GET", "/v1/events", ""), `401 access_token_invalid`)
+	}
+	for _, c := range []apitest.Caller{stays, hers} {
+		apitest.Want(t, c.Do("GET", "/v1/events", ""), `200`)
+	}
+	apitest.Want(t, bob.Do("GET", "/v1/me/apps", ""), `200 `+kept.String()+` !`+client.String())
+	apitest.Want(t, bob.Do("GET", "/v1/me/events", ""), `200 "action":"oauth_grant.revoke" "detail":"Invoices"`)
+	for _, c := range []apitest.Caller{acme, other} {
+		r := c.Do("GET", "/v1/audit-log?action=oauth_grant.revoke", "")
+		if n := strings.Count(r.Body, `"reason":"revoked"`); n != 1 {
+			t.Errorf("%d entries: %s", n, r.Body)
+		}
+	}
+	h.Clock.Advance(2 * time.Hour)
+	apitest.Want(t, bob.Do("GET", "/v1/me/apps", ""), `200 "data":[]`) // it has ended by itself
+}
+
 // A member who has never signed up has no account.
 func TestWithoutAccount(t *testing.T) {
 	t.Parallel()

@@ -9,8 +9,10 @@ import (
 
 	"portico/shared/account"
 	"portico/shared/auth"
+	"portico/shared/id"
 	"portico/shared/oauth"
 	"portico/shared/pages"
+	"portico/shared/pages/permission"
 	"portico/shared/session"
 	"portico/shared/signin"
 )
@@ -83,9 +85,7 @@ func (s *Site) tell(v *pages.Visit, r oauth.Request, err error) (pages.Answer, e
 // consent is what the page shows.
 type consent struct {
 	oauth.Question
-	About       []string // the keys of texts: what the app learns of the person
-	Permissions []string // in the words of the registry
-	Lasting     bool
+	permitted
 }
 
 func (s *Site) person(v *pages.Visit, own session.Session) oauth.Person {
@@ -101,17 +101,7 @@ func (s *Site) showConsent(v *pages.Visit, own session.Session, r oauth.Request)
 		return s.tell(v, r, err)
 	}
 	v.Leads(r.Redirect)
-	shown := consent{Question: q}
-	for _, scope := range r.Scopes {
-		switch {
-		case scope == oauth.OfflineAccess:
-			shown.Lasting = true
-		case slices.Contains(oauth.About, scope):
-			shown.About = append(shown.About, "authorize."+scope)
-		default:
-			shown.Permissions = append(shown.Permissions, auth.Scopes()[auth.Permission(scope)])
-		}
-	}
+	shown := consent{q, permittedBy(r.Scopes, v.Lang())}
 	return pages.Answer{View: "authorize", Title: "authorize.title", Data: shown}, nil
 }
 
@@ -127,4 +117,75 @@ func (s *Site) consent(v *pages.Visit, own session.Session, r oauth.Request) (pa
 		return s.tell(v, r, err)
 	}
 	return v.Redirect(r.Reply(s.Desk.Apps.Resource, "code", code)), nil
+}
+
+const appsPath = accountPath + "/apps"
+
+// letIn is an app as the page shows it.
+type letIn struct {
+	oauth.LetIn
+	Grants []ownGrant
+}
+
+type ownGrant struct {
+	oauth.OwnGrant
+	permitted
+}
+
+// showApps lists the apps that the person has let in: who has come by an organization's
+// connection sees those of this organization.
+func (s *Site) showApps(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	list, err := s.Desk.Apps.LetIn(ctxOf(v), own.User, reach(own))
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	var shown []letIn
+	for _, app := range list {
+		one := letIn{LetIn: app}
+		for _, g := range app.Grants {
+			one.Grants = append(one.Grants, ownGrant{g, permittedBy(g.Scopes, v.Lang())})
+		}
+		shown = append(shown, one)
+	}
+	return pages.Answer{View: "apps", Title: "apps.title", Data: shown}, nil
+}
+
+// takeAway ends the access of an app.
+func (s *Site) takeAway(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	if app, err := id.Parse[id.OAuthClient](v.Form("app")); err == nil {
+		err = s.Desk.TakeAway(ctxOf(v), own.User, reach(own), app, visitor(v))
+		if err != nil && !errors.Is(err, oauth.ErrNotFound) { // one that is not there does not show up again either
+			return pages.Answer{}, err
+		}
+	}
+	return v.Go(appsPath), nil
+}
+
+// reach is the only organization whose apps a session may see; zero: it may see all.
+func reach(own session.Session) id.Org {
+	if account.Bound(own) {
+		return own.Org
+	}
+	return id.Org{}
+}
+
+// permitted is what an app may do, in words.
+type permitted struct {
+	About       []string // the keys of texts: what the app learns of the person
+	Permissions []string
+	Lasting     bool
+}
+
+func permittedBy(scopes []string, lang string) (p permitted) {
+	for _, scope := range scopes {
+		switch {
+		case scope == oauth.OfflineAccess:
+			p.Lasting = true
+		case slices.Contains(oauth.About, scope):
+			p.About = append(p.About, "authorize."+scope)
+		default:
+			p.Permissions = append(p.Permissions, permission.In(lang, auth.Permission(scope)))
+		}
+	}
+	return p
 }

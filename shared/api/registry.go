@@ -42,6 +42,7 @@ func All() []edge.Operation {
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,
+		people.ListMemberSessions, people.RevokeMemberSessions, people.ResetMemberFactors,
 		invitations.Create, invitations.List, invitations.Resend, invitations.Delete,
 		people.ListPermissions, people.CreateRole, people.ListRoles, people.GetRole, people.UpdateRole, people.DeleteRole,
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,

@@ -48,6 +48,8 @@ var securityActions = []Action{
 	define(Security, "member.create", "A member was added.", "member", memberFields),
 	define(Security, "member.update", "A member was changed, such as the role.", "member", memberFields),
 	define(Security, "member.delete", "A member was removed.", "member", memberFields),
+	define(Security, "member.revoke_sessions", "The sessions of a member in the organization were ended.", "member session", "sessions"),
+	define(Security, "member.reset_factors", "The second factors of a member were removed.", "member", "reset"),
 	define(Security, "invitation.create", "Somebody was invited to become a member.", "invitation", invitationFields),
 	define(Security, "invitation.resend", "An invitation was mailed again, with a new link.", "invitation", invitationFields),
 	define(Security, "invitation.revoke", "An invitation was taken back.", "invitation", invitationFields),

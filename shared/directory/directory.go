@@ -14,6 +14,7 @@ import (
 
 	"portico/shared/auth"
 	"portico/shared/fault"
+	"portico/shared/hostname"
 	"portico/shared/id"
 	"portico/shared/invitation"
 	"portico/shared/member"
@@ -193,8 +194,7 @@ func (d Directory) roleOf(groups []string) (role.Ref, bool) {
 // inDomain returns ErrDomain if an address is in no verified domain of the connection.
 func (o *Open) inDomain(ctx context.Context, email string) error {
 	domain := sso.DomainOf(email)
-	verified, err := pg.Value[bool](ctx, o.tx, "directory.inDomain", `
-		SELECT EXISTS (SELECT FROM domain WHERE org_id = $1 AND name = $2 AND verified_at IS NOT NULL)`, o.Org, domain)
+	verified, err := hostname.Owns(ctx, o.tx, o.Org, domain)
 	if err == nil && (!verified || !slices.Contains(o.connection.Domains, domain)) {
 		return ErrDomain
 	}

@@ -21,6 +21,12 @@ func Get(ctx context.Context, tx pg.Tx, org id.Org, domain id.Domain) (Domain, e
 	return get(ctx, tx, org, domain, "")
 }
 
+// Owns reports whether a name is that of a verified domain of the organization.
+func Owns(ctx context.Context, tx pg.Tx, org id.Org, name string) (bool, error) {
+	return pg.Value[bool](ctx, tx, "hostname.Owns", `
+		SELECT EXISTS (SELECT FROM domain WHERE org_id = $1 AND name = $2 AND verified_at IS NOT NULL)`, org, name)
+}
+
 func get(ctx context.Context, tx pg.Tx, org id.Org, domain id.Domain, lock string) (Domain, error) {
 	return pg.One[Domain](ctx, tx, "hostname.Get", ErrNotFound, `SELECT `+columns+` FROM domain WHERE org_id = $1 AND id = $2`+lock, org, domain)
 }

@@ -75,11 +75,15 @@ func AboutOf(ctx context.Context, tx pg.Tx, org id.Org, of id.Member) (about Abo
 
 // ResetFactors removes the second factors of a member of the organization to which tx is
 // bound, and returns whether there were any. The user signs in with the first factor alone
-// until a new one is enrolled. Call it last in the transaction.
-func ResetFactors(ctx context.Context, tx pg.Tx, org id.Org, of id.Member, now time.Time) (removed bool, err error) {
+// until a new one is enrolled. If there were any, then runs on the platform's own rows while
+// the login is locked; if it fails, the factors stay. Call it last in the transaction.
+func ResetFactors(ctx context.Context, tx pg.Tx, org id.Org, of id.Member, now time.Time, then func(pg.Tx, id.User) error) (removed bool, err error) {
 	err = atHome(ctx, tx, org, of, func(tx pg.Tx, user id.User) error {
 		removed, err = pg.Value[bool](ctx, tx, "identity.ResetFactors", `SELECT reset_factors_of($1, $2)`, user, id.New[id.UserEvent](now))
-		return err
+		if err != nil || !removed {
+			return err
+		}
+		return pg.OnPlatform(ctx, tx, func(tx pg.Tx) error { return then(tx, user) })
 	})
 	return removed, err
 }

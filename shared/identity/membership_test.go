@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,10 +79,11 @@ func TestFactorsOfMembers(t *testing.T) {
 				}))
 				return f
 			}
+			var then []id.User
 			reset := func() (removed bool) {
 				t.Helper()
 				testkit.Must(t, s.App.InOrg(ctx, org, func(tx pg.Tx) (err error) {
-					removed, err = identity.ResetFactors(ctx, tx, org, m, s.Clock.Now())
+					removed, err = identity.ResetFactors(ctx, tx, org, m, s.Clock.Now(), func(_ pg.Tx, of id.User) error { then = append(then, of); return nil })
 					return err
 				}))
 				return removed
@@ -90,8 +92,8 @@ func TestFactorsOfMembers(t *testing.T) {
 			if diff := cmp.Diff(want, factors(), cmpopts.IgnoreFields(identity.Factors{}, "LastSignInAt")); diff != "" {
 				t.Error(diff)
 			}
-			if !reset() || reset() {
-				t.Error("the first reset removes the factors, the second finds none")
+			if !reset() || reset() || !slices.Equal(then, []id.User{user}) {
+				t.Errorf("the first reset removes the factors, the second finds none: %v", then)
 			}
 			want = identity.Factors{EmailVerified: true, Password: true, Identities: 1}
 			if diff := cmp.Diff(want, factors(), cmpopts.IgnoreFields(identity.Factors{}, "LastSignInAt")); diff != "" {

@@ -46,6 +46,23 @@ func (s *Store) RevokeAll(ctx context.Context, user id.User, keep id.Session, wh
 	return err
 }
 
+// In returns those live sessions of a person that are in an organization, the last used
+// first.
+func (s *Store) In(ctx context.Context, user id.User, org id.Org) ([]Session, error) {
+	live, err := s.List(ctx, user)
+	return slices.DeleteFunc(live, func(one Session) bool { return one.Org != org }), err
+}
+
+// RevokeIn ends the sessions of a person that are in an organization, and returns those
+// that were live.
+func (s *Store) RevokeIn(ctx context.Context, user id.User, org id.Org, why Why) ([]Session, error) {
+	live, err := s.In(ctx, user, org)
+	if err == nil {
+		_, err = s.end(ctx, user, func(one Session) bool { return one.Org == org }, why)
+	}
+	return live, err
+}
+
 // endTries is how often end looks for sessions that have begun, or got a new secret,
 // meanwhile.
 const endTries = 5

@@ -32,6 +32,13 @@ type AccountLinkedData struct {
 	URL      string    `json:"url"` // where to remove it
 }
 
+// FactorsResetData tells that an organization has removed all second factors.
+type FactorsResetData struct {
+	Organization string    `json:"organization"`
+	At           time.Time `json:"at"`
+	URL          string    `json:"url"` // where to set up a new one
+}
+
 // AddressNoticeData tells the old address of a new one.
 type AddressNoticeData struct {
 	NewAddress string    `json:"new_address"`
@@ -123,6 +130,8 @@ var (
 		named[FactorChangedData]{"account unlinked", FactorChangedData{AccountUnlinked, "", 0, sampleTime, sampleDevice, sampleIP, sampleReset}},
 		named[FactorChangedData]{"code used", FactorChangedData{CodeUsed, "", 9, sampleTime, sampleDevice, sampleIP, sampleReset}},
 		named[FactorChangedData]{"code left", FactorChangedData{CodeUsed, "", 1, sampleTime, sampleDevice, sampleIP, sampleReset}})
+	// FactorsReset tells that an organization has removed all second factors.
+	FactorsReset = account("factors_reset", named[FactorsResetData]{"reset", FactorsResetData{"Acme & Söhne", sampleTime, "https://portico.example.com/account/totp"}})
 	// ConfirmFactor has the code without which nobody sets up the first second factor.
 	ConfirmFactor = account("confirm_factor", named[CodeData]{"code", CodeData{"4KZM9QWE", sampleTime.Add(10 * time.Minute), sampleDevice, sampleIP, sampleReset}})
 	// NewDevice tells that somebody has signed in with a device that was not known.

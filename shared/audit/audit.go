@@ -21,6 +21,7 @@ type Entry struct {
 	Action    string   // its name in the registry
 	Category  Category // filled by reads
 	Actor     Actor
+	For       Actor // on whose behalf: the member for whom an app acted; zero: on its own
 	Targets   []Target
 	Before    Fields // nil: there was nothing
 	After     Fields // nil: there is nothing now
@@ -53,6 +54,34 @@ var RefusedFields = []string{"operation", "code"}
 type Target struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
+	As   string `json:"as,omitempty"` // OnBehalfOf: it is no target; "": it is one
+}
+
+// OnBehalfOf marks among the stored targets whom the actor acted for. So the hash of the
+// entry covers it, and one index finds entries by either.
+const OnBehalfOf = "on_behalf_of"
+
+// stored returns the targets of an entry and whom the actor acted for, never nil.
+func (e Entry) stored() []Target {
+	list := append([]Target{}, e.Targets...)
+	if e.For.ID != "" {
+		list = append(list, Target{e.For.Type, e.For.ID, OnBehalfOf})
+	}
+	return list
+}
+
+// Apart returns the targets among those that are stored, and whom the actor acted for; nil:
+// for nobody else.
+func Apart(stored []Target) (targets []Target, behalf *Target) {
+	targets = []Target{}
+	for _, t := range stored {
+		if t.As == OnBehalfOf {
+			behalf = &Target{Type: t.Type, ID: t.ID}
+		} else {
+			targets = append(targets, t)
+		}
+	}
+	return targets, behalf
 }
 
 // Of names a target by its noun and id.

@@ -72,7 +72,7 @@ func TestInsertAndList(t *testing.T) {
 	d.Insert(t, "api_key", testkit.Row{"org_id": org, "id": key, "name": "mine", "hash": make([]byte, 32), "permissions": []string{}})
 	at := d.Clock.Now()
 	insert(t, d, org, audit.Entry{
-		Action: "role.create", Actor: audit.Actor{Type: audit.APIKey, ID: key.String()}, CreatedAt: at,
+		Action: "role.create", Actor: audit.Actor{Type: audit.APIKey, ID: key.String()}, For: audit.Actor{Type: "member", ID: "3"}, CreatedAt: at,
 		Targets: []audit.Target{{Type: "a", ID: "1"}, {Type: "b", ID: "2"}, {Type: "b", ID: "2"}},
 		After:   audit.Fields{"z": "a\x00\n<", "a": nil, "n": 9007199254740993},
 		Origin:  audit.Origin{RequestID: "r\x00", UserAgent: "\xff\x00"},
@@ -85,8 +85,8 @@ func TestInsertAndList(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d entries, %v", len(list), err)
 	}
-	got := fmt.Sprintf("%q %+v %q %v %v %t", list[0].Actor.Name, list[0].Targets, list[0].Origin, list[0].Before, list[0].After, list[0].CreatedAt.Equal(at))
-	want := `"mine" [{Type:a ID:1} {Type:b ID:2} {Type:b ID:2}] {"r�" "invalid IP" "��"} map[] map[a:<nil> n:9007199254740993 z:a` + "\x00\n<" + `] true`
+	got := fmt.Sprintf("%q %v %v %q %v %v %t", list[0].Actor.Name, list[0].For, list[0].Targets, list[0].Origin, list[0].Before, list[0].After, list[0].CreatedAt.Equal(at))
+	want := `"mine" {member 3 } [{a 1 } {b 2 } {b 2 }] {"r�" "invalid IP" "��"} map[] map[a:<nil> n:9007199254740993 z:a` + "\x00\n<" + `] true`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

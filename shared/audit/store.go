@@ -81,13 +81,14 @@ func valuesOf(org id.Org, e Entry) (name string, args []any, err error) {
 	if e.ID.IsZero() {
 		e.ID = id.New[id.AuditEntry](e.CreatedAt)
 	}
-	targets := make([]string, len(e.Targets))
-	for i, t := range e.Targets {
+	stored := e.stored()
+	targets := make([]string, len(stored))
+	for i, t := range stored {
 		targets[i] = t.ID
 	}
 	args = []any{
 		[16]byte(org.UUID), e.ID, e.Action, e.Actor.Type, e.Actor.ID, nonEmpty(e.Actor.Name),
-		encode(list(e.Targets)), object(e.Before), object(e.After),
+		encode(stored), object(e.Before), object(e.After),
 		storable(e.Origin.RequestID), address(e.Origin.SourceIP), storable(e.Origin.UserAgent), e.CreatedAt, targets, action.Category, cmp.Or(e.Outcome, Success),
 	}
 	name = `$6::text`
@@ -97,9 +98,6 @@ func valuesOf(org id.Org, e Entry) (name string, args []any, err error) {
 	}
 	return name, args, nil
 }
-
-// list returns targets that are [] and not null when there are none.
-func list(targets []Target) []Target { return append([]Target{}, targets...) }
 
 // object returns nil, which Postgres reads as NULL, for no fields.
 func object(f Fields) []byte {
@@ -136,7 +134,12 @@ func (e *Entry) ScanRow(row pgx.Rows) error {
 	if address != nil {
 		e.Origin.SourceIP = *address
 	}
-	return errors.Join(decode(targets, &e.Targets), decode(before, &e.Before), decode(after, &e.After))
+	err = errors.Join(decode(targets, &e.Targets), decode(before, &e.Before), decode(after, &e.After))
+	var behalf *Target
+	if e.Targets, behalf = Apart(e.Targets); behalf != nil {
+		e.For = Actor{Type: behalf.Type, ID: behalf.ID}
+	}
+	return err
 }
 
 // decode leaves v as it is for NULL, and numbers with all their digits.

@@ -99,7 +99,7 @@ func (c Caller) checkDeclared(userAgent string) {
 	c.auditing.Lock()
 	defer c.auditing.Unlock()
 	err := c.auditor.QueryRow(context.Background(), `
-		SELECT action, outcome, ARRAY(SELECT t ->> 'type' FROM json_array_elements(targets) AS t),
+		SELECT action, outcome, ARRAY(SELECT t ->> 'type' FROM json_array_elements(targets) AS t WHERE t ->> 'as' IS NULL),
 			ARRAY(SELECT json_object_keys(coalesce(before, '{}')) UNION SELECT json_object_keys(coalesce(after, '{}')))
 		FROM audit_entry WHERE user_agent <> '' AND starts_with($1, user_agent)`, userAgent).Scan(&action, &outcome, &targets, &fields)
 	if err != nil {
@@ -128,7 +128,8 @@ func (h *Harness) EntriesOf(userAgent string) (entries, targets int) {
 	h.auditing.Lock()
 	defer h.auditing.Unlock()
 	err := h.auditor.QueryRow(context.Background(), `
-		SELECT count(*), coalesce(sum((SELECT count(*) FROM audit_target t WHERE t.org_id = e.org_id AND t.entry_id = e.id)), 0)
+		SELECT count(*), coalesce(sum((SELECT count(*) FROM audit_target t WHERE t.org_id = e.org_id AND t.entry_id = e.id)
+			- (SELECT count(*) FROM json_array_elements(e.targets) AS t WHERE t ->> 'as' IS NOT NULL)), 0)
 		FROM audit_entry e WHERE user_agent <> '' AND starts_with($1, user_agent)
 			AND NOT (org_id = '00000000-0000-0000-0000-000000000000' AND outcome = 'success' AND action IN ('organization.create', 'organization.delete'))`,
 		userAgent).Scan(&entries, &targets)

@@ -66,7 +66,7 @@ type createAuditExportInput struct {
 		Outcome  string    `json:"outcome,omitempty" enum:"success,failure" doc:"failure: only attempts that were refused."`
 		Request  string    `json:"request_id,omitempty" maxLength:"100" doc:"Only entries of this request." example:"Y2xjcj1Z5QMEPuw="`
 		ActorID  string    `json:"actor_id,omitempty" maxLength:"100" doc:"Only changes by this actor: a key, or a part of Portico." example:"bootstrap"`
-		TargetID string    `json:"target_id,omitempty" maxLength:"100" doc:"Only changes to the object with this id or name." example:"member_added"`
+		TargetID string    `json:"target_id,omitempty" maxLength:"100" doc:"Only changes to the object with this id or name, or on behalf of this member." example:"member_added"`
 		Words    string    `json:"q,omitempty" maxLength:"200" doc:"Only entries with all of these words, as in the list." example:"ada@example.com"`
 		Since    time.Time `json:"since,omitempty" doc:"Only changes made at this time or later." example:"2026-11-01T00:00:00Z"`
 		Until    time.Time `json:"until,omitempty" doc:"Only changes made before this time." example:"2026-12-01T00:00:00Z"`

@@ -30,7 +30,7 @@ type listAuditLogInput struct {
 	Outcome  string    `query:"outcome" enum:"success,failure" doc:"failure: only attempts that were refused." example:"failure"`
 	Request  string    `query:"request_id" maxLength:"100" doc:"Only entries of this request." example:"Y2xjcj1Z5QMEPuw="`
 	ActorID  string    `query:"actor_id" maxLength:"100" doc:"Only changes by this actor." example:"key_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes to the object with this id." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	TargetID string    `query:"target_id" maxLength:"100" doc:"Only changes to the object with this id, or on behalf of this member." example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	Words    string    `query:"q" maxLength:"200" doc:"#AuditLog.q" example:"ada@example.com"`
 	Since    time.Time `query:"since" doc:"Only changes made at this time or later." example:"2026-11-01T00:00:00Z"`
 	Until    time.Time `query:"until" doc:"Only changes made before this time." example:"2026-12-01T00:00:00Z"`
@@ -42,24 +42,31 @@ type auditActorBody struct {
 	Name *string `json:"name" doc:"The actor's name at that time."`
 }
 
+type auditBehalfBody struct {
+	_    struct{} `nullable:"true"`
+	Type string   `json:"type" enum:"member" doc:"Always a member."`
+	ID   string   `json:"id" example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"The member's id."`
+}
+
 type auditTargetBody struct {
 	Type string `json:"type" example:"webhook_endpoint" doc:"The kind of object."`
 	ID   string `json:"id" example:"we_01jdf3z9k2e4nv6xq8r0s1t2v3" doc:"The object's id."`
 }
 
 type AuditEntryBody struct {
-	ID        id.AuditEntry     `json:"id" doc:"The entry's id." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2v3"`
-	Action    string            `json:"action" example:"webhook_endpoint.update" doc:"The kind of object and what was done to it."`
-	Category  audit.Category    `json:"category" enum:"security,configuration,access,data" doc:"What the action belongs to." example:"configuration"`
-	Actor     auditActorBody    `json:"actor" doc:"Who made the change."`
-	Targets   []auditTargetBody `json:"targets" nullable:"false" doc:"The objects that were changed."`
-	Before    map[string]any    `json:"before" nullable:"true" doc:"The old values of the changed fields; null if there are none. A secret is shown as [changed]." example:"{\"description\":\"\"}"`
-	After     map[string]any    `json:"after" nullable:"true" doc:"The new values of the changed fields; null if there are none." example:"{\"description\":\"Accounting\"}"`
-	RequestID string            `json:"request_id" doc:"The id of the request in the log." example:"Y2xjcj1Z5QMEPuw="`
-	SourceIP  *string           `json:"source_ip" doc:"The IP address that sent the request; null if there was no request." example:"203.0.113.7"`
-	UserAgent string            `json:"user_agent" doc:"The header User-Agent of the request." example:"acme-billing/2.1"`
-	Outcome   string            `json:"outcome" enum:"success,failure" doc:"failure: the attempt was refused, and nothing was changed."`
-	CreatedAt clock.Stamp       `json:"created_at" format:"date-time" doc:"When the change was made."`
+	ID         id.AuditEntry     `json:"id" doc:"The entry's id." example:"aud_01jdf3z9k2e4nv6xq8r0s1t2v3"`
+	Action     string            `json:"action" example:"webhook_endpoint.update" doc:"The kind of object and what was done to it."`
+	Category   audit.Category    `json:"category" enum:"security,configuration,access,data" doc:"What the action belongs to." example:"configuration"`
+	Actor      auditActorBody    `json:"actor" doc:"Who made the change."`
+	OnBehalfOf *auditBehalfBody  `json:"on_behalf_of" doc:"The member for whom the actor acted: an app whom the member has let in, or staff; null: for nobody else."`
+	Targets    []auditTargetBody `json:"targets" nullable:"false" doc:"The objects that were changed."`
+	Before     map[string]any    `json:"before" nullable:"true" doc:"The old values of the changed fields; null if there are none. A secret is shown as [changed]." example:"{\"description\":\"\"}"`
+	After      map[string]any    `json:"after" nullable:"true" doc:"The new values of the changed fields; null if there are none." example:"{\"description\":\"Accounting\"}"`
+	RequestID  string            `json:"request_id" doc:"The id of the request in the log." example:"Y2xjcj1Z5QMEPuw="`
+	SourceIP   *string           `json:"source_ip" doc:"The IP address that sent the request; null if there was no request." example:"203.0.113.7"`
+	UserAgent  string            `json:"user_agent" doc:"The header User-Agent of the request." example:"acme-billing/2.1"`
+	Outcome    string            `json:"outcome" enum:"success,failure" doc:"failure: the attempt was refused, and nothing was changed."`
+	CreatedAt  clock.Stamp       `json:"created_at" format:"date-time" doc:"When the change was made."`
 }
 
 type listAuditLogOutput struct{ Body edge.List[AuditEntryBody] }
@@ -71,7 +78,10 @@ func showAuditEntry(e audit.Entry) AuditEntryBody {
 		RequestID: e.Origin.RequestID, UserAgent: e.Origin.UserAgent, Outcome: e.Outcome, CreatedAt: clock.Stamp(e.CreatedAt),
 	}
 	for _, t := range e.Targets {
-		b.Targets = append(b.Targets, auditTargetBody(t))
+		b.Targets = append(b.Targets, auditTargetBody{t.Type, t.ID})
+	}
+	if e.For.ID != "" {
+		b.OnBehalfOf = &auditBehalfBody{Type: e.For.Type, ID: e.For.ID}
 	}
 	if e.Origin.SourceIP.IsValid() {
 		b.SourceIP = new(e.Origin.SourceIP.String())

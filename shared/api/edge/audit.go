@@ -70,7 +70,7 @@ func (c *Call) record(op Op) error {
 		return nil
 	}
 	return audit.Insert(c, c.Tx, c.Org, audit.Entry{
-		Action: op.action(), Actor: c.Caller.Actor,
+		Action: op.action(), Actor: c.Caller.Actor, For: c.Caller.For,
 		Targets: c.change.targets, Before: c.change.before, After: c.change.after,
 		Origin: c.origin, CreatedAt: c.Now(),
 	})
@@ -217,7 +217,7 @@ func (c *Call) refused() (in id.Org, e audit.Entry, is bool) {
 	default:
 		return in, e, false
 	}
-	e.Actor = who.Actor
+	e.Actor, e.For = who.Actor, who.For
 	e.After, e.Origin, e.CreatedAt = after, c.origin, c.Now()
 	if gone := who.IsStaff() && errors.Is(c.cause, org.ErrNotFound); !gone && c.op.Acts != OnNew { // that one does not exist yet
 		in = who.Org

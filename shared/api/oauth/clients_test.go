@@ -255,3 +255,35 @@ func TestAppNeedsRecentSignIn(t *testing.T) {
 		t.Errorf("without the permission: %s", got)
 	}
 }
+
+// What an app does for a member has both in the audit log, and its hash covers both: what
+// was done, was refused and was read. What it does for itself, and what a member does, names
+// nobody else.
+func TestAuditNamesForWhom(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	apitest.Want(t, acme.Do("PATCH", "/v1/organization", `{"settings":{"record_reads":true}}`), `200`)
+	client := acme.NewApp(`"webhook_endpoints:write","events:read"`)
+	member, other := acme.NewMember("ada@example.com", role.Developer), acme.NewMember("bob@example.com", role.Developer)
+	const endpoint = `{"url":"https://example.com/hook","event_types":["*"]}`
+	forAda := acme.AsApp(client, member, auth.WebhookEndpointsWrite, auth.EventsRead)
+	made := forAda.Make("/v1/webhook-endpoints", endpoint)
+	h.Clock.Advance(10 * time.Second)
+	apitest.Want(t, forAda.Do("GET", "/v1/events", ""), `200`)
+	apitest.Want(t, forAda.Do("POST", "/v1/api-keys", `{"name":"x","permissions":[]}`), `403 permission_missing`)
+	acme.AsApp(client, other, auth.WebhookEndpointsWrite).Make("/v1/webhook-endpoints", endpoint)
+	own := acme.AsApp(client, "", auth.WebhookEndpointsWrite).Make("/v1/webhook-endpoints", endpoint)
+	directly := acme.AsMember(member).Make("/v1/webhook-endpoints", endpoint)
+
+	behalf := `"actor":{"type":"oauth_client","id":"` + client.String() + `"`
+	r := acme.Do("GET", "/v1/audit-log?target_id="+member, "")
+	apitest.Want(t, r, `200 `+behalf+` "on_behalf_of":{"type":"member","id":"`+member+`"} "targets":[{"type":"webhook_endpoint","id":"`+made+`"}] "webhook_endpoint.create" "event.read" "api_key.create" "outcome":"failure" !`+other)
+	if n := strings.Count(r.Body, `"on_behalf_of":{`); n != 3 {
+		t.Errorf("%d entries: %s", n, r.Body)
+	}
+	for _, id := range []string{own, directly} {
+		apitest.Want(t, acme.Do("GET", "/v1/audit-log?target_id="+id, ""), `200 "on_behalf_of":null "targets":[{"type":"webhook_endpoint","id":"`+id+`"}]`)
+	}
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log/verify", ""), `200 "fault":null`)
+}

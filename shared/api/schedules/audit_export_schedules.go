@@ -78,7 +78,7 @@ type conditions struct {
 	Category string `json:"category,omitempty" enum:"security,configuration,access,data" doc:"Only actions of this category."`
 	Outcome  string `json:"outcome,omitempty" enum:"success,failure" doc:"failure: only attempts that were refused."`
 	ActorID  string `json:"actor_id,omitempty" maxLength:"100" doc:"Only changes by this actor." example:"bootstrap"`
-	TargetID string `json:"target_id,omitempty" maxLength:"100" doc:"Only changes to the object with this id or name." example:"member_added"`
+	TargetID string `json:"target_id,omitempty" maxLength:"100" doc:"Only changes to the object with this id or name, or on behalf of this member." example:"member_added"`
 	Words    string `json:"q,omitempty" maxLength:"200" doc:"Only entries with all of these words, as in the list." example:"ada@example.com"`
 }
 
@@ -106,7 +106,7 @@ type scheduleConditionsBody struct {
 	Category string `json:"category,omitempty" enum:"security,configuration,access,data" doc:"Only actions of this category."`
 	Outcome  string `json:"outcome,omitempty" enum:"success,failure" doc:"failure: only attempts that were refused."`
 	ActorID  string `json:"actor_id,omitempty" doc:"Only changes by this actor." example:"bootstrap"`
-	TargetID string `json:"target_id,omitempty" doc:"Only changes to the object with this id or name." example:"member_added"`
+	TargetID string `json:"target_id,omitempty" doc:"Only changes to the object with this id or name, or on behalf of this member." example:"member_added"`
 	Words    string `json:"q,omitempty" doc:"Only entries with all of these words, as in the list." example:"ada@example.com"`
 }
 

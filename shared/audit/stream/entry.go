@@ -14,21 +14,23 @@ import (
 // Entry is an audit entry with its place in the chain, as streams send it. Its members
 // are those of the API's.
 type Entry struct {
-	Number    int64          `json:"number"` // 0: a test entry
-	Hash      string         `json:"hash"`   // in hexadecimal digits; "": a test entry
-	ID        id.AuditEntry  `json:"id"`
-	Action    string         `json:"action"`
-	Category  audit.Category `json:"category"`
-	Actor     Actor          `json:"actor"`
-	Targets   []audit.Target `json:"targets"`
-	Before    any            `json:"before"` // the JSON as it is stored
-	After     any            `json:"after"`
-	RequestID string         `json:"request_id"`
-	SourceIP  *string        `json:"source_ip"`
-	UserAgent string         `json:"user_agent"`
-	Outcome   string         `json:"outcome"`
-	CreatedAt clock.Stamp    `json:"created_at"`
-	Reduced   bool           `json:"reduced,omitempty"` // before and after were too large, and are left out
+	Number   int64          `json:"number"` // 0: a test entry
+	Hash     string         `json:"hash"`   // in hexadecimal digits; "": a test entry
+	ID       id.AuditEntry  `json:"id"`
+	Action   string         `json:"action"`
+	Category audit.Category `json:"category"`
+	Actor    Actor          `json:"actor"`
+	// OnBehalfOf is the member for whom an app acted; nil: nobody.
+	OnBehalfOf *audit.Target  `json:"on_behalf_of,omitempty"`
+	Targets    []audit.Target `json:"targets"`
+	Before     any            `json:"before"` // the JSON as it is stored
+	After      any            `json:"after"`
+	RequestID  string         `json:"request_id"`
+	SourceIP   *string        `json:"source_ip"`
+	UserAgent  string         `json:"user_agent"`
+	Outcome    string         `json:"outcome"`
+	CreatedAt  clock.Stamp    `json:"created_at"`
+	Reduced    bool           `json:"reduced,omitempty"` // before and after were too large, and are left out
 }
 
 // Actor is who made a change.
@@ -56,6 +58,7 @@ func (p *placed) ScanRow(row pgx.Rows) error {
 	err := row.Scan(&e.Number, &e.Hash, &e.ID, &e.Action, &e.Category, &e.Actor.Type, &e.Actor.ID, &e.Actor.Name, &e.Targets, &before, &after,
 		&e.RequestID, &e.SourceIP, &e.UserAgent, &e.Outcome, (*time.Time)(&e.CreatedAt), &p.next)
 	e.Before, e.After = raw(before), raw(after)
+	e.Targets, e.OnBehalfOf = audit.Apart(e.Targets)
 	return err
 }
 

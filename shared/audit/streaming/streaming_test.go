@@ -2,12 +2,15 @@ package streaming_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"portico/shared/audit"
 	"portico/shared/audit/stream"
+	"portico/shared/auth"
 	"portico/shared/job/jobtest"
 	"portico/shared/testkit"
 )
@@ -39,6 +42,22 @@ func TestEntriesArrive(t *testing.T) {
 	now := d.get(s)
 	if now.Reached != 6 || now.Head != 6 || now.WaitingSince != nil || now.LastDeliveredAt == nil || now.LastError != nil {
 		t.Errorf("the stream is %+v", now)
+	}
+}
+
+// An entry of an app that acted for a member names both.
+func TestOnBehalfOfArrives(t *testing.T) {
+	t.Parallel()
+	d, other := newDesk(t), newSIEM(t)
+	d.https(other.URL)
+	d.add(audit.Entry{
+		Action: "role.update", Actor: audit.Actor{Type: auth.OAuthClient, ID: "app_1"}, For: audit.Actor{Type: auth.Member, ID: "mem_1"},
+		Targets: []audit.Target{{Type: "role", ID: "role_1"}},
+	})
+	d.work()
+	want(t, "requests", len(other.All()), 1)
+	if text := string(other.All()[0].Body); !strings.Contains(text, `"on_behalf_of":{"type":"member","id":"mem_1"},"targets":[{"type":"role","id":"role_1"}]`) {
+		t.Errorf("it sends %s", text)
 	}
 }
 

@@ -5,19 +5,27 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/oauth2"
 
 	"portico/shared/oauth"
-	"portico/shared/pages/token"
 	"portico/shared/testkit"
 )
 
+// errorOf returns the code of an error, or for the status of a token active or inactive.
 func errorOf(w *http.Response) string {
-	var body struct{ Error string }
+	var body struct {
+		Error  string
+		Active *bool
+	}
 	_ = json.NewDecoder(w.Body).Decode(&body)
-	return body.Error
+	switch {
+	case body.Active == nil:
+		return body.Error
+	case *body.Active:
+		return "active"
+	}
+	return "inactive"
 }
 
 // O1: nobody is led to a redirect URI that the app has not registered, as text.
@@ -149,141 +157,13 @@ func TestConsentIsAsked(t *testing.T) {
 	}
 }
 
-// O2 to O8, O11, O13: what the token endpoint refuses, in the words of RFC 6749.
-func TestTokenEndpointRefuses(t *testing.T) {
+// The endpoint for tokens takes POST only.
+func TestTokensByPost(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
-	a, other, b := s.register(nil), s.register(nil), s.browser()
-	native := s.register(func(c *oauth.Client) { c.Kind = oauth.Native })
-	b.signUp("ada@example.com")
-	v := oauth2.GenerateVerifier()
-	proof, others := a.ClientID+":"+a.ClientSecret, other.ClientID+":"+other.ClientSecret
-	redeem := func(code string, changes ...string) []string {
-		fields := map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "code_verifier": v}
-		for i := 0; i < len(changes); i += 2 {
-			fields[changes[i]] = changes[i+1]
-		}
-		var list []string
-		for name, value := range fields {
-			list = append(list, name, value)
-		}
-		return list
-	}
-	code := a.code(b, v)
-	for name, one := range map[string]struct {
-		proof  string
-		fields []string
-		status int
-		want   string
-	}{
-		"another app":                    {others, redeem(code), 400, "invalid_grant"},
-		"another redirect URI":           {proof, redeem(code, "redirect_uri", callback+"?"), 400, "invalid_grant"},
-		"no redirect URI":                {proof, redeem(code, "redirect_uri", ""), 400, "invalid_grant"},
-		"no verifier":                    {proof, redeem(code, "code_verifier", ""), 400, "invalid_grant"},
-		"another verifier":               {proof, redeem(code, "code_verifier", oauth2.GenerateVerifier()), 400, "invalid_grant"},
-		"no code":                        {proof, redeem(""), 400, "invalid_grant"},
-		"another resource":               {proof, redeem(code, "resource", "https://evil.example"), 400, "invalid_target"},
-		"a wrong secret":                 {a.ClientID + ":" + other.ClientSecret, redeem(code), 401, "invalid_client"},
-		"no secret":                      {"", redeem(code, "client_id", a.ClientID), 401, "invalid_client"},
-		"no app":                         {"", redeem(code), 401, "invalid_client"},
-		"an unknown app":                 {"app_01890000000000000000000000:x", redeem(code), 401, "invalid_client"},
-		"a secret of an app with none":   {native.ClientID + ":x", redeem(code), 401, "invalid_client"},
-		"two proofs":                     {proof, redeem(code, "client_secret", a.ClientSecret), 400, "invalid_request"},
-		"two apps":                       {proof, redeem(code, "client_id", other.ClientID), 400, "invalid_request"},
-		"a parameter twice":              {proof, append(redeem(code), "code", code), 400, "invalid_request"},
-		"no grant":                       {proof, nil, 400, "invalid_request"},
-		"a password":                     {proof, []string{"grant_type", "password", "username", "ada@example.com", "password", secretText}, 400, "unsupported_grant_type"},
-		"a native app for itself":        {"", []string{"grant_type", "client_credentials", "client_id", native.ClientID}, 400, "unauthorized_client"},
-		"for itself, more than it may":   {proof, []string{"grant_type", "client_credentials", "scope", "api_keys:write"}, 400, "invalid_scope"},
-		"for itself, for ever":           {proof, []string{"grant_type", "client_credentials", "scope", "offline_access"}, 400, "invalid_scope"},
-		"a refresh token that is a code": {proof, []string{"grant_type", "refresh_token", "refresh_token", code}, 400, "invalid_grant"},
-	} {
-		if status, got := a.send(token.Path, one.proof, one.fields...); status != one.status || got != one.want {
-			t.Errorf("%s: %d %s", name, status, got)
-		}
-	}
-	if status, got := a.send(token.Path+"?client_secret=x", proof, redeem(code)...); status != 400 || got != "invalid_request" {
-		t.Errorf("a secret in the address: %d %s", status, got)
-	}
+	a := newStage(t).register(nil)
 	w, err := http.Get(a.Endpoint.TokenURL)
 	testkit.Must(t, err)
 	if _ = w.Body.Close(); w.StatusCode != http.StatusMethodNotAllowed || w.Header.Get("Allow") != http.MethodPost {
 		t.Errorf("GET: %d", w.StatusCode)
-	}
-	if status, got := a.send(token.Path, proof, redeem(code)...); status != 200 { // none of these has used it up
-		t.Errorf("the code: %d %s", status, got)
-	}
-}
-
-// O3, O5, O6: a code or an older refresh token that is used again takes the grant away,
-// which the organization's log says; scopes cannot grow.
-func TestReuseIsLogged(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	a, b := s.register(nil), s.browser()
-	b.signUp("ada@example.com")
-	v := oauth2.GenerateVerifier()
-	code := a.code(b, v)
-	got, err := a.Exchange(t.Context(), code, oauth2.VerifierOption(v))
-	testkit.Must(t, err)
-	proof := a.ClientID + ":" + a.ClientSecret
-	if status, text := a.send(token.Path, proof, "grant_type", "refresh_token", "refresh_token", got.RefreshToken, "scope", "events:read events:write offline_access"); status != 400 || text != "invalid_scope" {
-		t.Errorf("more scopes: %d %s", status, text)
-	}
-	if _, err := a.Exchange(t.Context(), code, oauth2.VerifierOption(v)); err == nil {
-		t.Error("the code works twice")
-	}
-	if _, err := s.process(s.desk.Box).apps.Caller(t.Context(), got.AccessToken); err == nil {
-		t.Error("the access token works after its code was used again")
-	}
-	if reason := testkit.Value[string](t, s.db, `SELECT after->>'reason' FROM audit_entry WHERE action = 'oauth_grant.revoke'`); reason != "reused" {
-		t.Errorf("the log says %q", reason)
-	}
-}
-
-// O6, O7: a person who has left the organization gives an app nothing any more.
-func TestRefreshAfterLeaving(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	a, b := s.register(nil), s.browser()
-	b.signUp("ada@example.com")
-	v := oauth2.GenerateVerifier()
-	got, err := a.Exchange(t.Context(), a.code(b, v), oauth2.VerifierOption(v))
-	testkit.Must(t, err)
-	s.db.Exec(t, `DELETE FROM member`)
-	if status, text := a.send(token.Path, a.ClientID+":"+a.ClientSecret, "grant_type", "refresh_token", "refresh_token", got.RefreshToken); status != 400 || text != "invalid_grant" {
-		t.Errorf("%d %s", status, text)
-	}
-}
-
-// O12: an app learns the status of its own tokens, and of no others.
-func TestIntrospection(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	a, other, b := s.register(nil), s.register(nil), s.browser()
-	b.signUp("ada@example.com")
-	v := oauth2.GenerateVerifier()
-	got, err := a.Exchange(t.Context(), a.code(b, v), oauth2.VerifierOption(v))
-	testkit.Must(t, err)
-	ctx := t.Context()
-	look := func(of *client, text string) bool {
-		app, err := s.desk.Apps.Clients.Get(ctx, of.id)
-		testkit.Must(t, err)
-		found, err := s.desk.Apps.Introspect(ctx, app, text)
-		testkit.Must(t, err)
-		return found.OK
-	}
-	if !look(a, got.AccessToken) || !look(a, got.RefreshToken) || look(other, got.AccessToken) || look(a, "x") {
-		t.Error("the status of a token is wrong")
-	}
-	if status, text := a.send(token.IntrospectPath, "", "client_id", a.ClientID, "token", got.AccessToken); status != 401 || text != "invalid_client" {
-		t.Errorf("without a proof: %d %s", status, text)
-	}
-	if status, _ := a.send(token.RevokePath, other.ClientID+":"+other.ClientSecret, "token", got.AccessToken); status != 200 || !look(a, got.AccessToken) {
-		t.Error("another app has revoked it")
-	}
-	s.clock.Advance(time.Hour)
-	if look(a, got.AccessToken) || !look(a, got.RefreshToken) {
-		t.Error("the status is wrong after an hour")
 	}
 }

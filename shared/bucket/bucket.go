@@ -39,8 +39,8 @@ var (
 
 // Bucket is one bucket.
 type Bucket struct {
-	client *s3.Client
-	name   string
+	calls
+	name string
 }
 
 // New returns the bucket with this name. At an address of one's own, as on a laptop,
@@ -50,7 +50,7 @@ func New(cfg aws.Config, name string) *Bucket {
 		o.UsePathStyle = o.BaseEndpoint != nil
 		o.HTTPClient = awshttp.NewBuildableClient().WithTimeout(timeout)
 	})
-	return &Bucket{client, name}
+	return &Bucket{callsOf(client), name}
 }
 
 // Object is what is stored with an object besides its bytes.
@@ -62,7 +62,7 @@ type Object struct {
 
 // Put writes an object of at most 5 GB, or replaces it.
 func (b *Bucket) Put(ctx context.Context, key string, body io.ReadSeeker, o Object) error {
-	if _, err := b.client.PutObject(ctx, b.put(key, body, o)); err != nil {
+	if _, err := b.putObject(ctx, b.put(key, body, o)); err != nil {
 		return fmt.Errorf("bucket.Put: %w", err)
 	}
 	return nil
@@ -73,7 +73,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.ReadSeeker, o Obje
 func (b *Bucket) PutNew(ctx context.Context, key string, body []byte, o Object) error {
 	in := b.put(key, bytes.NewReader(body), o)
 	in.IfNoneMatch = aws.String("*")
-	_, err := b.client.PutObject(ctx, in)
+	_, err := b.putObject(ctx, in)
 	switch status := statusOf(err); {
 	case err == nil:
 		return nil
@@ -96,7 +96,7 @@ func (b *Bucket) put(key string, body io.Reader, o Object) *s3.PutObjectInput {
 
 // Get reads an object of at most that many bytes.
 func (b *Bucket) Get(ctx context.Context, key string, atMost int64) ([]byte, error) {
-	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
+	out, err := b.getObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
 	if err != nil {
 		return nil, absent("bucket.Get", err)
 	}
@@ -113,7 +113,7 @@ func (b *Bucket) Get(ctx context.Context, key string, atMost int64) ([]byte, err
 
 // GetPart reads that many bytes of an object from a place on, or fewer at its end.
 func (b *Bucket) GetPart(ctx context.Context, key string, from, length int64) ([]byte, error) {
-	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key, Range: aws.String(fmt.Sprintf("bytes=%d-%d", from, from+length-1))})
+	out, err := b.getObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key, Range: aws.String(fmt.Sprintf("bytes=%d-%d", from, from+length-1))})
 	if err != nil {
 		return nil, absent("bucket.GetPart", err)
 	}
@@ -127,7 +127,7 @@ func (b *Bucket) GetPart(ctx context.Context, key string, from, length int64) ([
 
 // Head returns the size of an object in bytes, and what is stored with it.
 func (b *Bucket) Head(ctx context.Context, key string) (size int64, o Object, err error) {
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
+	out, err := b.headObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: &key})
 	if err != nil {
 		return 0, o, absent("bucket.Head", err)
 	}
@@ -139,7 +139,7 @@ func (b *Bucket) Head(ctx context.Context, key string) (size int64, o Object, er
 // ten minutes, as a file with that name.
 func (b *Bucket) Link(ctx context.Context, key, file string) (string, error) {
 	disposition := fmt.Sprintf("attachment; filename=%q", file)
-	signed, err := s3.NewPresignClient(b.client).PresignGetObject(ctx,
+	signed, err := b.presignGetObject(ctx,
 		&s3.GetObjectInput{Bucket: &b.name, Key: &key, ResponseContentDisposition: &disposition}, s3.WithPresignExpires(linkFor))
 	if err != nil {
 		return "", fmt.Errorf("bucket.Link: %w", err)

@@ -24,7 +24,7 @@ func (b *Bucket) Begin(ctx context.Context, key string, o Object) (upload string
 	if o.Encoding != "" {
 		in.ContentEncoding = &o.Encoding
 	}
-	out, err := b.client.CreateMultipartUpload(ctx, in)
+	out, err := b.createMultipartUpload(ctx, in)
 	if err != nil {
 		return "", fmt.Errorf("bucket.Begin: %w", err)
 	}
@@ -34,7 +34,7 @@ func (b *Bucket) Begin(ctx context.Context, key string, o Object) (upload string
 // PutPart writes a part, or replaces it; parts have numbers from 1 to 10,000. The tag
 // says which bytes the part has.
 func (b *Bucket) PutPart(ctx context.Context, key, upload string, number int32, body []byte) (tag string, err error) {
-	out, err := b.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &b.name, Key: &key, UploadId: &upload, PartNumber: &number, Body: bytes.NewReader(body)})
+	out, err := b.uploadPart(ctx, &s3.UploadPartInput{Bucket: &b.name, Key: &key, UploadId: &upload, PartNumber: &number, Body: bytes.NewReader(body)})
 	if err != nil {
 		return "", uploading("bucket.PutPart", err)
 	}
@@ -48,7 +48,7 @@ func (b *Bucket) Complete(ctx context.Context, key, upload string, tags []string
 	for i := range tags {
 		parts[i] = types.CompletedPart{ETag: &tags[i], PartNumber: aws.Int32(int32(i + 1))}
 	}
-	_, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+	_, err := b.completeMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &b.name, Key: &key, UploadId: &upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ type Item = map[string]types.AttributeValue
 
 // Table is a table whose key is one string attribute.
 type Table struct {
-	client    *dynamodb.Client
+	calls
 	name, key string
 	partition Item // the other attribute of the key, for a Partition
 	// showsRefused is set once the store has returned an item with a refusal.
@@ -28,7 +28,7 @@ type Table struct {
 
 // NewTable returns the table; key is the name of its key's attribute.
 func NewTable(client *dynamodb.Client, name, key string) Table {
-	return Table{client: client, name: name, key: key, showsRefused: &atomic.Bool{}}
+	return Table{calls: callsOf(client), name: name, key: key, showsRefused: &atomic.Bool{}}
 }
 
 func (t Table) at(key string) Item { return t.keyed(Item{}, key) }
@@ -43,7 +43,7 @@ func (t Table) keyed(item Item, key string) Item {
 // Get reads an item with strong consistency. If there is none, it returns an empty
 // item.
 func (t Table) Get(ctx context.Context, key string) (Item, error) {
-	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: t.at(key), ConsistentRead: aws.Bool(true)})
+	out, err := t.getItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: t.at(key), ConsistentRead: aws.Bool(true)})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (t Table) UpdateAndGet(ctx context.Context, key string, w Write) (Item, err
 }
 
 func (t Table) update(ctx context.Context, key string, w Write, returned types.ReturnValue) (Item, error) {
-	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	out, err := t.updateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: t.at(key), UpdateExpression: &w.Update, ConditionExpression: optional(w.If),
 		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values, ReturnValues: returned,
 	})
@@ -85,7 +85,7 @@ func (t Table) update(ctx context.Context, key string, w Write, returned types.R
 // none. A store that does not return the item with the refusal, as dynalite, is
 // asked once more.
 func (t Table) UpdateOrSee(ctx context.Context, key string, w Write) (item Item, done bool, err error) {
-	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	out, err := t.updateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: t.at(key), UpdateExpression: optional(w.Update), ConditionExpression: optional(w.If),
 		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values, ReturnValues: types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -108,7 +108,7 @@ func (t Table) UpdateOrSee(ctx context.Context, key string, w Write) (item Item,
 
 // Put writes a whole item.
 func (t Table) Put(ctx context.Context, key string, attributes Item, w Write) error {
-	_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{
+	_, err := t.putItem(ctx, &dynamodb.PutItemInput{
 		TableName: &t.name, Item: t.keyed(attributes, key), ConditionExpression: optional(w.If),
 		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values,
 	})
@@ -117,7 +117,7 @@ func (t Table) Put(ctx context.Context, key string, attributes Item, w Write) er
 
 // Delete removes an item, if there is one.
 func (t Table) Delete(ctx context.Context, key string, w Write) error {
-	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+	_, err := t.deleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &t.name, Key: t.at(key), ConditionExpression: optional(w.If),
 		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: w.Values,
 	})
@@ -142,7 +142,7 @@ func (t Table) GetAll(ctx context.Context, keys []string, projection string, nam
 		if try == getTries {
 			return nil, errors.New("DynamoDB did not return all keys")
 		}
-		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
+		out, err := t.batchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {
 			return nil, err
 		}

@@ -39,7 +39,7 @@ func (p Partition) List(ctx context.Context, begins string) (items []Item, err e
 		condition += " AND #p = :p"
 		names["#p"], values[":p"] = name, value
 	}
-	pages := dynamodb.NewQueryPaginator(p.client, &dynamodb.QueryInput{
+	pages := dynamodb.NewQueryPaginator(p.calls, &dynamodb.QueryInput{
 		TableName: &p.name, KeyConditionExpression: &condition, ConsistentRead: aws.Bool(true),
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	})

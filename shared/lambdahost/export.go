@@ -16,7 +16,7 @@ func AuditAPI(operations ...edge.Operation) {
 		if err := read(&e); err != nil {
 			return err
 		}
-		s.Exports = bucket.New(h.aws, e.Bucket)
+		s.LinkTo = bucket.New(h.aws, e.Bucket).Link
 		return nil
 	}}, operations)
 }

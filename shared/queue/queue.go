@@ -11,13 +11,14 @@ import (
 
 // Sender sends messages to one queue.
 type Sender struct {
-	client *sqs.Client
-	url    string
+	// One call, and not the client, whose other methods would stay in the program.
+	send func(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+	url  string
 }
 
 // NewSender returns a sender to the queue at url.
 func NewSender(client *sqs.Client, url string) *Sender {
-	return &Sender{client: client, url: url}
+	return &Sender{send: client.SendMessage, url: url}
 }
 
 // Send sends one message. Messages may arrive more than once and in any order.
@@ -27,7 +28,7 @@ func (s *Sender) Send(ctx context.Context, body string) error { return s.SendAft
 // seconds and at most 15 minutes.
 func (s *Sender) SendAfter(ctx context.Context, body string, delay time.Duration) error {
 	seconds := int32((delay + time.Second - 1) / time.Second)
-	if _, err := s.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &s.url, MessageBody: &body, DelaySeconds: seconds}); err != nil {
+	if _, err := s.send(ctx, &sqs.SendMessageInput{QueueUrl: &s.url, MessageBody: &body, DelaySeconds: seconds}); err != nil {
 		return fmt.Errorf("queue.Send: %w", err)
 	}
 	return nil

@@ -79,7 +79,7 @@ func New(t *testing.T) *Harness {
 	h.Server = &edge.Server{
 		Services: edge.Services{
 			DB: h.App, Keys: h.Keys, Members: member.NewRights(h.App, h.Clock), Staff: staff.NewPeople(h.App, h.Clock), Box: testkit.Box(t), Egress: testkit.Loopback(t), SourceIPs: []string{"192.0.2.1", "192.0.2.2"}, Clock: h.Clock,
-			Subscriptions: fanout.NewCache(), Jobs: kinds(t, h.App, exports), Exports: exports, Limits: testkit.Limits(t),
+			Subscriptions: fanout.NewCache(), Jobs: kinds(t, h.App, exports), LinkTo: exports.Link, Limits: testkit.Limits(t),
 		},
 		Log: observe.NewLog(h.Lines, "test"),
 		Wakers: map[string]*claim.Waker{pg.Home: {

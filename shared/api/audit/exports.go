@@ -188,7 +188,7 @@ func getExport(c *edge.Call, in *auditExportPath) (*auditExportOutput, error) {
 		return nil, err
 	}
 	out := &auditExportOutput{Body: showExport(e)}
-	if out.Body.URL, err = e.Link(c, c.Exports, c.Org, c.Clock.Now()); out.Body.URL != nil {
+	if out.Body.URL, err = e.Link(c, c.LinkTo, c.Org, c.Clock.Now()); out.Body.URL != nil {
 		c.RecordRead() // the link shows the log
 	}
 	return out, err

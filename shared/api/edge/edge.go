@@ -19,7 +19,6 @@ import (
 	"portico/shared/audit"
 	"portico/shared/audit/anchor"
 	"portico/shared/auth"
-	"portico/shared/bucket"
 	"portico/shared/cache"
 	"portico/shared/captcha"
 	"portico/shared/claim"
@@ -63,9 +62,9 @@ type Services struct {
 	Subscriptions *fanout.Cache
 	Jobs          *job.Registry // the kinds of jobs
 	Clock         *clock.Clock
-	// Exports is the bucket of files that customers download; only the function
-	// audit-log has it.
-	Exports *bucket.Bucket
+	// LinkTo makes an address of a file that customers download, from its key and its
+	// name; only the function audit-log has it.
+	LinkTo func(ctx context.Context, key, file string) (string, error)
 	// Captcha demands and verifies CAPTCHAs. The zero one refuses all calls that need
 	// one.
 	Captcha captcha.Gate
@@ -128,6 +127,7 @@ func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 	if err := checkAll(operations); err != nil {
 		return nil, err
 	}
+	humaIsSet.Do(setHuma)
 	s.mux, s.waiting, s.refusals = http.NewServeMux(), &limit.Queue{}, &audit.Refusals{DB: s.DB}
 	s.reads = cache.New[id.Org, bool](wantsAtMost, wantsFor)
 	s.huma = humago.New(s.mux, huma.Config{

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
@@ -177,8 +178,11 @@ func refuse(w http.ResponseWriter, p *Problem) {
 	_ = encodeJSON(w, p) // the client is gone
 }
 
-// huma reports errors of a request through these variables.
-func init() {
+var humaIsSet sync.Once
+
+// setHuma sets the variables by which huma reports the errors of a request. Handler does it,
+// and not init: so a program without operations does not link what operations need.
+func setHuma() {
 	// huma calls this one without a request, only to learn the type of the
 	// errors.
 	huma.NewError = func(status int, message string, _ ...error) huma.StatusError {

@@ -179,12 +179,12 @@ func (e Export) Object() bucket.Object {
 }
 
 // Link returns an address of the file for ten minutes; nil: there is no file, because
-// the export has not succeeded, or S3 has deleted it.
-func (e Export) Link(ctx context.Context, b *bucket.Bucket, org id.Org, now time.Time) (*string, error) {
+// the export has not succeeded, or S3 has deleted it. linkTo is Bucket.Link.
+func (e Export) Link(ctx context.Context, linkTo func(ctx context.Context, key, file string) (string, error), org id.Org, now time.Time) (*string, error) {
 	if !e.HasFile(now) {
 		return nil, nil
 	}
-	link, err := b.Link(ctx, e.key(org), "audit-log-"+e.CreatedAt.UTC().Format("2006-01-02")+"."+e.Format)
+	link, err := linkTo(ctx, e.key(org), "audit-log-"+e.CreatedAt.UTC().Format("2006-01-02")+"."+e.Format)
 	return &link, err
 }
 

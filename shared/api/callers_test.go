@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,32 +19,56 @@ import (
 
 // caller is a kind of caller, with the permissions that it has.
 type caller struct {
-	name  string
-	holds []auth.Permission
-	as    func(acme apitest.Caller, member string) auth.Caller
+	name   string
+	role   string // of the member
+	person bool   // may act on the member's own account
+	holds  []auth.Permission
+	as     func(acme apitest.Caller, member string) apitest.Caller
 }
 
-// callers are the kinds of callers without an API key, each with the permissions of a
-// predefined role.
+// callers are the kinds of callers without an API key: members with each predefined role,
+// apps with real access tokens, and a portal.
 func callers() (list []caller) {
-	member := func(id string) auth.Actor { return auth.Actor{Type: auth.Member, ID: id} }
 	for _, r := range role.AllPredefined() {
-		list = append(list, caller{"member/" + r.Name, r.Permissions, func(acme apitest.Caller, id string) auth.Caller {
-			return auth.Caller{Actor: member(id), Proved: acme.Clock.Now()}
+		list = append(list, caller{"member/" + r.Name, r.Name, true, r.Permissions, func(acme apitest.Caller, id string) apitest.Caller {
+			return acme.AsMember(id)
 		}})
 	}
-	scopes := auth.Set{auth.EventsRead, auth.EventsWrite, auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.RolesWrite}
-	app := auth.Actor{Type: auth.OAuthClient, ID: "app_00000000000000000000000001", Name: "Zap"}
-	developer, _ := role.Predefined(role.Developer)
-	bounded := auth.Bounded{Authority: auth.Set(developer.Permissions), By: scopes}
+	scopes := []auth.Permission{auth.EventsRead, auth.EventsWrite, auth.WebhookEndpointsRead, auth.WebhookEndpointsWrite, auth.RolesWrite}
+	of := func(name string) []auth.Permission {
+		r, _ := role.Predefined(name)
+		return r.Permissions
+	}
 	return append(list,
-		caller{"app/developer", bounded.Gives(), func(acme apitest.Caller, id string) auth.Caller {
-			return auth.Caller{Actor: app, For: member(id), Scope: scopes, Proved: acme.Clock.Now()}
+		app("developer", role.Developer, false, of(role.Developer), scopes...),
+		app("viewer", role.Viewer, false, of(role.Viewer), auth.All()...),
+		app("owner", role.Owner, false, of(role.Owner), auth.All()...),
+		app("person", role.Viewer, true, of(role.Viewer), auth.Self, auth.EventsRead),
+		caller{"app/itself", role.Viewer, false, scopes, func(acme apitest.Caller, _ string) apitest.Caller {
+			return acme.AsApp(acme.NewApp(quoted(scopes)), "", scopes...)
 		}},
-		caller{"portal", scopes[:4], func(acme apitest.Caller, _ string) auth.Caller {
-			return auth.Caller{Actor: auth.Actor{Type: auth.Portal, ID: acme.Org.String()}, Rights: scopes[:4]}
+		caller{"portal", role.Viewer, false, scopes[:4], func(acme apitest.Caller, _ string) apitest.Caller {
+			return acme.AsCaller(auth.Caller{Actor: auth.Actor{Type: auth.Portal, ID: acme.Org.String()}, Rights: auth.Set(scopes[:4])})
 		}},
 	)
+}
+
+// app is an app that a member with a role has let in with some scopes. It holds what both
+// have.
+func app(name, of string, person bool, most []auth.Permission, scopes ...auth.Permission) caller {
+	holds := auth.Bounded{Authority: auth.Set(most), By: scopes}.Gives()
+	return caller{"app/" + name, of, person, holds, func(acme apitest.Caller, member string) apitest.Caller {
+		return acme.AsApp(acme.NewApp(quoted(scopes)), member, scopes...)
+	}}
+}
+
+// quoted is a list of permissions without its brackets, in JSON.
+func quoted(permissions []auth.Permission) string {
+	var list []string
+	for _, p := range permissions {
+		list = append(list, strconv.Quote(string(p)))
+	}
+	return strings.Join(list, ",")
 }
 
 // Every route is called as every kind of caller without an API key, with the caller's
@@ -57,16 +82,11 @@ func TestMatrixOfCallers(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			acme := h.Organization("Acme")
 			own := things(acme)
-			name := k.name[strings.Index(k.name, "/")+1:]
-			if name == "portal" {
-				name = role.Viewer
-			}
-			member := acme.NewMember(strings.ReplaceAll(k.name, "/", "-")+"@example.com", name)
-			person := strings.HasPrefix(k.name, "member/")
-			if person {
+			member := acme.NewMember(strings.ReplaceAll(k.name, "/", "-")+"@example.com", k.role)
+			if k.person {
 				own["/v1/me/sessions"], own["/v1/me/apps"] = acme.SignIn(member).String(), letIn(acme, member)
 			}
-			matrix{own: own, foreign: foreign, holds: k.holds, person: person}.try(t, acme.AsCaller(k.as(acme, member)))
+			matrix{own: own, foreign: foreign, holds: k.holds, person: k.person}.try(t, k.as(acme, member))
 		})
 	}
 }

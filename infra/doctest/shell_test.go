@@ -80,9 +80,10 @@ func TestShellBlocksRun(t *testing.T) {
 	}
 }
 
-// asPrinted inserts the address and the key, which make up prints.
+// asPrinted inserts the addresses and the key, which make up prints.
 func asPrinted(script, key string) string {
 	script = strings.ReplaceAll(script, "http://127.0.0.1:8080", running.URL)
+	script = strings.ReplaceAll(script, "http://localhost:8080", strings.TrimSuffix(running.SignInURL(), "/sign-in"))
 	return strings.ReplaceAll(script, "=ptc_…", "="+key)
 }
 

@@ -23,6 +23,7 @@ import (
 	"portico/shared/pages/admin"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/saml"
+	"portico/shared/pages/setup"
 	"portico/shared/pages/signin"
 	"portico/shared/pages/token"
 	"portico/shared/pages/unsubscribe"
@@ -63,7 +64,7 @@ func registered() []op {
 		o := operation.Meta()
 		ops = append(ops, op{ID: o.ID, Method: o.Method, Path: o.Path, Function: o.Function})
 	}
-	for _, r := range pages.Routes(slices.Concat((&signin.Site{}).Pages(), (&saml.Site{}).Pages(), (&admin.Site{}).Pages())) {
+	for _, r := range pages.Routes(slices.Concat((&signin.Site{}).Pages(), (&saml.Site{}).Pages(), (&setup.Site{}).Pages(), (&admin.Site{}).Pages())) {
 		ops = append(ops, op{ID: r.ID, Method: anyMethod, Path: r.Path, Function: r.Function})
 	}
 	return append(ops,

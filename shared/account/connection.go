@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"portico/shared/audit"
 	"portico/shared/auth"
@@ -15,7 +14,6 @@ import (
 	"portico/shared/identity"
 	"portico/shared/mail"
 	"portico/shared/member"
-	"portico/shared/name"
 	"portico/shared/pg"
 	"portico/shared/provider"
 	"portico/shared/role"
@@ -35,6 +33,7 @@ type ConnectionTrip struct {
 	// Asked is what the answer is compared with, or what was proven, as the protocol writes
 	// it; nil: the answer was used.
 	Asked json.RawMessage `json:"asked,omitempty"`
+	Test  bool            `json:"test,omitempty"` // it lets nobody in, and only leaves a trace
 }
 
 // Text is what signin.Store.Ask keeps of the trip.
@@ -75,12 +74,13 @@ func (d *Desk) ConnectionOf(ctx context.Context, f signin.Flow) (sso.Found, erro
 		return sso.Found{}, err
 	}
 	c, err := sso.Find(ctx, d.DB, t.Connection)
+	c.Test = t.Test
 	switch {
 	case errors.Is(err, sso.ErrNotFound):
 		return c, fmt.Errorf("%w: it was deleted", ErrNotAdmitted) // with its traces
 	case err != nil:
 		return c, err
-	case c.Status != sso.Active:
+	case c.Status != sso.Active && !c.Test:
 		return c, d.Refuse(ctx, c, sso.Callback, errDisabled.code, errDisabled.detail, nil)
 	case c.Version != t.Version:
 		return c, d.Refuse(ctx, c, sso.Callback, "changed_meanwhile", "The connection was changed while somebody signed in by it. They can try again.", nil)
@@ -93,15 +93,16 @@ func (d *Desk) ConnectionOf(ctx context.Context, f signin.Flow) (sso.Found, erro
 // claims are redacted.
 func (d *Desk) Refuse(ctx context.Context, c sso.Found, step, code, detail string, claims map[string]string) error {
 	now := d.Clock.Now()
-	t := sso.Trace{ID: id.New[id.SSOTrace](now), Step: step, Code: code, Detail: detail, Claims: claims}
+	t := sso.Trace{ID: id.New[id.SSOTrace](now), Step: step, Code: code, Detail: detail, Claims: claims, Test: c.Test}
 	err := d.DB.InOrg(ctx, c.Org, func(tx pg.Tx) error { return sso.AddTrace(ctx, tx, c.Org, c.ID, t, now) })
-	return errors.Join(Refused{t.ID, code}, err)
+	return errors.Join(Refused{t.ID, code, c.Test}, err)
 }
 
 // Refused is ErrNotAdmitted with the trace that says why.
 type Refused struct {
 	Trace id.SSOTrace
 	Code  string
+	Test  bool // it was a test, which lets nobody in
 }
 
 func (r Refused) Error() string { return fmt.Sprintf("%s: %s (%s)", ErrNotAdmitted, r.Code, r.Trace) }
@@ -125,7 +126,8 @@ type Named struct {
 // its domain and the connection may assert it; they become a member with the default role.
 // If somebody never proved this address here, all that they have set goes. Whom the
 // organization has removed stays out until somebody adds or invites them. Everybody who is
-// not let in leaves a trace, and ByConnection returns ErrNotAdmitted.
+// not let in leaves a trace, and ByConnection returns ErrNotAdmitted. So does a test, which
+// changes nothing.
 func (d *Desk) ByConnection(ctx context.Context, f signin.Flow, n Named, previous session.Session, v Visitor) (Next, error) {
 	c, err := d.ConnectionOf(ctx, f)
 	if err != nil {
@@ -153,6 +155,9 @@ func (d *Desk) byConnection(ctx context.Context, c sso.Found, f signin.Flow, n N
 		at, err := standingOf(ctx, tx, c, cmp.Or(user, login.User), n.Email)
 		return errors.Join(err, n.mayEnter(c, at))
 	})
+	if err == nil && c.Test {
+		err = d.Refuse(ctx, c, sso.Admit, sso.OK, "The person would be signed in.", n.Claims)
+	}
 	if err != nil {
 		return Next{}, err
 	}
@@ -245,18 +250,6 @@ func (d *Desk) identify(ctx context.Context, c sso.Found, user id.User, login id
 	version, err := d.add(ctx, login, linked, c.Name, v.Locale, v)
 	return login.User, version, err
 }
-
-// personName returns the name of a person as we keep it; without one, what stands before
-// the @ of the address.
-func personName(text, email string) string {
-	before, _, _ := strings.Cut(email, "@")
-	text = strings.TrimSpace(name.Clean(strings.ToValidUTF8(text, "")))
-	runes := []rune(cmp.Or(text, before))
-	return string(runes[:min(len(runes), mostName)])
-}
-
-// mostName is the most characters of a person's name.
-const mostName = 200
 
 // employ makes a person a member of a connection's organization, unless they are one.
 func (d *Desk) employ(ctx context.Context, c sso.Found, user id.User, v Visitor) error {

@@ -190,7 +190,7 @@ func (d *Desk) BeginOpenID(ctx context.Context, f signin.Flow, c sso.Found) (url
 	}
 	kept, err := json.Marshal(asked)
 	if err == nil {
-		_, err = d.Attempts.Ask(ctx, f, ConnectionTrip{Connection: c.ID, Version: c.Version, Asked: kept}.Text())
+		_, err = d.Attempts.Ask(ctx, f, ConnectionTrip{Connection: c.ID, Version: c.Version, Asked: kept, Test: c.Test}.Text())
 	}
 	return url, err
 }

@@ -1,8 +1,10 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strings"
 
 	"portico/shared/audit"
 	"portico/shared/id"
@@ -10,6 +12,7 @@ import (
 	"portico/shared/invitation"
 	"portico/shared/mail/template"
 	"portico/shared/member"
+	"portico/shared/name"
 	"portico/shared/org"
 	"portico/shared/pg"
 	"portico/shared/role"
@@ -186,3 +189,15 @@ func (d *Desk) found(ctx context.Context, of id.Org, user id.User, email string,
 	}
 	return err
 }
+
+// personName returns the name of a person as we keep it; without one, what stands before
+// the @ of the address.
+func personName(text, email string) string {
+	before, _, _ := strings.Cut(email, "@")
+	text = strings.TrimSpace(name.Clean(strings.ToValidUTF8(text, "")))
+	runes := []rune(cmp.Or(text, before))
+	return string(runes[:min(len(runes), mostName)])
+}
+
+// mostName is the most characters of a person's name.
+const mostName = 200

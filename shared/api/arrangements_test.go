@@ -75,6 +75,9 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"updateDirectory":      func(s *statuses) (string, string) { return directed(s.acme), "{}" },
 	"rotateDirectoryToken": func(s *statuses) (string, string) { return directed(s.acme), "" },
 	"deleteDirectory":      func(s *statuses) (string, string) { return directed(s.acme), "" },
+	"createSSOSetupLink": func(s *statuses) (string, string) {
+		return s.acme.Make("/v1/sso-connections", `{"type":"saml","name":"Okta"}`), ""
+	},
 	"deleteSSOConnection": func(s *statuses) (string, string) {
 		return s.acme.Make("/v1/sso-connections", `{"type":"saml","name":"gone"}`), ""
 	},

@@ -49,7 +49,7 @@ func All() []edge.Operation {
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		oauth.Create, oauth.List, oauth.Get, oauth.Update, oauth.Delete, oauth.RotateSecret, oauth.ListGrants, oauth.DeleteGrant,
 		staff.OpenAccess, staff.ListAccess, staff.EndAccess, staff.List, staff.Set, staff.Disable,
-		sso.CreateDirectory, sso.GetDirectory, sso.UpdateDirectory, sso.RotateDirectoryToken, sso.DeleteDirectory,
+		sso.CreateDirectory, sso.GetDirectory, sso.UpdateDirectory, sso.RotateDirectoryToken, sso.DeleteDirectory, sso.CreateSetupLink, sso.DeleteSetupLink,
 		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces,
 		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,
 		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations, account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,

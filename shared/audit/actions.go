@@ -23,6 +23,7 @@ const (
 	staffAccessFields    = "name reason member_id ends_at ended_at"
 	staffFields          = "name level"
 	ssoFields            = "type name status issuer sso_url certificates client_id client_secret domains default_role enforced break_glass_member_id"
+	setupFields          = "setup_link_ends_at"
 	recoveryFields       = "since until statuses event_types"
 	directoryFields      = "group_roles token"
 	directoryUserFields  = "user_name external_id email given_name family_name display_name active member_id"
@@ -70,6 +71,9 @@ var securityActions = []Action{
 	define(Security, "sso_connection.activate", "A single sign-on connection was activated: people sign in by it.", "sso_connection", ssoFields),
 	define(Security, "sso_connection.disable", "A single sign-on connection was disabled: nobody signs in by it any more.", "sso_connection", ssoFields),
 	define(Security, "sso_connection.delete", "A single sign-on connection was deleted.", "sso_connection", ssoFields),
+	define(Security, "sso_connection.create_setup_link", "A link was made with which somebody who is no member sets a single sign-on connection up.", "sso_connection", setupFields),
+	define(Security, "sso_connection.open_setup_link", "The link to set a single sign-on connection up was opened.", "sso_connection", setupFields),
+	define(Security, "sso_connection.delete_setup_link", "The link to set a single sign-on connection up was taken back.", "sso_connection", setupFields),
 	define(Security, "staff_access.open", "A person of staff may enter the organization for a while.", "staff_access member", staffAccessFields),
 	define(Security, "staff_access.end", "The access of a person of staff was ended.", "staff_access member", staffAccessFields),
 	define(Security, "staff.set", "Somebody became staff, or got another name or level. Only the platform's log has this.", "user", staffFields),

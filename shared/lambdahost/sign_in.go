@@ -15,12 +15,14 @@ import (
 	"portico/shared/account"
 	"portico/shared/account/admin"
 	"portico/shared/account/assertion"
+	prepare "portico/shared/account/setup"
 	"portico/shared/dynamo"
 	"portico/shared/egress"
 	"portico/shared/oauth"
 	"portico/shared/pages"
 	adminsite "portico/shared/pages/admin"
 	"portico/shared/pages/saml"
+	"portico/shared/pages/setup"
 	site "portico/shared/pages/signin"
 	"portico/shared/passkey"
 	"portico/shared/password"
@@ -82,16 +84,17 @@ func SignIn() {
 	exitOn(h.equip(ctx, desk, people, offered, outward))
 	gate, err := h.captcha(ctx)
 	exitOn(err)
-	book, err := pages.NewBook(site.Files(), saml.Files(), adminsite.Files())
+	book, err := pages.NewBook(site.Files(), saml.Files(), setup.Files(), adminsite.Files())
 	exitOn(err)
 	public, err := url.Parse(people.Public)
 	exitOn(err)
 	hosts := pages.Hosts{Public: public, Org: h.hosts(domains).Org, Hidden: origin.Secret != ""}
 	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book, Hosts: hosts}
 	asserted := &assertion.Desk{Desk: desk}
+	prepares := &setup.Site{Desk: &prepare.Desk{Desk: desk, SAML: asserted, Base: domains.Base}}
 	signs := &site.Site{Desk: desk, SAML: asserted, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Hosts: hosts, Clock: h.clock}
 	door := &adminsite.Site{Desk: h.admin(desk, db, table)}
-	handler, err := frame.Handler(slices.Concat(signs.Pages(), (&saml.Site{Desk: asserted}).Pages(), door.Pages())...)
+	handler, err := frame.Handler(slices.Concat(signs.Pages(), (&saml.Site{Desk: asserted}).Pages(), prepares.Pages(), door.Pages())...)
 	exitOn(err)
 	h.start(ctx, handler)
 }

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// flowLife is how long an attempt may take.
-	flowLife = 10 * time.Minute
+	// FlowFor is how long an attempt may take, and FlowCookie has its secret.
+	FlowCookie = "portico-flow"
+	FlowFor    = 10 * time.Minute
 	// mostFailures is how often a proof may fail in one attempt.
 	mostFailures = 10
 )
@@ -68,7 +69,7 @@ func (f Flow) ID() string { return f.hash }
 // whose address that is, zero for nobody's.
 func (s *Store) Begin(ctx context.Context, f Flow) (Flow, secret.Token, error) {
 	token := secret.NewToken()
-	f.hash, f.State, f.EndsAt = token.Hash(), Started, s.now().Add(flowLife)
+	f.hash, f.State, f.EndsAt = token.Hash(), Started, s.now().Add(FlowFor)
 	if f.Email != "" {
 		f.State = Identified
 	}

@@ -23,6 +23,6 @@ func main() {
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
 		staff.OpenAccess, staff.ListAccess, staff.EndAccess, staff.List, staff.Set, staff.Disable,
 		sso.CreateDirectory, sso.GetDirectory, sso.UpdateDirectory, sso.RotateDirectoryToken, sso.DeleteDirectory,
-		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces,
+		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces, sso.CreateSetupLink, sso.DeleteSetupLink,
 	)
 }

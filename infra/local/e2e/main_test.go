@@ -14,6 +14,7 @@ import (
 	"portico/shared/pages"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/saml"
+	"portico/shared/pages/setup"
 	"portico/shared/pages/signin"
 	"portico/shared/pages/token"
 	"portico/shared/pages/unsubscribe"
@@ -160,7 +161,7 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		code = append(code, method+" "+unsubscribe.Path+" → portico-unsubscribe")
 	}
-	for _, r := range pages.Routes(slices.Concat((&signin.Site{}).Pages(), (&saml.Site{}).Pages())) {
+	for _, r := range pages.Routes(slices.Concat((&signin.Site{}).Pages(), (&saml.Site{}).Pages(), (&setup.Site{}).Pages())) {
 		code = append(code, "ANY "+r.Path+" → portico-"+r.Function)
 	}
 	for _, path := range []string{token.Path, token.RevokePath, token.IntrospectPath} {

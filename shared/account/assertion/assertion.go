@@ -55,8 +55,8 @@ func (d *Desk) both(c sso.Connection) (both saml.Connection, err error) {
 
 // Begin notes in an attempt that it goes to the provider of a connection, and returns where
 // to send the browser.
-func (d *Desk) Begin(ctx context.Context, f signin.Flow, c sso.Connection) (url string, err error) {
-	both, err := d.both(c)
+func (d *Desk) Begin(ctx context.Context, f signin.Flow, c sso.Found) (url string, err error) {
+	both, err := d.both(c.Connection)
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +64,7 @@ func (d *Desk) Begin(ctx context.Context, f signin.Flow, c sso.Connection) (url 
 	if err != nil {
 		return "", err
 	}
-	_, err = d.keep(ctx, f, account.ConnectionTrip{Connection: c.ID, Version: c.Version}, asked{Request: request})
+	_, err = d.keep(ctx, f, account.ConnectionTrip{Connection: c.ID, Version: c.Version, Test: c.Test}, asked{Request: request})
 	return url, err
 }
 

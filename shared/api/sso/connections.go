@@ -123,7 +123,7 @@ func create(c *edge.Call, in *createConnectionInput) (*createdOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Audit(nil, fields(made, made.SealedClientSecret != nil), target(made.ID))
+	c.Audit(nil, made.Fields(made.SealedClientSecret != nil), target(made.ID))
 	return &createdOutput{Location: "/v1/sso-connections/" + made.ID.String(), Body: shown}, sso.Insert(c, c.Tx, c.Org, made)
 }
 
@@ -184,7 +184,7 @@ func change(c *edge.Call, connection id.SSOConnection, apply func(*sso.Connectio
 	if err := apply(&after); err != nil {
 		return nil, err
 	}
-	c.Audit(fields(before, false), fields(after, secret), target(connection))
+	c.Audit(before.Fields(false), after.Fields(secret), target(connection))
 	if err := sso.Save(c, c.Tx, c.Org, &after, c.Now()); err != nil {
 		return nil, err
 	}
@@ -197,6 +197,6 @@ func remove(c *edge.Call, in *ConnectionPath) (*struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Audit(fields(gone, false), nil, target(gone.ID))
+	c.Audit(gone.Fields(false), nil, target(gone.ID))
 	return nil, sso.Delete(c, c.Tx, c.DB, c.Org, gone.ID)
 }

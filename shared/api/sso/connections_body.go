@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"portico/shared/api/edge"
-	"portico/shared/audit"
 	"portico/shared/clock"
 	"portico/shared/fault"
 	"portico/shared/id"
@@ -210,20 +209,4 @@ func show(c *edge.Call, one sso.Connection) (b SSOConnectionBody, err error) {
 		b.ACSURL, b.EntityID = text(sso.ACS(public, one.ID)), text(sso.EntityID(public, one.ID))
 	}
 	return b, nil
-}
-
-// fields lists what audit entries show of a connection. Of its secret they show only that
-// it has changed.
-func fields(one sso.Connection, secret bool) audit.Fields {
-	f := audit.Fields{
-		"type": one.Type, "name": one.Name, "status": one.Status, "issuer": one.Issuer, "sso_url": one.SSOURL, "certificates": one.Certificates, "client_id": one.ClientID,
-		"domains": one.Domains, "default_role": one.DefaultRole.String(), "enforced": one.Enforced, "break_glass_member_id": "",
-	}
-	if !one.BreakGlass.IsZero() {
-		f["break_glass_member_id"] = one.BreakGlass.String()
-	}
-	if secret {
-		f["client_secret"] = audit.Changed
-	}
-	return f
 }

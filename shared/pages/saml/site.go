@@ -64,7 +64,9 @@ func (s *Site) receive(v *pages.Visit) (pages.Answer, error) {
 	case errors.Is(err, account.ErrNotAdmitted):
 		v.Note(err)
 		var refused account.Refused // without a trace if the connection was deleted
-		errors.As(err, &refused)
+		if errors.As(err, &refused); refused.Test {
+			return v.Go(sso.SetupPath), nil
+		}
 		return pages.Answer{Status: http.StatusForbidden, View: "saml_refused", Title: "saml.title", Data: refused.Trace}, nil
 	case err != nil:
 		return pages.Answer{}, err

@@ -107,7 +107,7 @@ func (s *stage) begin(c sso.Found) (signin.Flow, string) {
 	s.t.Helper()
 	f, _, err := s.desk.Attempts.Begin(s.t.Context(), signin.Flow{Host: strings.TrimPrefix(s.url, "http://")})
 	testkit.Must(s.t, err)
-	to, err := s.desk.Begin(s.t.Context(), f, c.Connection)
+	to, err := s.desk.Begin(s.t.Context(), f, c)
 	testkit.Must(s.t, err)
 	return f, to
 }

@@ -20,6 +20,7 @@ import (
 	"portico/shared/account"
 	"portico/shared/account/admin"
 	"portico/shared/account/assertion"
+	prepare "portico/shared/account/setup"
 	"portico/shared/audit"
 	"portico/shared/captcha"
 	"portico/shared/clock"
@@ -30,6 +31,7 @@ import (
 	"portico/shared/pages"
 	adminsite "portico/shared/pages/admin"
 	"portico/shared/pages/saml"
+	"portico/shared/pages/setup"
 	site "portico/shared/pages/signin"
 	"portico/shared/passkey"
 	"portico/shared/password"
@@ -85,11 +87,11 @@ func (s stage) process(box *secret.Box) *stage {
 	own := *s.desk
 	own.Sessions = session.NewStore(items, admin.Idle, db.Clock)
 	s.door = &admin.Desk{Desk: &own, Staff: staff.NewPeople(db.App, db.Clock)}
-	book, err := pages.NewBook(site.Files(), saml.Files(), adminsite.Files())
+	book, err := pages.NewBook(site.Files(), saml.Files(), setup.Files(), adminsite.Files())
 	testkit.Must(t, err)
 	never := func(context.Context, netip.Addr, string, int64, time.Duration) (bool, error) { return false, nil }
 	s.frame = &pages.Frame{Log: observe.NewLog(s.log, "test"), Book: book, Gate: captcha.Gate{Count: never}}
-	handler, err := s.frame.Handler(slices.Concat(s.site.Pages(), (&saml.Site{Desk: s.site.SAML}).Pages(), (&adminsite.Site{Desk: s.door}).Pages())...)
+	handler, err := s.frame.Handler(slices.Concat(s.site.Pages(), (&saml.Site{Desk: s.site.SAML}).Pages(), (&setup.Site{Desk: &prepare.Desk{Desk: s.desk, SAML: s.site.SAML, Base: "portico.example"}}).Pages(), (&adminsite.Site{Desk: s.door}).Pages())...)
 	testkit.Must(t, err)
 	s.server = httptest.NewServer(handler)
 	t.Cleanup(s.server.Close)

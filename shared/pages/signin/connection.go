@@ -63,7 +63,7 @@ func (s *Site) toConnection(v *pages.Visit, f signin.Flow) (pages.Answer, error)
 	}
 	var url string
 	if c.Type == sso.SAML {
-		url, err = s.SAML.Begin(ctxOf(v), f, c.Connection)
+		url, err = s.SAML.Begin(ctxOf(v), f, c)
 	} else {
 		url, err = s.Desk.BeginOpenID(ctxOf(v), f, c)
 	}

@@ -154,7 +154,9 @@ func notProven(v *pages.Visit, err error, again string) (pages.Answer, error) {
 		if errors.Is(err, one.err) {
 			v.Note(err)
 			var refused account.Refused // by a connection; otherwise no trace is shown
-			errors.As(err, &refused)
+			if errors.As(err, &refused); refused.Test {
+				return v.Go(sso.SetupPath), nil
+			}
 			return pages.Answer{Status: one.status, View: "not_proven", Title: one.key + ".title", Data: struct {
 				Text, Again string
 				Trace       id.SSOTrace

@@ -16,9 +16,8 @@ import (
 	"portico/shared/testkit"
 )
 
-// samlProvider starts a SAML provider, and returns an active connection of a new
-// organization to it.
-func (s *stage) samlProvider() sso.Found {
+// samlIDP starts a SAML provider.
+func (s *stage) samlIDP() *samlidp.Provider {
 	s.t.Helper()
 	var serves http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serves.ServeHTTP(w, r) }))
@@ -28,6 +27,13 @@ func (s *stage) samlProvider() sso.Found {
 	p, err := samlidp.New(server.URL, s.desk.Public+sso.SAMLPath, key)
 	testkit.Must(s.t, err)
 	serves = p
+	return p
+}
+
+// samlProvider starts one, and returns an active connection of a new organization to it.
+func (s *stage) samlProvider() sso.Found {
+	s.t.Helper()
+	p := s.samlIDP()
 	return s.connection(s.db.NewOrg(s.t), func(c *sso.Connection) {
 		c.Type, c.ClientID, c.SealedClientSecret = sso.SAML, "", nil
 		c.Issuer, c.SSOURL, c.Certificates = p.Issuer(), p.URL(), []string{p.Certificate()}
@@ -41,8 +47,14 @@ var samlField = regexp.MustCompile(`name="(SAMLResponse|RelayState)" value="([^"
 // what the provider's page then posts, and keeps the cookie of the attempt.
 func (b *browser) response(c sso.Found, email string) url.Values {
 	b.stage.t.Helper()
-	to, err := b.stage.site.SAML.Begin(b.stage.t.Context(), b.leave(c), c.Connection)
+	to, err := b.stage.site.SAML.Begin(b.stage.t.Context(), b.leave(c), c)
 	testkit.Must(b.stage.t, err)
+	return b.answers(to, email)
+}
+
+// answers is what the provider's page posts when somebody has said at an address who they are.
+func (b *browser) answers(to, email string) url.Values {
+	b.stage.t.Helper()
 	page := httptest.NewRecorder()
 	asked, err := http.PostForm(to, url.Values{"email": {email}, "name": {"Ada Lovelace"}})
 	testkit.Must(b.stage.t, err)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 
 	"errors"
-	"time"
 
 	"portico/shared/account"
 	"portico/shared/captcha"
@@ -33,8 +32,8 @@ func (s *Site) showSignIn(v *pages.Visit) (pages.Answer, error) {
 
 // flowCookie names the attempt of the browser.
 const (
-	flowCookie = "portico-flow"
-	flowFor    = 10 * time.Minute
+	flowCookie = signin.FlowCookie
+	flowFor    = signin.FlowFor
 )
 
 // address begins an attempt and leads on to the password, whether the address is known or

@@ -26,6 +26,7 @@ import (
 
 	"portico/infra/bench/audit"
 	"portico/infra/bench/cost"
+	"portico/infra/bench/identity"
 	"portico/infra/bench/limits"
 	"portico/infra/local/stack"
 )
@@ -73,6 +74,7 @@ const (
 func parts() []part {
 	return []part{
 		{"speed", speed, always}, {"costs", costs, withOnly}, {"neighbours", neighbours, withOnly}, {"limits", countLimits, withOnly},
+		{"identity", people, withOnly},
 		{"jobs", jobBudgets, withLong}, {"mail", mailBudgets, withLong}, {"idle", idle, withLong}, {"jobgrowth", jobGrowth, withLong}, {"jobsoak", jobSoak, withLong},
 		{"audit", auditCosts, withLong}, {"growth", growth, withLong}, {"move", move, withLong}, {"soak", soak, withLong},
 	}
@@ -139,6 +141,18 @@ func (b *bench) measureLimits(ctx context.Context) (err error) {
 		Call: b.callWith,
 	})
 	return err
+}
+
+// people measures signing in on a stack of its own.
+func people(ctx context.Context, o options) error {
+	b, err := start(ctx, o, settings{})
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	return identity.Run(ctx, identity.Stack{
+		URL: b.URL, AWSURL: b.AWSURL, Region: stack.Region, Env: b.Env, Meter: b.meter, Short: b.short, Out: os.Stdout, Progress: progress,
+	})
 }
 
 // auditCosts measures the audit log on a stack of its own.

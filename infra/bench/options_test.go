@@ -14,6 +14,7 @@ func TestParse(t *testing.T) {
 		"-long":                           "",
 		"-only neighbours":                "",
 		"-only limits":                    "",
+		"-only identity":                  "",
 		"-only jobs":                      "",
 		"-only mail":                      "",
 		"-against HEAD~1":                 "",

@@ -12,6 +12,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/directory"
 	"portico/shared/pages"
+	"portico/shared/pages/admin"
 	"portico/shared/pages/resend"
 	"portico/shared/pages/saml"
 	"portico/shared/pages/setup"
@@ -161,7 +162,7 @@ func TestTemplateRoutesAreTheCodes(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		code = append(code, method+" "+unsubscribe.Path+" → portico-unsubscribe")
 	}
-	for _, r := range pages.Routes(slices.Concat((&signin.Site{}).Pages(), (&saml.Site{}).Pages(), (&setup.Site{}).Pages())) {
+	for _, r := range pages.Routes(slices.Concat((&signin.Site{}).Pages(), (&saml.Site{}).Pages(), (&setup.Site{}).Pages(), (&admin.Site{}).Pages())) {
 		code = append(code, "ANY "+r.Path+" → portico-"+r.Function)
 	}
 	for _, path := range []string{token.Path, token.RevokePath, token.IntrospectPath} {

@@ -25,7 +25,7 @@ var ListMemberSessions = edge.Read[MemberPath, memberSessionsOutput]{
 	Op: edge.Op{
 		ID: "listMemberSessions", Method: http.MethodGet, Path: "/v1/members/{id}/sessions", Function: ofPeople,
 		Faults:     []*fault.Error{member.ErrNotFound},
-		Permission: auth.MembersWrite, Cost: 1, Access: "member.read", Tag: Tag, Summary: "List a member's sessions",
+		Permission: auth.MembersWrite, Cost: 1, Access: "member.read", Tag: Tag, Summary: "List the sessions of a member",
 		Description: "Those in your organization, the last used first. There are 20 at most.",
 	},
 	Handle: listMemberSessions,
@@ -37,7 +37,7 @@ var RevokeMemberSessions = edge.Write[MemberPath, struct{}]{
 		ID: "revokeMemberSessions", Method: http.MethodPost, Path: "/v1/members/{id}/revoke-sessions", Function: ofPeople,
 		Faults:     []*fault.Error{member.ErrNotFound, role.ErrGrantExceeded},
 		Permission: auth.MembersWrite, Fresh: true, Cost: 1, Audit: "member.revoke_sessions", Status: http.StatusNoContent,
-		Tag: Tag, Summary: "End a member's sessions", Description: "#revokeMemberSessions",
+		Tag: Tag, Summary: "End all sessions of a member", Description: "#revokeMemberSessions",
 	},
 	Handle: revokeMemberSessions,
 }

@@ -139,9 +139,13 @@ func TestSetUpLinkEnds(t *testing.T) {
 		"taken back": func(s *stage, c sso.Found) {
 			s.db.InOrg(s.t, c.Org, func(ctx context.Context, tx pg.Tx) error { return sso.EndSetup(ctx, tx, c.Org, c.ID) })
 		},
-		"active":               func(s *stage, c sso.Found) { s.db.Exec(s.t, `UPDATE sso_connection SET status = 'active' WHERE id = $1`, c.ID) },
-		"deleted organization": func(s *stage, c sso.Found) { s.db.Exec(s.t, `UPDATE organization SET deleted_at = now() WHERE id = $1`, c.Org) },
-		"deleted":              func(s *stage, c sso.Found) { s.db.Exec(s.t, `DELETE FROM sso_connection WHERE id = $1`, c.ID) },
+		"active": func(s *stage, c sso.Found) {
+			s.db.Exec(s.t, `UPDATE sso_connection SET status = 'active' WHERE id = $1`, c.ID)
+		},
+		"deleted organization": func(s *stage, c sso.Found) {
+			s.db.Exec(s.t, `UPDATE organization SET deleted_at = now() WHERE id = $1`, c.Org)
+		},
+		"deleted": func(s *stage, c sso.Found) { s.db.Exec(s.t, `DELETE FROM sso_connection WHERE id = $1`, c.ID) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

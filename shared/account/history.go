@@ -8,9 +8,11 @@ import (
 	"portico/shared/audit"
 	"portico/shared/id"
 	"portico/shared/identity"
+	"portico/shared/job"
 	"portico/shared/member"
 	"portico/shared/pg"
 	"portico/shared/session"
+	"portico/shared/sso/watch"
 )
 
 // The actions of sessions, in the log of their organization.
@@ -45,9 +47,24 @@ func (d *Desk) note(ctx context.Context, action string, of id.Org, user id.User,
 			if err == nil {
 				err = audit.Insert(ctx, tx, of, entryOf(action, policy, s, reason, by, d.Clock.Now()))
 			}
+			if err == nil && action == startSession && policy.alarms(s) {
+				err = d.alarm(ctx, tx, of, policy)
+			}
 		}
 		return err
 	})
+}
+
+// alarms reports whether a session enters without the connection that is enforced.
+func (p Policy) alarms(s session.Session) bool { return p.Enforced && p.BreakGlass && !Bound(s) }
+
+// alarm lets the owners be told of such an entrance.
+func (d *Desk) alarm(ctx context.Context, tx pg.Tx, of id.Org, p Policy) error {
+	entered, err := id.Parse[id.Member](p.Member.ID)
+	if err == nil {
+		_, err = job.Add(ctx, tx, of, watch.TellOfBreakGlass(nil), watch.Entrance{Member: entered, At: d.Clock.Now()}, job.Options{})
+	}
+	return err
 }
 
 // enter notes that a person has entered an organization by choice.

@@ -20,6 +20,7 @@ import (
 	"portico/shared/mail"
 	"portico/shared/observe"
 	"portico/shared/secret"
+	"portico/shared/sso/watch"
 	"portico/shared/webhook/recovery"
 )
 
@@ -48,6 +49,7 @@ func (k Kinds) All() []job.Declared {
 		streaming.Deliverer{DB: k.Deleter.DB, Box: k.Box, Sender: k.Streams, Told: k.tellOfPause}.Kind(), stream.Watch,
 		export.Kind(k.Exports), forget.Kind, scheduled.WatchKind(), identity.CopyAddressKind(k.Deleter.DB, k.Clock),
 		scheduled.Runner{Exports: k.Exports, Streams: k.Streams, Announce: k.announceExport, Told: k.tellOfFailingExport}.Kind(),
+		watch.WatchCertificates(), watch.TellOfCertificates(k.tellOfSSOCertificates), watch.TellOfBreakGlass(k.tellOfBreakGlass),
 	}
 }
 
@@ -56,6 +58,7 @@ var Schedules = []schedule.Declaration{
 	recurring("erase-closed-organizations", "27 3 * * *", job.Bulk, eraseClosedKind),
 	recurring("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
 	recurring("watch-api-keys", "47 3 * * *", job.High, watchAPIKeysKind),
+	recurring("watch-sso-certificates", "53 3 * * *", job.High, watch.WatchCertificatesName),
 	recurring("watch-audit-archive", "33 3 * * *", job.Bulk, archive.WatchName),
 	recurring("watch-audit-streams", "34 3 * * *", job.Bulk, stream.WatchName),
 	recurring("watch-audit-export-schedules", "43 3 * * *", job.Bulk, scheduled.WatchName),

@@ -33,6 +33,7 @@ import (
 	"portico/shared/jobs"
 	"portico/shared/observe"
 	"portico/shared/pg"
+	"portico/shared/sso/watch"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 	"portico/shared/webhook/recovery"
@@ -109,6 +110,10 @@ func adding(kind string, queue job.Queue, of func(*jobtest.World) id.Org, args f
 		w.Insert(w.T, "api_key", testkit.Row{
 			"org_id": w.Org, "id": id.New[id.APIKey](w.Clock.Now()), "name": "billing", "hash": make([]byte, 32), "permissions": []string{"events:write"},
 			"created_at": w.Clock.Now().Add(-30 * days), "expires_at": w.Clock.Now().Truncate(days).Add(6 * days), // in each world the same
+		})
+		w.Insert(w.T, "sso_connection", testkit.Row{
+			"org_id": w.Org, "id": id.New[id.SSOConnection](w.Clock.Now()), "type": "saml", "name": "Okta", "status": "active", "predefined": "viewer",
+			"certificates_end_at": w.Clock.Now().Truncate(days).Add(6 * days),
 		})
 		encoded, err := json.Marshal(args(w))
 		if err != nil {
@@ -307,6 +312,10 @@ func TestKindsBearTrouble(t *testing.T) {
 		w.Insert(w.T, "webhook_lane", testkit.Row{"org_id": w.Org, "endpoint_id": endpoint(w), "dead": 3, "last_error": "no answer"})
 		return map[string]any{"endpoint": endpoint(w), "event_types": []string{"invoice.paid"}}
 	}
+	entrance := func(w *jobtest.World) any {
+		of := testkit.Value[uuid.UUID](w.T, w.Database, `SELECT m.id FROM member m WHERE locale = 'fr'`)
+		return watch.Entrance{Member: id.Member{UUID: of}, At: time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)}
+	}
 	platform := func(*jobtest.World) id.Org { return id.Org{} }
 	none := func(*jobtest.World) any { return struct{}{} }
 	closed := func(w *jobtest.World) any {
@@ -321,6 +330,9 @@ func TestKindsBearTrouble(t *testing.T) {
 		"webhook_endpoint.tell_of_dead_deliveries": adding("webhook_endpoint.tell_of_dead_deliveries", job.High, own, dead),
 		"api_key.watch_expiry":                     adding("api_key.watch_expiry", job.High, platform, none),
 		"api_key.tell_of_expiry":                   adding("api_key.tell_of_expiry", job.High, own, none),
+		"sso_connection.watch_certificates":        adding("sso_connection.watch_certificates", job.High, platform, none),
+		"sso_connection.tell_of_certificates":      adding("sso_connection.tell_of_certificates", job.High, own, none),
+		"sso_connection.tell_of_break_glass":       adding("sso_connection.tell_of_break_glass", job.High, own, entrance),
 		"job.redrive":                              {Add: redriving},
 		"job.redrive_everywhere":                   {Add: redrivingAll},
 		"webhook_endpoint.recover":                 {Add: recovering},

@@ -21,6 +21,7 @@ import (
 	"portico/shared/org"
 	"portico/shared/pg"
 	"portico/shared/role"
+	"portico/shared/sso/watch"
 )
 
 const (
@@ -153,6 +154,33 @@ func (k Kinds) tellOfFailingExport(ctx context.Context, tx pg.Tx, org id.Org, s 
 			return template.AuditExportFailing.With(template.AuditExportFailingData{
 				Organization: organization, Schedule: s.ID.String(), Period: s.Next.String(), FailingSince: *s.FailingSince, LastError: *s.LastError,
 			})
+		},
+	})
+}
+
+// tellOfSSOCertificates tells those who may change connections, the owners, that the last
+// certificate of one ends.
+func (k Kinds) tellOfSSOCertificates(ctx context.Context, tx pg.Tx, org id.Org, e watch.Ending) error {
+	days := wholeDays(e.EndsAt, k.Clock.Now())
+	return k.tell(ctx, tx, org, told{
+		may: auth.SSOConnectionsWrite, cause: fmt.Sprintf("sso_certificate/%s/%d/%d", e.ID, e.EndsAt.Unix(), days),
+		content: func(organization string) template.Content {
+			return template.SSOCertificateExpiring.With(template.SSOCertificateExpiringData{Organization: organization, Connection: e.Name, ExpiresAt: e.EndsAt, Days: days})
+		},
+	})
+}
+
+// tellOfBreakGlass tells the owners that one of them has entered without the enforced
+// connection; also that one, whose account somebody else may use.
+func (k Kinds) tellOfBreakGlass(ctx context.Context, tx pg.Tx, org id.Org, e watch.Entrance) error {
+	m, err := member.Get(ctx, tx, org, e.Member)
+	if err != nil && !errors.Is(err, member.ErrNotFound) { // removed meanwhile: the others are still told
+		return err
+	}
+	return k.tell(ctx, tx, org, told{
+		may: auth.SSOConnectionsWrite, cause: "break_glass/" + e.Member.String() + "/" + e.At.UTC().Format(time.RFC3339Nano),
+		content: func(organization string) template.Content {
+			return template.BreakGlassUsed.With(template.BreakGlassUsedData{Organization: organization, Member: cmp.Or(m.Email, e.Member.String()), At: e.At})
 		},
 	})
 }

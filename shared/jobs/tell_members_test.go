@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +17,11 @@ import (
 	"portico/shared/claim"
 	"portico/shared/clock"
 	"portico/shared/id"
+	"portico/shared/job"
 	"portico/shared/jobs"
 	"portico/shared/observe"
 	"portico/shared/pg"
+	"portico/shared/sso/watch"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
 	"portico/shared/webhook/dispatching"
@@ -268,5 +271,79 @@ func TestMembersAreToldOfCertificates(t *testing.T) {
 	wantMails(t, "once", s.mails(seen), "certificate_expiring hooks@example.com en", "certificate_expiring owner@example.com fr")
 	if data := s.data("hooks@example.com"); !strings.Contains(data, `"subject":"CN=portico,O=Acme"`) || !strings.Contains(data, `"endpoint":"https://example.com/"`) {
 		t.Errorf("the mail says %s", data)
+	}
+}
+
+// Those who may change connections, the owners, are told 30, 14, 7 and 1 days before the last
+// certificate of a connection ends, once each, however often the sweep runs: not of a
+// connection that has a newer certificate too, that nobody signs in by, or of a closed
+// organization. A new certificate is told of again.
+func TestCertificateWarnings(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	org, closed := db.NewOrg(t), db.NewOrg(t)
+	s, seen := newShift(t, db, jobs.Deleter{}), map[string]bool{}
+	addPeople(t, db, org)
+	add := func(of id.Org, name, status string, lives ...time.Duration) {
+		row := testkit.Row{"org_id": of, "id": id.New[id.SSOConnection](db.Clock.Now()), "type": "saml", "name": name, "status": status, "predefined": "viewer"}
+		if lives != nil {
+			row["certificates_end_at"] = db.Clock.Now().Add(slices.Max(lives))
+		}
+		db.Insert(t, "sso_connection", row)
+	}
+	const ending = 33*days + time.Hour
+	add(org, "Okta", "active", ending)
+	add(org, "newer", "active", ending, 365*days)
+	add(org, "disabled", "disabled", ending)
+	add(org, "draft", "draft", ending)
+	add(org, "OpenID", "active")
+	add(closed, "closed", "active", ending)
+	db.Exec(t, `UPDATE organization SET deleted_at = portico_now() WHERE id = $1`, closed)
+	db.Exec(t, `INSERT INTO member (org_id, id, user_id, name, predefined, created_at, updated_at)
+		SELECT $1, gen_random_uuid(), user_id, '', 'owner', created_at, updated_at FROM member WHERE locale = 'fr'`, closed)
+	told := map[int]string{} // by the whole days that are left
+	for left := 33; left >= -2; left-- {
+		for range 2 {
+			s.do("watch-sso-certificates")
+			if list := s.mails(seen); len(list) > 0 {
+				told[left] += strings.Join(list, ", ")
+				if data := s.data("owner@example.com"); !strings.Contains(data, `"connection":"Okta","expires_at"`) || !strings.Contains(data, fmt.Sprintf(`"days":%d`, left)) {
+					t.Errorf("%d days left: the mail says %s", left, data)
+				}
+			}
+		}
+		s.Advance(t, days)
+	}
+	one := "sso_certificate_expiring owner@example.com fr"
+	if want := fmt.Sprint(map[int]string{30: one, 14: one, 7: one, 1: one}); fmt.Sprint(told) != want {
+		t.Errorf("told when so many days were left: %v, want %s", told, want)
+	}
+	s.Exec(t, `UPDATE sso_connection SET certificates_end_at = portico_now() + interval '5 days' WHERE name = 'Okta'`)
+	for range 2 {
+		s.do("watch-sso-certificates")
+	}
+	wantMails(t, "another certificate, late", s.mails(seen), one)
+}
+
+// The owners are told of each entrance by break-glass, also of that of somebody whom they
+// have removed meanwhile.
+func TestOwnersAreToldOfBreakGlass(t *testing.T) {
+	t.Parallel()
+	db := testkit.DB(t)
+	org := db.NewOrg(t)
+	s, seen := newShift(t, db, jobs.Deleter{}), map[string]bool{}
+	addPeople(t, db, org)
+	entered := id.Member{UUID: testkit.Value[uuid.UUID](t, db, `SELECT m.id FROM member m WHERE locale = 'fr'`)}
+	removed := id.New[id.Member](db.Clock.Now())
+	for of, name := range map[id.Member]string{entered: "owner@example.com", removed: removed.String()} {
+		db.InOrg(t, org, func(ctx context.Context, tx pg.Tx) error {
+			_, err := job.Add(ctx, tx, org, watch.TellOfBreakGlass(nil), watch.Entrance{Member: of, At: db.Clock.Now()}, job.Options{})
+			return err
+		})
+		s.rest()
+		wantMails(t, name, s.mails(seen), "break_glass_used owner@example.com fr")
+		if data := s.data("owner@example.com"); !strings.Contains(data, `"member":"`+name+`"`) {
+			t.Errorf("the mail says %s", data)
+		}
 	}
 }

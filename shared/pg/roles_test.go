@@ -108,6 +108,7 @@ var grants = map[string]map[string]string{
 		"audit_chain":             "INSERT",
 		"audit_refusal":           "DELETE SELECT",
 		"audit_stream":            "SELECT",
+		"sso_connection":          "SELECT",
 		"sso_trace":               "DELETE SELECT",
 		"placement":               "SELECT",
 		"audit_target":            "INSERT",

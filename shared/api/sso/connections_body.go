@@ -34,6 +34,7 @@ type SSOConnectionBody struct {
 	Issuer          *string              `json:"issuer" doc:"The issuer of OpenID Connect, or the provider's entity id of SAML; null: not known yet." example:"https://example.okta.com"`
 	SSOURL          *string              `json:"sso_url" doc:"saml: where requests are sent; null: not known yet." example:"https://example.okta.com/app/1/sso/saml"`
 	Certificates    []SSOCertificateBody `json:"certificates" nullable:"false" doc:"saml: whose keys sign assertions. No other key is trusted."`
+	CertificatesEnd *clock.Stamp         `json:"certificates_end_at" format:"date-time" doc:"saml: when the last certificate ends; null: there is none. Owners get a mail 30, 14, 7 and 1 days before."`
 	ClientID        *string              `json:"client_id" doc:"oidc: what the provider knows Portico by; null: not known yet." example:"0oa1"`
 	HasClientSecret bool                 `json:"has_client_secret" doc:"oidc: whether the client's secret is set. It is never shown."`
 	Domains         []string             `json:"domains" nullable:"false" doc:"#SSOConnection.domains" example:"[\"example.com\"]"`
@@ -188,7 +189,7 @@ func text(s string) *string {
 
 func show(c *edge.Call, one sso.Connection) (b SSOConnectionBody, err error) {
 	b = SSOConnectionBody{
-		ID: one.ID, Type: one.Type, Name: one.Name, Status: one.Status, Issuer: text(one.Issuer), SSOURL: text(one.SSOURL), Certificates: []SSOCertificateBody{},
+		ID: one.ID, Type: one.Type, Name: one.Name, Status: one.Status, Issuer: text(one.Issuer), SSOURL: text(one.SSOURL), Certificates: []SSOCertificateBody{}, CertificatesEnd: clock.StampOf(one.CertificatesEndAt),
 		ClientID: text(one.ClientID), HasClientSecret: one.SealedClientSecret != nil, Domains: one.Domains, DefaultRole: one.DefaultRole.String(),
 		Enforced: one.Enforced, CreatedAt: clock.Stamp(one.CreatedAt), UpdatedAt: clock.Stamp(one.UpdatedAt),
 	}

@@ -7,6 +7,7 @@ var all = []*Template{
 	MemberAdded.Template, Invitation.Template, APIKeyExpiring.Template,
 	EndpointDisabled.Template, DeadDeliveries.Template, CertificateExpiring.Template, AuditStreamPaused.Template,
 	AuditExportReady.Template, AuditExportFailing.Template,
+	SSOCertificateExpiring.Template, BreakGlassUsed.Template,
 	VerifyAddress.Template, SignUpKnownAddress.Template, SignInLink.Template, ResetPassword.Template, PasswordChanged.Template, FactorChanged.Template, FactorsReset.Template, ConfirmFactor.Template, AccountLinked.Template, NewDevice.Template,
 	ChangeAddress.Template, ChangeAddressTaken.Template, AddressChangeRequested.Template, AddressChanged.Template,
 }

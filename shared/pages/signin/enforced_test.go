@@ -60,10 +60,24 @@ func TestEnforcedConnection(t *testing.T) {
 	if got := b.session().Org; got != acme {
 		t.Errorf("the connection leads into %s", got)
 	}
+	_, err = s.browser().comes(c, vouched("2", "grace@example.com"))
+	testkit.Must(t, err)
+	if n := s.alarms(acme); n != 0 {
+		t.Errorf("%d entrances by the connection are told of", n)
+	}
 	b = s.browser()
 	b.post("/sign-in", "email", "grace@example.com")
 	s.shows(b.follow(b.post("/sign-in/password", "password", secretText)), 200, "Your account")
 	if got := b.session().Org; got != acme {
 		t.Errorf("the break-glass owner is in %s", got)
 	}
+	if n := s.alarms(acme); n != 1 {
+		t.Errorf("%d jobs tell the owners of the entrance", n)
+	}
+}
+
+// alarms counts the jobs that tell an organization's owners of entrances by break-glass.
+func (s *stage) alarms(of id.Org) int {
+	s.t.Helper()
+	return testkit.Value[int](s.t, s.db, `SELECT count(*) FROM job WHERE org_id = $1 AND kind = 'sso_connection.tell_of_break_glass'`, of)
 }

@@ -189,7 +189,7 @@ func (d *Desk) UndoAddress(ctx context.Context, token string, v Visitor) error {
 	lost := errors.Is(err, identity.ErrAddressTaken)
 	if lost {
 		err = d.expel(ctx, link.User, v, func(tx pg.Tx, login identity.Login) error {
-			return identity.Suspend(ctx, tx, login.User, since, v.Origin, d.Clock.Now())
+			return identity.DisarmAndSuspend(ctx, tx, login.User, since, v.Origin, d.Clock.Now())
 		})
 	}
 	if err == nil && !lost {

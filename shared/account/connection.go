@@ -240,14 +240,14 @@ func (n Named) mayEnter(c sso.Found, at standing) error {
 func (d *Desk) identify(ctx context.Context, c sso.Found, user id.User, login identity.Login, linked identity.ProviderAccount, called string, v Visitor) (id.User, int64, error) {
 	switch {
 	case !user.IsZero():
-		version, err := d.used(ctx, user, linked)
+		version, err := d.UseLinked(ctx, user, linked)
 		return user, version, err
 	case login.EmailVerifiedAt.IsZero():
 		return d.make(ctx, linked.Email, Person{Name: personName(called, linked.Email)}, v, func(tx pg.Tx, user id.User) error {
 			return identity.Link(ctx, tx, user, linked, v.Origin, d.Clock.Now())
 		})
 	}
-	version, err := d.add(ctx, login, linked, c.Name, v.Locale, v)
+	version, err := d.LinkTo(ctx, login, linked, c.Name, v.Locale, v)
 	return login.User, version, err
 }
 

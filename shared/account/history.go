@@ -181,6 +181,37 @@ func (d *Desk) endAll(ctx context.Context, user id.User, keep id.Session, why se
 	return d.Sessions.RevokeAll(ctx, user, keep, why)
 }
 
+// Suspend keeps a person out until Unsuspend, and ends their sessions and what they have
+// allowed apps. Where something of it is missing because the process died or a store did
+// not answer, a repetition does it. It returns identity.ErrNoLogin for nobody.
+func (d *Desk) Suspend(ctx context.Context, user id.User) (before identity.Login, err error) {
+	err = d.People.AsUser(ctx, user, func(tx pg.Tx) error {
+		if before, err = identity.Lock(ctx, tx, user); err != nil {
+			return err
+		}
+		if err := identity.Suspend(ctx, tx, before, audit.Origin{}, d.Clock.Now()); err != nil {
+			return err
+		}
+		if err := d.endAll(ctx, user, id.Session{}, session.Suspended, audit.Origin{}); err != nil {
+			return err
+		}
+		return d.Apps.RevokeAll(ctx, user, audit.Origin{})
+	})
+	return before, err
+}
+
+// Unsuspend lets a person sign in again, who needs new sessions. It returns
+// identity.ErrNoLogin for nobody.
+func (d *Desk) Unsuspend(ctx context.Context, user id.User) (before identity.Login, err error) {
+	err = d.People.AsUser(ctx, user, func(tx pg.Tx) error {
+		if before, err = identity.Lock(ctx, tx, user); err != nil {
+			return err
+		}
+		return identity.Unsuspend(ctx, tx, before, audit.Origin{}, d.Clock.Now())
+	})
+	return before, err
+}
+
 // expelAll does the same and takes away what the person has allowed apps: somebody else may
 // have allowed it.
 func (d *Desk) expelAll(ctx context.Context, user id.User, keep id.Session, by audit.Origin) error {

@@ -52,7 +52,7 @@ func (d *Desk) meet(ctx context.Context, linked identity.ProviderAccount, who pr
 	case !who.Authoritative:
 		return id.User{}, 0, ErrKnown
 	}
-	version, err := d.add(ctx, login, linked, ProviderNames[linked.Connection], locale, v)
+	version, err := d.LinkTo(ctx, login, linked, ProviderNames[linked.Connection], locale, v)
 	return login.User, version, err
 }
 
@@ -158,9 +158,9 @@ func (d *Desk) relink(ctx context.Context, s session.Session, links bool, v Visi
 	return next, err
 }
 
-// add links an account at a provider that is called so, and tells the person. It returns the
-// new version of the credentials.
-func (d *Desk) add(ctx context.Context, login identity.Login, linked identity.ProviderAccount, called, locale string, v Visitor) (version int64, err error) {
+// LinkTo links an account at a provider that is called so to a login, and tells the person. It
+// returns the new version of the credentials, or ErrWrong if they have changed meanwhile.
+func (d *Desk) LinkTo(ctx context.Context, login identity.Login, linked identity.ProviderAccount, called, locale string, v Visitor) (version int64, err error) {
 	err = d.under(ctx, login, func(tx pg.Tx) error {
 		if err := identity.Link(ctx, tx, login.User, linked, v.Origin, d.Clock.Now()); err != nil {
 			return err
@@ -183,7 +183,7 @@ func (d *Desk) tellOfLink(ctx context.Context, email string, linked identity.Pro
 }
 
 // ProviderNames are what people call the providers.
-var ProviderNames = map[string]string{Google: "Google", GitHub: "GitHub"}
+var ProviderNames = map[string]string{Google: "Google", GitHub: "GitHub", Company: "Portico staff"}
 
 // LinkedPath is the page with the linked accounts.
 const LinkedPath = "/account/linked"

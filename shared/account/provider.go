@@ -19,8 +19,9 @@ import (
 
 // The providers, as connections are called.
 const (
-	Google = "google"
-	GitHub = "github"
+	Google  = "google"
+	GitHub  = "github"
+	Company = "staff" // of those who run Portico; customers cannot use it
 )
 
 // Provider is where people have an account with which they sign in here.
@@ -130,7 +131,7 @@ func (d *Desk) withProvider(ctx context.Context, f signin.Flow, name string, who
 			}
 		}
 	} else {
-		version, err = d.used(ctx, user, linked)
+		version, err = d.UseLinked(ctx, user, linked)
 	}
 	if err != nil {
 		return Next{}, err
@@ -138,9 +139,9 @@ func (d *Desk) withProvider(ctx context.Context, f signin.Flow, name string, who
 	return d.Proceed(ctx, f, signin.Proof{User: user, Version: version, Method: signin.Provider, Connection: name}, r.Present, v)
 }
 
-// used notes that a person has come with a linked account, and returns the version of their
-// credentials.
-func (d *Desk) used(ctx context.Context, user id.User, linked identity.ProviderAccount) (version int64, err error) {
+// UseLinked notes that a person has come with a linked account, and returns the version of
+// their credentials. It returns ErrWrong if the account is not linked any more.
+func (d *Desk) UseLinked(ctx context.Context, user id.User, linked identity.ProviderAccount) (version int64, err error) {
 	err = d.People.AsUser(ctx, user, func(tx pg.Tx) error {
 		login, err := identity.Lock(ctx, tx, user)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 
 	"portico/shared/api"
 	"portico/shared/api/apitest"
@@ -52,6 +53,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/roles":                   someRole(c),
 		"/v1/staff-access":            grace.Open(c.Org, ""),
 		"/v1/staff/users":             grace.As.Actor.ID,
+		"/v1/users":                   suspendable(c.Harness),
 		"/v1/resource-grants":         c.Make("/v1/resource-grants", `{"member_id":"`+granted+`","permission":"webhook_endpoints:read","resource_id":"`+endpoint+`"}`),
 		"/v1/jobs":                    c.NewJob(apitest.Export, "x").String(),
 		"/v1/staff/mails":             c.NewMail("ada@example.com", "things").String(),
@@ -82,6 +84,13 @@ func letIn(c apitest.Caller, member string) string {
 	app := c.NewApp(`"events:read"`)
 	c.AsGranted(app, member, auth.EventsRead)
 	return app.String()
+}
+
+// suspendable makes a person who is not staff.
+func suspendable(h *apitest.Harness) string {
+	h.T.Helper()
+	person, _ := h.NewPerson(uuid.NewString() + "@example.com")
+	return person.As.User.String()
 }
 
 // directed makes a connection with a directory.

@@ -22,6 +22,7 @@ const (
 	oauthClientFields    = "name kind redirect_uris permissions published"
 	staffAccessFields    = "name reason member_id ends_at ended_at"
 	staffFields          = "name level"
+	suspensionFields     = "reason suspended_at"
 	ssoFields            = "type name status issuer sso_url certificates client_id client_secret domains default_role enforced break_glass_member_id"
 	setupFields          = "setup_link_ends_at"
 	recoveryFields       = "since until statuses event_types"
@@ -79,6 +80,8 @@ var securityActions = []Action{
 	define(Security, "staff.set", "Somebody became staff, or got another name or level. Only the platform's log has this.", "user", staffFields),
 	define(Security, "staff.enter", "A person of staff signed in. Only the platform's log has this.", "session", "factors"),
 	define(Security, "staff.disable", "Somebody is not staff any more. Only the platform's log has this.", "user", staffFields),
+	define(Security, "user.suspend", "A person may not sign in any more. Only the platform's log has this.", "user", suspensionFields),
+	define(Security, "user.unsuspend", "A suspended person may sign in again. Only the platform's log has this.", "user", suspensionFields),
 	define(Security, "directory.create", "A directory was created, by which an identity provider says who the members are.", "sso_connection", directoryFields),
 	define(Security, "directory.update", "A directory was changed: which groups have which role.", "sso_connection", directoryFields),
 	define(Security, "directory.rotate_token", "A directory got another token.", "sso_connection", directoryFields),
@@ -207,6 +210,7 @@ var accessActions = []Action{
 	reads("staff.read", "Who is staff was read. Only the platform's log has this.", ""),
 	reads("staff_access.read", "The access of staff to the organization was read.", ""),
 	reads("sso_connection.read", "Single sign-on connections, their directories or their traces were read, without secrets.", ""),
+	reads("user.read", "A person was looked for by their address. Only the platform's log has this.", ""),
 	reads("webhook_endpoint.read", "Webhook endpoints were read, without their secrets.", ""),
 }
 

@@ -51,6 +51,8 @@ const (
 	MailWrite             Permission = "mail:write"
 	StaffRead             Permission = "staff:read"
 	StaffWrite            Permission = "staff:write"
+	UsersRead             Permission = "users:read"
+	UsersWrite            Permission = "users:write"
 	StaffAccessRead       Permission = "staff_access:read"
 	StaffAccessWrite      Permission = "staff_access:write"
 	// Public marks an operation that needs no caller at all. Nobody holds it.
@@ -102,6 +104,8 @@ var Description = map[Permission]string{
 	MailWrite:             "Change mail templates and which addresses get no mail. For staff.",
 	StaffRead:             "Read who is staff. For staff.",
 	StaffWrite:            "Decide who is staff. For staff.",
+	UsersRead:             "Find people by their address. For staff.",
+	UsersWrite:            "Suspend people, and let them in again. For staff.",
 	StaffAccessRead:       "Read who of staff may enter the organization, or could, and why.",
 	StaffAccessWrite:      "End the access of staff to the organization. Staff also open it.",
 }
@@ -118,7 +122,7 @@ func Scopes() map[Permission]string {
 }
 
 // ofStaff are the permissions that no organization's key, role or app can hold.
-var ofStaff = []Permission{StaffRead, StaffWrite}
+var ofStaff = []Permission{StaffRead, StaffWrite, UsersRead, UsersWrite}
 
 // All returns every permission that an organization's key or role can hold, sorted.
 func All() []Permission {

@@ -121,13 +121,13 @@ func UndoAddress(ctx context.Context, tx pg.Tx, db *pg.DB, login Login, email st
 	return ChangeAddress(ctx, tx, db, login.User, email, by, now)
 }
 
-// Suspend does the same without the address, which somebody else has by now, and lets
-// nobody sign in as the user until staff have looked into it.
-func Suspend(ctx context.Context, tx pg.Tx, user id.User, since time.Time, by audit.Origin, now time.Time) error {
+// DisarmAndSuspend does the same without the address, which somebody else has by now, and
+// lets nobody sign in as the user until staff have looked into it.
+func DisarmAndSuspend(ctx context.Context, tx pg.Tx, user id.User, since time.Time, by audit.Origin, now time.Time) error {
 	if err := disarm(ctx, tx, user, since, by, now); err != nil {
 		return err
 	}
-	return pg.Exec(ctx, tx, "identity.Suspend", `UPDATE user_login SET suspended_at = $2 WHERE user_id = $1`, user, now)
+	return setSuspended(ctx, tx, user, &now)
 }
 
 func disarm(ctx context.Context, tx pg.Tx, user id.User, since time.Time, by audit.Origin, now time.Time) error {

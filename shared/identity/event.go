@@ -32,6 +32,8 @@ const (
 	ChangePassword = "user.change_password"
 	ChangeEmail    = "user.change_email"
 	UndoEmail      = "user.undo_email" // a change of the address is taken back
+	SuspendUser    = "user.suspend"    // by staff
+	UnsuspendUser  = "user.unsuspend"  // by staff
 	StartSession   = "session.start"
 	RefuseSession  = "session.refuse"     // written by refuse_session
 	EndSession     = "session.end"        // of one

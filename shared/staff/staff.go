@@ -26,7 +26,7 @@ type Level string
 // The levels, the least powerful first.
 const (
 	Support  Level = "support"  // reads everything but the payloads of events
-	Operator Level = "operator" // does everything
+	Operator Level = "operator" // does everything, also suspends people
 	Admin    Level = "admin"    // also decides who is staff
 )
 
@@ -40,9 +40,9 @@ func (l Level) Permissions() auth.Set {
 	case Admin:
 		return auth.AllOfStaff()
 	case Operator:
-		return auth.All()
+		return append(auth.All(), auth.UsersRead, auth.UsersWrite)
 	case Support:
-		return slices.DeleteFunc(Reads(), func(p auth.Permission) bool { return p == auth.EventsRead })
+		return append(slices.DeleteFunc(Reads(), func(p auth.Permission) bool { return p == auth.EventsRead }), auth.UsersRead)
 	}
 	return nil
 }

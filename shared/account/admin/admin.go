@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"portico/shared/account"
@@ -33,7 +34,7 @@ const (
 )
 
 // Company is what the provider of staff is called.
-const Company = "staff"
+const Company = account.Company
 
 // CallbackPath is where the company's provider sends the browser back to.
 const CallbackPath = "/admin/callback"
@@ -72,9 +73,11 @@ func (d *Desk) Visit(ctx context.Context) (url string, token secret.Token, err e
 	return url, token, err
 }
 
-// Arrive takes the answer of the company's provider, once, and lets the person in who has
-// proven the same address here. It returns account.ErrWrong if nobody of staff has, and fails
-// with provider.ErrCancelled, ErrAway or ErrRefused.
+// Arrive takes the answer of the company's provider, once, and lets the person in whom it
+// names. The account there is known by issuer and subject. When it comes for the first time, it
+// is linked to who of staff has proven the same address here. It returns account.ErrWrong if
+// that is nobody, or somebody with another account there, and fails with
+// provider.ErrCancelled, ErrAway or ErrRefused.
 func (d *Desk) Arrive(ctx context.Context, f signin.Flow, answer provider.Answer, previous session.Session, v account.Visitor) (session.Cookie, error) {
 	var asked provider.Asked
 	switch err := json.Unmarshal([]byte(f.Asked), &asked); {
@@ -91,27 +94,62 @@ func (d *Desk) Arrive(ctx context.Context, f signin.Flow, answer provider.Answer
 	if err != nil {
 		return session.Cookie{}, err
 	}
-	proof, err := d.named(ctx, who)
+	proof, err := d.named(ctx, who, v)
 	if err != nil {
 		return session.Cookie{}, err
 	}
 	return d.enter(ctx, f, proof, previous, v)
 }
 
-// named returns the proof of who has proven the address that the company's provider names.
-func (d *Desk) named(ctx context.Context, who provider.Person) (proof signin.Proof, err error) {
-	email := mail.CleanAddress(who.Email)
-	if email == "" || !who.Verified {
-		return proof, account.ErrWrong
-	}
-	login, err := identity.Find(ctx, d.People, email)
+// named returns the proof of the person whose account the company's provider names.
+func (d *Desk) named(ctx context.Context, who provider.Person, v account.Visitor) (signin.Proof, error) {
+	linked := identity.ProviderAccount{Connection: Company, Issuer: who.Issuer, Subject: who.Subject, Email: mail.CleanAddress(who.Email)}
+	user, err := identity.FindLinked(ctx, d.People, linked)
+	var version int64
 	switch {
 	case err != nil:
-		return proof, err
-	case login.User.IsZero(), login.EmailVerifiedAt.IsZero():
-		return proof, account.ErrWrong
+	case user.IsZero():
+		user, version, err = d.link(ctx, linked, who.Verified, v)
+	default:
+		version, err = d.UseLinked(ctx, user, linked)
 	}
-	return signin.Proof{User: login.User, Version: login.CredentialVersion, Method: signin.Provider, Connection: Company}, nil
+	return signin.Proof{User: user, Version: version, Method: signin.Provider, Connection: Company}, err
+}
+
+// link links an account at the company's provider to who of staff has its address, unless they
+// have linked another one there: an address may be given to somebody else later.
+func (d *Desk) link(ctx context.Context, linked identity.ProviderAccount, verified bool, v account.Visitor) (user id.User, version int64, err error) {
+	if linked.Email == "" || !verified {
+		return user, 0, account.ErrWrong
+	}
+	login, err := identity.Find(ctx, d.People, linked.Email)
+	switch {
+	case err != nil:
+		return user, 0, err
+	case login.User.IsZero(), login.EmailVerifiedAt.IsZero():
+		return user, 0, account.ErrWrong
+	}
+	if _, err := d.staffed(ctx, login.User); err != nil {
+		return user, 0, err
+	}
+	others, err := d.Linked(ctx, login.User)
+	if err != nil {
+		return user, 0, err
+	}
+	if slices.ContainsFunc(others, func(a identity.ProviderAccount) bool { return a.Connection == Company && a.Issuer == linked.Issuer }) {
+		return user, 0, account.ErrWrong
+	}
+	version, err = d.LinkTo(ctx, login, linked, account.ProviderNames[Company], v.Locale, v)
+	return login.User, version, err
+}
+
+// staffed returns the person of staff who a user is, or account.ErrWrong.
+func (d *Desk) staffed(ctx context.Context, user id.User) (staff.Person, error) {
+	person, err := d.Staff.Of(ctx, user)
+	if errors.Is(err, staff.ErrNotStaff) {
+		err = account.ErrWrong
+	}
+	return person, err
 }
 
 // WithPasskey lets a person of staff in who proves a passkey; see account.Desk.WithPasskey.
@@ -125,10 +163,7 @@ func (d *Desk) WithPasskey(ctx context.Context, f signin.Flow, sealed, response 
 
 // enter starts the session of a person of staff. Others get account.ErrWrong.
 func (d *Desk) enter(ctx context.Context, f signin.Flow, p signin.Proof, previous session.Session, v account.Visitor) (session.Cookie, error) {
-	person, err := d.Staff.Of(ctx, p.User)
-	if errors.Is(err, staff.ErrNotStaff) {
-		return session.Cookie{}, account.ErrWrong
-	}
+	person, err := d.staffed(ctx, p.User)
 	if err != nil {
 		return session.Cookie{}, err
 	}

@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"context"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 // chromium starts Debian's Chromium with an authenticator that verifies its user.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
+	if said, err := exec.Command("../../../infra/doctest/install", "chromium").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("lang", "en"))
 	allocated, end := chromedp.NewExecAllocator(context.Background(), options...)

@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +116,8 @@ func TestStaffSignInByCompany(t *testing.T) {
 	s.shows(b.get("/admin"), 200, "Use the company account")
 	s.shows(b.follow(come(b, them{subject: "7", email: ada, verified: true})), 200, "You are Grace Hopper")
 	for name, who := range map[string]them{
-		"not proven there": {subject: "7", email: ada},
+		"not proven there": {subject: "6", email: ada},
+		"another account":  {subject: "6", email: ada, verified: true},
 		"not staff":        {subject: "8", email: "bob@example.com", verified: true},
 		"unknown":          {subject: "9", email: "eve@example.com", verified: true},
 		"no address":       {subject: "9", verified: true},
@@ -126,6 +128,12 @@ func TestStaffSignInByCompany(t *testing.T) {
 		}
 	}
 	one := s.browser()
+	s.shows(one.follow(come(one, them{subject: "7", email: "grace@example.net"})), 200, "You are Grace Hopper") // the address has changed there
+	told := slices.DeleteFunc(s.mails(), func(m sent) bool { return m.template != "account_linked" || m.to != ada })
+	if len(told) != 1 {
+		t.Errorf("%d mails tell of the linked account", len(told))
+	}
+	one = s.browser()
 	asked := e.sent(one.post("/admin/company"))
 	answer := e.answer(asked, them{subject: "7", email: ada, verified: true})
 	s.shows(s.browser().get("/admin/callback?"+answer.Encode()), 403, "You are not signed in") // another browser

@@ -6,7 +6,7 @@ from checks_wiring import functions
 DOCUMENT, SECTION = "docs/operating.md", "## Connections"
 APP, WORKER, IDENTITY = "portico_app", "portico_worker", "portico_identity"
 
-# The functions of shared/lambdahost with which programs start, and whose sessions each environment holds. People start the others.
+# The functions of shared/lambdahost/{serve,site,work} with which programs start, and whose sessions each environment holds. People start the others.
 ENTRIES = {
     "API": {APP}, "Organization": {APP}, "JobsAPI": {APP}, "MailAPI": {APP}, "AuditAPI": {APP}, "Unsubscribe": {APP}, "Resend": {APP}, "SignIn": {APP, IDENTITY}, "OAuth": {APP}, "IdentityAPI": {APP, IDENTITY}, "MailFeedback": {APP}, "Jobs": {APP, WORKER},
     "Dispatcher": {WORKER}, "Sequencer": {WORKER}, "Sweeper": {WORKER}, "Maintenance": {WORKER},
@@ -33,7 +33,7 @@ def found(root, file, pattern):
 
 def entry(model, function):
     main = (model.root / function["Properties"].get("CodeUri", "") / "main.go")
-    called = re.search(r"lambdahost\.(\w+)\(", main.read_text()) if main.is_file() else None
+    called = re.search(r"\b(?:serve|site|work)\.(\w+)\(", main.read_text()) if main.is_file() else None
     return called and called.group(1)
 
 
@@ -41,13 +41,13 @@ def each_holds(model, name, role):
     """How many sessions of a role one environment holds."""
     if role == WORKER:
         file = {"Jobs": "job.go", "Sequencer": "sequencer.go"}.get(name, "worker.go")
-        return int(found(model.root, f"shared/lambdahost/{file}", rf"\nfunc {name}\((?:(?!\n}}).)*?workers\(ctx, (\d+)\)"))
+        return int(found(model.root, f"shared/lambdahost/work/{file}", rf"\nfunc {name}\((?:(?!\n}}).)*?Workers\(ctx, (\d+)\)"))
     if role == IDENTITY:
         return int(found(model.root, "shared/pg/identity.go", r"const identitySessions = (\d+)"))
     if name == "Jobs":
-        return int(found(model.root, "shared/lambdahost/job.go", r"\tjobSessions = (\d+)"))
+        return int(found(model.root, "shared/lambdahost/work/job.go", r"\tjobSessions = (\d+)"))
     if name == "MailFeedback":
-        return int(found(model.root, "shared/lambdahost/worker.go", r"const feedbackSessions = (\d+)"))
+        return int(found(model.root, "shared/lambdahost/work/worker.go", r"const feedbackSessions = (\d+)"))
     return int(found(model.root, "shared/pg/pg.go", r"return OpenFor\(ctx, url, (\d+)\)"))
 
 
@@ -73,7 +73,7 @@ def needed(model, overrides):
         if name is None:
             continue  # checks_wiring names it
         if name not in ENTRIES:
-            raise Unclear(f"{logical_id}: infra/check/checks_sessions.py does not know whose sessions lambdahost.{name} holds: add it to ENTRIES")
+            raise Unclear(f"{logical_id}: infra/check/checks_sessions.py does not know whose sessions {name} holds: add it to ENTRIES")
         for role in ENTRIES[name]:
             most = at_once(model, logical_id, name, function, overrides)
             sums[role] = None if most is None or sums[role] is None else sums[role] + most * each_holds(model, name, role)

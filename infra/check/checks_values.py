@@ -95,7 +95,7 @@ def dead_letters(model, overrides):
             yield f"{stack}: {name} keeps a message for {kept} s, but {tries} tries of {visibility} s take longer: it would never reach the dead-letter queue"
 
 
-FOR_ANSWER = 2  # seconds between the end of a request and its function's timeout: forAnswer in shared/lambdahost
+FOR_ANSWER = 2  # seconds between the end of a request and its function's timeout: forAnswer in shared/lambdahost/web
 
 
 def connecting(model, overrides):

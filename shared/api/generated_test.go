@@ -18,7 +18,7 @@ import (
 	"portico/shared/api/apitest"
 	"portico/shared/api/edge"
 	"portico/shared/api/reference"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/web"
 	"portico/shared/testkit"
 )
 
@@ -98,7 +98,7 @@ func served(t *testing.T, h *apitest.Harness) string {
 	operations := slices.DeleteFunc(api.All(), func(o edge.Operation) bool { return o.Meta().Tag == "System" })
 	handler, err := h.Server.Handler(append(operations, api.System(reference.New)...)...) // the harness has no pages
 	testkit.Must(t, err)
-	front, err := gateway.New([]gateway.Route{{Path: "$default", Invoke: lambdahost.Gateway{Handler: handler}.Invoke}}, gateway.Options{})
+	front, err := gateway.New([]gateway.Route{{Path: "$default", Invoke: web.Gateway{Handler: handler}.Invoke}}, gateway.Options{})
 	testkit.Must(t, err)
 	server := httptest.NewServer(front)
 	t.Cleanup(server.Close)

@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"slices"
+
 	"portico/shared/audit/archive"
 	"portico/shared/audit/export"
 	"portico/shared/audit/forget"
@@ -51,6 +53,11 @@ func (k Kinds) All() []job.Declared {
 		scheduled.Runner{Exports: k.Exports, Streams: k.Streams, Announce: k.announceExport, Told: k.tellOfFailingExport}.Kind(),
 		watch.WatchCertificates(), watch.TellOfCertificates(k.tellOfSSOCertificates), watch.TellOfBreakGlass(k.tellOfBreakGlass),
 	}
+}
+
+// Registry has every kind of job, those of mail among them.
+func Registry(own Kinds, sender *mail.Sender, also ...job.Declared) (*job.Registry, error) {
+	return job.NewRegistry(slices.Concat(own.All(), sender.Kinds(), also)...)
 }
 
 // Schedules are the recurring jobs of the platform.

@@ -31,6 +31,7 @@ import (
 	"portico/shared/job/redrive"
 	"portico/shared/job/schedule"
 	"portico/shared/jobs"
+	"portico/shared/mail"
 	"portico/shared/observe"
 	"portico/shared/pg"
 	"portico/shared/sso/watch"
@@ -351,4 +352,13 @@ func TestKindsBearTrouble(t *testing.T) {
 		"user.copy_address":                        {Add: changingAddress},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),
 	})
+}
+
+// Whatever knows the kinds of jobs knows those that send mail.
+func TestMailIsAmongTheKinds(t *testing.T) {
+	t.Parallel()
+	kinds, err := jobs.Registry(jobs.Kinds{}, &mail.Sender{})
+	if err != nil || !slices.Contains(kinds.Names(), "mail.send") || !slices.Contains(kinds.Names(), "mail.send_marketing") {
+		t.Errorf("%v, %v", kinds, err)
+	}
 }

@@ -25,17 +25,17 @@ type captchaEnv struct {
 
 // captcha returns what demands and verifies CAPTCHAs. Without a secret it still counts, so
 // that what is below its limit passes.
-func (h *host) captcha(ctx context.Context) (gate captcha.Gate, err error) {
+func (h *Host) Captcha(ctx context.Context) (gate captcha.Gate, err error) {
 	var (
 		e      captchaEnv
-		limits limitEnv
-		counts limitTableEnv
+		limits LimitEnv
+		counts LimitTableEnv
 	)
-	if err := read(&e, &limits, &counts); err != nil {
+	if err := Read(&e, &limits, &counts); err != nil {
 		return gate, err
 	}
-	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), counts.Table, "id")
-	gate.Count = captcha.Counting(table, limits.Environments, h.clock)
+	table := dynamo.NewTable(dynamodb.NewFromConfig(h.AWS), counts.Table, "id")
+	gate.Count = captcha.Counting(table, limits.Environments, h.Clock)
 	if e.Secret == "" {
 		return gate, nil
 	}
@@ -43,11 +43,11 @@ func (h *host) captcha(ctx context.Context) (gate captcha.Gate, err error) {
 	if config.Vendor, err = captcha.VendorNamed(e.Vendor); err != nil {
 		return gate, fmt.Errorf("CAPTCHA_VENDOR: %w", err)
 	}
-	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+	out, err := secretsmanager.NewFromConfig(h.AWS).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
 	if err != nil {
 		return gate, fmt.Errorf("CAPTCHA_SECRET: %w", err)
 	}
 	config.Secret = strings.TrimSpace(aws.ToString(out.SecretString))
-	gate.Verifier = captcha.NewVerifier(config, table, h.clock)
+	gate.Verifier = captcha.NewVerifier(config, table, h.Clock)
 	return gate, nil
 }

@@ -20,7 +20,7 @@ func TestCaptchaEnvironment(t *testing.T) {
 		_, _ = fmt.Fprint(w, `{"SecretString":" the-secret\n"}`)
 	}))
 	defer manager.Close()
-	h := &host{aws: testkit.AWS(manager.URL), clock: clock.New(0)}
+	h := &Host{AWS: testkit.AWS(manager.URL), Clock: clock.New(0)}
 	for name, value := range map[string]string{
 		"LIMIT_TABLE": "limits", "LIMITS": "requests:1", "LIMIT_ENVIRONMENTS": "10",
 		"CAPTCHA_VENDOR": "hcaptcha", "CAPTCHA_SITE_KEY": "site", "CAPTCHA_SECRET": "", "CAPTCHA_HOSTNAMES": "a.example,b.example",
@@ -28,7 +28,7 @@ func TestCaptchaEnvironment(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	always := captcha.Challenge{Name: "signIn"}
-	gate, err := h.captcha(t.Context())
+	gate, err := h.Captcha(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestCaptchaEnvironment(t *testing.T) {
 		t.Error("without a secret nothing counts, so nobody is below a limit")
 	}
 	t.Setenv("CAPTCHA_SECRET", "captcha")
-	if gate, err = h.captcha(t.Context()); err != nil {
+	if gate, err = h.Captcha(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if w := gate.Widget(always); w == nil || *w != (captcha.Widget{Vendor: "hcaptcha", SiteKey: "site"}) {
@@ -49,7 +49,7 @@ func TestCaptchaEnvironment(t *testing.T) {
 		t.Error("nothing counts requests")
 	}
 	t.Setenv("CAPTCHA_VENDOR", "recaptcha")
-	if _, err = h.captcha(t.Context()); err == nil || !strings.Contains(err.Error(), "CAPTCHA_VENDOR") {
+	if _, err = h.Captcha(t.Context()); err == nil || !strings.Contains(err.Error(), "CAPTCHA_VENDOR") {
 		t.Errorf("an unknown vendor: %v", err)
 	}
 }

@@ -22,7 +22,7 @@ func unset(t *testing.T, names ...string) {
 func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
 	names := []string{"DATABASE_URL", "API_KEY_TABLE", "DOMAIN_TABLE", "LIMITS", "LIMIT_TABLE", "LIMIT_ENVIRONMENTS", "SEALING_SECRET", "DUE_TABLE", "DISPATCH_QUEUE_URL", "HIGH_QUEUE_URL", "BULK_QUEUE_URL", "BILLING_QUEUE_URL", "SEQUENCER_QUEUE_URL"}
 	unset(t, names...)
-	err := read(&databaseEnv{}, &keysEnv{}, &domainEnv{}, &limitEnv{}, &limitTableEnv{}, &sealingEnv{}, &wakeEnv{}, &jobQueuesEnv{}, &sequencerEnv{})
+	err := Read(&DatabaseEnv{}, &KeysEnv{}, &DomainEnv{}, &LimitEnv{}, &LimitTableEnv{}, &SealingEnv{}, &WakeEnv{}, &JobQueuesEnv{}, &SequencerEnv{})
 	if err == nil {
 		t.Fatal("nothing is missing")
 	}
@@ -32,43 +32,8 @@ func TestMissingEnvironmentIsNamedAtOnce(t *testing.T) {
 		}
 	}
 	t.Setenv("DATABASE_URL", "postgres://localhost/portico")
-	if err := read(&databaseEnv{}, &keysEnv{}); err == nil || strings.Contains(err.Error(), "DATABASE_URL") {
+	if err := Read(&DatabaseEnv{}, &KeysEnv{}); err == nil || strings.Contains(err.Error(), "DATABASE_URL") {
 		t.Errorf("with DATABASE_URL set: %v", err)
-	}
-}
-
-// A variable with a default may be absent; one that is set must be readable.
-func TestDispatcherEnvironment(t *testing.T) {
-	unset(t, "DISPATCHER_CONCURRENCY", "DISPATCHER_IDLE", "DISABLE_AFTER", "DISABLE_AFTER_FAILURES")
-	var e dispatcherEnv
-	if err := read(&e); err != nil || e.Concurrency != 128 || e.Idle != 5*time.Second || e.DisableAfter != 120*time.Hour || e.DisableAfterFailures != 20 {
-		t.Errorf("defaults: %+v, %v", e, err)
-	}
-	t.Setenv("DISPATCHER_CONCURRENCY", "7")
-	t.Setenv("DISPATCHER_IDLE", "90s")
-	if err := read(&e); err != nil || e.Concurrency != 7 || e.Idle != 90*time.Second {
-		t.Errorf("set: %+v, %v", e, err)
-	}
-	t.Setenv("DISPATCHER_IDLE", "soon")
-	if err := read(&e); err == nil || !strings.Contains(err.Error(), "Idle") {
-		t.Errorf("an unreadable duration: %v", err)
-	}
-}
-
-// Each database has an equal share of the dispatchers, at least one.
-func TestShareOfDispatchers(t *testing.T) {
-	t.Setenv("DISPATCHER_MAX_CONCURRENCY", "8")
-	var e dispatcherEnv
-	if err := read(&e); err != nil {
-		t.Fatal(err)
-	}
-	for databases, want := range map[int]int{1: 8, 3: 2, 9: 1} {
-		if got := e.share(databases); got != want {
-			t.Errorf("of %d databases each may have %d, want %d", databases, got, want)
-		}
-	}
-	if got := (dispatcherEnv{}).share(3); got != 0 {
-		t.Errorf("without a known maximum each may have %d, want any number (0)", got)
 	}
 }
 
@@ -76,12 +41,12 @@ func TestShareOfDispatchers(t *testing.T) {
 func TestLimitEnvironment(t *testing.T) {
 	t.Setenv("LIMIT_ENVIRONMENTS", "30")
 	t.Setenv("LIMITS", "requests:200,work:60000")
-	var e limitEnv
-	if err := read(&e); err != nil || !maps.Equal(e.Limits, map[string]int64{"requests": 200, "work": 60000}) || e.Environments != 30 {
+	var e LimitEnv
+	if err := Read(&e); err != nil || !maps.Equal(e.Limits, map[string]int64{"requests": 200, "work": 60000}) || e.Environments != 30 {
 		t.Errorf("read %+v, %v", e, err)
 	}
 	t.Setenv("LIMITS", "requests:many")
-	if err := read(&e); err == nil || !strings.Contains(err.Error(), "Limits") {
+	if err := Read(&e); err == nil || !strings.Contains(err.Error(), "Limits") {
 		t.Errorf("a limit that is no number: %v", err)
 	}
 }
@@ -92,8 +57,8 @@ func TestSourceIPs(t *testing.T) {
 		"": nil, "203.0.113.7": {"203.0.113.7"}, "203.0.113.7,203.0.113.8": {"203.0.113.7", "203.0.113.8"},
 	} {
 		t.Setenv("SOURCE_IPS", value)
-		var e egressEnv
-		if err := read(&e); err != nil || !slices.Equal(e.SourceIPs, want) {
+		var e EgressEnv
+		if err := Read(&e); err != nil || !slices.Equal(e.SourceIPs, want) {
 			t.Errorf("%q: %q, want %q (%v)", value, e.SourceIPs, want, err)
 		}
 	}
@@ -109,7 +74,7 @@ func TestClockOffset(t *testing.T) {
 	t.Setenv("STAGE", "local")
 	t.Setenv("PORTICO_CLOCK_OFFSET", "26h")
 	h, err := newHost(context.Background())
-	if err != nil || h.clock.Offset() != 26*time.Hour {
+	if err != nil || h.Clock.Offset() != 26*time.Hour {
 		t.Fatalf("the clock is not ahead by 26 h: %v", err)
 	}
 }

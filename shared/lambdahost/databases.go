@@ -10,9 +10,9 @@ import (
 	"portico/shared/pg"
 )
 
-// databaseEnv says where organizations live: at home, and in whatever other
+// DatabaseEnv says where organizations live: at home, and in whatever other
 // databases there are.
-type databaseEnv struct {
+type DatabaseEnv struct {
 	URL string `env:"DATABASE_URL,required,notEmpty"`
 	// Others are the other databases, in JSON: {"acme":{"url":"postgres://host:5432/portico?sslmode=verify-full"}}.
 	// Their login is the one of DATABASE_URL.
@@ -56,7 +56,7 @@ func (d *databases) UnmarshalText(text []byte) error {
 }
 
 // urls returns every database's URL with the login of DATABASE_URL, by name.
-func (e databaseEnv) urls() (pg.Databases[string], error) {
+func (e DatabaseEnv) URLs() (pg.Databases[string], error) {
 	home, err := url.Parse(e.URL)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL cannot be read: %w", err)
@@ -75,7 +75,7 @@ func (e databaseEnv) urls() (pg.Databases[string], error) {
 
 // asWorker returns the same URLs with the login of portico_worker. Where the
 // roles have a password it is the same for all; elsewhere they use IAM.
-func (e databaseEnv) asWorker() (pg.Databases[string], error) {
+func (e DatabaseEnv) asWorker() (pg.Databases[string], error) {
 	home, err := url.Parse(e.URL)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL cannot be read: %w", err)
@@ -86,13 +86,13 @@ func (e databaseEnv) asWorker() (pg.Databases[string], error) {
 	}
 	home.User = worker
 	e.URL = home.String()
-	return e.urls()
+	return e.URLs()
 }
 
-func (e databaseEnv) open(ctx context.Context) (*pg.DB, error) { return e.openWith(ctx, pg.Open) }
+func (e DatabaseEnv) Open(ctx context.Context) (*pg.DB, error) { return e.OpenWith(ctx, pg.Open) }
 
-func (e databaseEnv) openWith(ctx context.Context, open func(ctx context.Context, url string) (*pg.DB, error)) (*pg.DB, error) {
-	urls, err := e.urls()
+func (e DatabaseEnv) OpenWith(ctx context.Context, open func(ctx context.Context, url string) (*pg.DB, error)) (*pg.DB, error) {
+	urls, err := e.URLs()
 	if err != nil {
 		return nil, err
 	}
@@ -105,10 +105,10 @@ func (e databaseEnv) openWith(ctx context.Context, open func(ctx context.Context
 }
 
 // workers opens a Worker of at most that many sessions for each database.
-func (e databaseEnv) workers(ctx context.Context, sessions int32) pg.Databases[*pg.Worker] {
+func (e DatabaseEnv) Workers(ctx context.Context, sessions int32) pg.Databases[*pg.Worker] {
 	urls, err := e.asWorker()
-	exitOn(err)
+	ExitOn(err)
 	workers, err := pg.Make(urls, func(_, url string) (*pg.Worker, error) { return pg.OpenWorker(ctx, url, sessions) })
-	exitOn(err)
+	ExitOn(err)
 	return workers
 }

@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"portico/shared/pg"
-
 	"github.com/google/go-cmp/cmp"
+
+	"portico/shared/pg"
 )
 
 // Other databases are reached with the login of DATABASE_URL. An invalid one is
@@ -14,19 +14,19 @@ import (
 func TestDatabases(t *testing.T) {
 	t.Setenv("DATABASE_URL", "postgres://portico_app:secret@127.0.0.1:5432/portico?sslmode=disable")
 	t.Setenv("DATABASES", "")
-	var e databaseEnv
-	if err := read(&e); err != nil {
+	var e DatabaseEnv
+	if err := Read(&e); err != nil {
 		t.Fatal(err)
 	}
-	if urls, err := e.urls(); err != nil || len(urls) != 1 {
+	if urls, err := e.URLs(); err != nil || len(urls) != 1 {
 		t.Errorf("without others: %v, %v", urls, err)
 	}
 	t.Setenv("DATABASES", `{"berlin":{"url":"postgres://berlin:5432/portico"},"acme":{"url":"postgres://acme/portico?sslmode=verify-full","secret":"arn"}}`)
-	e = databaseEnv{}
-	if err := read(&e); err != nil {
+	e = DatabaseEnv{}
+	if err := Read(&e); err != nil {
 		t.Fatal(err)
 	}
-	urls, err := e.urls()
+	urls, err := e.URLs()
 	want := pg.Databases[string]{
 		"home":   "postgres://portico_app:secret@127.0.0.1:5432/portico?sslmode=disable",
 		"acme":   "postgres://portico_app:secret@acme/portico?sslmode=verify-full",
@@ -46,7 +46,7 @@ func TestDatabases(t *testing.T) {
 		`{"acme":{"url":"postgres://a@h/p"}}`: "without user name and password",
 	} {
 		t.Setenv("DATABASES", text)
-		if err := read(&databaseEnv{}); err == nil || !strings.Contains(err.Error(), because) {
+		if err := Read(&DatabaseEnv{}); err == nil || !strings.Contains(err.Error(), because) {
 			t.Errorf("%s: %v, want %q", text, err, because)
 		}
 	}
@@ -69,12 +69,12 @@ func TestDatabasesOfWorkers(t *testing.T) {
 			"acme": "postgres://portico_worker:a%2Fb@acme:5432/portico",
 		},
 	} {
-		urls, err := databaseEnv{URL: app, Others: others}.asWorker()
+		urls, err := DatabaseEnv{URL: app, Others: others}.asWorker()
 		if diff := cmp.Diff(want, urls); diff != "" || err != nil {
 			t.Errorf("%s: %v\n%s", app, err, diff)
 		}
 	}
-	if _, err := (databaseEnv{URL: "postgres://a b"}).asWorker(); err == nil {
+	if _, err := (DatabaseEnv{URL: "postgres://a b"}).asWorker(); err == nil {
 		t.Error("a URL that cannot be read was accepted")
 	}
 }

@@ -33,8 +33,8 @@ func TestSealingSecret(t *testing.T) {
 				_, _ = fmt.Fprintf(w, `{"SecretString":%q}`, tt.stored)
 			}))
 			defer manager.Close()
-			h := &host{aws: testkit.AWS(manager.URL)}
-			_, err := h.box(sealingEnv{Secret: "sealing"})
+			h := &Host{AWS: testkit.AWS(manager.URL)}
+			_, err := h.Box(SealingEnv{Secret: "sealing"})
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -51,14 +51,14 @@ func TestSealingKeysAreReadAgain(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"SecretString":%q}`, stored.Load())
 	}))
 	defer manager.Close()
-	h := &host{aws: testkit.AWS(manager.URL)}
+	h := &Host{AWS: testkit.AWS(manager.URL)}
 	stored.Store(fmt.Sprintf(`{"current":"1","1":%q}`, first))
-	warm, err := h.box(sealingEnv{Secret: "sealing"})
+	warm, err := h.Box(SealingEnv{Secret: "sealing"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stored.Store(fmt.Sprintf(`{"current":"2","1":%q,"2":%q}`, first, second))
-	fresh, err := h.box(sealingEnv{Secret: "sealing"})
+	fresh, err := h.Box(SealingEnv{Secret: "sealing"})
 	if err != nil {
 		t.Fatal(err)
 	}

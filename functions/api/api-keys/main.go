@@ -7,11 +7,11 @@ import (
 	"portico/shared/api/keys"
 	"portico/shared/api/limits"
 	"portico/shared/api/oauth"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.API(
+	serve.API(
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,
 		oauth.Create, oauth.List, oauth.Get, oauth.Update, oauth.Delete, oauth.RotateSecret, oauth.ListGrants, oauth.DeleteGrant,

@@ -4,11 +4,11 @@ package main
 import (
 	"portico/shared/api/audit"
 	"portico/shared/api/schedules"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.AuditAPI(
+	serve.AuditAPI(
 		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform, audit.Forget,
 		audit.CreateStream, audit.ListStreams, audit.GetStream, audit.UpdateStream, audit.DeleteStream,
 		audit.RotateStreamSecret, audit.TestStream, audit.ReplayStream,

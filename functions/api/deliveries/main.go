@@ -3,7 +3,7 @@ package main
 
 import (
 	"portico/shared/api/webhooks"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
-func main() { lambdahost.API(webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver) }
+func main() { serve.API(webhooks.ListDeliveries, webhooks.GetDelivery, webhooks.Redeliver) }

@@ -4,11 +4,11 @@ package main
 
 import (
 	"portico/shared/api/stream"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.API(stream.ReadStream, stream.AcknowledgeItems,
+	serve.API(stream.ReadStream, stream.AcknowledgeItems,
 		stream.CreateConsumer, stream.ListConsumers, stream.GetConsumer, stream.UpdateConsumer, stream.DeleteConsumer, stream.RotateConsumerSecret,
 		stream.ListDeadLetters, stream.ResendDeadLetters)
 }

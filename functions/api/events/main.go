@@ -4,11 +4,11 @@ package main
 
 import (
 	"portico/shared/api/events"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.API(
+	serve.API(
 		events.List, events.Get, events.Expunge,
 		events.CreateErasure, events.ListErasures, events.GetErasure, events.CancelErasure,
 		events.CreateType, events.ListTypes, events.GetType, events.UpdateType, events.DeleteType,

@@ -7,11 +7,11 @@ import (
 	"portico/shared/api/account"
 	"portico/shared/api/people"
 	"portico/shared/api/staff"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.IdentityAPI(
+	serve.IdentityAPI(
 		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations,
 		account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,
 		account.ListMyApps, account.RevokeMyApp,

@@ -3,11 +3,11 @@ package main
 
 import (
 	"portico/shared/api/jobs"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.JobsAPI(
+	serve.JobsAPI(
 		jobs.List, jobs.Get, jobs.Cancel,
 		jobs.CreateRedrive, jobs.ListRedrives, jobs.GetRedrive, jobs.CancelRedrive,
 		jobs.ListAll, jobs.GetAny, jobs.ListDead, jobs.Redrive, jobs.Drop, jobs.CancelAny,

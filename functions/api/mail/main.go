@@ -3,11 +3,11 @@ package main
 
 import (
 	"portico/shared/api/mail"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.MailAPI(
+	serve.MailAPI(
 		mail.List, mail.Get,
 		mail.ListSuppressions, mail.GetSuppression, mail.Suppress, mail.Unsuppress,
 		mail.ListTemplates, mail.GetTemplate, mail.GetTemplateSource, mail.PreviewTemplate, mail.DiffTemplate,

@@ -9,11 +9,11 @@ import (
 	"portico/shared/api/people"
 	"portico/shared/api/sso"
 	"portico/shared/api/staff"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.Organization(
+	serve.Organization(
 		organizations.GetOwn, organizations.UpdateOwn,
 		organizations.Create, organizations.List, organizations.Get, organizations.Update, organizations.Delete,
 		people.CreateMember, people.ListMembers, people.GetMember, people.UpdateMember, people.DeleteMember, people.GetMemberPermissions,

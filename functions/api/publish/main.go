@@ -4,7 +4,7 @@ package main
 
 import (
 	"portico/shared/api/events"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
-func main() { lambdahost.API(events.Publish, events.PublishBatch) }
+func main() { serve.API(events.Publish, events.PublishBatch) }

@@ -6,7 +6,7 @@ package main
 import (
 	"portico/shared/api"
 	"portico/shared/api/reference"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
-func main() { lambdahost.Default(api.All(), api.System(reference.New)...) }
+func main() { serve.Default(api.All(), api.System(reference.New)...) }

@@ -4,11 +4,11 @@ package main
 
 import (
 	"portico/shared/api/webhooks"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/serve"
 )
 
 func main() {
-	lambdahost.API(webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint,
+	serve.API(webhooks.CreateEndpoint, webhooks.ListEndpoints, webhooks.GetEndpoint,
 		webhooks.UpdateEndpoint, webhooks.DeleteEndpoint,
 		webhooks.RotateSecret, webhooks.GetPublicKeys, webhooks.ListSourceIPs,
 		webhooks.GetStatistics, webhooks.ListOrderingKeys, webhooks.ResumeOrderingKey,

@@ -1,6 +1,6 @@
 // Command maintenance does the daily upkeep of the database; see shared/jobs/maintain.go.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/work"
 
-func main() { lambdahost.Maintenance() }
+func main() { work.Maintenance() }

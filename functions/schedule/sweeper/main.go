@@ -1,6 +1,6 @@
 // Command sweeper looks every minute for due deliveries for which no dispatcher was woken; see shared/claim/sweep.go.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/work"
 
-func main() { lambdahost.Sweeper() }
+func main() { work.Sweeper() }

@@ -1,6 +1,6 @@
 // Command oauth gives apps their tokens; see shared/pages/token.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/site"
 
-func main() { lambdahost.OAuth() }
+func main() { site.OAuth() }

@@ -1,6 +1,6 @@
 // Command resend receives what Resend reports about mails; see shared/pages/resend.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/site"
 
-func main() { lambdahost.Resend() }
+func main() { site.Resend() }

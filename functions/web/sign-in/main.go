@@ -2,6 +2,6 @@
 // their account; see shared/pages/signin.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/site"
 
-func main() { lambdahost.SignIn() }
+func main() { site.SignIn() }

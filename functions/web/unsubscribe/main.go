@@ -2,6 +2,6 @@
 // shared/pages/unsubscribe.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/site"
 
-func main() { lambdahost.Unsubscribe() }
+func main() { site.Unsubscribe() }

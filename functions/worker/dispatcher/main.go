@@ -1,6 +1,6 @@
 // Command dispatcher delivers webhooks when SQS nudges it; see shared/jobs/dispatch.go.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/work"
 
-func main() { lambdahost.Dispatcher() }
+func main() { work.Dispatcher() }

@@ -3,7 +3,7 @@ package main
 
 import (
 	"portico/shared/job"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/work"
 )
 
-func main() { lambdahost.Jobs(job.High) }
+func main() { work.Jobs(job.High) }

@@ -1,6 +1,6 @@
 // Command migrate applies infra/migrations at deployment; see shared/jobs/migrate.go.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/work"
 
-func main() { lambdahost.Migrate() }
+func main() { work.Migrate() }

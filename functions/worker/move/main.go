@@ -1,6 +1,6 @@
 // Command move moves an organization to another database; see shared/jobs/move.go.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/work"
 
-func main() { lambdahost.Move() }
+func main() { work.Move() }

@@ -1,6 +1,6 @@
 // Command restore puts audit entries back from their archive; see shared/audit/restore.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/work"
 
-func main() { lambdahost.Restore() }
+func main() { work.Restore() }

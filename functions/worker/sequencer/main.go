@@ -1,6 +1,6 @@
 // Command sequencer gives audit entries their places in the chains when SQS nudges it; see shared/audit/chain.
 package main
 
-import "portico/shared/lambdahost"
+import "portico/shared/lambdahost/work"
 
-func main() { lambdahost.Sequencer() }
+func main() { work.Sequencer() }

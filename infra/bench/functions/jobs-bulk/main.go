@@ -4,7 +4,7 @@ package main
 import (
 	"portico/infra/bench/kinds"
 	"portico/shared/job"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/work"
 )
 
-func main() { lambdahost.Jobs(job.Bulk, kinds.All()...) }
+func main() { work.Jobs(job.Bulk, kinds.All()...) }

@@ -4,7 +4,7 @@ package main
 import (
 	"portico/infra/bench/kinds"
 	"portico/shared/job"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/work"
 )
 
-func main() { lambdahost.Jobs(job.High, kinds.All()...) }
+func main() { work.Jobs(job.High, kinds.All()...) }

@@ -3,7 +3,7 @@ package main
 
 import (
 	"portico/infra/bench/kinds"
-	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/work"
 )
 
-func main() { lambdahost.Sweeper(kinds.All()...) }
+func main() { work.Sweeper(kinds.All()...) }

@@ -1,9 +1,10 @@
-package lambdahost
+package serve
 
 import (
 	"context"
 
 	"portico/shared/api/edge"
+	"portico/shared/lambdahost"
 	"portico/shared/mail/deliverability"
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/transport"
@@ -13,7 +14,7 @@ import (
 // applies what is reported about it.
 func MailAPI(operations ...edge.Operation) {
 	serve(special{mail: func(h *host, s *edge.Server) (err error) {
-		desk := &feedback.Desk{DB: s.DB, Wakers: s.Wakers, Subscriptions: s.Subscriptions, Clock: h.clock, Log: h.log}
+		desk := &feedback.Desk{DB: s.DB, Wakers: s.Wakers, Subscriptions: s.Subscriptions, Clock: h.Clock, Log: h.Log}
 		s.Report = desk.Apply
 		s.Mail, err = h.mailSetup()
 		return err
@@ -24,20 +25,23 @@ func MailAPI(operations ...edge.Operation) {
 // service, only whether there is one.
 func (h *host) mailSetup() (deliverability.Setup, error) {
 	var (
-		e     mailEnv
+		e struct {
+			Domain string `env:"MAIL_DOMAIN"`
+			Secret string `env:"MAIL_SECRET"`
+		}
 		dmarc struct {
 			Policy  string `env:"DMARC_POLICY" envDefault:"none"`
 			Reports string `env:"DMARC_REPORTS"`
 		}
 	)
-	if err := read(&e, &dmarc); err != nil {
+	if err := lambdahost.Read(&e, &dmarc); err != nil {
 		return deliverability.Setup{}, err
 	}
-	s := deliverability.Setup{Domain: e.Domain, Region: h.aws.Region, OwnServer: e.Secret != "", Policy: dmarc.Policy, Reports: dmarc.Reports}
+	s := deliverability.Setup{Domain: e.Domain, Region: h.AWS.Region, OwnServer: e.Secret != "", Policy: dmarc.Policy, Reports: dmarc.Reports}
 	if s.Domain == "" {
 		return s, nil
 	}
-	ses := transport.NewSES(h.aws, "")
+	ses := transport.NewSES(h.AWS, "")
 	s.Account = func(ctx context.Context) (deliverability.Account, error) {
 		a, err := ses.Account(ctx)
 		return deliverability.Account(a), err

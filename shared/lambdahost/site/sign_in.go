@@ -1,4 +1,4 @@
-package lambdahost
+package site
 
 import (
 	"context"
@@ -18,6 +18,8 @@ import (
 	prepare "portico/shared/account/setup"
 	"portico/shared/dynamo"
 	"portico/shared/egress"
+	"portico/shared/lambdahost"
+	"portico/shared/lambdahost/web"
 	"portico/shared/oauth"
 	"portico/shared/pages"
 	adminsite "portico/shared/pages/admin"
@@ -50,65 +52,65 @@ type peopleEnv struct {
 func SignIn() {
 	ctx := context.Background()
 	var (
-		database databaseEnv
-		sealing  sealingEnv
-		wake     wakeEnv
-		queues   jobQueuesEnv
-		outward  egressEnv
+		database lambdahost.DatabaseEnv
+		sealing  lambdahost.SealingEnv
+		wake     lambdahost.WakeEnv
+		queues   lambdahost.JobQueuesEnv
+		outward  lambdahost.EgressEnv
 		people   peopleEnv
 		offered  providersEnv
-		sessions identityEnv
-		domains  domainEnv
-		origin   originEnv
+		sessions lambdahost.IdentityEnv
+		domains  lambdahost.DomainEnv
+		origin   web.OriginEnv
 	)
 	h := begin(ctx, &database, &sealing, &wake, &queues, &outward, &people, &offered, &sessions, &domains, &origin)
 	if people.SignUp != "open" && people.SignUp != "invited" {
-		exitOn(fmt.Errorf("SIGN_UP must be open or invited, not %q", people.SignUp))
+		lambdahost.ExitOn(fmt.Errorf("SIGN_UP must be open or invited, not %q", people.SignUp))
 	}
 	if people.Public == "" {
-		h.start(ctx, http.HandlerFunc(unnamed))
+		web.Start(ctx, h.Host, http.HandlerFunc(unnamed))
 		return
 	}
-	db, err := database.open(ctx)
-	exitOn(err)
-	h.announceEntries(db, database)
-	h.announce(db, queues, wake, database)
+	db, err := database.Open(ctx)
+	lambdahost.ExitOn(err)
+	h.AnnounceEntries(db, database)
+	h.Announce(db, queues, wake, database)
 	home, err := pg.OpenIdentity(ctx, database.URL)
-	exitOn(err)
-	box, err := h.box(sealing)
-	exitOn(err)
-	desk := &account.Desk{DB: db, People: home, Box: box, Clock: h.clock, Public: people.Public, Open: people.SignUp == "open"}
-	table := h.identityTable(sessions)
-	desk.Sessions, desk.Attempts = session.NewStore(table, sessionIdle, h.clock), signin.NewStore(table, box, h.clock)
-	desk.Apps = &oauth.Desk{Apps: h.apps(appsEnv{sessions.Table, people.Public}, db, box), DB: db, Clock: h.clock}
-	exitOn(h.equip(ctx, desk, people, offered, outward))
-	gate, err := h.captcha(ctx)
-	exitOn(err)
+	lambdahost.ExitOn(err)
+	box, err := h.Box(sealing)
+	lambdahost.ExitOn(err)
+	desk := &account.Desk{DB: db, People: home, Box: box, Clock: h.Clock, Public: people.Public, Open: people.SignUp == "open"}
+	table := h.IdentityTable(sessions)
+	desk.Sessions, desk.Attempts = session.NewStore(table, lambdahost.SessionIdle, h.Clock), signin.NewStore(table, box, h.Clock)
+	desk.Apps = &oauth.Desk{Apps: h.Apps(lambdahost.AppsEnv{Table: sessions.Table, Public: people.Public}, db, box), DB: db, Clock: h.Clock}
+	lambdahost.ExitOn(h.equip(ctx, desk, people, offered, outward))
+	gate, err := h.Captcha(ctx)
+	lambdahost.ExitOn(err)
 	book, err := pages.NewBook(site.Files(), saml.Files(), setup.Files(), adminsite.Files())
-	exitOn(err)
+	lambdahost.ExitOn(err)
 	public, err := url.Parse(people.Public)
-	exitOn(err)
-	hosts := pages.Hosts{Public: public, Org: h.hosts(domains).Org, Hidden: origin.Secret != ""}
-	frame := &pages.Frame{Log: h.log, Gate: gate, Book: book, Hosts: hosts}
+	lambdahost.ExitOn(err)
+	hosts := pages.Hosts{Public: public, Org: h.Hosts(domains).Org, Hidden: origin.Secret != ""}
+	frame := &pages.Frame{Log: h.Log, Gate: gate, Book: book, Hosts: hosts}
 	asserted := &assertion.Desk{Desk: desk}
 	prepares := &setup.Site{Desk: &prepare.Desk{Desk: desk, SAML: asserted, Base: domains.Base}}
-	signs := &site.Site{Desk: desk, SAML: asserted, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.clock), Hosts: hosts, Clock: h.clock}
+	signs := &site.Site{Desk: desk, SAML: asserted, Sessions: desk.Sessions, Policies: account.NewPolicies(db, desk.Sessions, h.Clock), Hosts: hosts, Clock: h.Clock}
 	door := &adminsite.Site{Desk: h.admin(desk, db, table)}
 	handler, err := frame.Handler(slices.Concat(signs.Pages(), (&saml.Site{Desk: asserted}).Pages(), prepares.Pages(), door.Pages())...)
-	exitOn(err)
-	h.start(ctx, handler)
+	lambdahost.ExitOn(err)
+	web.Start(ctx, h.Host, handler)
 }
 
 // admin returns the desk at which staff sign in. Their provider is not one of customers.
 func (h *host) admin(desk *account.Desk, db *pg.DB, table dynamo.Sorted) *admin.Desk {
 	own, company := *desk, desk.Providers[admin.Company]
 	delete(desk.Providers, admin.Company)
-	own.Sessions = session.NewStore(table, admin.Idle, h.clock)
-	return &admin.Desk{Desk: &own, Staff: staff.NewPeople(db, h.clock), Company: company}
+	own.Sessions = session.NewStore(table, admin.Idle, h.Clock)
+	return &admin.Desk{Desk: &own, Staff: staff.NewPeople(db, h.Clock), Company: company}
 }
 
 // equip gives the desk what proves who somebody is.
-func (h *host) equip(ctx context.Context, desk *account.Desk, e peopleEnv, offered providersEnv, outward egressEnv) error {
+func (h *host) equip(ctx context.Context, desk *account.Desk, e peopleEnv, offered providersEnv, outward lambdahost.EgressEnv) error {
 	pepper, err := h.pepper(e)
 	if err != nil {
 		return err
@@ -119,13 +121,13 @@ func (h *host) equip(ctx context.Context, desk *account.Desk, e peopleEnv, offer
 	}
 	desk.Passwords, desk.Rules = password.NewHasher(pepper), password.Rules{Words: []string{"portico"}}
 	if e.Breached != "" {
-		desk.Rules.Breaches = password.NewBreaches(e.Breached, policy, h.log)
+		desk.Rules.Breaches = password.NewBreaches(e.Breached, policy, h.Log)
 	}
 	if desk.Providers, err = h.providers(ctx, offered, e.Public, policy.Transport()); err != nil {
 		return err
 	}
 	desk.OpenID = func(issuer string, client provider.Client) account.Provider {
-		return provider.NewOIDC(issuer, client, nil, policy.Transport(), h.clock)
+		return provider.NewOIDC(issuer, client, nil, policy.Transport(), h.Clock)
 	}
 	desk.Passkeys, err = passkey.NewSite(account.Issuer, e.Public)
 	return err
@@ -133,7 +135,7 @@ func (h *host) equip(ctx context.Context, desk *account.Desk, e peopleEnv, offer
 
 // pepper reads the versions of the key that all hashes of passwords need.
 func (h *host) pepper(e peopleEnv) (*secret.Box, error) {
-	box, err := h.box(sealingEnv{Secret: e.Pepper})
+	box, err := h.Box(lambdahost.SealingEnv{Secret: e.Pepper})
 	if err != nil {
 		return nil, fmt.Errorf("PEPPER_SECRET: %w", err)
 	}
@@ -159,7 +161,7 @@ type providersEnv struct {
 func (h *host) providers(ctx context.Context, e providersEnv, public string, transport http.RoundTripper) (map[string]account.Provider, error) {
 	secrets := map[string]string{}
 	if e.Secret != "" {
-		out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+		out, err := secretsmanager.NewFromConfig(h.AWS).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
 		if err != nil {
 			return nil, fmt.Errorf("PROVIDER_SECRET: %w", err)
 		}
@@ -172,7 +174,7 @@ func (h *host) providers(ctx context.Context, e providersEnv, public string, tra
 	}
 	all := map[string]account.Provider{}
 	if e.Google != "" {
-		all[account.Google] = provider.NewOIDC(e.GoogleIssuer, client(account.Google, e.Google), provider.GoogleOwns, transport, h.clock)
+		all[account.Google] = provider.NewOIDC(e.GoogleIssuer, client(account.Google, e.Google), provider.GoogleOwns, transport, h.Clock)
 	}
 	if e.GitHub != "" {
 		all[account.GitHub] = provider.NewGitHub(e.GitHubURL, e.GitHubAPI, client(account.GitHub, e.GitHub), transport)
@@ -182,7 +184,7 @@ func (h *host) providers(ctx context.Context, e providersEnv, public string, tra
 			return nil, errors.New("STAFF_CLIENT_ID needs STAFF_ISSUER: set the parameter StaffIssuer")
 		}
 		company := provider.Client{ID: e.Staff, Secret: secrets[admin.Company], Redirect: public + admin.CallbackPath}
-		all[admin.Company] = provider.NewOIDC(e.StaffIssuer, company, nil, transport, h.clock)
+		all[admin.Company] = provider.NewOIDC(e.StaffIssuer, company, nil, transport, h.Clock)
 	}
 	for name := range all {
 		if secrets[name] == "" {

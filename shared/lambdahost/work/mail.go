@@ -1,20 +1,17 @@
-package lambdahost
+package work
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"portico/shared/id"
 	"portico/shared/job"
+	"portico/shared/lambdahost"
 	"portico/shared/mail"
-	"portico/shared/mail/feedback"
 	"portico/shared/mail/template"
 	"portico/shared/mail/transport"
 )
@@ -52,15 +49,15 @@ func (h *host) mailSender(ctx context.Context, q job.Queue) *mail.Sender {
 	}
 	var (
 		e       mailEnv
-		sealing sealingEnv
+		sealing lambdahost.SealingEnv
 	)
-	exitOn(read(&e, &sealing))
-	box, err := h.box(sealing)
-	exitOn(err)
+	lambdahost.ExitOn(lambdahost.Read(&e, &sealing))
+	box, err := h.Box(sealing)
+	lambdahost.ExitOn(err)
 	templates, err := template.Repository()
-	exitOn(err)
+	lambdahost.ExitOn(err)
 	s := &mail.Sender{Box: box, Templates: templates, Name: "Portico", Public: e.Public}
-	exitOn(h.useService(ctx, s, e))
+	lambdahost.ExitOn(h.useService(ctx, s, e))
 	return s
 }
 
@@ -69,11 +66,11 @@ func (h *host) mailSender(ctx context.Context, q job.Queue) *mail.Sender {
 func (h *host) useService(ctx context.Context, s *mail.Sender, e mailEnv) error {
 	if e.Secret == "" {
 		if e.throughSES() {
-			product := transport.NewSES(h.aws, e.Product)
+			product := transport.NewSES(h.AWS, e.Product)
 			s.Transports, s.Account = map[template.Stream]mail.Transport{
-				template.Product: product, template.Marketing: transport.NewSES(h.aws, e.Marketing),
+				template.Product: product, template.Marketing: transport.NewSES(h.AWS, e.Marketing),
 			}, product.Account
-			s.List = transport.NewSuppressionList(h.aws)
+			s.List = transport.NewSuppressionList(h.AWS)
 			s.From = map[template.Stream]string{template.Product: "notices@mail." + e.Domain, template.Marketing: "news@news." + e.Domain}
 		}
 		return nil
@@ -81,7 +78,7 @@ func (h *host) useService(ctx context.Context, s *mail.Sender, e mailEnv) error 
 	if err := transport.CheckAddress(e.From); err != nil {
 		return fmt.Errorf("MAIL_FROM, which MAIL_SECRET needs, %w", err)
 	}
-	text, err := h.readMailSecret(ctx, e.Secret)
+	text, err := h.ReadMailSecret(ctx, e.Secret)
 	if err != nil {
 		return err
 	}
@@ -94,51 +91,12 @@ func (h *host) useService(ctx context.Context, s *mail.Sender, e mailEnv) error 
 	return nil
 }
 
-func (h *host) readMailSecret(ctx context.Context, name string) ([]byte, error) {
-	out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
-	if err != nil {
-		return nil, fmt.Errorf("MAIL_SECRET: %w", err)
-	}
-	return []byte(aws.ToString(out.SecretString)), nil
-}
-
-// resendKey returns the key of Resend's webhook, or nil if mail is not sent through
-// Resend or Resend reports nothing.
-func resendKey(text []byte) ([]byte, error) {
-	var to mailSecret
-	if json.Unmarshal(text, &to) != nil {
-		return nil, errMailSecret
-	}
-	if to.Resend == nil || to.Resend.WebhookSecret == "" {
-		return nil, nil
-	}
-	return feedback.ResendSecret(to.Resend.WebhookSecret)
-}
-
-// mailSecret is the access to a mail service, in JSON.
-type mailSecret struct {
-	SMTP *struct {
-		Host     string `json:"host"`
-		Port     int    `json:"port"` // 0: 587
-		Username string `json:"username"`
-		Password string `json:"password"`
-	} `json:"smtp"`
-	Resend *struct {
-		APIKey string `json:"api_key"`
-		// WebhookSecret is that of the webhook by which Resend reports what became of
-		// mails. "": it does not.
-		WebhookSecret string `json:"webhook_secret"`
-	} `json:"resend"`
-}
-
-var errMailSecret = errors.New(`it must be JSON with one service: {"smtp":{"host":"smtp.example.com","port":587,"username":"…","password":"…"}} or {"resend":{"api_key":"re_…"}}`)
-
 // mailService returns the service to which a secret gives access. Errors do not quote
 // the secret.
 func mailService(text []byte) (mail.Transport, error) {
-	var to mailSecret
+	var to lambdahost.MailSecret
 	if json.Unmarshal(text, &to) != nil {
-		return nil, errMailSecret
+		return nil, lambdahost.ErrMailSecret
 	}
 	switch {
 	case to.SMTP != nil && to.Resend == nil && to.SMTP.Host != "":
@@ -148,7 +106,7 @@ func mailService(text []byte) (mail.Transport, error) {
 	case to.Resend != nil && to.SMTP == nil && to.Resend.APIKey != "":
 		return transport.NewResend(to.Resend.APIKey, "", mailTimeout)
 	}
-	return nil, errMailSecret
+	return nil, lambdahost.ErrMailSecret
 }
 
 // exportURL returns where the API shows an export of the audit log; nil: the address of

@@ -1,4 +1,4 @@
-package lambdahost
+package work
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"portico/shared/api/edge"
 	"portico/shared/audit/streaming"
 	"portico/shared/bucket"
 	"portico/shared/claim"
@@ -19,6 +18,7 @@ import (
 	"portico/shared/job"
 	"portico/shared/job/schedule"
 	"portico/shared/jobs"
+	"portico/shared/lambdahost"
 	"portico/shared/mail"
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/override"
@@ -40,37 +40,22 @@ const (
 
 // jobEnv is what a function needs that knows the kinds of jobs.
 type jobEnv struct {
-	database databaseEnv
-	wake     wakeEnv
-	keys     keysEnv
-	domains  domainEnv
-	limits   limitTableEnv
-	queues   jobQueuesEnv
+	database lambdahost.DatabaseEnv
+	wake     lambdahost.WakeEnv
+	keys     lambdahost.KeysEnv
+	domains  lambdahost.DomainEnv
+	limits   lambdahost.LimitTableEnv
+	queues   lambdahost.JobQueuesEnv
 
-	sequencer sequencerEnv
+	sequencer lambdahost.SequencerEnv
 	archive   archiveEnv
-	outward   egressEnv
+	outward   lambdahost.EgressEnv
 	vendors   vendorEnv
-	exports   exportEnv
+	exports   lambdahost.ExportEnv
 }
 
 func (h *host) readJobs(e *jobEnv) {
-	exitOn(read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer, &e.archive, &e.outward, &e.vendors, &e.exports))
-}
-
-func (e jobQueuesEnv) url(q job.Queue) string {
-	return map[job.Queue]string{job.High: e.High, job.Bulk: e.Bulk, job.Billing: e.Billing}[q]
-}
-
-// announce makes the transactions of db wake runners for the jobs that they add. It
-// returns the wakers of each queue.
-func (h *host) announce(db *pg.DB, queues jobQueuesEnv, wake wakeEnv, database databaseEnv) map[job.Queue]pg.Databases[*claim.Waker] {
-	all := map[job.Queue]pg.Databases[*claim.Waker]{}
-	for _, q := range job.Queues {
-		all[q] = h.wakersOf(string(q), queues.url(q), wake, database)
-		job.Announce(db, q, all[q], h.clock, h.log)
-	}
-	return all
+	lambdahost.ExitOn(lambdahost.Read(&e.database, &e.wake, &e.keys, &e.domains, &e.limits, &e.queues, &e.sequencer, &e.archive, &e.outward, &e.vendors, &e.exports))
 }
 
 // work is what does the jobs of one queue in all databases.
@@ -82,43 +67,38 @@ type work struct {
 // works returns what does the jobs of each queue; sender sends the mails, and also are
 // further kinds.
 func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Worker], sender *mail.Sender, also []job.Declared) map[job.Queue]work {
-	db, err := e.database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobSessions) })
-	exitOn(err)
-	h.announceEntries(db, e.database)
-	deleter, deliveries := h.deleter(db, e.keys, e.domains, e.limits), h.wakers(e.wake, e.database)
-	webhook.Announce(db, deliveries, h.clock, h.log)
-	sender.DB, sender.Log = db, h.log
-	sender.Suppressed = feedback.TellSuppressed(deliveries, h.clock)
+	db, err := e.database.OpenWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, jobSessions) })
+	lambdahost.ExitOn(err)
+	h.AnnounceEntries(db, e.database)
+	deleter, deliveries := h.deleter(db, e.keys, e.domains, e.limits), h.Wakers(e.wake, e.database)
+	webhook.Announce(db, deliveries, h.Clock, h.Log)
+	sender.DB, sender.Log = db, h.Log
+	sender.Suppressed = feedback.TellSuppressed(deliveries, h.Clock)
 	if sender.Templates != nil {
-		sender.Overrides = &override.Published{Home: db.Shared(), Set: sender.Templates, Clock: h.clock}
+		sender.Overrides = &override.Published{Home: db.Shared(), Set: sender.Templates, Clock: h.Clock}
 	}
 	archiver := h.archiver(db, e.archive)
 	policy, err := egress.ParsePolicy(e.outward.Allow)
-	exitOn(err)
-	streams := streaming.New(policy, h.clock, streaming.Vendors{Datadog: e.vendors.Datadog}, h.aws)
+	lambdahost.ExitOn(err)
+	streams := streaming.New(policy, h.Clock, streaming.Vendors{Datadog: e.vendors.Datadog}, h.AWS)
 	all := map[job.Queue]work{}
-	for q, wakers := range h.announce(deleter.DB, e.queues, e.wake, e.database) {
-		handOver := queue.NewSender(sqs.NewFromConfig(h.aws), e.queues.url(q))
+	for q, wakers := range h.Announce(deleter.DB, e.queues, e.wake, e.database) {
+		handOver := queue.NewSender(sqs.NewFromConfig(h.AWS), e.queues.URL(q))
 		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
 			own := jobs.Kinds{
-				Deleter: deleter, Due: deliveries[name].Due, Clock: h.clock, Log: h.log, Box: sender.Box, Database: name, Archiver: archiver,
-				Streams: streams, Exports: bucket.New(h.aws, e.exports.Bucket), ExportURL: exportURL(sender.Public),
+				Deleter: deleter, Due: deliveries[name].Due, Clock: h.Clock, Log: h.Log, Box: sender.Box, Database: name, Archiver: archiver,
+				Streams: streams, Exports: bucket.New(h.AWS, e.exports.Bucket), ExportURL: exportURL(sender.Public),
 			}
-			kinds, err := registry(own, sender, also...)
+			kinds, err := jobs.Registry(own, sender, also...)
 			return &job.Runner{
-				DB: deleter.DB, Worker: db, Database: name, Queue: q, Kinds: kinds, Clock: h.clock, Log: h.log,
+				DB: deleter.DB, Worker: db, Database: name, Queue: q, Kinds: kinds, Clock: h.Clock, Log: h.Log,
 				HandOver: handOver.Send, Fire: fire(db, q),
 			}, err
 		})
-		exitOn(err)
+		lambdahost.ExitOn(err)
 		all[q] = work{runners, wakers}
 	}
 	return all
-}
-
-// registry has every kind of job, those of mail among them.
-func registry(own jobs.Kinds, sender *mail.Sender, also ...job.Declared) (*job.Registry, error) {
-	return job.NewRegistry(slices.Concat(own.All(), sender.Kinds(), also)...)
 }
 
 func fire(db *pg.Worker, q job.Queue) func(context.Context) error {
@@ -130,23 +110,23 @@ func fire(db *pg.Worker, q job.Queue) func(context.Context) error {
 
 // deployments returns what deploys the schedules of each database.
 func (h *host) deployments(e *jobEnv, workers pg.Databases[*pg.Worker]) pg.Databases[*jobs.Deployment] {
-	table := dynamo.NewTable(dynamodb.NewFromConfig(h.aws), e.wake.Table, "id")
+	table := dynamo.NewTable(dynamodb.NewFromConfig(h.AWS), e.wake.Table, "id")
 	var m mailEnv
-	exitOn(read(&m))
+	lambdahost.ExitOn(lambdahost.Read(&m))
 	schedules := jobs.Schedules
 	if m.throughSES() {
 		schedules = slices.Concat(schedules, jobs.SESSchedules)
 	}
 	all, err := pg.Make(workers, func(name string, db *pg.Worker) (*jobs.Deployment, error) {
 		d := &jobs.Deployment{
-			DB: db, Database: name, Schedules: schedules, Release: release(), Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.clock,
+			DB: db, Database: name, Schedules: schedules, Release: release(), Table: table, Dues: map[job.Queue]*claim.Due{}, Clock: h.Clock,
 		}
 		if name != pg.Home {
 			d.Home = workers[pg.Home]
 		}
 		return d, nil
 	})
-	exitOn(err)
+	lambdahost.ExitOn(err)
 	return all
 }
 
@@ -170,20 +150,13 @@ func Jobs(q job.Queue, also ...job.Declared) {
 	)
 	h := begin(ctx, &runner)
 	h.readJobs(&e)
-	own := h.works(ctx, &e, e.database.workers(ctx, 4), h.mailSender(ctx, q), also)[q] // claim, record, renew, listen
+	own := h.works(ctx, &e, e.database.Workers(ctx, 4), h.mailSender(ctx, q), also)[q] // claim, record, renew, listen
 	all, err := pg.Make(own.runners, func(name string, r *job.Runner) (*jobs.Runner, error) {
 		return &jobs.Runner{Jobs: r, Dispatcher: claim.Dispatcher{
-			DB: r.Worker, Waker: own.wakers[name], Clock: h.clock, Log: h.log, Lease: job.LeaseFor, Batch: jobsBatch,
+			DB: r.Worker, Waker: own.wakers[name], Clock: h.Clock, Log: h.Log, Lease: job.LeaseFor, Batch: jobsBatch,
 			Concurrency: runner.Concurrency, Idle: jobsIdle,
 		}}, nil
 	})
-	exitOn(err)
-	consume(jobs.RunJobs(all), h.log)
-}
-
-// JobsAPI is API for operations on jobs: it knows their kinds, without what does them.
-func JobsAPI(operations ...edge.Operation) {
-	kinds, err := registry(jobs.Kinds{}, &mail.Sender{})
-	exitOn(err)
-	serve(special{kinds: kinds}, operations)
+	lambdahost.ExitOn(err)
+	lambdahost.Consume(jobs.RunJobs(all), h.Log)
 }

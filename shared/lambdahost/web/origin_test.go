@@ -1,4 +1,4 @@
-package lambdahost
+package web
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 	"portico/shared/auth"
 	"portico/shared/captcha"
 	"portico/shared/clock"
+	"portico/shared/lambdahost"
 	"portico/shared/observe"
 	"portico/shared/testkit"
 )
@@ -150,7 +151,7 @@ func TestHeadersWithoutOriginSecret(t *testing.T) {
 	f := newFront(t)
 	var err error
 	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { f.seen = r })
-	if f.handler, err = (&host{}).throughEdge(t.Context(), next); err != nil {
+	if f.handler, err = throughEdge(t.Context(), &lambdahost.Host{}, next); err != nil {
 		t.Fatal(err)
 	}
 	status, _ := f.call(through(valueA, "203.0.113.7:1"), "/")
@@ -209,8 +210,8 @@ func TestOriginSecretIsChecked(t *testing.T) {
 			}
 			_, _ = fmt.Fprintf(w, `{"SecretString":%q}`, stored)
 		}))
-		h := &host{aws: testkit.AWS(manager.URL), clock: clock.New(0)}
-		_, err := h.throughEdge(t.Context(), http.NotFoundHandler())
+		h := &lambdahost.Host{AWS: testkit.AWS(manager.URL), Clock: clock.New(0)}
+		_, err := throughEdge(t.Context(), h, http.NotFoundHandler())
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), valueA)) {
 			t.Errorf("%q: %v, want %q", stored, err, want)
 		}

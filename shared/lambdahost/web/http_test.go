@@ -1,4 +1,4 @@
-package lambdahost
+package web
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"portico/shared/lambdahost"
 )
 
 // payload is an event of format 2.0 as API Gateway sends it.
@@ -181,12 +183,12 @@ func TestRequestLeavesTimeForItsAnswer(t *testing.T) {
 	ends := time.Now().Add(29 * time.Second)
 	function, cancel := context.WithDeadline(context.Background(), ends)
 	defer cancel()
-	ctx, done := endEarlier(function, forAnswer)
+	ctx, done := lambdahost.EndEarlier(function, forAnswer)
 	defer done()
 	if deadline, ok := ctx.Deadline(); !ok || ends.Sub(deadline) != forAnswer {
 		t.Errorf("the request ends %s before the function", ends.Sub(deadline))
 	}
-	ctx, done = endEarlier(context.Background(), forAnswer)
+	ctx, done = lambdahost.EndEarlier(context.Background(), forAnswer)
 	defer done()
 	if _, ok := ctx.Deadline(); ok {
 		t.Error("a request without a deadline got one")

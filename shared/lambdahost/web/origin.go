@@ -1,4 +1,4 @@
-package lambdahost
+package web
 
 import (
 	"context"
@@ -20,12 +20,13 @@ import (
 
 	"portico/shared/api/edge"
 	"portico/shared/clock"
+	"portico/shared/lambdahost"
 	"portico/shared/observe"
 )
 
-// originEnv names the secret that CloudFront sends with every request; "": the API
+// OriginEnv names the secret that CloudFront sends with every request; "": the API
 // is not behind CloudFront.
-type originEnv struct {
+type OriginEnv struct {
 	Secret string `env:"ORIGIN_SECRET"`
 }
 
@@ -46,13 +47,13 @@ const (
 // throughEdge lets only requests pass that have come through CloudFront, and gives
 // them the address of their viewer. Without an ORIGIN_SECRET every request passes as
 // it is, and nothing is read from its headers.
-func (h *host) throughEdge(ctx context.Context, next http.Handler) (http.Handler, error) {
-	var e originEnv
-	if err := read(&e); err != nil || e.Secret == "" {
+func throughEdge(ctx context.Context, h *lambdahost.Host, next http.Handler) (http.Handler, error) {
+	var e OriginEnv
+	if err := lambdahost.Read(&e); err != nil || e.Secret == "" {
 		return next, err
 	}
-	o := &origin{clock: h.clock, log: h.log, read: func(ctx context.Context) ([]byte, error) {
-		out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
+	o := &origin{clock: h.Clock, log: h.Log, read: func(ctx context.Context) ([]byte, error) {
+		out, err := secretsmanager.NewFromConfig(h.AWS).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &e.Secret})
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +123,7 @@ func (o *origin) has(value string) (known bool) {
 
 // refresh reads the values.
 func (o *origin) refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, awsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lambdahost.AWSTimeout)
 	defer cancel()
 	o.readAt = o.clock.Now()
 	text, err := o.read(ctx)

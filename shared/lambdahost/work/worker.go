@@ -1,4 +1,5 @@
-package lambdahost
+// Package work runs background work: what queues, schedules and people at their desk start.
+package work
 
 import (
 	"cmp"
@@ -21,6 +22,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/jobs"
+	"portico/shared/lambdahost"
 	"portico/shared/mail"
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/transport"
@@ -35,37 +37,37 @@ import (
 func Dispatcher() {
 	ctx := context.Background()
 	var (
-		database databaseEnv
-		sealing  sealingEnv
-		wake     wakeEnv
-		outward  egressEnv
+		database lambdahost.DatabaseEnv
+		sealing  lambdahost.SealingEnv
+		wake     lambdahost.WakeEnv
+		outward  lambdahost.EgressEnv
 		own      dispatcherEnv
 	)
 	h := begin(ctx, &database, &sealing, &wake, &outward, &own)
 	policy, err := egress.ParsePolicy(outward.Allow)
-	exitOn(err)
-	box, err := h.box(sealing)
-	exitOn(err)
-	sender, wakers := sending.New(policy, h.clock, sending.MaxTimeout), h.wakers(wake, database)
-	workers := database.workers(ctx, 4) // claim, record, renew, listen
+	lambdahost.ExitOn(err)
+	box, err := h.Box(sealing)
+	lambdahost.ExitOn(err)
+	sender, wakers := sending.New(policy, h.Clock, sending.MaxTimeout), h.Wakers(wake, database)
+	workers := database.Workers(ctx, 4) // claim, record, renew, listen
 	if n := len(workers); own.MaxConcurrency > 0 && own.MaxConcurrency < n {
-		h.log.Warn("there are more databases than dispatchers, so some databases wait for others: raise DispatcherMaxConcurrency", "databases", n)
+		h.Log.Warn("there are more databases than dispatchers, so some databases wait for others: raise DispatcherMaxConcurrency", "databases", n)
 	}
 	// It only lowers their due times.
-	high, entries := h.wakersOf(string(job.High), "", wake, database), h.wakersOf(audit.Unchained, "", wake, database)
+	high, entries := h.WakersOf(string(job.High), "", wake, database), h.WakersOf(audit.Unchained, "", wake, database)
 	dispatchers, err := pg.Make(workers, func(name string, db *pg.Worker) (*dispatching.Dispatcher, error) {
 		return &dispatching.Dispatcher{
 			Dispatcher: claim.Dispatcher{
-				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log,
+				DB: db, Waker: wakers[name], Clock: h.Clock, Log: h.Log,
 				Concurrency: own.Concurrency, Share: own.share(len(workers)), Idle: max(own.Idle, claim.IdleAtLeast),
 			},
 			Box: box, Sender: sender,
 			Disabling: dispatching.Disabling{After: own.DisableAfter, Failures: own.DisableAfterFailures},
-			Publish:   jobs.Notices{Due: high[name].Due, Entries: entries[name].Due, Clock: h.clock, Log: h.log}.Publish,
+			Publish:   jobs.Notices{Due: high[name].Due, Entries: entries[name].Due, Clock: h.Clock, Log: h.Log}.Publish,
 		}, nil
 	})
-	exitOn(err)
-	consume(jobs.Dispatch(dispatchers), h.log)
+	lambdahost.ExitOn(err)
+	lambdahost.Consume(jobs.Dispatch(dispatchers), h.Log)
 }
 
 // Sweeper runs the sweep of every minute, also for jobs of the kinds that the bench
@@ -75,12 +77,12 @@ func Sweeper(also ...job.Declared) {
 	var e jobEnv
 	h := begin(ctx)
 	h.readJobs(&e)
-	workers, wakers := e.database.workers(ctx, 2), h.wakers(e.wake, e.database)
-	sequencers := h.sequencerWakers(e.sequencer, e.database)
+	workers, wakers := e.database.Workers(ctx, 2), h.Wakers(e.wake, e.database)
+	sequencers := h.SequencerWakers(e.sequencer, e.database)
 	swept, err := pg.Make(workers, func(name string, db *pg.Worker) ([]claim.Swept, error) {
 		return []claim.Swept{dispatching.Swept(db, wakers[name]), (&chain.Sequencer{Dispatcher: claim.Dispatcher{DB: db}}).Swept(sequencers[name])}, nil
 	})
-	exitOn(err)
+	lambdahost.ExitOn(err)
 	deployed := h.deployments(&e, workers)
 	// It sends nothing, but knows for which throttle mail waits.
 	knows := &mail.Sender{Account: func(context.Context) (transport.Account, error) { return transport.Account{}, errors.ErrUnsupported }}
@@ -92,15 +94,15 @@ func Sweeper(also ...job.Declared) {
 		}
 	}
 	moves := placement.Finisher{Workers: workers, Finished: func(org id.Org, from, to string) {
-		h.log.Warn("the mover stopped before the end of a move, which is finished now: invoke it again to erase the old rows", "organization", org, "from", from, "database", to)
+		h.Log.Warn("the mover stopped before the end of a move, which is finished now: invoke it again to erase the old rows", "organization", org, "from", from, "database", to)
 	}}
-	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
+	lambdahost.Invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		return nil, workers.Each(func(name string, db *pg.Worker) error {
 			if err := deployed[name].Ensure(ctx); err != nil {
-				h.log.Error("schedules could not be deployed; the next sweep tries again", "database", name, "cause", err.Error())
+				h.Log.Error("schedules could not be deployed; the next sweep tries again", "database", name, "cause", err.Error())
 			}
 			finish := func(ctx context.Context) (bool, error) { return moves.Finish(ctx, name) }
-			s := claim.Sweeper{DB: db, Queues: swept[name], Clock: h.clock, Log: h.log, FinishMoves: finish}
+			s := claim.Sweeper{DB: db, Queues: swept[name], Clock: h.Clock, Log: h.Log, FinishMoves: finish}
 			return s.Sweep(ctx)
 		})
 	})
@@ -113,14 +115,14 @@ const feedbackSessions = 2
 func MailFeedback() {
 	ctx := context.Background()
 	var (
-		database databaseEnv
-		wake     wakeEnv
+		database lambdahost.DatabaseEnv
+		wake     lambdahost.WakeEnv
 	)
 	h := begin(ctx, &database, &wake)
-	db, err := database.openWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, feedbackSessions) })
-	exitOn(err)
-	desk := &feedback.Desk{DB: db, Wakers: h.wakers(wake, database), Subscriptions: fanout.NewCache(), Clock: h.clock, Log: h.log}
-	consume(jobs.MailFeedback(desk, h.log), h.log)
+	db, err := database.OpenWith(ctx, func(ctx context.Context, url string) (*pg.DB, error) { return pg.OpenFor(ctx, url, feedbackSessions) })
+	lambdahost.ExitOn(err)
+	desk := &feedback.Desk{DB: db, Wakers: h.Wakers(wake, database), Subscriptions: fanout.NewCache(), Clock: h.Clock, Log: h.Log}
+	lambdahost.Consume(jobs.MailFeedback(desk, h.Log), h.Log)
 }
 
 // expireFor is how long the daily upkeep deletes events of organizations that keep them
@@ -132,22 +134,22 @@ const expireFor = 7 * time.Minute
 func Maintenance() {
 	ctx := context.Background()
 	var (
-		database databaseEnv
-		wake     wakeEnv
+		database lambdahost.DatabaseEnv
+		wake     lambdahost.WakeEnv
 		keep     retentionEnv
 		audit    auditRetentionEnv
 	)
 	h := begin(ctx, &database, &wake, &keep, &audit)
-	workers, wakers := database.workers(ctx, 1), h.wakers(wake, database)
-	invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
+	workers, wakers := database.Workers(ctx, 1), h.Wakers(wake, database)
+	lambdahost.Invoke(func(ctx context.Context, _ json.RawMessage) (any, error) {
 		all := pg.Databases[jobs.Maintained]{}
 		return all, workers.Each(func(name string, db *pg.Worker) (err error) {
 			u := jobs.Upkeep{
-				DB: db, Waker: wakers[name], Clock: h.clock, Log: h.log,
+				DB: db, Waker: wakers[name], Clock: h.Clock, Log: h.Log,
 				Keep: time.Duration(keep.Days) * 24 * time.Hour, KeepAudit: time.Duration(audit.Days) * 24 * time.Hour, ExpireFor: expireFor / time.Duration(len(workers)),
 			}
 			all[name], err = u.Maintain(ctx)
-			h.log.Info("maintained", "database", name, "done", all[name])
+			h.Log.Info("maintained", "database", name, "done", all[name])
 			return err
 		})
 	})
@@ -158,32 +160,24 @@ func Maintenance() {
 func Bootstrap() {
 	ctx := context.Background()
 	var (
-		database databaseEnv
-		keys     keysEnv
-		domains  domainEnv
-		limits   limitTableEnv
+		database lambdahost.DatabaseEnv
+		keys     lambdahost.KeysEnv
+		domains  lambdahost.DomainEnv
+		limits   lambdahost.LimitTableEnv
 	)
 	h := begin(ctx, &database, &keys, &domains, &limits)
-	db, err := database.open(ctx)
-	exitOn(err)
-	h.announceEntries(db, database)
-	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, db, h.clock)
-	invoke(jobs.Bootstrap{DB: db, Keys: projection, Hosts: h.hosts(domains), Overrides: h.overrides(limits), Clock: h.clock}.Run)
-}
-
-// begin makes the host of a function that needs this environment.
-func begin(ctx context.Context, environment ...any) *host {
-	h, err := newHost(ctx)
-	exitOn(err)
-	exitOn(read(environment...))
-	return h
+	db, err := database.Open(ctx)
+	lambdahost.ExitOn(err)
+	h.AnnounceEntries(db, database)
+	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.AWS), keys.Table, db, h.Clock)
+	lambdahost.Invoke(jobs.Bootstrap{DB: db, Keys: projection, Hosts: h.Hosts(domains), Overrides: h.Overrides(limits), Clock: h.Clock}.Run)
 }
 
 // Migrate brings the databases up to date when CloudFormation asks for it.
 func Migrate() {
 	ctx := context.Background()
 	var (
-		database databaseEnv
+		database lambdahost.DatabaseEnv
 		e        migrateEnv
 	)
 	h := begin(ctx, &database, &e)
@@ -205,35 +199,35 @@ const forUndoing = time.Minute
 func Move() {
 	ctx := context.Background()
 	var (
-		database databaseEnv
+		database lambdahost.DatabaseEnv
 		e        migrateEnv
-		wake     wakeEnv
-		queues   jobQueuesEnv
-		chains   sequencerEnv
+		wake     lambdahost.WakeEnv
+		queues   lambdahost.JobQueuesEnv
+		chains   lambdahost.SequencerEnv
 	)
 	h := begin(ctx, &database, &e, &wake, &queues, &chains)
 	m := jobs.Move{
-		Logins: h.logins(database, e), Wakers: h.allWakers(wake, queues, chains, database), Clock: h.clock,
-		Progress: func(format string, args ...any) { h.log.Info(fmt.Sprintf(format, args...)) },
+		Logins: h.logins(database, e), Wakers: h.allWakers(wake, queues, chains, database), Clock: h.Clock,
+		Progress: func(format string, args ...any) { h.Log.Info(fmt.Sprintf(format, args...)) },
 	}
-	invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
-		ctx, cancel := endEarlier(ctx, forUndoing)
+	lambdahost.Invoke(func(ctx context.Context, payload json.RawMessage) (any, error) {
+		ctx, cancel := lambdahost.EndEarlier(ctx, forUndoing)
 		defer cancel()
 		return m.Run(ctx, payload)
 	})
 }
 
 // allWakers returns the wakers of deliveries, of jobs and of sequencers.
-func (h *host) allWakers(wake wakeEnv, queues jobQueuesEnv, chains sequencerEnv, database databaseEnv) pg.Databases[[]*claim.Waker] {
+func (h *host) allWakers(wake lambdahost.WakeEnv, queues lambdahost.JobQueuesEnv, chains lambdahost.SequencerEnv, database lambdahost.DatabaseEnv) pg.Databases[[]*claim.Waker] {
 	all := pg.Databases[[]*claim.Waker]{}
-	for name, w := range h.wakers(wake, database) {
+	for name, w := range h.Wakers(wake, database) {
 		all[name] = append(all[name], w)
 	}
-	for name, w := range h.sequencerWakers(chains, database) {
+	for name, w := range h.SequencerWakers(chains, database) {
 		all[name] = append(all[name], w)
 	}
 	for _, q := range job.Queues {
-		for name, w := range h.wakersOf(string(q), queues.url(q), wake, database) {
+		for name, w := range h.WakersOf(string(q), queues.URL(q), wake, database) {
 			all[name] = append(all[name], w)
 		}
 	}
@@ -241,14 +235,14 @@ func (h *host) allWakers(wake wakeEnv, queues jobQueuesEnv, chains sequencerEnv,
 }
 
 // logins returns how every database is reached as its owner's login.
-func (h *host) logins(database databaseEnv, e migrateEnv) pg.Databases[jobs.Login] {
-	urls, err := database.urls()
-	exitOn(err)
+func (h *host) logins(database lambdahost.DatabaseEnv, e migrateEnv) pg.Databases[jobs.Login] {
+	urls, err := database.URLs()
+	lambdahost.ExitOn(err)
 	logins, err := pg.Make(urls, func(name, url string) (jobs.Login, error) {
 		login := jobs.Login{URL: url, RolePassword: e.RolePassword}
 		if secret := cmp.Or(database.Others[name].Secret, e.Secret); secret != "" {
 			login.Credentials = func(ctx context.Context) (string, error) {
-				out, err := secretsmanager.NewFromConfig(h.aws).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secret})
+				out, err := secretsmanager.NewFromConfig(h.AWS).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secret})
 				if err != nil {
 					return "", err
 				}
@@ -257,13 +251,13 @@ func (h *host) logins(database databaseEnv, e migrateEnv) pg.Databases[jobs.Logi
 		}
 		return login, nil
 	})
-	exitOn(err)
+	lambdahost.ExitOn(err)
 	return logins
 }
 
 // deleter erases organizations. It logs in as portico_app also in a function
 // whose other work is that of portico_worker, which may not erase.
-func (h *host) deleter(db *pg.DB, keys keysEnv, domains domainEnv, limits limitTableEnv) jobs.Deleter {
-	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.aws), keys.Table, db, h.clock)
-	return jobs.Deleter{DB: db, Keys: projection, Hosts: h.hosts(domains), Overrides: h.overrides(limits), Clock: h.clock}
+func (h *host) deleter(db *pg.DB, keys lambdahost.KeysEnv, domains lambdahost.DomainEnv, limits lambdahost.LimitTableEnv) jobs.Deleter {
+	projection := apikey.NewProjection(dynamodb.NewFromConfig(h.AWS), keys.Table, db, h.Clock)
+	return jobs.Deleter{DB: db, Keys: projection, Hosts: h.Hosts(domains), Overrides: h.Overrides(limits), Clock: h.Clock}
 }

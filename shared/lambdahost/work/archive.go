@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-
 	"portico/shared/audit/archive"
 	"portico/shared/audit/restore"
 	"portico/shared/bucket"

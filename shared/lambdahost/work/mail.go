@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-
 	"portico/shared/id"
 	"portico/shared/job"
 	"portico/shared/lambdahost"

@@ -14,6 +14,7 @@ import (
 	"portico/shared/captcha"
 	"portico/shared/fault"
 	"portico/shared/observe"
+	"portico/shared/pages/visit"
 	"portico/shared/pg"
 )
 
@@ -181,25 +182,14 @@ func statusOf(err error) int {
 }
 
 func (f *Frame) record(v *Visit, status int, took time.Duration) {
-	attrs := []slog.Attr{slog.String("method", v.Request.Method), slog.Int("status", status)}
+	var attrs []slog.Attr
 	if v.page != nil {
 		attrs = append(attrs, slog.String("page", v.page.ID), slog.String("path", v.page.Path))
 	}
 	if v.demanded != "" {
 		attrs = append(attrs, slog.String("captcha_demanded_by", v.demanded))
 	}
-	if v.cause != nil {
-		attrs = append(attrs, slog.String("cause", v.cause.Error()))
-	}
-	level, serverErrors := slog.LevelInfo, 0.0
-	if status >= http.StatusInternalServerError {
-		level, serverErrors = slog.LevelError, 1
-	}
-	f.Log.Line(v.Request.Context(), level, "page", []observe.Metric{
-		observe.One("Requests", observe.Count, 1),
-		observe.One("RequestLatency", observe.Milliseconds, float64(took.Microseconds())/1000),
-		observe.One("ServerErrors", observe.Count, serverErrors),
-	}, attrs...)
+	visit.Record(f.Log, "page", v.Request, status, v.cause, took, attrs...)
 }
 
 // guard sets the headers that every page has. send adds the policy.

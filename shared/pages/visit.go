@@ -13,7 +13,9 @@ import (
 
 	"golang.org/x/text/language"
 
+	"portico/shared/audit"
 	"portico/shared/captcha"
+	"portico/shared/pages/visit"
 )
 
 // Visit is one request of a page while it is answered.
@@ -51,14 +53,11 @@ type Answer struct {
 	kind     string // its type
 }
 
-// Address returns where the visit is from, as the gateway saw it.
-func (v *Visit) Address() netip.Addr {
-	if both, err := netip.ParseAddrPort(v.Request.RemoteAddr); err == nil {
-		return both.Addr().Unmap()
-	}
-	address, _ := netip.ParseAddr(v.Request.RemoteAddr)
-	return address.Unmap()
-}
+// Address returns where the visit is from; see visit.Address.
+func (v *Visit) Address() netip.Addr { return visit.Address(v.Request) }
+
+// Origin returns where the visit is from; see visit.Origin.
+func (v *Visit) Origin() audit.Origin { return visit.Origin(v.Request) }
 
 // Lang returns the person's language, "en" or "de".
 func (v *Visit) Lang() string { return v.lang }

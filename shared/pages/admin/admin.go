@@ -11,9 +11,7 @@ import (
 
 	"portico/shared/account"
 	"portico/shared/account/admin"
-	"portico/shared/audit"
 	"portico/shared/captcha"
-	"portico/shared/observe"
 	"portico/shared/pages"
 	"portico/shared/provider"
 	"portico/shared/secret"
@@ -186,9 +184,7 @@ func refused(v *pages.Visit, err error) (pages.Answer, error) {
 }
 
 func visitor(v *pages.Visit) account.Visitor {
-	return account.Visitor{Host: v.Host(), Locale: v.Lang(), Human: v.Solve, Origin: audit.Origin{
-		RequestID: observe.RequestID(v.Request.Context()), SourceIP: v.Address(), UserAgent: v.Request.UserAgent(),
-	}}
+	return account.Visitor{Host: v.Host(), Locale: v.Lang(), Human: v.Solve, Origin: v.Origin()}
 }
 
 func ctxOf(v *pages.Visit) context.Context { return v.Request.Context() }

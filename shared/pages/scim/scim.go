@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"portico/shared/id"
 	"portico/shared/limit"
 	"portico/shared/observe"
+	"portico/shared/pages/visit"
 	"portico/shared/pg"
 	"portico/shared/secret"
 )
@@ -74,7 +74,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if out.body != nil && r.Method != http.MethodHead {
 		_ = json.NewEncoder(w).Encode(out.body) // nobody is left to tell
 	}
-	h.record(r, out.status, err, time.Since(began))
+	visit.Record(h.Log, "request", r, out.status, err, time.Since(began), slog.String("path", r.URL.Path))
 }
 
 var (
@@ -97,7 +97,7 @@ func (h *Handler) answer(r *http.Request) (reply, error) {
 		work = func(context.Context, *directory.Open) (reply, error) { return reply{}, err } // told only with a token
 	}
 	var out reply
-	err = h.Desk.Enter(r.Context(), in.connection, in.token, changes, originOf(r), func(d *directory.Open) (err error) {
+	err = h.Desk.Enter(r.Context(), in.connection, in.token, changes, visit.Origin(r), func(d *directory.Open) (err error) {
 		out, err = work(r.Context(), d)
 		return err
 	})
@@ -188,7 +188,7 @@ func (h *Handler) allowed(ctx context.Context, of *limit.Items, key string) bool
 // refuse returns the reply for an error, and sets its headers.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) reply {
 	known := refusalOf(err)
-	if known.status == http.StatusUnauthorized && !h.allowed(r.Context(), h.Addresses, limit.AddressKey(addressOf(r))) {
+	if known.status == http.StatusUnauthorized && !h.allowed(r.Context(), h.Addresses, limit.AddressKey(visit.Address(r))) {
 		known = errBusy
 	}
 	switch known.status {
@@ -246,33 +246,4 @@ func (e refusal) body() any {
 		b["scimType"] = e.kind
 	}
 	return b
-}
-
-func addressOf(r *http.Request) netip.Addr {
-	if both, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return both.Addr().Unmap()
-	}
-	address, _ := netip.ParseAddr(r.RemoteAddr)
-	return address.Unmap()
-}
-
-func originOf(r *http.Request) directory.Origin {
-	return directory.Origin{RequestID: observe.RequestID(r.Context()), SourceIP: addressOf(r), UserAgent: r.UserAgent()}
-}
-
-// record writes one log line, which has neither the body nor the query, nor the reply.
-func (h *Handler) record(r *http.Request, status int, err error, took time.Duration) {
-	attrs := []slog.Attr{slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status)}
-	if err != nil {
-		attrs = append(attrs, slog.String("cause", err.Error()))
-	}
-	level, serverErrors := slog.LevelInfo, 0.0
-	if status >= http.StatusInternalServerError {
-		level, serverErrors = slog.LevelError, 1
-	}
-	h.Log.Line(r.Context(), level, "request", []observe.Metric{
-		observe.One("Requests", observe.Count, 1),
-		observe.One("RequestLatency", observe.Milliseconds, float64(took.Microseconds())/1000),
-		observe.One("ServerErrors", observe.Count, serverErrors),
-	}, attrs...)
 }

@@ -11,9 +11,7 @@ import (
 
 	"portico/shared/account"
 	"portico/shared/account/setup"
-	"portico/shared/audit"
 	"portico/shared/captcha"
-	"portico/shared/observe"
 	"portico/shared/pages"
 	"portico/shared/signin"
 	"portico/shared/sso"
@@ -140,9 +138,7 @@ func (s *Site) test(v *pages.Visit) (pages.Answer, error) {
 }
 
 func visitor(v *pages.Visit) account.Visitor {
-	return account.Visitor{Host: v.Host(), Locale: v.Lang(), Origin: audit.Origin{
-		RequestID: observe.RequestID(v.Request.Context()), SourceIP: v.Address(), UserAgent: v.Request.UserAgent(),
-	}}
+	return account.Visitor{Host: v.Host(), Locale: v.Lang(), Origin: v.Origin()}
 }
 
 func ctxOf(v *pages.Visit) context.Context { return v.Request.Context() }

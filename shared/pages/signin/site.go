@@ -12,11 +12,9 @@ import (
 
 	"portico/shared/account"
 	"portico/shared/account/assertion"
-	"portico/shared/audit"
 	"portico/shared/captcha"
 	"portico/shared/clock"
 	"portico/shared/oauth"
-	"portico/shared/observe"
 	"portico/shared/pages"
 	"portico/shared/session"
 	"portico/shared/signin"
@@ -179,9 +177,7 @@ func (s *Site) keep(v *pages.Visit, begun session.Session, cookie session.Cookie
 }
 
 func visitor(v *pages.Visit) account.Visitor {
-	return account.Visitor{Host: v.Host(), Locale: v.Lang(), Known: v.Cookie(deviceCookie), Human: v.Solve, Origin: audit.Origin{
-		RequestID: observe.RequestID(v.Request.Context()), SourceIP: v.Address(), UserAgent: v.Request.UserAgent(),
-	}}
+	return account.Visitor{Host: v.Host(), Locale: v.Lang(), Known: v.Cookie(deviceCookie), Human: v.Solve, Origin: v.Origin()}
 }
 
 func ctxOf(v *pages.Visit) context.Context { return v.Request.Context() }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"portico/shared/oauth"
+	"portico/shared/pages/visit"
 )
 
 // reply is what RFC 6749 calls a token response.
@@ -18,7 +19,7 @@ type reply struct {
 }
 
 func (h *Handler) token(r *http.Request, app oauth.Registered) (any, error) {
-	g, t, err := h.Desk.Exchange(r.Context(), app, r.PostForm, originOf(r))
+	g, t, err := h.Desk.Exchange(r.Context(), app, r.PostForm, visit.Origin(r))
 	return reply{t.Access, "Bearer", int(t.Life / time.Second), t.Refresh, t.ID, g.Scope()}, err
 }
 
@@ -26,5 +27,5 @@ func (h *Handler) revoke(r *http.Request, app oauth.Registered) (any, error) {
 	if r.PostForm.Get("token") == "" {
 		return nil, oauth.Error{Code: oauth.InvalidRequest, Description: "token is missing"}
 	}
-	return nil, h.Desk.Revoke(r.Context(), app, r.PostForm.Get("token"), originOf(r))
+	return nil, h.Desk.Revoke(r.Context(), app, r.PostForm.Get("token"), visit.Origin(r))
 }

@@ -9,6 +9,7 @@ import (
 	"portico/shared/fault"
 	"portico/shared/limit"
 	"portico/shared/oauth"
+	"portico/shared/pages/visit"
 )
 
 // status is what RFC 7662 calls an introspection response. Of a token that is not good,
@@ -56,7 +57,7 @@ func (h *Handler) keyOf(r *http.Request, text string) (auth.Caller, error) {
 	if err != nil {
 		return auth.Caller{}, wrong
 	}
-	caller, d, err := h.Keys.Caller(r.Context(), hash, apikey.Use{From: addressOf(r), Amounts: limit.Amounts{Requests: 1}, LookUp: func() error { return h.stranger(r) }})
+	caller, d, err := h.Keys.Caller(r.Context(), hash, apikey.Use{From: visit.Address(r), Amounts: limit.Amounts{Requests: 1}, LookUp: func() error { return h.stranger(r) }})
 	f := fault.Of(err)
 	switch {
 	case f != nil && f.Kind == fault.Unauthenticated:

@@ -9,16 +9,15 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"time"
 
 	"portico/shared/apikey"
-	"portico/shared/audit"
 	"portico/shared/limit"
 	"portico/shared/oauth"
 	"portico/shared/observe"
+	"portico/shared/pages/visit"
 )
 
 // Handler serves the endpoints.
@@ -59,7 +58,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if body != nil {
 		_ = json.NewEncoder(w).Encode(body) // nobody is left to tell
 	}
-	h.record(r, status, err, time.Since(began))
+	visit.Record(h.Log, "request", r, status, err, time.Since(began), slog.String("path", r.URL.Path))
 }
 
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, body any, err error) {
@@ -120,7 +119,7 @@ func (h *Handler) form(r *http.Request, answer endpoint) (any, error) {
 	}
 	key := app.ID.String()
 	if app.Kind == oauth.Native {
-		key += " " + limit.AddressKey(addressOf(r))
+		key += " " + limit.AddressKey(visit.Address(r))
 	}
 	if !h.allowed(r, h.Apps, key) {
 		return nil, errBusy
@@ -130,7 +129,7 @@ func (h *Handler) form(r *http.Request, answer endpoint) (any, error) {
 
 // stranger counts a request of somebody of whom this environment knows nothing.
 func (h *Handler) stranger(r *http.Request) error {
-	if !h.allowed(r, h.Addresses, limit.AddressKey(addressOf(r))) {
+	if !h.allowed(r, h.Addresses, limit.AddressKey(visit.Address(r))) {
 		return errBusy
 	}
 	return nil
@@ -169,7 +168,7 @@ func (h *Handler) allowed(r *http.Request, of *limit.Items, key string) bool {
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) (int, any) {
 	var known oauth.Error
 	switch {
-	case errors.Is(err, errBusy), errors.As(err, &known) && !h.allowed(r, h.Addresses, limit.AddressKey(addressOf(r))):
+	case errors.Is(err, errBusy), errors.As(err, &known) && !h.allowed(r, h.Addresses, limit.AddressKey(visit.Address(r))):
 		w.Header().Set("Retry-After", "60")
 		return http.StatusTooManyRequests, problem("temporarily_unavailable", "there were too many requests: wait a minute")
 	case known.Code == "":
@@ -193,33 +192,4 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) (int
 
 func problem(code, description string) any {
 	return map[string]string{"error": code, "error_description": description}
-}
-
-func addressOf(r *http.Request) netip.Addr {
-	if both, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		return both.Addr().Unmap()
-	}
-	address, _ := netip.ParseAddr(r.RemoteAddr)
-	return address.Unmap()
-}
-
-func originOf(r *http.Request) audit.Origin {
-	return audit.Origin{RequestID: observe.RequestID(r.Context()), SourceIP: addressOf(r), UserAgent: r.UserAgent()}
-}
-
-// record writes one log line, which has neither the form nor the reply.
-func (h *Handler) record(r *http.Request, status int, err error, took time.Duration) {
-	attrs := []slog.Attr{slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status)}
-	if err != nil {
-		attrs = append(attrs, slog.String("cause", err.Error()))
-	}
-	level, serverErrors := slog.LevelInfo, 0.0
-	if status >= http.StatusInternalServerError {
-		level, serverErrors = slog.LevelError, 1
-	}
-	h.Log.Line(r.Context(), level, "request", []observe.Metric{
-		observe.One("Requests", observe.Count, 1),
-		observe.One("RequestLatency", observe.Milliseconds, float64(took.Microseconds())/1000),
-		observe.One("ServerErrors", observe.Count, serverErrors),
-	}, attrs...)
 }

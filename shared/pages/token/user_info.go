@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"portico/shared/limit"
+	"portico/shared/pages/visit"
 )
 
 // userInfo answers what an app may know of the person who has let it in. The app proves with
@@ -22,7 +23,7 @@ func (h *Handler) userInfo(w http.ResponseWriter, r *http.Request) (int, any, er
 		return http.StatusUnauthorized, nil, nil
 	}
 	found, err := h.Desk.UserInfo(r.Context(), strings.TrimSpace(text))
-	if err == nil && !h.allowed(r, h.Apps, found.Client.String()+" "+limit.AddressKey(addressOf(r))) {
+	if err == nil && !h.allowed(r, h.Apps, found.Client.String()+" "+limit.AddressKey(visit.Address(r))) {
 		err = errBusy
 	}
 	if err == nil {

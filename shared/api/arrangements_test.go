@@ -142,9 +142,11 @@ var arrangements = map[string]func(*statuses) (parameter, body string){
 	"sendTestMail": func(*statuses) (string, string) {
 		return "", `{"locale":"de","to":"ada@example.com","version":"repository"}`
 	},
-	"reportMail":        func(s *statuses) (string, string) { return "", bounceOf(s.own["/v1/staff/mails"]) },
-	"reportMail 404":    func(*statuses) (string, string) { return "", bounceOf("mail_01890000000000000000000000") },
-	"createDmarcReport": func(s *statuses) (string, string) { return "", s.dmarcReport() },
+	"leaveMyOrganization":     func(s *statuses) (string, string) { return joined(s.acme, "person@example.com", "viewer"), "" },
+	"leaveMyOrganization 409": func(s *statuses) (string, string) { return joined(s.acme, "person@example.com", "owner"), "" },
+	"reportMail":              func(s *statuses) (string, string) { return "", bounceOf(s.own["/v1/staff/mails"]) },
+	"reportMail 404":          func(*statuses) (string, string) { return "", bounceOf("mail_01890000000000000000000000") },
+	"createDmarcReport":       func(s *statuses) (string, string) { return "", s.dmarcReport() },
 }
 
 func (s *statuses) key() string {

@@ -84,6 +84,7 @@ func TestMatrixOfCallers(t *testing.T) {
 			own := things(acme)
 			member := acme.NewMember(strings.ReplaceAll(k.name, "/", "-")+"@example.com", k.role)
 			if k.person {
+				own["/v1/me/organizations"] = joined(acme, strings.ReplaceAll(k.name, "/", "-")+"@example.com", role.Viewer)
 				own["/v1/me/sessions"], own["/v1/me/apps"] = acme.SignIn(member).String(), letIn(acme, member)
 			}
 			matrix{own: own, foreign: foreign, holds: k.holds, person: k.person}.try(t, k.as(acme, member))
@@ -111,6 +112,7 @@ func TestMatrixOfRoleModels(t *testing.T) {
 				member := acme.NewMember(model+"-"+name+"@example.com", given)
 				as := acme.AsMember(member)
 				own["/v1/me/sessions"], own["/v1/me/apps"] = acme.SignIn(member).String(), letIn(acme, member)
+				own["/v1/me/organizations"] = joined(acme, model+"-"+name+"@example.com", role.Viewer)
 				for _, r := range role.AllPredefined() {
 					if model != "custom" && !slices.Contains(roles, r.Name) {
 						apitest.Want(t, acme.Do("PATCH", "/v1/members/"+member, `{"role":"`+r.Name+`"}`), "409 role_not_in_model")

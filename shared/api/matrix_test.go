@@ -42,6 +42,7 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/organizations":           c.Org.String(),
 		"/v1/me/sessions":             "ses_01890000000000000000000000", // nobody's
 		"/v1/me/apps":                 app.String(),
+		"/v1/me/organizations":        c.Org.String(), // who calls may be no member
 		"/v1/webhook-endpoints":       endpoint,
 		"/v1/events":                  event,
 		"/v1/event-types":             catalogued(c),
@@ -76,6 +77,14 @@ func things(c apitest.Caller) map[string]string {
 		"/v1/oauth-grants":            grant.String(),
 		"/v1/api-keys":                regexp.MustCompile(`key_\w{26}`).FindString(c.Do("GET", "/v1/api-keys", "").Body),
 	}
+}
+
+// joined makes an organization of which a person is a member.
+func joined(c apitest.Caller, email, role string) string {
+	c.T.Helper()
+	other := c.Organization("Other")
+	other.NewMember(email, role)
+	return other.Org.String()
 }
 
 // letIn makes an app that a member has let in.

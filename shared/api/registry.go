@@ -52,7 +52,7 @@ func All() []edge.Operation {
 		sso.CreateDirectory, sso.GetDirectory, sso.UpdateDirectory, sso.RotateDirectoryToken, sso.DeleteDirectory, sso.CreateSetupLink, sso.DeleteSetupLink,
 		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces,
 		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,
-		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations, account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,
+		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations, account.LeaveMyOrganization, account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,
 		account.ListMyApps, account.RevokeMyApp,
 		audit.List, audit.Get, audit.ListActions, audit.ListPlatform, audit.GetPlatform, audit.Verify, audit.VerifyPlatform, audit.Forget,
 		audit.CreateStream, audit.ListStreams, audit.GetStream, audit.UpdateStream, audit.DeleteStream,

@@ -217,6 +217,10 @@ func (s *statuses) refuse(op edge.Op) {
 			s.note(op, status, cause())
 		}
 	}
+	if arrange := arrangements[op.ID+" 409"]; arrange != nil {
+		id, _ := arrange(s)
+		s.note(op, http.StatusConflict, s.call(op, strings.Replace(op.Path, "{id}", id, 1), ""))
+	}
 }
 
 // without returns a caller who lacks the permission of an operation.

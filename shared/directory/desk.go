@@ -79,7 +79,7 @@ func (o *Open) logMember(ctx context.Context, action string, before, after *memb
 			return nil
 		}
 		of = m.ID
-		return audit.Fields{"email": m.Email, "name": m.Name, "role": m.Role.String(), "locale": m.Locale}
+		return m.Fields()
 	}
 	b, a := fields(before), fields(after)
 	return o.log(ctx, action, b, a, audit.Of("member", of), audit.Of("sso_connection", o.Connection))

@@ -23,28 +23,29 @@ type Event struct {
 }
 
 // Actions are those that operations on the own account write.
-var Actions = []string{UpdateUser, ChangePassword, RevokeSession, EndSession, RevokeGrant}
+var Actions = []string{UpdateUser, ChangePassword, RevokeSession, EndSession, RevokeGrant, LeaveOrganization}
 
 // The actions, as <noun>.<verb>.
 const (
-	UpdateUser     = "user.update"
-	VerifyEmail    = "user.verify_email"
-	ChangePassword = "user.change_password"
-	ChangeEmail    = "user.change_email"
-	UndoEmail      = "user.undo_email" // a change of the address is taken back
-	SuspendUser    = "user.suspend"    // by staff
-	UnsuspendUser  = "user.unsuspend"  // by staff
-	StartSession   = "session.start"
-	RefuseSession  = "session.refuse"     // written by refuse_session
-	EndSession     = "session.end"        // of one
-	RevokeSession  = "session.revoke"     // of all
-	RevokeGrant    = "oauth_grant.revoke" // of all that an app had
-	LinkAccount    = "provider_account.link"
-	UnlinkAccount  = "provider_account.unlink"
-	EnrolFactor    = "factor.enrol"
-	UseFactor      = "factor.use" // of a recovery code
-	RemoveFactor   = "factor.remove"
-	ResetFactor    = "factor.reset" // written by reset_factors_of
+	UpdateUser        = "user.update"
+	VerifyEmail       = "user.verify_email"
+	ChangePassword    = "user.change_password"
+	ChangeEmail       = "user.change_email"
+	UndoEmail         = "user.undo_email" // a change of the address is taken back
+	SuspendUser       = "user.suspend"    // by staff
+	UnsuspendUser     = "user.unsuspend"  // by staff
+	StartSession      = "session.start"
+	RefuseSession     = "session.refuse"     // written by refuse_session
+	EndSession        = "session.end"        // of one
+	RevokeSession     = "session.revoke"     // of all
+	RevokeGrant       = "oauth_grant.revoke" // of all that an app had
+	LeaveOrganization = "organization.leave"
+	LinkAccount       = "provider_account.link"
+	UnlinkAccount     = "provider_account.unlink"
+	EnrolFactor       = "factor.enrol"
+	UseFactor         = "factor.use" // of a recovery code
+	RemoveFactor      = "factor.remove"
+	ResetFactor       = "factor.reset" // written by reset_factors_of
 )
 
 // The methods of factors.

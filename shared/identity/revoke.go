@@ -31,3 +31,11 @@ func AppTakenAway(ctx context.Context, tx pg.Tx, user id.User, name string, by a
 	e.Detail = name
 	return Record(ctx, tx, user, e)
 }
+
+// LeftOrganization records that the user has left an organization. It does not lock the
+// login: so the member can be removed in another transaction before this one ends.
+func LeftOrganization(ctx context.Context, tx pg.Tx, user id.User, name string, by audit.Origin, now time.Time) error {
+	e := newEvent(LeaveOrganization, by, now)
+	e.Detail = name
+	return Record(ctx, tx, user, e)
+}

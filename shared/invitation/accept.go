@@ -28,14 +28,9 @@ type Person struct {
 // ErrNotFound, ErrEnded, ErrAnother, and ErrLapsed if the inviter could not add the member
 // now. It writes the entry of the audit log.
 func Accept(ctx context.Context, tx pg.Tx, org id.Org, wanted id.Invitation, p Person, by audit.Origin, now time.Time) error {
-	i, err := Lock(ctx, tx, org, wanted)
-	switch {
-	case err != nil:
+	i, err := lockOpen(ctx, tx, org, wanted, p.Email, now)
+	if err != nil {
 		return err
-	case !strings.EqualFold(i.Email, p.Email):
-		return ErrAnother
-	case i.Status(now) != Open:
-		return ErrEnded
 	}
 	m, err := member.OfUser(ctx, tx, org, p.User)
 	if errors.Is(err, member.ErrNotFound) {
@@ -54,6 +49,37 @@ func Accept(ctx context.Context, tx pg.Tx, org id.Org, wanted id.Invitation, p P
 		Action: "invitation.accept", Actor: audit.Actor{Type: auth.Member, ID: m.ID.String(), Name: m.Name}, Targets: []audit.Target{audit.Of("invitation", i.ID), audit.Of("member", m.ID)},
 		After: Fields(i), Origin: by, CreatedAt: now,
 	})
+}
+
+// Decline ends an invitation at the wish of whoever has proven its address. It returns
+// ErrNotFound, ErrEnded and ErrAnother. It writes the entry of the audit log.
+func Decline(ctx context.Context, tx pg.Tx, org id.Org, wanted id.Invitation, email string, by audit.Origin, now time.Time) error {
+	i, err := lockOpen(ctx, tx, org, wanted, email, now)
+	if err != nil {
+		return err
+	}
+	if err := pg.Exec(ctx, tx, "invitation.Decline", `UPDATE invitation SET revoked_at = $3, declined = true WHERE org_id = $1 AND id = $2`, org, i.ID, now); err != nil {
+		return err
+	}
+	return audit.Insert(ctx, tx, org, audit.Entry{
+		Action: "invitation.decline", Actor: audit.Actor{Type: auth.System, ID: "invitation", Name: i.Email}, Targets: []audit.Target{audit.Of("invitation", i.ID)},
+		Before: Fields(i), Origin: by, CreatedAt: now,
+	})
+}
+
+// lockOpen returns an open invitation of an address, which stays as it is until the
+// transaction ends.
+func lockOpen(ctx context.Context, tx pg.Tx, org id.Org, wanted id.Invitation, email string, now time.Time) (Invitation, error) {
+	i, err := Lock(ctx, tx, org, wanted)
+	switch {
+	case err != nil:
+		return i, err
+	case !strings.EqualFold(i.Email, email):
+		return i, ErrAnother
+	case i.Status(now) != Open:
+		return i, ErrEnded
+	}
+	return i, nil
 }
 
 // Fields are what an audit entry shows of an invitation.

@@ -29,12 +29,14 @@ type Invitation struct {
 	ExpiresAt  time.Time
 	AcceptedAt *time.Time
 	RevokedAt  *time.Time
+	Declined   bool // it was the invited person who ended it, at RevokedAt
 }
 
 // The statuses of an invitation.
 const (
 	Open     = "open"
 	Accepted = "accepted"
+	Declined = "declined"
 	Revoked  = "revoked"
 	Expired  = "expired"
 )
@@ -44,6 +46,8 @@ func (i Invitation) Status(now time.Time) string {
 	switch {
 	case i.AcceptedAt != nil:
 		return Accepted
+	case i.Declined:
+		return Declined
 	case i.RevokedAt != nil && i.RevokedAt.Before(i.ExpiresAt):
 		return Revoked
 	case i.RevokedAt != nil || !now.Before(i.ExpiresAt):
@@ -67,8 +71,8 @@ var (
 	ErrExists = fault.New(fault.Conflict, "invitation_exists", "There is an open invitation for this e-mail address. Send it again, or revoke it first.").
 			Means("There is an open invitation for this e-mail address already.")
 	// ErrEnded is returned when an invitation can no longer be used or sent.
-	ErrEnded = fault.New(fault.Conflict, "invitation_ended", "This invitation was accepted or revoked. Make another one.").
-			Means("The invitation was accepted or revoked.")
+	ErrEnded = fault.New(fault.Conflict, "invitation_ended", "This invitation was accepted, declined or revoked. Make another one.").
+			Means("The invitation was accepted, declined or revoked.")
 	// ErrTooMany is returned when the organization has Most open invitations.
 	ErrTooMany = fault.New(fault.Conflict, "too_many_invitations", fmt.Sprintf("An organization has at most %d open invitations. Revoke those that nobody will accept.", Most)).
 			Means("The organization has reached the limit of open invitations.")
@@ -78,12 +82,12 @@ var (
 	ErrLapsed = errors.New("invitation: who has invited may no longer give the role")
 )
 
-const columns = `id, email, predefined, role_id, locale, inviter_type, inviter_id, inviter_name, created_at, expires_at, accepted_at, revoked_at`
+const columns = `id, email, predefined, role_id, locale, inviter_type, inviter_id, inviter_name, created_at, expires_at, accepted_at, revoked_at, declined`
 
 // ScanRow reads columns.
 func (i *Invitation) ScanRow(row pgx.Rows) error {
 	var predefined *string
-	err := row.Scan(&i.ID, &i.Email, &predefined, &i.Role.Custom, &i.Locale, &i.Inviter.Type, &i.Inviter.ID, &i.Inviter.Name, &i.CreatedAt, &i.ExpiresAt, &i.AcceptedAt, &i.RevokedAt)
+	err := row.Scan(&i.ID, &i.Email, &predefined, &i.Role.Custom, &i.Locale, &i.Inviter.Type, &i.Inviter.ID, &i.Inviter.Name, &i.CreatedAt, &i.ExpiresAt, &i.AcceptedAt, &i.RevokedAt, &i.Declined)
 	if predefined != nil {
 		i.Role.Predefined = *predefined
 	}

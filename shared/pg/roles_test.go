@@ -207,6 +207,7 @@ func TestColumnGrants(t *testing.T) {
 		"portico_app: UPDATE event_external_id.digest",
 		"portico_app: UPDATE event_external_id.event_id",
 		"portico_app: UPDATE invitation.accepted_at",
+		"portico_app: UPDATE invitation.declined",
 		"portico_app: UPDATE invitation.expires_at",
 		"portico_app: UPDATE invitation.inviter_id",
 		"portico_app: UPDATE invitation.inviter_name",

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	serve.IdentityAPI(
-		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations,
+		account.GetMe, account.UpdateMe, account.ListMyEvents, account.ListMyOrganizations, account.LeaveMyOrganization,
 		account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,
 		account.ListMyApps, account.RevokeMyApp,
 		people.ListMemberSessions, people.RevokeMemberSessions, people.ResetMemberFactors,

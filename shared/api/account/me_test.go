@@ -113,6 +113,45 @@ func TestMyOrganizations(t *testing.T) {
 	apitest.Want(t, ann.Do("GET", "/v1/me/organizations", ""), `200 "data":[]`)
 }
 
+// A person leaves an organization as who is removed by it: apps let into it and the person
+// do nothing there any more, and what they have made stays. Nobody leaves one of others; the last owner stays.
+func TestLeaveMyOrganization(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme, other := h.Organization("Acme"), h.Organization("Other")
+	member, second := acme.NewMember("bob@example.com", role.Developer), other.NewMember("bob@example.com", role.Owner)
+	acme.SignIn(member)
+	bob := acme.AsMember(member)
+	app, _ := acme.AsGranted(acme.NewApp(`"events:read"`), member, auth.EventsRead)
+	endpoint := acme.Make("/v1/webhook-endpoints", `{"url":"https://example.com","event_types":["*"]}`)
+	acme.Make("/v1/resource-grants", `{"member_id":"`+member+`","permission":"webhook_endpoints:write","resource_id":"`+endpoint+`"}`)
+	apitest.Want(t, app.Do("GET", "/v1/events", ""), "200")
+	ann, _ := h.NewPerson("ann@example.com")
+	for _, of := range []string{acme.Org.String(), id.New[id.Org](h.Clock.Now()).String()} {
+		apitest.Want(t, ann.Do("DELETE", "/v1/me/organizations/"+of, ""), "404 membership_not_found")
+	}
+	apitest.Want(t, ann.Do("DELETE", "/v1/me/organizations/bob", ""), "422 path.id")
+	apitest.Want(t, bob.Do("DELETE", "/v1/me/organizations/"+other.Org.String(), ""), "409 last_owner")
+	apitest.Want(t, acme.AsMember(acme.NewMember("never@example.com", role.Viewer)).Do("DELETE", "/v1/me/organizations/"+acme.Org.String(), ""), "401 account_missing")
+	h.Clock.Advance(11 * time.Minute)
+	apitest.Want(t, bob.Do("DELETE", "/v1/me/organizations/"+acme.Org.String(), ""), "403 reauthentication_required")
+	apitest.Want(t, acme.Do("GET", "/v1/members", ""), `200 "email":"bob@example.com" "email":"never@example.com"`)
+	bob = acme.AsMember(member)
+	apitest.Want(t, bob.Do("DELETE", "/v1/me/organizations/"+acme.Org.String(), ""), "204")
+	apitest.Want(t, other.AsMember(second).Do("DELETE", "/v1/me/organizations/"+acme.Org.String(), ""), "404 membership_not_found")
+	h.Clock.Advance(10 * time.Second)
+	apitest.Want(t, bob.Do("GET", "/v1/me", ""), "401 member_removed")
+	apitest.Want(t, app.Do("GET", "/v1/events", ""), "401")
+	apitest.Want(t, other.AsMember(second).Do("GET", "/v1/me/organizations", ""), `200 "name":"Other" !"name":"Acme"`)
+	apitest.Want(t, other.AsMember(second).Do("GET", "/v1/me/events", ""), `200 "action":"organization.leave" "detail":"Acme"`)
+	apitest.Want(t, acme.Do("GET", "/v1/audit-log?action=member.leave", ""), `200 "id":"`+member+`" "role":"developer" "type":"member"`)
+	apitest.Want(t, acme.Do("GET", "/v1/resource-grants?member_id="+member, ""), `200 "data":[]`)
+	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints/"+endpoint, ""), "200")
+	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM former_member`); n != 1 {
+		t.Errorf("%d are known as former members: single sign-on would bring the person back", n)
+	}
+}
+
 // A person ends one session or all, and nobody else's.
 func TestMySessions(t *testing.T) {
 	t.Parallel()

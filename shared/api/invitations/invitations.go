@@ -80,7 +80,7 @@ type invitationBody struct {
 	Email      string        `json:"email" doc:"The invited address, in lower case." example:"ada@example.com"`
 	Role       string        `json:"role" doc:"The role that the member gets: owner, admin, member, developer, viewer or the id of your own role." example:"developer"`
 	Locale     *string       `json:"locale" doc:"The language of mails to the member; null: that of your organization." example:"de"`
-	Status     string        `json:"status" enum:"open,accepted,revoked,expired" doc:"Where the invitation stands." example:"open"`
+	Status     string        `json:"status" enum:"open,accepted,declined,revoked,expired" doc:"Where the invitation stands." example:"open"`
 	InvitedBy  string        `json:"invited_by" doc:"The id of who has invited, or sent it last: a member, an API key, an OAuth client or staff." example:"mem_01jdf3z9k2e4nv6xq8r0s1t2v3"`
 	CreatedAt  clock.Stamp   `json:"created_at" format:"date-time" doc:"When the invitation was made."`
 	ExpiresAt  clock.Stamp   `json:"expires_at" format:"date-time" doc:"Until when it can be accepted."`

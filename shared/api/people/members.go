@@ -126,10 +126,6 @@ func showMember(m member.Member) memberBody {
 	}
 }
 
-func memberFields(m member.Member) audit.Fields {
-	return audit.Fields{"email": m.Email, "name": m.Name, "role": m.Role.String(), "locale": m.Locale}
-}
-
 // localeOf checks body.locale; an empty one is that of the organization.
 func localeOf(locale *string) error {
 	if locale == nil || *locale == "" {
@@ -210,7 +206,7 @@ func createMember(c *edge.Call, in *createMemberInput) (*createdMemberOutput, er
 	if err := welcome(c, m, given); err != nil {
 		return nil, err
 	}
-	c.Audit(nil, memberFields(m), audit.Of("member", m.ID))
+	c.Audit(nil, m.Fields(), audit.Of("member", m.ID))
 	return &createdMemberOutput{Location: "/v1/members/" + m.ID.String(), Body: showMember(m)}, nil
 }
 
@@ -244,7 +240,7 @@ func updateMember(c *edge.Call, in *updateMemberInput) (*memberOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Audit(memberFields(before), memberFields(after), audit.Of("member", in.ID))
+	c.Audit(before.Fields(), after.Fields(), audit.Of("member", in.ID))
 	return &memberOutput{Body: showMember(after)}, nil
 }
 
@@ -253,6 +249,6 @@ func deleteMember(c *edge.Call, in *MemberPath) (*struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Audit(memberFields(m), nil, audit.Of("member", m.ID))
+	c.Audit(m.Fields(), nil, audit.Of("member", m.ID))
 	return nil, nil
 }

@@ -13,19 +13,22 @@ import (
 	"portico/shared/signin"
 )
 
-// invitationPages are those on which a person accepts an invitation.
+// invitationPages are those on which a person accepts or declines an invitation.
 func (s *Site) invitationPages() []pages.Page {
 	return []pages.Page{
 		{ID: "invitation", Path: invitation.Path, Function: function, Show: s.showInvitation, Act: s.invitation, Limit: perMinute("sign-up", 10), Records: "invitation.accept"},
 		{ID: "acceptInvitation", Path: organizationsPath + "/accept", Function: function, Act: s.signedIn(s.acceptOffer), Limit: perMinute("account", 20), Records: "invitation.accept"},
+		{ID: "declineInvitation", Path: invitation.Path + "/decline", Function: function, Show: s.showDecline, Act: s.decline, Limit: perMinute("sign-up", 10), Records: "invitation.decline"},
+		{ID: "declineOffer", Path: organizationsPath + "/decline", Function: function, Act: s.signedIn(s.declineOffer), Limit: perMinute("account", 20), Records: "invitation.decline"},
 	}
 }
 
 // invited is what the page of an invitation shows.
 type invited struct {
 	account.Invitation
-	As   string // the address of whoever is signed in; "": nobody is
-	Mine bool   // which is the invited one
+	Token string // of the link
+	As    string // the address of whoever is signed in; "": nobody is
+	Mine  bool   // which is the invited one
 }
 
 // reader returns the invitation of the link, and the session of its reader; zero: there is
@@ -34,6 +37,7 @@ func (s *Site) reader(v *pages.Visit) (i invited, own session.Session, err error
 	if i.Invitation, err = s.Desk.ReadInvitation(ctxOf(v), v.Query("token")); err != nil {
 		return i, own, err
 	}
+	i.Token = v.Query("token")
 	own, in, err := s.session(v)
 	if err == nil && in {
 		i.As, err = s.Desk.Address(ctxOf(v), own.User)
@@ -121,16 +125,54 @@ func (s *Site) join(v *pages.Visit) (pages.Answer, error) {
 	return s.begin(v, begun, cookie)
 }
 
-// acceptOffer accepts an invitation from the list of a person's organizations.
-func (s *Site) acceptOffer(v *pages.Visit, own session.Session) (pages.Answer, error) {
+// offered returns the invitation that the list of a person's organizations names.
+func offered(v *pages.Visit) (of id.Org, wanted id.Invitation, ok bool) {
 	of, err := id.Parse[id.Org](v.Form("organization"))
 	wanted, failed := id.Parse[id.Invitation](v.Form("invitation"))
-	if err != nil || failed != nil {
-		return saying(http.StatusNotFound, "invitation.over"), nil
+	return of, wanted, err == nil && failed == nil
+}
+
+// acceptOffer accepts an invitation from the list of a person's organizations.
+func (s *Site) acceptOffer(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	of, wanted, ok := offered(v)
+	if !ok {
+		return notInvited(account.ErrLink)
 	}
 	a, err := s.accept(v, own, of, wanted)
 	if errors.Is(err, invitation.ErrAnother) {
-		return saying(http.StatusNotFound, "invitation.over"), nil
+		return notInvited(account.ErrLink)
 	}
 	return a, err
+}
+
+// showDecline asks whoever has the link, as decline does: it was mailed to the invited address.
+func (s *Site) showDecline(v *pages.Visit) (pages.Answer, error) {
+	i, _, err := s.reader(v)
+	if err != nil {
+		return notInvited(err)
+	}
+	return pages.Answer{View: "decline", Title: "decline.title", Data: i}, nil
+}
+
+func (s *Site) decline(v *pages.Visit) (pages.Answer, error) {
+	if err := s.Desk.Decline(ctxOf(v), v.Query("token"), visitor(v)); err != nil {
+		return notInvited(err)
+	}
+	return saying(http.StatusOK, "declined"), nil
+}
+
+// declineOffer declines an invitation from the list of a person's organizations.
+func (s *Site) declineOffer(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	of, wanted, ok := offered(v)
+	if !ok {
+		return notInvited(account.ErrLink)
+	}
+	err := s.Desk.DeclineOffer(ctxOf(v), own.User, of, wanted, visitor(v))
+	switch {
+	case errors.Is(err, invitation.ErrAnother):
+		return notInvited(account.ErrLink)
+	case err != nil:
+		return notInvited(err)
+	}
+	return v.Go(organizationsPath), nil
 }

@@ -2,6 +2,8 @@ package signin
 
 import (
 	"errors"
+	"net/http"
+	"slices"
 
 	"portico/shared/account"
 	"portico/shared/id"
@@ -13,7 +15,10 @@ import (
 	"portico/shared/signin"
 )
 
-const organizationsPath = "/account/organizations"
+const (
+	organizationsPath = "/account/organizations"
+	leavePath         = organizationsPath + "/leave"
+)
 
 // organizations is what the page of a person's organizations shows.
 type organizations struct {
@@ -52,6 +57,38 @@ func (s *Site) enter(v *pages.Visit, own session.Session) (pages.Answer, error) 
 		return pages.Answer{}, err
 	}
 	s.keep(v, moved, cookie)
+	return v.Go(organizationsPath), nil
+}
+
+// showLeave asks whether the person really wants to leave an organization.
+func (s *Site) showLeave(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	list, err := s.Desk.Organizations(ctxOf(v), own.User)
+	if err != nil {
+		return pages.Answer{}, err
+	}
+	wanted, err := id.Parse[id.Org](v.Query("organization"))
+	at := slices.IndexFunc(list, func(m identity.Membership) bool { return m.Org == wanted })
+	if err != nil || at < 0 {
+		return saying(http.StatusNotFound, "leave_organization.none"), nil
+	}
+	return pages.Answer{View: "leave_organization", Title: "leave_organization.title", Data: list[at].Name}, nil
+}
+
+func (s *Site) leaveOrganization(v *pages.Visit, own session.Session) (pages.Answer, error) {
+	wanted, err := id.Parse[id.Org](v.Query("organization"))
+	if err == nil {
+		err = s.Desk.LeaveOrganization(ctxOf(v), own.User, wanted, visitor(v))
+	} else {
+		err = member.ErrNotFound.Because(err)
+	}
+	switch {
+	case errors.Is(err, member.ErrNotFound):
+		return saying(http.StatusNotFound, "leave_organization.none"), nil
+	case errors.Is(err, member.ErrLastOwner):
+		return saying(http.StatusConflict, "leave_organization.owner"), nil
+	case err != nil:
+		return pages.Answer{}, err
+	}
 	return v.Go(organizationsPath), nil
 }
 

@@ -76,6 +76,7 @@ func (s *Site) Pages() []pages.Page {
 		{ID: "account", Path: accountPath, Function: function, AtOrganizations: true, Show: s.inSession(s.showAccount)},
 		{ID: "apps", Path: appsPath, Function: function, Show: s.inSession(s.showApps), Act: s.inSession(s.takeAway), Limit: perMinute("account", 20), Records: "oauth_grant.revoke"},
 		{ID: "organizations", Path: organizationsPath, Function: function, Show: s.signedIn(s.showOrganizations), Act: s.signedIn(s.enter), Limit: perMinute("account", 20), Records: "session.start"},
+		{ID: "leaveOrganization", Path: leavePath, Function: function, Show: s.recent(organizationsPath, s.showLeave), Act: s.recent(organizationsPath, s.leaveOrganization), Limit: perMinute("account", 20), Records: "member.leave"},
 		{ID: "changePassword", Path: "/account/password", Function: function, Show: s.signedIn(s.showChange), Act: s.signedIn(s.change), Limit: perMinute("account", 20), Records: "user.change_password"},
 		{ID: "confirmMailbox", Path: accountPath + "/confirm", Function: function, Show: s.inAccount("/confirm", s.showConfirmMailbox), Act: s.inAccount("/confirm", s.confirmMailbox), Limit: perMinute("account", 20), Records: "none: it comes before a factor is set up"},
 		{ID: "totp", Path: accountPath + "/totp", Function: function, Show: s.inAccount("/totp", s.showTOTP), Act: s.inAccount("/totp", s.enrolTOTP), Limit: perMinute("account", 20), Records: "factor.enrol"},

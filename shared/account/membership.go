@@ -119,6 +119,56 @@ func (d *Desk) accept(ctx context.Context, user id.User, of id.Org, wanted id.In
 	return over(err)
 }
 
+// Decline ends the invitation of a link, which proves its address, or returns ErrLink.
+func (d *Desk) Decline(ctx context.Context, text string, v Visitor) error {
+	i, err := d.ReadInvitation(ctx, text)
+	if err != nil {
+		return err
+	}
+	return d.decline(ctx, i.Org, i.ID, i.Email, v)
+}
+
+// DeclineOffer ends an invitation for the address of a person. It returns ErrLink and
+// invitation.ErrAnother.
+func (d *Desk) DeclineOffer(ctx context.Context, user id.User, of id.Org, wanted id.Invitation, v Visitor) error {
+	email, err := d.Address(ctx, user)
+	if err != nil {
+		return err
+	}
+	return d.decline(ctx, of, wanted, email, v)
+}
+
+func (d *Desk) decline(ctx context.Context, of id.Org, wanted id.Invitation, email string, v Visitor) error {
+	return over(d.DB.InOrg(ctx, of, func(tx pg.Tx) error {
+		return invitation.Decline(ctx, tx, of, wanted, email, v.Origin, d.Clock.Now())
+	}))
+}
+
+// LeaveOrganization ends a person's membership at their own wish; their history and the
+// organization's log say so. Their sessions leave it as those of anybody who was removed. It
+// returns member.ErrNotFound if they are no member and member.ErrLastOwner. A process that dies
+// after the membership has ended may leave it out of the history, not out of the log.
+func (d *Desk) LeaveOrganization(ctx context.Context, user id.User, of id.Org, v Visitor) error {
+	err := d.People.AsUser(ctx, user, func(home pg.Tx) error {
+		if _, err := identity.GetProfile(ctx, home, user); err != nil {
+			return err
+		}
+		written := false
+		return d.DB.InOrg(ctx, of, func(tx pg.Tx) error { // may run again
+			name, err := member.Leave(ctx, tx, of, user, v.Origin, d.Clock.Now())
+			if err != nil || written {
+				return err
+			}
+			written = true
+			return identity.LeftOrganization(ctx, home, user, name, v.Origin, d.Clock.Now())
+		})
+	})
+	if errors.Is(err, org.ErrNotFound) {
+		err = member.ErrNotFound.Because(err)
+	}
+	return err
+}
+
 // Join makes the account of a newcomer with the link of an invitation, which proves the
 // address, makes the person a member and signs them in. It returns ErrLink also if the
 // address has an account by now.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -80,7 +81,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var (
 	errPath   = refusal{status: http.StatusNotFound, detail: "There is nothing at this path."}
 	errToken  = refusal{status: http.StatusUnauthorized, detail: "Send the directory's token as Authorization: Bearer pds_…"}
-	errBusy   = refusal{status: http.StatusTooManyRequests, detail: "There were too many requests. Wait a minute."}
 	errMethod = refusal{status: http.StatusMethodNotAllowed, detail: "This resource does not have this method."}
 )
 
@@ -89,8 +89,8 @@ func (h *Handler) answer(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if !h.allowed(r.Context(), h.Directories, in.token.Hash()) { // so nobody without it uses up its limit
-		return reply{}, errBusy
+	if wait := h.count(r.Context(), h.Directories, in.token.Hash()); wait > 0 { // so nobody without it uses up its limit
+		return reply{}, busy(wait)
 	}
 	work, changes, err := route(in)
 	if err != nil {
@@ -175,27 +175,37 @@ var resources = map[string]map[string]handler{
 	},
 }
 
-// allowed counts a request, and reports whether it is within the limit. While the counts
-// cannot be asked, it is decided with what this environment knows.
-func (h *Handler) allowed(ctx context.Context, of *limit.Items, key string) bool {
+// count counts a request, and returns after which time it may be sent again; 0: it is within
+// the limit. While the counts cannot be asked, it is decided with what this environment knows.
+func (h *Handler) count(ctx context.Context, of *limit.Items, key string) (wait time.Duration) {
 	if of == nil {
-		return true
+		return 0
 	}
 	d, _, _ := of.Take(ctx, key, limit.Amounts{Requests: 1}, false)
-	return d.Allowed()
+	for _, s := range d.Denied() {
+		wait = max(wait, s.RetryAfter)
+	}
+	return wait
+}
+
+// busy is what who has reached a limit is told.
+func busy(wait time.Duration) refusal {
+	return refusal{status: http.StatusTooManyRequests, detail: "There were too many requests. Wait as long as Retry-After says.", wait: wait}
 }
 
 // refuse returns the reply for an error, and sets its headers.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) reply {
 	known := refusalOf(err)
-	if known.status == http.StatusUnauthorized && !h.allowed(r.Context(), h.Addresses, limit.AddressKey(visit.Address(r))) {
-		known = errBusy
+	if known.status == http.StatusUnauthorized {
+		if wait := h.count(r.Context(), h.Addresses, limit.AddressKey(visit.Address(r))); wait > 0 {
+			known = busy(wait)
+		}
 	}
 	switch known.status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", "60")
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(known.wait.Seconds()))))
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
@@ -216,9 +226,9 @@ func refusalOf(err error) refusal {
 	case errors.Is(err, directory.ErrNoGroup):
 		return refusal{status: http.StatusNotFound, detail: "There is no group with this id."}
 	case errors.Is(err, directory.ErrTaken):
-		return refusal{http.StatusConflict, "uniqueness", "Another resource of the directory has this name, or is the same member."}
+		return refusal{status: http.StatusConflict, kind: "uniqueness", detail: "Another resource of the directory has this name, or is the same member."}
 	case errors.Is(err, directory.ErrDomain):
-		return refusal{http.StatusBadRequest, "invalidValue", "emails: the address is in no verified domain of the single sign-on connection."}
+		return refusal{status: http.StatusBadRequest, kind: "invalidValue", detail: "emails: the address is in no verified domain of the single sign-on connection."}
 	case errors.Is(err, directory.ErrFull):
 		return refusal{status: http.StatusForbidden, detail: "The directory is full."}
 	case f != nil && (f.Kind == fault.Denied || f.Kind == fault.NotFound):
@@ -236,6 +246,7 @@ type refusal struct {
 	status int
 	kind   string // scimType; "": none
 	detail string
+	wait   time.Duration // before another request, if there were too many
 }
 
 func (e refusal) Error() string { return "scim: " + e.detail }

@@ -30,6 +30,7 @@ type stage struct {
 	url        string
 	user       string // the id that USER stands for in bodies
 	group      string // and GROUP
+	handler    *scim.Handler
 }
 
 func newStage(t *testing.T) *stage {
@@ -38,7 +39,7 @@ func newStage(t *testing.T) *stage {
 	handler := &scim.Handler{Desk: &directory.Desk{DB: h.App, Clock: h.Clock}, Public: public, Log: observe.NewLog(&testkit.Log{}, "test")}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	s := &stage{T: t, h: h, url: server.URL, acme: h.Organization("Acme")}
+	s := &stage{T: t, h: h, url: server.URL, handler: handler, acme: h.Organization("Acme")}
 	s.connection, s.token = s.open(s.acme, "corp.example.com", s.acme, `[]`)
 	return s
 }

@@ -17,7 +17,9 @@ import (
 // object is a resource, or a part of one, as JSON.
 type object = map[string]any
 
-func invalid(kind, detail string) refusal { return refusal{status: http.StatusBadRequest, kind: kind, detail: detail} }
+func invalid(kind, detail string) refusal {
+	return refusal{status: http.StatusBadRequest, kind: kind, detail: detail}
+}
 
 // bodyOf reads the body of a request that has one.
 func bodyOf(in request) (object, error) {

@@ -1,17 +1,17 @@
-// Plays Google, or the OpenID Connect provider of an organization, in the local stack:
-// everybody is who they say they are. It listens on the socket that is its first argument,
-// for the issuer that is the second; the third is where it may send browsers back, the fourth
-// its name.
+// Plays Google, or the OpenID Connect provider of an organization and of staff, in the local
+// stack: everybody is who they say they are. It listens on the socket that is its first
+// argument, for the issuer that is the second; the third says where it may send browsers back,
+// separated by spaces, the fourth is its name.
 import { createServer } from 'node:http';
 import Provider, { errors } from 'oidc-provider';
 
-const [socket, issuer, redirect, name] = process.argv.slice(2);
+const [socket, issuer, redirects, name] = process.argv.slice(2);
 
 // path is that of the issuer, below which everything is.
 const path = new URL(issuer).pathname.replace(/\/$/, '');
 
 const provider = new Provider(issuer, {
-  clients: [{ client_id: 'local', client_secret: 'local', redirect_uris: [redirect] }],
+  clients: [{ client_id: 'local', client_secret: 'local', redirect_uris: redirects.split(' ') }],
   claims: { email: ['email', 'email_verified', 'hd'], profile: ['name'] },
   conformIdTokenClaims: false, // ID tokens have all claims, as Google's do
   features: { devInteractions: { enabled: false } },

@@ -34,10 +34,10 @@ func newPerson(t *testing.T) *person {
 
 var leaving = regexp.MustCompile(`http-equiv="refresh" content="0; url=([^"]+)"`)
 
-// leave uses the button of a provider, and returns where that leads.
-func (p *person) leave(name string) string {
+// leave uses the button of a provider, which posts to a path, and returns where that leads.
+func (p *person) leave(path string) string {
 	p.t.Helper()
-	text := p.Open(http.MethodPost, "/sign-in/"+name, nil)
+	text := p.Open(http.MethodPost, path, nil)
 	found := leaving.FindStringSubmatch(text)
 	if found == nil {
 		p.t.Fatalf("the page does not lead to the provider:\n%s", text)
@@ -48,15 +48,21 @@ func (p *person) leave(name string) string {
 // visit goes to a provider by the button, says there who the person is, and comes back.
 func (p *person) visit(name string, who url.Values) string {
 	p.t.Helper()
-	form, err := p.others.Get(p.leave(name))
+	return p.visitBy("/sign-in/"+name, who)
+}
+
+// visitBy does the same by the button that posts to a path.
+func (p *person) visitBy(path string, who url.Values) string {
+	p.t.Helper()
+	form, err := p.others.Get(p.leave(path))
 	testkit.Must(p.t, err)
 	if text := p.Text(form); !strings.Contains(text, "Who are you?") {
-		p.t.Fatalf("%s asks nothing: %s %s", name, form.Status, text)
+		p.t.Fatalf("%s asks nothing: %s %s", path, form.Status, text)
 	}
 	back, err := p.others.PostForm(form.Request.URL.String(), who)
 	testkit.Must(p.t, err)
 	if text := p.Text(back); !strings.HasPrefix(back.Header.Get("Location"), p.At) {
-		p.t.Fatalf("%s does not come back: %s %s", name, back.Status, text)
+		p.t.Fatalf("%s does not come back: %s %s", path, back.Status, text)
 	}
 	return p.Open(http.MethodGet, strings.TrimPrefix(back.Header.Get("Location"), p.At), nil)
 }
@@ -84,4 +90,17 @@ func TestProviders(t *testing.T) {
 		shows(t, p.visit(name, who), "Your account")
 		shows(t, p.Open(http.MethodGet, "/account/linked", nil), "Remove")
 	}
+}
+
+// A person of staff comes by the provider of the company, which npm's oidc-provider plays.
+func TestStaffComesByCompany(t *testing.T) {
+	t.Parallel()
+	p, email := newPerson(t), "staff.test@gmail.com"
+	who := url.Values{"email": {email}, "proven": {"yes"}}
+	p.visit("google", who)
+	shows(t, p.Open(http.MethodPost, "/sign-up/complete", url.Values{"name": {"Grace"}, "organization": {"Acme"}}), email)
+	shows(t, p.visitBy("/admin/company", who), "You are not signed in")
+	_, err := shared.Invoke(t.Context(), "bootstrap", []byte(`{"command":"set_staff","email":"`+email+`","name":"Grace Hopper","level":"operator"}`))
+	testkit.Must(t, err)
+	shows(t, p.visitBy("/admin/company", who), "You are Grace Hopper")
 }

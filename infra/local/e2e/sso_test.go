@@ -71,7 +71,7 @@ var posted = regexp.MustCompile(`(?s)action="([^"]+)".*name="SAMLResponse" value
 // the response back.
 func (p *person) assert(email string) string {
 	p.t.Helper()
-	at := p.leave("sso")
+	at := p.leave("/sign-in/sso")
 	w, err := p.others.PostForm(at, url.Values{"email": {email}, "name": {"Ada"}})
 	testkit.Must(p.t, err)
 	page := p.Text(w)

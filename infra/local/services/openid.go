@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,10 +18,10 @@ import (
 // OpenID plays an OpenID Connect provider: npm's oidc-provider, with the form of openid.mjs.
 // It starts with the first request, so that it costs nothing where nobody signs in with it.
 type OpenID struct {
-	Name     string // for people, such as Google
-	Package  string // folder of package.json and openid.mjs
-	Issuer   string // its address, such as http://localhost:4000; it may have a path
-	Redirect string // where it may send browsers back
+	Name      string   // for people, such as Google
+	Package   string   // folder of package.json and openid.mjs
+	Issuer    string   // its address, such as http://localhost:4000; it may have a path
+	Redirects []string // where it may send browsers back
 
 	mu      sync.Mutex
 	socket  string
@@ -62,7 +63,7 @@ func (p *OpenID) start(ctx context.Context) error {
 		return err
 	}
 	p.socket = filepath.Join(dir, "socket")
-	server, err := start("the local "+p.Name, exec.Command(node, filepath.Join(p.Package, "openid.mjs"), p.socket, p.Issuer, p.Redirect, p.Name), nil, syscall.SIGKILL)
+	server, err := start("the local "+p.Name, exec.Command(node, filepath.Join(p.Package, "openid.mjs"), p.socket, p.Issuer, strings.Join(p.Redirects, " "), p.Name), nil, syscall.SIGKILL)
 	if err == nil {
 		err = server.ready(ctx, func(ctx context.Context) error {
 			conn, err := p.dial(ctx, "", "")

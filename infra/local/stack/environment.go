@@ -73,7 +73,7 @@ func (e endpoints) functionEnvironment(f template.Function, overrides map[string
 		"STAGE": "local", "EGRESS_ALLOW": localEgress, "SOURCE_IPS": localSource, "BASE_DOMAIN": localBase, "AWS_ENDPOINT_URL": e.AWS,
 		"LIMITS": localLimits, "PUBLIC_URL": "", "PAGES_URL": localPages(e.URL),
 		"GOOGLE_ISSUER": e.Google, "GOOGLE_CLIENT_ID": localClient, "GITHUB_URL": e.GitHub, "GITHUB_API_URL": e.GitHub, "GITHUB_CLIENT_ID": localClient,
-		"PROVIDER_SECRET": providerSecret.ARN,
+		"STAFF_ISSUER": e.URL + openIDPath, "STAFF_CLIENT_ID": localClient, "PROVIDER_SECRET": providerSecret.ARN,
 	} {
 		if _, ok := env[name]; ok {
 			env[name] = value

@@ -9,24 +9,26 @@ import (
 	"portico/infra/local/samlidp"
 	"portico/infra/local/services"
 	"portico/infra/local/template"
+	"portico/shared/account"
+	"portico/shared/account/admin"
 	"portico/shared/sso"
 )
 
-// localClient is what the local Google and the local GitHub know us by: id and secret.
+// localClient is what the local providers know us by: id and secret.
 const localClient = "local"
 
 // providerSecret has the secrets of the local providers.
-var providerSecret = template.Secret{Name: "local-providers", ARN: "local-providers", Value: `{"google":"` + localClient + `","github":"` + localClient + `"}`}
+var providerSecret = template.Secret{Name: "local-providers", ARN: "local-providers", Value: `{"google":"` + localClient + `","github":"` + localClient + `","` + account.Company + `":"` + localClient + `"}`}
 
-// startProviders serves what plays Google and GitHub, and an organization's own providers.
-// All ask in a form who somebody is.
+// startProviders serves what plays Google and GitHub, and an organization's own providers, of
+// which that of OpenID Connect also is the one of the company whose staff signs in. All ask in a form who somebody is.
 func (s *Stack) startProviders(context.Context) error {
 	if err := s.startSAML(); err != nil {
 		return err
 	}
 	back := localPages(s.URL) + "/sign-in/"
-	s.google = &services.OpenID{Name: "Google", Package: s.opts.NodePackage, Issuer: addressOf(s.listeners.google), Redirect: back + "google/callback"}
-	s.openID = &services.OpenID{Name: "OpenID Connect provider", Package: s.opts.NodePackage, Issuer: s.URL + openIDPath, Redirect: localPages(s.URL) + sso.CallbackPath}
+	s.google = &services.OpenID{Name: "Google", Package: s.opts.NodePackage, Issuer: addressOf(s.listeners.google), Redirects: []string{back + "google/callback"}}
+	s.openID = &services.OpenID{Name: "OpenID Connect provider", Package: s.opts.NodePackage, Issuer: s.URL + openIDPath, Redirects: []string{localPages(s.URL) + sso.CallbackPath, localPages(s.URL) + admin.CallbackPath}}
 	s.serve(s.listeners.google, fromThisMachine(s.google))
 	s.serve(s.listeners.github, fromThisMachine(&github.GitHub{ID: localClient, Secret: localClient, Redirect: back + "github/callback"}))
 	return nil

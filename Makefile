@@ -48,9 +48,10 @@ cli: tools ## build the command portico, which works with the API: .local/bin/po
 	@mkdir -p .local/bin && go build -o .local/bin/portico ./infra/portico
 
 .PHONY: generate
-generate: local ## write infra/api.yaml, infra/invoke.yaml, docs/permissions.md and the codes of docs/errors.md from shared/api, the pages of the mail templates, and docs/schema.md and the schema in docs/webhooks.md from the migrations
+generate: local ## write infra/api.yaml, infra/invoke.yaml, docs/openapi.json, docs/permissions.md and the codes of docs/errors.md from shared/api, the pages of the mail templates, and docs/schema.md and the schema in docs/webhooks.md from the migrations
 	@mkdir -p .local && go run ./infra/apigen > .local/api.yaml && mv .local/api.yaml infra/api.yaml
 	@go run ./infra/apigen invoke > .local/invoke.yaml && mv .local/invoke.yaml infra/invoke.yaml
+	@go run ./infra/apigen openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
 	@go run ./infra/apigen permissions > .local/permissions.md && mv .local/permissions.md docs/permissions.md
 	@go run ./infra/apigen errors > .local/errors.md && mv .local/errors.md docs/errors.md
 	@go run ./infra/mailgen

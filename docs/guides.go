@@ -1,4 +1,4 @@
-// Package docs holds the guides that the API serves beside its reference.
+// Package docs holds what the API serves about itself: its description and the guides.
 package docs
 
 import "embed"
@@ -8,3 +8,8 @@ import "embed"
 //
 //go:embed receiving-webhooks.md errors.md endpoints.md event-types.md event-stream.md organizations.md limits.md permissions.md audit.md audit-streams.md
 var Guides embed.FS
+
+// OpenAPI describes the whole API. `make generate` writes it from shared/api.
+//
+//go:embed openapi.json
+var OpenAPI []byte

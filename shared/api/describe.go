@@ -24,6 +24,7 @@ import (
 	"portico/shared/api/sso"
 	"portico/shared/api/staff"
 	"portico/shared/api/stream"
+	"portico/shared/api/system"
 	"portico/shared/api/webhooks"
 )
 
@@ -50,7 +51,7 @@ var tags = []*huma.Tag{
 	{Name: jobs.Tag, Description: "What Portico does in the background: its progress, and what has failed."},
 	{Name: mail.Tag, Description: "What became of each mail, and which addresses get none. For staff."},
 	{Name: staff.Tag, Description: "The people who run Portico, and for how long and why they may enter organizations."},
-	{Name: systemTag, Description: "The API's health and documentation. These requests need no key."},
+	{Name: system.Tag, Description: "The API's health and documentation. These requests need no key."},
 }
 
 var (

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portico/docs"
 	"portico/shared/api"
 	"portico/shared/api/apitest"
 	"portico/shared/api/edge"
@@ -31,6 +32,15 @@ func every(v any, names []string, f func(names []string, object map[string]any))
 		for _, item := range v {
 			every(item, append(slices.Clip(names), "-"), f)
 		}
+	}
+}
+
+// The description that the API serves is the one of its operations.
+func TestDescriptionIsGenerated(t *testing.T) {
+	t.Parallel()
+	text, err := api.OpenAPI()
+	if err != nil || string(text) != string(docs.OpenAPI) {
+		t.Errorf("docs/openapi.json does not describe the operations of the code: run make generate (%v)", err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/api/edge"
 	"portico/shared/api/reference"
+	"portico/shared/api/system"
 	"portico/shared/observe"
 	"portico/shared/testkit"
 )
@@ -24,7 +25,7 @@ import (
 func systemHandler(t *testing.T) http.Handler {
 	t.Helper()
 	server := &edge.Server{Log: observe.NewLog(&testkit.Log{}, "test")}
-	handler, err := server.Handler(api.System(reference.New)...)
+	handler, err := server.Handler(system.Operations(reference.New)...)
 	if err != nil {
 		t.Fatal(err)
 	}

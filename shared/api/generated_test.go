@@ -18,6 +18,7 @@ import (
 	"portico/shared/api/apitest"
 	"portico/shared/api/edge"
 	"portico/shared/api/reference"
+	"portico/shared/api/system"
 	"portico/shared/lambdahost/web"
 	"portico/shared/testkit"
 )
@@ -96,7 +97,7 @@ func planted(c apitest.Caller) string {
 func served(t *testing.T, h *apitest.Harness) string {
 	t.Helper()
 	operations := slices.DeleteFunc(api.All(), func(o edge.Operation) bool { return o.Meta().Tag == "System" })
-	handler, err := h.Server.Handler(append(operations, api.System(reference.New)...)...) // the harness has no pages
+	handler, err := h.Server.Handler(append(operations, system.Operations(reference.New)...)...) // the harness has no pages
 	testkit.Must(t, err)
 	front, err := gateway.New([]gateway.Route{{Path: "$default", Invoke: web.Gateway{Handler: handler}.Invoke}}, gateway.Options{})
 	testkit.Must(t, err)

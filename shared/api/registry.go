@@ -19,6 +19,7 @@ import (
 	"portico/shared/api/sso"
 	"portico/shared/api/staff"
 	"portico/shared/api/stream"
+	"portico/shared/api/system"
 	"portico/shared/api/webhooks"
 )
 
@@ -72,5 +73,5 @@ func All() []edge.Operation {
 		jobs.ListSchedules, jobs.GetSchedule, jobs.UpdateSchedule, jobs.RunSchedule, jobs.ResetSchedule,
 		jobs.ListKinds, jobs.GetKind, jobs.PauseKind, jobs.ResumeKind, jobs.UpdateKind,
 		organizations.CreateDomain, organizations.ListDomains, organizations.GetDomain, organizations.VerifyDomain, organizations.DeleteDomain,
-	}, System(nil)...)
+	}, system.Operations(nil)...)
 }

@@ -9,6 +9,7 @@ import (
 	"portico/shared/api"
 	"portico/shared/api/apitest"
 	"portico/shared/api/edge"
+	"portico/shared/api/system"
 	"portico/shared/observe"
 	"portico/shared/testkit"
 )
@@ -18,8 +19,8 @@ import (
 func TestOtherMethods(t *testing.T) {
 	t.Parallel()
 	h := apitest.New(t)
-	system := &edge.Server{Log: observe.NewLog(&testkit.Log{}, "test"), Elsewhere: api.All()}
-	handler, err := system.Handler(api.System(nil)...)
+	server := &edge.Server{Log: observe.NewLog(&testkit.Log{}, "test"), Elsewhere: system.Elsewhere}
+	handler, err := server.Handler(system.Operations(nil)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"portico/shared/api/apitest"
 	"portico/shared/api/edge"
 	"portico/shared/api/reference"
+	"portico/shared/api/system"
 	"portico/shared/auth"
 	"portico/shared/id"
 	"portico/shared/role"
@@ -63,7 +64,7 @@ func newStatuses(t *testing.T) *statuses {
 	h := apitest.New(t)
 	operations := slices.DeleteFunc(api.All(), func(o edge.Operation) bool { return o.Meta().Tag == "System" })
 	var err error
-	h.Handler, err = h.Server.Handler(append(operations, api.System(reference.New)...)...)
+	h.Handler, err = h.Server.Handler(append(operations, system.Operations(reference.New)...)...)
 	testkit.Must(t, err)
 	s := &statuses{t: t, acme: h.Organization("Acme"), staff: h.NewStaff(), grace: h.NewStaffPerson(staff.Admin), spare: h.Organization("Spare"), seen: map[string]map[int]bool{}}
 	s.own = things(s.acme)

@@ -23,7 +23,7 @@ type captchaEnv struct {
 	Endpoint  string   `env:"CAPTCHA_ENDPOINT"`
 }
 
-// captcha returns what demands and verifies CAPTCHAs. Without a secret it still counts, so
+// Captcha returns what demands and verifies CAPTCHAs. Without a secret it still counts, so
 // that what is below its limit passes.
 func (h *Host) Captcha(ctx context.Context) (gate captcha.Gate, err error) {
 	var (

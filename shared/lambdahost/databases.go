@@ -55,7 +55,7 @@ func (d *databases) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// urls returns every database's URL with the login of DATABASE_URL, by name.
+// URLs returns every database's URL with the login of DATABASE_URL, by name.
 func (e DatabaseEnv) URLs() (pg.Databases[string], error) {
 	home, err := url.Parse(e.URL)
 	if err != nil {
@@ -104,7 +104,7 @@ func (e DatabaseEnv) OpenWith(ctx context.Context, open func(ctx context.Context
 	return db, urls.Each(func(name, url string) error { return db.Add(ctx, name, url) })
 }
 
-// workers opens a Worker of at most that many sessions for each database.
+// Workers opens a Worker of at most that many sessions for each database.
 func (e DatabaseEnv) Workers(ctx context.Context, sessions int32) pg.Databases[*pg.Worker] {
 	urls, err := e.asWorker()
 	ExitOn(err)

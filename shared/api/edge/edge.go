@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -81,9 +82,9 @@ type Server struct {
 	// Counters are nil if there are no limits besides those of keys.
 	Counters *Counters
 	Log      *observe.Log
-	// Elsewhere are operations that other functions serve. A request for such a
-	// path with a wrong method gets a 405 here.
-	Elsewhere []Operation
+	// Elsewhere returns what other functions serve, such as "GET /v1/events". A request for
+	// such a path with a wrong method gets a 405 here. It is asked on the first such request.
+	Elsewhere func() []string
 
 	waiting  *limit.Queue
 	refusals *audit.Refusals
@@ -91,7 +92,7 @@ type Server struct {
 
 	huma  huma.API
 	mux   *http.ServeMux
-	known *http.ServeMux // every route, to find which methods a path has
+	known func() *http.ServeMux // every route, to find which methods a path has
 }
 
 // Needs says which services a set of operations needs.
@@ -142,15 +143,25 @@ func (s *Server) Handler(operations ...Operation) (http.Handler, error) {
 		}
 	}
 	s.mux.HandleFunc("/", s.notServed)
-	s.known = http.NewServeMux()
-	routes := map[string]bool{}
-	for _, o := range slices.Concat(operations, s.Elsewhere) {
-		if op := o.Meta(); !routes[op.Method+" "+op.Path] {
-			routes[op.Method+" "+op.Path] = true
-			s.known.Handle(op.Method+" "+op.Path, http.NotFoundHandler())
-		}
-	}
+	s.known = sync.OnceValue(func() *http.ServeMux { return s.allRoutes(operations) })
 	return s.observe(s.mux), nil
+}
+
+// allRoutes has the routes of these operations and those of other functions.
+func (s *Server) allRoutes(operations []Operation) *http.ServeMux {
+	var routes []string
+	if s.Elsewhere != nil {
+		routes = s.Elsewhere()
+	}
+	for _, o := range operations {
+		routes = append(routes, o.Meta().Method+" "+o.Meta().Path)
+	}
+	slices.Sort(routes)
+	all := http.NewServeMux()
+	for _, route := range slices.Compact(routes) {
+		all.Handle(route, http.NotFoundHandler())
+	}
+	return all
 }
 
 // OpenAPI describes the operations that Handler was given.

@@ -152,7 +152,7 @@ func writeProblem(ctx huma.Context, c *Call, err error) {
 func (s *Server) notServed(w http.ResponseWriter, r *http.Request) {
 	var methods []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if _, pattern := s.known.Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); pattern != "" {
+		if _, pattern := s.known().Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); pattern != "" {
 			methods = append(methods, method)
 		}
 	}

@@ -17,11 +17,11 @@ import (
 
 	"github.com/yuin/goldmark"
 
-	"portico/shared/api"
+	"portico/shared/api/system"
 )
 
 // site has every page by name; the name of the reference is empty.
-type site map[string]api.DocsPage
+type site map[string]system.Page
 
 //go:embed assets
 var assets embed.FS
@@ -32,7 +32,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // New makes the pages of an OpenAPI document.
-func New(openapi []byte) (map[string]api.DocsPage, error) {
+func New(openapi []byte) (map[string]system.Page, error) {
 	document, err := parse(openapi)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (s site) asset(name string) (string, error) {
 	sum := sha256.Sum256(body)
 	name, compressed := strings.CutSuffix(name, ".gz")
 	kind := path.Ext(name)
-	f := api.DocsPage{
+	f := system.Page{
 		ContentType:  contentTypes[kind],
 		CacheControl: "public, max-age=31536000, immutable",
 	}
@@ -109,7 +109,7 @@ func (s site) page(name string, t *template.Template, data any) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	s[name] = api.DocsPage{
+	s[name] = system.Page{
 		ContentType: "text/html; charset=utf-8", CacheControl: "public, max-age=300", Policy: policy,
 		Body: body.Bytes(), Compressed: compressed.Bytes(),
 	}

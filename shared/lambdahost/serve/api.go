@@ -3,6 +3,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -23,11 +24,17 @@ import (
 // API serves operations behind API Gateway.
 func API(operations ...edge.Operation) { serve(special{}, operations) }
 
-// Default serves operations and the gateway's default route: it is told what
-// others serve, to tell a wrong method from a wrong path. It is not asked of the
-// registry here, because that would link every operation into every function.
-func Default(elsewhere []edge.Operation, operations ...edge.Operation) {
-	serve(special{elsewhere: elsewhere}, operations)
+// Default serves operations without a store and the gateway's default route: it is told
+// what others serve, to tell a wrong method from a wrong path. It links no store.
+func Default(elsewhere func() []string, operations ...edge.Operation) {
+	ctx := context.Background()
+	h := lambdahost.Begin(ctx)
+	if edge.NeedsOf(operations).Store {
+		lambdahost.ExitOn(errors.New("an operation needs a store: serve it by API"))
+	}
+	handler, err := (&edge.Server{Services: edge.Services{Clock: h.Clock}, Log: h.Log, Elsewhere: elsewhere}).Handler(operations...)
+	lambdahost.ExitOn(err)
+	web.Start(ctx, h, handler)
 }
 
 // host opens what operations need.
@@ -35,11 +42,10 @@ type host struct{ *lambdahost.Host }
 
 // special is what only one function has, so that it is not linked into all of them.
 type special struct {
-	kinds     *job.Registry
-	elsewhere []edge.Operation
-	mail      func(*host, *edge.Server) error
-	also      func(*host, *edge.Server) error
-	beside    func(*edge.Server, http.Handler) http.Handler
+	kinds  *job.Registry
+	mail   func(*host, *edge.Server) error
+	also   func(*host, *edge.Server) error
+	beside func(*edge.Server, http.Handler) http.Handler
 }
 
 func serve(s special, operations []edge.Operation) {
@@ -54,7 +60,6 @@ func serve(s special, operations []edge.Operation) {
 		lambdahost.ExitOn(err)
 	}
 	server.Jobs = s.kinds
-	server.Elsewhere = s.elsewhere
 	if s.also != nil {
 		lambdahost.ExitOn(s.also(h, server))
 	}

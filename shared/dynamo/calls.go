@@ -10,7 +10,7 @@ type call[I, O any] func(context.Context, *I, ...func(*dynamodb.Options)) (*O, e
 
 // calls are the calls of DynamoDB that tables make. They are kept in place of the client:
 // a program keeps all methods of a type that reflection can reach, and those of the client
-// are half a megabyte of a function's zip.
+// are a quarter of a megabyte of a function's zip.
 type calls struct {
 	getItem      call[dynamodb.GetItemInput, dynamodb.GetItemOutput]
 	putItem      call[dynamodb.PutItemInput, dynamodb.PutItemOutput]

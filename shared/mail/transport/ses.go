@@ -15,24 +15,17 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-type call[I, O any] func(context.Context, *I, ...func(*sesv2.Options)) (*O, error)
-
 // SES sends through Amazon SES, in one attempt: SES has no idempotency token, so a
 // repeated call may send twice, and only the caller can find out.
 type SES struct {
-	// Calls, and not the client: a program keeps all methods of a type that reflection can
-	// reach, and those of the client are 0.4 MB of a function's zip.
-	sendEmail        call[sesv2.SendEmailInput, sesv2.SendEmailOutput]
-	getAccount       call[sesv2.GetAccountInput, sesv2.GetAccountOutput]
-	getEmailIdentity call[sesv2.GetEmailIdentityInput, sesv2.GetEmailIdentityOutput]
-
+	client        *sesv2.Client
 	configuration string
 }
 
 // NewSES returns a transport that sends with a configuration set.
 func NewSES(config aws.Config, configurationSet string) *SES {
 	client := sesv2.NewFromConfig(config, func(o *sesv2.Options) { o.Retryer = aws.NopRetryer{} })
-	return &SES{client.SendEmail, client.GetAccount, client.GetEmailIdentity, configurationSet}
+	return &SES{client, configurationSet}
 }
 
 // Dedupes reports that a repeated call may send the mail twice.
@@ -48,7 +41,7 @@ func (s *SES) Send(ctx context.Context, m Message) (providerID string, err error
 	if err != nil {
 		return "", err
 	}
-	out, err := s.sendEmail(ctx, &sesv2.SendEmailInput{
+	out, err := s.client.SendEmail(ctx, &sesv2.SendEmailInput{
 		ConfigurationSetName: &s.configuration,
 		Destination:          &types.Destination{ToAddresses: []string{m.To.Address}},
 		Content:              &types.EmailContent{Raw: &types.RawMessage{Data: raw}},

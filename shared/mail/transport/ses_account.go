@@ -22,7 +22,7 @@ type Account struct {
 
 // Account asks SES how much may be sent.
 func (s *SES) Account(ctx context.Context) (Account, error) {
-	out, err := s.getAccount(ctx, &sesv2.GetAccountInput{})
+	out, err := s.client.GetAccount(ctx, &sesv2.GetAccountInput{})
 	switch {
 	case err != nil:
 		return Account{}, err
@@ -44,7 +44,7 @@ type Identity struct {
 
 // Identity asks SES about a domain. If SES does not know it, the answer is nil.
 func (s *SES) Identity(ctx context.Context, domain string) (*Identity, error) {
-	out, err := s.getEmailIdentity(ctx, &sesv2.GetEmailIdentityInput{EmailIdentity: &domain})
+	out, err := s.client.GetEmailIdentity(ctx, &sesv2.GetEmailIdentityInput{EmailIdentity: &domain})
 	var missing *types.NotFoundException
 	switch {
 	case errors.As(err, &missing):

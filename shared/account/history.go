@@ -78,8 +78,9 @@ func enter(ctx context.Context, tx pg.Tx, of id.Org, p Policy, now time.Time) er
 
 func entryOf(action string, policy Policy, s session.Session, reason string, by audit.Origin, now time.Time) audit.Entry {
 	member := audit.Target{Type: policy.Member.Type, ID: policy.Member.ID}
+	actor, on := by.Actor(policy.Member)
 	e := audit.Entry{
-		Action: action, Actor: policy.Member, Targets: []audit.Target{audit.Of("session", s.ID), member},
+		Action: action, Actor: actor, For: on, Targets: []audit.Target{audit.Of("session", s.ID), member},
 		After: audit.Fields{"factors": s.Factors, "host": s.Host, "reason": reason}, Origin: by, CreatedAt: now,
 	}
 	if s.Connection != "" {

@@ -131,6 +131,17 @@ type Origin struct {
 	RequestID string
 	SourceIP  netip.Addr // the zero one: unknown
 	UserAgent string
+	// App is who acts in the name of the person whose deed it is; zero: they themselves.
+	App Actor
+}
+
+// Actor returns who has done what a person is responsible for, and on whose behalf: the
+// person themselves, or an app for them.
+func (o Origin) Actor(person Actor) (actor, on Actor) {
+	if o.App.ID == "" {
+		return person, Actor{}
+	}
+	return o.App, person
 }
 
 // Columns returns the address and the user agent as tables store them.

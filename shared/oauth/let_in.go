@@ -137,8 +137,9 @@ func noteAll(ctx context.Context, tx pg.Tx, m identity.Membership, app id.OAuthC
 		if err != nil {
 			return err
 		}
+		actor, on := by.Actor(audit.Actor{Type: auth.Member, ID: m.Member.String()})
 		err = audit.Insert(ctx, tx, m.Org, audit.Entry{
-			Action: "oauth_grant.revoke", Actor: audit.Actor{Type: auth.Member, ID: m.Member.String()}, Targets: []audit.Target{audit.Of("oauth_grant", row.ID)},
+			Action: "oauth_grant.revoke", Actor: actor, For: on, Targets: []audit.Target{audit.Of("oauth_grant", row.ID)},
 			After: audit.Fields{"client_id": row.ClientID.String(), "member_id": row.MemberID.String(), "scopes": row.Scopes, "reason": string(why)}, Origin: by, CreatedAt: now,
 		})
 	}

@@ -202,6 +202,9 @@ func TestAppsEndWithMySessions(t *testing.T) {
 	acme.SignIn(member)
 	app := acme.AsApp(acme.NewApp(`"events:read","self"`), member, auth.Self)
 	apitest.Want(t, app.Do("POST", "/v1/me/revoke-sessions", ""), `204`)
+	for _, action := range []string{"session.end", "oauth_grant.revoke"} { // the app did it, in the member's name
+		apitest.Want(t, acme.Do("GET", "/v1/audit-log?action="+action, ""), `200 "actor":{"type":"oauth_client" "on_behalf_of":{"type":"member","id":"`+member+`"`)
+	}
 	h.Clock.Advance(10 * time.Second)
 	apitest.Want(t, app.Do("GET", "/v1/me", ""), `401 access_token_invalid`)
 }

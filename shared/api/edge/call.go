@@ -103,8 +103,14 @@ func (c *Call) within(work func() error) func(pg.Tx) error {
 	}
 }
 
-// Origin returns where the request came from.
-func (c *Call) Origin() audit.Origin { return c.origin }
+// Origin returns where the request came from, and which app has sent it in a person's name.
+func (c *Call) Origin() audit.Origin {
+	o := c.origin
+	if c.Caller.Actor.Type == auth.OAuthClient {
+		o.App = c.Caller.Actor
+	}
+	return o
+}
 
 // Now returns the time of the service's clock, which tests can set.
 func (c *Call) Now() time.Time { return c.Clock.Now() }

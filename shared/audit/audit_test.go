@@ -86,7 +86,7 @@ func TestInsertAndList(t *testing.T) {
 		t.Fatalf("%d entries, %v", len(list), err)
 	}
 	got := fmt.Sprintf("%q %v %v %q %v %v %t", list[0].Actor.Name, list[0].For, list[0].Targets, list[0].Origin, list[0].Before, list[0].After, list[0].CreatedAt.Equal(at))
-	want := `"mine" {member 3 } [{a 1 } {b 2 } {b 2 }] {"r�" "invalid IP" "��"} map[] map[a:<nil> n:9007199254740993 z:a` + "\x00\n<" + `] true`
+	want := `"mine" {member 3 } [{a 1 } {b 2 } {b 2 }] {"r�" "invalid IP" "��" {"" "" ""}} map[] map[a:<nil> n:9007199254740993 z:a` + "\x00\n<" + `] true`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

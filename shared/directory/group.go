@@ -165,6 +165,11 @@ type hasRole struct {
 // groups give roles here. Nobody gets or loses what the directory's maker could not give, and
 // the last owner stays owner, whatever the groups.
 func (o *Open) giveRoles(ctx context.Context, users ...id.DirectoryUser) error {
+	return o.give(ctx, users, member.ErrLastOwner)
+}
+
+// give does that, and leaves those as they are whom one of these errors keeps from it.
+func (o *Open) give(ctx context.Context, users []id.DirectoryUser, leaves ...error) error {
 	if len(o.GroupRoles) == 0 || len(users) == 0 {
 		return nil
 	}
@@ -175,28 +180,36 @@ func (o *Open) giveRoles(ctx context.Context, users ...id.DirectoryUser) error {
 	if err != nil {
 		return err
 	}
+	if err := member.HoldAll(ctx, o.tx, o.Org, membersOf(list)); err != nil {
+		return err
+	}
 	for _, one := range list {
-		ref, found := o.roleOf(one.Groups)
-		if !found {
-			ref = o.connection.DefaultRole
-		}
-		m, err := member.Get(ctx, o.tx, o.Org, one.Member)
-		if err != nil {
-			return err
-		}
-		if m.Role == ref {
-			continue
-		}
-		before, after, err := member.Update(ctx, o.tx, o.Org, one.Member, member.Change{Role: &ref}, o.by.now, o.may(ctx))
-		if errors.Is(err, member.ErrLastOwner) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := o.logMember(ctx, "member.update", &before, &after); err != nil {
+		if err := o.giveRole(ctx, one); err != nil && !slices.ContainsFunc(leaves, func(e error) bool { return errors.Is(err, e) }) {
 			return err
 		}
 	}
 	return nil
+}
+
+func membersOf(list []hasRole) (members []id.Member) {
+	for _, one := range list {
+		members = append(members, one.Member)
+	}
+	return members
+}
+
+func (o *Open) giveRole(ctx context.Context, one hasRole) error {
+	ref, found := o.roleOf(one.Groups)
+	if !found {
+		ref = o.connection.DefaultRole
+	}
+	m, err := member.Get(ctx, o.tx, o.Org, one.Member)
+	if err != nil || m.Role == ref {
+		return err
+	}
+	before, after, err := member.Update(ctx, o.tx, o.Org, one.Member, member.Change{Role: &ref}, o.by.now, o.may(ctx))
+	if err != nil {
+		return err
+	}
+	return o.logMember(ctx, "member.update", &before, &after)
 }

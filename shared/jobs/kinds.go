@@ -12,6 +12,7 @@ import (
 	"portico/shared/bucket"
 	"portico/shared/claim"
 	"portico/shared/clock"
+	"portico/shared/directory"
 	"portico/shared/erasure"
 	"portico/shared/id"
 	"portico/shared/identity"
@@ -49,7 +50,7 @@ func (k Kinds) All() []job.Declared {
 		kinds.CopyKind(k.Deleter.DB), k.tellOfDisabling(), k.tellOfDead(), k.watchAPIKeys(), k.tellOfAPIKeys(), redrive.Own, redrive.EverywhereKind(k.Deleter.DB), recovery.Kind, erasure.Kind,
 		k.Archiver.Kind(), k.Archiver.PlatformKind(k.Database), archive.WatchKind(k.Database),
 		streaming.Deliverer{DB: k.Deleter.DB, Box: k.Box, Sender: k.Streams, Told: k.tellOfPause}.Kind(), stream.Watch,
-		export.Kind(k.Exports), forget.Kind, scheduled.WatchKind(), identity.CopyAddressKind(k.Deleter.DB, k.Clock),
+		export.Kind(k.Exports), forget.Kind, scheduled.WatchKind(), identity.CopyAddressKind(k.Deleter.DB, k.Clock), directory.FollowKind(k.Clock),
 		scheduled.Runner{Exports: k.Exports, Streams: k.Streams, Announce: k.announceExport, Told: k.tellOfFailingExport}.Kind(),
 		watch.WatchCertificates(), watch.TellOfCertificates(k.tellOfSSOCertificates), watch.TellOfBreakGlass(k.tellOfBreakGlass),
 	}

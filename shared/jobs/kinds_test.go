@@ -350,6 +350,7 @@ func TestKindsBearTrouble(t *testing.T) {
 		"job_schedule.copy":                        {Add: copying},
 		"job_kind.copy":                            {Add: pausing},
 		"user.copy_address":                        {Add: changingAddress},
+		"directory.follow_groups":                  {Add: followingGroups},
 		"webhook_endpoint.tell_of_certificates":    adding("webhook_endpoint.tell_of_certificates", job.High, func(w *jobtest.World) id.Org { return w.Org }, none),
 	})
 }

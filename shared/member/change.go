@@ -140,6 +140,13 @@ func hold(ctx context.Context, tx pg.Tx, org id.Org, member id.Member, owners bo
 	return Get(ctx, tx, org, member)
 }
 
+// HoldAll locks members and all of the organization's owners, as hold does one: who changes
+// several in a transaction calls it first, so that transactions take these locks in one order.
+func HoldAll(ctx context.Context, tx pg.Tx, org id.Org, members []id.Member) error {
+	return pg.Exec(ctx, tx, "member.HoldAll", `
+		SELECT FROM member WHERE org_id = $1 AND (id = ANY ($2) OR predefined = 'owner') ORDER BY id FOR UPDATE`, org, members)
+}
+
 // keepsOwner returns ErrLastOwner if m, locked by hold, is the only owner.
 func keepsOwner(ctx context.Context, tx pg.Tx, org id.Org, m Member) error {
 	if m.Role.Predefined != role.Owner {

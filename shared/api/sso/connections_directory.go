@@ -46,7 +46,7 @@ var UpdateDirectory = edge.Write[updateDirectoryInput, directoryOutput]{
 		ID: "updateDirectory", Method: http.MethodPatch, Path: directoryPath, Function: function,
 		Faults:     []*fault.Error{sso.ErrNotFound, directory.ErrNotFound, role.ErrNotFound, role.ErrNotInModel, role.ErrGrantExceeded},
 		Example:    `{"group_roles":[{"group":"Engineering","role":"developer"}]}`,
-		Permission: auth.SSOConnectionsWrite, Fresh: true, Cost: 1, Audit: "directory.update",
+		Permission: auth.SSOConnectionsWrite, Fresh: true, Cost: 1, Audit: "directory.update", AddsJobs: true,
 		Tag: Tag, Summary: "Change a directory", Description: "#updateDirectory",
 	},
 	Handle: updateDirectory,
@@ -214,6 +214,9 @@ func updateDirectory(c *edge.Call, in *updateDirectoryInput) (*directoryOutput, 
 	}
 	after.Maker, after.UpdatedAt = maker(c.Caller), c.Now()
 	if err := directory.Save(c, c.Tx, c.Org, after, after.UpdatedAt); err != nil {
+		return nil, err
+	}
+	if err := after.Follow(c, c.Tx, c.Org, before); err != nil {
 		return nil, err
 	}
 	c.Audit(directoryFields(before), directoryFields(after), target(in.ID))

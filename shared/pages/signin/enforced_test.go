@@ -81,3 +81,39 @@ func (s *stage) alarms(of id.Org) int {
 	s.t.Helper()
 	return testkit.Value[int](s.t, s.db, `SELECT count(*) FROM job WHERE org_id = $1 AND kind = 'sso_connection.tell_of_break_glass'`, of)
 }
+
+// The consent page lets no app into an organization for somebody who is not there by its
+// enforced connection: not in a session of before, nor by a password.
+func TestConsentUnderEnforcement(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	before := s.browser()
+	before.signUp(ada)
+	acme := before.session().Org
+	app, verifier := s.register(nil), strings.Repeat("v", 43)
+	if app.code(before, verifier) == "" {
+		t.Fatal("without the connection no app is let in")
+	}
+	c := s.connection(acme, nil)
+	s.db.Exec(t, `UPDATE sso_connection SET enforced = true`)
+	s.clock.Advance(10 * time.Second)
+	after := s.browser()
+	after.post("/sign-in", "email", ada)
+	after.follow(after.post("/sign-in/password", "password", secretText))
+	for name, b := range map[string]*browser{"a session of before": before, "by a password": after} {
+		grants := testkit.Value[int](t, s.db, `SELECT count(*) FROM oauth_grant`)
+		if p := b.get(app.ask(verifier)); strings.Contains(p.text, `value="allow"`) {
+			t.Errorf("%s: it asks for consent: %s", name, main(p.text))
+		}
+		p := b.post(app.ask(verifier), "decision", "allow")
+		if strings.Contains(p.location, "code=") || testkit.Value[int](t, s.db, `SELECT count(*) FROM oauth_grant`) != grants {
+			t.Errorf("%s: the app is let in: %d %s", name, p.status, p.location)
+		}
+	}
+	by := s.browser()
+	_, err := by.comes(c, vouched("1", ada))
+	testkit.Must(t, err)
+	if app.code(by, verifier) == "" {
+		t.Error("by the connection no app is let in")
+	}
+}

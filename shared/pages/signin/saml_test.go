@@ -16,24 +16,39 @@ import (
 	"portico/shared/testkit"
 )
 
-// samlIDP starts a SAML provider.
-func (s *stage) samlIDP() *samlidp.Provider {
+// samlServer starts the address of a SAML provider. make makes a provider there with a new
+// key, and serve lets it answer.
+func (s *stage) samlServer() (make func() *samlidp.Provider, serve func(http.Handler)) {
 	s.t.Helper()
 	var serves http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serves.ServeHTTP(w, r) }))
 	s.t.Cleanup(server.Close)
-	key, err := samlidp.NewKey(time.Now().Add(-time.Hour))
-	testkit.Must(s.t, err)
-	p, err := samlidp.New(server.URL, s.desk.Public+sso.SAMLPath, key)
-	testkit.Must(s.t, err)
-	serves = p
+	return func() *samlidp.Provider {
+		key, err := samlidp.NewKey(time.Now().Add(-time.Hour))
+		testkit.Must(s.t, err)
+		p, err := samlidp.New(server.URL, s.desk.Public+sso.SAMLPath, key)
+		testkit.Must(s.t, err)
+		return p
+	}, func(h http.Handler) { serves = h }
+}
+
+// samlIDP starts a SAML provider.
+func (s *stage) samlIDP() *samlidp.Provider {
+	s.t.Helper()
+	idp, serve := s.samlServer()
+	p := idp()
+	serve(p)
 	return p
 }
 
 // samlProvider starts one, and returns an active connection of a new organization to it.
 func (s *stage) samlProvider() sso.Found {
 	s.t.Helper()
-	p := s.samlIDP()
+	return s.connectionTo(s.samlIDP())
+}
+
+func (s *stage) connectionTo(p *samlidp.Provider) sso.Found {
+	s.t.Helper()
 	return s.connection(s.db.NewOrg(s.t), func(c *sso.Connection) {
 		c.Type, c.ClientID, c.SealedClientSecret = sso.SAML, "", nil
 		c.Issuer, c.SSOURL, c.Certificates = p.Issuer(), p.URL(), []string{p.Certificate()}

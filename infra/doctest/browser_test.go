@@ -16,8 +16,9 @@ import (
 
 // tab is a page in Chromium. Any error on the page fails the test.
 type tab struct {
-	t   *testing.T
-	ctx context.Context
+	refused bool // pages that refuse with a status of 4xx are no fault
+	t       *testing.T
+	ctx     context.Context
 
 	mu     sync.Mutex
 	faults []string
@@ -69,6 +70,9 @@ func (b *tab) watch(event any) {
 	case *runtime.EventExceptionThrown:
 		b.fault("exception: %s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
 	case *log.EventEntryAdded:
+		if b.refused && strings.Contains(e.Entry.Text, "the server responded with a status of 4") {
+			return
+		}
 		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
 			b.fault("log: %s %s", e.Entry.Text, e.Entry.URL)
 		}

@@ -23,7 +23,7 @@ const (
 	staffAccessFields    = "name reason member_id ends_at ended_at"
 	staffFields          = "name level"
 	suspensionFields     = "reason suspended_at"
-	ssoFields            = "type name status issuer sso_url certificates client_id client_secret domains default_role enforced break_glass_member_id"
+	ssoFields            = "type name status issuer sso_url certificates metadata_url client_id client_secret domains default_role enforced break_glass_member_id"
 	setupFields          = "setup_link_ends_at"
 	recoveryFields       = "since until statuses event_types"
 	directoryFields      = "group_roles token"

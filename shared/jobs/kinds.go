@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"slices"
 
 	"portico/shared/audit/archive"
@@ -39,6 +40,8 @@ type Kinds struct {
 	Exports  *bucket.Bucket    // has the files that customers download
 	Archiver *archive.Archiver // of audit entries
 	Streams  *streaming.Sender
+	// Fetch reads what an organization's provider publishes at an address.
+	Fetch func(ctx context.Context, url string) ([]byte, error)
 	// ExportURL returns where the API shows an export. nil: the API's address is not known.
 	ExportURL func(id.AuditExport) string
 }
@@ -53,6 +56,7 @@ func (k Kinds) All() []job.Declared {
 		export.Kind(k.Exports), forget.Kind, scheduled.WatchKind(), identity.CopyAddressKind(k.Deleter.DB, k.Clock), directory.FollowKind(k.Clock),
 		scheduled.Runner{Exports: k.Exports, Streams: k.Streams, Announce: k.announceExport, Told: k.tellOfFailingExport}.Kind(),
 		watch.WatchCertificates(), watch.TellOfCertificates(k.tellOfSSOCertificates), watch.TellOfBreakGlass(k.tellOfBreakGlass),
+		watch.WatchMetadata(), watch.ReadMetadata(k.Fetch),
 	}
 }
 
@@ -67,6 +71,7 @@ var Schedules = []schedule.Declaration{
 	recurring("watch-client-certificates", "37 3 * * *", job.High, watchCertificatesKind),
 	recurring("watch-api-keys", "47 3 * * *", job.High, watchAPIKeysKind),
 	recurring("watch-sso-certificates", "53 3 * * *", job.High, watch.WatchCertificatesName),
+	recurring("watch-sso-metadata", "23 3 * * *", job.Bulk, watch.WatchMetadataName),
 	recurring("watch-audit-archive", "33 3 * * *", job.Bulk, archive.WatchName),
 	recurring("watch-audit-streams", "34 3 * * *", job.Bulk, stream.WatchName),
 	recurring("watch-audit-export-schedules", "43 3 * * *", job.Bulk, scheduled.WatchName),

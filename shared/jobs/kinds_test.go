@@ -34,6 +34,7 @@ import (
 	"portico/shared/mail"
 	"portico/shared/observe"
 	"portico/shared/pg"
+	"portico/shared/provider/document"
 	"portico/shared/sso/watch"
 	"portico/shared/testkit"
 	"portico/shared/webhook"
@@ -47,6 +48,7 @@ type shift struct {
 	runners map[job.Queue]*job.Runner
 	due     *claim.Due // of deliveries
 	entries *claim.Due // of audit entries
+	fetch   func(ctx context.Context, url string) ([]byte, error)
 	log     bytes.Buffer
 }
 
@@ -55,7 +57,9 @@ func newShift(t *testing.T, db *testkit.Database, deleter jobs.Deleter) *shift {
 	client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
 	s := &shift{Database: db, t: t, runners: map[job.Queue]*job.Runner{}, due: claim.NewDue(client, table, webhook.Queue, pg.Home, db.Clock), entries: claim.NewDue(client, table, audit.Unchained, pg.Home, db.Clock)}
 	log := observe.NewLog(&s.log, "test")
+	s.fetch = document.Reader(testkit.Loopback(t).Transport())
 	kinds, err := job.NewRegistry(jobs.Kinds{Deleter: deleter, Due: s.due, Clock: db.Clock, Log: log, Box: testkit.Box(t),
+		Fetch:   func(ctx context.Context, url string) ([]byte, error) { return s.fetch(ctx, url) },
 		Streams: streaming.New(testkit.Loopback(t), db.Clock, streaming.Vendors{}, aws.Config{})}.All()...)
 	testkit.Must(t, err)
 	for _, q := range job.Queues {
@@ -114,7 +118,7 @@ func adding(kind string, queue job.Queue, of func(*jobtest.World) id.Org, args f
 		})
 		w.Insert(w.T, "sso_connection", testkit.Row{
 			"org_id": w.Org, "id": id.New[id.SSOConnection](w.Clock.Now()), "type": "saml", "name": "Okta", "status": "active", "predefined": "viewer",
-			"certificates_end_at": w.Clock.Now().Truncate(days).Add(6 * days),
+			"certificates_end_at": w.Clock.Now().Truncate(days).Add(6 * days), "metadata_url": "https://idp.example.com/metadata",
 		})
 		encoded, err := json.Marshal(args(w))
 		if err != nil {
@@ -288,10 +292,12 @@ func exportingDaily(ctx context.Context, w *jobtest.World) error {
 func TestKindsBearTrouble(t *testing.T) {
 	t.Parallel()
 	siem := newSIEM(t)
+	metadata := published("https://idp.example.com", signer(t, time.Now()))
 	all := func(w *jobtest.World) []job.Declared {
 		k := jobs.Kinds{Clock: &clock.Clock{}, Log: observe.NewLog(io.Discard, "test")}
 		if w.Database != nil {
 			client, table := testkit.Table(t, testkit.DynamoDBEndpoint(t), "id")
+			k.Fetch = func(context.Context, string) ([]byte, error) { return []byte(metadata), nil }
 			k.Box, k.Exports = testkit.Box(t), testkit.Bucket(t)
 			k.Clock, k.Due = w.Clock, claim.NewDue(client, table, webhook.Queue, pg.Home, w.Clock)
 			k.Deleter, _ = newDeleter(t, w.Database)
@@ -317,6 +323,10 @@ func TestKindsBearTrouble(t *testing.T) {
 		of := testkit.Value[uuid.UUID](w.T, w.Database, `SELECT m.id FROM member m WHERE locale = 'fr'`)
 		return watch.Entrance{Member: id.Member{UUID: of}, At: time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)}
 	}
+	described := func(w *jobtest.World) any {
+		of := testkit.Value[uuid.UUID](w.T, w.Database, `SELECT id FROM sso_connection`)
+		return watch.Metadata{Connection: id.SSOConnection{UUID: of}, URL: "https://idp.example.com/metadata"}
+	}
 	platform := func(*jobtest.World) id.Org { return id.Org{} }
 	none := func(*jobtest.World) any { return struct{}{} }
 	closed := func(w *jobtest.World) any {
@@ -333,6 +343,8 @@ func TestKindsBearTrouble(t *testing.T) {
 		"api_key.tell_of_expiry":                   adding("api_key.tell_of_expiry", job.High, own, none),
 		"sso_connection.watch_certificates":        adding("sso_connection.watch_certificates", job.High, platform, none),
 		"sso_connection.tell_of_certificates":      adding("sso_connection.tell_of_certificates", job.High, own, none),
+		"sso_connection.watch_metadata":            adding("sso_connection.watch_metadata", job.Bulk, platform, none),
+		"sso_connection.read_metadata":             adding("sso_connection.read_metadata", job.Bulk, own, described),
 		"sso_connection.tell_of_break_glass":       adding("sso_connection.tell_of_break_glass", job.High, own, entrance),
 		"job.redrive":                              {Add: redriving},
 		"job.redrive_everywhere":                   {Add: redrivingAll},

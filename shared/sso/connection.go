@@ -45,7 +45,11 @@ type Connection struct {
 	Certificates []string // saml: PEM; no other key is trusted
 	// CertificatesEndAt is when the last of the certificates ends; nil: there are none.
 	CertificatesEndAt *time.Time
-	ClientID          string // oidc: what the provider knows us by; "": not known yet
+	// MetadataURL is where the SAML provider publishes what is above; "": it is not read.
+	MetadataURL    string
+	MetadataReadAt *time.Time // when it was last taken; nil: never
+	MetadataError  string     // why the last try has changed nothing; "": it has not failed
+	ClientID       string     // oidc: what the provider knows us by; "": not known yet
 	// SealedClientSecret is sealed for this connection; see Secret. nil: there is none.
 	SealedClientSecret []byte
 	Domains            []string // of the addresses that the provider may assert
@@ -153,8 +157,11 @@ func (c *Connection) Complete(base string) error {
 	if c.SSOURL != "" && !saml.MayLead(c.SSOURL) {
 		wrong("sso_url", "must be an address that begins with https://, without a fragment")
 	}
+	if c.MetadataURL != "" && !saml.MayLead(c.MetadataURL) {
+		wrong("metadata_url", "must be an address that begins with https://, without a fragment")
+	}
 	for name, foreign := range map[string]bool{
-		"sso_url": c.Type == OIDC && c.SSOURL != "", "certificates": c.Type == OIDC && len(c.Certificates) > 0,
+		"sso_url": c.Type == OIDC && c.SSOURL != "", "metadata_url": c.Type == OIDC && c.MetadataURL != "", "certificates": c.Type == OIDC && len(c.Certificates) > 0,
 		"client_id": c.Type == SAML && c.ClientID != "", "client_secret": c.Type == SAML && c.SealedClientSecret != nil,
 	} {
 		if foreign {
@@ -211,7 +218,7 @@ func DomainOf(email string) string {
 // changed, and no more.
 func (c Connection) Fields(secret bool) audit.Fields {
 	f := audit.Fields{
-		"type": c.Type, "name": c.Name, "status": c.Status, "issuer": c.Issuer, "sso_url": c.SSOURL, "certificates": c.Certificates, "client_id": c.ClientID,
+		"type": c.Type, "name": c.Name, "status": c.Status, "issuer": c.Issuer, "sso_url": c.SSOURL, "certificates": c.Certificates, "metadata_url": c.MetadataURL, "client_id": c.ClientID,
 		"domains": c.Domains, "default_role": c.DefaultRole.String(), "enforced": c.Enforced, "break_glass_member_id": "",
 	}
 	if !c.BreakGlass.IsZero() {

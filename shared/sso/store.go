@@ -15,13 +15,14 @@ import (
 	"portico/shared/secret"
 )
 
-const columns = `id, type, name, status, issuer, sso_url, certificates, certificates_end_at, client_id, sealed_client_secret, domains,
-	predefined, role_id, enforced, break_glass_id, version, created_at, updated_at`
+const columns = `id, type, name, status, issuer, sso_url, certificates, certificates_end_at, metadata_url, metadata_read_at, metadata_error,
+	client_id, sealed_client_secret, domains, predefined, role_id, enforced, break_glass_id, version, created_at, updated_at`
 
 // ScanRow reads columns.
 func (c *Connection) ScanRow(row pgx.Rows) error {
 	var predefined *string
-	err := row.Scan(&c.ID, &c.Type, &c.Name, &c.Status, &c.Issuer, &c.SSOURL, &c.Certificates, &c.CertificatesEndAt, &c.ClientID, &c.SealedClientSecret, &c.Domains,
+	err := row.Scan(&c.ID, &c.Type, &c.Name, &c.Status, &c.Issuer, &c.SSOURL, &c.Certificates, &c.CertificatesEndAt, &c.MetadataURL, &c.MetadataReadAt, &c.MetadataError,
+		&c.ClientID, &c.SealedClientSecret, &c.Domains,
 		&predefined, &c.DefaultRole.Custom, &c.Enforced, &c.BreakGlass, &c.Version, &c.CreatedAt, &c.UpdatedAt)
 	if predefined != nil {
 		c.DefaultRole.Predefined = *predefined
@@ -33,11 +34,11 @@ func (c *Connection) ScanRow(row pgx.Rows) error {
 func Insert(ctx context.Context, tx pg.Tx, org id.Org, c Connection) error {
 	made, err := pg.Affect(ctx, tx, "sso.Insert", `
 		INSERT INTO sso_connection (org_id, id, type, name, issuer, sso_url, certificates, certificates_end_at, client_id, sealed_client_secret, domains,
-			predefined, role_id, enforced, break_glass_id, created_at, updated_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, nullif($12, ''), $13, $14, $15, $16, $16
+			predefined, role_id, enforced, break_glass_id, created_at, updated_at, metadata_url)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, nullif($12, ''), $13, $14, $15, $16, $16, $18
 		WHERE (SELECT count(*) FROM sso_connection WHERE org_id = $1) < $17`,
 		org, c.ID, c.Type, c.Name, c.Issuer, c.SSOURL, list(c.Certificates), c.CertificatesEndAt, c.ClientID, c.SealedClientSecret, list(c.Domains),
-		c.DefaultRole.Predefined, c.DefaultRole.Custom, c.Enforced, c.BreakGlass, c.CreatedAt, MaxConnections)
+		c.DefaultRole.Predefined, c.DefaultRole.Custom, c.Enforced, c.BreakGlass, c.CreatedAt, MaxConnections, c.MetadataURL)
 	if err == nil && made == 0 {
 		return ErrTooMany
 	}
@@ -108,11 +109,11 @@ func Save(ctx context.Context, tx pg.Tx, org id.Org, c *Connection, now time.Tim
 	return pg.Exec(ctx, tx, "sso.Save", `
 		UPDATE sso_connection SET name = $3, status = $4, issuer = $5, sso_url = $6, certificates = $7, certificates_end_at = $8, client_id = $9,
 			sealed_client_secret = $10, domains = $11, predefined = nullif($12, ''), role_id = $13, enforced = $14, break_glass_id = $15,
-			version = $16, updated_at = $17
+			version = $16, updated_at = $17, metadata_url = $18, metadata_read_at = $19, metadata_error = $20
 		WHERE org_id = $1 AND id = $2`,
 		org, c.ID, c.Name, c.Status, c.Issuer, c.SSOURL, list(c.Certificates), c.CertificatesEndAt, c.ClientID,
 		c.SealedClientSecret, list(c.Domains), c.DefaultRole.Predefined, c.DefaultRole.Custom, c.Enforced, c.BreakGlass,
-		c.Version, c.UpdatedAt)
+		c.Version, c.UpdatedAt, c.MetadataURL, c.MetadataReadAt, c.MetadataError)
 }
 
 // fit returns why a connection may not be active: it is not complete, a domain is not

@@ -4,7 +4,6 @@ package setup
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
 	"strings"
 
@@ -91,13 +90,10 @@ func (s Settings) applySAML(c *sso.Connection) error {
 		return Wrong{"metadata"}
 	}
 	read, err := saml.ReadMetadata([]byte(s.Metadata))
-	if err != nil || len(read.Issuer) > 255 || len(read.URL) > 2000 || len(read.Certificates) > 10 {
+	if err != nil || !c.Take(read) {
 		return Wrong{"metadata"}
 	}
-	c.Issuer, c.SSOURL, c.Certificates = read.Issuer, read.URL, nil
-	for _, one := range read.Certificates {
-		c.Certificates = append(c.Certificates, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.Raw})))
-	}
+	c.MetadataURL, c.MetadataReadAt, c.MetadataError = "", nil, "" // it may be another provider's
 	return nil
 }
 

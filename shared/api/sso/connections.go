@@ -124,7 +124,10 @@ func create(c *edge.Call, in *createConnectionInput) (*createdOutput, error) {
 		return nil, err
 	}
 	c.Audit(nil, made.Fields(made.SealedClientSecret != nil), target(made.ID))
-	return &createdOutput{Location: "/v1/sso-connections/" + made.ID.String(), Body: shown}, sso.Insert(c, c.Tx, c.Org, made)
+	if err := sso.Insert(c, c.Tx, c.Org, made); err != nil {
+		return nil, err
+	}
+	return &createdOutput{Location: "/v1/sso-connections/" + made.ID.String(), Body: shown}, in.Body.read(c, made.ID)
 }
 
 func list(c *edge.Call, in *edge.Page) (*listOutput, error) {
@@ -157,7 +160,11 @@ func get(c *edge.Call, in *ConnectionPath) (*connectionOutput, error) {
 }
 
 func update(c *edge.Call, in *updateConnectionInput) (*connectionOutput, error) {
-	return change(c, in.ID, func(one *sso.Connection) error { return in.apply(c, one) }, in.Body.ClientSecret != nil)
+	out, err := change(c, in.ID, func(one *sso.Connection) error { return in.apply(c, one) }, in.Body.ClientSecret != nil)
+	if err != nil {
+		return nil, err
+	}
+	return out, in.Body.read(c, in.ID)
 }
 
 func activate(c *edge.Call, in *ConnectionPath) (*connectionOutput, error) {

@@ -10,6 +10,7 @@ import (
 	"portico/shared/member"
 	"portico/shared/role"
 	"portico/shared/sso"
+	"portico/shared/sso/watch"
 )
 
 // ConnectionPath names a connection.
@@ -35,6 +36,9 @@ type SSOConnectionBody struct {
 	SSOURL          *string              `json:"sso_url" doc:"saml: where requests are sent; null: not known yet." example:"https://example.okta.com/app/1/sso/saml"`
 	Certificates    []SSOCertificateBody `json:"certificates" nullable:"false" doc:"saml: whose keys sign assertions. No other key is trusted."`
 	CertificatesEnd *clock.Stamp         `json:"certificates_end_at" format:"date-time" doc:"saml: when the last certificate ends; null: there is none. Owners get a mail 30, 14, 7 and 1 days before."`
+	MetadataURL     *string              `json:"metadata_url" doc:"saml: where the provider publishes its metadata, which is read once a day; null: it is not read." example:"https://example.okta.com/app/1/sso/saml/metadata"`
+	MetadataReadAt  *clock.Stamp         `json:"metadata_read_at" format:"date-time" doc:"saml: when the metadata was last taken; null: never."`
+	MetadataError   *string              `json:"metadata_error" doc:"saml: why the last try has changed nothing; null: it has not failed."`
 	ClientID        *string              `json:"client_id" doc:"oidc: what the provider knows Portico by; null: not known yet." example:"0oa1"`
 	HasClientSecret bool                 `json:"has_client_secret" doc:"oidc: whether the client's secret is set. It is never shown."`
 	Domains         []string             `json:"domains" nullable:"false" doc:"#SSOConnection.domains" example:"[\"example.com\"]"`
@@ -62,6 +66,7 @@ type SSOSettings struct {
 	Issuer       *string  `json:"issuer,omitempty" maxLength:"255" doc:"The issuer of OpenID Connect, or the provider's entity id of SAML; empty: not known yet." example:"https://example.okta.com"`
 	SSOURL       *string  `json:"sso_url,omitempty" maxLength:"2000" doc:"saml: where requests are sent; empty: not known yet." example:"https://example.okta.com/app/1/sso/saml"`
 	Certificates []string `json:"certificates,omitempty" maxItems:"10" nullable:"false" doc:"saml: all certificates that are trusted, each in PEM." example:"[\"-----BEGIN CERTIFICATE-----…\"]"`
+	MetadataURL  *string  `json:"metadata_url,omitempty" maxLength:"2000" doc:"#SSOSettings.metadata_url" example:"https://example.okta.com/app/1/sso/saml/metadata"`
 	ClientID     *string  `json:"client_id,omitempty" maxLength:"255" doc:"oidc: what the provider knows Portico by; empty: not known yet." example:"0oa1"`
 	ClientSecret *string  `json:"client_secret,omitempty" maxLength:"1000" doc:"oidc: the client's secret, which is never shown; empty: removed." example:"s3cret"`
 	Domains      []string `json:"domains,omitempty" maxItems:"20" nullable:"false" doc:"#SSOConnection.domains" example:"[\"example.com\"]"`
@@ -123,6 +128,9 @@ func (b SSOSettings) apply(c *edge.Call, one *sso.Connection) error {
 	set(&one.Issuer, b.Issuer)
 	set(&one.SSOURL, b.SSOURL)
 	set(&one.ClientID, b.ClientID)
+	if b.MetadataURL != nil && *b.MetadataURL != one.MetadataURL {
+		one.MetadataURL, one.MetadataReadAt, one.MetadataError = *b.MetadataURL, nil, ""
+	}
 	set(&one.Enforced, b.Enforced)
 	if b.Certificates != nil {
 		one.Certificates = b.Certificates
@@ -136,10 +144,18 @@ func (b SSOSettings) apply(c *edge.Call, one *sso.Connection) error {
 	return fault.Join(printable(b), one.Complete(c.Hosts.Base), b.applyRole(c, one), b.applyBreakGlass(c, one))
 }
 
+// read lets the provider's metadata be read soon, if its address was sent.
+func (b SSOSettings) read(c *edge.Call, connection id.SSOConnection) error {
+	if b.MetadataURL == nil || *b.MetadataURL == "" {
+		return nil
+	}
+	return watch.Read(c, c.Tx, c.Org, connection, *b.MetadataURL)
+}
+
 // printable refuses characters that are in no such value.
 func printable(b SSOSettings) error {
 	var faults []error
-	for name, text := range map[string]*string{"issuer": b.Issuer, "sso_url": b.SSOURL, "client_id": b.ClientID, "client_secret": b.ClientSecret} {
+	for name, text := range map[string]*string{"issuer": b.Issuer, "sso_url": b.SSOURL, "metadata_url": b.MetadataURL, "client_id": b.ClientID, "client_secret": b.ClientSecret} {
 		if text != nil && strings.ContainsFunc(*text, func(r rune) bool { return r < ' ' || r > '~' }) {
 			faults = append(faults, fault.InvalidField("body."+name, "must have printable ASCII characters only"))
 		}
@@ -190,6 +206,7 @@ func text(s string) *string {
 func show(c *edge.Call, one sso.Connection) (b SSOConnectionBody, err error) {
 	b = SSOConnectionBody{
 		ID: one.ID, Type: one.Type, Name: one.Name, Status: one.Status, Issuer: text(one.Issuer), SSOURL: text(one.SSOURL), Certificates: []SSOCertificateBody{}, CertificatesEnd: clock.StampOf(one.CertificatesEndAt),
+		MetadataURL: text(one.MetadataURL), MetadataReadAt: clock.StampOf(one.MetadataReadAt), MetadataError: text(one.MetadataError),
 		ClientID: text(one.ClientID), HasClientSecret: one.SealedClientSecret != nil, Domains: one.Domains, DefaultRole: one.DefaultRole.String(),
 		Enforced: one.Enforced, CreatedAt: clock.Stamp(one.CreatedAt), UpdatedAt: clock.Stamp(one.UpdatedAt),
 	}

@@ -19,6 +19,7 @@ import (
 	"portico/shared/pg"
 	"portico/shared/role"
 	"portico/shared/sso"
+	"portico/shared/testkit"
 )
 
 const (
@@ -161,7 +162,7 @@ func TestSAMLSettings(t *testing.T) {
 	}
 	text := base64.StdEncoding.EncodeToString(good.Certificate)
 	for _, tt := range []struct{ name, body, want string }{
-		{"as metadata has it", `{"certificates":["` + text + `"]}`, `200 CERTIFICATE-----\n "subject":"CN=SAML`},
+		{"as metadata has it", `{"certificates":["` + text + `"]}`, `200 CERTIFICATE-----\n "subject":"CN=SAML "certificates_end_at":"20 !"certificates_end_at":null`},
 		{"in PEM", `{"certificates":["-----BEGIN CERTIFICATE-----\n` + text + `\n-----END CERTIFICATE-----\n"]}`, `200 "subject":"CN=SAML`},
 		{"of an elliptic curve", `{"certificates":["` + text + `","` + certificate(t, elliptic.P256()) + `"]}`, `422 body.certificates[1] RSA`},
 		{"that is cut", `{"certificates":["` + text[:len(text)-8] + `"]}`, `422 body.certificates[0] cannot`},
@@ -174,6 +175,37 @@ func TestSAMLSettings(t *testing.T) {
 	verified(acme, "corp.example.com")
 	apitest.Want(t, acme.Do("PATCH", path, `{"issuer":"urn:acme","domains":["corp.example.com"]}`), `200 urn:acme`)
 	apitest.Want(t, acme.Do("POST", path+"/activate", ""), `200 "status":"active"`)
+}
+
+// Each request that sends the address of the provider's metadata lets it be read; a request
+// without it, or that is refused, does not.
+func TestMetadataURL(t *testing.T) {
+	t.Parallel()
+	h := apitest.New(t)
+	acme := h.Organization("Acme")
+	const path, at = "/v1/sso-connections", "https://idp.example.com/metadata"
+	openID := acme.Make(path, `{`+okta+`}`)
+	own := path + "/" + acme.Make(path, `{`+entra+`}`)
+	for _, tt := range []struct {
+		method, path, body, want string
+		jobs                     int
+	}{
+		{"GET", own, "", `200 "metadata_url":null "metadata_read_at":null "metadata_error":null`, 0},
+		{"PATCH", own, `{"metadata_url":"http://idp.example.com/metadata"}`, `422 body.metadata_url https://`, 0},
+		{"PATCH", own, `{"metadata_url":"https://idp.example.com/\u0000"}`, `422 body.metadata_url`, 0},
+		{"PATCH", path + "/" + openID, `{"metadata_url":"` + at + `"}`, `422 body.metadata_url`, 0},
+		{"PATCH", own, `{"metadata_url":"` + at + `"}`, `200 "metadata_url":"` + at + `"`, 1},
+		{"PATCH", own, `{"name":"IdP"}`, `200 "metadata_url":"` + at + `"`, 0},
+		{"PATCH", own, `{"metadata_url":"` + at + `"}`, `200`, 1},
+		{"PATCH", own, `{"metadata_url":""}`, `200 "metadata_url":null`, 0},
+		{"POST", path, `{` + entra + `,"metadata_url":"` + at + `"}`, `201 "metadata_url":"` + at + `"`, 1},
+	} {
+		apitest.Want(t, acme.Do(tt.method, tt.path, tt.body), tt.want)
+		added := testkit.Value[int](t, h.Database, `WITH gone AS (DELETE FROM job WHERE kind = 'sso_connection.read_metadata' AND args->>'url' = $1 RETURNING 1) SELECT count(*) FROM gone`, at)
+		if added != tt.jobs {
+			t.Errorf("%s %s %s: %d jobs, want %d", tt.method, tt.path, tt.body, added, tt.jobs)
+		}
+	}
 }
 
 // certificate makes one with a key of an elliptic curve.

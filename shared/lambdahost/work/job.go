@@ -23,6 +23,7 @@ import (
 	"portico/shared/mail/feedback"
 	"portico/shared/mail/override"
 	"portico/shared/pg"
+	"portico/shared/provider/document"
 	"portico/shared/queue"
 	"portico/shared/webhook"
 )
@@ -87,7 +88,7 @@ func (h *host) works(ctx context.Context, e *jobEnv, workers pg.Databases[*pg.Wo
 		runners, err := pg.Make(workers, func(name string, db *pg.Worker) (*job.Runner, error) {
 			own := jobs.Kinds{
 				Deleter: deleter, Due: deliveries[name].Due, Clock: h.Clock, Log: h.Log, Box: sender.Box, Database: name, Archiver: archiver,
-				Streams: streams, Exports: bucket.New(h.AWS, e.exports.Bucket), ExportURL: exportURL(sender.Public),
+				Streams: streams, Fetch: document.Reader(policy.Transport()), Exports: bucket.New(h.AWS, e.exports.Bucket), ExportURL: exportURL(sender.Public),
 			}
 			kinds, err := jobs.Registry(own, sender, also...)
 			return &job.Runner{

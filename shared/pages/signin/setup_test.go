@@ -103,6 +103,7 @@ func TestSetUpSAML(t *testing.T) {
 	idp := s.samlIDP()
 	c, link := s.setupLink(sso.SAML, s.db.NewOrg(t))
 	b := s.browser()
+	s.db.Exec(t, `UPDATE sso_connection SET metadata_url = 'https://old.example/metadata', metadata_error = 'gone' WHERE id = $1`, c.ID)
 	p := b.openLink(link)
 	for _, ours := range []string{sso.ACS(s.desk.Public, c.ID), sso.EntityID(s.desk.Public, c.ID)} {
 		s.shows(p, 200, ours)
@@ -115,6 +116,9 @@ func TestSetUpSAML(t *testing.T) {
 	s.shows(b.follow(b.post(sso.SetupPath, "metadata", w.Body.String())), 200, "Saved: "+idp.Issuer())
 	if got := s.settings(c); got != idp.Issuer()+" "+idp.URL()+"  1 3" {
 		t.Errorf("saved: %s", got)
+	}
+	if left := testkit.Value[string](t, s.db, `SELECT metadata_url || metadata_error FROM sso_connection WHERE id = $1`, c.ID); left != "" {
+		t.Errorf("the metadata is still read elsewhere: %s", left)
 	}
 	to := leaving.FindStringSubmatch(b.post(sso.SetupTestPath).text)
 	p = s.elsewherePosts(c, b.answers(html.UnescapeString(to[1]), "ada@example.com"))

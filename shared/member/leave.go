@@ -28,8 +28,9 @@ func Leave(ctx context.Context, tx pg.Tx, of id.Org, user id.User, by audit.Orig
 	if err != nil {
 		return "", err
 	}
+	actor, on := by.Actor(audit.Actor{Type: auth.Member, ID: m.ID.String(), Name: m.Name})
 	return o.Name, audit.Insert(ctx, tx, of, audit.Entry{
-		Action: "member.leave", Actor: audit.Actor{Type: auth.Member, ID: m.ID.String(), Name: m.Name}, Targets: []audit.Target{audit.Of("member", m.ID)},
+		Action: "member.leave", Actor: actor, For: on, Targets: []audit.Target{audit.Of("member", m.ID)},
 		Before: m.Fields(), Origin: by, CreatedAt: now,
 	})
 }

@@ -147,7 +147,14 @@ func TestLeaveMyOrganization(t *testing.T) {
 	apitest.Want(t, acme.Do("GET", "/v1/audit-log?action=member.leave", ""), `200 "id":"`+member+`" "role":"developer" "type":"member"`)
 	apitest.Want(t, acme.Do("GET", "/v1/resource-grants?member_id="+member, ""), `200 "data":[]`)
 	apitest.Want(t, acme.Do("GET", "/v1/webhook-endpoints/"+endpoint, ""), "200")
-	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM former_member`); n != 1 {
+	third := h.Organization("Third")
+	third.NewMember("bob@example.com", role.Viewer)
+	allowed := other.AsCaller(auth.Caller{
+		Actor: auth.Actor{Type: auth.OAuthClient, ID: "app_00000000000000000000000001"}, For: auth.Actor{Type: auth.Member, ID: second}, Scope: []auth.Permission{auth.Self}, Proved: h.Clock.Now(),
+	})
+	apitest.Want(t, allowed.Do("DELETE", "/v1/me/organizations/"+third.Org.String(), ""), "204")
+	apitest.Want(t, third.Do("GET", "/v1/audit-log?action=member.leave", ""), `200 "type":"oauth_client"`)
+	if n := testkit.Value[int](t, h.Database, `SELECT count(*) FROM former_member`); n != 2 {
 		t.Errorf("%d are known as former members: single sign-on would bring the person back", n)
 	}
 }

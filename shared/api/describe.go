@@ -25,6 +25,7 @@ import (
 	"portico/shared/api/staff"
 	"portico/shared/api/stream"
 	"portico/shared/api/system"
+	"portico/shared/api/users"
 	"portico/shared/api/webhooks"
 )
 
@@ -45,11 +46,12 @@ var tags = []*huma.Tag{
 	{Name: organizations.Tag, Description: "The organization itself: its name, settings and branding, and the host names that identify it."},
 	{Name: invitations.Tag, Description: "Asking people to become members of the organization."},
 	{Name: people.Tag, Description: "The members of the organization, and what each may do by role and resource grant."},
-	{Name: sso.Tag, Description: "Single sign-on: connections to the organization's own identity provider. Signing in by them is not built yet."},
+	{Name: sso.Tag, Description: "Single sign-on: connections to the organization's own identity provider."},
 	{Name: account.Tag, Description: "The account of the person who calls: name, history, organizations and sessions."},
 	{Name: audit.Tag, Description: "Who changed what, and when."},
 	{Name: jobs.Tag, Description: "What Portico does in the background: its progress, and what has failed."},
 	{Name: mail.Tag, Description: "What became of each mail, and which addresses get none. For staff."},
+	{Name: users.Tag, Description: "Everybody who signs in, whom staff suspend and let in again. For staff."},
 	{Name: staff.Tag, Description: "The people who run Portico, and for how long and why they may enter organizations."},
 	{Name: system.Tag, Description: "The API's health and documentation. These requests need no key."},
 }

@@ -20,6 +20,7 @@ import (
 	"portico/shared/api/staff"
 	"portico/shared/api/stream"
 	"portico/shared/api/system"
+	"portico/shared/api/users"
 	"portico/shared/api/webhooks"
 )
 
@@ -49,7 +50,7 @@ func All() []edge.Operation {
 		people.CreateResourceGrant, people.ListResourceGrants, people.DeleteResourceGrant,
 		keys.Create, keys.List, keys.Get, keys.Update, keys.Rotate, keys.Revoke,
 		oauth.Create, oauth.List, oauth.Get, oauth.Update, oauth.Delete, oauth.RotateSecret, oauth.ListGrants, oauth.DeleteGrant,
-		staff.OpenAccess, staff.ListAccess, staff.EndAccess, staff.List, staff.Set, staff.Disable, staff.ListUsers, staff.SuspendUser, staff.UnsuspendUser,
+		staff.OpenAccess, staff.ListAccess, staff.EndAccess, staff.List, staff.Set, staff.Disable, users.List, users.Suspend, users.Unsuspend,
 		sso.CreateDirectory, sso.GetDirectory, sso.UpdateDirectory, sso.RotateDirectoryToken, sso.DeleteDirectory, sso.CreateSetupLink, sso.DeleteSetupLink,
 		sso.Create, sso.List, sso.Get, sso.Update, sso.Delete, sso.Activate, sso.Disable, sso.ListTraces,
 		limits.List, limits.ListOfKey, limits.SetOfKey, limits.ResetOfKey, limits.SetOfOrganization, limits.ResetOfOrganization,

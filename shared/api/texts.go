@@ -26,6 +26,7 @@ import (
 	"portico/shared/api/sso"
 	"portico/shared/api/staff"
 	"portico/shared/api/stream"
+	"portico/shared/api/users"
 	"portico/shared/api/webhooks"
 )
 
@@ -42,7 +43,7 @@ type texts struct {
 }
 
 func readTexts() (*texts, error) {
-	return newTexts(edge.Texts, account.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, invitations.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, sso.Texts, staff.Texts, ownTexts)
+	return newTexts(edge.Texts, account.Texts, webhooks.Texts, events.Texts, stream.Texts, keys.Texts, limits.Texts, organizations.Texts, people.Texts, invitations.Texts, audit.Texts, schedules.Texts, jobs.Texts, mail.Texts, oauth.Texts, sso.Texts, staff.Texts, users.Texts, ownTexts)
 }
 
 // newTexts reads the Markdown of all folders. Each heading must be unique.

@@ -1,12 +1,12 @@
 // Command identity serves /v1/me, what an organization does with the sessions and second
 // factors of its members, and staff with people; see shared/api/account,
-// shared/api/people/members_sessions.go and shared/api/staff/users.go.
+// shared/api/people/members_sessions.go and shared/api/users.
 package main
 
 import (
 	"portico/shared/api/account"
 	"portico/shared/api/people"
-	"portico/shared/api/staff"
+	"portico/shared/api/users"
 	"portico/shared/lambdahost/serve"
 )
 
@@ -16,6 +16,6 @@ func main() {
 		account.ListMySessions, account.RevokeMySession, account.RevokeMySessions,
 		account.ListMyApps, account.RevokeMyApp,
 		people.ListMemberSessions, people.RevokeMemberSessions, people.ResetMemberFactors,
-		staff.ListUsers, staff.SuspendUser, staff.UnsuspendUser,
+		users.List, users.Suspend, users.Unsuspend,
 	)
 }

@@ -1,6 +1,8 @@
-package staff
+// Package users has the operations with which staff find, suspend and let in people.
+package users
 
 import (
+	"embed"
 	"errors"
 	"net/http"
 	"time"
@@ -18,23 +20,31 @@ import (
 	"portico/shared/staff"
 )
 
-// ofPeople is the function that reaches sessions and how people sign in.
-const ofPeople = "identity"
+// Tag groups the operations in the documentation.
+const Tag = "Users"
 
-// ListUsers is GET /v1/users.
-var ListUsers = edge.Read[usersInput, usersOutput]{
+// Texts are descriptions, each below the heading that stands for it in Go.
+//
+//go:embed *.md
+var Texts embed.FS
+
+// function reaches sessions and how people sign in.
+const function = "identity"
+
+// List is GET /v1/users.
+var List = edge.Read[usersInput, usersOutput]{
 	Op: edge.Op{
-		ID: "listUsers", Method: http.MethodGet, Path: "/v1/users", Function: ofPeople, Acts: edge.OnPlatform,
+		ID: "listUsers", Method: http.MethodGet, Path: "/v1/users", Function: function, Acts: edge.OnPlatform,
 		Permission: auth.UsersRead, Cost: 1, Access: "user.read", Tag: Tag, Summary: "Find a person by their address",
 		Description: "Who has signed up with the address, in one entry at most.",
 	},
 	Handle: listUsers,
 }
 
-// SuspendUser is POST /v1/users/{id}/suspend.
-var SuspendUser = edge.Write[suspendInput, userOutput]{
+// Suspend is POST /v1/users/{id}/suspend.
+var Suspend = edge.Write[suspendInput, userOutput]{
 	Op: edge.Op{
-		ID: "suspendUser", Method: http.MethodPost, Path: "/v1/users/{id}/suspend", Function: ofPeople, Acts: edge.OnPlatform,
+		ID: "suspendUser", Method: http.MethodPost, Path: "/v1/users/{id}/suspend", Function: function, Acts: edge.OnPlatform,
 		Faults:     []*fault.Error{errNoUser, errUserIsStaff},
 		Example:    `{"reason":"Ticket 4711: the account sends spam"}`,
 		Permission: auth.UsersWrite, Fresh: true, Cost: 1, Audit: "user.suspend", Tag: Tag, Summary: "Suspend a person",
@@ -43,10 +53,10 @@ var SuspendUser = edge.Write[suspendInput, userOutput]{
 	Handle: suspend,
 }
 
-// UnsuspendUser is POST /v1/users/{id}/unsuspend.
-var UnsuspendUser = edge.Write[suspendInput, userOutput]{
+// Unsuspend is POST /v1/users/{id}/unsuspend.
+var Unsuspend = edge.Write[suspendInput, userOutput]{
 	Op: edge.Op{
-		ID: "unsuspendUser", Method: http.MethodPost, Path: "/v1/users/{id}/unsuspend", Function: ofPeople, Acts: edge.OnPlatform,
+		ID: "unsuspendUser", Method: http.MethodPost, Path: "/v1/users/{id}/unsuspend", Function: function, Acts: edge.OnPlatform,
 		Faults:     []*fault.Error{errNoUser},
 		Example:    `{"reason":"Ticket 4711: the owner has the account back"}`,
 		Permission: auth.UsersWrite, Fresh: true, Cost: 1, Audit: "user.unsuspend", Tag: Tag, Summary: "Let a suspended person in",

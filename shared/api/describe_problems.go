@@ -54,15 +54,19 @@ func describeProblems(d *huma.OpenAPI) {
 }
 
 // responseName is made of the codes that only some operations have, so that two
-// responses have the same name exactly when they are equal.
+// responses have the same name exactly when they are equal. Operations on oneself know no
+// Idempotency-Key, so their conflicts have fewer codes.
 func responseName(status int, problems []edge.Answer) (name string) {
 	for _, p := range problems {
 		if p.Own {
 			name += camel(p.Code)
 		}
 	}
-	if name == "" {
+	switch {
+	case name == "":
 		return strings.ReplaceAll(http.StatusText(status), " ", "")
+	case status == http.StatusConflict && !slices.ContainsFunc(problems, func(p edge.Answer) bool { return !p.Own }):
+		return "My" + name
 	}
 	return name
 }

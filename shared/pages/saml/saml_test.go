@@ -12,7 +12,9 @@ import (
 
 	"portico/shared/id"
 	"portico/shared/pages"
+	"portico/shared/pages/admin"
 	"portico/shared/pages/saml"
+	"portico/shared/pages/setup"
 	site "portico/shared/pages/signin"
 	"portico/shared/signin"
 	"portico/shared/sso"
@@ -23,7 +25,7 @@ import (
 func TestOneFormFromElsewhere(t *testing.T) {
 	t.Parallel()
 	var found []string
-	for _, p := range slices.Concat((&site.Site{}).Pages(), (&saml.Site{}).Pages()) {
+	for _, p := range slices.Concat((&site.Site{}).Pages(), (&saml.Site{}).Pages(), (&setup.Site{}).Pages(), (&admin.Site{}).Pages()) {
 		if p.FromElsewhere {
 			found = append(found, p.Path)
 		}

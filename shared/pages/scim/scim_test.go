@@ -181,6 +181,7 @@ func TestBrokenRequests(t *testing.T) {
 		{"GET", "/Users?filter=password+eq+%22a%22", "", "400 invalidFilter"},
 		{"GET", "/Users?filter=userName+eq+%22a", "", "400 invalidFilter"},
 		{"GET", "/Users?filter=userName+eq+true", "", "400 invalidFilter"},
+		{"GET", "/Users?filter=userName+eq+%22" + strings.Repeat("a", 1000) + "%22", "", "400 invalidFilter"},
 		{"GET", "/Users?filter=userName+eq+%22%5Cu0000%22", "", "400 invalidFilter"},
 		{"GET", "/Users?filter=active+eq+%22x%22", "", "400 invalidFilter"},
 		{"GET", "/Users?filter=userName+eq+%22a%22+or+userName+eq+%22b%22", "", "400 invalidFilter"},

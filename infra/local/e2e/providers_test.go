@@ -75,6 +75,7 @@ func TestProviders(t *testing.T) {
 	for name, email := range map[string]string{"google": "providers.test@gmail.com", "github": unique(t) + "@example.com"} {
 		who := url.Values{"email": {email}, "proven": {"yes"}}
 		p := newPerson(t)
+		shows(t, p.Open(http.MethodGet, "/sign-in", nil), `action="/sign-in/`+name+`"`) // the button
 		shows(t, p.visit(name, url.Values{"cancel": {"yes"}}), "You have cancelled")
 		shows(t, p.visit(name, url.Values{"email": {email}}), "Your address is not proven there")
 		if name == "github" { // which runs no mailboxes
